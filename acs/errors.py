@@ -18,6 +18,7 @@
     ├── PresetInstallUnfinished  the ACS went away in the middle of an install
     ├── NothingToRollBack        no install at that ACS could be taken back
     ├── FirstSessionRefused      nothing is handed out to whoever asks in a CPE's first session
+    ├── FirstSessionsOff         no ACS of that name is to ask in first sessions
     ├── DeviceError              the CPE, as the ACS sees it
     │   ├── SerialAmbiguous      several CPEs at the ACS carry that serial
     │   ├── WrongDataModel       the template is for the other TR-069 data model
@@ -244,6 +245,18 @@ class FirstSessionRefused(AcsError):
     """Nothing is handed out: no CPE that has proven to be this one waits for its first settings here."""
 
     code = "acs.first_session_refused"
+
+
+class FirstSessionsOff(AcsError):
+    """This ACS is not to ask in CPEs' first sessions; says nothing of any CPE."""
+
+    code = "acs.first_sessions_off"
+
+    def __init__(self, acs_name: str) -> None:
+        self.acs_name = acs_name
+        super().__init__(
+            f"ACS {acs_name} is not to ask in first sessions: FIRSTLIGHT_GENIEACS_FIRST_SESSION does not name it."
+        )
 
 
 class DeviceError(AcsError):

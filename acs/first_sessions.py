@@ -16,6 +16,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import structlog
 from sqlalchemy import select
@@ -90,9 +91,10 @@ class FirstSessions:
         desired = None if device is None else desired_of(device)
         refused = refused or _fault_of_device(device, desired, asking)
         if refused is None and device is not None and desired is not None:
-            argument = await self._argument(desired)
+            at = self._now()
+            argument = await self._argument(desired, at)
             if argument is not None:
-                device.handed_out_revision, device.handed_out_at = device.revision, self._now()
+                device.handed_out_revision, device.handed_out_at = device.revision, at
                 await self._db.flush()
                 log.info("settings handed out in a first session", serial=device.serial, revision=device.revision)
                 return HandedOut(device.id, device.serial, device.customer_id, device.revision, argument)
@@ -120,7 +122,7 @@ class FirstSessions:
         )
         return found.one_or_none()
 
-    async def _argument(self, desired: Desired) -> str | None:
+    async def _argument(self, desired: Desired, handed_out_at: datetime) -> str | None:
         """None when a secret of it does not open, or cannot be sent."""
         refs = {str(setting.value) for setting in desired.settings if setting.secret}
         opened: Mapping[str, str] = await self._secrets.reveal_many(self._db, refs)
@@ -128,7 +130,7 @@ class FirstSessions:
             return None
         revealed = [replace(each, value=opened[str(each.value)]) if each.secret else each for each in desired.settings]
         try:
-            return script_argument(desired, revealed, ())
+            return script_argument(desired, revealed, (), handed_out_at=handed_out_at)
         except SettingsRefused:
             return None
 
@@ -137,7 +139,7 @@ def _fault_of_device(device: AcsDevice | None, desired: Desired | None, asking: 
     """Why this CPE, which has proven who it is, is told nothing."""
     if device is None or desired is None:
         return "not_waiting"
-    if device.applied_revision is not None or device.handed_over_at is not None:
+    if device.applied_at is not None or device.handed_over_at is not None:
         return "not_its_first"
     if device.unreached_why == AMBIGUOUS:
         return "ambiguous"

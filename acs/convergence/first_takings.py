@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from acs.convergence.desired_states import Desired
+from acs.convergence.script_task import hand_out_tag
 from acs.convergence.seen_devices import SeenDevice, read_leaves
 from acs.nbi.client import NbiClient
 
 
 async def took_in_first_session(nbi: NbiClient, desired: Desired, seen: SeenDevice) -> bool:
-    """Whether the ACS proves it for this very wish, of which no task was queued yet; nothing is sent.
+    """Whether the ACS proves it for this very wish, which the CPE is not known to have taken before and of which no
+    task was queued yet; nothing is sent.
 
-    The tag alone may be left of an earlier binding. Our script writes the secrets, which nobody else reads or writes:
-    their stamps say that it ran after the CPE's BOOTSTRAP. Without secrets nothing says so, and it is False.
+    The tag of the revision may be left of an earlier binding; that of the hand-out is set for this one alone, and only
+    when the CPE has taken it. It is the ACS's memory, so that a CPE may have forgotten since: the secrets, which our
+    script alone writes, must have stamps of after its BOOTSTRAP. Without secrets nothing says so, and it is False.
 
     Raises: NbiError.
     """
-    was_told = desired.handed_out_revision == desired.revision and desired.queued_at is None
+    if desired.handed_out_at is None or desired.handed_out_revision != desired.revision:
+        return False
+    if desired.queued_at is not None or desired.applied_at is not None:
+        return False  # it is given them again, whatever was handed out once
     bootstrap, located = seen["last_bootstrap"], desired.located(seen["tags"])
-    if not was_told or desired.tag not in seen["tags"] or bootstrap is None or located is None:
+    proven = {desired.tag, hand_out_tag(desired.handed_out_at)} <= set(seen["tags"])
+    if not proven or bootstrap is None or located is None:
         return False
     secret = [setting.path for setting in located.settings if setting.secret]
     leaves = await read_leaves(nbi, seen["device_id"], (), secret) if secret else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from acs.convergence.desired_states import Desired
 from acs.errors import SettingsRefused
@@ -21,8 +22,19 @@ def chosen_rows(desired: Desired, tags: Sequence[str]) -> dict[str, str]:
     return {} if chosen is None else chosen.rows(selectors)
 
 
-def script_argument(desired: Desired, revealed: Sequence[Setting], tags: Sequence[str]) -> str:
-    """What the script is told. Raises: SettingsRefused for a value no CPE could be sent; it is not repeated."""
+def hand_out_tag(handed_out_at: datetime) -> str:
+    """The tag by which the script proves that a CPE has taken what was handed out at that moment. It is as stale as an
+    earlier revision's once that is known."""
+    return f"cfg_at_{handed_out_at.astimezone(UTC):%Y%m%dT%H%M%S%f}"
+
+
+def script_argument(
+    desired: Desired, revealed: Sequence[Setting], tags: Sequence[str], *, handed_out_at: datetime | None = None
+) -> str:
+    """What the script is told; ``handed_out_at``: in a CPE's first session.
+
+    Raises: SettingsRefused for a value no CPE could be sent; it is not repeated.
+    """
     unsendable = [setting.path for setting in revealed if not is_xml_value(setting.value)]
     if unsendable:
         message = f"the values for {', '.join(unsendable)} contain characters that cannot be sent."
@@ -32,6 +44,7 @@ def script_argument(desired: Desired, revealed: Sequence[Setting], tags: Sequenc
             "rev": desired.revision,
             "params": [setting.as_row() for setting in revealed],
             "stale_tags": stale_tags(desired, tags) + row_tags(tags),
+            **({} if handed_out_at is None else {"proof": hand_out_tag(handed_out_at)}),
             **choices(desired, with_guard=True),
         }
     )

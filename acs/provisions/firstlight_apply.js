@@ -3,6 +3,7 @@
 // args[0] is JSON: {"rev": hex, "params": [[path, value, xsd type, is secret], ...], "stale_tags": ["cfg_<old>", ...],
 //   "select": [[name, row, where, "has" | "is" | "only", [value, ...]], ...],
 //   "guard": {"signs": [[path, "has" | "is" | "host_of", [value, ...]], ...], "restarting": [path, ...]} | null,
+//   "proof": one more tag that it sets beside cfg_<rev>, for this very answer (firstlight_first_session),
 //   "read": whether it is to read and write nothing}
 //
 // GenieACS believes its own copy of a parameter: it sends nothing for a path it does not know, for one it holds to be
@@ -72,3 +73,4 @@ if (!want.read) {
 for (const tag of want.stale_tags) if (!chosen.includes(tag)) declare("Tags." + tag, null, {value: false});
 for (const tag of chosen) declare("Tags." + tag, null, {value: true});
 if (!want.read) declare("Tags.cfg_" + want.rev, null, {value: true});
+if (!want.read && want.proof) declare("Tags." + want.proof, null, {value: true});

@@ -3,7 +3,8 @@
 One argument, JSON; the head of the script says what stands in it. Rows that a selector leaves open are chosen by what
 the CPE reports. Everything is read from the CPE first; a missing or read-only parameter, no row or several, or a change
 that would cut the connection to the ACS ends it with nothing written; what differs and every secret is written in one
-SetParameterValues; the tag `cfg_<rev>` is set, and stale tags go, only when the CPE has taken it. With `read` nothing
+SetParameterValues; the tag `cfg_<rev>` (and the one that `proof` names) is set, and stale tags go, only when the CPE
+has taken it. With `read` nothing
 is written at all.
 """
 
@@ -50,6 +51,8 @@ async def firstlight_apply(session: DeviceSession, args: Sequence[object]) -> No
         session.set_tag(tag, True)
     if not wanted.get("read"):
         session.set_tag(f"cfg_{wanted['rev']}", True)
+        if wanted.get("proof"):
+            session.set_tag(wanted["proof"], True)
 
 
 async def _chosen_rows(session: DeviceSession, select: Sequence[Sequence[Any]]) -> tuple[dict[str, str], list[str]]:

@@ -31,6 +31,17 @@ MOST_AT_ONCE = 8
 MOST_BYTES = 65_536
 
 
+def _is_nothing(status: int, text: bytes) -> bool:
+    """Firstlight itself says that it has nothing for this CPE: a 404 may be of a proxy, or mean every CPE."""
+    if status != 404:
+        return status == 422
+    try:
+        problem = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(problem, dict) and problem.get("code") == "acs.first_session_refused"
+
+
 class Extensions:
     """Those that the operator has put beside the ACS, by name: `lab.extensions["firstlight"] = ...`."""
 
@@ -113,7 +124,7 @@ class FirstlightExtension:
                 text += chunk
                 if len(text) > MOST_BYTES:
                     raise ValueError("its answer is too long")
-        if response.status_code not in (404, 422):
+        if not _is_nothing(response.status_code, text):
             response.raise_for_status()
         said: str | None = json.loads(text)["settings"] if response.status_code == 200 else None
         if said is not None:

@@ -14,8 +14,8 @@ from acs import (
     AcsUnknown,
     Asking,
     Differences,
-    FirstSessionRefused,
     FirstSessions,
+    FirstSessionsOff,
     PresetInstaller,
 )
 from provisioning.access import subject_of
@@ -78,10 +78,11 @@ async def differences(call: InCall, name: AcsName) -> Differences:
 )
 async def ask_in_first_session(call: InCall, name: AcsName, body: FirstSession) -> FirstSettings:
     """What a CPE in its very first session is to have: for the extension beside GenieACS, and for a CPE that has proven
-    who it is. Whatever it is refused for, the answer is the same."""
+    who it is. Whatever a CPE is refused for, the answer is the same; that an ACS is not to ask at all has a code of its
+    own."""
     appliance = call.appliance
     if name not in appliance.settings.genieacs_first_session:
-        raise FirstSessionRefused
+        raise FirstSessionsOff(name)
     opened = await appliance.vault.reveal_many(call.db, [FIRST_SESSION_KEY])
     sessions = FirstSessions(
         call.db,

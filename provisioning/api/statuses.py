@@ -38,6 +38,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "acs.campaign_unknown",
         "acs.device_unknown",
         "acs.first_session_refused",
+        "acs.first_sessions_off",
         "acs.operation_unknown",
         "billing.extension_unknown",
         "billing.subscription_unknown",

@@ -106,7 +106,7 @@ async def test_one_of_another_model_is_told_nothing(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     "facts",
-    [{"state": "faulted"}, {"state": "verified"}, {"applied_revision": "0123456789abcdef"}, {"handed_over_at": NOW}],
+    [{"state": "faulted"}, {"state": "verified"}, {"applied_at": NOW}, {"handed_over_at": NOW}],
     ids=str,
 )
 async def test_a_cpe_that_had_its_first_settings_or_is_at_rest_is_told_nothing(

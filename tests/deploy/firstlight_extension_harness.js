@@ -1,6 +1,6 @@
 // Calls deploy/genieacs/ext/firstlight.js as GenieACS does, against a server that answers as it is told.
 //
-// stdin: {"extension": path, "url": text | null, "token_file": path, "args": [text],
+// stdin: {"extension": path, "url": text | null, "path": text, "token_file": path, "args": [text],
 //         "steps": [{"says": {"status", "body"} | "nothing" | "reset" | "half", "later_ms": number, "times": number}]}
 // stdout: {"answers": [[text or null per call] per step], "errors": [...], "asked": [{method, url, headers, body}],
 //          "written": [text]}
@@ -38,7 +38,7 @@ const server = http.createServer((request, response) => {
 });
 
 server.listen(0, "127.0.0.1", async () => {
-  process.env.FIRSTLIGHT_URL = given.url || "http://127.0.0.1:" + server.address().port;
+  process.env.FIRSTLIGHT_URL = given.url || "http://127.0.0.1:" + server.address().port + given.path;
   process.env.FIRSTLIGHT_TOKEN_FILE = given.token_file;
   const extension = require(given.extension);
   const call = () => new Promise((resolve) => extension.settings(given.args, (error, answer) => {

@@ -27,12 +27,17 @@ def token_file(tmp_path: Path) -> Path:
 
 
 def play(
-    token_file: Path, *steps: dict[str, object], url: str | None = None, args: list[str] | None = None
+    token_file: Path,
+    *steps: dict[str, object],
+    url: str | None = None,
+    path: str = "",
+    args: list[str] | None = None,
 ) -> dict[str, Any]:
     """``url``: of a Firstlight that is there, instead of one that says what the steps tell."""
     given = {
         "extension": str(EXTENSION),
         "url": url,
+        "path": path,
         "token_file": str(token_file),
         "args": ARGS if args is None else args,
         "steps": steps,
@@ -77,6 +82,10 @@ def test_a_cpe_for_which_there_is_nothing_is_no_trouble(token_file: Path, status
         ("half", "its answer broke off"),
         ({"status": 401, "body": "{}"}, "it answers 401"),
         ({"status": 503, "body": "{}"}, "it answers 503"),
+        ({"status": 404, "body": "<html>no s3cret page</html>"}, "it answers 404"),
+        ({"status": 404, "body": "null"}, "it answers 404"),
+        ({"status": 404, "body": '{"code": "s3cret!"}'}, "it answers 404"),
+        ({"status": 404, "body": '{"code": "acs.first_sessions_off"}'}, "it answers 404, acs.first_sessions_off"),
         ({"status": 200, "body": "<html>It works!</html>"}, "its answer cannot be read"),
         ({"status": 200, "body": '{"settings": "{\\"params\\": s3cret"}'}, "its answer cannot be read"),
         ({"status": 200, "body": '{"revision": "abc"}'}, "its answer cannot be read"),
@@ -96,6 +105,13 @@ def test_without_an_answer_there_is_none_and_nobody_is_held_up_after_it(
     assert outcome["answers"] == [[None], [None], [ARGUMENT]]
     assert len(outcome["asked"]) == 2, "it was left in peace for 15 s"
     assert outcome["written"] == [f"firstlight: no settings in first sessions for 15 s: {what}"]
+
+
+@pytest.mark.parametrize("path", ["/firstlight", "/firstlight/"])
+def test_the_path_before_the_api_is_kept(token_file: Path, path: str) -> None:
+    outcome = play(token_file, {"says": GOOD}, path=path)
+    assert [each["url"] for each in outcome["asked"]] == ["/firstlight/api/v1/acs/south/first-sessions"]
+    assert outcome["answers"] == [[ARGUMENT]]
 
 
 def test_of_a_crowd_eight_are_asked_for_at_once_and_the_others_go_on(token_file: Path) -> None:

@@ -2,7 +2,8 @@
 // of extensions (GENIEACS_EXT_DIR, config/ext by default). docs/acs.md says how it is set up.
 //
 // Two variables in the environment of genieacs-cwmp:
-//   FIRSTLIGHT_URL         where Firstlight answers, https://firstlight.isp.example (http only on this very machine)
+//   FIRSTLIGHT_URL         where Firstlight answers, https://firstlight.isp.example, with the path before /api/v1 if a
+//                          proxy has one (http only on this very machine)
 //   FIRSTLIGHT_TOKEN_FILE  a file with an API token that may do nothing but devices.hand_out
 // NODE_EXTRA_CA_CERTS, Node's own, names the authority that signed Firstlight's certificate, if it is one of yours.
 //
@@ -52,7 +53,8 @@ function settings(args, callback) {
 
 function asking(args, end) {
   const [acs, serial, dataModel, code, manufacturer, productClass] = args;
-  const url = new URL("/api/v1/acs/" + encodeURIComponent(acs) + "/first-sessions", process.env.FIRSTLIGHT_URL);
+  const url = new URL(process.env.FIRSTLIGHT_URL);
+  url.pathname = url.pathname.replace(/\/+$/, "") + "/api/v1/acs/" + encodeURIComponent(acs) + "/first-sessions";
   const own = ["127.0.0.1", "[::1]", "localhost"].includes(url.hostname);
   if (url.protocol !== "https:" && !own) throw new Error("FIRSTLIGHT_URL is not https");
   const body = JSON.stringify({
@@ -80,11 +82,10 @@ function asking(args, end) {
       else chunks.push(chunk);
     });
     response.on("end", () => {
-      if (response.statusCode === 404) return end(null, null); // nothing for this CPE
-      if (response.statusCode === 422) return end(null, null); // what the CPE says of itself cannot be
-      if (response.statusCode !== 200) return end(null, "it answers " + response.statusCode);
+      const text = Buffer.concat(chunks).toString("utf8");
+      if (response.statusCode !== 200) return end(null, refusal(response.statusCode, text));
       try {
-        const said = JSON.parse(Buffer.concat(chunks).toString("utf8")).settings;
+        const said = JSON.parse(text).settings;
         JSON.parse(said);
         end(said, null);
       } catch (error) { // whose message would repeat a part of the answer
@@ -94,6 +95,20 @@ function asking(args, end) {
   });
   request.end(body);
   return request;
+}
+
+// What is wrong, if anything is: null when Firstlight itself says that it has nothing for this CPE. A 404 of somebody
+// else, or one because this ACS is not to ask, would else be nothing for every CPE, for ever.
+function refusal(status, text) {
+  let code = null;
+  try {
+    code = JSON.parse(text).code;
+  } catch (error) { // no answer of Firstlight's
+  }
+  if (status === 404 && code === "acs.first_session_refused") return null;
+  if (status === 422) return null; // what the CPE says of itself cannot be
+  const known = typeof code === "string" && /^[a-z_.]{1,60}$/.test(code);
+  return "it answers " + status + (known ? ", " + code : "");
 }
 
 exports.settings = settings;

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from acs import (
     AcsDevice,
@@ -19,8 +20,10 @@ from acs import (
     baseline,
     examine_acs,
 )
+from acs.convergence.script_task import hand_out_tag
+from acs.fleet.repairing import resume
 from acs.testing import LabAcs, LabCpe
-from tests.acs.bench import SERIAL, USERNAME, Bench
+from tests.acs.bench import SECRETS, SERIAL, SSID, USERNAME, Bench
 from tests.acs.conftest import TENANT
 from tests.acs.test_first_sessions import ask
 from tests.acs.test_first_sessions import code as right_code
@@ -168,6 +171,64 @@ async def test_a_tag_of_an_earlier_binding_proves_nothing(lab: LabAcs, bench: Be
     async with bench.devices.database.begin() as db:
         said = {"handed_out_revision": bound["revision"], "handed_out_at": lab.clock.now()}
         await db.execute(update(AcsDevice).values(said))
+    assert (await bench.convergence.apply(SERIAL))["state"] == "applied"
+    assert ((await bench.row()).queued_at is not None, cpe.ppp.username) == (True, "u42@isp")
+
+
+async def test_tags_of_an_earlier_session_and_a_script_that_failed_since_prove_nothing(
+    lab: LabAcs, bench: Bench, answering: Answering
+) -> None:
+    bound = await bench.bind()
+    cpe = await plugged(lab)
+    assert f"cfg_{bound['revision']}" in await bench.tags()
+    await cpe.power_off()
+    bench.devices.clock.time += timedelta(minutes=1)
+    cpe.forget_settings()
+    cpe.customer_sets("Device.DeviceInfo.ProvisioningCode", right_code())
+    cpe.quirks.refuse[USERNAME] = 9007
+    await cpe.power_on()
+    assert (len(answering.asked), cpe.ppp.username) == (2, "")
+    with pytest.raises(SettingsRefused, match="9007"):
+        await bench.convergence.apply(SERIAL)
+    assert ((await bench.row()).queued_at is not None, (await bench.row()).applied_at) == (True, None)
+
+
+async def test_what_a_customer_changes_after_a_first_session_is_repaired_as_any_other(
+    lab: LabAcs, bench: Bench, answering: Answering
+) -> None:
+    await bench.bind()
+    cpe = await plugged(lab)
+    await bench.convergence.apply(SERIAL)
+    await bench.convergence.verify(SERIAL)
+    cpe.customer_sets(SSID, "Mine")
+    assert (await bench.convergence.verify(SERIAL))["state"] == "drifted"
+    assert (await bench.convergence.apply(SERIAL))["state"] == "applied"
+    assert ((await bench.row()).queued_at is not None, cpe.value(SSID)) == (True, "Home")
+    assert (await bench.convergence.verify(SERIAL))["state"] == "accepted_unverifiable"
+
+
+@pytest.mark.parametrize("by_a_person", [False, True])
+async def test_secrets_that_are_read_after_a_reset_are_no_proof_that_it_has_them(
+    lab: LabAcs, bench: Bench, answering: Answering, by_a_person: bool
+) -> None:
+    bound = await bench.bind()
+    cpe = await plugged(lab)
+    await bench.convergence.apply(SERIAL)
+    await bench.convergence.verify(SERIAL)
+    handed_out_at = (await bench.row()).handed_out_at
+    assert handed_out_at is not None
+    assert await bench.plain_tags() == [f"cfg_{bound['revision']}"]
+    cpe.customer_sets(SSID, "Mine")
+    await bench.convergence.verify(SERIAL)
+    if by_a_person:
+        async with bench.devices.database.begin() as db:
+            resume((await db.scalars(select(AcsDevice))).one(), now=lab.clock.now())
+    asked = len(answering.asked)
+    await cpe.factory_reset()
+    await bench.nbi.queue_task(cpe.device_id, {"name": "getParameterValues", "parameterNames": SECRETS})
+    await cpe.periodic_inform()
+    await bench.nbi.add_tag(cpe.device_id, hand_out_tag(handed_out_at))  # even then
+    assert (len(answering.asked), cpe.ppp.username) == (asked, "")
     assert (await bench.convergence.apply(SERIAL))["state"] == "applied"
     assert ((await bench.row()).queued_at is not None, cpe.ppp.username) == (True, "u42@isp")
 

@@ -77,6 +77,9 @@ async def test_firstlight_is_asked_as_the_script_for_genieacs_asks_it() -> None:
     [
         lambda request: httpx.Response(503),
         lambda request: httpx.Response(401),
+        lambda request: httpx.Response(404, text="It works!"),
+        lambda request: httpx.Response(404, json=["acs.first_session_refused"]),
+        lambda request: httpx.Response(404, json={"code": "acs.first_sessions_off"}),
         lambda request: httpx.Response(200, text="It works!"),
         lambda request: httpx.Response(200, json={"revision": "abc"}),
         lambda request: httpx.Response(200, json={"settings": "{"}),
@@ -94,6 +97,20 @@ async def test_after_a_failure_firstlight_is_left_in_peace_for_a_while(answer: A
     await clock.advance(0.2)
     assert await extension("settings", ARGS) == ARGUMENT
     assert len(extension.answers) == 2
+
+
+async def test_a_cpe_for_which_there_is_nothing_is_no_trouble_and_the_path_of_a_proxy_is_kept() -> None:
+    seen: list[str] = []
+
+    def nothing(request: httpx.Request) -> httpx.Response:
+        seen.append(request.url.path)
+        return httpx.Response(404, json={"code": "acs.first_session_refused"})
+
+    transport = httpx.MockTransport(nothing)
+    extension = FirstlightExtension("https://isp.test/firstlight/", "t", LabClock(), transport=transport)
+    assert [await extension("settings", ARGS) for _ in range(2)] == [None, None]
+    assert extension.answers == [404, 404]
+    assert seen == ["/firstlight/api/v1/acs/default/first-sessions"] * 2
 
 
 async def test_a_firstlight_that_hangs_is_given_up_before_the_acs_calls_it_a_fault() -> None:

@@ -75,7 +75,6 @@ async def test_whoever_is_refused_hears_the_same_and_leaves_nothing(asked: Api) 
         "no serial": (WHERE, {**right, "serial": "/.*/"}),
         "withdrawn": (WHERE, question(asked, DONE)),
         "other data model": (WHERE, {**right, "data_model": "TR-098"}),
-        "other acs": ("/acs/south/first-sessions", right),
     }
     answers = {name: await asked.post(path, body, token=token) for name, (path, body) in questions.items()}
     told = {name: {**answer.json(), "instance": ""} for name, answer in answers.items()}
@@ -105,7 +104,15 @@ async def test_a_question_is_small_and_names_its_fields(asked: Api) -> None:
 
 async def test_where_no_acs_asks_nobody_is_told_anything(any_api: Api) -> None:
     refused = await any_api.post(WHERE, question(any_api))
-    assert (refused.status_code, refused.json()["code"]) == (404, "acs.first_session_refused")
+    assert (refused.status_code, refused.json()["code"]) == (404, "acs.first_sessions_off")
+
+
+async def test_an_acs_that_is_not_to_ask_is_told_so_whatever_cpe_it_asks_for(asked: Api) -> None:
+    wrong = {**question(asked), "provisioning_code": "a" * 32}
+    bodies = (question(asked), wrong, question(asked, "HWTC0000CAFE"))
+    told = [(await asked.post("/acs/south/first-sessions", body, token=await scoped(asked))).json() for body in bodies]
+    assert [each["code"] for each in told] == ["acs.first_sessions_off"] * 3
+    assert len({each["detail"] for each in told}) == 1
 
 
 async def test_the_lab_s_extension_asks_at_this_door(asked: Api) -> None:
@@ -149,9 +156,11 @@ async def test_the_extension_beside_genieacs_asks_at_this_door_and_is_answered_i
         token_file.write_text("nobody's")
         stranger = await asyncio.to_thread(play, token_file, {}, url=url, args=args)
         lab = FirstlightExtension(url, await scoped(asked), LabClock())
-        [[one, other]] = told["answers"]
-        assert one == other == await lab("settings", args)
-    assert json.loads(one)["params"] and told["written"] == []
+        [answers] = told["answers"]
+        one, *others = [json.loads(each) for each in (*answers, await lab("settings", args) or "")]
+    proofs = {each.pop("proof") for each in (one, *others)}  # each is a hand-out of its own
+    assert (len(proofs), others) == (3, [one, one])
+    assert one["params"] and told["written"] == []
     assert (refused["answers"], refused["written"]) == ([[None]], [])
     assert stranger["answers"] == [[None]]
-    assert stranger["written"][0].endswith("it answers 401")
+    assert stranger["written"][0].endswith("it answers 401, access.token_refused")
