@@ -7,6 +7,7 @@ are told by the worker, and ``/session-changes`` says what each did.
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import Query, Response
@@ -20,7 +21,7 @@ from provisioning.api.routes import Doors
 from provisioning.api.whom import Whom
 from provisioning.api.wishes import Wish
 from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, Who
-from radius import DataCapView, LineIdentity, State, SubscriberView
+from radius import DataCapView, LineIdentity, State, SubscriberUnknown, SubscriberView
 
 doors = Doors(prefix="/subscribers", tags=["subscribers"])
 
@@ -111,11 +112,22 @@ async def list_(
 
 @doors.post("", permission="subscribers.write", status_code=201)
 async def create(call: InCall, wish: New, response: Response) -> SubscriberView:
-    """Makes a subscriber without a service, pending until `activate` lets it in. The same again changes nothing."""
-    made = await call.appliance.subscriber_desk(call.db).create(**wish.model_dump(exclude={"reason"}))
+    """Makes a subscriber without a service, pending until `activate` lets it in. The same again changes nothing, and is
+    answered 200."""
+    desk = call.appliance.subscriber_desk(call.db)
+    before: SubscriberView | None = None
+    with suppress(SubscriberUnknown):
+        before = await desk.named(wish.username)
+    made = await desk.create(**wish.model_dump(exclude={"reason"}))
     call.tells(
-        subject=f"subscriber/{made['subscriber_id']}", customer_id=made["customer_id"], reason=wish.reason, before=None
+        subject=f"subscriber/{made['subscriber_id']}",
+        customer_id=made["customer_id"],
+        reason=wish.reason,
+        before=before,
     )
+    if before is not None and made == before:
+        call.changes_nothing()
+        response.status_code = 200
     response.headers["Location"] = call.address(f"subscribers/{made['username']}")
     return made
 

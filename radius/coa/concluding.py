@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import Table, select
@@ -186,7 +186,10 @@ class Conclusion:
                 )
                 page.treated.append(treatment)
             page.altered[session.radacct_id] = treatment
-            treatment.said, treatment.reason = answer.said, answer.reason
+            treatment.reason = answer.reason
+            if answer.at is None and treatment.asked_at is not None and treatment.said != "nas_unknown":
+                continue  # it was not asked anew: what its NAS said, or may have done, stays true
+            treatment.said = answer.said
             treatment.error_cause = answer.error_cause
             treatment.asked_at = answer.at or treatment.asked_at
             treatment.heard_at, treatment.heard_seconds = session.updated_at, session.duration_seconds
@@ -217,5 +220,16 @@ class Conclusion:
         sign = next_sign(
             treated, left, carried=carried, now=now, interim=wish.longest_interim, settles_after=wish.interim
         )
-        page.attempts, due_at = due_again(treated, page.attempts, now, sign=sign)
-        page.due_at = max([due_at, *(now + answer.put_off for _, answer in each.answers)])
+        put_off = _all_put_off(left, each.answers)
+        if put_off is None:
+            page.attempts, page.due_at = due_again(treated, page.attempts, now, sign=sign)
+        else:  # no attempt was made. Which sessions began rightly is to be noted soon, whoever waits for its NAS
+            page.due_at = sign if carried.right_above is None else max(sign, now + put_off)
+
+
+def _all_put_off(left: Sequence[Session], answers: Iterable[tuple[Session, Answer]]) -> timedelta | None:
+    """Until the first of those who are left to be asked is worth asking; None: not all of them were put off."""
+    put_off = {session.radacct_id: answer.put_off for session, answer in answers if answer.put_off}
+    if not left or any(session.radacct_id not in put_off for session in left):
+        return None
+    return min(put_off[session.radacct_id] for session in left)

@@ -3,13 +3,14 @@
 Of this process only. Without it a NAS that is down would hold up everybody else's changes, and one that is up would
 drop what it cannot take. A NAS of which nobody here knows that it answers is asked by one at a time: the others wait
 for that answer, though not for long. Nor is it waited for longer than ``PATIENCE_SECONDS`` when it is slow or to be
-spared: who would have to is told when to come again, and makes room for who is told by another NAS.
+spared: who would have to is told when to come again, and makes room for who is told by another NAS. Who comes before
+that, since something else was to be looked at, keeps its place.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
@@ -26,14 +27,22 @@ STALLED_SECONDS = 3.0
 """Nor does it hold one when it has answered nobody for so long."""
 COME_AGAIN_PER_SECOND = 100.0
 """At most so many come again for a NAS of which nobody knows how fast it is."""
+LONGEST_PUT_OFF_SECONDS = 600.0
+"""Nobody is told to come later than that: a NAS may have become faster by then, and who restarts knows of no places."""
+SOON_SECONDS = 1.0
+"""Who comes so much too early has come in time."""
 _SMOOTHED = 0.2
+
+Why = Literal["silent", "busy", "unknown"]
+"""Why a NAS is not asked now: it has just answered nothing; it has enough to answer; nobody knows yet whether it
+answers at all, since the first request is still open or came to nothing."""
 
 
 @dataclass(frozen=True)
 class Later:
     """A NAS is not asked now. ``seconds``: when it is worth while to come again."""
 
-    why: Literal["silent", "busy"]
+    why: Why
     seconds: float
 
 
@@ -59,6 +68,8 @@ class _Lane:
     answers: bool = False
     """It did when it was asked last."""
     probe: _Probe | None = None
+    places: dict[Hashable, tuple[Why, float]] = field(default_factory=dict)
+    """Who was put off, why, and until when: the earliest first, since nobody is sent in before who came before."""
 
     def is_silent(self) -> bool:
         return self.silent_until > 0.0 and _clock() < self.silent_until
@@ -67,6 +78,33 @@ class _Lane:
         """How many it serves, as far as anybody knows."""
         paced = float("inf") if nas.coa.per_second is None else float(nas.coa.per_second)
         return min(paced, IN_FLIGHT / self.takes_seconds if self.takes_seconds else float("inf"))
+
+    def took(self, seconds: float) -> None:
+        """The first one counts whole: there is nothing yet to smooth it with."""
+        known = self.takes_seconds
+        self.takes_seconds = known + _SMOOTHED * (seconds - known) if known else seconds
+
+    def place_of(self, who: Hashable | None) -> Later | None:
+        """What is left of the time for which it was put off, unless that is over."""
+        why, at = self.places.pop(who, ("busy", 0.0))
+        left = at - _clock()
+        if left <= SOON_SECONDS:
+            return None
+        self.places[who] = why, at
+        return Later(why, left)
+
+    def later(self, nas: KnownNas, why: Why, who: Hashable | None) -> Later:
+        """Those who are put off come again one after the other, no faster than they can be served."""
+        now, per_second = _clock(), self.per_second(nas)
+        earliest = self.silent_until if why == "silent" else now + self.waiting / per_second
+        rate = COME_AGAIN_PER_SECOND if per_second == float("inf") else per_second
+        at = max(self.come_again_at, earliest, now) + 1 / rate
+        self.come_again_at = at = min(at, now + LONGEST_PUT_OFF_SECONDS)
+        while self.places and self.places[first := next(iter(self.places))][1] < now:  # it did not come
+            del self.places[first]
+        if who is not None:
+            self.places[who] = why, at
+        return Later(why, at - now)
 
 
 class NasLanes:
@@ -77,34 +115,37 @@ class NasLanes:
         self._sleep = sleep
 
     @asynccontextmanager
-    async def turn(self, nas: KnownNas) -> AsyncIterator[Later | None]:
-        """Waits until the NAS may be asked. ``Later``: it should not be now, since it seems to be silent or has as many
-        waiting as it can serve for a while.
+    async def turn(self, nas: KnownNas, *, who: Hashable | None = None) -> AsyncIterator[Later | None]:
+        """Waits until the NAS may be asked. ``Later``: it should not be now, since it seems to be silent, has as many
+        waiting as it can serve for a while, or may not answer at all. ``who``: keeps its place if it was put off.
 
         Who asks says in the block whether it has ``answered``.
         """
         lane = self._lane(nas)
+        if (place := lane.place_of(who)) is not None:
+            yield place
+            return
         if lane.probe is not None:
             await self._wait_for(lane.probe)
-        if lane.probe is not None or lane.is_silent():
-            yield self._later(lane, nas, "silent")
+        if lane.is_silent() or lane.probe is not None:
+            yield lane.later(nas, "silent" if lane.is_silent() else "unknown", who)
             return
         probe = None
         if not lane.answers:
             probe = lane.probe = _Probe(_clock())
         try:
             if not await self._got_room(lane, nas):
-                yield self._later(lane, nas, "busy")
+                yield lane.later(nas, "busy", who)
                 return
             try:
                 if lane.is_silent():  # by now
-                    yield self._later(lane, nas, "silent")
+                    yield lane.later(nas, "silent", who)
                     return
                 await self.pace(nas)
                 began = _clock()
                 yield None
                 if lane.answers:
-                    lane.takes_seconds += _SMOOTHED * (_clock() - began - lane.takes_seconds)
+                    lane.took(_clock() - began)
             finally:
                 lane.room.release()
         finally:
@@ -150,15 +191,6 @@ class NasLanes:
             return False
         finally:
             lane.waiting -= 1
-
-    @staticmethod
-    def _later(lane: _Lane, nas: KnownNas, why: Literal["silent", "busy"]) -> Later:
-        """Those who are put off come again one after the other, no faster than they can be served."""
-        now = _clock()
-        earliest = lane.silent_until if why == "silent" else now + lane.waiting / lane.per_second(nas)
-        rate = min(lane.per_second(nas), COME_AGAIN_PER_SECOND)
-        lane.come_again_at = max(lane.come_again_at, earliest, now) + 1 / rate
-        return Later(why, lane.come_again_at - now)
 
     async def pace(self, nas: KnownNas) -> None:
         """Waits until it may be sent one more datagram."""

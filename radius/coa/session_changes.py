@@ -193,7 +193,7 @@ class SessionChanges:
         if words == ():
             goes_on = "" if session.username == wish.username else f", and goes on as {session.username} until it ends"
             return Answer("as_wished", f"it has all of it already{goes_on}", self._now())
-        async with self._lanes.turn(nas) as later:
+        async with self._lanes.turn(nas, who=(wish.change_id, session.radacct_id)) as later:
             if later is not None:
                 return Answer("not_asked", _why_later(nas, later), None, put_off=timedelta(seconds=later.seconds))
             if not await self._claims.keep(wish.change_id):  # it has waited long
@@ -239,4 +239,8 @@ class SessionChanges:
 def _why_later(nas: KnownNas, later: Later) -> str:
     if later.why == "silent":
         return f"NAS {nas.door.name} has just been silent, and is asked again later"
+    if later.why == "unknown":
+        return (
+            f"NAS {nas.door.name} has not answered the first request yet, and is asked when it is known that it answers"
+        )
     return f"NAS {nas.door.name} has as many to answer as it can for now, and is asked when these are through"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -70,19 +71,19 @@ async def test_one_asks_a_nas_of_which_nobody_knows_whether_it_answers_and_the_o
     monkeypatch.setattr(nas_lanes, "PROBE_SECONDS", 0.02)
     lanes, unknown = NasLanes(), nas("10.0.0.1")
 
-    async def ask() -> bool:
+    async def ask() -> str | None:
         async with lanes.turn(unknown) as later:
-            return later is not None
+            return later and later.why
 
     async with lanes.turn(unknown) as first:
         assert first is None
-        assert await ask()  # it has not answered in time
+        assert await ask() == "unknown"  # it has not answered in time
         monkeypatch.setattr(nas_lanes, "PROBE_SECONDS", 60)
         waiting = [asyncio.create_task(ask()) for _ in range(3)]
         await asyncio.sleep(0)
         assert not any(task.done() for task in waiting)
         lanes.answered(unknown, silent=False)
-    assert await asyncio.gather(*waiting) == [False, False, False]
+    assert await asyncio.gather(*waiting) == [None, None, None]
 
 
 async def test_those_who_wait_for_a_nas_that_falls_silent_are_put_off_with_the_first(
@@ -152,3 +153,41 @@ async def test_as_many_wait_as_a_nas_takes_in_a_while_and_the_others_come_when_i
     asleep.set()
     await asyncio.gather(*asking)
     assert len(put_off) == 4
+
+
+async def test_who_comes_too_early_keeps_its_place_and_nobody_is_put_off_for_longer_than_ten_minutes() -> None:
+    lanes, down = NasLanes(), nas("10.0.0.1", per_second=1)
+    lanes.answered(down, silent=True)
+
+    async def put_off(who: str | int) -> float:
+        async with lanes.turn(down, who=who) as later:
+            assert later is not None and later.why == "silent"
+            return later.seconds
+
+    assert await put_off("first") == pytest.approx(21, abs=0.5)
+    assert await put_off("second") == pytest.approx(22, abs=0.5)
+    assert await put_off("first") == pytest.approx(21, abs=0.5)
+    assert max([await put_off(number) for number in range(700)]) == nas_lanes.LONGEST_PUT_OFF_SECONDS
+    lanes.answered(down, silent=False)
+    async with lanes.turn(down, who="of another change") as later:
+        assert later is None
+
+
+async def test_a_nas_that_is_known_to_be_quick_is_come_to_again_as_fast_as_it_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(nas_lanes, "_clock", lambda: now)
+    monkeypatch.setattr(nas_lanes, "PATIENCE_SECONDS", -1.0)
+    lanes, quick = NasLanes(), nas("10.0.0.1")
+    lanes.answered(quick, silent=False)
+    for took in (0.032, 0.132):
+        async with lanes.turn(quick):
+            now += took
+    assert lanes._lane(quick).takes_seconds == pytest.approx(0.052)  # the first whole, then a fifth of each
+    async with AsyncExitStack() as stack:
+        for _ in range(IN_FLIGHT):
+            assert await stack.enter_async_context(lanes.turn(quick)) is None
+        put_off = [await stack.enter_async_context(lanes.turn(quick)) for _ in range(2)]
+    apart = 0.052 / IN_FLIGHT
+    assert [each and each.seconds for each in put_off] == [pytest.approx(apart), pytest.approx(2 * apart)]

@@ -237,7 +237,7 @@ async def test_who_was_not_asked_since_the_nas_had_just_been_silent_is_said_so_a
     asked_at = again["sessions"][0]["asked_at"]
     assert (again["attempts"], asked_at is None) == (1, False)
     left_alone = await one_process.deliver(told["change_id"])
-    assert (left_alone["sessions"][0]["said"], left_alone["sessions"][0]["asked_at"]) == ("not_asked", asked_at)
+    assert (left_alone["sessions"][0]["said"], left_alone["sessions"][0]["asked_at"]) == ("unanswered", asked_at)
     assert (left_alone["attempts"], first["attempts"]) == (1, 1)
 
 
