@@ -159,15 +159,17 @@ class Preparation:
             self._begin, self._radius_begin, tenant_id=self._tenant_id, subscriber_ids=waiting
         )
         # in transactions of their own: who stands still holds no plan that others wait for
+        every_plan = {plan_id for served in plans.values() for plan_id in served}
         without_plan = await self._each(
-            lambda plan_id: self._projector.project_one("plan", plan_id),
-            sorted({plan_id for served in plans.values() for plan_id in served}),
+            lambda plan_id: self._projector.project_one("plan", plan_id), sorted(every_plan)
         )
         failed: dict[int, Exception] = {}
         for who, served in plans.items():
             failed.update((who, without_plan[plan_id]) for plan_id in served if plan_id in without_plan)
         done = already | failed.keys()
-        left = await self._shown_together(sorted(who for who in waiting if who not in done))
+        left = await self._shown_together(
+            sorted(who for who in waiting if who not in done), plans_shown=every_plan - without_plan.keys()
+        )
         failed |= await self._each(self._projector.project_subscriber, left)
         unknown = set(change_ids) - {each.id for each in found}
         return {each: SessionChangeUnknown(each) for each in unknown} | {
@@ -176,12 +178,12 @@ class Preparation:
             if each.carried_at is None and each.subscriber_id in failed
         }
 
-    async def _shown_together(self, subscriber_ids: Sequence[int]) -> Sequence[int]:
+    async def _shown_together(self, subscriber_ids: Sequence[int], *, plans_shown: Collection[int]) -> Sequence[int]:
         """Those who are left to be projected one by one: a few, or of whom more changes than their rows."""
         if self._many is None or len(subscriber_ids) < MANY:
             return subscriber_ids
         try:
-            shown = set((await self._many.project_changed(subscriber_ids)).shown)
+            shown = set((await self._many.project_changed(subscriber_ids, plans_shown=plans_shown)).shown)
         except RadiusDatabaseUnavailable as error:
             if not error.of_one:
                 raise

@@ -7,7 +7,7 @@ Dying between any two of them costs nothing: whoever is new there is written aga
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -78,18 +78,26 @@ class BulkProjector:
             subscriber_ids, lambda db, wishes: show_new(db, wishes, self._now(), seen=seen or {})
         )
 
-    async def project_changed(self, subscriber_ids: Sequence[int]) -> Bulk:
+    async def project_changed(self, subscriber_ids: Sequence[int], *, plans_shown: Collection[int] = ()) -> Bulk:
         """The same for those whom FreeRADIUS knows under the name that they have: their rows as they shall be by now.
+
+        ``plans_shown``: those of their plans, by id, that it has just been shown.
 
         Raises: as ``project_new``.
         """
-        return await self._project(subscriber_ids, lambda db, wishes: show_changed(db, wishes, self._now()))
+        return await self._project(
+            subscriber_ids, lambda db, wishes: show_changed(db, wishes, self._now()), plans_shown=plans_shown
+        )
 
     async def _project(
-        self, subscriber_ids: Sequence[int], show: Callable[[AsyncSession, Sequence[Wish]], Awaitable[list[Wish]]]
+        self,
+        subscriber_ids: Sequence[int],
+        show: Callable[[AsyncSession, Sequence[Wish]], Awaitable[list[Wish]]],
+        *,
+        plans_shown: Collection[int] = (),
     ) -> Bulk:
         shown: list[int] = []
-        plans: set[int] = set()
+        plans = set(plans_shown)
         waiting = await self._behind(subscriber_ids)
         for some in chunks(waiting, BATCH):
             read = await self._wishes(some)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from radius import ProjectedSubscriber, RadiusProjector, Retransmission, SessionChanges
+from radius import ProjectedSubscriber, Projection, RadiusProjector, Retransmission, SessionChanges
 from radius.coa import lanes, preparing
 from radius.coa.claims import ChangeClaims
 from radius.coa.treatment import GRACE, LOOK_AGAIN
@@ -31,9 +31,15 @@ async def line(site: Site) -> AsyncIterator[Line]:
 
 
 class CountingProjector(RadiusProjector):
-    """The real one, and how often it was asked."""
+    """The real one, and how often it was asked, and for which plans."""
 
     asked = 0
+    plans: tuple[int, ...] = ()
+
+    async def project_one(self, kind: Literal["plan", "nas"], source_id: int) -> Projection:
+        if kind == "plan":
+            self.plans += (source_id,)
+        return await super().project_one(kind, source_id)
 
     async def project_subscriber(self, subscriber_id: int) -> ProjectedSubscriber:
         self.asked += 1
@@ -278,12 +284,12 @@ async def test_many_who_are_suspended_are_shown_to_freeradius_in_one_go(
     both = (site.database.begin, site.radius_database.begin)
     many = BulkProjector(*both, projector=counting, **common)
     changes = SessionChanges(*both, projector=counting, retransmission=QUICKLY, many=many, **common)
-    counting.asked = 0
+    counting.asked, counting.plans = 0, ()
     made = [await one.act("suspend") for one in everybody]
     assert await changes.deliver_due() == 3
     told = [await line.shown(each) for each in made]
     assert [[one["said"] for one in each["sessions"]] for each in told] == [["disconnected"]] * 3
-    assert counting.asked == 0
+    assert (counting.asked, len(counting.plans)) == (0, 1)
     for one in everybody:
         assert (await one.login()).code == "Access-Reject"
 
