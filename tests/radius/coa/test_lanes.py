@@ -73,7 +73,7 @@ async def test_one_asks_a_nas_of_which_nobody_knows_whether_it_answers_and_the_o
 
     async def ask() -> str | None:
         async with lanes.turn(unknown) as later:
-            return later and later.why
+            return None if later is None else later.why
 
     async with lanes.turn(unknown) as first:
         assert first is None

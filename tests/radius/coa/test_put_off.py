@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -26,6 +26,25 @@ pytestmark = ON_ONE
 async def line(site: Site) -> AsyncIterator[Line]:
     async for made in go_online(site):
         yield made
+
+
+@pytest.fixture
+async def listening(line: Line) -> AsyncIterator[Callable[[str], Awaitable[LabNas]]]:
+    """Makes another NAS of that dialect, which can be asked."""
+    made: list[LabNas] = []
+
+    async def make(dialect: str) -> LabNas:
+        [nas] = await line.site.nases([dialect])
+        made.append(nas)
+        port = await nas.listen()
+        async with line.site.database.begin() as db:
+            service = line.site.service(db)
+            await service.define_nas(name=nas.name, address=nas.source_address, dialect=dialect, coa_port=port)
+        return nas
+
+    yield make
+    for nas in made:
+        await nas.close()
 
 
 async def door_of(line: Line, nas: LabNas) -> KnownNas:
@@ -64,13 +83,10 @@ async def test_a_request_that_may_have_come_through_is_reckoned_with_though_its_
     assert [one["said"] for one in back["sessions"]] == ["changed"]
 
 
-async def test_a_service_that_is_gone_already_is_not_withdrawn_again_after_a_retry_was_put_off(line: Line) -> None:
-    [nas] = await line.site.nases(["juniper"])
-    port = await nas.listen()
-    async with line.site.database.begin() as db:
-        await line.site.service(db).define_nas(
-            name=nas.name, address=nas.source_address, dialect="juniper", coa_port=port
-        )
+async def test_a_service_that_is_gone_already_is_not_withdrawn_again_after_a_retry_was_put_off(
+    line: Line, listening: Callable[[str], Awaitable[LabNas]]
+) -> None:
+    nas = await listening("juniper")
     theirs = await online_again(line, nas)
     change = (await theirs.act("change_plan", plan=FASTER))["change_id"]
     worker = theirs.changes
@@ -83,7 +99,6 @@ async def test_a_service_that_is_gone_already_is_not_withdrawn_again_after_a_ret
     await theirs.changes.deliver(change)
     first, *_, again = nas.disconnects.requests
     assert ("ERX-Service-Deactivate" in first.values, "ERX-Service-Deactivate" in again.values) == (True, False)
-    await nas.close()
 
 
 async def test_who_logs_in_while_others_wait_for_their_nas_is_right_and_not_asked(
@@ -114,15 +129,10 @@ async def test_who_logs_in_while_others_wait_for_their_nas_is_right_and_not_aske
 
 
 async def test_a_session_that_waits_for_its_nas_delays_no_other_of_the_same_subscriber(
-    line: Line, monkeypatch: pytest.MonkeyPatch
+    line: Line, listening: Callable[[str], Awaitable[LabNas]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lanes, "SILENT_FOR_SECONDS", 300.0)
-    [other] = await line.site.nases(["mikrotik"])
-    port = await other.listen()
-    async with line.site.database.begin() as db:
-        await line.site.service(db).define_nas(
-            name=other.name, address=other.source_address, dialect="mikrotik", coa_port=port
-        )
+    other = await listening("mikrotik")
     await other.accounting_start(replace(line.session, session_id="elsewhere"))
     other.disconnects.mood.silent = True
     made = await line.act("change_plan", plan=FASTER)
@@ -136,4 +146,3 @@ async def test_a_session_that_waits_for_its_nas_delays_no_other_of_the_same_subs
         assert told["next_at"] is not None
         assert timedelta(seconds=seconds - 2) < told["next_at"] - line.now() <= timedelta(seconds=seconds)
         line.behind -= timedelta(seconds=seconds)
-    await other.close()
