@@ -17,6 +17,7 @@ from provisioning.field import (
     Asked,
     CustomerMoves,
     NobodyFree,
+    NoTimeChosen,
     OfferRecord,
     Search,
     Standing,
@@ -40,6 +41,15 @@ class OwnVisit:
     standing: Standing
     times: list[OfferRecord]
     later_from: datetime | None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A time that was chosen for a visit as it was ``seen``, and who comes then."""
+
+    seen: VisitRecord
+    asked: Asked
+    technician_id: int
 
 
 class CustomerSlots:
@@ -82,37 +92,47 @@ class CustomerSlots:
         times = await self._search.times(asked, days=DAYS_AT_ONCE)
         later = asked.starts_at + timedelta(days=DAYS_AT_ONCE)
         is_last = asked.not_after is not None and later >= asked.not_after
-        free = [each for each in times if each["starts_at"] != visit["starts_at"]]
-        return OwnVisit(visit, standing, free, None if is_last else later)
+        return OwnVisit(visit, standing, times, None if is_last else later)
 
-    async def move(self, *, seen: VisitRecord, starts_at: datetime, by: str) -> VisitRecord:
-        """Moves it to this time, if it still is as it was ``seen``. The one-time link that allows this was used up in
-        this transaction, and counts.
+    async def choose(self, *, seen: VisitRecord, starts_at: datetime) -> Chosen:
+        """Looks who comes at this time. Nothing is held until it is moved: a search keeps nobody from writing.
 
-        Raises: VisitUnknown, VisitChanged, VisitNotMovable, VisitOver, HoldEnds, JobUnknown, ChangeRaced; NobodyFree,
-        TechnicianBusy, OutsideHours and SkillMissing (with what was asked for).
+        Raises: NoTimeChosen, VisitNotMovable, JobUnknown; NobodyFree (with what was asked for).
         """
+        if starts_at == seen["starts_at"]:
+            raise NoTimeChosen(seen["visit_id"])
         await self._refuse_unless_movable(seen)
         asked = await self._asked(seen, starts_at)
         with asked_for(asked):
             offer = await self._search.at(asked)
             if offer is None:
                 raise NobodyFree(seen["visit_id"], starts_at)
+        return Chosen(seen, asked, offer["technician_id"])
+
+    async def move(self, chosen: Chosen, *, by: str) -> VisitRecord:
+        """Moves it to this time, if it still is as it was seen. The one-time link that allows this was used up in
+        this transaction, and counts.
+
+        Raises: VisitUnknown, VisitChanged, VisitNotMovable, VisitOver, HoldEnds, JobUnknown, ChangeRaced;
+        TechnicianBusy, OutsideHours and SkillMissing (with what was asked for).
+        """
+        with asked_for(chosen.asked):
             moved = await self._dispatch.reschedule(
-                visit_id=seen["visit_id"],
-                technician_id=offer["technician_id"],
-                starts_at=starts_at,
+                visit_id=chosen.seen["visit_id"],
+                technician_id=chosen.technician_id,
+                starts_at=chosen.asked.starts_at,
                 reason=CHOSEN,
-                seen=seen,
+                seen=chosen.seen,
                 is_customers=True,
                 by=by,
             )
-        await self._refuse_unless_movable(seen)  # other links of it were used before its lock was had
+        # only with its lock is it known which other links of it were used
+        await self._refuse_unless_movable(chosen.seen, being_used=1)
         return moved
 
-    async def _refuse_unless_movable(self, visit: VisitRecord) -> None:
-        """The link that is being used is among those that count. Raises: VisitNotMovable."""
-        why = (await self._moves.standing(visit, being_used=1)).why_not
+    async def _refuse_unless_movable(self, visit: VisitRecord, *, being_used: int = 0) -> None:
+        """Raises: VisitNotMovable."""
+        why = (await self._moves.standing(visit, being_used=being_used)).why_not
         if why is not None:
             raise VisitNotMovable(visit["visit_id"], why)
 
@@ -126,4 +146,5 @@ class CustomerSlots:
             not_before=self._moves.earliest,
             not_after=furthest if kept is None else min(furthest, kept),
             each_time_once=True,
+            but_not_at=visit["starts_at"],
         )

@@ -37,6 +37,7 @@ from workflows import Runs, waiting_runs
 from workflows.services import Services
 
 LONGEST_REASON = 500
+MINUTE = timedelta(minutes=1)
 
 
 class DispatchDesk:
@@ -202,11 +203,15 @@ class DispatchDesk:
         return min((ends_at for ends_at, _ in ends), default=None)
 
     async def _kind(self, visit: VisitRecord) -> JobRecord:
-        """What the visit is, as far as a search for another time has to know."""
-        if visit["job"] is not None:
-            return await self._jobs.job(visit["job"])
-        minutes = int((visit["ends_at"] - visit["starts_at"]) / timedelta(minutes=1))
-        return JobRecord(name="visit", duration_minutes=minutes, buffer_minutes=0, window_minutes=0, skills=[])
+        """What the visit is, as far as a search for another time has to know: as long as it was booked, whatever its
+        job takes by now."""
+        minutes = int((visit["ends_at"] - visit["starts_at"]) / MINUTE)
+        window = int((visit["arrives_until"] - visit["starts_at"]) / MINUTE)
+        kind = JobRecord(name="visit", duration_minutes=minutes, buffer_minutes=0, window_minutes=window, skills=[])
+        if visit["job"] is None:
+            return kind
+        job = await self._jobs.job(visit["job"])
+        return {**kind, "name": job["name"], "buffer_minutes": job["buffer_minutes"], "skills": job["skills"]}
 
     async def _refuse_after_hold(self, visit: VisitRecord, runs: list[int]) -> None:
         """Raises: HoldEnds, if a run would give up before the visit is over."""

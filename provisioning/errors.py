@@ -185,8 +185,10 @@ ProvisioningError
 |   |-- VisitUnknown
 |   |-- VisitOver                 the visit's state doesn't allow what was asked
 |   |-- VisitChanged              somebody else was quicker
+|   |-- NoTimeChosen              by the customer; or the one that the visit has
 |   |-- VisitNotMovable           not by its customer: too soon, too often, or over
 |   |-- StockElsewhere            a serial is in somebody else's van
+|   |-- StockInstalled            a serial is at a customer's, by what is known
 |   |-- StockMissing              a serial isn't in this van
 |   |-- StockUnknown
 |   |-- SheetChanged              somebody else has written into the visit's record meanwhile

@@ -92,7 +92,7 @@ class FieldDesk:
 
         Raises: InvalidRequest (all faults), VisitUnknown, RequestConflict (another act has this key), VisitOver (what
         the visit's state doesn't allow: it was called off, say, or waits for a scan), SheetChanged (somebody else has
-        written what this act hasn't seen), NotDone, ChangeRaced.
+        written what this act hasn't seen), StockElsewhere, NotDone, ChangeRaced.
         """
         faults = Faults("The act")
         plain_key = faults.line("key", key, longest=200)
@@ -104,7 +104,7 @@ class FieldDesk:
         told: list[int] = []
         if kind in REPORTED:
             outcome = cast(Outcome, kind)
-            _, told = await self._desk.report(visit_id=visit_id, outcome=outcome, by=by, **content)
+            _, told = await self._desk.report(visit_id=visit_id, outcome=outcome, made_at=moment, by=by, **content)
         else:
             visit = await self._visits.visit(visit_id, lock=True)
             if visit["state"] in NOBODY_WAS_THERE:
@@ -112,7 +112,8 @@ class FieldDesk:
             if kind == "record":
                 await self._sheets.write(visit_id, content["changes"], content.get("seen") or {})
             elif kind == "returned":
-                await self._stock.take_back(content["serial"], visit, note=content.get("note"), by=by)
+                note = content.get("note")
+                await self._stock.take_back(content["serial"], visit, note=note, made_at=moment, by=by)
             else:
                 await self._done(visit, content.get("reason"), by)
         await self._sheets.keep(visit_id=visit_id, key=plain_key, kind=kind, content=content, made_at=moment, by=by)

@@ -110,7 +110,9 @@ class TerminationDesk:
             wish = Wish.model_validate(data)
         except ValidationError as error:
             sound = _sound_parts(data, error)
-            faults = faults_of(error, whole="termination") + (await self._faults_in(sound))[1]
+            faults = faults_of(error, whole="termination")
+            malformed = {fault.field for fault in faults}
+            faults += [fault for fault in (await self._faults_in(sound))[1] if fault.field not in malformed]
             raise InvalidRequest("The termination", faults) from error
         subscriber, faults = await self._faults_in(SoundWish.model_validate(wish.model_dump(exclude={"reason"})))
         if subscriber is None or subscriber["service_id"] is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -34,13 +35,14 @@ class VisitDesk:
         note: str | None = None,
         next_appointment: Appointment | None = None,
         seen: VisitRecord | None = None,
+        made_at: datetime | None = None,
         by: str,
     ) -> tuple[ReportedVisit, list[int]]:
         """Keeps the report and tells every run that waits for this visit; returns those that heard something new.
 
         A scan of another ONT after the first is a swap: the run goes back and binds the new one. The same ONT scanned
         again while its run is held (the fibre was moved, say) is tried again from the scan on. ``seen``: only if the
-        visit still is as its reader saw it.
+        visit still is as its reader saw it. ``made_at``: when it was scanned, if not now.
 
         Raises: InvalidRequest, VisitUnknown, VisitOver, VisitChanged, ChangeRaced (a run joins the visit at this
         moment, and its lock would have come before the visit's).
@@ -53,7 +55,7 @@ class VisitDesk:
         if await self._runs.about(self._db, "visit", str(visit_id)) != runs:
             raise ChangeRaced
         if reported["serial"] is not None:
-            await self._stock.install(reported["serial"], await self._visits.visit(visit_id), by=by)
+            await self._stock.install(reported["serial"], await self._visits.visit(visit_id), made_at=made_at, by=by)
         payload: dict[str, Any] = {
             "outcome": outcome,
             "device_serial": reported["serial"],

@@ -15,7 +15,7 @@ from acs import AcsError, wifi_ref
 from provisioning.access import subject_of
 from provisioning.api.calls import Call, InCall
 from provisioning.api.public_pages import Pages, message, page, render, wording
-from provisioning.api.public_visits import move_visit, refused_move, show_used, show_visit
+from provisioning.api.public_visits import choose_time, move_visit, refused_move, show_used, show_visit
 from provisioning.api.statuses import status_of
 from provisioning.commercial import CustomerError, CustomerService, QuoteError, QuoteWithLines
 from provisioning.links import FOLDER, LinkError, LinkExpired, LinkUsed
@@ -27,6 +27,12 @@ BY = "one-time link"
 """Who did it, in logs and in the audit: whoever has the mail."""
 OPENS: dict[LinkPurpose, str] = {"accept_quote": "quote", "move_visit": "visit", "reveal_wifi": "device"}
 """What a link is about, by its purpose."""
+NOT_THERE: dict[LinkPurpose, tuple[type[Exception], ...]] = {
+    "accept_quote": (QuoteError, CustomerError),
+    "move_visit": (),
+    "reveal_wifi": (SecretMissing, AcsError),
+}
+"""What says that it isn't there any more; of another kind, such an error is no word on what the link is for."""
 
 doors = Pages()
 
@@ -46,17 +52,20 @@ async def look(call: InCall, token: str) -> Response:
 
 
 async def _unless_usable(call: Call) -> Response | None:
-    """Whoever made up a link, or has an old one, writes nothing at all."""
+    """Whoever made up a link, or has an old one, writes nothing at all; nor does who comes too late for a time."""
     try:
-        await call.appliance.links.open(call.db, call.request.path_params["token"])
+        to = await call.appliance.links.open(call.db, call.request.path_params["token"])
     except LinkError as error:
         return await _unusable(call, error)
+    if to.purpose == "move_visit":
+        await choose_time(call, to)
     return None
 
 
 @doors.sent(FOLDER + "{token}", first=_unless_usable, refusal=refused_move)
 async def act(call: InCall, token: str) -> Response:
     """The button was pressed: the link is used up by what it does, and stays when that can't be done."""
+    to: LinkTo | None = None
     try:
         async with call.db.begin_nested():
             to = await call.appliance.links.use(call.db, token)
@@ -64,17 +73,16 @@ async def act(call: InCall, token: str) -> Response:
             if to.purpose == "reveal_wifi":
                 return await _reveal(call, to)
             if to.purpose == "move_visit":
-                return await move_visit(call, to, by=BY)
+                return await move_visit(call, by=BY)
             return await _accept(call, int(to.subject))
     except LinkError as error:  # somebody was quicker
         call.changes_nothing()
         return await _unusable(call, error)
-    except (QuoteError, CustomerError):
+    except (QuoteError, CustomerError, SecretMissing, AcsError) as error:
+        if to is None or not isinstance(error, NOT_THERE[to.purpose]):
+            raise
         call.changes_nothing()
-        return _not_open(call)
-    except (SecretMissing, AcsError):
-        call.changes_nothing()
-        return message(call.request, "gone", status=410)
+        return _not_open(call) if to.purpose == "accept_quote" else message(call.request, "gone", status=410)
 
 
 async def _offer(call: Call, to: LinkTo) -> Response:

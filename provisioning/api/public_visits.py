@@ -19,10 +19,9 @@ from provisioning.access import subject_of
 from provisioning.api.calls import Call, etag_of
 from provisioning.api.problems import Problem
 from provisioning.api.public_pages import message, page, refused, render, spoken, wording
-from provisioning.customer_slots import CHOSEN, OwnVisit
+from provisioning.customer_slots import CHOSEN, Chosen, OwnVisit
 from provisioning.days import begin_of, day_of
-from provisioning.errors import Fault, InvalidRequest
-from provisioning.field import VisitChanged, VisitRecord, VisitUnknown
+from provisioning.field import NoTimeChosen, VisitChanged, VisitRecord, VisitUnknown
 from provisioning.links import LANGUAGE, LinkExpired, LinkUsed
 from workflows import FIRST_YEAR, LAST_YEAR
 from workflows.answers import LinkTo
@@ -42,7 +41,7 @@ TAKEN = frozenset(
     }
 )
 LOOK_AGAIN = frozenset({"field.visit_changed", "field.visit_not_movable", "field.visit_over"})
-MEANT_NOTHING = frozenset({"provisioning.invalid_request"})
+MEANT_NOTHING = frozenset({"field.no_time_chosen"})
 
 
 @dataclass(frozen=True)
@@ -67,18 +66,28 @@ async def show_visit(call: Call, to: LinkTo) -> Response:
     return _page(call.request, own.visit, "visit.title", own=own)
 
 
-async def move_visit(call: Call, to: LinkTo, *, by: str) -> Response:
-    """Moves the visit to the time that was chosen. The link was used up in this transaction.
+async def choose_time(call: Call, to: LinkTo) -> None:
+    """Reads what the form holds, and looks who comes then, before anything may be written.
 
-    Raises: InvalidRequest, and as ``CustomerSlots.move``.
+    Raises: VisitUnknown, VisitChanged (since it was shown), and as ``CustomerSlots.choose``.
     """
     slots = call.appliance.customer_slots(call.db)
     seen = await slots.visit(int(to.subject))
     call.request.state.own_visit = seen
-    mark, starts_at = _read(await call.request.body())
+    mark, starts_at = _read(seen, await call.request.body())
     if mark != _mark(seen):
         raise VisitChanged(seen["visit_id"])
-    moved = await slots.move(seen=seen, starts_at=starts_at, by=by)
+    call.request.state.chosen = await slots.choose(seen=seen, starts_at=starts_at)
+
+
+async def move_visit(call: Call, *, by: str) -> Response:
+    """Moves the visit to the time that was chosen (``choose_time``). The link was used up in this transaction.
+
+    Raises: as ``CustomerSlots.move``.
+    """
+    chosen: Chosen = call.request.state.chosen
+    seen = chosen.seen
+    moved = await call.appliance.customer_slots(call.db).move(chosen, by=by)
     call.tells(action="visits reschedule", subject=subject_of("visit", seen["visit_id"]), reason=CHOSEN)
     call.tells(customer_id=seen["customer_id"], before=seen, after=moved)
     return _page(call.request, moved, "visit.thanks", said="visit.moved")
@@ -90,10 +99,11 @@ async def show_used(call: Call, error: LinkUsed | LinkExpired) -> Response | Non
         return None
     slots = call.appliance.customer_slots(call.db)
     visit = await slots.visit(int(error.to.subject))
-    if (await slots.standing(visit)).why_not == "over":
+    why_not = (await slots.standing(visit)).why_not
+    if why_not == "over":
         return None
-    said = "visit.used" if isinstance(error, LinkUsed) else "visit.too_late"
-    return _page(call.request, visit, "visit.title", said=said)
+    said = why_not or ("used" if isinstance(error, LinkUsed) else "old")
+    return _page(call.request, visit, "visit.title", said=f"visit.{said}")
 
 
 def refused_move(request: Request, problem: Problem, headers: Mapping[str, str]) -> Response:
@@ -103,8 +113,9 @@ def refused_move(request: Request, problem: Problem, headers: Mapping[str, str])
         return refused(request, problem, headers)
     key = "visit.taken" if code in TAKEN else "visit.changed" if code in LOOK_AGAIN else "visit.choose"
     offers = problem.get("alternatives", [])
+    known = None if code in LOOK_AGAIN else visit  # it isn't so any more
     content = _render(
-        request, visit, f"{key}.title", said=f"{key}.words", days=_days(request, offers), problem=True, again=True
+        request, known, f"{key}.title", said=f"{key}.words", days=_days(request, offers), problem=True, again=True
     )
     return page(content, status=problem["status"], forms=bool(offers))
 
@@ -123,7 +134,7 @@ def _page(request: Request, visit: VisitRecord, title: str, *, own: OwnVisit | N
     return page(content, forms=bool(own.times))
 
 
-def _render(request: Request, visit: VisitRecord, title: str, **variables: Any) -> str:
+def _render(request: Request, visit: VisitRecord | None, title: str, **variables: Any) -> str:
     reads, language = wording(request), request.query_params.get(LANGUAGE)
     given: dict[str, Any] = {"said": "", "days": {}, "own": None, "later": None, "problem": False, "again": False}
     return render(
@@ -131,7 +142,7 @@ def _render(request: Request, visit: VisitRecord, title: str, **variables: Any) 
         "visit.html.j2",
         title,
         visit=visit,
-        mark=_mark(visit),
+        mark=_mark(visit) if visit is not None else "",
         moment=reads.moment,
         clock=reads.clock,
         asked=f"&{LANGUAGE}={spoken(request).asked_as}" if language else "",
@@ -177,15 +188,15 @@ def _from(call: Call) -> datetime | None:
     return begin_of(day, call.appliance.zone) if FIRST_YEAR <= day.year <= LAST_YEAR else None
 
 
-def _read(body: bytes) -> tuple[str, datetime]:
-    """What the form holds: the mark of what was seen, and the time that was chosen. Raises: InvalidRequest."""
+def _read(visit: VisitRecord, body: bytes) -> tuple[str, datetime]:
+    """What the form holds: the mark of what was seen, and the time that was chosen. Raises: NoTimeChosen."""
     try:
         sent = dict(parse_qsl(body.decode(), max_num_fields=MOST_FIELDS, errors="strict"))
         starts_at = datetime.fromisoformat(sent["slot"])
         if starts_at.tzinfo is None or not FIRST_YEAR <= starts_at.year <= LAST_YEAR:
             raise ValueError
     except (KeyError, UnicodeDecodeError, ValueError):
-        raise InvalidRequest("The move", [Fault("slot", "is no time that was offered")]) from None
+        raise NoTimeChosen(visit["visit_id"]) from None
     return sent.get("seen", ""), starts_at
 
 

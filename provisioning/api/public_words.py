@@ -47,6 +47,7 @@ WORDS: dict[str, dict[str, str]] = {
         "visit.moved": "Nothing more is to be done. If it has to be another time after all, please tell us.",
         "visit.used": "This link has moved your appointment already. To move it once more, take the link of our newest"
         " mail, or tell us.",
+        "visit.old": "This link is too old. To move your appointment, take the link of our newest mail, or tell us.",
         "visit.from": "From",
         "visit.until": "Until",
         "visit.arrival": "We arrive",
@@ -72,7 +73,7 @@ WORDS: dict[str, dict[str, str]] = {
         "visit.changed.title": "Your appointment has changed",
         "visit.changed.words": "It isn't as this page has shown it, and was not moved. Please look again.",
         "visit.choose.title": "Please choose a time",
-        "visit.choose.words": "No time was chosen, and nothing has changed: your appointment is as it was.",
+        "visit.choose.words": "No other time was chosen, and nothing has changed: your appointment is as it was.",
         "visit.over.title": "This appointment is over",
         "visit.over.words": "It has taken place, or was called off. If you need another one, please tell us.",
         "page.nothing.title": "Nothing is here",
@@ -126,6 +127,8 @@ WORDS: dict[str, dict[str, str]] = {
         " bitte.",
         "visit.used": "Dieser Link hat Ihren Termin schon verlegt. Um ihn noch einmal zu verlegen, nehmen Sie den Link"
         " unserer neuesten Mail, oder sagen Sie es uns.",
+        "visit.old": "Dieser Link ist zu alt. Um Ihren Termin zu verlegen, nehmen Sie den Link unserer neuesten Mail,"
+        " oder sagen Sie es uns.",
         "visit.from": "Von",
         "visit.until": "Bis",
         "visit.arrival": "Wir kommen",
@@ -155,7 +158,8 @@ WORDS: dict[str, dict[str, str]] = {
         "visit.changed.words": "Er ist nicht mehr so, wie ihn diese Seite gezeigt hat, und wurde nicht verlegt. Bitte"
         " sehen Sie noch einmal nach.",
         "visit.choose.title": "Bitte wählen Sie eine Zeit",
-        "visit.choose.words": "Es wurde keine gewählt, und nichts hat sich geändert: Ihr Termin bleibt, wie er war.",
+        "visit.choose.words": "Es wurde keine andere gewählt, und nichts hat sich geändert: Ihr Termin bleibt, wie"
+        " er war.",
         "visit.over.title": "Dieser Termin ist vorbei",
         "visit.over.words": "Er hat stattgefunden oder wurde abgesagt. Wenn Sie einen neuen brauchen, sagen Sie es uns"
         " bitte.",

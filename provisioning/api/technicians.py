@@ -70,14 +70,16 @@ class Away(Wish):
 
 
 class BookIn(Wish):
-    """What goes into a van."""
+    """What goes into a van; why, where one is installed at a customer's by what is known."""
 
     serials: list[str] = Field(min_length=1, max_length=500)
+    reason: str | None = None
 
 
-class BookOut(BookIn):
+class BookOut(Wish):
     """What comes out of it again, and why."""
 
+    serials: list[str] = Field(min_length=1, max_length=500)
     reason: str
 
 
@@ -115,10 +117,14 @@ async def leave(call: InCall, technician: Wanted = None) -> Page[LeaveRecord]:
 @doors.get("/stock/{serial}", permission="visits.read")
 async def stock_of_serial(call: InCall, serial: Annotated[str, Path(max_length=64)]) -> StockHistory:
     """Where one CPE or ONT is by the stock, and how it came there. A technician sees what is of their own van."""
-    found = await call.appliance.van_stock(call.db).history(serial)
-    if call.caller.technician_id not in (None, found["item"]["technician_id"]):
+    found, own = await call.appliance.van_stock(call.db).history(serial), call.caller.technician_id
+    if own is None:
+        return found
+    if found["item"]["technician_id"] != own:
         raise StockUnknown(found["item"]["serial"])
-    return found
+    return StockHistory(
+        item=found["item"], movements=[each for each in found["movements"] if each["technician_id"] == own]
+    )
 
 
 @doors.get("/{technician_id}/stock", permission="visits.read")
@@ -141,10 +147,11 @@ async def stock(
 
 @doors.post("/{technician_id}/stock", permission="technicians.write")
 async def book_in(call: InCall, technician_id: Number, wish: BookIn) -> Page[StockItem]:
-    """Books serials into a technician's van, all or none; what is in another one is refused."""
-    call.tells(subject=f"technician/{technician_id}")
+    """Books serials into a technician's van, all or none; what is in another one, or without a ``reason`` at a
+    customer's, is refused."""
+    call.tells(subject=f"technician/{technician_id}", reason=wish.reason)
     items = await call.appliance.van_stock(call.db).book_in(
-        technician_id=technician_id, serials=wish.serials, by=call.by
+        technician_id=technician_id, serials=wish.serials, reason=wish.reason, by=call.by
     )
     return Page(items=items)
 

@@ -37,12 +37,20 @@ def list_(
 
 
 @app.command("in")
-def in_(technician: Number, serials: Serials, by: By = "", json_: AsJson = False) -> None:
+def in_(
+    technician: Number,
+    serials: Serials,
+    reason: Annotated[str | None, typer.Option(help="Needed where one is at a customer's; it is kept.")] = None,
+    by: By = "",
+    json_: AsJson = False,
+) -> None:
     """Book serials into a technician's van, all or none; what is in another one is refused."""
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            found = await appliance.van_stock(db).book_in(technician_id=technician, serials=serials, by=by)
+            found = await appliance.van_stock(db).book_in(
+                technician_id=technician, serials=serials, reason=reason, by=by
+            )
         _show(found, json_=json_)
 
     run(act, as_json=json_)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, get_args
 
 from fastapi import Query, Response
@@ -22,6 +23,7 @@ STATES: tuple[TicketState, ...] = get_args(TicketState)
 STILL_TO_DO: tuple[TicketState, ...] = ("open", "inProgress")
 PRIORITIES: tuple[TicketPriority, ...] = get_args(TicketPriority)
 ALL = "all"
+VERSION = re.compile("[0-9]{1,18}")
 
 doors = ConsoleDoors(name="tickets")
 
@@ -78,12 +80,12 @@ async def change(call: InCall, ticket_id: Number) -> Response:
     form, desk = form_of(call), _desk(call)
     before = await desk.ticket(ticket_id)
     faults = [] if form.text("note") else [Fault("note", "is missing")]
-    if form.text("seen") != str(before["version"]):
-        faults.append(Fault("seen", "it has been changed by now: look again"))
+    if not VERSION.fullmatch(form.text("seen")):
+        faults.append(Fault("seen", "is no number"))
     if faults:
         raise InvalidRequest("The change", faults)
     wanted = {name: form.text(name) or None for name in ("state", "priority", "assigned_team", "note")}
-    after = await desk.update(ticket_id=ticket_id, version=before["version"], **wanted)
+    after = await desk.update(ticket_id=ticket_id, version=int(form.text("seen")), **wanted)
     call.tells(
         action="tickets change",
         subject=subject_of("ticket", ticket_id),

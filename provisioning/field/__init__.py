@@ -22,6 +22,7 @@ from provisioning.field.errors import (
     LeaveUnknown,
     NobodyFree,
     NotDone,
+    NoTimeChosen,
     OutsideHours,
     PhotosFull,
     PhotoUnknown,
@@ -30,6 +31,7 @@ from provisioning.field.errors import (
     SkillMissing,
     SlotRefused,
     StockElsewhere,
+    StockInstalled,
     StockMissing,
     StockUnknown,
     TechnicianBusy,
@@ -51,7 +53,8 @@ from provisioning.field.records import ReportedVisit, VisitRecord
 from provisioning.field.search import OfferRecord, Search
 from provisioning.field.serials import normalise_serial
 from provisioning.field.sheets import PhotoRecord, SheetRecord, Sheets, read_made_at
-from provisioning.field.stock import StockHistory, StockItem, StockMovement, VanStock
+from provisioning.field.stock import VanStock
+from provisioning.field.stock_records import StockHistory, StockItem, StockMovement
 from provisioning.field.stock_tables import IN_A_VAN, StockState, VanItem, VanMovement
 from provisioning.field.tables import (
     LIVE_STATES,
@@ -89,6 +92,7 @@ __all__ = [
     "LeaveUnknown",
     "MadeFeed",
     "MoveTerms",
+    "NoTimeChosen",
     "NobodyFree",
     "NotDone",
     "OfferRecord",
@@ -111,6 +115,7 @@ __all__ = [
     "Standing",
     "StockElsewhere",
     "StockHistory",
+    "StockInstalled",
     "StockItem",
     "StockMissing",
     "StockMovement",

@@ -167,6 +167,16 @@ class NobodyFree(SlotRefused):
         super().__init__(f"Nobody can make visit {visit_id} at {starts_at:%Y-%m-%d %H:%M} UTC; choose another time.")
 
 
+class NoTimeChosen(FieldError):
+    """The customer has chosen no time, or the one that the visit has."""
+
+    code = "field.no_time_chosen"
+
+    def __init__(self, visit_id: int) -> None:
+        self.visit_id = visit_id
+        super().__init__(f"No other time was chosen for visit {visit_id}; choose one that is offered.")
+
+
 class VisitNotMovable(FieldError):
     """The customer can't move this visit themselves, or not any more."""
 
@@ -223,6 +233,18 @@ class StockElsewhere(FieldError):
         told = ", ".join(f"{serial} (technician {whose})" for serial, whose in list(vans.items())[:10])
         more = ", ..." if len(vans) > 10 else ""
         super().__init__(f"In other vans already: {told}{more}. Book them out there first.")
+
+
+class StockInstalled(FieldError):
+    """A serial is at a customer's."""
+
+    code = "field.stock_installed"
+
+    def __init__(self, visits: Mapping[str, int | None]) -> None:
+        self.visits = dict(visits)
+        told = ", ".join(f"{serial} (visit {visit_id})" for serial, visit_id in list(visits.items())[:10])
+        more = ", ..." if len(visits) > 10 else ""
+        super().__init__(f"Installed at customers' by these visits: {told}{more}. Say why it is in a van all the same.")
 
 
 class StockMissing(FieldError):

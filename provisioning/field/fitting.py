@@ -45,7 +45,7 @@ class Asked:
 
     ``besides``: a visit that is to be moved, and is in nobody's way. ``technician_id``: nobody else will do.
     ``not_before`` and ``not_after``: when it may begin at the earliest, and must be over. ``each_time_once``: who comes
-    doesn't matter.
+    doesn't matter. ``but_not_at``: when the visit is already.
     """
 
     starts_at: datetime
@@ -59,6 +59,7 @@ class Asked:
     not_before: datetime | None = None
     not_after: datetime | None = None
     each_time_once: bool = False
+    but_not_at: datetime | None = None
 
     @classmethod
     def of(cls, job: JobRecord, place: Place | None, starts_at: datetime, besides: int | None = None) -> Asked:

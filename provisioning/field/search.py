@@ -130,7 +130,11 @@ class Search:
         found: list[Offer] = []
         for day in self._days(earliest, days):
             found += offers_on(day, candidates, asked.job, asked.place, way=minutes_between, now=earliest)
-        return [offer for offer in found if asked.not_after is None or offer.ends_at <= asked.not_after]
+        return [
+            offer
+            for offer in found
+            if offer.starts_at != asked.but_not_at and (asked.not_after is None or offer.ends_at <= asked.not_after)
+        ]
 
     async def _able(self, job: JobRecord) -> list[Technician]:
         """Who has the skills that the job needs."""

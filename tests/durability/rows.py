@@ -7,7 +7,6 @@ and then the rest.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from tests.durability.story import step_of
@@ -15,8 +14,6 @@ from tests.support.worker_process import Instant
 
 DEATHS_IN_A_ROW = 12
 CLAIM = ("claim.in_tx", "claim.committed")
-BESIDE = re.compile(r"commit\(worker: (?!dbos\.)")
-"""What a worker does at a time of its own; what the queue does (``dbos.``) has its place in the run."""
 
 
 Row = tuple[tuple[Instant, ...], list[Instant]]
@@ -24,12 +21,9 @@ Row = tuple[tuple[Instant, ...], list[Instant]]
 
 
 def rows_of(trace: Sequence[str], instants: Sequence[Instant], *, in_a_row: int = DEATHS_IN_A_ROW) -> Iterator[Row]:
-    """A death at each of these instants of ``trace`` (a run without one), those of a row as far apart as can be; what a
-    worker does beside the run comes when it comes, and is a row of its own."""
+    """A death at each of these instants of ``trace`` (a run without one), those of a row as far apart as can be."""
     points = [point for point in trace if not point.startswith("!")]
-    beside = [instant for instant in instants if BESIDE.match(instant.point)]
-    yield from (((instant,), [instant]) for instant in beside)
-    places = sorted(_place(points, instant) for instant in instants if instant not in beside)
+    places = sorted(_place(points, instant) for instant in instants)
     rows = -(-len(places) // in_a_row)
     for number in range(rows):
         row = places[number::rows]

@@ -24,8 +24,9 @@ KINDS = ("sqlite", "postgresql")
 PAIRS_IN_A_ROW = FROZEN_IN_A_ROW = 3
 RECOVERY_INSTANTS = 7
 """A second kill comes at one of the first seven instants of the recovery: in its claim, its step and its next step."""
-OF_NO_OWN = re.compile(r"commit\((?!worker:).+: (.+\+)?run\b|commit\(worker: run_worker\)")
-"""The commits that the engine names itself (``in_tx`` and ``committed`` are their two sides), and the heartbeat's."""
+OF_NO_OWN = re.compile(r"commit\((?!worker:).+: (.+\+)?run\b|commit\(worker: (?!dbos\.)")
+"""The commits that the engine names itself (``in_tx`` and ``committed`` are their two sides), and those that a worker
+makes beside its runs, at a time of its own. The queue's (``dbos.``) have their place in the run."""
 
 
 @dataclass(frozen=True)

@@ -57,11 +57,3 @@ def test_where_nobody_can_tell_the_next_death_has_a_run_of_its_own() -> None:
         ("commit(worker: dbos.workflow_status).before#1", "end.in_tx#1"),
         ("claim.in_tx#2",),
     ]
-
-
-def test_what_a_worker_does_beside_the_run_has_a_run_of_its_own() -> None:
-    trace = [*WAITED_TWICE[:4], "commit(worker: station).before", *WAITED_TWICE[4:]]
-    assert row("ask.in_tx#1", "commit(worker: station).before#1", "end.in_tx#1", trace=trace) == [
-        ("commit(worker: station).before#1",),
-        ("ask.in_tx#1", "end.in_tx#1"),
-    ]

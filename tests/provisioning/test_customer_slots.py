@@ -20,6 +20,7 @@ from provisioning.field import (
     JobRecord,
     Jobs,
     NobodyFree,
+    NoTimeChosen,
     Planning,
     TechnicianBusy,
     Technicians,
@@ -98,11 +99,13 @@ async def link_to(appliance: Appliance, visit: VisitRecord) -> str:
 
 
 async def move(appliance: Appliance, visit: VisitRecord, starts_at: datetime) -> VisitRecord:
-    """As the page's button does it: with a link, in one transaction."""
+    """As the page's button does it: it looks, and then moves, in one transaction with the use of a link."""
     token = await link_to(appliance, visit)
+    async with appliance.database.read() as db:
+        chosen = await appliance.customer_slots(db).choose(seen=visit, starts_at=starts_at)
     async with appliance.database.begin() as db:
         await appliance.links.use(db, token)
-        return await appliance.customer_slots(db).move(seen=visit, starts_at=starts_at, by="one-time link")
+        return await appliance.customer_slots(db).move(chosen, by="one-time link")
 
 
 async def mails(appliance: Appliance) -> list[str]:
@@ -215,6 +218,46 @@ async def test_what_is_offered_keeps_to_the_notice_and_to_the_time_in_which_the_
             await move(appliance, visit, refused)
 
 
+async def test_the_time_that_a_visit_has_is_neither_offered_in_the_place_of_another_nor_taken_for_a_move(
+    appliance: Appliance,
+) -> None:
+    _, visit = await repair(appliance)
+    nobodys = visit["starts_at"] + timedelta(minutes=7)
+    with pytest.raises(NobodyFree) as refused:
+        await move(appliance, visit, nobodys)
+    await appliance.alternatives.tell(refused.value)
+    told = [each["starts_at"] - visit["starts_at"] for each in refused.value.alternatives]
+    assert told == [timedelta(minutes=minutes) for minutes in (30, -30, 60)]
+    with pytest.raises(NoTimeChosen, match=f"No other time was chosen for visit {visit['visit_id']}"):
+        await move(appliance, visit, visit["starts_at"])
+    assert await visit_of(appliance, visit["visit_id"]) == visit
+
+
+async def test_a_visit_stays_as_long_as_it_was_booked_whatever_its_job_takes_by_now(appliance: Appliance) -> None:
+    _, visit = await repair(appliance, window_minutes=30)
+    wanted = nine(appliance, 4)
+    async with appliance.database.begin() as db:
+        await Jobs(db, tenant_id=appliance.tenant_id).define(name="repair", duration_minutes=30, skills=["splicing"])
+        for technician_id in (7, 8):
+            await appliance.dispatch_desk(db).book(
+                customer_id=CUSTOMER,
+                technician_id=technician_id,
+                starts_at=wanted + timedelta(minutes=30),
+                address="there",
+                job="repair",
+                by="nora",
+            )
+    async with appliance.database.read() as db:
+        own = await appliance.customer_slots(db).look(visit["visit_id"])
+    assert {each["ends_at"] - each["starts_at"] for each in own.times} == {timedelta(hours=1)}
+    assert {each["arrives_until"] - each["starts_at"] for each in own.times} == {timedelta(minutes=30)}
+    assert wanted not in [each["starts_at"] for each in own.times]
+    with pytest.raises(NobodyFree):  # half an hour would be free then
+        await move(appliance, visit, wanted)
+    moved = await move(appliance, visit, own.times[-1]["starts_at"])
+    assert moved["ends_at"] == own.times[-1]["ends_at"]
+
+
 async def test_a_visit_is_put_off_no_further_than_four_weeks(appliance: Appliance) -> None:
     _, visit = await repair(appliance)
     with pytest.raises(NobodyFree):
@@ -245,9 +288,9 @@ async def test_a_visit_that_begins_soon_or_is_not_to_come_any_more_moves_no_more
         own = await appliance.customer_slots(db).look(visit["visit_id"])
         assert await appliance.services(db).ticketing_service.move_link(visit_id=visit["visit_id"]) is None
     assert (own.standing.why_not, own.times) == (why, [])
-    async with appliance.database.begin() as db:
+    async with appliance.database.read() as db:
         with pytest.raises(VisitNotMovable) as refused:
-            await appliance.customer_slots(db).move(seen=now, starts_at=nine(appliance, 5), by="one-time link")
+            await appliance.customer_slots(db).choose(seen=now, starts_at=nine(appliance, 5))
     assert refused.value.why == why
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.commercial.mails.delivery import Begin
 from provisioning.database import Database
 from provisioning.errors import InvalidRequest
-from provisioning.field import NotDone, Technicians, VanStock, VisitOver, VisitRecord, Visits, Whose
+from provisioning.field import NotDone, StockElsewhere, Technicians, VanStock, VisitOver, VisitRecord, Visits, Whose
 from provisioning.field.invariants import visits_nobody_needs
 from provisioning.field_desk import FieldDesk
 from provisioning.visits import VisitDesk
@@ -129,3 +129,23 @@ async def test_what_is_taken_back_at_a_visit_is_in_its_technicians_van_once(begi
             await desk.act(
                 visit_id=repair["visit_id"], key="later", kind="returned", content=content, made_at=NOW, by="tom"
             )
+
+
+async def test_what_is_taken_back_late_undoes_nothing_and_takes_nothing_out_of_another_van(begin: Begin) -> None:
+    async with begin() as db:
+        await Technicians(db, tenant_id=TENANT).register(technician_id=2, name="Uma")
+        repair, serial = (await booked(db, Whose("dispatch")))["visit_id"], "HWTC12345678"
+        van = VanStock(db, tenant_id=TENANT, now=now)
+        await van.book_in(technician_id=2, serials=[serial], by="dora")
+        desk = FieldDesk(db, visit_desk=cast(VisitDesk, None), definitions={}, tenant_id=TENANT, now=now)
+        act: dict[str, Any] = {"visit_id": repair, "kind": "returned", "content": {"serial": serial}, "by": "tom"}
+        early = NOW - timedelta(minutes=5)
+        with pytest.raises(StockElsewhere, match=r"technician 2"):
+            await desk.act(**act, key="a", made_at=early)
+        await van.book_out(technician_id=2, serials=[serial], reason="handed back", by="dora")
+        await desk.act(**act, key="b", made_at=early)
+        history = await van.history(serial)
+        assert [await van.stock(number) for number in (1, 2)] == [[], []]
+        assert (history["item"]["state"], history["movements"][0]["state"]) == ("out", "returned")
+        await desk.act(**act, key="c", made_at=NOW)
+        assert [item["state"] for item in await van.stock(1)] == ["returned"]

@@ -77,7 +77,8 @@ def _forward(course: Course) -> tuple[bool, Next]:
     fresh = row is None or row.state in NOT_BEGUN
     if fresh and step.when is not None and not _ask(step, lambda: step.when(course.run) if step.when else True):
         skipped = course.open(step, StepState.SKIPPED)
-        skipped.note, skipped.finished_at = step.otherwise, course.clock()
+        skipped.note, skipped.started_at = step.otherwise, course.clock()  # a wait may have been announced before
+        skipped.finished_at = skipped.started_at
         return True, None
     if isinstance(step, Wait):
         return _wait(course, step), None

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from html import unescape
 
 import httpx
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.access.audit import AuditEntry
 from provisioning.api import create_app
 from provisioning.bootstrap import Appliance
-from provisioning.field import Jobs, Technicians, VisitRecord, Visits
+from provisioning.commercial.tables import Customer
+from provisioning.field import Asked, Jobs, OfferRecord, Search, Technicians, Visit, VisitRecord, Visits
 from provisioning.links import OneTimeLinkUse
 from workflows.answers import LinkTo
 
@@ -139,6 +142,9 @@ async def test_what_was_seen_of_another_state_or_chosen_of_nothing_moves_nothing
     for wrong in ({}, {"slot": "soon"}, {"slot": "2026-12-01T10:00"}, {"slot": "0001-01-01T00:00:00+00:00"}):
         answer = await browser.post(address, data={"seen": good["seen"], **wrong})
         assert (answer.status_code, "Please choose a time" in answer.text) == (422, True), wrong
+    stays = await browser.post(address, data=form(shown, visit["starts_at"]))
+    assert (stays.status_code, "No other time was chosen" in stays.text) == (422, True)
+    assert (await uses(appliance), "Lindenweg" in stays.text) == (0, True)
     answer = await browser.post(address, content=b"\xff\xfe")
     assert answer.status_code == 422
     async with appliance.database.begin() as db:
@@ -147,6 +153,7 @@ async def test_what_was_seen_of_another_state_or_chosen_of_nothing_moves_nothing
         )
     answer = await browser.post(address, data=good)
     assert (answer.status_code, "Your appointment has changed" in answer.text) == (409, True)
+    assert "Lindenweg" not in answer.text and "All free times" in answer.text  # what it was is so no more
     assert (await uses(appliance), (await visit_of(appliance, visit["visit_id"]))["starts_at"]) == (
         0,
         nine(appliance, 5),
@@ -159,7 +166,8 @@ async def test_a_visit_that_is_over_soon_or_moved_often_enough_says_so(
     visit = await booked(appliance)
     late = await link(appliance, visit["visit_id"], minutes=0.0001)
     old = await browser.get(late)
-    assert (old.status_code, "begins soon" in old.text, "<form" in old.text) == (200, True, False)
+    assert (old.status_code, "This link is too old" in old.text, "<form" in old.text) == (200, True, False)
+    assert "begins soon" not in old.text
     spare = await link(appliance, visit["visit_id"])
     for days in (4, 5, 6):
         shown = await browser.get(address := await link(appliance, visit["visit_id"]))
@@ -167,6 +175,8 @@ async def test_a_visit_that_is_over_soon_or_moved_often_enough_says_so(
         assert "your appointment is moved" in moved.text
     often = await browser.get(spare)
     assert (often.status_code, "as often as that is possible" in often.text, times(often)) == (200, True, [])
+    for gone in (late, address):  # no mail has another link
+        assert "as often as that is possible" in (await browser.get(gone)).text
     refused = await browser.post(spare, data={"seen": form(shown, nine(appliance, 6))["seen"], "slot": "x"})
     assert refused.status_code == 422 and await uses(appliance) == 3
     async with appliance.database.begin() as db:
@@ -175,6 +185,61 @@ async def test_a_visit_that_is_over_soon_or_moved_often_enough_says_so(
         over = await browser.get(address)
         assert over.status_code == 410
     assert "This appointment is over" in (await browser.get(spare)).text
+
+
+async def test_a_link_that_is_too_old_since_its_visit_begins_soon_says_that(
+    appliance: Appliance, browser: httpx.AsyncClient
+) -> None:
+    visit = await booked(appliance)
+    late = await link(appliance, visit["visit_id"], minutes=0.0001)
+    async with appliance.database.begin() as db:
+        soon = {"starts_at": appliance.clock() + timedelta(hours=2), "ends_at": appliance.clock() + timedelta(hours=3)}
+        await db.execute(update(Visit).values(**soon))
+    assert "begins soon" in (await browser.get(late)).text
+
+
+@pytest.mark.parametrize("customer_id", [CUSTOMER, 424242])
+async def test_a_mail_that_can_not_be_written_says_nothing_of_offers_and_times_and_nothing_is_moved(
+    appliance: Appliance, browser: httpx.AsyncClient, customer_id: int
+) -> None:
+    visit = await booked(appliance)
+    async with appliance.database.begin() as db:
+        await db.execute(update(Visit).values(customer_id=customer_id))
+        await db.execute(update(Customer).values(email="nowhere"))
+    address = await link(appliance, visit["visit_id"])
+    shown = await browser.get(address)
+    refused = await browser.post(address, data=form(shown, times(shown)[0]))
+    assert refused.status_code == (422 if customer_id == CUSTOMER else 404), refused.text
+    assert not any(words in refused.text for words in ("offer", "time was chosen", "Your appointment has changed"))
+    assert (await uses(appliance), (await visit_of(appliance, visit["visit_id"]))["starts_at"]) == (
+        0,
+        visit["starts_at"],
+    )
+
+
+async def test_a_time_is_looked_for_before_anything_is_locked(
+    appliance: Appliance, browser: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit = await booked(appliance)
+    address = await link(appliance, visit["visit_id"])
+    shown = await browser.get(address)
+    begun = list[bool]()
+    looks, opens = Search.at, appliance.database.begin
+
+    async def look(self: Search, asked: Asked) -> OfferRecord | None:
+        assert not begun
+        return await looks(self, asked)
+
+    def begin(*, shared: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
+        begun.append(shared)
+        return opens(shared=shared)
+
+    monkeypatch.setattr(Search, "at", look)
+    monkeypatch.setattr(appliance.database, "begin", begin)
+    stale = await browser.post(address, data={**form(shown, times(shown)[0]), "seen": "another"})
+    assert (stale.status_code, begun) == (409, [])
+    moved = await browser.post(address, data=form(shown, times(shown)[0]))
+    assert (moved.status_code, "your appointment is moved" in moved.text, begun) == (200, True, [False])
 
 
 async def test_the_same_button_twice_at_once_is_one_move(appliance: Appliance) -> None:

@@ -264,7 +264,8 @@ async def test_a_van_is_booked_in_and_out_and_a_scan_takes_out_of_it_what_was_in
 
     visit_id = (await book(api, in_three_days(api))).json()["visit_id"]
     acts = f"/visits/{visit_id}/acts"
-    said = {"made_at": api.appliance.clock().isoformat()}
+    made_at = api.appliance.clock() + timedelta(microseconds=-1)
+    said = {"made_at": made_at.isoformat()}
     scan = {**said, "key": "a", "kind": "scanned", "content": {"serial": "HWTC4A2B9C01"}}
     back = {**said, "key": "b", "kind": "returned", "content": {"serial": "HWTC00000009", "note": "no light"}}
     for act in (scan, back):
@@ -275,7 +276,25 @@ async def test_a_van_is_booked_in_and_out_and_a_scan_takes_out_of_it_what_was_in
     history = (await api.get("/technicians/stock/HWTC4A2B9C01", role="technician")).json()
     assert history["item"] | {"state": "installed", "visit_id": visit_id} == history["item"]
     assert [one["state"] for one in history["movements"]] == ["owned", "installed"]
+    assert datetime.fromisoformat(history["item"]["since"]) == made_at
     assert (await api.get("/technicians/stock/HWTC00000077")).json()["code"] == "field.stock_unknown"
     await api.post("/technicians/8/stock", {"serials": ["HWTC00000088"]}, role="dispatch")
     assert (await api.get("/technicians/stock/HWTC00000088", role="technician")).status_code == 404
     assert (await api.get(f"{van}?state=installed")).json()["items"][0]["serial"] == "HWTC4A2B9C01"
+
+    again = {"serials": ["HWTC4A2B9C01"]}
+    refused = await api.post("/technicians/8/stock", again, role="dispatch")
+    assert (refused.status_code, refused.json()["code"]) == (409, "field.stock_installed")
+    assert f"HWTC4A2B9C01 (visit {visit_id})" in refused.json()["detail"]
+    because = {**again, "reason": "came by post"}
+    assert (await api.post("/technicians/8/stock", because, role="dispatch")).status_code == 200
+    out = {**again, "reason": "another van"}
+    assert (await api.post("/technicians/8/stock/out", out, role="dispatch")).status_code == 200
+    assert (await api.post(van, again, role="dispatch")).status_code == 200
+    own = (await api.get("/technicians/stock/HWTC4A2B9C01", role="technician")).json()["movements"]
+    assert [(one["technician_id"], one["state"]) for one in own] == [
+        (TECHNICIAN, state) for state in ("owned", "installed", "owned")
+    ]
+    whole = (await api.get("/technicians/stock/HWTC4A2B9C01", role="dispatch")).json()["movements"]
+    assert [one["technician_id"] for one in whole] == [TECHNICIAN, TECHNICIAN, 8, 8, TECHNICIAN]
+    assert whole[2]["reason"] == "came by post"

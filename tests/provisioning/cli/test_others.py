@@ -199,5 +199,8 @@ def test_a_van_is_booked_in_and_out_and_its_history_is_shown(isp: Settings, type
     refused = type_(*stock, "out", 77, "HWTC4A2B9C01", "--reason", "broken")
     assert (refused.status, "Not in the van of technician 77: HWTC4A2B9C01" in refused.err) == (2, True)
     assert [one["serial"] for one in type_(*stock, "list", 77, "--json").json] == ["HWTC4A2B9C02"]
+    again = type_(*stock, "in", 77, "HWTC4A2B9C01", "--reason", "mended", "--json").json
+    assert [one["state"] for one in again] == ["owned"]
     shown = type_(*stock, "history", "485754434A2B9C01").out
-    assert shown.startswith("HWTC4A2B9C01\n") and "owned" in shown and "dora" in shown and "broken" in shown
+    assert shown.startswith("HWTC4A2B9C01\n")
+    assert all(word in shown for word in ("owned", "dora", "broken", "mended"))

@@ -105,12 +105,13 @@ async def test_a_ticket_is_moved_on_its_page_by_who_has_seen_it_as_it_is(any_con
     form = {"seen": "1", "state": "inProgress", "assigned_team": "onboarding", "priority": "", "note": "Line 3 is dark"}
 
     assert (await nora.send(f"/tickets/{ticket}", {**form, "note": " ", "seen": "7"})).status_code == 422
+    assert (await nora.send(f"/tickets/{ticket}", {**form, "seen": "one"})).status_code == 422
     assert (await nora.send(f"/tickets/{ticket}", {**form, "assigned_team": "nobody"})).status_code == 404
     assert (await nora.send(f"/tickets/{ticket}", {**form, "state": "closed"})).status_code == 409
     assert (await reader.send(f"/tickets/{ticket}", form)).status_code == 403
     assert "<form" not in (await page(reader, f"/tickets/{ticket}")).partition("<main")[2]
     assert (await nora.send(f"/tickets/{ticket}", form)).status_code == 303
-    assert (await nora.send(f"/tickets/{ticket}", form)).status_code == 422  # it is another by now
+    assert (await nora.send(f"/tickets/{ticket}", form)).status_code == 409  # it is another by now
 
     async with any_console.appliance.database.read() as db:
         desk = TicketDesk(db, tenant_id=any_console.appliance.tenant_id, now=any_console.appliance.clock)
