@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from provisioning.field.fitting import Asked
 
 
+NAMED = 10
+"""So many are named in a sentence."""
+
+
+def _some(words: Sequence[str]) -> str:
+    """The first of them, and that there are more."""
+    return ", ".join([*words[:NAMED], *["..."] * (len(words) > NAMED)])
+
+
 class FieldError(ProvisioningError):
     """Field work could not be arranged."""
 
@@ -201,7 +210,7 @@ class RosterCollides(FieldError):
     def __init__(self, technician_name: str, visit_ids: list[int]) -> None:
         self.technician_name = technician_name
         self.visit_ids = visit_ids
-        named = ", ".join(str(number) for number in visit_ids[:10]) + (", ..." if len(visit_ids) > 10 else "")
+        named = _some([str(number) for number in visit_ids])
         super().__init__(
             f"Technician {technician_name} would not work then any more, and has visits to make: {named}; move them"
             " first, or say why they are made all the same."
@@ -230,9 +239,8 @@ class StockElsewhere(FieldError):
 
     def __init__(self, vans: Mapping[str, int]) -> None:
         self.vans = dict(vans)
-        told = ", ".join(f"{serial} (technician {whose})" for serial, whose in list(vans.items())[:10])
-        more = ", ..." if len(vans) > 10 else ""
-        super().__init__(f"In other vans already: {told}{more}. Book them out there first.")
+        told = _some([f"{serial} (technician {whose})" for serial, whose in vans.items()])
+        super().__init__(f"In other vans already: {told}. Book them out there first.")
 
 
 class StockInstalled(FieldError):
@@ -242,9 +250,8 @@ class StockInstalled(FieldError):
 
     def __init__(self, visits: Mapping[str, int | None]) -> None:
         self.visits = dict(visits)
-        told = ", ".join(f"{serial} (visit {visit_id})" for serial, visit_id in list(visits.items())[:10])
-        more = ", ..." if len(visits) > 10 else ""
-        super().__init__(f"Installed at customers' by these visits: {told}{more}. Say why it is in a van all the same.")
+        told = _some([f"{serial} (visit {visit_id})" for serial, visit_id in visits.items()])
+        super().__init__(f"Installed at customers' by these visits: {told}. Say why it is in a van all the same.")
 
 
 class StockMissing(FieldError):
@@ -255,7 +262,7 @@ class StockMissing(FieldError):
     def __init__(self, technician_id: int, serials: Sequence[str]) -> None:
         self.technician_id = technician_id
         self.serials = list(serials)
-        told = ", ".join(self.serials[:10]) + (", ..." if len(self.serials) > 10 else "")
+        told = _some(self.serials)
         super().__init__(f"Not in the van of technician {technician_id}: {told}. Nothing was booked out.")
 
 

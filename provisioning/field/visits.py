@@ -190,9 +190,8 @@ class Visits:
         report = Report("rescheduled", None, None, why, request)
         if request is not None and await self._reported(await self._visit(visit_id), report) is not None:
             return await self.visit(visit_id)
-        await hold_technician(
-            self._db, technician, tenant_id=self._tenant_id
-        )  # before the visit, as everybody does who books
+        # before the visit, as everybody does who books
+        await hold_technician(self._db, technician, tenant_id=self._tenant_id)
         if seen is not None and seen != await self.visit(visit_id, lock=True):
             raise VisitChanged(visit_id)
         moved = await self.move(visit_id=visit_id, technician_id=technician, starts_at=start, override=override)
@@ -275,7 +274,7 @@ class Visits:
         return as_record(visit, await self._technician(visit.technician_id))
 
     async def in_its_place(self, visit_id: int) -> VisitRecord:
-        """The visit; where it is not to come any more, the one that its order has now, if it has one.
+        """The visit; where it is not to come any more, the newest that its order has now, if it has one.
 
         Raises: VisitUnknown.
         """
@@ -283,7 +282,7 @@ class Visits:
         if visit.state not in LIVE_STATES and visit.order_id is not None:
             others = select(Visit.id).where(Visit.tenant_id == self._tenant_id, Visit.state.in_(LIVE_STATES))
             others = others.where(Visit.customer_id == visit.customer_id, Visit.order_id == visit.order_id)
-            visit_id = await self._db.scalar(others) or visit_id
+            visit_id = await self._db.scalar(others.order_by(Visit.id.desc()).limit(1)) or visit_id
         return await self.visit(visit_id)
 
     async def visits(

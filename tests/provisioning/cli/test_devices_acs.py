@@ -60,15 +60,27 @@ def test_an_acs_that_no_setting_names_is_refused(isp: Settings, type_: Type, acs
     assert "There is no ACS 'south'; known are: default." in typed.err
 
 
-def test_the_code_of_a_cpe_is_the_same_each_time_and_in_no_audit(isp: Settings, type_: Type) -> None:
-    first = type_("devices", "acs", "codes", "hwtc0000beef", "HWTC0000CAFE", "--json").json
+def test_the_code_of_a_cpe_is_the_same_each_time_and_told_to_nobody_without_a_reason(
+    isp: Settings, type_: Type
+) -> None:
+    why = ("--reason", "for the DHCP server", "--by", "nora")
+    assert type_("devices", "acs", "codes", "HWTC0000BEEF").status == 2
+    assert type_("devices", "acs", "codes", "HWTC0000BEEF", "--reason", " ").status == 2
+    assert type_("audit", "list", "--json").json == []
+    first = type_("devices", "acs", "codes", "hwtc0000beef", "HWTC0000CAFE", *why, "--json").json
     assert [each["device_serial"] for each in first] == ["HWTC0000BEEF", "HWTC0000CAFE"]
     codes = [each["provisioning_code"] for each in first]
     assert len({*codes}) == 2 and all(len(code) == 32 for code in codes)
-    again = type_("devices", "acs", "codes", "485754430000BEEF").out
+    again = type_("devices", "acs", "codes", "485754430000BEEF", *why).out
     assert again == f"HWTC0000BEEF  {codes[0]}\n"
-    assert not [code for code in codes if code in type_("audit", "list", "--json").out]
-    wrong = type_("devices", "acs", "codes", "*", "HWTC0000BEEF", "a b")
+    kept = type_("audit", "list", "--json")
+    assert not [code for code in codes if code in kept.out]
+    told = [(entry["reason"], entry["after"]["serials"], entry["after"]["typed"]["by"]) for entry in kept.json]
+    assert told == [
+        ("for the DHCP server", ["HWTC0000BEEF"], "nora"),
+        ("for the DHCP server", ["HWTC0000BEEF", "HWTC0000CAFE"], "nora"),
+    ]
+    wrong = type_("devices", "acs", "codes", "*", "HWTC0000BEEF", "a b", *why)
     assert wrong.status == 2
     assert "'*'" in wrong.err and "'a b'" in wrong.err
 
