@@ -17,7 +17,7 @@ from tests.durability.story import Played, Prepared, Scene, elsewhere, not_ended
 from tests.support.estate import Household
 from tests.support.lab import Installation, JourneyLab
 from tests.support.shop import Shop
-from tests.support.traces import NOTHING, Traces, pools_in_quarantine, traces_of
+from tests.support.traces import NOTHING, Traces, apart_from_slowing, pools_in_quarantine, traces_of
 from tests.support.worker_process import Instant
 from workflows.definitions.service_termination import SERVICE_TERMINATION
 from workflows.engine.steps import OUTSIDE_EFFECTS
@@ -217,13 +217,19 @@ class Stays(Terminated):
     async def faults(self, played: Played) -> list[str]:
         people, leaver = played.people, played.facts
         found = {
-            "left": await traces_of(people, leaver.house),
+            "left": apart_from_slowing(await traces_of(people, leaver.house)),
             "cpe": people.world.acs.cpe(leaver.house.serial).ppp.status,
             "accepted": (await people.login(leaver.installed)).accepted,
             "last mails": len(people.mails_to(leaver.house, "your service has ended")),
             "done": [step.name for step in played.view.steps if step.result is not None],
         }
-        wanted = {"left": leaver.before, "cpe": "Connected", "accepted": True, "last mails": 0, "done": []}
+        wanted = {
+            "left": apart_from_slowing(leaver.before),
+            "cpe": "Connected",
+            "accepted": True,
+            "last mails": 0,
+            "done": [],
+        }
         return [*not_ended(played), *unlike(found, wanted), *await people.broken_invariants()]
 
 

@@ -16,7 +16,7 @@ from provisioning.api import create_app
 from provisioning.errors import InvalidRequest
 from tests.support.estate import tomorrow
 from tests.support.lab import Installation, JourneyLab
-from tests.support.traces import NOTHING, Traces, traces_of
+from tests.support.traces import NOTHING, Traces, apart_from_slowing, traces_of
 from workflows.errors import RunConflict
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -89,7 +89,7 @@ async def test_a_ticket_becomes_a_live_subscriber(lab: JourneyLab) -> None:
     assert "fiber-300" in mail.body("plain") and given["username"] in mail.body("plain")
     revision = (await run.result("apply_device"))["revision"]
     subscriber = await run.result("create_subscriber")
-    assert await traces_of(lab, house) == Traces(
+    assert apart_from_slowing(await traces_of(lab, house)) == Traces(
         addresses=EVERY_POOL,
         subscribers=("active",),
         radius_rows=RADIUS_ROWS,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from acs import SLOWING_KEY
 from acs.tables import AcsDevice
 from ipam.tables import Allocation, AllocationEvent, Pool, Service
 from provisioning.commercial.tables import Mail, Subscription
@@ -33,12 +34,18 @@ class Traces:
     on_the_olt: tuple[str, ...] = ()  # serials
     bound_cpes: tuple[str, ...] = ()  # serials
     at_the_acs: tuple[str, ...] = ()  # tasks, faults and our tags of its CPEs
+    slowed: tuple[str, ...] = ()  # serials of its CPEs that are being told to inform less often
     bills: int = 0
     mails_to_send: int = 0
     secrets: tuple[str, ...] = ()
 
 
 NOTHING = Traces()
+
+
+def apart_from_slowing(found: Traces) -> Traces:
+    """What is left of a service that goes on: its CPE is told to inform less often at a time of the ACS's choosing."""
+    return replace(found, slowed=())
 
 
 async def traces_of(lab: JourneyLab, house: Household) -> Traces:
@@ -70,6 +77,7 @@ async def traces_of(lab: JourneyLab, house: Household) -> Traces:
             at_the_acs=tuple(
                 trace for serial in (house.serial, house.spare_serial) for trace in acs_traces(lab, serial)
             ),
+            slowed=tuple(s for s in (house.serial, house.spare_serial) if slowing_tasks(lab, s)),
             bills=len(
                 await _all(
                     db,
@@ -137,10 +145,23 @@ def acs_traces(lab: JourneyLab, serial: str) -> tuple[str, ...]:
     if cpe is None:
         return ()
     device = documents["devices"].get(cpe.device_id, {})
-    tasks = [f"task {task['name']}" for task in documents["tasks"].values() if task["device"] == cpe.device_id]
+    tasks = [
+        f"task {task['name']}"
+        for task in documents["tasks"].values()
+        if task["device"] == cpe.device_id and task.get("uniqueKey") != SLOWING_KEY
+    ]
     faults = [f"fault {fault['code']}" for fault in documents["faults"].values() if fault["device"] == cpe.device_id]
     tags = [f"tag {tag}" for tag in device.get("_tags", []) if tag.startswith("cfg_")]
     return (*tasks, *faults, *tags)
+
+
+def slowing_tasks(lab: JourneyLab, serial: str) -> int:
+    """How many tasks that make a CPE inform less often wait at the ACS."""
+    cpe = lab.world.acs.cpes.get(serial)
+    if cpe is None:
+        return 0
+    tasks = lab.world.acs.documents["tasks"].values()
+    return sum(task["device"] == cpe.device_id and task.get("uniqueKey") == SLOWING_KEY for task in tasks)
 
 
 async def _all(db: AsyncSession, query: object) -> tuple[str, ...]:
