@@ -184,6 +184,7 @@ ProvisioningError
 |   |-- HoldEnds                  the run gives its addresses back before the visit would be
 |   |-- VisitUnknown
 |   |-- VisitOver                 the visit's state doesn't allow what was asked
+|   |-- CancelRefused             only dispatch calls a visit off
 |   |-- VisitChanged              somebody else was quicker
 |   |-- NoTimeChosen              by the customer; or the one that the visit has
 |   |-- VisitNotMovable           not by its customer: too soon, too often, or over

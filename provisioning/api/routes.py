@@ -21,7 +21,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Final, Literal, TypeVar, cast
 
@@ -329,11 +329,19 @@ def _appliance(request: Request) -> Appliance:
 async def _completed(request: Request, error: Exception) -> Exception:
     """A slot's refusal says what else is free; that is looked for when no transaction is open any more."""
     if isinstance(error, SlotRefused):
+        _only_own(request, error)
         try:
             await _appliance(request).alternatives.tell(error)
         except SQLAlchemyError as failed:
             return failed
     return error
+
+
+def _only_own(request: Request, refused: SlotRefused) -> None:
+    """A technician is told when they themselves are free; the others' diaries are no business of theirs."""
+    call: Call | None = getattr(request.state, "call", None)
+    if call is not None and call.caller.technician_id is not None and refused.asked is not None:
+        refused.asked = replace(refused.asked, technician_id=call.caller.technician_id)
 
 
 async def _note_use(noting: set[int], appliance: Appliance, token_id: int) -> None:

@@ -26,6 +26,7 @@ CODES: dict[int, tuple[str, ...]] = {
     403: (
         "access.forbidden",
         "access.request_forged",
+        "field.cancel_refused",
         "link.error",
         "link.forged",
         "partner.suspended",

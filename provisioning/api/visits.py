@@ -16,7 +16,7 @@ from provisioning.api.pages import After, Limit, Moment, Number, Page, Wanted, p
 from provisioning.api.routes import Doors
 from provisioning.api.technicians import override_of
 from provisioning.api.wishes import Wish
-from provisioning.field import OfferRecord, ReportedVisit, VisitRecord, Visits
+from provisioning.field import CancelRefused, OfferRecord, ReportedVisit, VisitRecord, Visits
 from provisioning.visits import Outcome
 from workflows.definitions.installation import Appointment
 from workflows.services import VisitState
@@ -175,7 +175,16 @@ async def show(call: InCall, visit_id: Number, response: Response) -> VisitRecor
 
 @doors.post("/{visit_id}/reports", permission="visits.report", status_code=201, if_match=True)
 async def report(call: InCall, visit_id: Number, wish: Report, response: Response) -> KeptReport:
-    """Keeps what came of a visit; the run that waits for it goes on at once. A scan of another ONT is a swap."""
+    """Keeps what came of a visit; the run that waits for it goes on at once. A scan of another ONT is a swap.
+
+    Only who may call a visit off reports that it is, and only who may send others names another technician for the
+    next appointment.
+    """
+    if wish.outcome == "cancelled" and "visits.write" not in call.caller.permissions:
+        await _own(call, visit_id)
+        raise CancelRefused(visit_id)
+    if wish.next_appointment is not None and wish.next_appointment.technician_id != call.caller.technician_id:
+        call.caller.require("visits.write")
     return await _report(call, visit_id, wish, response)
 
 

@@ -15,6 +15,7 @@ from provisioning.field.alternatives import Alternatives
 from provisioning.field.bookings import Whose
 from provisioning.field.customer_moves import NO_MOVES, CustomerMoves, MoveTerms, Standing, WhyNot
 from provisioning.field.errors import (
+    CancelRefused,
     FeedUnknown,
     FieldError,
     HoldEnds,
@@ -77,6 +78,7 @@ __all__ = [
     "Alternatives",
     "Asked",
     "CalendarFeed",
+    "CancelRefused",
     "CustomerMoves",
     "FeedRecord",
     "FeedUnknown",

@@ -117,6 +117,19 @@ class VisitChanged(FieldError):
         super().__init__(f"Visit {visit_id} isn't as you have seen it any more: read it again, and decide then.")
 
 
+class CancelRefused(FieldError):
+    """Only dispatch calls a visit off."""
+
+    code = "field.cancel_refused"
+
+    def __init__(self, visit_id: int) -> None:
+        self.visit_id = visit_id
+        super().__init__(
+            f"Visit {visit_id} is called off by dispatch alone; report no_access or not_feasible, move it, or ask"
+            " dispatch."
+        )
+
+
 class JobUnknown(FieldError):
     """No such kind of job."""
 

@@ -151,6 +151,47 @@ async def test_a_visit_moves_is_called_off_and_a_technician_moves_only_their_own
     assert (again.status_code, again.json()["code"]) == (409, "field.visit_over")
 
 
+async def test_a_technician_calls_no_visit_off_and_names_nobody_else_for_the_next_one(api: Api) -> None:
+    await prepared(api)
+    await api.post("/technicians", {"technician_id": 8, "name": "Theo"}, role="dispatch")
+    visit = (await book(api, in_three_days(api))).json()
+    address = f"/visits/{visit['visit_id']}"
+
+    async def report(role: Any = "technician", **wish: Any) -> Any:
+        return await api.post(f"{address}/reports", wish, role=role, match="*")
+
+    refused = await report(outcome="cancelled", note="too far")
+    assert (refused.status_code, refused.json()["code"]) == (403, "field.cancel_refused")
+    assert refused.json()["detail"].startswith(f"Visit {visit['visit_id']} is called off by dispatch alone; report")
+    next_time = {"technician_id": 8, "scheduled_date": in_three_days(api, 15).isoformat()}
+    sent = await report(outcome="no_access", next_appointment=next_time)
+    assert (sent.status_code, sent.json()["code"]) == (403, "access.forbidden")
+    assert (await api.get(address, role="technician")).json()["state"] == "booked"
+    own = await report(outcome="no_access", next_appointment={**next_time, "technician_id": TECHNICIAN})
+    assert own.status_code == 201, own.text
+    visit = (await book(api, in_three_days(api))).json()
+    off = await api.post(
+        f"/visits/{visit['visit_id']}/reports", {"outcome": "cancelled", "note": "sold"}, role="dispatch", match="*"
+    )
+    assert (off.status_code, off.json()["report"]["outcome"]) == (201, "cancelled")
+
+
+async def test_a_technician_who_is_refused_a_time_is_told_their_own_and_dispatch_is_told_everybodys(api: Api) -> None:
+    await prepared(api)
+    await api.post("/technicians", {"technician_id": 8, "name": "Theo", "skills": ["splicing"]}, role="dispatch")
+    at = in_three_days(api)
+    assert (await book(api, at)).status_code == 201
+    moved = (await book(api, at + timedelta(hours=5))).json()
+    wish = {"technician_id": TECHNICIAN, "starts_at": at.isoformat(), "reason": "sooner"}
+    named = {}
+    for role in ("technician", "dispatch"):
+        refused = await api.post(f"/visits/{moved['visit_id']}/reschedule", wish, role=role, match="*")
+        assert (refused.status_code, refused.json()["code"]) == (409, "field.technician_busy")
+        named[role] = {one["technician_id"] for one in refused.json()["alternatives"]}
+    assert named["technician"] == {TECHNICIAN}
+    assert named["dispatch"] - {TECHNICIAN}
+
+
 async def test_acts_of_a_technician_count_once_and_conflicts_are_told(api: Api) -> None:
     await prepared(api)
     visit = (await book(api, in_three_days(api))).json()

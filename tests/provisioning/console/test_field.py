@@ -251,3 +251,32 @@ async def test_a_phone_may_install_it(console: Console) -> None:
         size = int(name[5:8])
         assert assets()[name].content[16:24] == size.to_bytes(4, "big") * 2  # the IHDR's width and height
         assert (await console.anybody().get(assets()[name].address)).headers["content-type"] == "image/png"
+
+
+async def test_the_page_sends_no_cancellation_and_shows_no_other_technicians_times(console: Console) -> None:
+    busy = await visit_today(console)
+    appliance = console.appliance
+    async with appliance.database.begin() as db:
+        await Technicians(db, tenant_id=appliance.tenant_id).register(technician_id=OTHER, name=NAMES[OTHER])
+        calendar = Visits(db, tenant_id=appliance.tenant_id, now=appliance.clock)
+        taken = await calendar.visit(busy)
+        later = await calendar.book(
+            customer_id=1002,
+            technician_id=TECHNICIAN,
+            starts_at=taken["ends_at"] + timedelta(hours=1),
+            duration_minutes=30,
+            address="Lindenweg 5",
+        )
+    tess = await console.somebody("technician")
+    token = (await day_of(tess))["form_token"]
+    cancelled = await send(tess, f"/field/visits/{busy}/acts", token, json=act(kind="cancelled", note="too far"))
+    assert cancelled.status_code == 422
+    wish = {
+        "technician_id": TECHNICIAN,
+        "starts_at": (taken["starts_at"] + timedelta(minutes=10)).isoformat(),
+        "reason": "sooner",
+    }
+    path = f"/field/visits/{later['visit_id']}/reschedule"
+    refused = await send(tess, path, token, json=wish, headers={"If-Match": "*"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "field.technician_busy")
+    assert {one["technician_id"] for one in refused.json()["alternatives"]} == {TECHNICIAN}
