@@ -109,7 +109,9 @@ class Applying:
             watch = _Watch(await self._queue(desired, seen))
         if not watch.has_ended:
             await self._await_session(desired, device_id, watch)
-        if watch.fault is not None:
+        if watch.fault is not None and self._is_final(desired, watch.fault):
+            watch.done = await self._given_up(desired, device_id, watch.task_id)
+        if watch.fault is not None and watch.done is None:
             raise await self._failed(desired, watch.fault)
         if watch.done is None:
             raise await self._vanished(desired)
@@ -262,6 +264,22 @@ class Applying:
         message = f"CPE {desired.serial} was reset to factory default after it had taken its settings."
         await self._states.record(desired, state="drifted", task_id=None, reason=message, details=[])
         return NotYet(desired.serial, reason="reset_meanwhile", message=message)
+
+    def _is_final(self, desired: Desired, fault: Fault) -> bool:
+        """Whether nothing is sent again before a person has looked."""
+        if desired.delivery.management == "same_wan" and is_cut_session(fault):
+            return False
+        return not is_passing(fault) or desired.failures >= len(TRIED_AGAIN_AFTER)
+
+    async def _given_up(self, desired: Desired, device_id: str, task_id: str) -> SeenDevice | None:
+        """Nothing waits at the ACS any more: it would try by itself until the task expires, and the CPE might have
+        settings that are told to have failed. The CPE, if it took them before that.
+
+        This comes before anything is written down, so whoever is killed in between sends them once more.
+        """
+        await take_back(self._nbi, device_id, task_id)
+        seen = await look_again(self._nbi, device_id)
+        return seen if seen is not None and desired.tag in seen["tags"] else None
 
     async def _failed(self, desired: Desired, fault: Fault) -> SettingsRefused | SettingsFailed:
         secrets = [str(each.value) for each in await self._states.revealed(desired) if each.secret]

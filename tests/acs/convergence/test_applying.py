@@ -12,13 +12,15 @@ from acs import (
     AwaitingFirstInform,
     DeviceUnknown,
     DeviceUnreachable,
+    NbiError,
     NotYet,
     SerialAmbiguous,
     SettingsFailed,
     SettingsRefused,
+    Unknown,
     WrongDataModel,
 )
-from acs.testing import LabCpe, Quirks
+from acs.testing import LabClock, LabCpe, Quirks
 from acs.testing.parameter_tree import Parameter
 from tests.acs.bench import PASSPHRASE, PASSWORD, SERIAL, SSID, USERNAME, VLAN, WIFI_REF, Bench
 
@@ -147,6 +149,64 @@ async def test_what_a_cpe_refuses_is_shown_by_parameter_and_in_words(bench: Benc
     assert await bench.tags() == []
 
 
+async def pass_an_hour(bench: Bench) -> None:
+    assert isinstance(bench.lab.clock, LabClock)
+    await bench.lab.clock.advance(3600)
+
+
+async def test_what_was_refused_for_good_waits_no_longer_at_the_acs(bench: Bench) -> None:
+    await bench.bind()
+    cpe = await bench.power_on()
+    cpe.quirks.refuse[VLAN] = 9007
+    with pytest.raises(SettingsRefused):
+        await bench.convergence.apply(SERIAL)
+    assert (await bench.nbi.tasks(cpe.device_id), await bench.nbi.faults(cpe.device_id)) == ((), ())
+    cpe.quirks.refuse.clear()
+    await pass_an_hour(bench)  # an attempt of the ACS's own would be due
+    assert await cpe.periodic_inform()
+    assert (cpe.value(USERNAME), (await bench.row()).state) == ("", "faulted")
+    assert (await bench.convergence.apply(SERIAL))["state"] == "applied"
+
+
+async def test_while_the_refused_settings_cannot_be_taken_back_they_are_not_told_to_have_failed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.bind()
+    cpe = await bench.power_on()
+    cpe.quirks.refuse[VLAN] = 9007
+
+    async def no_answer(_: object) -> Unknown:
+        return Unknown("no answer came in time")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.nbi, "delete_fault", no_answer)
+        with pytest.raises(NbiError, match="no answer came in time"):
+            await bench.convergence.apply(SERIAL)
+    assert (await bench.row()).state == "queued"
+    with pytest.raises(SettingsRefused):
+        await bench.convergence.apply(SERIAL)
+    assert ((await bench.row()).state, await bench.nbi.tasks(cpe.device_id)) == ("faulted", ())
+
+
+async def test_settings_that_the_acs_got_across_before_they_were_taken_back_are_applied(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.bind()
+    cpe = await bench.power_on()
+    cpe.quirks.refuse[VLAN] = 9007
+    delete = bench.nbi.delete_fault
+
+    async def too_late(fault_id: str) -> object:
+        cpe.quirks.refuse.clear()
+        await pass_an_hour(bench)  # the ACS's own next attempt is due
+        assert await cpe.periodic_inform()
+        return await delete(fault_id)
+
+    monkeypatch.setattr(bench.nbi, "delete_fault", too_late)
+    assert (await bench.convergence.apply(SERIAL))["state"] == "applied"
+    assert (cpe.value(USERNAME), (await bench.row()).state) == ("u42@isp", "applied")
+
+
 async def test_a_parameter_the_cpe_does_not_have_ends_it_before_anything_is_written(bench: Bench) -> None:
     await bench.bind()
     cpe = await bench.power_on()
@@ -185,10 +245,11 @@ async def test_a_failure_that_may_pass_is_transient_and_the_next_attempt_succeed
 async def test_the_fault_of_a_replaced_task_does_not_stay_behind(bench: Bench) -> None:
     await bench.bind()
     cpe = await bench.power_on()
-    cpe.quirks.refuse[VLAN] = 9007
-    with pytest.raises(SettingsRefused):
+    cpe.quirks.fault_all = 9002
+    with pytest.raises(SettingsFailed):
         await bench.convergence.apply(SERIAL)
     assert len(await bench.nbi.faults(cpe.device_id)) == 1
+    cpe.quirks.fault_all = None
     await bench.bind(cpe_vlan_id=None)
     await bench.convergence.apply(SERIAL)
     assert await bench.nbi.faults(cpe.device_id) == ()
