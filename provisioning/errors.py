@@ -181,6 +181,7 @@ ProvisioningError
 |   |-- PhotosFull                as many as are kept of one visit
 |   |-- FeedUnknown
 |   |-- RosterCollides            visits are booked when the technician would not work any more
+|   |-- SkillsNeeded              visits are booked that need what the technician would not be able to do any more
 |   |-- HoldEnds                  the run gives its addresses back before the visit would be
 |   |-- VisitUnknown
 |   |-- VisitOver                 the visit's state doesn't allow what was asked

@@ -31,7 +31,7 @@ from provisioning.commercial import (
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.estate_part import Part, attempt
 from provisioning.estate_radius import NasSpec, RadiusSpec, RateSpec, write_rates_and_nases
-from provisioning.field import Technicians
+from provisioning.field import Planning
 from provisioning.intake import faults_of
 from radius import RadiusService
 
@@ -175,7 +175,7 @@ class EstateServices:
     cpes: DeviceSettings
     offers: OfferCatalogue
     teams: Teams
-    technicians: Technicians
+    planning: Planning
     customers: CustomerService
     crm: CrmService
     license_templates: LicenseTemplates
@@ -203,7 +203,7 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
     for team in spec.teams:
         await attempt(faults, f"team {team.name}", lambda t=team: _team(services.teams, t))
     for one in spec.technicians:
-        await attempt(faults, f"technician {one.id}", lambda t=one: _technician(services.technicians, t))
+        await attempt(faults, f"technician {one.id}", lambda t=one: _technician(services.planning, t))
     for customer in spec.customers:
         await attempt(faults, f"customer {customer.id}", lambda c=customer: _customer(services.customers, c))
     for survey in spec.surveys:
@@ -263,8 +263,8 @@ async def _team(teams: Teams, spec: TeamSpec) -> None:
     await teams.define(name=spec.name, email=spec.email, channels=channels)
 
 
-async def _technician(technicians: Technicians, spec: TechnicianSpec) -> None:
-    await technicians.register(technician_id=spec.id, name=spec.name, email=spec.email, skills=list(spec.skills))
+async def _technician(planning: Planning, spec: TechnicianSpec) -> None:
+    await planning.register(technician_id=spec.id, name=spec.name, email=spec.email, skills=list(spec.skills))
 
 
 async def _customer(customers: CustomerService, spec: CustomerSpec) -> None:
@@ -329,7 +329,7 @@ async def import_estate(appliance: Appliance, file: Path) -> dict[str, int]:
             cpes=appliance.device_settings(db),
             offers=OfferCatalogue(db, tenant_id=tenant_id),
             teams=appliance.teams(db),
-            technicians=Technicians(db, tenant_id=tenant_id),
+            planning=appliance.planning(db),
             customers=CustomerService(db, tenant_id=tenant_id, now=now),
             crm=CrmService(db, tenant_id=tenant_id, now=now),
             license_templates=LicenseTemplates(db, tenant_id=tenant_id),

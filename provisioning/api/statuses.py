@@ -138,6 +138,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "field.roster_collides",
         "field.sheet_changed",
         "field.skill_missing",
+        "field.skills_needed",
         "field.slot_refused",
         "field.stock_elsewhere",
         "field.stock_installed",

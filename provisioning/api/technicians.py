@@ -41,6 +41,9 @@ class Known(Wish):
     name: str
     email: str | None = None
     skills: list[str] = Field(default_factory=list)
+    override_reason: str | None = Field(
+        default=None, min_length=1, max_length=500, description="Why visits that need a skill that goes are made anyway"
+    )
 
 
 class Plan(Wish):
@@ -101,8 +104,11 @@ async def list_(call: InCall) -> Page[PlannedTechnician]:
 
 @doors.post("", permission="technicians.write", status_code=201)
 async def register(call: InCall, wish: Known, response: Response) -> TechnicianRecord:
-    """Makes a technician known; one who is known gets the e-mail and the skills given now."""
-    registered = await Technicians(call.db, tenant_id=call.tenant_id).register(**wish.model_dump())
+    """Makes a technician known; one who is known gets the e-mail and the skills given now. Visits that need a skill
+    that goes are named, and refuse it."""
+    registered = await call.appliance.planning(call.db).register(
+        **wish.model_dump(exclude={"override_reason"}), override=override_of(call, wish.override_reason)
+    )
     response.headers["Location"] = call.address(f"technicians/{wish.technician_id}")
     call.tells(subject=f"technician/{wish.technician_id}")
     return registered

@@ -12,7 +12,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli import technicians_stock
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, run
-from provisioning.field import LeaveRecord, Override, PlannedTechnician, Technicians
+from provisioning.field import LeaveRecord, Override, PlannedTechnician
 from provisioning.intake import Faults
 
 app = typer.Typer(no_args_is_help=True, help="Technicians: when they work, when they are away, what their vans hold.")
@@ -50,14 +50,25 @@ def add(
     name: Annotated[str, typer.Option(help="Their name.")],
     email: Annotated[str | None, typer.Option(help="Their mail address.")] = None,
     skill: Annotated[list[str] | None, typer.Option(help="What they are able to do; may be repeated.")] = None,
+    override_reason: Annotated[
+        str | None, typer.Option(help="Why visits that need a skill that goes are made all the same.")
+    ] = None,
+    by: By = "",
     json_: AsJson = False,
 ) -> None:
-    """Make a technician known, under the ISP's own number; one who is known gets e-mail and skills anew."""
+    """Make a technician known, under the ISP's own number; one who is known gets e-mail and skills anew.
+
+    Visits that need a skill that goes are named, and refuse it.
+    """
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            registered = await Technicians(db, tenant_id=appliance.tenant_id).register(
-                technician_id=technician, name=name, email=email, skills=skill or ()
+            registered = await appliance.planning(db).register(
+                technician_id=technician,
+                name=name,
+                email=email,
+                skills=skill or (),
+                override=Override(override_reason, by) if override_reason else None,
             )
         if json_:
             print_json(registered)

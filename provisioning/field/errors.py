@@ -230,6 +230,22 @@ class RosterCollides(FieldError):
         )
 
 
+class SkillsNeeded(FieldError):
+    """Visits are booked that need what the technician would not be able to do any more."""
+
+    code = "field.skills_needed"
+
+    def __init__(self, technician_name: str, skills: Sequence[str], visit_ids: Sequence[int]) -> None:
+        self.technician_name = technician_name
+        self.skills = list(skills)
+        self.visit_ids = list(visit_ids)
+        named = _some([str(number) for number in visit_ids])
+        super().__init__(
+            f"Technician {technician_name} would lack {', '.join(skills)}, and has visits that need it: {named}; give"
+            " them to somebody else first, or say why they are made all the same."
+        )
+
+
 class HoldEnds(FieldError):
     """The addresses that are kept for the visit are given back before it would take place."""
 

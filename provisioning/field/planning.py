@@ -1,7 +1,8 @@
-"""When technicians work, told by who plans them: their van and home, their week, and their leave.
+"""Who technicians are and when they work, told by who plans them: skills, van and home, their week, and their leave.
 
-A visit that is booked into a time in which its technician would not work any more is named and refuses the change,
-unless it is said why it is made all the same: then that stands at the visit.
+A visit that is booked into a time in which its technician would not work any more, or that needs a skill that they
+would not have any more, is named and refuses the change, unless it is said why it is made all the same: then that
+stands at the visit.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from provisioning.field.errors import LeaveUnknown, RosterCollides, TechnicianUnknown
+from provisioning.field.errors import LeaveUnknown, RosterCollides, SkillsNeeded, TechnicianUnknown
 from provisioning.field.fitting import Fitting, Override
-from provisioning.field.planning_tables import TechnicianLeave
+from provisioning.field.planning_tables import TechnicianLeave, VisitJob
 from provisioning.field.rosters import Roster, read_holidays, read_week, read_zone
 from provisioning.field.tables import LIVE_STATES, Technician, Visit
-from provisioning.field.technicians import hold_technician
+from provisioning.field.technicians import TechnicianRecord, Technicians, hold_technician
 from provisioning.field.travel import read_place
 from provisioning.intake import Clock, Faults
 
@@ -61,6 +62,28 @@ class Planning:
         self._tenant_id = tenant_id
         self._now = now
         self._fitting = Fitting(db, tenant_id=tenant_id)
+
+    async def register(
+        self,
+        *,
+        technician_id: int,
+        name: str,
+        email: str | None = None,
+        skills: Sequence[str] = (),
+        override: Override | None = None,
+    ) -> TechnicianRecord:
+        """Make this technician known under the ISP's number; a known one gets the e-mail and skills given now.
+
+        Raises: InvalidRequest (all faults), TechnicianConflict (the number is somebody else's), SkillsNeeded (visits
+        that are booked need a skill that goes), ChangeRaced.
+        """
+        before = await self._skills_held(technician_id)
+        registered = await Technicians(self._db, tenant_id=self._tenant_id).register(
+            technician_id=technician_id, name=name, email=email, skills=skills
+        )
+        if lost := before - set(registered["skills"]):
+            await self._settle_skills(registered, lost, override)
+        return registered
 
     async def plan(
         self,
@@ -181,22 +204,47 @@ class Planning:
         A reason that stands at a visit already was for what it was outside of then, and covers nothing new.
         """
         now = await self._roster(technician)
-        outside = [visit for visit in await self._to_come(technician) if _is_put_outside(visit, before, now)]
+        outside = [visit for visit in await self._to_come(technician.id) if _is_put_outside(visit, before, now)]
         if outside and override is None:
             raise RosterCollides(technician.name, [visit.id for visit in outside])
-        for visit in outside:
+        await self._bear(outside, override)
+
+    async def _skills_held(self, technician_id: int) -> set[str]:
+        """None of somebody new; of a number that can be nobody's neither, which is told with all other faults."""
+        faults = Faults("The technician")
+        number = faults.number("technician_id", technician_id)
+        if faults.count:
+            return set()
+        try:
+            return set((await hold_technician(self._db, number, tenant_id=self._tenant_id)).skills)
+        except TechnicianUnknown:
+            return set()
+
+    async def _settle_skills(self, technician: TechnicianRecord, lost: set[str], override: Override | None) -> None:
+        """As with hours: visits to make that need what is lost refuse it, or bear why they stay."""
+        kinds = await self._db.scalars(select(VisitJob).where(VisitJob.tenant_id == self._tenant_id))
+        needed = {kind.name: lost.intersection(kind.skills) for kind in kinds}
+        found = await self._to_come(technician["technician_id"])
+        hit = [visit for visit in found if visit.job is not None and needed.get(visit.job)]
+        if hit and override is None:
+            missing = set().union(*(needed[visit.job] for visit in hit if visit.job is not None))
+            raise SkillsNeeded(technician["name"], sorted(missing), [visit.id for visit in hit])
+        await self._bear(hit, override)
+
+    async def _bear(self, visits: Sequence[Visit], override: Override | None) -> None:
+        for visit in visits:
             assert override is not None, "else it was refused"
             visit.override_reason = "; ".join(filter(None, (visit.override_reason, override.reason)))
             visit.override_by = override.by
             visit.sequence, visit.changed_at = visit.sequence + 1, self._now()
         await self._db.flush()
 
-    async def _to_come(self, technician: Technician) -> Sequence[Visit]:
+    async def _to_come(self, technician_id: int) -> Sequence[Visit]:
         found = await self._db.scalars(
             select(Visit)
             .where(
                 Visit.tenant_id == self._tenant_id,
-                Visit.technician_id == technician.id,
+                Visit.technician_id == technician_id,
                 Visit.state.in_(LIVE_STATES),
                 Visit.ends_at > self._now(),
             )

@@ -36,6 +36,8 @@ class Technicians:
     ) -> TechnicianRecord:
         """Make this technician known under the ISP's number; a known one gets the e-mail and skills given now.
 
+        Whether visits need a skill that goes, ``Planning.register`` looks first.
+
         Raises: InvalidRequest (all faults), TechnicianConflict (the number is somebody else's), ChangeRaced.
         """
         faults = Faults("The technician")

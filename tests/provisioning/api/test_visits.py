@@ -192,6 +192,23 @@ async def test_a_technician_who_is_refused_a_time_is_told_their_own_and_dispatch
     assert named["dispatch"] - {TECHNICIAN}
 
 
+async def test_a_skill_that_a_visit_needs_is_taken_away_only_with_permission_and_a_reason(api: Api) -> None:
+    await prepared(api)
+    assert (await api.post("/visit-jobs", {**JOB, "skills": ["splicing"]}, role="dispatch")).status_code == 201
+    visit = (await book(api, in_three_days(api))).json()
+    less: dict[str, Any] = {"technician_id": TECHNICIAN, "name": "Tess"}
+    refused = await api.post("/technicians", less, role="dispatch")
+    assert (refused.status_code, refused.json()["code"]) == (409, "field.skills_needed")
+    assert f"has visits that need it: {visit['visit_id']};" in refused.json()["detail"]
+    because = {**less, "override_reason": "Theo goes along"}
+    assert (await api.post("/technicians", because, role="dispatch")).status_code == 403
+    assert (await api.post("/technicians", because, role="noc")).status_code == 201
+    [entry] = await api.audit(limit=1)
+    assert (entry["reason"], entry["subject"]) == ("Theo goes along", f"technician/{TECHNICIAN}")
+    kept = (await api.get(f"/visits/{visit['visit_id']}", role="dispatch")).json()
+    assert kept["override_reason"] == "Theo goes along"
+
+
 async def test_acts_of_a_technician_count_once_and_conflicts_are_told(api: Api) -> None:
     await prepared(api)
     visit = (await book(api, in_three_days(api))).json()

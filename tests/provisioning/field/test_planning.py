@@ -22,6 +22,7 @@ from provisioning.field import (
     RosterCollides,
     Search,
     SkillMissing,
+    SkillsNeeded,
     Task,
     TechnicianBusy,
     Technicians,
@@ -227,3 +228,24 @@ async def test_the_alternatives_are_those_nearest_in_time_however_many_are_free(
         search = Search(db, tenant_id=TENANT, now=lambda: NOW, zone=ZoneInfo("UTC"))
         near = await search.near(Asked.of(job, None, at(16)))
         assert [offer["starts_at"] for offer in near] == [at(16)] * 3
+
+
+async def test_a_skill_that_booked_visits_need_goes_only_with_the_reason_on_record(begin: Begin) -> None:
+    async with begin() as db:
+        await planning(db).register(technician_id=1, name="Tom", skills=["splicing", "wifi"])
+        job = await Jobs(db, tenant_id=TENANT).define(name="splice", duration_minutes=60, skills=["splicing"])
+        wish = {"customer_id": 42, "technician_id": 1, "duration_minutes": 60, "address": "1 High Street"}
+        needs = await visits(db).book(starts_at=at(10), task=Task(job), **wish)  # type: ignore[arg-type]
+        other = await visits(db).book(starts_at=at(14), **wish)  # type: ignore[arg-type]
+        await planning(db).register(technician_id=1, name="Tom", skills=["splicing"])  # nobody needs the other one
+        with pytest.raises(SkillsNeeded, match="Tom would lack splicing, and has visits that need it") as refused:
+            async with db.begin_nested():
+                await planning(db).register(technician_id=1, name="Tom", skills=[])
+        assert refused.value.visit_ids == [needs["visit_id"]]
+    async with begin() as db:
+        assert (await planning(db).technician(1))["skills"] == ["splicing"]
+        lost = await planning(db).register(technician_id=1, name="Tom", skills=[], override=ILL)
+        kept = await visits(db).visit(needs["visit_id"])
+        assert lost["skills"] == []
+        assert (kept["override_reason"], kept["sequence"]) == ("the customer is without a line", 1)
+        assert (await visits(db).visit(other["visit_id"]))["override_reason"] is None
