@@ -68,10 +68,23 @@ def test_it_asks_for_one_cpe_and_hands_the_answer_on_as_it_is(token_file: Path) 
     }
 
 
-@pytest.mark.parametrize("status", [404, 422])
-def test_a_cpe_for_which_there_is_nothing_is_no_trouble(token_file: Path, status: int) -> None:
-    outcome = play(token_file, {"says": {**NOTHING, "status": status}}, {"says": GOOD})
+def test_a_cpe_for_which_there_is_nothing_is_no_trouble(token_file: Path) -> None:
+    outcome = play(token_file, {"says": NOTHING}, {"says": GOOD})
     assert (outcome["answers"], outcome["written"]) == ([[None], [ARGUMENT]], [])
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        ('{"errors": [{"field": "serial", "detail": "s3cret"}, {"pointer": "#/data_model"}]}', "serial, data_model"),
+        ('{"errors": [{"field": "S3cret!"}, null]}', "422"),
+        ("<html>s3cret</html>", "422"),
+    ],
+)
+def test_what_a_cpe_cannot_be_is_written_by_field_and_holds_up_no_other(token_file: Path, body: str, what: str) -> None:
+    outcome = play(token_file, {"says": {"status": 422, "body": body}}, {"says": GOOD})
+    assert outcome["answers"] == [[None], [ARGUMENT]]
+    assert outcome["written"] == [f"firstlight: nothing for a CPE that says of itself what cannot be: {what}"]
 
 
 @pytest.mark.parametrize(

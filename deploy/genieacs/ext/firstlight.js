@@ -10,7 +10,7 @@
 // It never fails, since a failure here would be a fault of the CPE's session: without an answer it answers null, and the
 // CPE gets its settings later, as without all this. It does so after 2 s, since GenieACS waits 3 s (EXT_TIMEOUT) and
 // then calls it a fault; and at once for a while after Firstlight did not answer, so that a crowd of new CPEs is not
-// held up by it. Nothing that it is told or answered is written anywhere.
+// held up by it. Of what it is told and answered, nothing is written anywhere but codes and names of fields.
 "use strict";
 const fs = require("node:fs");
 const http = require("node:http");
@@ -100,15 +100,25 @@ function asking(args, end) {
 // What is wrong, if anything is: null when Firstlight itself says that it has nothing for this CPE. A 404 of somebody
 // else, or one because this ACS is not to ask, would else be nothing for every CPE, for ever.
 function refusal(status, text) {
-  let code = null;
+  let said = null;
   try {
-    code = JSON.parse(text).code;
+    said = JSON.parse(text);
   } catch (error) { // no answer of Firstlight's
   }
+  const code = said ? said.code : null;
   if (status === 404 && code === "acs.first_session_refused") return null;
-  if (status === 422) return null; // what the CPE says of itself cannot be
-  const known = typeof code === "string" && /^[a-z_.]{1,60}$/.test(code);
+  if (status === 422) { // this CPE's trouble, and no reason to leave Firstlight in peace
+    const faults = said && Array.isArray(said.errors) ? said.errors : [];
+    const fields = faults.map((fault) => fault && (fault.field || String(fault.pointer).slice(2))).filter(isName);
+    console.error("firstlight: nothing for a CPE that says of itself what cannot be: " + (fields.join(", ") || "422"));
+    return null;
+  }
+  const known = isName(code);
   return "it answers " + status + (known ? ", " + code : "");
+}
+
+function isName(word) {
+  return typeof word === "string" && /^[a-z_.]{1,60}$/.test(word);
 }
 
 exports.settings = settings;
