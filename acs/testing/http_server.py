@@ -228,6 +228,8 @@ class _Connection:
         if data and not framed:  # Node names no framing where there is no body; h11 always does
             data = data.replace(b"Transfer-Encoding: chunked\r\n", b"").replace(b"transfer-encoding: chunked\r\n", b"")
         if data:
+            if self._writer.is_closing():  # uvloop would call it an error of ours
+                raise Disconnect
             self._writer.write(data)
             await self._writer.drain()
 
