@@ -22,6 +22,7 @@ import pytest
 import structlog
 import uvloop
 
+from provisioning.__main__ import COLLECT_AFTER
 from provisioning.database import EVERY_TENANT, Database
 from provisioning.logs import configure_logs
 from tests.support.appliances import Original, make_migrated, one_original
@@ -36,7 +37,8 @@ REAL_GENIEACS = "FIRSTLIGHT_GENIEACS_NBI_URL"
 
 def pytest_configure() -> None:
     """No test reads the settings of the machine it runs on: with them it would go to real systems. Errors are logged as
-    the appliance logs them, and not in colours with all that was at hand, which takes a second each.
+    the appliance logs them, and not in colours with all that was at hand, which takes a second each; garbage is
+    looked for as seldom as the appliance does.
 
     A GenieACS that they name is kept under another name, for ``tests/acs/nbi/test_client.py`` alone.
     """
@@ -46,6 +48,7 @@ def pytest_configure() -> None:
         del os.environ[name]
     plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
+    gc.set_threshold(COLLECT_AFTER)
     compile_once()
 
 

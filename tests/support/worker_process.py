@@ -37,6 +37,7 @@ from sqlalchemy.orm import configure_mappers
 
 import provisioning.database
 from acs import Patience
+from provisioning.__main__ import COLLECT_AFTER
 from provisioning.bootstrap import open_appliance
 from provisioning.commercial.mails.wording import Wording
 from provisioning.configured import trusted_authorities
@@ -331,6 +332,7 @@ def _rehearse(order: dict[str, Any], orders: Orders) -> None:
 def make_ready() -> None:
     """What every worker would do once and anew: a tenth of a second here and there."""
     provisioning.database.POSTGRES_IDLE_IN_TRANSACTION_SECONDS = IDLE_IN_TRANSACTION_SECONDS
+    gc.set_threshold(COLLECT_AFTER)
     configure_logs(level="info", form="console")
     for name in IMPORTED_LATE:
         importlib.import_module(name)
