@@ -186,6 +186,20 @@ def test_a_working_week_is_told_day_by_day_with_its_hours_and_each_day_once(isp:
     assert planned["week"] == {"mon": ["08:00-12:00", "13:00-17:00"]}
 
 
+def test_a_skill_that_a_visit_needs_is_taken_away_only_for_a_reason(isp: Settings, type_: Type) -> None:
+    add = ("technicians", "add", 77, "--name", "Tess")
+    type_(*add, "--skill", "splicing")
+    type_("visits", "job", "splice", "--minutes", 60, "--skill", "splicing")
+    where = ("--customer", 1001, "--address", "Lindenweg 1, Northtown", "--job", "splice")
+    booked = type_("visits", "book", *where, "--technician", 77, "--at", "2036-03-10T09:00+0100", "--json").json
+    refused = type_(*add)
+    needed = f"Technician Tess would lack splicing, and has visits that need it: {booked['visit_id']};"
+    assert (refused.status, needed in refused.err) == (2, True), refused.err
+    assert type_(*add, "--override-reason", "Theo goes along", "--by", "dora", "--json").json["skills"] == []
+    [kept] = type_("visits", "list", "--technician", 77, "--json").json
+    assert kept["override_reason"] == "Theo goes along"
+
+
 def test_a_van_is_booked_in_and_out_and_its_history_is_shown(isp: Settings, type_: Type) -> None:
     type_("technicians", "add", 77, "--name", "Tess")
     stock = ("technicians", "stock")
