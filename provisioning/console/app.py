@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
@@ -92,8 +93,7 @@ def add_console(app: FastAPI, appliance: Appliance, *, passwords: Passwords | No
     app.state.home = sign_in.HOME
     app.state.sign_ins = SignIns(passwords or Passwords())
     app.state.live = LiveStreams(appliance.database, marks_of(appliance))
-    for router in PAGES:
-        app.include_router(router)
+    app.router.routes.extend(_pages().routes)
     app.add_exception_handler(HTTPException, _answer)
     refuse_unguarded(app)
     streams: LiveStreams = app.state.live
@@ -118,3 +118,12 @@ async def _answer(request: Request, error: Exception) -> Response:
     if not wants_page:
         return await answer_problem(request, error)
     return refused(request, *problem_of(error))
+
+
+@cache
+def _pages() -> APIRouter:
+    """All routes of the console, as the API's are kept."""
+    pages = APIRouter()
+    for router in PAGES:
+        pages.include_router(router)
+    return pages
