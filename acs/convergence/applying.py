@@ -267,9 +267,9 @@ class Applying:
 
     def _is_final(self, desired: Desired, fault: Fault) -> bool:
         """Whether nothing is sent again before a person has looked."""
-        if desired.delivery.management == "same_wan" and is_cut_session(fault):
+        if _cuts_itself_off(desired, fault):
             return False
-        return not is_passing(fault) or desired.failures >= len(TRIED_AGAIN_AFTER)
+        return not is_passing(fault) or _was_the_last_attempt(desired)
 
     async def _given_up(self, desired: Desired, device_id: str, task_id: str) -> SeenDevice | None:
         """Nothing waits at the ACS any more: it would try by itself until the task expires, and the CPE might have
@@ -285,7 +285,7 @@ class Applying:
         secrets = [str(each.value) for each in await self._states.revealed(desired) if each.secret]
         fault = fault.without(secrets)
         refusals, words = fault.refusals, in_words(fault)
-        if desired.delivery.management == "same_wan" and is_cut_session(fault):
+        if _cuts_itself_off(desired, fault):
             raise await self._cut_off(desired)
         details = [dict(each) for each in refusals]
         passing = is_passing(fault)
@@ -307,7 +307,7 @@ class Applying:
     def _after_failure(self, desired: Desired, words: str, failed_at: datetime) -> dict[str, Any]:
         """What is written down of a failure that may pass: when the next attempt is due, if there is one more."""
         failures = desired.failures + 1
-        if failures > len(TRIED_AGAIN_AFTER):
+        if _was_the_last_attempt(desired):
             reason = f"{words} It went so {failures} times in a row; a person has to look."
             return {"failures": failures, "reason": reason}
         at = failed_at + TRIED_AGAIN_AFTER[failures - 1]
@@ -364,6 +364,16 @@ class Applying:
             state="applied",
             applied_at=applied_at,
         )
+
+
+def _cuts_itself_off(desired: Desired, fault: Fault) -> bool:
+    """Whether the session broke off over the very WAN that the settings restart."""
+    return desired.delivery.management == "same_wan" and is_cut_session(fault)
+
+
+def _was_the_last_attempt(desired: Desired) -> bool:
+    """Whether, after a failure that may pass, nothing is sent again by itself."""
+    return desired.failures >= len(TRIED_AGAIN_AFTER)
 
 
 async def take_back(nbi: NbiClient, device_id: str, task_id: str) -> None:
