@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import structlog
 import dbos._workflow_commands
+import structlog
 import uvloop
 from babel import Locale
 from dbos._sys_db import SystemDatabase
