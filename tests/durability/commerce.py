@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 from provisioning.commercial import CommissionTerms, Partners, PartnerService
 from provisioning.commercial.testing import Quirk
@@ -65,7 +65,6 @@ class Onboarded(Story):
     """A qualified lead becomes a customer."""
 
     name = "onboarded"
-    deadliest: ClassVar[tuple[str, ...]] = ("tenant_answers.effect", "deliver_email.effect")
     journey = LEAD_TO_CUSTOMER_ONBOARDING
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
@@ -93,7 +92,6 @@ class OnboardingUndone(MailRefused, Onboarded):
     """Its mail is refused, and an operator cancels it."""
 
     name = "onboarding_undone"
-    deadliest: ClassVar[tuple[str, ...]] = ("deliver_email.failed.in_tx", "undo:issue_license.in_tx")
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
         self.refuse_mail(people)
@@ -110,7 +108,6 @@ class PartnerServed(Story):
     """A partner's order becomes a customer of theirs."""
 
     name = "partner_served"
-    deadliest: ClassVar[tuple[str, ...]] = ("tenant_answers.effect", "record_commission.in_tx", "deliver_email.effect")
     journey = PARTNER_CUSTOMER_PROVISIONING
     licences = 2
 
@@ -266,7 +263,6 @@ class PartnerUndone(MailRefused, PartnerServed):
     """Its mail is refused, and an operator cancels it."""
 
     name = "partner_undone"
-    deadliest: ClassVar[tuple[str, ...]] = ("undo:record_commission.in_tx", "undo:allocate_from_partner.in_tx")
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
         self.refuse_mail(people)

@@ -120,7 +120,6 @@ class InstalledLater(Installed):
     """Dispatch makes the appointment; nobody is at home, and the next one is kept."""
 
     name = "installed_later"
-    deadliest: ClassVar[tuple[str, ...]] = ("deliver_appointment.effect", "undo:schedule_installation.in_tx")
     as_elsewhere = elsewhere(
         ISP_TICKET_TO_DEPLOYMENT, "schedule_installation", "mail_appointment", "deliver_appointment"
     )
@@ -165,7 +164,6 @@ class Unvisited(Undone, Installed):
     """Nobody reports a visit until the patience with it is over, and everything is released."""
 
     name = "unvisited"
-    deadliest: ClassVar[tuple[str, ...]] = ("claim.in_tx#2", "undo:project_subscriber.effect")
     begins_at = "claim.in_tx#2"
     ends_as = "failed"
     ever: ClassVar = {"line order": 0, "bill": 0, "activation mail": 0}

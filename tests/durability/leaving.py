@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import select
 
@@ -20,7 +20,6 @@ from tests.support.shop import Shop
 from tests.support.traces import NOTHING, Traces, apart_from_slowing, pools_in_quarantine, traces_of
 from tests.support.worker_process import Instant
 from workflows.definitions.service_termination import SERVICE_TERMINATION
-from workflows.engine.steps import OUTSIDE_EFFECTS
 from workflows.engine.tables import RunRow
 
 EVERY_POOL = ("aggregation-north/101", "north-pd", "north-v4", "north-wan6")
@@ -44,9 +43,6 @@ class Terminated(Prepared):
     """The service ends at once; there is nothing to be undone of it."""
 
     name = "terminated"
-    deadliest: ClassVar[tuple[str, ...]] = tuple(
-        f"{step.name}.effect" for step in SERVICE_TERMINATION.steps if step.effect in OUTSIDE_EFFECTS
-    )
     journey = SERVICE_TERMINATION
 
     def __init__(self) -> None:
@@ -116,7 +112,6 @@ class LeftOnItsDay(Terminated):
     """On a day to come, when the CPE is off; it is switched on again a while later."""
 
     name = "left_on_its_day"
-    deadliest: ClassVar[tuple[str, ...]] = ("claim.in_tx#2", "see_resets.effect")
     as_elsewhere = elsewhere(SERVICE_TERMINATION, "end_service", "request_resets", "see_resets")
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
@@ -139,7 +134,6 @@ class LeftWithoutCpe(Terminated):
     """The CPE is off and never comes back: a day later a team has it on its list."""
 
     name = "left_without_cpe"
-    deadliest: ClassVar[tuple[str, ...]] = ("see_resets.effect", "ticket_for_cpe.in_tx")
     as_elsewhere = elsewhere(SERVICE_TERMINATION, "see_resets", "ticket_for_cpe")
 
     async def prepare(self, people: JourneyLab) -> None:
@@ -189,7 +183,6 @@ class Stays(Terminated):
     """The end is taken back before its day, and nothing has happened; so the same subscriber can do that again."""
 
     name = "stays"
-    deadliest: ClassVar[tuple[str, ...]] = ("claim.in_tx#2",)
     ends_as = "cancelled"
 
     async def prepare(self, people: JourneyLab) -> None:

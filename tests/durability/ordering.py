@@ -3,7 +3,7 @@ declined; delivered, and undone."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from tests.durability.books import money
 from tests.durability.mails import wrong_mails
@@ -20,7 +20,6 @@ class Delivered(Story):
     """An order that is paid by card in advance, and delivered."""
 
     name = "delivered"
-    deadliest: ClassVar[tuple[str, ...]] = ("capture_payment.effect", "deliver_email.effect")
     journey = QUOTE_ACCEPTED_TO_ORDER
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
@@ -58,7 +57,6 @@ class OrderUndone(Undone, Delivered):
     """The customer changes their mind before the visit."""
 
     name = "order_undone"
-    deadliest: ClassVar[tuple[str, ...]] = ("undo:capture_payment.effect",)
     begins_at = "undo:"
 
     async def at_the_visit(self, scene: Scene) -> None:
@@ -83,7 +81,6 @@ class PaidLater(Delivered):
     """A post-paid order without a day: dispatch names one, nobody is at home, and the next one is kept."""
 
     name = "paid_later"
-    deadliest: ClassVar[tuple[str, ...]] = ("undo:schedule_deployment.in_tx", "complete_order.in_tx")
     as_elsewhere = elsewhere(
         QUOTE_ACCEPTED_TO_ORDER, "create_subscriptions", "schedule_deployment", "notify_team", "complete_order"
     )
@@ -123,7 +120,6 @@ class PaidOtherwise(Delivered):
     """By invoice, for which nothing comes for days; then the customer pays at the bank."""
 
     name = "paid_otherwise"
-    deadliest: ClassVar[tuple[str, ...]] = ("capture_payment.effect", "undo:capture_payment.effect")
     as_elsewhere = elsewhere(QUOTE_ACCEPTED_TO_ORDER, "process_payment", "capture_payment", "begin_order")
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:

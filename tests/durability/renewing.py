@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
-from typing import Any, ClassVar
+from typing import Any
 
 from provisioning.commercial.bills.subscriptions import SubscriptionView
 from provisioning.commercial.bills.terms import months_later
@@ -24,7 +24,6 @@ class Renewed(Story):
     """A term that ends is offered anew, accepted, paid by card, and extended."""
 
     name = "renewed"
-    deadliest: ClassVar[tuple[str, ...]] = ("deliver_email.effect", "capture_payment.effect")
     journey = CUSTOMER_RENEWAL_PROCESS
     card = "pm_card_visa"
 
@@ -65,7 +64,6 @@ class Reminded(Renewed):
     """Nobody answers the offer for ten days; the reminder is what is accepted."""
 
     name = "renewal_reminded"
-    deadliest: ClassVar[tuple[str, ...]] = ("claim.in_tx#2", "deliver_reminder.effect")
     as_elsewhere = elsewhere(CUSTOMER_RENEWAL_PROCESS, "see_acceptance", "send_reminder", "deliver_reminder")
 
     async def at_the_offer(self, scene: Scene, row: RunRow) -> None:
@@ -83,7 +81,6 @@ class Unanswered(Undone, Renewed):
     """The offer's time passes: nothing is charged, and the subscription ends with its term."""
 
     name = "renewal_unanswered"
-    deadliest: ClassVar[tuple[str, ...]] = ("claim.in_tx#2", "undo:create_renewal_quote.in_tx")
     begins_at = "claim.in_tx#2"
     ends_as = "rejected"
 
@@ -116,7 +113,6 @@ class RenewalUndone(Undone, Renewed):
     """The offer is called off before anybody has accepted it."""
 
     name = "renewal_undone"
-    deadliest: ClassVar[tuple[str, ...]] = ("undo:create_renewal_quote.in_tx",)
     begins_at = "undo:"
 
     async def at_the_offer(self, scene: Scene, row: RunRow) -> None:
@@ -144,7 +140,6 @@ class PaidBack(Undone, Renewed):
     an operator calls the renewal off, and the money goes back."""
 
     name = "renewal_paid_back"
-    deadliest: ClassVar[tuple[str, ...]] = ("capture_payment.effect", "undo:capture_payment.effect")
     begins_at = "process_renewal_payment.before"
     card = REDIRECTED
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import select
 
@@ -53,7 +53,6 @@ class OneScan(Story):
     name = "one_scan"
     journey = ISP_TICKET_TO_DEPLOYMENT
     as_elsewhere = elsewhere(ISP_TICKET_TO_DEPLOYMENT, "schedule_installation")
-    deadliest: ClassVar[tuple[str, ...]] = ("schedule_installation.in_tx", "complete_order.in_tx")
 
     def instants(self, trace: Sequence[str]) -> list[Instant]:
         """Where one books and the other completes; elsewhere a death could be the second one of the other's mail."""
@@ -131,7 +130,6 @@ class LineDropped(Undone):
     journey = ISP_TICKET_TO_DEPLOYMENT
     begins_at = "claim.in_tx"
     as_elsewhere = elsewhere(ISP_TICKET_TO_DEPLOYMENT, "schedule_installation")
-    deadliest: ClassVar[tuple[str, ...]] = ("schedule_installation.in_tx", "undo:schedule_installation.in_tx")
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
         house = people.household()

@@ -72,8 +72,7 @@ class Story(ABC):
     """One way through a journey.
 
     ``ends_as``: the state that its run ends in. ``undone``: with everything undone. ``as_elsewhere``: steps that go
-    here as they go in another story, which is killed in them. ``deadliest``: where to kill in it when it is played only
-    once, in order: where the other side has acted, or else where most is at stake.
+    here as they go in another story, which is killed in them.
     """
 
     name: ClassVar[str]
@@ -81,7 +80,6 @@ class Story(ABC):
     undone: ClassVar[bool] = False
     ends_as: ClassVar[str] = "completed"
     as_elsewhere: ClassVar[frozenset[str]] = frozenset()
-    deadliest: ClassVar[tuple[str, ...]] = ()
     cancelled_when_lost: ClassVar[bool] = False
     settings: ClassVar[Mapping[str, Any]] = {}
 

@@ -109,11 +109,6 @@ def in_pairs(clean: Played, instants: Sequence[Instant]) -> list[Death]:
     ]
 
 
-def at_the_deadliest(story: Story, kind: str) -> Death:
-    """All of these deaths in one run."""
-    return Death(kind, story, tuple(map(Instant.parse, story.deadliest)))
-
-
 def sound(lanes: Iterable[Lane]) -> list[Lane]:
     """Those in which no story has broken; what one has left would be found again and again."""
     found = [lane for lane in lanes if not lane.is_spoilt]

@@ -1,5 +1,4 @@
-"""`kill -9` of the worker at every instant of an installation, and of its undoing, changes nothing about the end; and
-where the other side has acted, of every journey in every way.
+"""`kill -9` of the worker at every instant of an installation, and of its undoing, changes nothing about the end.
 
 The instants are those that a run without a death went through, so a new step is killed in without a word here. SQLite
 and PostgreSQL take turns; `make durability` takes every instant of every journey on both, and every COMMIT.
@@ -13,11 +12,9 @@ import pytest
 import pytest_asyncio
 
 from tests.durability.lane import Lane
-from tests.durability.stories import INSTALLED, OTHERS, STORIES
+from tests.durability.stories import INSTALLED, STORIES
 from tests.durability.sweep import (
-    KINDS,
     Death,
-    at_the_deadliest,
     in_rows,
     once_each,
     open_lanes,
@@ -68,17 +65,6 @@ async def test_a_worker_killed_at_any_instant_leaves_nothing_undone_or_done_twic
     deaths = in_rows(clean, instants)
     assert {at for death in deaths for at in death.covers} == set(instants)
     assert await survive_all(lanes, deaths, clean) == set(deaths)
-
-
-@pytest.mark.second_half
-@pytest.mark.timeout(900)
-async def test_a_worker_killed_when_the_other_side_has_acted_does_nothing_twice_in_any_journey(
-    lanes: list[Lane],
-) -> None:
-    """Every other way of every journey once, with the deaths that matter most; `make durability` takes every one."""
-    deaths = [at_the_deadliest(story, KINDS[number % 2]) for number, story in enumerate(OTHERS)]
-    assert all(death.at for death in deaths)
-    assert await survive_all(lanes, deaths) == set(deaths)
 
 
 @pytest.mark.timeout(300)

@@ -39,7 +39,7 @@ from tests.conftest import DATABASES
 from tests.support.api import Api, open_api
 from tests.support.healthy_estate import HealthyEstate
 
-EXAMPLES = int(os.environ.get("FIRSTLIGHT_TEST_API_EXAMPLES", "3"))
+EXAMPLES = int(os.environ.get("FIRSTLIGHT_TEST_API_EXAMPLES", "2"))
 CHECKS: list[Any] = [
     not_a_server_error,
     status_code_conformance,
