@@ -88,6 +88,7 @@ class AcsDevice(AcsBase):
             for name, column, where in (
                 ("ix_acs_device_unreached", "unreached_why", "unreached_why IS NOT NULL"),
                 ("ix_acs_device_handed_over", "handed_over_at", "handed_over_at IS NOT NULL"),
+                ("ix_acs_device_left_standing", "id", "left_standing"),
             )
         ),
         # Those of a campaign that have yet to take what they are to have: few of all that ever were in one.
@@ -134,6 +135,9 @@ class AcsDevice(AcsBase):
     """``_id`` at the ACS, once the CPE has been seen there."""
     task_id: Mapped[str | None] = mapped_column(Text)
     """The ACS task that carries ``revision``, while it is queued."""
+    left_standing: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """What was queued of a former wish (or binding) may stand at the ACS: nothing has taken its place yet, and nobody
+    has taken it back."""
     applied_revision: Mapped[str | None] = mapped_column(String(64))
     handed_out_revision: Mapped[str | None] = mapped_column(String(64))
     """The revision that the ACS was last told in a session of the CPE (``acs.first_sessions``); proves nothing."""
