@@ -215,6 +215,24 @@ class AcsRequest(AcsBase):
     made_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class AcsCodeKey(AcsBase):
+    """What is known of the key of all provisioning codes (``acs.provisioning_codes``), which itself is sealed."""
+
+    __tablename__ = "acs_code_key"
+    __table_args__ = (UniqueConstraint("tenant_id", name="acs_code_key_once"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(Text)
+    rotated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    request_id: Mapped[str | None] = mapped_column(Text)
+    """Of the latest rotation."""
+    former_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """How long codes of the key before it are good."""
+    former_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When a CPE last proved itself by one of those, and which one."""
+    former_used_by: Mapped[str | None] = mapped_column(String(64))
+
+
 class AcsSeenDevice(AcsBase):
     """A CPE that the ACS knows and that serves nobody: plugged in before its order, or after its end, or not ours."""
 

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from acs import (
-    FIRST_SESSION_KEY,
     AcsUnknown,
     Asking,
     Differences,
@@ -83,13 +82,12 @@ async def ask_in_first_session(call: InCall, name: AcsName, body: FirstSession) 
     appliance = call.appliance
     if name not in appliance.settings.genieacs_first_session:
         raise FirstSessionsOff(name)
-    opened = await appliance.vault.reveal_many(call.db, [FIRST_SESSION_KEY])
     sessions = FirstSessions(
         call.db,
         tenant_id=call.tenant_id,
         now=appliance.clock,
         secrets=appliance.vault,
-        key=opened.get(FIRST_SESSION_KEY),
+        codes=appliance.provisioning_codes(call.db),
     )
     told = await sessions.hand_out(
         Asking(

@@ -1,4 +1,4 @@
-"""what may stand at an ACS though nobody wants it any more"""
+"""what may stand at an ACS though nobody wants it any more; the key of provisioning codes"""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ down_revision = "0057"
 branch_labels = None
 depends_on = None
 
+SETTING = "nullif(current_setting('firstlight.tenant_id', true), '')"
+MOMENT = sa.DateTime(timezone=True)
+KEY = "acs_code_key"
 LEFT = "left_standing"
 INDEX = "ix_acs_device_left_standing"
 
@@ -36,8 +39,25 @@ def upgrade() -> None:
         )
         .values({LEFT: True})
     )
+    op.create_table(
+        KEY,
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("rotated_at", MOMENT),
+        sa.Column("request_id", sa.Text()),
+        sa.Column("former_until", MOMENT),
+        sa.Column("former_used_at", MOMENT),
+        sa.Column("former_used_by", sa.String(64)),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("tenant_id", name="acs_code_key_once"),
+    )
+    if op.get_bind().dialect.name == "postgresql":
+        for name in (KEY,):
+            op.execute(f"CREATE POLICY {name}_own ON {name} USING (tenant_id = {SETTING} OR {SETTING} = '*')")
+            op.execute(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
 
 
 def downgrade() -> None:
+    op.drop_table(KEY)
     op.drop_index(INDEX, table_name="acs_device")
     op.drop_column("acs_device", LEFT)
