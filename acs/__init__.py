@@ -184,6 +184,7 @@ from acs.provisioning_codes import (
     ProvisioningCodes,
     provisioning_code,
 )
+from acs.refused_first_sessions import RefusedFirstSession, RefusedFirstSessions
 from acs.serials import canonical_serial, is_serial, pon_serial, same_serial
 from acs.service import GenieAcsService
 from acs.tables import DEFAULT_ACS, AcsBase, AcsDevice, AcsRequest
@@ -308,6 +309,8 @@ __all__ = [
     "Queued",
     "Reading",
     "Refusal",
+    "RefusedFirstSession",
+    "RefusedFirstSessions",
     "Rejected",
     "RenderedDevice",
     "RenderedParameter",

@@ -247,6 +247,13 @@ class FirstSessionRefused(AcsError):
 
     code = "acs.first_session_refused"
 
+    def __init__(self, *, serial: str | None = None, why: str | None = None) -> None:
+        """``why`` (a slug) is for whoever writes it down, and not in the message: the asker is told the same always.
+        The ``serial`` is canonical, and None where what came is none."""
+        self.serial = serial
+        self.why = why
+        super().__init__()
+
 
 class CodesRotatedLately(AcsError):
     """The key of provisioning codes was rotated, and codes of the one before are good still."""

@@ -83,6 +83,7 @@ class FirstSessions:
             argument = await self._argument(desired, at)
             if argument is not None:
                 device.handed_out_revision, device.handed_out_at = device.revision, at
+                device.refused_at = device.refused_why = device.refused_by = None
                 if match == "former":
                     await self._codes.former_was_used(device.serial)
                 await self._db.flush()
@@ -91,7 +92,7 @@ class FirstSessions:
             refused = "settings_unsendable"
         serial = canonical_serial(asking.serial) if is_serial(asking.serial) else None
         log.info("nothing handed out in a first session", acs=asking.acs_name, serial=serial, why=refused)
-        raise FirstSessionRefused
+        raise FirstSessionRefused(serial=serial, why=refused)
 
     def _match(self, asking: Asking, keys: CodeKeys) -> Match | None:
         """Nothing is looked up before the proof, so that who has none learns nothing by the time that it takes."""

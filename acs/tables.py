@@ -89,6 +89,7 @@ class AcsDevice(AcsBase):
                 ("ix_acs_device_unreached", "unreached_why", "unreached_why IS NOT NULL"),
                 ("ix_acs_device_handed_over", "handed_over_at", "handed_over_at IS NOT NULL"),
                 ("ix_acs_device_left_standing", "id", "left_standing"),
+                ("ix_acs_device_refused", "refused_at", "refused_at IS NOT NULL"),
             )
         ),
         # Those of a campaign that have yet to take what they are to have: few of all that ever were in one.
@@ -165,6 +166,12 @@ class AcsDevice(AcsBase):
     cleared_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When nothing of ours was left at the ACS after the withdrawal."""
 
+    refused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When it was last told nothing in a session (``acs.refused_first_sessions``), since it was last told anything."""
+    refused_why: Mapped[str | None] = mapped_column(String(32))
+    refused_by: Mapped[str | None] = mapped_column(String(64))
+    """The ACS that asked."""
+
     unreached_why: Mapped[str | None] = mapped_column(Text)
     """A slug of ``acs.convergence.unreached.CAUSES`` while the CPE cannot be reached."""
     unreached_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -231,6 +238,21 @@ class AcsCodeKey(AcsBase):
     former_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When a CPE last proved itself by one of those, and which one."""
     former_used_by: Mapped[str | None] = mapped_column(String(64))
+
+
+class AcsRefusedSerial(AcsBase):
+    """A serial number that is bound to nobody, and whose CPE was told nothing in its first session; a short list."""
+
+    __tablename__ = "acs_refused_serial"
+    __table_args__ = (UniqueConstraint("tenant_id", "serial", name="acs_refused_serial_once"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(Text)
+    serial: Mapped[str] = mapped_column(String(64))
+    """Canonical spelling; anybody may have claimed it."""
+    refused_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    refused_why: Mapped[str] = mapped_column(String(32))
+    refused_by: Mapped[str] = mapped_column(String(64))
 
 
 class AcsSeenDevice(AcsBase):

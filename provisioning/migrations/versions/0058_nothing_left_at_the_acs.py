@@ -1,6 +1,8 @@
-"""what may stand at an ACS though nobody wants it any more; the key of provisioning codes"""
+"""what may stand at an ACS though nobody wants it any more; who is told nothing in first sessions"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,9 +14,11 @@ depends_on = None
 
 SETTING = "nullif(current_setting('firstlight.tenant_id', true), '')"
 MOMENT = sa.DateTime(timezone=True)
-KEY = "acs_code_key"
+KEY, REFUSED = "acs_code_key", "acs_refused_serial"
 LEFT = "left_standing"
 INDEX = "ix_acs_device_left_standing"
+REFUSED_INDEX = "ix_acs_device_refused"
+REFUSALS = "refused_at IS NOT NULL"
 
 
 def upgrade() -> None:
@@ -51,13 +55,44 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("tenant_id", name="acs_code_key_once"),
     )
+    _make_refusals()
     if op.get_bind().dialect.name == "postgresql":
-        for name in (KEY,):
+        for name in (KEY, REFUSED):
             op.execute(f"CREATE POLICY {name}_own ON {name} USING (tenant_id = {SETTING} OR {SETTING} = '*')")
             op.execute(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
 
 
+def _make_refusals() -> None:
+    for column in _refusal(nullable=True):
+        op.add_column("acs_device", column)
+    where = sa.text(REFUSALS)
+    op.create_index(
+        REFUSED_INDEX, "acs_device", ["tenant_id", "refused_at"], sqlite_where=where, postgresql_where=where
+    )
+    op.create_table(
+        REFUSED,
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("serial", sa.String(64), nullable=False),
+        *_refusal(nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("tenant_id", "serial", name="acs_refused_serial_once"),
+    )
+
+
+def _refusal(*, nullable: bool) -> list[sa.Column[Any]]:
+    return [
+        sa.Column("refused_at", MOMENT, nullable=nullable),
+        sa.Column("refused_why", sa.String(32), nullable=nullable),
+        sa.Column("refused_by", sa.String(64), nullable=nullable),
+    ]
+
+
 def downgrade() -> None:
+    op.drop_table(REFUSED)
+    op.drop_index(REFUSED_INDEX, table_name="acs_device")
+    for column in reversed(_refusal(nullable=True)):
+        op.drop_column("acs_device", column.name)
     op.drop_table(KEY)
     op.drop_index(INDEX, table_name="acs_device")
     op.drop_column("acs_device", LEFT)
