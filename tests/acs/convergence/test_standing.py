@@ -22,9 +22,12 @@ from acs import (
 )
 from acs.convergence.desired_states import SENT_SOON
 from acs.convergence.standing import CONFIGURATION_KEY, STILL_THERE
+from acs.fleet.repairing import RepairLimit, begin_repair
+from acs.fleet.sweeping import Sweep
 from acs.nbi.transport import NbiTransport
 from acs.testing import LabCpe
 from tests.acs.bench import PASSPHRASE, SERIAL, USERNAME, WIFI_REF, Bench
+from tests.acs.conftest import TENANT
 from tests.acs.convergence.test_interruptions import Killed, Saboteur
 
 Spoil = Callable[[Bench, LabCpe, pytest.MonkeyPatch], Awaitable[None]]
@@ -264,6 +267,36 @@ async def test_a_second_cpe_with_the_serial_number_takes_back_what_waits_for_the
         await bench.convergence.apply(SERIAL)
     assert await waiting(bench, first) == 0
     assert await is_untouched_by_its_next_inform(bench, first)
+
+
+async def test_what_waits_for_one_of_two_that_a_sweep_finds_is_taken_back_and_sent_when_it_is_alone(
+    bench: Bench,
+) -> None:
+    cpe = await left_waiting(bench)
+    twin = await bench.power_on(serial="4857544312345678", oui="ACDE48")
+    sweep = Sweep(bench.devices.database.begin, bench.nbi, tenant_id=TENANT, now=bench.lab.clock.now)
+    await sweep.everything()
+    row = await bench.row()
+    assert (row.unreached_why, row.left_standing) == ("ambiguous", True)
+    assert await bench.convergence.take_back_left() == 1
+    assert (await waiting(bench, cpe), (await bench.row()).task_id) == (0, None)
+    assert await is_untouched_by_its_next_inform(bench, cpe)
+    await twin.power_off()
+    await bench.nbi.delete_device(twin.device_id)
+    await sweep.everything()
+    cpe.quirks.reachable = True
+    assert (await bench.convergence.apply(SERIAL))["state"] == "applied"
+
+
+async def test_a_repair_that_is_handed_over_to_a_person_leaves_nothing_waiting(bench: Bench) -> None:
+    cpe = await left_waiting(bench)
+    async with bench.devices.database.begin() as db:
+        device = await db.get(AcsDevice, (await bench.row()).id)
+        assert device is not None
+        now = bench.lab.clock.now()
+        assert not begin_repair(device, why="It forgets.", details=[], limit=RepairLimit(repairs=0), now=now)
+    assert await bench.convergence.take_back_left() == 1
+    assert ((await bench.row()).state, await waiting(bench, cpe)) == ("faulted", 0)
 
 
 async def test_the_settings_of_a_former_binding_do_not_reach_the_cpe_of_the_next(bench: Bench) -> None:
