@@ -147,7 +147,7 @@ class ProvisioningCodes:
         row.former_until = None if former is None else now + keep
         row.former_used_at = row.former_used_by = None
         await self._db.flush()
-        log.warning("key of provisioning codes rotated", former_until=row.former_until)
+        log.warning("key of provisioning codes rotated", former_until=str(row.former_until))
         return await self.record(rotated=True)
 
     async def end_former(self) -> CodeKeyRecord:

@@ -148,8 +148,9 @@ class Applying:
         message = (
             f"The settings of CPE {desired.serial} wait: its campaign sends them in its window alone, or was stopped."
         )
-        if (desired.state, desired.reason, desired.task_id, desired.left_standing) != ("queued", message, None, False):
-            await self._states.record(desired, state="queued", reason=message, task_id=None, left_standing=False)
+        facts = {"state": "queued", "reason": message, **self._standing.nothing_waits(desired)}
+        if any(getattr(desired, name) != value for name, value in facts.items()):
+            await self._states.record(desired, **facts)
         raise NotYet(desired.serial, reason="held_back", message=message)
 
     async def _await_session(self, desired: Desired, device_id: str, watch: _Watch) -> None:

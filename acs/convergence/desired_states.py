@@ -26,6 +26,8 @@ from acs.templates.rendering import Setting
 
 SENT_SOON = timedelta(minutes=1)
 """A new wish is sent at the next look, and takes the place of what stands at the ACS."""
+IN_FLIGHT = timedelta(minutes=2)
+"""Longer than the ACS is waited for when something is queued: after that, nothing arrives there any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,11 @@ class Desired:
             "verified",
             "accepted_unverifiable",
         )
+
+    def may_arrive_late(self, now: datetime) -> bool:
+        """Whether a task may be on its way to the ACS of which nobody knows: its answer did not come, or whoever queued
+        it was killed."""
+        return self.task_id is None and self.queued_at is not None and now - self.queued_at < IN_FLIGHT
 
     def is_held_back(self, now: datetime) -> bool:
         """Whether what it has not taken yet is not to be sent to it at this time."""

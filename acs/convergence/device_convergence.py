@@ -95,7 +95,7 @@ class DeviceConvergence:
         window = None if shared is None else shared.window
         self._sessions = sessions = Sessions(nbi, sleep=sleep, patience=patience or Patience(), window=window)
         self._informs = Informs(nbi, self._states, now=now)
-        self._standing = Standing(nbi, self._states, acs_name=acs_name)
+        self._standing = Standing(nbi, self._states, acs_name=acs_name, now=now)
         self._applying = Applying(nbi, self._states, sessions, self._standing, now=now, sleep=sleep)
         self._verifying = Verifying(nbi, self._states, sessions, now=now)
         self._slowing = Slowing(nbi, self._states, acs_name=acs_name, now=now)
@@ -289,7 +289,8 @@ class DeviceConvergence:
             seen = await find_known(self._nbi, desired.serial_as_given, device_id)
         except SerialAmbiguous as twins:
             await self._standing.take_back(twins.device_ids)
-            await self._states.record(desired, reason=str(twins), task_id=None, left_standing=False, **unreached(twins))
+            facts = self._standing.nothing_waits(desired) | unreached(twins)
+            await self._states.record(desired, reason=str(twins), **facts)
             raise
         if seen is None:
             error = AwaitingFirstInform(desired.serial)
@@ -333,7 +334,6 @@ class DeviceConvergence:
             state="faulted",
             reason=str(error),
             device_id=seen["device_id"],
-            task_id=None,
-            left_standing=False,
+            **self._standing.nothing_waits(desired),
         )
         return error

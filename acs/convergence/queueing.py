@@ -77,9 +77,8 @@ class Queueing:
             return script_argument(desired, await self._states.revealed(desired), seen["tags"])
         except SettingsRefused as error:
             await self._standing.take_back([seen["device_id"]])
-            await self._states.record(
-                desired, state="faulted", reason=str(error), details=[], task_id=None, left_standing=False
-            )
+            facts = self._standing.nothing_waits(desired)
+            await self._states.record(desired, state="faulted", reason=str(error), details=[], **facts)
             raise
 
     def _expiry_seconds(self, desired: Desired) -> int:
@@ -110,7 +109,7 @@ class Queueing:
         error = await self._not_taken_by_the_acs(desired, fault_code, f"{why}{STILL_THERE}", left_standing=True)
         try:
             await self._standing.take_back([device_id])
-            await self._states.record(desired, reason=why, left_standing=False)
+            await self._states.record(desired, reason=why, **self._standing.nothing_waits(desired))
         except NbiError as trouble:  # ``Standing.go_on`` does it when the ACS answers again
             log.warning("former settings may stand at the acs", serial=desired.serial, why=str(trouble))
             return error
@@ -120,7 +119,8 @@ class Queueing:
         self, desired: Desired, fault_code: str, why: str, *, left_standing: bool = False
     ) -> SettingsUnsendable:
         """Whoever sent them again would have the same answer, at the price of one of its workers: a person looks."""
-        await self._states.record(desired, state="faulted", reason=why, task_id=None, left_standing=left_standing)
+        facts = self._standing.nothing_waits(desired) | ({"left_standing": True} if left_standing else {})
+        await self._states.record(desired, state="faulted", reason=why, **facts)
         log.error("settings not taken by the acs", serial=desired.serial, fault_code=fault_code, why=why)
         return SettingsUnsendable(desired.serial, fault_code=fault_code, message=why)
 

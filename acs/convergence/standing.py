@@ -9,6 +9,7 @@ writes down why, and what it could not take back stays marked in the row (``left
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import structlog
 
@@ -18,6 +19,7 @@ from acs.errors import AcsError, DesiredStateChanged, SerialAmbiguous
 from acs.nbi.client import NbiClient
 from acs.nbi.errors import NbiTimedOut, NbiUnreachable
 from acs.nbi.outcomes import Rejected, require_done
+from acs.ports import Now
 
 log = structlog.get_logger(__name__)
 
@@ -32,10 +34,11 @@ AT_ONCE = 50
 class Standing:
     """What of ours stands at one ACS for a CPE, and ought not to."""
 
-    def __init__(self, nbi: NbiClient, states: DesiredStates, *, acs_name: str) -> None:
+    def __init__(self, nbi: NbiClient, states: DesiredStates, *, acs_name: str, now: Now) -> None:
         self._nbi = nbi
         self._states = states
         self._acs_name = acs_name
+        self._now = now
         self._behind = 0
 
     async def take_back(self, device_ids: Iterable[str], *, but: str | None = None) -> None:
@@ -48,6 +51,10 @@ class Standing:
                 if task.id != but:
                     await take_back(self._nbi, device_id, task.id)
                     log.info("settings taken back at the acs", device_id=device_id, task_id=task.id)
+
+    def nothing_waits(self, desired: Desired) -> dict[str, Any]:
+        """What to write down when all was taken back: what may arrive later is looked for once more by ``go_on``."""
+        return {"task_id": None, "left_standing": desired.may_arrive_late(self._now())}
 
     async def go_on(self) -> int:
         """One step for each CPE with something left standing; how many have nothing there now that they ought not to.
@@ -77,11 +84,14 @@ class Standing:
         again = await self._states.live_or_none(desired.serial)
         if again is None or again.task_id != desired.task_id or again.queued_at != desired.queued_at:
             return False  # somebody is at it
-        but = None if desired.is_ambiguous else desired.task_id
-        await self.take_back(device_ids, but=but)
-        reason = desired.reason.replace(STILL_THERE, "")
-        await self._states.record(desired, left_standing=False, task_id=but, reason=reason)
-        return True
+        await self.take_back(device_ids, but=None if desired.is_ambiguous else desired.task_id)
+        facts = self.nothing_waits(desired)
+        if not desired.is_ambiguous:
+            del facts["task_id"]
+        if STILL_THERE in desired.reason:
+            facts["reason"] = desired.reason.replace(STILL_THERE, "")
+        await self._states.record(desired, **facts)
+        return not facts["left_standing"]
 
 
 async def take_back(nbi: NbiClient, device_id: str, task_id: str) -> None:

@@ -149,13 +149,18 @@ def _say_former(found: CodeKeyRecord) -> None:
         say("No code was told before that would be good.")
         return
     until = clock_time(found["former_until"])
-    say(f"Codes of the key before are good until {until}." if found["former_is_good"] else f"They ended {until}.")
+    say(
+        f"Codes of the key before are good until {until}."
+        if found["former_is_good"]
+        else f"Codes of the key before ended {until}."
+    )
     if found["former_used_at"] is not None:
         say(f"One of them was last used {clock_time(found['former_used_at'])}, by {found['former_used_by']}.")
 
 
 def _say_waiting(found: CodeKeyRecord) -> None:
+    cpes = f"{found['waiting']} {'CPE' if found['waiting'] == 1 else 'CPEs'}"
     say(
-        f"{found['waiting']} CPEs may yet ask in their first session: `firstlight devices acs codes --waiting` tells"
+        f"{cpes} may yet ask in their first session: `firstlight devices acs codes --waiting` tells"
         " their codes. One whose code is good no more gets its settings by a task instead."
     )

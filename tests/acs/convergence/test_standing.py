@@ -12,15 +12,17 @@ from acs import (
     DeviceUnreachable,
     NbiError,
     NbiPoisoned,
+    NbiTimedOut,
     NotYet,
     Rejected,
     SerialAmbiguous,
     SettingsRefused,
     SettingsUnsendable,
+    Unknown,
     WrongDataModel,
     WrongModel,
 )
-from acs.convergence.desired_states import SENT_SOON
+from acs.convergence.desired_states import IN_FLIGHT, SENT_SOON
 from acs.convergence.standing import CONFIGURATION_KEY, STILL_THERE
 from acs.fleet.repairing import RepairLimit, begin_repair
 from acs.fleet.sweeping import Sweep
@@ -40,6 +42,7 @@ async def left_waiting(bench: Bench) -> LabCpe:
     cpe.quirks.reachable = False
     with pytest.raises(DeviceUnreachable):
         await bench.convergence.apply(SERIAL)
+    await set_facts(bench, queued_at=bench.lab.clock.now() - IN_FLIGHT)
     assert await waiting(bench, cpe) == 1
     return cpe
 
@@ -174,6 +177,7 @@ async def test_settings_that_kill_the_acs_are_not_sent_again_though_it_is_down_w
     row = await bench.row()
     assert (row.state, row.left_standing) == ("faulted", True)
     assert row.reason.endswith(STILL_THERE)
+    await set_facts(bench, queued_at=bench.lab.clock.now() - IN_FLIGHT)
     await bench.lab.come_back()
     await bench.lab.clock.sleep(2)
     assert await bench.convergence.take_back_left() == 1
@@ -201,6 +205,36 @@ async def test_a_changed_wish_that_nobody_applies_leaves_the_former_waiting_for_
     cpe.quirks.reachable = True
     assert (await bench.convergence.apply(SERIAL))["state"] == "applied"
     assert cpe.ppp.vlan_id == 200
+
+
+async def test_what_arrives_at_the_acs_after_it_was_looked_for_is_taken_back_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to the queueing did not come, and the ACS was slow to do it."""
+    await bench.bind()
+    cpe = await bench.power_on()
+    cpe.quirks.reachable = False
+    queue, sent = bench.nbi.queue_task, []
+
+    async def silent(*task: Any, **options: Any) -> Unknown:
+        sent.append((task, options))
+        return Unknown("no answer came in time")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.nbi, "queue_task", silent)
+        with pytest.raises(NbiTimedOut):
+            await bench.convergence.apply(SERIAL)
+    await bench.bind(template="tr098-pppoe")
+    with pytest.raises(WrongDataModel):
+        await bench.convergence.apply(SERIAL)
+    assert (await bench.row()).left_standing
+    [(task, options)] = sent
+    await queue(*task, **options)
+    assert await bench.convergence.take_back_left() == 0, "there may be more to come"
+    assert await waiting(bench, cpe) == 0
+    await set_facts(bench, queued_at=bench.lab.clock.now() - IN_FLIGHT)
+    assert await bench.convergence.take_back_left() == 1
+    assert not (await bench.row()).left_standing
 
 
 async def test_a_wish_that_is_changed_while_its_settings_wait_is_taken_back_at_once(
@@ -250,7 +284,8 @@ async def test_a_wish_that_went_there_and_back_and_is_held_back_leaves_nothing_w
     with pytest.raises(DeviceUnreachable):
         await bench.convergence.apply(SERIAL)
     await bench.bind()
-    await set_facts(bench, send_until=bench.lab.clock.now())
+    now = bench.lab.clock.now()
+    await set_facts(bench, send_until=now, queued_at=now - IN_FLIGHT)
     with pytest.raises(NotYet) as caught:
         await bench.convergence.apply(SERIAL)
     assert caught.value.reason == "held_back"

@@ -104,7 +104,7 @@ def test_the_key_of_codes_is_rotated_once_and_the_former_codes_go_on(isp: Settin
     refused = type_("devices", "acs", "rotate-codes", *why)
     assert refused.status == 2 and "firstlight devices acs end-codes" in refused.err
     assert type_("devices", "acs", "rotate-codes", "--dry-run", *why).err == refused.err
-    assert type_("devices", "acs", "end-codes", *why).out.startswith("They ended 20")
+    assert type_("devices", "acs", "end-codes", *why).out.startswith("Codes of the key before ended 20")
     assert type_(*codes, *why).out == now
     assert type_("devices", "acs", "codes", "--waiting", *why).out == ""
     assert type_(*codes, "--waiting", *why).status == 2
