@@ -73,6 +73,7 @@ from acs.errors import (
     AcsError,
     AcsUnknown,
     AwaitingFirstInform,
+    CodesRotatedLately,
     DesiredStateChanged,
     DeviceDrifted,
     DeviceError,
@@ -102,7 +103,7 @@ from acs.errors import (
     WrongModel,
 )
 from acs.estate import AcsFleet, ConvergenceBySite
-from acs.first_sessions import FIRST_SESSION_KEY, Asking, FirstSessions, HandedOut, provisioning_code
+from acs.first_sessions import Asking, FirstSessions, HandedOut
 from acs.fleet.converging import FleetConvergence, FleetProgress
 from acs.fleet.judged_page import SweepOutcome
 from acs.fleet.overview import CauseCount, FleetOverview, FleetTrouble, StateCount
@@ -176,6 +177,14 @@ from acs.presets.baseline import Baseline, baseline
 from acs.presets.differences import Change, Differences
 from acs.presets.installing import InstallOutcome, PresetInstaller
 from acs.presets.tables import AcsPresetInstall
+from acs.provisioning_codes import (
+    FIRST_SESSION_KEY,
+    CodeKeyRecord,
+    CodeKeys,
+    ProvisioningCodes,
+    provisioning_code,
+)
+from acs.refused_first_sessions import RefusedFirstSession, RefusedFirstSessions
 from acs.serials import canonical_serial, is_serial, pon_serial, same_serial
 from acs.service import GenieAcsService
 from acs.tables import DEFAULT_ACS, AcsBase, AcsDevice, AcsRequest
@@ -215,6 +224,9 @@ __all__ = [
     "CampaignUnknown",
     "CauseCount",
     "Change",
+    "CodeKeyRecord",
+    "CodeKeys",
+    "CodesRotatedLately",
     "Condition",
     "ConvergenceBySite",
     "CustomerWishes",
@@ -293,9 +305,12 @@ __all__ = [
     "PresetsNotTaken",
     "PresetsPoisoned",
     "ProvisionedDevice",
+    "ProvisioningCodes",
     "Queued",
     "Reading",
     "Refusal",
+    "RefusedFirstSession",
+    "RefusedFirstSessions",
     "Rejected",
     "RenderedDevice",
     "RenderedParameter",

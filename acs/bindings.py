@@ -42,6 +42,13 @@ class Bindings:
     ) -> AcsDevice | None:
         """A new row, its wish still to be filled in; None when the serial has a live one by now."""
         now = self._now()
+        left = select(AcsDevice.id).where(
+            AcsDevice.tenant_id == self._tenant_id,
+            AcsDevice.serial == serial,
+            AcsDevice.acs_name == acs_name,
+            AcsDevice.state == "withdrawn",
+            AcsDevice.cleared_at.is_(None),
+        )
         device = AcsDevice(
             tenant_id=self._tenant_id,
             serial=serial,
@@ -63,6 +70,7 @@ class Bindings:
             details=[],
             bound_at=now,
             updated_at=now,
+            left_standing=await self._db.scalar(left.limit(1)) is not None,
         )
         try:
             async with self._db.begin_nested():

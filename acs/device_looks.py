@@ -11,6 +11,7 @@ from acs.bindings import Bindings
 from acs.device_records import DEVICE, RECORDS, DeviceRecord, DeviceState, record_of
 from acs.errors import DeviceUnknown
 from acs.ports import Now
+from acs.provisioning_codes import WAITING
 from acs.serials import canonical_serial
 from acs.tables import AcsDevice
 
@@ -39,11 +40,13 @@ class DeviceLooks:
         state: DeviceState | None = None,
         unreached_why: str | None = None,
         handed_over: bool = False,
+        refused: bool = False,
         before_id: int | None = None,
         limit: int = 50,
     ) -> list[DeviceRecord]:
         """CPEs of any state, the newest binding first, a page at a time (``before_id``). ``unreached_why``: only bound
-        ones that cannot be reached for this cause; ``handed_over``: only bound ones that were left to a person."""
+        ones that cannot be reached for this cause; ``handed_over``: only bound ones that were left to a person;
+        ``refused``: only those that wait for their first settings, and were told nothing in a session."""
         query = RECORDS.where(DEVICE.tenant_id == self._tenant_id).order_by(DEVICE.id.desc()).limit(limit)
         if customer_id is not None:
             query = query.where(DEVICE.customer_id == customer_id)
@@ -53,6 +56,8 @@ class DeviceLooks:
             query = query.where(DEVICE.unreached_why == unreached_why, DEVICE.state != "withdrawn")
         if handed_over:
             query = query.where(DEVICE.handed_over_at.is_not(None), DEVICE.state != "withdrawn")
+        if refused:
+            query = query.where(DEVICE.refused_at.is_not(None), DEVICE.state.in_(WAITING))
         if before_id is not None:
             query = query.where(DEVICE.id < before_id)
         return [record_of(device) for device in await self._db.execute(query)]

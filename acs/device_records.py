@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 from sqlalchemy import Row, select
 from typing_extensions import TypedDict
 
+from acs.refused_first_sessions import RefusedFirstSession, told_of
 from acs.tables import AcsDevice
 
 DeviceState = Literal[
@@ -56,6 +57,8 @@ class DeviceRecord(ProvisionedDevice):
     handed_out_at: datetime | None
     """When it was last told its settings in its first session (``acs.first_sessions``); whether it took them is in the
     state."""
+    first_session_refused: RefusedFirstSession | None
+    """When it was last told nothing in its first session, why, and what to do."""
     queued_at: datetime | None
     applied_at: datetime | None
     verified_at: datetime | None
@@ -85,6 +88,9 @@ RECORDS = select(
     DEVICE.bound_at,
     DEVICE.last_inform_at,
     DEVICE.handed_out_at,
+    DEVICE.refused_at,
+    DEVICE.refused_why,
+    DEVICE.refused_by,
     DEVICE.queued_at,
     DEVICE.applied_at,
     DEVICE.verified_at,
@@ -124,6 +130,7 @@ def record_of(device: AcsDevice | Row[*tuple[Any, ...]]) -> DeviceRecord:
         bound_at=device.bound_at,
         last_inform_at=device.last_inform_at,
         handed_out_at=device.handed_out_at,
+        first_session_refused=told_of(device.serial, device.refused_at, device.refused_why, device.refused_by),
         queued_at=device.queued_at,
         applied_at=device.applied_at,
         verified_at=device.verified_at,

@@ -19,6 +19,7 @@
     ├── NothingToRollBack        no install at that ACS could be taken back
     ├── FirstSessionRefused      nothing is handed out to whoever asks in a CPE's first session
     ├── FirstSessionsOff         no ACS of that name is to ask in first sessions
+    ├── CodesRotatedLately       codes of the key before are good still, and would be no more
     ├── DeviceError              the CPE, as the ACS sees it
     │   ├── SerialAmbiguous      several CPEs at the ACS carry that serial
     │   ├── WrongDataModel       the template is for the other TR-069 data model
@@ -49,7 +50,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar, TypedDict
 
 
@@ -245,6 +246,29 @@ class FirstSessionRefused(AcsError):
     """Nothing is handed out: no CPE that has proven to be this one waits for its first settings here."""
 
     code = "acs.first_session_refused"
+
+    def __init__(self, *, serial: str | None = None, why: str | None = None) -> None:
+        """``why`` (a slug) is for whoever writes it down, and not in the message: the asker is told the same always.
+        The ``serial`` is canonical, and None where what came is none."""
+        self.serial = serial
+        self.why = why
+        super().__init__()
+
+
+class CodesRotatedLately(AcsError):
+    """The key of provisioning codes was rotated, and codes of the one before are good still."""
+
+    code = "acs.codes_rotated_lately"
+
+    def __init__(self, rotated_at: datetime, former_until: datetime) -> None:
+        self.rotated_at = rotated_at
+        self.former_until = former_until
+        super().__init__(
+            f"The key of provisioning codes was rotated at {rotated_at:%Y-%m-%d %H:%M} UTC, and codes of the one before"
+            f" are good until {former_until:%Y-%m-%d %H:%M} UTC; another one now would end them. Nothing was changed."
+            " If nobody needs them any more, `firstlight devices acs end-codes`; if the present key was seen by"
+            " somebody, `--keep-days 0` ends all codes at once."
+        )
 
 
 class FirstSessionsOff(AcsError):

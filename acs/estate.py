@@ -106,6 +106,10 @@ class ConvergenceBySite:
         """At every ACS; one that cannot be asked holds up no other. Raises: the first AcsError, when all were tried."""
         await self._everywhere(DeviceConvergence.slow_verified)
 
+    async def take_back_left(self) -> None:
+        """At every ACS; one that cannot be asked holds up no other. Raises: the first AcsError, when all were tried."""
+        await self._everywhere(DeviceConvergence.take_back_left)
+
     async def by_acs(self, serials: Mapping[str, datetime]) -> dict[str, dict[str, datetime]]:
         """The serials in groups that one ACS can be asked for, so that one that is down hides no other's CPEs.
 

@@ -11,9 +11,6 @@ that were queued (``acs.convergence.applying``).
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -27,15 +24,13 @@ from acs.convergence.script_task import script_argument
 from acs.convergence.unreached import AMBIGUOUS
 from acs.errors import FirstSessionRefused, SettingsRefused
 from acs.ports import Now, Secrets
+from acs.provisioning_codes import WAITING, CodeKeys, Match, ProvisioningCodes
 from acs.serials import canonical_serial, is_serial
 from acs.tables import AcsDevice
 
 log = structlog.get_logger(__name__)
 
-FIRST_SESSION_KEY = "secret:first_session/key"
-"""Under which the key of all provisioning codes is sealed. Another one ends all of them."""
-WAITING = ("awaiting_first_inform", "queued", "unreachable")
-"""States of a CPE that may have its first settings yet to come."""
+_FAULTS: Mapping[Match | None, str] = {None: "no_code", "none": "wrong_code", "old": "old_code"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,32 +56,25 @@ class HandedOut:
     argument: str = field(repr=False)
 
 
-def provisioning_code(key: str, *, tenant_id: str, serial: str) -> str:
-    """By what the CPE with that serial number proves who it is: 32 letters and digits (160 bits of HMAC-SHA-256).
-
-    Raises: SerialMalformed.
-    """
-    whose = f"{tenant_id}|{canonical_serial(serial)}".encode()  # no tenant's id has a bar in it
-    digest = hmac.digest(key.encode(), whose, hashlib.sha256)
-    return base64.b32encode(digest[:20]).decode().lower()
-
-
 class FirstSessions:
-    """Answers the ACS, within the caller's transaction. Without a ``key`` no code was ever made, and none is good."""
+    """Answers the ACS, within the caller's transaction."""
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Now, secrets: Secrets, key: str | None) -> None:
+    def __init__(
+        self, db: AsyncSession, *, tenant_id: str, now: Now, secrets: Secrets, codes: ProvisioningCodes
+    ) -> None:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
         self._secrets = secrets
-        self._key = key
+        self._codes = codes
 
     async def hand_out(self, asking: Asking) -> HandedOut:
         """What that CPE is to have, as its next task would tell it; that it was handed out is written down.
 
         Raises: FirstSessionRefused, which says the same whatever it is for.
         """
-        refused = self._fault_of(asking)
+        match = self._match(asking, await self._codes.keys())
+        refused = _FAULTS.get(match)
         device = None if refused else await self._waiting(canonical_serial(asking.serial))
         desired = None if device is None else desired_of(device)
         refused = refused or _fault_of_device(device, desired, asking)
@@ -95,20 +83,22 @@ class FirstSessions:
             argument = await self._argument(desired, at)
             if argument is not None:
                 device.handed_out_revision, device.handed_out_at = device.revision, at
+                device.refused_at = device.refused_why = device.refused_by = None
+                if match == "former":
+                    await self._codes.former_was_used(device.serial)
                 await self._db.flush()
                 log.info("settings handed out in a first session", serial=device.serial, revision=device.revision)
                 return HandedOut(device.id, device.serial, device.customer_id, device.revision, argument)
             refused = "settings_unsendable"
         serial = canonical_serial(asking.serial) if is_serial(asking.serial) else None
         log.info("nothing handed out in a first session", acs=asking.acs_name, serial=serial, why=refused)
-        raise FirstSessionRefused
+        raise FirstSessionRefused(serial=serial, why=refused)
 
-    def _fault_of(self, asking: Asking) -> str | None:
+    def _match(self, asking: Asking, keys: CodeKeys) -> Match | None:
         """Nothing is looked up before the proof, so that who has none learns nothing by the time that it takes."""
-        if self._key is None or not is_serial(asking.serial):
-            return "no_code"
-        code = provisioning_code(self._key, tenant_id=self._tenant_id, serial=asking.serial)
-        return None if hmac.compare_digest(code.encode(), asking.provisioning_code.encode()) else "wrong_code"
+        if keys.current is None or not is_serial(asking.serial):
+            return None
+        return keys.match(asking.provisioning_code, tenant_id=self._tenant_id, serial=asking.serial)
 
     async def _waiting(self, serial: str) -> AcsDevice | None:
         found = await self._db.scalars(

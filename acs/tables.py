@@ -88,6 +88,8 @@ class AcsDevice(AcsBase):
             for name, column, where in (
                 ("ix_acs_device_unreached", "unreached_why", "unreached_why IS NOT NULL"),
                 ("ix_acs_device_handed_over", "handed_over_at", "handed_over_at IS NOT NULL"),
+                ("ix_acs_device_left_standing", "id", "left_standing"),
+                ("ix_acs_device_refused", "refused_at", "refused_at IS NOT NULL"),
             )
         ),
         # Those of a campaign that have yet to take what they are to have: few of all that ever were in one.
@@ -134,6 +136,9 @@ class AcsDevice(AcsBase):
     """``_id`` at the ACS, once the CPE has been seen there."""
     task_id: Mapped[str | None] = mapped_column(Text)
     """The ACS task that carries ``revision``, while it is queued."""
+    left_standing: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """What was queued of a former wish (or binding) may stand at the ACS: nothing has taken its place yet, and nobody
+    has taken it back."""
     applied_revision: Mapped[str | None] = mapped_column(String(64))
     handed_out_revision: Mapped[str | None] = mapped_column(String(64))
     """The revision that the ACS was last told in a session of the CPE (``acs.first_sessions``); proves nothing."""
@@ -160,6 +165,12 @@ class AcsDevice(AcsBase):
     withdrawn_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     cleared_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When nothing of ours was left at the ACS after the withdrawal."""
+
+    refused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When it was last told nothing in a session (``acs.refused_first_sessions``), since it was last told anything."""
+    refused_why: Mapped[str | None] = mapped_column(String(32))
+    refused_by: Mapped[str | None] = mapped_column(String(64))
+    """The ACS that asked."""
 
     unreached_why: Mapped[str | None] = mapped_column(Text)
     """A slug of ``acs.convergence.unreached.CAUSES`` while the CPE cannot be reached."""
@@ -209,6 +220,39 @@ class AcsRequest(AcsBase):
     device_row_id: Mapped[int] = mapped_column(ForeignKey("acs_device.id"))
     answer: Mapped[dict[str, Any]] = mapped_column(JSON)
     made_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class AcsCodeKey(AcsBase):
+    """What is known of the key of all provisioning codes (``acs.provisioning_codes``), which itself is sealed."""
+
+    __tablename__ = "acs_code_key"
+    __table_args__ = (UniqueConstraint("tenant_id", name="acs_code_key_once"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(Text)
+    rotated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    request_id: Mapped[str | None] = mapped_column(Text)
+    """Of the latest rotation."""
+    former_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """How long codes of the key before it are good."""
+    former_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When a CPE last proved itself by one of those, and which one."""
+    former_used_by: Mapped[str | None] = mapped_column(String(64))
+
+
+class AcsRefusedSerial(AcsBase):
+    """A serial number that is bound to nobody, and whose CPE was told nothing in its first session; a short list."""
+
+    __tablename__ = "acs_refused_serial"
+    __table_args__ = (UniqueConstraint("tenant_id", "serial", name="acs_refused_serial_once"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(Text)
+    serial: Mapped[str] = mapped_column(String(64))
+    """Canonical spelling; anybody may have claimed it."""
+    refused_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    refused_why: Mapped[str] = mapped_column(String(32))
+    refused_by: Mapped[str] = mapped_column(String(64))
 
 
 class AcsSeenDevice(AcsBase):

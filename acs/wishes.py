@@ -56,6 +56,7 @@ def renew(device: AcsDevice, settings: Sequence[Setting], *, why: str, at: datet
     if device.revision == revision:
         return
     has_taken_former = device.applied_revision == device.revision
+    mark_left_standing(device)
     device.revision = revision
     device.parameters = [list(setting.as_row()) for setting in settings]
     device.details = []
@@ -73,6 +74,13 @@ def renew(device: AcsDevice, settings: Sequence[Setting], *, why: str, at: datet
     device.state = "queued" if seen else "awaiting_first_inform"
     device.reason = f"{why} They are on their way." if seen else f"{why} The CPE has not reported to the ACS yet."
     device.updated_at = at
+
+
+def mark_left_standing(device: AcsDevice) -> None:
+    """What this CPE is to have has changed, or it is to have nothing at this time: what was queued for it and is not
+    known to have been taken must not reach it any more."""
+    if device.queued_at is not None and (device.applied_at is None or device.applied_at < device.queued_at):
+        device.left_standing = True
 
 
 def was_sent(device: AcsDevice) -> bool:

@@ -91,6 +91,7 @@ class Pace:
     fleet_sweep_every_seconds: float = 1800.0
     fleet_reread_every_seconds: float = 300.0
     inform_intervals_every_seconds: float = 20.0
+    left_settings_every_seconds: float = 20.0
     device_operations_every_seconds: float = 2.0
     cpe_patience: Patience = field(default_factory=Patience)
     nas_retransmission: Retransmission = field(default_factory=Retransmission)
@@ -232,6 +233,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         # installed before the first CPE needs it: the ACS takes some seconds to notice a new script
         Tick("apply script", pace.apply_script_every_seconds, outside.acs.prepare, at_once=True),
         Tick("inform intervals", pace.inform_intervals_every_seconds, outside.acs.slow_verified),
+        Tick("settings left at the acs", pace.left_settings_every_seconds, outside.acs.take_back_left),
         Tick("events", WHEN_DUE, lambda: appliance.events.take_up(appliance.database.begin)),
         Tick("timers", WHEN_DUE, dispatch.wake_due),
         Tick("device_informed", WHEN_DUE, watchers.watch_informs),

@@ -17,32 +17,27 @@ from typing_extensions import TypedDict
 
 from acs.convergence.desired_states import Desired, DesiredStates
 from acs.convergence.first_takings import took_in_first_session
-from acs.convergence.script_task import PROVISION, chosen_rows, script_argument, stale_tags
+from acs.convergence.queueing import Queueing
+from acs.convergence.script_task import PROVISION, chosen_rows, stale_tags
 from acs.convergence.seen_devices import Leaf, SeenDevice, look_again, read_leaves
 from acs.convergence.sessions import Sessions
+from acs.convergence.standing import CONFIGURATION_KEY, Standing, take_back
 from acs.convergence.unreached import REACHED, unreached
 from acs.device_records import DeviceState
 from acs.errors import (
-    AwaitingFirstInform,
     DesiredStateChanged,
     DeviceUnreachable,
     NotYet,
     SettingsFailed,
     SettingsRefused,
-    SettingsUnsendable,
 )
 from acs.nbi.client import NbiClient
-from acs.nbi.errors import NbiError, NbiPoisoned, NbiRequestInvalid, NbiTimedOut
 from acs.nbi.faults import in_words, is_cut_session, is_passing
-from acs.nbi.outcomes import Fault, Rejected, TaskOutcome, Unknown, require_done
+from acs.nbi.outcomes import Fault, require_done
 from acs.ports import Now, Sleep
 
 log = structlog.get_logger(__name__)
 
-CONFIGURATION_KEY = "firstlight:cfg"
-"""A later configuration task of a CPE takes the place of an earlier one."""
-CONFIGURATION_EXPIRY_SECONDS = 12 * 3600
-"""Settings nobody has taken back and nobody asks for any more must not wait at the ACS for whoever plugs in next."""
 TRIED_AGAIN_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 4, 16, 64))
 """After each failure in a row that may pass; one more is a person's turn."""
 
@@ -76,10 +71,21 @@ class _Watch:
 class Applying:
     """The steps of ``DeviceConvergence.apply`` once the CPE has been found."""
 
-    def __init__(self, nbi: NbiClient, states: DesiredStates, sessions: Sessions, *, now: Now, sleep: Sleep) -> None:
+    def __init__(
+        self,
+        nbi: NbiClient,
+        states: DesiredStates,
+        sessions: Sessions,
+        standing: Standing,
+        *,
+        now: Now,
+        sleep: Sleep,
+    ) -> None:
         self._nbi = nbi
         self._states = states
         self._sessions = sessions
+        self._standing = standing
+        self._queueing = Queueing(nbi, states, standing, now=now)
         self._now = now
         self._sleep = sleep
 
@@ -98,6 +104,9 @@ class Applying:
         Raises: SettingsRefused, SettingsFailed, NotYet, DesiredStateChanged, NbiError.
         """
         if await took_in_first_session(self._nbi, desired, seen):
+            if desired.left_standing:  # of the binding before this one
+                await self._standing.take_back([seen["device_id"]])
+                await self._states.record(desired, left_standing=False)
             return await self._applied(desired, seen)
         await self.install_script()
         device_id = seen["device_id"]
@@ -106,7 +115,15 @@ class Applying:
             watch = _Watch(task_id)
             await self._look(desired, device_id, watch)
         else:
-            watch = _Watch(await self._queue(desired, seen))
+            watch = _Watch(await self._queueing.queue(desired, seen))
+        try:
+            return await self._carried(desired, device_id, watch)
+        except DesiredStateChanged:  # nobody wants these any more
+            await take_back(self._nbi, device_id, watch.task_id)
+            raise
+
+    async def _carried(self, desired: Desired, device_id: str, watch: _Watch) -> ApplyOutcome:
+        """Wait for the end of our task. Raises: as ``apply``."""
         if not watch.has_ended:
             await self._await_session(desired, device_id, watch)
         if watch.fault is not None and self._is_final(desired, watch.fault):
@@ -122,17 +139,18 @@ class Applying:
 
         Raises: NotYet (``held_back``), and as ``apply``.
         """
-        if desired.may_be_under_way and desired.tag not in seen["tags"]:
-            for task in await self._nbi.tasks(seen["device_id"], unique_key=CONFIGURATION_KEY):
-                await take_back(self._nbi, seen["device_id"], task.id)
+        has_taken = desired.task_id is not None and desired.tag in seen["tags"]
+        if (desired.may_be_under_way or desired.left_standing) and not has_taken:
+            await self._standing.take_back([seen["device_id"]])
             seen = await look_again(self._nbi, seen["device_id"]) or seen
         if desired.task_id is not None and desired.tag in seen["tags"]:
             return await self.apply(desired, seen)
         message = (
             f"The settings of CPE {desired.serial} wait: its campaign sends them in its window alone, or was stopped."
         )
-        if (desired.state, desired.reason, desired.task_id) != ("queued", message, None):
-            await self._states.record(desired, state="queued", reason=message, task_id=None)
+        facts = {"state": "queued", "reason": message, **self._standing.nothing_waits(desired)}
+        if any(getattr(desired, name) != value for name, value in facts.items()):
+            await self._states.record(desired, **facts)
         raise NotYet(desired.serial, reason="held_back", message=message)
 
     async def _await_session(self, desired: Desired, device_id: str, watch: _Watch) -> None:
@@ -158,82 +176,6 @@ class Applying:
             fault = await self._nbi.fault_of_task(seen["device_id"], desired.task_id)
             return desired.task_id if fault is None else None
         return desired.task_id if desired.tag in seen["tags"] else None
-
-    async def _queue(self, desired: Desired, seen: SeenDevice) -> str:
-        device_id = seen["device_id"]
-        argument = script_argument(desired, await self._states.revealed(desired), seen["tags"])
-        if desired.tag in seen["tags"]:
-            require_done(await self._nbi.remove_tag(device_id, desired.tag), "the removal of a tag")
-        before = {task.id for task in await self._nbi.tasks(device_id, unique_key=CONFIGURATION_KEY)}
-        await self._states.record(
-            desired,
-            state="queued",
-            reason="Its settings are queued at the ACS.",
-            details=[],
-            device_id=device_id,
-            last_inform_at=seen["last_inform"],
-            task_id=None,
-            queued_at=self._now(),
-            repair_waits=False,
-        )
-        outcome = await self._sent(desired, device_id, argument, expiry_seconds=self._expiry_seconds(desired))
-        if isinstance(outcome, Rejected) and outcome.status == 404:
-            raise AwaitingFirstInform(desired.serial)
-        if isinstance(outcome, Rejected):
-            said = f"The ACS rejected the settings of CPE {desired.serial} ({outcome.status}): {outcome.said}."
-            raise await self._not_taken_by_the_acs(desired, "rejected", said)
-        task_id = None if isinstance(outcome, Unknown) else outcome.task_id
-        if task_id is None:
-            task_id = await self._reconciled(desired, device_id, before)
-        try:
-            await self._states.record(desired, task_id=task_id)
-        except DesiredStateChanged:  # withdrawn or changed this very moment: the old wish must not reach the CPE
-            await take_back(self._nbi, device_id, task_id)
-            raise
-        await self._delete_orphan_faults(device_id)
-        return task_id
-
-    def _expiry_seconds(self, desired: Desired) -> int:
-        if desired.send_until is None:
-            return CONFIGURATION_EXPIRY_SECONDS
-        left = (desired.send_until - self._now()).total_seconds()
-        return max(1, min(int(left), CONFIGURATION_EXPIRY_SECONDS))
-
-    async def _sent(self, desired: Desired, device_id: str, argument: str, *, expiry_seconds: int) -> TaskOutcome:
-        """What the ACS says to the settings. Raises: SettingsUnsendable for what it does not survive."""
-        try:
-            return await self._nbi.queue_task(
-                device_id,
-                {"name": "provisions", "provisions": [[PROVISION, argument]]},
-                unique_key=CONFIGURATION_KEY,
-                expiry_seconds=expiry_seconds,
-            )
-        except (NbiPoisoned, NbiRequestInvalid) as error:
-            why = f"The settings of CPE {desired.serial} are not sent again: {error}"
-            raise await self._not_taken_by_the_acs(desired, error.code.removeprefix("acs."), why) from error
-
-    async def _not_taken_by_the_acs(self, desired: Desired, fault_code: str, why: str) -> SettingsUnsendable:
-        """Whoever sent them again would have the same answer, at the price of one of its workers: a person looks."""
-        await self._states.record(desired, state="faulted", reason=why)
-        log.error("settings not taken by the acs", serial=desired.serial, fault_code=fault_code, why=why)
-        return SettingsUnsendable(desired.serial, fault_code=fault_code, message=why)
-
-    async def _reconciled(self, desired: Desired, device_id: str, before: set[str]) -> str:
-        """No answer came: has the ACS taken the task? Sending it once more replaces it, so both ways are safe."""
-        for task in await self._nbi.tasks(device_id, unique_key=CONFIGURATION_KEY):
-            if task.id not in before:
-                return task.id
-        raise NbiTimedOut(f"The ACS did not say whether it took the settings of CPE {desired.serial}; once more.")
-
-    async def _delete_orphan_faults(self, device_id: str) -> None:
-        """A replaced task leaves its fault behind, which would show the CPE red for ever."""
-        try:
-            queued = {task.id for task in await self._nbi.tasks(device_id)}
-            for fault in await self._nbi.faults(device_id):
-                if fault.task_id is not None and fault.task_id not in queued:
-                    require_done(await self._nbi.delete_fault(fault.id), "the deletion of a fault")
-        except NbiError as error:  # the settings are queued; the next apply tidies up
-            log.warning("faults of replaced tasks stay at the acs", device_id=device_id, why=str(error))
 
     async def _look(self, desired: Desired, device_id: str, watch: _Watch) -> None:
         queued = await self._nbi.tasks(device_id, unique_key=CONFIGURATION_KEY)
@@ -374,15 +316,6 @@ def _cuts_itself_off(desired: Desired, fault: Fault) -> bool:
 def _was_the_last_attempt(desired: Desired) -> bool:
     """Whether, after a failure that may pass, nothing is sent again by itself."""
     return desired.failures >= len(TRIED_AGAIN_AFTER)
-
-
-async def take_back(nbi: NbiClient, device_id: str, task_id: str) -> None:
-    """Delete a task and its fault, if they are there (still). Raises: NbiError."""
-    # The fault's deletion takes the task along, and is done as well when there is no fault.
-    require_done(await nbi.delete_fault(f"{device_id}:task_{task_id}"), "the deletion of a fault")
-    gone = await nbi.delete_task(task_id)
-    if not (isinstance(gone, Rejected) and gone.status == 404):
-        require_done(gone, "the deletion of a task")
 
 
 def was_reset_since_written(desired: Desired, seen: SeenDevice, leaves: Mapping[str, Leaf]) -> bool:

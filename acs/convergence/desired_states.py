@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from acs.convergence.unreached import AMBIGUOUS
 from acs.device_records import DeviceState
 from acs.errors import DesiredStateChanged, DeviceUnknown
 from acs.ports import Begin, Now, Secrets
@@ -22,6 +23,11 @@ from acs.tables import AcsDevice
 from acs.templates.delivery import ChosenRows, Delivery
 from acs.templates.library import TemplateLibrary
 from acs.templates.rendering import Setting
+
+SENT_SOON = timedelta(minutes=1)
+"""A new wish is sent at the next look, and takes the place of what stands at the ACS."""
+IN_FLIGHT = timedelta(minutes=2)
+"""Longer than the ACS is waited for when something is queued: after that, nothing arrives there any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,10 @@ class Desired:
     """The rows that its last session has chosen, by selector."""
     handed_out_revision: str | None
     handed_out_at: datetime | None
+    left_standing: bool
+    """What was queued of a former wish may stand at the ACS, where this one has not taken its place."""
+    is_ambiguous: bool
+    """Several CPEs at the ACS carry its serial number, so nothing is to wait there for any."""
 
     @property
     def tag(self) -> str:
@@ -67,6 +77,11 @@ class Desired:
             "verified",
             "accepted_unverifiable",
         )
+
+    def may_arrive_late(self, now: datetime) -> bool:
+        """Whether a task may be on its way to the ACS of which nobody knows: its answer did not come, or whoever queued
+        it was killed."""
+        return self.task_id is None and self.queued_at is not None and now - self.queued_at < IN_FLIGHT
 
     def is_held_back(self, now: datetime) -> bool:
         """Whether what it has not taken yet is not to be sent to it at this time."""
@@ -181,6 +196,30 @@ class DesiredStates:
                 for device in found
             ]
 
+    async def left_standing(self, *, acs_name: str, behind: int, limit: int) -> list[Desired]:
+        """CPEs of an ACS where something may stand that is not to reach them, by row; but for those that an ``apply``
+        is about to give something in its place."""
+        rests = or_(
+            AcsDevice.state == "faulted",
+            AcsDevice.unreached_why == AMBIGUOUS,
+            AcsDevice.updated_at <= self._now() - SENT_SOON,
+        )
+        async with self._begin() as db:
+            found = await db.scalars(
+                select(AcsDevice)
+                .where(
+                    AcsDevice.tenant_id == self._tenant_id,
+                    AcsDevice.left_standing,
+                    AcsDevice.state != "withdrawn",
+                    AcsDevice.acs_name == acs_name,
+                    AcsDevice.id > behind,
+                    rests,
+                )
+                .order_by(AcsDevice.id)
+                .limit(limit)
+            )
+            return [desired_of(device) for device in found]
+
     async def unbind(self, device_serial: str, *, service_id: int | None) -> None:
         """Withdraws the binding, as the service's verb does, in a transaction of its own."""
         async with self._begin() as db:
@@ -245,7 +284,7 @@ class DesiredStates:
             for each in desired:
                 device = await self._one(db, AcsDevice.id == each.row_id, AcsDevice.state == "withdrawn", locked=True)
                 if device is not None:
-                    self._set(device, {"cleared_at": self._now(), "task_id": None})
+                    self._set(device, {"cleared_at": self._now(), "task_id": None, "left_standing": False})
 
     def _set(self, device: AcsDevice, facts: dict[str, Any]) -> None:
         write_facts(device, facts, at=self._now())
@@ -294,4 +333,6 @@ def desired_of(device: AcsDevice) -> Desired:
         rows=dict(device.rows or {}),
         handed_out_revision=device.handed_out_revision,
         handed_out_at=device.handed_out_at,
+        left_standing=device.left_standing,
+        is_ambiguous=device.unreached_why == AMBIGUOUS,
     )

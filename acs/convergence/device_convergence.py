@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 from typing_extensions import TypedDict
 
-from acs.convergence.applying import CONFIGURATION_KEY, Applying, ApplyOutcome, take_back
+from acs.convergence.applying import Applying, ApplyOutcome
 from acs.convergence.desired_states import Desired, DesiredStates
 from acs.convergence.informs import Informs
 from acs.convergence.resetting import ResetOutcome, ResetRequest, Resetting
@@ -23,6 +23,7 @@ from acs.convergence.seen_devices import SeenDevice, find_device, find_known, lo
 from acs.convergence.session_window import SessionWindow
 from acs.convergence.sessions import Patience, Sessions
 from acs.convergence.slowing import SLOWING_KEY, Slowing
+from acs.convergence.standing import CONFIGURATION_KEY, Standing, take_back
 from acs.convergence.unreached import unreached
 from acs.convergence.verifying import (
     VERIFICATION_KEY,
@@ -94,7 +95,8 @@ class DeviceConvergence:
         window = None if shared is None else shared.window
         self._sessions = sessions = Sessions(nbi, sleep=sleep, patience=patience or Patience(), window=window)
         self._informs = Informs(nbi, self._states, now=now)
-        self._applying = Applying(nbi, self._states, sessions, now=now, sleep=sleep)
+        self._standing = Standing(nbi, self._states, acs_name=acs_name, now=now)
+        self._applying = Applying(nbi, self._states, sessions, self._standing, now=now, sleep=sleep)
         self._verifying = Verifying(nbi, self._states, sessions, now=now)
         self._slowing = Slowing(nbi, self._states, acs_name=acs_name, now=now)
         self._resetting = Resetting(nbi, self._states, sessions)
@@ -166,8 +168,8 @@ class DeviceConvergence:
             NbiError.
         """
         desired = await self._states.live(device_serial)
-        is_queued = desired.task_id is not None and desired.state in ("queued", "unreachable")
-        if is_queued or desired.applied_revision != desired.revision or desired.written_at is None:
+        is_to_take_them = desired.state in ("queued", "unreachable")
+        if is_to_take_them or desired.applied_revision != desired.revision or desired.written_at is None:
             raise NotYet(
                 desired.serial,
                 reason="not_applied",
@@ -185,6 +187,14 @@ class DeviceConvergence:
         """
         return await self._slowing.go_on()
 
+    async def take_back_left(self) -> int:
+        """Take back at the ACS what waits there for CPEs that are not to have it any more, and that nothing took the
+        place of; of how many CPEs. To be called again and again: what it could not take back it does the next time.
+
+        Raises: NbiError.
+        """
+        return await self._standing.go_on()
+
     async def verified(self, device_serial: str, *, since: datetime) -> VerifyOutcome | None:
         """What a verification has written down at ``since`` or later, if it found the CPE to have just these settings.
 
@@ -197,7 +207,8 @@ class DeviceConvergence:
     async def withdraw(self, device_serial: str) -> WithdrawOutcome:
         """Take back at the ACS what a withdrawn binding left there: queued tasks, their faults, tags.
 
-        What the CPE holds stays on it. When the serial has a new binding, its next apply replaces all that.
+        What the CPE holds stays on it. When the serial has a new binding at this ACS, its own task stays, and its next
+        apply replaces the tags.
 
         Raises: SerialMalformed, SerialAmbiguous, NbiError.
         """
@@ -207,7 +218,11 @@ class DeviceConvergence:
         if live is not None and self._states.acs_name not in (None, live.acs_name):
             live = None  # its apply replaces nothing here
         seen = None
-        if live is None and to_clear:
+        if live is not None and to_clear:
+            seen = await find_known(self._nbi, live.serial_as_given, live.device_id)
+            if seen is not None:
+                await self._standing.take_back([seen["device_id"]], but=live.task_id)
+        elif to_clear:
             seen = await find_device(self._nbi, to_clear[-1].serial_as_given)
             if seen is not None:
                 await self._clear(seen)
@@ -273,7 +288,9 @@ class DeviceConvergence:
         try:
             seen = await find_known(self._nbi, desired.serial_as_given, device_id)
         except SerialAmbiguous as twins:
-            await self._states.record(desired, reason=str(twins), **unreached(twins))
+            await self._standing.take_back(twins.device_ids)
+            facts = self._standing.nothing_waits(desired) | unreached(twins)
+            await self._states.record(desired, reason=str(twins), **facts)
             raise
         if seen is None:
             error = AwaitingFirstInform(desired.serial)
@@ -285,6 +302,7 @@ class DeviceConvergence:
         if desired.data_model in seen["data_models"]:
             return
         if not seen["data_models"]:
+            await self._standing.take_back([seen["device_id"]], but=desired.task_id)
             raise NotYet(
                 desired.serial,
                 reason="no_data_model",
@@ -296,8 +314,7 @@ class DeviceConvergence:
             wanted=desired.data_model,
             reported=seen["data_models"],
         )
-        await self._states.record(desired, state="faulted", reason=str(error), device_id=seen["device_id"])
-        raise error
+        raise await self._faulted(desired, seen, error)
 
     async def _require_model(self, desired: Desired, seen: SeenDevice) -> None:
         misfit = desired.delivery.misfit(seen["manufacturer"], seen["product_class"])
@@ -305,5 +322,18 @@ class DeviceConvergence:
             return
         wanted, reported = misfit
         error = WrongModel(desired.serial, template=desired.template, wanted=wanted, reported=reported)
-        await self._states.record(desired, state="faulted", reason=str(error), device_id=seen["device_id"])
-        raise error
+        raise await self._faulted(desired, seen, error)
+
+    async def _faulted(
+        self, desired: Desired, seen: SeenDevice, error: WrongDataModel | WrongModel
+    ) -> WrongDataModel | WrongModel:
+        """Nothing is sent to it; nor does what was queued before reach it."""
+        await self._standing.take_back([seen["device_id"]])
+        await self._states.record(
+            desired,
+            state="faulted",
+            reason=str(error),
+            device_id=seen["device_id"],
+            **self._standing.nothing_waits(desired),
+        )
+        return error

@@ -12,10 +12,10 @@ from typing import Literal
 import structlog
 from typing_extensions import TypedDict
 
-from acs.convergence.applying import take_back
 from acs.convergence.desired_states import DesiredStates
 from acs.convergence.seen_devices import find_known, look_again
 from acs.convergence.sessions import Sessions, not_yet
+from acs.convergence.standing import take_back
 from acs.errors import NotYet
 from acs.nbi.client import NbiClient
 from acs.nbi.errors import NbiRejected, NbiTimedOut

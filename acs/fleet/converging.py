@@ -251,12 +251,7 @@ class _Run:
             try:
                 await self._convergence.apply(serial)
                 return (await self._convergence.verify(serial))["state"]
-            except SettingsRefused as error:
-                if not error.refusals:  # refused on our side: nobody else has written that down
-                    desired = await self._states.live(serial)
-                    await self._states.record(desired, state="faulted", reason=str(error))
-                return "faulted"
-            except SettingsFailed:  # its row says when it is tried again
+            except (SettingsRefused, SettingsFailed):  # its row says why, and whether and when it is tried again
                 return "faulted"
             except NotYet as error:
                 if error.reason not in TO_BE_GONE_ON_WITH or attempt == ATTEMPTS:

@@ -10,7 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from acs.convergence.unreached import CAUSES
+from acs.provisioning_codes import WAITING
 from acs.tables import AcsDevice, AcsSeenDevice
+
+REFUSED = (AcsDevice.refused_at.is_not(None), AcsDevice.state.in_(WAITING))
+"""CPEs that wait for their first settings, and were told nothing in a session."""
 
 
 class StateCount(TypedDict):
@@ -34,11 +38,13 @@ class CauseCount(TypedDict):
 
 
 class FleetOverview(TypedDict):
-    """``handed_over``: CPEs that a person has to look at; ``unbound``: CPEs at the ACS that serve nobody."""
+    """``handed_over``: CPEs that a person has to look at; ``refused``: those that wait for their first settings, and
+    were told nothing in a session; ``unbound``: CPEs at the ACS that serve nobody."""
 
     states: list[StateCount]
     unreached: list[CauseCount]
     handed_over: int
+    refused: int
     unbound: int
 
 
@@ -61,6 +67,7 @@ async def overview(db: AsyncSession, *, tenant_id: str) -> FleetOverview:
         states=await _states(db, live),
         unreached=await _unreached(db, live),
         handed_over=await _handed_over(db, live),
+        refused=await db.scalar(select(func.count()).where(*live, *REFUSED)) or 0,
         unbound=unbound or 0,
     )
 

@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs.tables import AcsDevice
+from acs.wishes import mark_left_standing
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +48,7 @@ def begin_repair(
         device.repairs, device.repairs_since = 0, now
     device.details, device.updated_at, device.task_id, device.reading_after = details, now, None, None
     device.try_again_at = None
+    mark_left_standing(device)
     if device.repairs >= limit.repairs:
         hours = limit.window.total_seconds() / 3600
         device.state, device.handed_over_at = "faulted", now
@@ -68,6 +70,7 @@ def resume(device: AcsDevice, *, now: datetime) -> None:
     device.failures, device.try_again_at, device.send_until = 0, None, None
     device.repair_waits = False
     if device.state in ("faulted", "drifted"):
+        mark_left_standing(device)
         device.state = "queued" if device.device_id is not None else "awaiting_first_inform"
         device.reason, device.task_id = "A person has it converged again.", None
         device.applied_revision = None  # what it took once is no proof of what it has

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, select
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from acs.convergence.seen_devices import SeenDevice
+from acs.refused_first_sessions import RefusedFirstSession, told_of
 from acs.serials import canonical_serial, is_serial
-from acs.tables import AcsDevice, AcsSeenDevice
+from acs.tables import AcsDevice, AcsRefusedSerial, AcsSeenDevice
 
 
 class UnboundDevice(TypedDict):
@@ -26,6 +27,8 @@ class UnboundDevice(TypedDict):
     product_class: str | None
     first_seen_at: datetime
     last_inform_at: datetime | None
+    first_session_refused: RefusedFirstSession | None
+    """When a CPE with its serial number was last told nothing in its first session, why, and what to do."""
 
 
 async def note_unbound(db: AsyncSession, found: Sequence[SeenDevice], *, tenant_id: str, now: datetime) -> int:
@@ -74,7 +77,14 @@ async def unbound(
     """The newest first, a page at a time (``before`` a number); none that was bound since it was seen."""
     live = select(AcsDevice.serial).where(AcsDevice.tenant_id == tenant_id, AcsDevice.state != "withdrawn")
     query = (
-        select(AcsSeenDevice)
+        select(AcsSeenDevice, AcsRefusedSerial)
+        .outerjoin(
+            AcsRefusedSerial,
+            and_(
+                AcsRefusedSerial.tenant_id == AcsSeenDevice.tenant_id,
+                AcsRefusedSerial.serial == AcsSeenDevice.serial,
+            ),
+        )
         .where(AcsSeenDevice.tenant_id == tenant_id, AcsSeenDevice.serial.not_in(live))
         .order_by(AcsSeenDevice.id.desc())
         .limit(limit)
@@ -90,6 +100,9 @@ async def unbound(
             product_class=row.product_class,
             first_seen_at=row.first_seen_at,
             last_inform_at=row.last_inform_at,
+            first_session_refused=None
+            if refused is None
+            else told_of(row.serial, refused.refused_at, refused.refused_why, refused.refused_by),
         )
-        for row in await db.scalars(query)
+        for row, refused in await db.execute(query)
     ]

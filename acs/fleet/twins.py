@@ -14,6 +14,7 @@ from acs.errors import SerialAmbiguous
 from acs.nbi.client import NbiClient
 from acs.serials import canonical_serial, is_serial, spellings
 from acs.tables import AcsDevice
+from acs.wishes import mark_left_standing
 
 AT_ONCE = 25
 
@@ -52,6 +53,7 @@ async def note_twins(
             device.reason = str(SerialAmbiguous(device.serial, its))
             device.unreached_why, device.unreached_since = AMBIGUOUS, device.unreached_since or now
             device.updated_at = now
+            mark_left_standing(device)
     return frozenset(serial for serial, its in ids.items() if len(its) > 1)
 
 

@@ -146,6 +146,7 @@ def create_app(appliance: Appliance) -> FastAPI:
     app.state.known = KnownCallers(appliance.clock)
     app.state.home = None  # where `/` leads at the appliance's own address
     app.state.turns = dict[str, asyncio.Semaphore]()  # of routes that let in only so many at once
+    app.state.refusing = set[str]()  # serials whose refusal in their first session is being written down
     app.state.noting = set[int]()  # tokens whose use is being written down
     app.router.routes.extend(_doors().routes)
     app.add_exception_handler(HTTPException, answer_problem)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -47,6 +48,10 @@ class Call:
     def changes_nothing(self) -> None:
         """This request has left everything as it was, so the audit has nothing to keep of it."""
         self.request.state.changed_nothing = True
+
+    def afterwards(self, act: Callable[[], Awaitable[None]]) -> None:
+        """To be done when the answer was sent, whatever it is; in no transaction of this request."""
+        self.request.state.afterwards = act
 
     @property
     def shown_once(self) -> frozenset[str]:

@@ -19,12 +19,16 @@ async def list_(
     call: InCall,
     customer: Wanted = None,
     state: Annotated[DeviceState | None, Query()] = None,
+    refused: Annotated[bool, Query()] = False,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[DeviceRecord]:
-    """CPEs, the newest binding first, withdrawn ones among them."""
+    """CPEs, the newest binding first, withdrawn ones among them; ``refused``: only those that wait for their first
+    settings and were told nothing in a session."""
     acs = call.appliance.services(call.db).genieacs_service
-    found = await acs.devices(customer_id=customer, state=state, before_id=row_of(after), limit=limit + 1)
+    found = await acs.devices(
+        customer_id=customer, state=state, refused=refused, before_id=row_of(after), limit=limit + 1
+    )
     return page_of(call, found, [device["device_row_id"] for device in found], limit)
 
 

@@ -132,6 +132,8 @@ class Door(APIRoute):
             response = await respond(request)
             for name, value in UNKEPT.items():
                 response.headers.setdefault(name, value)
+            if (act := getattr(request.state, "afterwards", None)) is not None:
+                response.background = BackgroundTask(act)
             if request.method == "HEAD":
                 response.body = b""  # its headers stay those of the whole answer (RFC 9110 section 9.3.2)
             return response

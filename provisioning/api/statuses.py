@@ -88,6 +88,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "access.login_name_taken",
         "acs.campaign_name_taken",
         "acs.campaign_not_there",
+        "acs.codes_rotated_lately",
         "acs.desired_state_changed",
         "acs.nothing_to_roll_back",
         "line.ont_ambiguous",

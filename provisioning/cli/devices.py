@@ -27,6 +27,9 @@ Serial = Annotated[str, typer.Argument(help="The CPE's serial number, in any spe
 def list_(
     customer: Annotated[int | None, typer.Option(help="Only those of this customer.")] = None,
     state: Annotated[DeviceState | None, typer.Option(help="Only those in this state.")] = None,
+    refused: Annotated[
+        bool, typer.Option("--refused", help="Only those that wait and were told nothing in their first session.")
+    ] = False,
     before: Annotated[int | None, typer.Option(help="Only bindings behind this number: the next page.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 50,
     json_: AsJson = False,
@@ -36,14 +39,14 @@ def list_(
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
             acs = appliance.services(db).genieacs_service
-            found = await acs.devices(customer_id=customer, state=state, before_id=before, limit=limit)
+            found = await acs.devices(customer_id=customer, state=state, refused=refused, before_id=before, limit=limit)
         if json_:
             print_json(found)
         elif not found:
-            say("no such CPE" if customer or state or before else "no CPEs")
+            say("no such CPE" if customer or state or refused or before else "no CPEs")
         else:
             headings = ("#", "serial", "state", "customer", "template", "last inform")
-            print_list(headings, [_entry(device) for device in found])
+            print_list(headings, [_entry(device, refused=refused) for device in found])
 
     run(act, as_json=json_)
 
@@ -64,7 +67,10 @@ def show(serial: Serial, json_: AsJson = False) -> None:
     run(act, as_json=json_)
 
 
-def _entry(device: DeviceRecord) -> Entry:
+def _entry(device: DeviceRecord, *, refused: bool) -> Entry:
+    told = device["reason"] if device["state"] in ("drifted", "faulted", "unreachable") else ""
+    if refused and (why := device["first_session_refused"]) is not None:
+        told = f"{clock_time(why['refused_at'])}: {why['words']} {why['remedy']}"
     return Entry(
         (
             str(device["device_row_id"]),
@@ -74,7 +80,7 @@ def _entry(device: DeviceRecord) -> Entry:
             device["template"],
             clock_time(device["last_inform_at"]),
         ),
-        device["reason"] if device["state"] in ("drifted", "faulted", "unreachable") else "",
+        told,
     )
 
 
@@ -91,6 +97,10 @@ def _print_device(device: DeviceRecord, holder: str | None) -> None:
     say(f"at the ACS: {device['device_id'] or 'not seen yet'}")
     for name, row in device["rows"].items():
         say(f"{name}: {row}")
+    if (refused := device["first_session_refused"]) is not None:
+        say(f"told nothing in a first session at ACS {refused['acs_name']} {clock_time(refused['refused_at'])}")
+        say(f"  {refused['words']}")
+        say(f"  {refused['remedy']}")
     if device["inform_reason"]:
         say(device["inform_reason"])
     for what in ("last_inform_at", "handed_out_at", "queued_at", "applied_at", "verified_at", "withdrawn_at"):

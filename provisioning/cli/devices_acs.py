@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import secrets
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
@@ -11,22 +10,16 @@ import typer
 
 from acs import (
     DEFAULT_ACS,
-    FIRST_SESSION_KEY,
     Change,
     InstallOutcome,
     NbiError,
     PresetInstaller,
-    canonical_serial,
-    is_serial,
-    provisioning_code,
 )
 from provisioning.bootstrap import Appliance
-from provisioning.cli.audited import tells
+from provisioning.cli import devices_codes
 from provisioning.cli.printing import Entry, print_indented, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, run
 from provisioning.configured import acs_baseline, acs_fleet
-from provisioning.errors import Fault, InvalidRequest
-from provisioning.reveals import reveal_with_reason
 
 app = typer.Typer(no_args_is_help=True, help="The ACSes, and the presets and scripts that are ours there.")
 
@@ -123,41 +116,7 @@ def rollback(acs: AcsName = DEFAULT_ACS, by: By = "", json_: AsJson = False) -> 
     _print(run(act, as_json=json_), json_=json_)
 
 
-@app.command()
-def codes(
-    serials: Annotated[list[str], typer.Argument(help="Serial numbers; they need not be bound yet.")],
-    reason: Annotated[str, typer.Option(help="Why; it is kept.")],
-    by: By = "",
-    json_: AsJson = False,
-) -> None:
-    """Tell the provisioning codes by which CPEs prove who they are in their very first session, one a line; and keep
-    who asked for them and why."""
-
-    async def act(appliance: Appliance) -> list[dict[str, str]]:
-        wrong = [Fault("serials", f"holds {serial!r}, which is none") for serial in serials if not is_serial(serial)]
-        if wrong:
-            raise InvalidRequest("The list", wrong)
-        plain, whose = [canonical_serial(serial) for serial in serials], appliance.tenant_id
-        tells(subject=FIRST_SESSION_KEY, after={"serials": plain})
-        async with appliance.database.begin() as db:
-            await appliance.vault.seal_if_missing(db, FIRST_SESSION_KEY, secrets.token_hex(32))
-            key = await reveal_with_reason(
-                db, appliance.vault, FIRST_SESSION_KEY, tenant_id=whose, by=by, reason=reason, at=appliance.clock()
-            )
-        return [
-            {
-                "device_serial": serial,
-                "provisioning_code": provisioning_code(key, tenant_id=whose, serial=serial),
-            }
-            for serial in plain
-        ]
-
-    made = run(act, as_json=json_)
-    if json_:
-        print_json(made)
-        return
-    for each in made:
-        say(f"{each['device_serial']}  {each['provisioning_code']}")
+devices_codes.add_to(app)
 
 
 async def _at(appliance: Appliance, acs: str, act: Callable[[PresetInstaller], Awaitable[T]]) -> T:

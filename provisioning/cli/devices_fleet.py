@@ -138,6 +138,8 @@ def fleet(json_: AsJson = False) -> None:
     for cause in found["unreached"]:
         say(f"{cause['devices']:>8}  not reached: {cause['words']} (first {cause['oldest_serial']}). {cause['remedy']}")
     say(f"{found['handed_over']:>8}  handed over to a person")
+    if found["refused"]:
+        say(f"{found['refused']:>8}  told nothing in their first session (`firstlight devices list --refused`)")
     say(f"{found['unbound']:>8}  at the ACS and nobody's (`firstlight devices unknown`)")
     for name, said in health.items():
         say(f"ACS {name}: {said}")
@@ -207,6 +209,7 @@ def _print_progress(progress: FleetProgress) -> None:
 
 
 def _entry(device: UnboundDevice) -> Entry:
+    refused = device["first_session_refused"]
     return Entry(
         (
             str(device["number"]),
@@ -215,5 +218,5 @@ def _entry(device: UnboundDevice) -> Entry:
             clock_time(device["first_seen_at"]),
             clock_time(device["last_inform_at"]),
         ),
-        "",
+        "" if refused is None else f"{clock_time(refused['refused_at'])}: {refused['words']} {refused['remedy']}",
     )

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import CampaignService, DeviceSettings, GenieAcsService
+from acs import CampaignService, DeviceSettings, GenieAcsService, ProvisioningCodes
 from ipam import AddressInventory, AddressLookup, NetworkService, NetworkUpkeep, PortBlocks
 from provisioning.commercial import (
     BillingService,
@@ -84,6 +84,10 @@ class WithServices(Parts):
     def device_settings(self, db: AsyncSession) -> DeviceSettings:
         """What CPEs are set to, and their overrides, bound to this transaction."""
         return DeviceSettings(db, tenant_id=self.tenant_id, now=self.clock, templates=self.templates)
+
+    def provisioning_codes(self, db: AsyncSession) -> ProvisioningCodes:
+        """By what CPEs prove who they are in their first session, within that transaction."""
+        return ProvisioningCodes(db, tenant_id=self.tenant_id, now=self.clock, secrets=self.vault)
 
     def campaigns(self, db: AsyncSession) -> CampaignService:
         """Changes for many CPEs, bound to this transaction."""

@@ -52,6 +52,7 @@ async def devices(
     state: Word = "",
     why: Word = "",
     handed_over: Annotated[str, Query(max_length=5)] = "",
+    refused: Annotated[str, Query(max_length=5)] = "",
     customer: Word = "",
     after: After = None,
 ) -> Response:
@@ -64,6 +65,7 @@ async def devices(
         state=wanted_state,
         unreached_why=why or None,
         handed_over=bool(handed_over),
+        refused=bool(refused),
         before_id=row_of(after),
         limit=ON_A_PAGE + 1,
     )
@@ -77,7 +79,13 @@ async def devices(
         devices=page.items,
         next=page.next,
         states=STATES,
-        wanted={"state": state, "why": why, "handed_over": bool(handed_over), "customer": customer},
+        wanted={
+            "state": state,
+            "why": why,
+            "handed_over": bool(handed_over),
+            "refused": bool(refused),
+            "customer": customer,
+        },
     )
 
 

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import select
 
-from acs import AcsFleet, AcsUnknown, ConvergenceBySite, GenieAcsService, NbiClient, NbiUnreachable
+from acs import (
+    AcsDevice,
+    AcsFleet,
+    AcsUnknown,
+    ConvergenceBySite,
+    DeviceUnreachable,
+    GenieAcsService,
+    NbiClient,
+    NbiUnreachable,
+)
 from acs.testing import LabAcs, LabClock, LabCpe
 from tests.acs.conftest import TENANT, Devices, KeptSecrets
 
@@ -109,6 +119,30 @@ async def test_an_acs_that_is_down_hides_no_other_acs_cpes(
     with pytest.raises(NbiUnreachable):
         await by_site.prepare()
     assert "firstlight_apply" in lab.documents["provisions"]
+
+
+async def test_what_is_left_standing_is_taken_back_at_each_acs_that_answers(
+    devices: Devices, lab: LabAcs, south: LabAcs, by_site: ConvergenceBySite
+) -> None:
+    cpes = {}
+    for at, serial, node in ((lab, NORTHERN, "OLT-1"), (south, SOUTHERN, "OLT-3")):
+        await bind(devices, serial, node, acs_by_node={"OLT-3": "south"})
+        cpes[serial] = at.attach(LabCpe(serial))
+        await cpes[serial].power_on()
+        cpes[serial].quirks.reachable = False
+        with pytest.raises(DeviceUnreachable):
+            await by_site.apply(serial)
+    async with devices.database.begin() as db:
+        for device in await db.scalars(select(AcsDevice)):
+            device.state, device.left_standing, device.task_id = "faulted", True, None
+    await lab.go_down()
+    with pytest.raises(NbiUnreachable):
+        await by_site.take_back_left()
+    assert await by_site.of("south").nbi.tasks(cpes[SOUTHERN].device_id) == ()
+    await lab.come_back()
+    await lab.clock.sleep(2)
+    await by_site.take_back_left()
+    assert await by_site.of("default").nbi.tasks(cpes[NORTHERN].device_id) == ()
 
 
 async def test_what_is_bound_stays_with_its_acs_whatever_the_settings_say_later(

@@ -11,7 +11,16 @@ import pytest
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
-from acs import AcsDevice, Asking, FirstSessionRefused, FirstSessions, HandedOut, provisioning_code
+from acs import (
+    FIRST_SESSION_KEY,
+    AcsDevice,
+    Asking,
+    FirstSessionRefused,
+    FirstSessions,
+    HandedOut,
+    ProvisioningCodes,
+    provisioning_code,
+)
 from tests.acs.bench import SERIAL, Bench
 from tests.acs.conftest import TENANT
 
@@ -30,7 +39,10 @@ ASKING = Asking(acs_name="default", serial=SERIAL, data_model="TR-181", provisio
 async def ask(bench: Bench, asking: Asking = ASKING, *, key: str | None = KEY) -> HandedOut:
     async with bench.devices.database.begin() as db:
         clock = bench.devices.clock
-        sessions = FirstSessions(db, tenant_id=TENANT, now=clock.now, secrets=bench.secrets, key=key)
+        if key is not None:
+            bench.secrets.plaintexts[FIRST_SESSION_KEY] = key
+        codes = ProvisioningCodes(db, tenant_id=TENANT, now=clock.now, secrets=bench.secrets)
+        sessions = FirstSessions(db, tenant_id=TENANT, now=clock.now, secrets=bench.secrets, codes=codes)
         return await sessions.hand_out(asking)
 
 

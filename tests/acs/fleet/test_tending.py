@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import literal, select, update
 
 from acs import AcsDevice, NbiClient, Rereading
-from acs.convergence.applying import CONFIGURATION_EXPIRY_SECONDS
+from acs.convergence.queueing import CONFIGURATION_EXPIRY_SECONDS
 from acs.fleet.converging import FleetConvergence
 from acs.fleet.repairing import RepairLimit, resume
 from acs.fleet.sweeping import Sweep

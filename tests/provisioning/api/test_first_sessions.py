@@ -13,8 +13,9 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from sqlalchemy.exc import OperationalError
 
-from acs import FIRST_SESSION_KEY, provisioning_code
+from acs import FIRST_SESSION_KEY, RefusedFirstSessions, provisioning_code
 from acs.testing import FirstlightExtension, LabClock
 from tests.deploy.test_genieacs_extension import play
 from tests.support.api import Api, open_api
@@ -83,7 +84,39 @@ async def test_whoever_is_refused_hears_the_same_and_leaves_nothing(asked: Api) 
     assert [name for name, each in told.items() if each != told["wrong code"]] == []
     assert not [name for name, answer in answers.items() if right["provisioning_code"] in answer.text]
     assert len(await asked.audit(limit=200)) == count
-    assert (await asked.get(f"/devices/{SERIAL}")).json()["handed_out_at"] is None
+    device = (await asked.get(f"/devices/{SERIAL}")).json()
+    assert device["handed_out_at"] is None
+
+
+async def test_a_noc_sees_who_was_refused_when_why_and_what_to_do(asked: Api) -> None:
+    token = await scoped(asked)
+    assert (await asked.get(f"/devices/{SERIAL}")).json()["first_session_refused"] is None
+    wrong = {**question(asked), "provisioning_code": "a" * 32}
+    assert (await asked.post(WHERE, wrong, token=token)).status_code == 404
+    refused = (await asked.get(f"/devices/{SERIAL}")).json()["first_session_refused"]
+    assert (refused["why"], refused["acs_name"]) == ("wrong_code", "default")
+    assert refused["words"] == "It did not show the provisioning code of its serial number."
+    assert f"firstlight devices acs codes {SERIAL}" in refused["remedy"]
+    assert "a" * 32 not in str(refused)
+    listed = (await asked.get("/devices?refused=true")).json()["items"]
+    assert [each["device_serial"] for each in listed] == [SERIAL]
+    assert (await asked.get("/fleet")).json()["refused"] == 1
+    assert (await asked.post(WHERE, question(asked), token=token)).status_code == 200
+    assert (await asked.get(f"/devices/{SERIAL}")).json()["first_session_refused"] is None
+    assert (await asked.get("/fleet")).json()["refused"] == 0
+
+
+async def test_a_refusal_that_cannot_be_written_down_changes_no_answer(
+    asked: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise OperationalError("UPDATE", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(RefusedFirstSessions, "note", fail)
+    wrong = {**question(asked), "provisioning_code": "a" * 32}
+    answer = await asked.post(WHERE, wrong, token=await scoped(asked))
+    assert (answer.status_code, answer.json()["code"]) == (404, "acs.first_session_refused")
+    assert (await asked.get(f"/devices/{SERIAL}")).json()["first_session_refused"] is None
 
 
 async def test_the_code_of_a_cpe_is_not_enough_nor_is_that_of_anybody_else(asked: Api) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+
+from sqlalchemy.engine import make_url
 
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
@@ -24,6 +28,26 @@ def test_cpes_are_listed_and_one_is_shown_with_what_keeps_it(isp: Settings, type
     assert f"template {verified[0]['template']} (TR-181), revision {verified[0]['revision']}" in shown
     assert "The CPE has its settings; its secrets it took and does not show." in shown
     assert type_("devices", "show", "NOSUCH").err == "refused: CPE NOSUCH is not bound to any service.\n"
+
+
+def test_a_cpe_that_was_refused_in_its_first_session_is_shown_with_why_and_what_to_do(
+    isp: Settings, type_: Type
+) -> None:
+    assert type_("devices", "list", "--refused").out == "no such CPE\n"
+    with closing(sqlite3.connect(make_url(isp.database_url).database or "")) as database, database:
+        database.execute(
+            "UPDATE acs_device SET state = 'unreachable', refused_at = '2026-11-27 12:00:00', refused_by = 'default',"
+            " refused_why = 'old_code' WHERE serial = ?",
+            (SERIAL,),
+        )
+    shown = type_("devices", "show", SERIAL).out
+    assert "told nothing in a first session at ACS default 2026-11-27 12:00:00Z" in shown
+    assert "It showed its code of before the key was rotated, which is good no more." in shown
+    assert f"Give it the code that `firstlight devices acs codes {SERIAL} --reason ...` tells" in " ".join(
+        shown.split()
+    )
+    listed = type_("devices", "list", "--refused").out
+    assert SERIAL in listed and "before the key was rotated" in " ".join(listed.split())
 
 
 def test_what_is_done_to_a_cpe_is_written_down_listed_and_taken_back(isp: Settings, type_: Type) -> None:

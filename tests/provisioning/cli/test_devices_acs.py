@@ -85,6 +85,34 @@ def test_the_code_of_a_cpe_is_the_same_each_time_and_told_to_nobody_without_a_re
     assert "'*'" in wrong.err and "'a b'" in wrong.err
 
 
+def test_the_key_of_codes_is_rotated_once_and_the_former_codes_go_on(isp: Settings, type_: Type) -> None:
+    why = ("--reason", "nora has left", "--by", "tom")
+    codes = ("devices", "acs", "codes", "HWTC0000BEEF")
+    former = type_(*codes, *why).out
+    seen = type_("devices", "acs", "rotate-codes", "--dry-run", "--keep-days", "7", *why).out
+    assert "nothing is changed" in seen and "would be good for 7 days more" in seen
+    assert type_(*codes, *why).out == former
+    assert type_("devices", "acs", "rotate-codes", "--reason", " ").status == 2
+    rotated = type_("devices", "acs", "rotate-codes", "--keep-days", "7", "--request", "n-1", *why).out.splitlines()
+    assert rotated[0] == "There is another key now."
+    assert rotated[1].startswith("Codes of the key before are good until 20")
+    assert rotated[2].startswith("0 CPEs may yet ask in their first session")
+    now = type_(*codes, *why).out
+    assert now != former
+    again = type_("devices", "acs", "rotate-codes", "--request", "n-1", *why)
+    assert again.out.startswith("That was done before; nothing is changed.")
+    refused = type_("devices", "acs", "rotate-codes", *why)
+    assert refused.status == 2 and "firstlight devices acs end-codes" in refused.err
+    assert type_("devices", "acs", "rotate-codes", "--dry-run", *why).err == refused.err
+    assert type_("devices", "acs", "end-codes", *why).out.startswith("Codes of the key before ended 20")
+    assert type_(*codes, *why).out == now
+    assert type_("devices", "acs", "codes", "--waiting", *why).out == ""
+    assert type_(*codes, "--waiting", *why).status == 2
+    kept = [(each["action"], each["reason"]) for each in type_("audit", "list", "--json").json]
+    assert kept.count(("devices acs rotate-codes", "nora has left")) == 1
+    assert kept.count(("devices acs end-codes", "nora has left")) == 1
+
+
 def test_an_acs_that_asks_in_first_sessions_has_one_preset_more(
     isp: Settings, type_: Type, acs: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

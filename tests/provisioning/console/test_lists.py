@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from acs import DeviceRecord
+from acs import DeviceRecord, RefusedFirstSessions
 from acs.tables import AcsDevice
 from ipam import PoolOutlook
 from provisioning.access import Deed, keep_deed
@@ -102,6 +102,28 @@ async def test_cpes_are_listed_by_state_cause_and_who_was_left_to_a_person(any_c
     assert (await nora.get("/devices", params={"state": "none"})).status_code == 422
     assert (await nora.get("/devices/HWTC99999999")).status_code == 404
     assert "No campaign was ever planned." in (await nora.get("/campaigns")).text
+
+
+async def test_a_cpe_that_was_refused_in_its_first_session_is_found_with_what_to_do(any_console: Console) -> None:
+    nora = await any_console.somebody("noc")
+    appliance, told = any_console.appliance, "told nothing in its first session"
+    assert told not in (await nora.get("/devices")).text
+    async with appliance.database.begin() as db:
+        serial = (await db.scalars(select(AcsDevice.serial).where(AcsDevice.state != "withdrawn"))).first()
+        assert serial is not None
+        waits = {"state": "awaiting_first_inform", "applied_at": None, "applied_revision": None, "written_at": None}
+        await db.execute(update(AcsDevice).where(AcsDevice.serial == serial).values(**waits))
+        refusals = RefusedFirstSessions(db, tenant_id=appliance.tenant_id, now=appliance.clock)
+        await refusals.note(serial=serial, acs_name="south", why="other_acs")
+    assert (
+        f'<a href="/devices?refused=yes"><span class="chip warn">{told}</span> 1</a>'
+        in (await nora.get("/devices")).text
+    )
+    listed = (await nora.get("/devices", params={"refused": "yes"})).text
+    assert listed.count("</a></th>") == 1 and "but reports to ACS south, and is bound to another." in listed
+    one = (await nora.get(f"/devices/{serial}")).text
+    assert "Told nothing in its first session" in one
+    assert f"`firstlight devices move {serial} --acs south`" in one
 
 
 def test_faults_are_counted_by_parameter_the_most_frequent_first() -> None:
