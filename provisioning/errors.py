@@ -188,6 +188,9 @@ ProvisioningError
 |   |-- CancelRefused             only dispatch calls a visit off
 |   |-- VisitChanged              somebody else was quicker
 |   |-- NoTimeChosen              by the customer; or the one that the visit has
+|   |-- InvitationUnknown
+|   |-- InvitationOver            nothing is to be chosen by it any more
+|   |-- NoTimeAwaited             no customer can choose a time for this run
 |   |-- VisitNotMovable           not by its customer: too soon, too often, or over
 |   |-- StockElsewhere            a serial is in somebody else's van
 |   |-- StockInstalled            a serial is at a customer's, by what is known

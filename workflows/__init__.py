@@ -41,6 +41,7 @@ from workflows.engine.overview import (
     held_runs,
     newest_mark,
     run_marks,
+    run_summary,
     what_is_undone,
 )
 from workflows.engine.reading import (
@@ -153,6 +154,7 @@ __all__ = [
     "run_changes",
     "run_marks",
     "run_state",
+    "run_summary",
     "runs_of_keys",
     "set_going",
     "show_event",

@@ -1,19 +1,29 @@
 """``/links/<token>``: what a one-time link of a mail leads to.
 
 Looking never uses a link up, since mail programs look in advance; only the page's button does, in the transaction of
-what it does: accept an offer, move a visit, or show a secret. A link that opens nothing comes to no transaction that
-writes. Who presses twice is shown the same acceptance, and a secret no more.
+what it does: accept an offer, book or move a visit, or show a secret. A link that opens nothing comes to no transaction
+that writes. Who presses twice is shown the same acceptance, and a secret no more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
+from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 
 from acs import AcsError, wifi_ref
 from provisioning.access import subject_of
 from provisioning.api.calls import Call, InCall
+from provisioning.api.problems import Problem
+from provisioning.api.public_choices import (
+    book_visit,
+    choose_first_time,
+    refused_choice,
+    show_choice,
+    show_used_choice,
+)
 from provisioning.api.public_pages import Pages, message, page, render, wording
 from provisioning.api.public_visits import choose_time, move_visit, refused_move, show_used, show_visit
 from provisioning.api.statuses import status_of
@@ -25,10 +35,16 @@ from workflows.answers import LinkPurpose, LinkTo
 
 BY = "one-time link"
 """Who did it, in logs and in the audit: whoever has the mail."""
-OPENS: dict[LinkPurpose, str] = {"accept_quote": "quote", "move_visit": "visit", "reveal_wifi": "device"}
+OPENS: dict[LinkPurpose, str] = {
+    "accept_quote": "quote",
+    "choose_visit": "invitation",
+    "move_visit": "visit",
+    "reveal_wifi": "device",
+}
 """What a link is about, by its purpose."""
 NOT_THERE: dict[LinkPurpose, tuple[type[Exception], ...]] = {
     "accept_quote": (QuoteError, CustomerError),
+    "choose_visit": (),
     "move_visit": (),
     "reveal_wifi": (SecretMissing, AcsError),
 }
@@ -48,6 +64,8 @@ async def look(call: InCall, token: str) -> Response:
         return page(render(call.request, "reveal.html.j2", "wifi.title", secret=None), forms=True)
     if to.purpose == "move_visit":
         return await show_visit(call, to)
+    if to.purpose == "choose_visit":
+        return await show_choice(call, to)
     return await _offer(call, to)
 
 
@@ -59,10 +77,18 @@ async def _unless_usable(call: Call) -> Response | None:
         return await _unusable(call, error)
     if to.purpose == "move_visit":
         await choose_time(call, to)
+    if to.purpose == "choose_visit":
+        await choose_first_time(call, to)
     return None
 
 
-@doors.sent(FOLDER + "{token}", first=_unless_usable, refusal=refused_move)
+def _refused(request: Request, problem: Problem, headers: Mapping[str, str]) -> Response:
+    """As whatever the link was for says that it can't be done."""
+    is_choice = getattr(request.state, "invitation", None) is not None
+    return (refused_choice if is_choice else refused_move)(request, problem, headers)
+
+
+@doors.sent(FOLDER + "{token}", first=_unless_usable, refusal=_refused)
 async def act(call: InCall, token: str) -> Response:
     """The button was pressed: the link is used up by what it does, and stays when that can't be done."""
     to: LinkTo | None = None
@@ -74,6 +100,8 @@ async def act(call: InCall, token: str) -> Response:
                 return await _reveal(call, to)
             if to.purpose == "move_visit":
                 return await move_visit(call, by=BY)
+            if to.purpose == "choose_visit":
+                return await book_visit(call, by=BY)
             return await _accept(call, int(to.subject))
     except LinkError as error:  # somebody was quicker
         call.changes_nothing()
@@ -131,8 +159,10 @@ async def _unusable(call: Call, error: LinkError) -> Response:
         quote = await call.appliance.quotes(call.db).quote(int(error.to.subject))
         if quote["state"] == "accepted":
             return _accepted(call, quote)
-    if isinstance(error, LinkUsed | LinkExpired) and (shown := await show_used(call, error)) is not None:
-        return shown
+    if isinstance(error, LinkUsed | LinkExpired):
+        show = show_used_choice if error.to.purpose == "choose_visit" else show_used
+        if (shown := await show(call, error)) is not None:
+            return shown
     status = status_of(error)
     if isinstance(error, LinkUsed):
         return message(call.request, "link.used", status=status, moment=_moment(call, error.used_at))

@@ -58,7 +58,7 @@ async def show_visit(call: Call, to: LinkTo) -> Response:
     """The visit as it stands, and the times it could be moved to."""
     slots = call.appliance.customer_slots(call.db)
     try:
-        own = await slots.look(int(to.subject), starts_after=_from(call))
+        own = await slots.look(int(to.subject), starts_after=starts_after(call))
     except VisitUnknown:
         return message(call.request, "visit.over", status=410)
     if own.standing.why_not == "over":
@@ -74,7 +74,7 @@ async def choose_time(call: Call, to: LinkTo) -> None:
     slots = call.appliance.customer_slots(call.db)
     seen = await slots.visit(int(to.subject))
     call.request.state.own_visit = seen
-    mark, starts_at = _read(seen, await call.request.body())
+    mark, starts_at = read_choice(seen, await call.request.body())
     if mark != _mark(seen):
         raise VisitChanged(seen["visit_id"])
     call.request.state.chosen = await slots.choose(seen=seen, starts_at=starts_at)
@@ -115,7 +115,7 @@ def refused_move(request: Request, problem: Problem, headers: Mapping[str, str])
     offers = problem.get("alternatives", [])
     known = None if code in LOOK_AGAIN else visit  # it isn't so any more
     content = _render(
-        request, known, f"{key}.title", said=f"{key}.words", days=_days(request, offers), problem=True, again=True
+        request, known, f"{key}.title", said=f"{key}.words", days=days_of(request, offers), problem=True, again=True
     )
     return page(content, status=problem["status"], forms=bool(offers))
 
@@ -130,13 +130,21 @@ def _page(request: Request, visit: VisitRecord, title: str, *, own: OwnVisit | N
         said = f"visit.{own.standing.why_not}"
     elif not own.times:
         said = "visit.nothing_free"
-    content = _render(request, visit, title, said=said, days=_days(request, own.times), own=own, later=later)
+    content = _render(request, visit, title, said=said, days=days_of(request, own.times), own=own, later=later)
     return page(content, forms=bool(own.times))
 
 
 def _render(request: Request, visit: VisitRecord | None, title: str, **variables: Any) -> str:
     reads, language = wording(request), request.query_params.get(LANGUAGE)
-    given: dict[str, Any] = {"said": "", "days": {}, "own": None, "later": None, "problem": False, "again": False}
+    given: dict[str, Any] = {
+        "said": "",
+        "invitation": None,
+        "days": {},
+        "own": None,
+        "later": None,
+        "problem": False,
+        "again": False,
+    }
     return render(
         request,
         "visit.html.j2",
@@ -150,7 +158,7 @@ def _render(request: Request, visit: VisitRecord | None, title: str, **variables
     )
 
 
-def _days(request: Request, offers: Iterable[Mapping[str, Any]]) -> dict[str, list[Time]]:
+def days_of(request: Request, offers: Iterable[Mapping[str, Any]]) -> dict[str, list[Time]]:
     """By day, as it reads: its times in order, spread over the day where there are many."""
     reads, zone = wording(request), request.app.state.appliance.zone
     days: dict[date, list[Time]] = {}
@@ -178,7 +186,7 @@ def _moment(told: datetime | str) -> datetime:
     return datetime.fromisoformat(told) if isinstance(told, str) else told
 
 
-def _from(call: Call) -> datetime | None:
+def starts_after(call: Call) -> datetime | None:
     """The day that is asked for; what is none is left out, since the address is anybody's to write."""
     told = call.request.query_params.get(LATER, "")
     try:
@@ -188,7 +196,7 @@ def _from(call: Call) -> datetime | None:
     return begin_of(day, call.appliance.zone) if FIRST_YEAR <= day.year <= LAST_YEAR else None
 
 
-def _read(visit: VisitRecord, body: bytes) -> tuple[str, datetime]:
+def read_choice(visit: VisitRecord | None, body: bytes) -> tuple[str, datetime]:
     """What the form holds: the mark of what was seen, and the time that was chosen. Raises: NoTimeChosen."""
     try:
         sent = dict(parse_qsl(body.decode(), max_num_fields=MOST_FIELDS, errors="strict"))
@@ -196,7 +204,7 @@ def _read(visit: VisitRecord, body: bytes) -> tuple[str, datetime]:
         if starts_at.tzinfo is None or not FIRST_YEAR <= starts_at.year <= LAST_YEAR:
             raise ValueError
     except (KeyError, UnicodeDecodeError, ValueError):
-        raise NoTimeChosen(visit["visit_id"]) from None
+        raise NoTimeChosen(visit["visit_id"] if visit else None) from None
     return sent.get("seen", ""), starts_at
 
 

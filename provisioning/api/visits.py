@@ -12,11 +12,19 @@ from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.idempotency import key_of
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.own import require_own_visit
-from provisioning.api.pages import After, Limit, Moment, Number, Page, Wanted, page_of, row_of
+from provisioning.api.pages import After, Limit, Moment, Number, Page, RunNumber, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.technicians import override_of
 from provisioning.api.wishes import Wish
-from provisioning.field import CancelRefused, OfferRecord, ReportedVisit, VisitRecord, Visits
+from provisioning.field import (
+    CancelRefused,
+    InvitationRecord,
+    Invitations,
+    OfferRecord,
+    ReportedVisit,
+    VisitRecord,
+    Visits,
+)
 from provisioning.visits import Outcome
 from workflows.definitions.installation import Appointment
 from workflows.services import VisitState
@@ -58,6 +66,18 @@ class Book(Wish):
     location: str | None = None
     order_id: int | None = None
     override_reason: str | None = None
+
+
+class Invite(Wish):
+    """For which run the customer chooses the time, of which kind of job, and where: ``address`` if the run knows none,
+    ``latitude`` and ``longitude`` for the way there. The link opens for so many ``days``."""
+
+    run_id: RunNumber
+    job: str
+    address: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    days: int = 7
 
 
 class Reschedule(Wish):
@@ -163,6 +183,31 @@ async def book(call: InCall, wish: Book, response: Response) -> VisitRecord:
     response.headers["Location"] = call.address(f"visits/{booked['visit_id']}")
     response.headers["ETag"] = _etag(booked)
     return booked
+
+
+@doors.get("/invitations", permission="visits.read")
+async def invitations(
+    call: InCall,
+    open: Annotated[bool, Query(description="Only those by which a time may still be chosen")] = False,
+    after: After = None,
+    limit: Limit = 50,
+) -> Page[InvitationRecord]:
+    """Which customers were invited to choose the time of their visit, the newest first. A technician sees none."""
+    if call.caller.technician_id is not None:
+        return Page(items=[])
+    found = await Invitations(call.db, tenant_id=call.tenant_id, now=call.appliance.clock).invitations(
+        only_open=open, before_id=row_of(after), limit=limit + 1
+    )
+    return page_of(call, found, [each["invitation_id"] for each in found], limit)
+
+
+@doors.post("/invitations", permission="visits.write", status_code=201, responses={404: problem(WORDS[404])})
+async def invite(call: InCall, wish: Invite) -> InvitationRecord:
+    """Mails the customer of a run that waits for a time a link by which they choose it. A former one counts no more."""
+    invited = await call.appliance.first_slots(call.db).invite(**wish.model_dump(), by=call.by)
+    call.tells(subject=f"invitation/{invited['invitation_id']}", customer_id=invited["customer_id"])
+    call.tells(run_id=invited["run_id"], after=invited)
+    return invited
 
 
 @doors.get("/{visit_id}", permission="visits.read")

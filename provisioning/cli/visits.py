@@ -11,7 +11,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, By, run
 from provisioning.errors import Fault, InvalidRequest
-from provisioning.field import Visits
+from provisioning.field import InvitationRecord, Invitations, Visits
 from provisioning.visits import Outcome
 from workflows.definitions.installation import Appointment
 
@@ -88,6 +88,64 @@ def report(
             say(f"visit {visit}: {outcome}; told: {runs}")
 
     run(act, as_json=json_)
+
+
+@app.command()
+def invite(
+    run_id: Annotated[int, typer.Argument(metavar="RUN", help="The run that waits for a time to be agreed.")],
+    job: Annotated[str, typer.Option(help="What is to be done there, by its name.")],
+    address: Annotated[str | None, typer.Option(help="Where, if the run doesn't know it.")] = None,
+    latitude: Annotated[float | None, typer.Option(help="For the way there, with --longitude.")] = None,
+    longitude: Annotated[float | None, typer.Option(help="For the way there, with --latitude.")] = None,
+    days: Annotated[int, typer.Option(help="How long the link opens.")] = 7,
+    by: By = "",
+    json_: AsJson = False,
+) -> None:
+    """Mail the customer of a run a link by which they choose when the technician comes. Nothing is held for them."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            invited = await appliance.first_slots(db).invite(
+                run_id=run_id, job=job, address=address, latitude=latitude, longitude=longitude, days=days, by=by
+            )
+        if json_:
+            print_json(invited)
+        else:
+            until = clock_minute(invited["expires_at"])
+            say(f"invitation {invited['invitation_id']}: customer {invited['customer_id']} may choose until {until}")
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def invitations(
+    every: Annotated[bool, typer.Option("--all", help="Also those by which nothing can be chosen any more.")] = False,
+    json_: AsJson = False,
+) -> None:
+    """List the customers who were invited to choose a time and have not yet, the newest first."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.read() as db:
+            known = Invitations(db, tenant_id=appliance.tenant_id, now=appliance.clock)
+            found = await known.invitations(only_open=not every, limit=500)
+        if json_:
+            print_json(found)
+        elif not found:
+            say("nobody is invited")
+        else:
+            head = ("invitation", "run", "customer", "until", "visit")
+            print_list(head, [_invitation(each) for each in found])
+
+    run(act, as_json=json_)
+
+
+def _invitation(invited: InvitationRecord) -> Entry:
+    visit = "" if invited["visit_id"] is None else str(invited["visit_id"])
+    numbers = (str(invited[name]) for name in ("invitation_id", "run_id", "customer_id"))
+    another = "; another one counts" if invited["superseded_at"] else ""
+    return Entry(
+        (*numbers, clock_minute(invited["expires_at"]), visit), f"{invited['job']}: {invited['address']}{another}"
+    )
 
 
 def _outcome(text: str) -> Outcome:

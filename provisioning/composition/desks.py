@@ -20,6 +20,7 @@ from provisioning.device_desk import DeviceDesk
 from provisioning.dispatch import DispatchDesk
 from provisioning.field import Alternatives, CustomerMoves, Feeds, Planning, Search, VanStock
 from provisioning.field_desk import FieldDesk
+from provisioning.first_slots import FirstSlots
 from provisioning.found_onts import FoundOntDesk
 from provisioning.line import LineService
 from provisioning.lines import LineDesk
@@ -185,6 +186,19 @@ class WithDesks(WithServices):
         common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
         moves = CustomerMoves(db, **common, terms=self.move_terms)
         return CustomerSlots(db, dispatch=self.dispatch_desk(db), search=self.slot_search(db), moves=moves, **common)
+
+    def first_slots(self, db: AsyncSession) -> FirstSlots:
+        """The door to visits whose time customers choose, bound to this transaction."""
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
+        return FirstSlots(
+            db,
+            dispatch=self.dispatch_desk(db),
+            search=self.slot_search(db),
+            moves=CustomerMoves(db, **common, terms=self.move_terms),
+            services=self.services(db),
+            runs=self.runs,
+            **common,
+        )
 
     def field_desk(self, db: AsyncSession) -> FieldDesk:
         """The technician's door, bound to this transaction."""

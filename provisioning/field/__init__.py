@@ -19,10 +19,13 @@ from provisioning.field.errors import (
     FeedUnknown,
     FieldError,
     HoldEnds,
+    InvitationOver,
+    InvitationUnknown,
     JobUnknown,
     LeaveUnknown,
     NobodyFree,
     NotDone,
+    NoTimeAwaited,
     NoTimeChosen,
     OutsideHours,
     PhotosFull,
@@ -47,6 +50,7 @@ from provisioning.field.errors import (
 from provisioning.field.feed_tables import CalendarFeed, FormerTechnician
 from provisioning.field.feeds import FeedRecord, Feeds, MadeFeed
 from provisioning.field.fitting import Asked, Override, Task
+from provisioning.field.invitations import InvitationRecord, Invitations, VisitInvitation, place_of_invitation
 from provisioning.field.jobs import JobRecord, Jobs
 from provisioning.field.planning import LeaveRecord, PlannedTechnician, Planning
 from provisioning.field.planning_tables import TechnicianLeave, VisitJob
@@ -87,6 +91,10 @@ __all__ = [
     "FieldError",
     "FormerTechnician",
     "HoldEnds",
+    "InvitationOver",
+    "InvitationRecord",
+    "InvitationUnknown",
+    "Invitations",
     "JobRecord",
     "JobSheet",
     "JobUnknown",
@@ -95,6 +103,7 @@ __all__ = [
     "LeaveUnknown",
     "MadeFeed",
     "MoveTerms",
+    "NoTimeAwaited",
     "NoTimeChosen",
     "NobodyFree",
     "NotDone",
@@ -140,6 +149,7 @@ __all__ = [
     "VisitAct",
     "VisitBooking",
     "VisitChanged",
+    "VisitInvitation",
     "VisitJob",
     "VisitNotMovable",
     "VisitOutcome",
@@ -154,6 +164,7 @@ __all__ = [
     "WhyNot",
     "normalise_serial",
     "place_of",
+    "place_of_invitation",
     "read_made_at",
     "read_place",
 ]

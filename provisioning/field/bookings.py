@@ -120,12 +120,17 @@ class Bookings:
             raise busy_with(row.Technician, row.Visit)
 
     async def of_order(
-        self, customer_id: int, order_id: int | None, states: Sequence[VisitState] = LIVE_STATES
+        self,
+        customer_id: int,
+        order_id: int | None,
+        states: Sequence[VisitState] = LIVE_STATES,
+        *,
+        is_held: bool = True,
     ) -> Visit | None:
-        """The order's visit in one of these states, the newest; nobody changes it until the transaction ends."""
+        """The order's visit in one of these states, the newest; held, nobody changes it until the transaction ends."""
         if order_id is None:
             return None
-        found: Visit | None = await self._db.scalar(
+        newest = (
             select(Visit)
             .where(
                 Visit.tenant_id == self._tenant_id,
@@ -135,9 +140,9 @@ class Bookings:
             )
             .order_by(Visit.id.desc())
             .limit(1)
-            .with_for_update()
             .execution_options(populate_existing=True)
         )
+        found: Visit | None = await self._db.scalar(newest.with_for_update() if is_held else newest)
         return found
 
     async def move(

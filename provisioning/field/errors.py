@@ -183,10 +183,12 @@ class NobodyFree(SlotRefused):
 
     code = "field.nobody_free"
 
-    def __init__(self, visit_id: int, starts_at: datetime) -> None:
+    def __init__(self, visit_id: int | None, starts_at: datetime) -> None:
+        """``visit_id``: None of one that isn't booked yet."""
         self.visit_id = visit_id
         self.starts_at = starts_at
-        super().__init__(f"Nobody can make visit {visit_id} at {starts_at:%Y-%m-%d %H:%M} UTC; choose another time.")
+        what = "come" if visit_id is None else f"make visit {visit_id}"
+        super().__init__(f"Nobody can {what} at {starts_at:%Y-%m-%d %H:%M} UTC; choose another time.")
 
 
 class NoTimeChosen(FieldError):
@@ -194,9 +196,47 @@ class NoTimeChosen(FieldError):
 
     code = "field.no_time_chosen"
 
-    def __init__(self, visit_id: int) -> None:
+    def __init__(self, visit_id: int | None) -> None:
+        """``visit_id``: None of one that isn't booked yet."""
         self.visit_id = visit_id
-        super().__init__(f"No other time was chosen for visit {visit_id}; choose one that is offered.")
+        what = "No time was chosen" if visit_id is None else f"No other time was chosen for visit {visit_id}"
+        super().__init__(f"{what}; choose one that is offered.")
+
+
+class InvitationUnknown(FieldError):
+    """No customer was invited so to choose a time."""
+
+    code = "field.invitation_unknown"
+
+    def __init__(self, invitation_id: int) -> None:
+        self.invitation_id = invitation_id
+        super().__init__(f"There is no invitation {invitation_id}; choose one from the list of invitations.")
+
+
+class InvitationOver(FieldError):
+    """Nothing can be chosen by this invitation any more."""
+
+    code = "field.invitation_over"
+
+    def __init__(self, invitation_id: int) -> None:
+        self.invitation_id = invitation_id
+        super().__init__(
+            f"Nothing is to be chosen by invitation {invitation_id} any more: there is a visit, another invitation, or"
+            " nobody waits for it."
+        )
+
+
+class NoTimeAwaited(FieldError):
+    """This run does not wait for a customer to choose a time."""
+
+    code = "field.no_time_awaited"
+
+    def __init__(self, run_id: int, state: str) -> None:
+        self.run_id = run_id
+        self.state = state
+        super().__init__(
+            f"Run {run_id} is {state} and waits for no time to be agreed, or its order has a visit: nobody is invited."
+        )
 
 
 class VisitNotMovable(FieldError):

@@ -117,10 +117,10 @@ class Visits:
         await self._bookings.refuse_taken(technician_id, starts_at, starts_at + timedelta(minutes=duration_minutes))
 
     async def of_order(
-        self, *, customer_id: int, order_id: int, states: Sequence[VisitState] = LIVE_STATES
+        self, *, customer_id: int, order_id: int, states: Sequence[VisitState] = LIVE_STATES, is_held: bool = True
     ) -> VisitRecord | None:
-        """The order's newest visit in one of these states; nobody changes it until the transaction ends."""
-        visit = await self._bookings.of_order(customer_id, order_id, states)
+        """The order's newest visit in one of these states; held, nobody changes it until the transaction ends."""
+        visit = await self._bookings.of_order(customer_id, order_id, states, is_held=is_held)
         return None if visit is None else as_record(visit, await self._technician(visit.technician_id))
 
     async def join(self, *, visit_id: int, whose: Whose, request_id: str | None = None) -> VisitRecord:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-LinkPurpose = Literal["accept_quote", "move_visit", "reveal_wifi"]
+LinkPurpose = Literal["accept_quote", "choose_visit", "move_visit", "reveal_wifi"]
 NoticeState = Literal["queued", "sent", "failed", "withdrawn"]
 TicketPriority = Literal["low", "normal", "high", "urgent"]
 TicketState = Literal["open", "inProgress", "resolved", "closed", "cancelled"]

@@ -16,9 +16,17 @@ from workflows.engine.journal import NOT_BEGUN
 from workflows.engine.reading import Among, RunSummary, RunView, among_conditions, summaries
 from workflows.engine.steps import Act, Effect, NothingToUndo
 from workflows.engine.tables import RunNote, RunRow, RunState, StepState
-from workflows.errors import StepUnknown
+from workflows.errors import RunUnknown, StepUnknown
 
 _RUN, _NOTE = RunRow.__table__.c, RunNote.__table__.c
+
+
+async def run_summary(db: AsyncSession, run_id: int, *, tenant_id: str) -> RunSummary:
+    """Raises: RunUnknown."""
+    found = await summaries(db, [_RUN.tenant_id == tenant_id, _RUN.id == run_id], order=[], limit=1)
+    if not found:
+        raise RunUnknown(run_id)
+    return found[0]
 
 
 @dataclass(frozen=True)

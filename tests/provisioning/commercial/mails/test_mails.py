@@ -24,7 +24,7 @@ EACH = [(name, language) for name in NAMES for language in LANGUAGES]
 def test_every_mail_of_the_contract_is_shipped_in_english_and_german_and_more() -> None:
     promised = read_headings().mails
     assert len(promised) == 5
-    assert set(NAMES) == promised | {"installation_scheduled", "service_terminated"}
+    assert set(NAMES) == promised | {"installation_scheduled", "service_terminated", "visit_choice"}
     assert LANGUAGES == ["de", "en"]
     assert {name: TEMPLATES.languages(name) for name in NAMES} == dict.fromkeys(NAMES, LANGUAGES)
 

@@ -1,0 +1,252 @@
+"""A customer chooses the time of a visit that nobody has booked yet: invited by dispatch, by a link in their mail.
+
+A run that waits for a time to be agreed hears of what they choose as of any visit that dispatch books for the order
+(``provisioning.order_visits``), and so does who books by hand meanwhile. The invitation holds no slot: whoever comes
+too late for a time is shown others, as everybody is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.commercial.selling.selling_tables import SalesOrder
+from provisioning.customer_slots import DAYS_AT_ONCE, FURTHEST
+from provisioning.dispatch import DispatchDesk, asked_for
+from provisioning.field import (
+    Asked,
+    CustomerMoves,
+    InvitationOver,
+    InvitationRecord,
+    Invitations,
+    Jobs,
+    NobodyFree,
+    NoTimeAwaited,
+    OfferRecord,
+    Search,
+    VisitRecord,
+    Visits,
+    place_of_invitation,
+    read_place,
+)
+from provisioning.intake import Clock, Faults
+from workflows import Runs, RunSummary, inputs_of, run_summary
+from workflows.answers import LinkTo
+from workflows.services import Services
+
+PURPOSES = {"appointment": "order_id", "deployment_date": "quote_id"}
+"""What a run waits for while a time is to be agreed, and the fact of its input that tells its order."""
+MOST_DAYS = 30
+LONGEST_ADDRESS = 500
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What an invitation comes to now. ``visit``: the order's visit, once there is one, and there is nothing to choose.
+    ``times``: when it could be; ``later_from``: there may be more."""
+
+    invitation: InvitationRecord
+    visit: VisitRecord | None
+    times: list[OfferRecord]
+    later_from: datetime | None
+
+
+@dataclass(frozen=True)
+class ChosenFirst:
+    """A time that was chosen, and who comes then."""
+
+    invitation: InvitationRecord
+    asked: Asked
+    technician_id: int
+
+
+class FirstSlots:
+    """Invites, looks and books within the caller's transaction. ``services`` write to the customer."""
+
+    def __init__(
+        self,
+        db: AsyncSession,
+        *,
+        dispatch: DispatchDesk,
+        search: Search,
+        moves: CustomerMoves,
+        services: Services,
+        runs: Runs,
+        tenant_id: str,
+        now: Clock,
+    ) -> None:
+        self._db = db
+        self._dispatch = dispatch
+        self._search = search
+        self._moves = moves
+        self._services = services
+        self._runs = runs
+        self._tenant_id = tenant_id
+        self._now = now
+        self._invitations = Invitations(db, tenant_id=tenant_id, now=now)
+        self._visits = Visits(db, tenant_id=tenant_id, now=now)
+        self._jobs = Jobs(db, tenant_id=tenant_id)
+
+    async def invite(
+        self,
+        *,
+        run_id: int,
+        job: str,
+        address: str | None = None,
+        latitude: float | None = None,
+        longitude: float | None = None,
+        days: int = 7,
+        by: str,
+    ) -> InvitationRecord:
+        """Mails the customer of this run a link by which they choose a time, for so many days. A former one counts no
+        more. ``address``: where the run knows none.
+
+        Raises: InvalidRequest (all faults), JobUnknown, RunUnknown, NoTimeAwaited, ChangeRaced.
+        """
+        await self._runs.lock(self._db, [run_id])
+        run = await run_summary(self._db, run_id, tenant_id=self._tenant_id)
+        if run.waiting_for not in PURPOSES or run.state != "pending" or run.customer_id is None:
+            raise NoTimeAwaited(run_id, run.state)
+        faults = Faults("The invitation")
+        place = read_place(faults, latitude, longitude)
+        said = (await inputs_of(self._db, tenant_id=self._tenant_id, run_ids=[run_id]))[run_id]
+        where = faults.line("address", address or said.get("installation_address"), longest=LONGEST_ADDRESS)
+        if not 1 <= days <= MOST_DAYS:
+            faults.add("days", f"are {days}; a link opens for 1 to {MOST_DAYS}")
+        kind = await self._jobs.job(job)
+        order_id = await self._order(run, said)
+        if await self._visits.of_order(customer_id=run.customer_id, order_id=order_id) is not None:
+            raise NoTimeAwaited(run_id, run.state)
+        faults.refuse_if_any()
+        ends = self._now() + timedelta(days=days)
+        invitation = await self._invitations.invite(
+            run_id=run_id,
+            customer_id=run.customer_id,
+            order_id=order_id,
+            job=kind["name"],
+            address=where,
+            location=said.get("service_location"),
+            place=place,
+            expires_at=ends if run.wake_at is None else min(ends, run.wake_at),
+            by=by,
+        )
+        await self._write(invitation)
+        until = f"{invitation['expires_at']:%Y-%m-%d %H:%M} UTC"
+        note = f"the customer may choose a time by the link in their mail, until {until}"
+        await self._runs.note(self._db, run_id, by=by, text=note)
+        return invitation
+
+    async def look(self, invitation_id: int, *, starts_after: datetime | None = None) -> Choice:
+        """What there is to choose, within a week.
+
+        Raises: InvitationUnknown, InvitationOver, JobUnknown.
+        """
+        invitation = await self._invitations.invitation(invitation_id)
+        visit = await self._visit(invitation)
+        if visit is not None:
+            return Choice(invitation, visit, [], None)
+        run = await self._awaited(invitation)
+        asked = await self._asked(invitation, run, max(starts_after or self._moves.earliest, self._moves.earliest))
+        times = await self._search.times(asked, days=DAYS_AT_ONCE)
+        later = asked.starts_at + timedelta(days=DAYS_AT_ONCE)
+        is_last = asked.not_after is not None and later >= asked.not_after
+        return Choice(invitation, None, times, None if is_last else later)
+
+    async def invitation(self, invitation_id: int) -> InvitationRecord:
+        """Raises: InvitationUnknown."""
+        return await self._invitations.invitation(invitation_id)
+
+    async def choose(self, invitation: InvitationRecord, *, starts_at: datetime) -> ChosenFirst:
+        """Looks who comes at this time; nothing is held until it is booked.
+
+        Raises: InvitationOver, JobUnknown; NobodyFree (with what was asked for).
+        """
+        if await self._visit(invitation) is not None:
+            raise InvitationOver(invitation["invitation_id"])
+        asked = await self._asked(invitation, await self._awaited(invitation), starts_at)
+        with asked_for(asked):
+            offer = await self._search.at(asked)
+            if offer is None:
+                raise NobodyFree(None, starts_at)
+        return ChosenFirst(invitation, asked, offer["technician_id"])
+
+    async def book(self, chosen: ChosenFirst, *, by: str) -> VisitRecord:
+        """Books it, if the run still waits and nobody has booked for the order meanwhile. The one-time link that allows
+        this was used up in this transaction.
+
+        Raises: InvitationOver, JobUnknown, ChangeRaced; TechnicianBusy, OutsideHours and SkillMissing (with what was
+        asked for).
+        """
+        number, run_id = chosen.invitation["invitation_id"], chosen.invitation["run_id"]
+        await self._runs.lock(self._db, [run_id])
+        invitation = await self._invitations.invitation(number, to_accept=True)
+        await self._awaited(invitation)
+        if await self._visit(invitation, to_book=True) is not None:
+            raise InvitationOver(number)
+        with asked_for(chosen.asked):
+            visit = await self._dispatch.book(
+                customer_id=invitation["customer_id"],
+                technician_id=chosen.technician_id,
+                starts_at=chosen.asked.starts_at,
+                address=invitation["address"],
+                job=invitation["job"],
+                latitude=invitation["latitude"],
+                longitude=invitation["longitude"],
+                location=invitation["location"],
+                order_id=invitation["order_id"],
+                request_id=f"invitation/{number}",
+                by=by,
+            )
+        await self._invitations.accepted(number, visit_id=visit["visit_id"])
+        return visit
+
+    async def _awaited(self, invitation: InvitationRecord) -> RunSummary:
+        """The run that waits for what is chosen. Raises: InvitationOver."""
+        run = await run_summary(self._db, invitation["run_id"], tenant_id=self._tenant_id)
+        if invitation["superseded_at"] is not None or run.state != "pending" or run.waiting_for not in PURPOSES:
+            raise InvitationOver(invitation["invitation_id"])
+        return run
+
+    async def _visit(self, invitation: InvitationRecord, *, to_book: bool = False) -> VisitRecord | None:
+        """The order's visit to come, whoever has booked it; ``to_book``: nobody changes it until all is written."""
+        return await self._visits.of_order(
+            customer_id=invitation["customer_id"], order_id=invitation["order_id"], is_held=to_book
+        )
+
+    async def _order(self, run: RunSummary, said: dict[str, object]) -> int:
+        known = said[PURPOSES[run.waiting_for or ""]]
+        if run.waiting_for == "appointment":
+            return int(str(known))
+        of_quote = select(SalesOrder.id).where(SalesOrder.tenant_id == self._tenant_id, SalesOrder.quote_id == known)
+        order_id = await self._db.scalar(of_quote.order_by(SalesOrder.id.desc()).limit(1))
+        assert order_id is not None, "a run that waits for the date of its order has made it"
+        return order_id
+
+    async def _asked(self, invitation: InvitationRecord, run: RunSummary, starts_at: datetime) -> Asked:
+        kind = await self._jobs.job(invitation["job"])
+        furthest = self._now() + FURTHEST
+        return replace(
+            Asked.of(kind, place_of_invitation(invitation), starts_at),
+            not_before=self._moves.earliest,
+            not_after=furthest if run.wake_at is None else min(furthest, run.wake_at),
+            each_time_once=True,
+        )
+
+    async def _write(self, invitation: InvitationRecord) -> None:
+        customer = await self._services.customer_service.customer(invitation["customer_id"])
+        number = invitation["invitation_id"]
+        await self._services.communications_service.send_template_email(
+            template="visit_choice",
+            recipient=customer["email"],
+            language=customer["language"],
+            variables={
+                "customer_name": customer["name"],
+                "address": invitation["address"],
+                "order_id": invitation["order_id"],
+                "choice_link": LinkTo("choose_visit", str(number), invitation["expires_at"]),
+            },
+            request_id=f"invitation/{number}",
+        )

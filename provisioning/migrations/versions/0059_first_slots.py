@@ -1,0 +1,48 @@
+"""invitations of customers to choose the time of a visit that nobody has booked yet"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0059"
+down_revision = "0058"
+branch_labels = None
+depends_on = None
+
+SETTING = "nullif(current_setting('firstlight.tenant_id', true), '')"
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+MOMENT = sa.DateTime(timezone=True)
+TABLE = "visit_invitation"
+
+
+def upgrade() -> None:
+    op.create_table(
+        TABLE,
+        sa.Column("id", NUMBER, autoincrement=True, nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("run_id", NUMBER, nullable=False),
+        sa.Column("customer_id", NUMBER, nullable=False),
+        sa.Column("order_id", NUMBER, nullable=False),
+        sa.Column("job", sa.String(length=60), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("location", sa.Text(), nullable=True),
+        sa.Column("latitude", sa.Float(53), nullable=True),
+        sa.Column("longitude", sa.Float(53), nullable=True),
+        sa.Column("invited_by", sa.Text(), nullable=False),
+        sa.Column("invited_at", MOMENT, nullable=False),
+        sa.Column("expires_at", MOMENT, nullable=False),
+        sa.Column("superseded_at", MOMENT, nullable=True),
+        sa.Column("visit_id", NUMBER, nullable=True),
+        sa.ForeignKeyConstraint(["visit_id"], ["visit.id"], name=op.f(f"fk_{TABLE}_visit_id_visit")),
+        sa.PrimaryKeyConstraint("id", name=op.f(f"pk_{TABLE}")),
+    )
+    op.create_index("ix_visit_invitation_run", TABLE, ["tenant_id", "run_id"])
+    op.create_index("ix_visit_invitation_expires_at", TABLE, ["tenant_id", "expires_at"])
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(f"CREATE POLICY {TABLE}_own ON {TABLE} USING (tenant_id = {SETTING} OR {SETTING} = '*')")
+        op.execute(f"ALTER TABLE {TABLE} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+
+
+def downgrade() -> None:
+    op.drop_table(TABLE)
