@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Table, bindparam, func, insert, select
+from sqlalchemy import Table, bindparam, func, insert, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,3 +22,14 @@ async def insert_many(db: AsyncSession, table: Table, values: Sequence[dict[str,
     every = func.unnest(*arrays).table_valued(*names).render_derived()
     rows = insert(table).from_select(names, select(*(every.c[name] for name in names)))
     await db.execute(rows, {name: [each[name] for each in values] for name in names})
+
+
+async def count_anew(db: AsyncSession, *tables: Table) -> None:
+    """PostgreSQL's planner knows how much these hold, from this transaction's commit on.
+
+    Who counts while many rows are not yet committed finds none, and that stands until autovacuum comes again: joins
+    over whole tables (`firstlight check`) were then planned for a row and ran for hours. Our lock keeps others from
+    counting until the commit. Where we don't own the tables, PostgreSQL warns and leaves it to their owner.
+    """
+    if db.get_bind().dialect.name == "postgresql":
+        await db.execute(text("ANALYZE " + ", ".join(table.name for table in tables)))

@@ -18,7 +18,6 @@ from provisioning.commercial import (
     OfferError,
     PartnerDomains,
     PartnerError,
-    PublicUrlMissing,
     read_customer_data,
     read_white_label,
 )
@@ -178,7 +177,7 @@ class OnboardingDesk:
 
     def _page_has_an_address(self, faults: Faults) -> None:
         if self._terms.public_url is None:
-            faults.add("FIRSTLIGHT_PUBLIC_URL", str(PublicUrlMissing()))
+            faults.add("FIRSTLIGHT_PUBLIC_URL", "doesn't say where this appliance is reached; set it, then try again")
 
     async def _partner(self, faults: Faults, partner_id: int) -> PartnerRecord | None:
         try:

@@ -19,7 +19,7 @@ from workflows.engine.changes import PublishedEvent, RunChange, published_events
 from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
 from workflows.engine.due import what_is_due
-from workflows.engine.event_lists import EventView, list_events, show_event
+from workflows.engine.event_lists import EventView, RefusedEvents, list_events, refused_events, show_event
 from workflows.engine.events import Events
 from workflows.engine.interpreter import Interpreter, nothing_happens
 from workflows.engine.invariants import (
@@ -113,6 +113,7 @@ __all__ = [
     "NoteView",
     "Outside",
     "PublishedEvent",
+    "RefusedEvents",
     "RoundView",
     "RunChange",
     "RunConflict",
@@ -146,6 +147,7 @@ __all__ = [
     "open_results",
     "open_runs_told",
     "published_events",
+    "refused_events",
     "render_journeys",
     "restless_runs",
     "run_changes",

@@ -199,12 +199,12 @@ class EventUnknown(WorkflowError):
 
 
 class EventSettled(WorkflowError):
-    """The event is not one that was refused, so it isn't taken up again."""
+    """The event is not one that was refused, so it is neither taken up again nor set aside."""
 
     code = "workflow.event_settled"
 
     def __init__(self, event_id: int, state: str) -> None:
-        super().__init__(f"event {event_id} is {state}; only one that was refused or ignored can be taken up again")
+        super().__init__(f"event {event_id} is {state}; only one that was refused is taken up again or set aside")
         self.event_id = event_id
         self.state = state
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ipam.allocation.patience import OthersWereQuicker, patiently
 from ipam.allocation.service_rows import username_of
-from ipam.bulk import insert_many
+from ipam.bulk import count_anew, insert_many
 from ipam.errors import ImportRefused, RequestInvalid
 from ipam.estate.ranges import cut_ranges
 from ipam.estate.rows import EstateRows
@@ -28,7 +28,7 @@ from ipam.inventory.lines import ImportSource, as_note
 from ipam.inventory.reading import chunks, known_network, standing
 from ipam.inventory.services import complete_all
 from ipam.inventory.standing import Settled, settle
-from ipam.tables import IN_QUARANTINE, Allocation, AllocationEvent, Service, table_of
+from ipam.tables import IN_QUARANTINE, Allocation, AllocationEvent, FreeRange, Service, table_of
 from ipam.units import merge
 from ipam.upkeep.reserving import NOBODY
 
@@ -36,7 +36,10 @@ REQUESTS = "import/"
 """How the request ids of services begin that came with a file."""
 _ALLOCATION = table_of(Allocation)
 _EVENT = table_of(AllocationEvent)
+_RANGE = table_of(FreeRange)
 _SERVICE = table_of(Service)
+MANY = 1_000
+"""Fewer units leave the planner's idea of the tables as it is."""
 
 
 async def check(rows: EstateRows, file: ImportFile, *, at: datetime) -> CheckedImport:
@@ -105,6 +108,8 @@ async def _write(rows: EstateRows, settled: Settled, source: ImportSource, at: d
     await _write_services(rows, settled.services(), at, realm)
     await _insert(rows, _ALLOCATION, [_allocation(unit, at) for unit in settled.new])
     await _insert(rows, _EVENT, [_event(unit, source, at) for unit in settled.new])
+    if len(settled.new) >= MANY:
+        await count_anew(rows.db, _RANGE, _SERVICE, _ALLOCATION, _EVENT)
 
 
 async def _take_rested(rows: EstateRows, settled: Settled) -> None:

@@ -49,6 +49,19 @@ class Retried(Wish):
     state: State
 
 
+class Aside(Wish):
+    """Why nothing shall come of it; it stands beside the event, and in the audit."""
+
+    reason: str = Field(min_length=1, max_length=1000)
+
+
+class SetAside(Wish):
+    """Nothing comes of it."""
+
+    event_id: int
+    state: State
+
+
 @doors.get("", permission="events.read")
 async def list_(
     call: InCall,
@@ -95,6 +108,16 @@ async def retry(call: InCall, event_id: RunNumber, wish: WithReason) -> Retried:
     call.tells(subject=f"event/{event_id}", reason=wish.reason, before={"type": before.type, "state": before.state})
     call.tells(customer_id=_customer_of(before.data))
     return Retried(event_id=event_id, state="pending")
+
+
+@doors.post("/{event_id}/set-aside", permission="events.publish")
+async def set_aside(call: InCall, event_id: RunNumber, wish: Aside) -> SetAside:
+    """Nothing shall come of an event that was refused: it needs nobody any more. It may still be retried."""
+    before = await show_event(call.db, event_id, tenant_id=call.tenant_id)
+    await call.appliance.events.set_aside(call.db, event_id, why=wish.reason, by=call.by)
+    call.tells(subject=f"event/{event_id}", reason=wish.reason, before={"type": before.type, "state": before.state})
+    call.tells(customer_id=_customer_of(before.data))
+    return SetAside(event_id=event_id, state="ignored")
 
 
 def _customer_of(data: Any) -> int | None:

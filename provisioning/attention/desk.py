@@ -75,6 +75,7 @@ class AttentionDesk:
         folded = [run for run in at_lines if any(each.may_hold(run) for each in down)]
         items = [*unread, *[await self._outage_item(each, folded, visits, guards) for each in down]]
         items += await self._work.of_runs(groups, folded)
+        items += await self._work.of_events()
         items += await self._work.of_visits(visits)
         items += [each for each in network.of_nases(guards) if not _is_at(each, down)]
         items += await self._others()

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.amounts import words_without_amounts
 from provisioning.attention.items import Item, Target, several
 from provisioning.attention.outages import LINE_STEPS
 from provisioning.check import every_invariant
@@ -19,7 +20,18 @@ from provisioning.field import LIVE_STATES, VisitRecord, Visits
 from provisioning.intake import Clock
 from provisioning.keeps import MONEY_STEPS, kept
 from provisioning.sight import Sight
-from workflows import CodeMissing, Definition, HeldFor, HeldGroup, RunSummary, held_groups, held_runs, show_run
+from workflows import (
+    CodeMissing,
+    Definition,
+    HeldFor,
+    HeldGroup,
+    RefusedEvents,
+    RunSummary,
+    held_groups,
+    held_runs,
+    refused_events,
+    show_run,
+)
 
 SHOWN_WHOLE = 12
 """Of so many held runs it is read what they keep."""
@@ -101,6 +113,30 @@ class Work:
                 shown += 1
                 items.append(await self._of_one(run, whole=shown <= SHOWN_WHOLE))
         return items
+
+    async def of_events(self) -> list[Item]:
+        """What has happened and started no journey, since its journey does not take it."""
+        if not self._sight.may("events.read"):
+            return []
+        since = self._now() - LOOK_BACK
+        return [self._refused(some) for some in await refused_events(self._db, tenant_id=self._tenant_id, since=since)]
+
+    def _refused(self, events: RefusedEvents) -> Item:
+        newest = f"event {events.newest_id} about {events.newest_subject}"
+        reason = events.reason or "no reason was told."
+        if not self._sight.sees_money:
+            reason = words_without_amounts(reason)
+        told = f"{newest} ({events.type}) was refused: {reason}"
+        if events.count > 1:
+            told = f"{events.count} events of {events.type} were refused; the newest, {newest}: {reason}"
+        return Item(
+            kind="event_refused",
+            urgency="today",
+            sentence=f"No journey was started: {told}",
+            target=Target("events", events.type),
+            since=events.since,
+            count=events.count,
+        )
 
     async def of_visits(self, visits: Sequence[VisitRecord]) -> list[Item]:
         """Visits that nobody has reported though they are over, and those whose run is held."""

@@ -9,7 +9,7 @@ import typer
 from provisioning.bootstrap import Appliance
 from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say, state_text
-from provisioning.cli.running import AsJson, run
+from provisioning.cli.running import AsJson, By, run
 from workflows import EventView, list_events
 
 app = typer.Typer(no_args_is_help=True, help="Events: what starts journeys, and what became of each.")
@@ -59,6 +59,23 @@ def retry(
         async with appliance.database.begin() as db:
             await appliance.events.retry(db, event)
         print_json({"event": event, "state": "pending"}) if json_ else say(f"event {event} is pending")
+
+    run(act, as_json=json_)
+
+
+@app.command("set-aside")
+def set_aside(
+    event: Annotated[int, typer.Argument(help="The event's number.")],
+    reason: Annotated[str, typer.Option(help="Why nothing shall come of it; it stands beside.")],
+    by: By = "",
+    json_: AsJson = False,
+) -> None:
+    """Let nothing come of an event that was refused: nobody is asked to look at it any more. `retry` still takes it."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            await appliance.events.set_aside(db, event, why=reason, by=by)
+        print_json({"event": event, "state": "ignored"}) if json_ else say(f"event {event} is set aside")
 
     run(act, as_json=json_)
 

@@ -39,6 +39,7 @@ TARGETS: dict[TargetNoun, Leads] = {
 }
 """What is not here has no page yet: ``COMMANDS`` says where else to look."""
 COMMANDS: dict[TargetNoun, str] = {
+    "events": "firstlight events list --state refused",
     "radius": "firstlight doctor",
 }
 HITS: dict[Noun, Leads] = {

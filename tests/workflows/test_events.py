@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tests.workflows.toy import HIRE, Toy
-from workflows import Events, EventView, Runs, list_events
+from workflows import Events, EventView, Runs, list_events, refused_events
 from workflows.engine.invariants import stuck_events
 from workflows.engine.tables import RunRow
 from workflows.errors import EventConflict, EventRefused, EventSettled, EventTypeUnknown, EventUnknown
@@ -186,6 +186,46 @@ async def test_a_journey_that_is_started_by_name_says_whether_that_is_new(toy: T
         assert await events.start(db, "hire", HIRED, by="nora") == (first[0], False)
     assert (first[1], other[1]) == (True, True)
     assert first[0] != other[0]
+
+
+async def test_an_event_that_was_refused_is_set_aside_with_a_reason_and_may_still_be_taken_up(toy: Toy) -> None:
+    in_the_way = ["the desk is being painted."]
+
+    async def door(db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
+        if in_the_way:
+            raise EventRefused(in_the_way[0])
+        return await toy.runs.start(db, "hire", data, by=by)
+
+    events = events_of(toy, **{"person.hired": door})
+    number, _ = await publish(toy, events)
+    async with toy.database.begin() as db:
+        with pytest.raises(EventSettled, match=f"event {number} is pending"):
+            await events.set_aside(db, number, why="too early", by="nora")
+    await events.take_up(toy.database.begin)
+    long_ago, now = toy.clock() - timedelta(days=1), toy.clock() + timedelta(days=1)
+    async with toy.database.begin() as db:
+        [refused] = await refused_events(db, tenant_id="main", since=long_ago)
+        assert await refused_events(db, tenant_id="main", since=now) == []
+        assert await refused_events(db, tenant_id="another", since=long_ago) == []
+        for _ in range(2):
+            await events.set_aside(db, number, why="she is not coming", by="nora")
+        assert await refused_events(db, tenant_id="main", since=long_ago) == []
+    assert (refused.type, refused.count, refused.newest_id, refused.reason) == (
+        "person.hired",
+        1,
+        number,
+        in_the_way[0],
+    )
+    [event] = await listed(toy)
+    told = "the desk is being painted. Set aside by nora: she is not coming"
+    assert (event.state, event.reason) == ("ignored", told)
+
+    in_the_way.clear()
+    async with toy.database.begin() as db:
+        await events.retry(db, number)
+    await events.take_up(toy.database.begin)
+    [event] = await listed(toy)
+    assert event.state == "started"
 
 
 async def test_an_event_that_was_refused_can_be_taken_up_again_and_no_other(toy: Toy) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from workflows.engine.tables import EventRow
+from workflows.engine.tables import EventRow, EventState
 from workflows.errors import EventUnknown
 
 
@@ -28,6 +28,18 @@ class EventView:
     occurred_at: datetime
     state: str
     run_id: int | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class RefusedEvents:
+    """How many events of one type were refused, the first of them when, and the newest with its reason."""
+
+    type: str
+    count: int
+    since: datetime
+    newest_id: int
+    newest_subject: str
     reason: str | None
 
 
@@ -61,6 +73,24 @@ async def show_event(db: AsyncSession, event_id: int, *, tenant_id: str) -> Even
     if row is None:
         raise EventUnknown(event_id)
     return _view(row)
+
+
+async def refused_events(db: AsyncSession, *, tenant_id: str, since: datetime) -> list[RefusedEvents]:
+    """Those that were refused since then and neither retried nor set aside, by their type."""
+    groups = (
+        select(
+            _EVENT.type,
+            func.count().label("count"),
+            func.min(_EVENT.settled_at).label("since"),
+            func.max(_EVENT.id).label("id"),
+        )
+        .where(_EVENT.tenant_id == tenant_id, _EVENT.state == EventState.REFUSED, _EVENT.settled_at >= since)
+        .group_by(_EVENT.type)
+        .subquery()
+    )
+    newest = select(groups.c.type, groups.c.count, groups.c.since, _EVENT.id, _EVENT.subject, _EVENT.reason)
+    newest = newest.join(groups, groups.c.id == _EVENT.id).order_by(groups.c.since, groups.c.type)
+    return [RefusedEvents(*row) for row in await db.execute(newest)]
 
 
 def _view(row: Row[Any]) -> EventView:

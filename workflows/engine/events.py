@@ -183,6 +183,30 @@ class Events:
 
         Raises: EventUnknown, EventSettled.
         """
+        event = await self._locked(db, event_id)
+        if event.state == EventState.PENDING:
+            return
+        if event.state not in (EventState.REFUSED, EventState.IGNORED):
+            raise EventSettled(event_id, event.state)
+        event.state, event.reason, event.settled_at = EventState.PENDING, None, None
+        await db.flush()  # a later question in this transaction must find it pending
+
+    async def set_aside(self, db: AsyncSession, event_id: int, *, why: str, by: str) -> None:
+        """Nothing shall come of an event that was refused; what it was refused for stays beside. It may still be
+        retried. Set aside again, it stays as it is.
+
+        Raises: EventUnknown, EventSettled.
+        """
+        event = await self._locked(db, event_id)
+        if event.state == EventState.IGNORED:
+            return
+        if event.state != EventState.REFUSED:
+            raise EventSettled(event_id, event.state)
+        event.state, event.settled_at = EventState.IGNORED, self._clock()
+        event.reason = f"{event.reason} Set aside by {by}: {why}"
+        await db.flush()
+
+    async def _locked(self, db: AsyncSession, event_id: int) -> EventRow:
         event = await db.scalar(
             select(EventRow)
             .where(EventRow.tenant_id == self._tenant_id, EventRow.id == event_id)
@@ -191,12 +215,7 @@ class Events:
         )
         if event is None:
             raise EventUnknown(event_id)
-        if event.state == EventState.PENDING:
-            return
-        if event.state not in (EventState.REFUSED, EventState.IGNORED):
-            raise EventSettled(event_id, event.state)
-        event.state, event.reason, event.settled_at = EventState.PENDING, None, None
-        await db.flush()  # a later question in this transaction must find it pending
+        return event
 
     async def take_up(self, begin: Begin, most: int = 100) -> int:
         """Starts what pending events ask for, oldest first; returns how many were settled.

@@ -198,7 +198,7 @@ class EventState(StrEnum):
 
     PENDING = "pending"
     STARTED = "started"
-    IGNORED = "ignored"  # no journey is started by it
+    IGNORED = "ignored"  # no journey is started by it, or a person has set aside that it was refused
     REFUSED = "refused"  # its journey does not take it; the reason stands beside
 
 

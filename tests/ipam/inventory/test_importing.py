@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
 
-from ipam import ImportRefused, RequestInvalid, UnitReserved
+from ipam import ImportRefused, RequestInvalid, UnitReserved, read_import, read_mapping
 from ipam.tables import Allocation, AllocationEvent, FreeRange, Pool, Service
 from tests.ipam.conftest import Network, one_pool, small
 
@@ -287,6 +288,22 @@ async def test_65536_addresses_come_in_at_once_and_what_is_left_between_them_is_
     assert (usage["size"], usage["free"]) == (2**17 - 2, 2**17 - 2 - 65536)
     assert (await empty.allocate(70000))["ip_address"] not in {line.partition(",")[0] for line in lines}
     assert await empty.violations() == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_the_planner_knows_of_many_that_came_in_and_nobody_tells_it_of_none_meanwhile(empty: Network) -> None:
+    await empty.apply(one_pool("10.0.0.0/20"))
+    lines = ["value", *(f"10.0.{unit >> 8}.{unit & 255}" for unit in range(1, 3001))]
+    async with empty.database.begin() as db:
+        await empty.inventory(db).bring_in(read_import(lines, "csv", read_mapping(["username"])))
+        with pytest.raises(DBAPIError, match="lock timeout"):
+            async with empty.database.begin() as other:
+                await other.execute(text("SET LOCAL lock_timeout = '50ms'"))
+                await other.execute(text("ANALYZE ipam_allocation"))
+    async with empty.database.begin() as db:
+        known = text("SELECT reltuples FROM pg_class WHERE oid = to_regclass(:name)")
+        believed = [await db.scalar(known, {"name": name}) for name in ("ipam_allocation", "ipam_allocation_event")]
+    assert believed == [3000, 3000]
 
 
 async def test_free_space_in_as_many_pieces_as_can_be_is_still_asked_for_and_handed_out(empty: Network) -> None:

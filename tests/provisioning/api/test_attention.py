@@ -285,6 +285,33 @@ async def test_a_radius_database_that_can_not_be_read_is_told_and_hides_nothing_
     assert await kinds(checked, "sales") == ["run_held"]  # who sees no sessions is told of none
 
 
+async def test_events_that_started_no_journey_are_told_by_type_until_they_are_set_aside(any_api: Api) -> None:
+    before = await kinds(any_api)
+    numbers = []
+    for ticket in ("T-1", "T-2"):
+        told = {"type": "ticket.installation_approved", "subject": f"ticket/{ticket}", "key": ticket}
+        answer = await any_api.post("/events", told | {"data": {"ticket_id": ticket, "order_id": "EUR 12.50"}})
+        numbers.append(answer.json()["event_id"])
+    await any_api.appliance.events.take_up(any_api.appliance.database.begin)
+
+    seen = await look(any_api)
+    [item] = [each for each in seen["items"] if each["kind"] == "event_refused"]
+    assert item["sentence"].startswith(
+        "No journey was started: 2 events of ticket.installation_approved were refused; the newest, event"
+        f" {numbers[1]} about ticket/T-2: "
+    )
+    assert (item["urgency"], item["count"], item["target"]) == (
+        "today",
+        2,
+        {"noun": "events", "id": "ticket.installation_approved"},
+    )
+    assert "event_refused" not in await kinds(any_api, "technician")
+    for number in numbers:
+        answer = await any_api.post(f"/events/{number}/set-aside", {"reason": "written on a Friday"})
+        assert (answer.status_code, answer.json()) == (200, {"event_id": number, "state": "ignored"})
+    assert await kinds(any_api) == before
+
+
 async def test_the_numbers_of_the_first_page_are_told_of_what_may_be_seen(any_api: Api) -> None:
     told = {figure["name"]: figure for figure in (await any_api.get("/attention/figures")).json()}
     assert told["Runs ended"]["now"].startswith("2 in 24 hours, 1 of them completed")

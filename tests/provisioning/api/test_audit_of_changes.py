@@ -158,6 +158,9 @@ async def runs_and_events(script: Script) -> None:
     await script.api.appliance.events.take_up(script.api.appliance.database.begin)
     await script("/events/{event_id}/retry", {"reason": WHY}, **event)
     assert script.last["before"]["state"] == "refused"
+    await script.api.appliance.events.take_up(script.api.appliance.database.begin)
+    await script("/events/{event_id}/set-aside", {"reason": WHY}, **event)
+    assert script.last["before"]["state"] == "refused"
 
 
 async def tickets_visits_and_lines(script: Script) -> None:
