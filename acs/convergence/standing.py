@@ -88,7 +88,7 @@ class Standing:
         facts = self.nothing_waits(desired)
         if not desired.is_ambiguous:
             del facts["task_id"]
-        if STILL_THERE in desired.reason:
+        if STILL_THERE in desired.reason and not facts["left_standing"]:
             facts["reason"] = desired.reason.replace(STILL_THERE, "")
         await self._states.record(desired, **facts)
         return not facts["left_standing"]
