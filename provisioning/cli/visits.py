@@ -1,4 +1,4 @@
-"""``firstlight visits``: the calendar, and what the technician reports."""
+"""``firstlight visits``: the calendar, which customers choose their time, and what the technician reports."""
 
 from __future__ import annotations
 

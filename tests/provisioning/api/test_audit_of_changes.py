@@ -50,6 +50,7 @@ MAKES = {
     "/technicians/{technician_id}/stock",
     "/visit-jobs",
     "/visits",
+    "/visits/invitations",
     "/visits/{visit_id}/photos",
     "/calendar-feeds",
     *(f"/devices/{{serial}}/{verb}" for verb in VERBS),
@@ -200,6 +201,10 @@ async def field_work(script: Script) -> None:
     away = {"starts_at": begin.isoformat(), "ends_at": (begin + timedelta(days=1)).isoformat(), "reason": WHY}
     await script("/technicians/leave/{leave_id}/withdraw", {}, **await script(TAKES_LEAVE, away, **technician))
     await script("/visit-jobs", {"name": "repair", "duration_minutes": 60})
+    await script.set(update(RunRow).where(RunRow.id == 2).values(state="pending", waiting_for="appointment"))
+    await script.set(update(Visit).where(Visit.customer_id == 1002).values(state="cancelled"))
+    await script("/visits/invitations", {"run_id": 2, "job": "repair"})
+    assert (script.last["run_id"], script.last["customer_id"]) == (2, 1002)
     wish = {"customer_id": CUSTOMER, "technician_id": 70, "address": "1 High Street", "job": "repair"}
     ends: dict[str, dict[str, Any]] = {"cancel": {"reason": WHY}, "no-show": {"reason": WHY}}
     for number, (verb, body) in enumerate(ends.items()):

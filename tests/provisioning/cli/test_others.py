@@ -33,6 +33,31 @@ def test_the_calendar_tells_who_goes_where_in_utc(any_isp: Settings, type_: Type
     assert [(visit["visit_id"], visit["state"]) for visit in mine] == [(3, "scanned")]
 
 
+def test_a_customer_is_invited_to_choose_a_time_and_who_has_not_yet_is_listed(
+    any_isp: Settings, type_: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRSTLIGHT_PUBLIC_URL", "https://isp.example")
+    assert type_("visits", "invitations").out == "nobody is invited\n"
+    refused = type_("visits", "invite", 2, "--job", "install")
+    assert refused.status == 2 and "Run 2 is pending and waits for no time to be agreed" in " ".join(
+        refused.err.split()
+    )
+    with vandal(any_isp.database_url) as isp:
+        isp.execute("UPDATE run SET waiting_for = 'appointment' WHERE id = 2")
+        isp.execute("UPDATE visit SET state = 'cancelled' WHERE customer_id = 1002")
+        named = "tenant_id, name, duration_minutes, buffer_minutes, window_minutes, skills"
+        isp.execute(f"INSERT INTO visit_job ({named}) VALUES ('default', 'install', 60, 0, 0, '[]')")
+    invited = type_("visits", "invite", 2, "--job", "install", "--days", 3)
+    assert invited.status == 0, invited.err
+    assert invited.out.startswith("invitation 1: customer 1002 may choose until 20")
+    listed = type_("visits", "invitations").out.splitlines()
+    assert listed[0].split() == ["invitation", "run", "customer", "until", "visit"]
+    assert listed[1].split()[:3] == ["1", "2", "1002"]
+    assert listed[2].strip() == "install: Lindenweg 2, Northtown"
+    [record] = type_("visits", "invitations", "--json").json
+    assert (record["run_id"], record["job"], record["visit_id"]) == (2, "install", None)
+
+
 def test_a_scan_is_told_to_the_run_that_waits_for_it_once(any_isp: Settings, type_: Type) -> None:
     scan = ("visits", "report", 2, "scanned", "--serial", "HWTC00000002", "--port", "0/0/2")
     assert type_(*scan, "--by", "tess").out == "visit 2: scanned; told: run 2\n"
