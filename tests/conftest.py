@@ -1,7 +1,7 @@
 """Fixtures for every test: each database-bound test runs once on SQLite and once on PostgreSQL.
 
 Those of the packages (ipam, radius, acs, workflows) always run on both. Those of a whole appliance are many and dear:
-they go by turns, each in `make test` on one of the two and in `make durability` on the other.
+they go by turns, each in `make test` on one of the two and in `make turns` on the other.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
     known = {item.nodeid for item in items}
     if mixed := sorted({item.nodeid.partition("[")[0] for item in items if _has_no_loop_of_its_own(item)}):
         raise pytest.UsageError(f"async fixtures in tests that aren't async: {', '.join(mixed)}")
+    items[:] = [item for item in items if _has_turn(item.nodeid, known) or not _runs_on_either(item)]
     for item in items:
         if _goes_by_turns(item) and item.nodeid not in config.args and not _has_turn(item.nodeid, known):
             item.add_marker("second_half")
@@ -121,6 +122,10 @@ def _has_no_loop_of_its_own(item: pytest.Item) -> bool:
     return not iscoroutinefunction(item.function) and any(
         iscoroutinefunction(function) or isasyncgenfunction(function) for function in made_by
     )
+
+
+def _runs_on_either(item: pytest.Item) -> bool:
+    return item.get_closest_marker("either_database") is not None
 
 
 def _goes_by_turns(item: pytest.Item) -> bool:

@@ -62,6 +62,8 @@ async def test_a_visit_dragged_onto_a_busy_technician_is_refused_with_what_fits_
         await expect(lane.get_by_role("heading")).to_contain_text(offered)
 
 
+@pytest.mark.second_half
+@pytest.mark.either_database
 async def test_the_board_and_the_form_that_moves_are_clean_for_axe_and_fit(lab: JourneyLab, machine: Machine) -> None:
     local = lab.clock.now().astimezone(lab.appliance.zone) + timedelta(days=4)
     at = local.replace(hour=9, minute=0, second=0, microsecond=0)

@@ -144,6 +144,7 @@ async def test_a_held_run_is_handed_over_noted_and_rolled_back(lab: JourneyLab, 
     assert (await run.states())["allocate_resources"] == "undone"
 
 
+@pytest.mark.either_database
 async def test_every_page_is_clean_for_axe_and_fits(lab: JourneyLab, machine: Machine) -> None:
     async with refused_by_the_olt(lab) as (run, _house), machine.looker() as nora:
         held = (await run.view()).summary

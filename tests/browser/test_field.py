@@ -256,6 +256,8 @@ async def test_a_day_that_was_fetched_long_ago_is_not_shown_any_more(lab: Journe
         assert await tess.page.evaluate("field.store.day()") is None
 
 
+@pytest.mark.second_half
+@pytest.mark.either_database
 async def test_the_page_with_every_form_open_is_clean_for_axe_and_fits(lab: JourneyLab, machine: Machine) -> None:
     _run, _house, login, visit_id = await visited_today(lab)
     async with machine.looker() as tess:

@@ -60,6 +60,8 @@ async def test_a_run_is_found_by_its_serial_with_the_keyboard_alone(lab: Journey
         await expect(nora.page.get_by_role("heading", level=1)).to_have_text(f"CPE {house.serial}")
 
 
+@pytest.mark.second_half
+@pytest.mark.either_database
 async def test_the_first_page_the_search_and_every_list_are_clean_for_axe_and_fit(
     lab: JourneyLab, machine: Machine
 ) -> None:

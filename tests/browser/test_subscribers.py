@@ -100,6 +100,8 @@ async def test_a_cpe_that_is_read_anew_is_asked_for_first_and_confirmed_when_it_
         await machine.picture(nora, "subscriber-refreshed")
 
 
+@pytest.mark.second_half
+@pytest.mark.either_database
 async def test_every_page_of_a_subscriber_is_clean_for_axe_and_fits(lab: JourneyLab, machine: Machine) -> None:
     number, username, house = await served(lab)
     await spoil(lab, username)

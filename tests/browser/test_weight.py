@@ -14,6 +14,8 @@ HEAVIEST = 200 * 1024
 PAINT = "performance.getEntriesByType('paint').find(one => one.name === 'first-contentful-paint')?.startTime"
 
 
+@pytest.mark.second_half
+@pytest.mark.either_database
 async def test_every_page_weighs_less_than_200_kilobytes_with_all_that_it_loads(machine: Machine) -> None:
     """The times are printed: they are the machine's of the day (`pytest -s`)."""
     async with machine.looker() as ada:

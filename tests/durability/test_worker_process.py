@@ -133,6 +133,7 @@ async def test_told_to_stop_a_worker_lets_the_segment_under_way_come_to_rest_and
     assert await second.told_to_stop() == 0, second.said
 
 
+@pytest.mark.second_half
 async def test_what_is_reported_while_no_worker_runs_is_heard_by_the_next_one(
     people: JourneyLab, services: Services
 ) -> None:

@@ -117,6 +117,7 @@ async def test_migrating_again_changes_nothing(database: Database, tmp_path: Pat
     await radius.close()
 
 
+@pytest.mark.second_half
 async def test_visits_are_their_orders_and_their_bookers_from_now_on_and_find_the_way_back(
     database: Database, tmp_path: Path
 ) -> None:
@@ -160,6 +161,7 @@ async def test_visits_are_their_orders_and_their_bookers_from_now_on_and_find_th
     assert bookings == again == [(1, "installation", None, None, "ticket/1", 0), (2, "deployment", 9, 9, "quote/1", 1)]
 
 
+@pytest.mark.second_half
 async def test_no_visit_to_come_loses_whom_it_is_for_on_the_way_back(database: Database, tmp_path: Path) -> None:
     moment, until = "'2026-01-01 10:00:00.000000'", "'2026-01-01 12:00:00.000000'"
 
@@ -191,6 +193,7 @@ async def test_no_visit_to_come_loses_whom_it_is_for_on_the_way_back(database: D
     assert counts == [1, 0]
 
 
+@pytest.mark.second_half
 async def test_checks_of_old_say_how_often_each_was_broken_as_far_as_it_was_kept(
     database: Database, tmp_path: Path
 ) -> None:
@@ -221,6 +224,7 @@ async def test_checks_of_old_say_how_often_each_was_broken_as_far_as_it_was_kept
     assert counts == [{"ipam.leaked": 2, "bill.once": 1}, {}]
 
 
+@pytest.mark.second_half
 async def test_customers_of_old_are_found_by_what_they_are_called(database: Database, tmp_path: Path) -> None:
     moment = "'2026-01-01 10:00:00.000000'"
 
@@ -254,6 +258,7 @@ async def test_customers_of_old_are_found_by_what_they_are_called(database: Data
     ]
 
 
+@pytest.mark.second_half
 async def test_bills_of_the_first_shape_live_on_and_find_the_way_back(database: Database, tmp_path: Path) -> None:
     columns = "id, tenant_id, customer_id, service_id, plan, state, billing_started_at, billing_stopped_at"
     moment = "'2026-01-01 00:00:00.000000'"
@@ -366,6 +371,7 @@ async def test_addresses_and_their_history_live_on_and_find_the_way_back(databas
                 await db.execute(text(refused))
 
 
+@pytest.mark.second_half
 async def test_what_a_plan_says_and_how_passwords_are_kept_is_wished_anew_there_and_back(
     database: Database, tmp_path: Path
 ) -> None:

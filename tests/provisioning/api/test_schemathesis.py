@@ -2,7 +2,7 @@
 
 Few examples a route, always the same ones, or the suite would take an hour; ``FIRSTLIGHT_TEST_API_EXAMPLES=200`` makes
 it look harder. Half of the addresses name what there is, since numbers that are guessed name nothing. What other
-systems send is signed as they do it. Roles take turns: `make test` and `make durability` together have seen each of
+systems send is signed as they do it. Roles take turns: `make test` and `make turns` together have seen each of
 them on both databases.
 """
 
@@ -77,7 +77,12 @@ BODIES = {
 }
 """What other systems say about what there is, where nobody would guess it."""
 LINE_SECRET, STRIPE = new_secret(), StripeAccount()
-WHO_AND_WHERE = [pytest.param(role, kind, id=f"{role}-{kind}") for role in get_args(Role) for kind in DATABASES]
+WHO_AND_WHERE = [
+    pytest.param(role, kind, id=f"{role}-{kind}", marks=pytest.mark.second_half if role == "admin" else ())
+    for role in get_args(Role)
+    for kind in DATABASES
+]
+"""The admin, who may do everything and is also told anything at all, costs more than all others together."""
 
 
 @pytest.fixture

@@ -140,6 +140,7 @@ async def test_a_wait_that_nobody_in_the_laboratory_can_end_ends_the_demo(tmp_pa
     assert str(failed.value).startswith("run 1 waits for line_answer in line_answer, which the demo can't tell it: ")
 
 
+@pytest.mark.second_half
 async def test_a_demo_that_takes_too_long_says_so_and_leaves_nothing_running(tmp_path: Path) -> None:
     home = tmp_path / "lab"
     ended = await run_demo(home, "--json", "--within", "3")

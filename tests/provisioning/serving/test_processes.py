@@ -119,6 +119,7 @@ async def test_one_that_can_not_start_ends_all_with_its_own_sentence_and_status(
     assert "a serving process could not start" in said
 
 
+@pytest.mark.second_half
 async def test_the_first_start_prints_the_link_of_the_first_administrator_once_and_logs_it_never(api: Api) -> None:
     async with asyncio.timeout(60), served(api, "--processes", "2", "--no-worker") as keeper:
         port = (await keeper.until("serving", times=2))["port"]
