@@ -1,4 +1,4 @@
-"""The ISP's estate from one TOML file: network, rates, NASes, offers, teams, technicians, customers, surveys, partners.
+"""The ISP's estate from one TOML file: network, rates, NASes, offers, people and jobs, customers, surveys, partners.
 
 ``firstlight import FILE`` reads it. Everything is checked before anything is written, all faults are named at once, and
 the same file again changes nothing. What the file does not mention stays as it is.
@@ -31,7 +31,7 @@ from provisioning.commercial import (
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.estate_part import Part, attempt
 from provisioning.estate_radius import NasSpec, RadiusSpec, RateSpec, write_rates_and_nases
-from provisioning.field import Planning
+from provisioning.field import Jobs, Planning
 from provisioning.intake import faults_of
 from radius import RadiusService
 
@@ -73,13 +73,36 @@ class TeamSpec(Part):
     channels: dict[str, SecretStr] = Field(default_factory=dict)
 
 
+class VisitJobSpec(Part):
+    """A kind of job: how long it takes, what is kept free after it, within what technicians arrive, what it needs."""
+
+    name: str
+    duration_minutes: int
+    buffer_minutes: int = 0
+    window_minutes: int = 0
+    skills: tuple[str, ...] = ()
+
+
 class TechnicianSpec(Part):
-    """Somebody who visits customers."""
+    """Somebody who visits customers. Where and when they work is told as a whole, or stays as it was planned."""
 
     id: int
     name: str
     email: str | None = None
     skills: tuple[str, ...] = ()
+    team: str | None = None
+    van: str | None = None
+    home_latitude: float | None = None
+    home_longitude: float | None = None
+    week: dict[str, list[str]] | None = None
+    time_zone: str | None = None
+    holidays: str | None = None
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """What the file says of how they work; nothing: it says nothing."""
+        told = self.model_dump(exclude={"id", "name", "email", "skills"})
+        return told if any(value is not None for value in told.values()) else {}
 
 
 class CustomerSpec(Part):
@@ -143,6 +166,7 @@ class EstateSpec(Part):
     cpe_plans: tuple[CpePlanSpec, ...] = Field(default=(), alias="cpe_plan")
     offers: tuple[OfferSpec, ...] = Field(default=(), alias="offer")
     teams: tuple[TeamSpec, ...] = Field(default=(), alias="team")
+    visit_jobs: tuple[VisitJobSpec, ...] = Field(default=(), alias="visit_job")
     technicians: tuple[TechnicianSpec, ...] = Field(default=(), alias="technician")
     customers: tuple[CustomerSpec, ...] = Field(default=(), alias="customer")
     surveys: tuple[SurveySpec, ...] = Field(default=(), alias="site_survey")
@@ -175,6 +199,7 @@ class EstateServices:
     cpes: DeviceSettings
     offers: OfferCatalogue
     teams: Teams
+    jobs: Jobs
     planning: Planning
     customers: CustomerService
     crm: CrmService
@@ -202,6 +227,8 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
         faults += await _offer(services, offer)
     for team in spec.teams:
         await attempt(faults, f"team {team.name}", lambda t=team: _team(services.teams, t))
+    for job in spec.visit_jobs:
+        await attempt(faults, f"visit_job {job.name}", lambda j=job: services.jobs.define(**j.model_dump()))
     for one in spec.technicians:
         await attempt(faults, f"technician {one.id}", lambda t=one: _technician(services.planning, t))
     for customer in spec.customers:
@@ -219,6 +246,7 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
         "cpe_plans": len(spec.cpe_plans),
         "offers": len(spec.offers),
         "teams": len(spec.teams),
+        "visit_jobs": len(spec.visit_jobs),
         "technicians": len(spec.technicians),
         "customers": len(spec.customers),
         "site_surveys": len(spec.surveys),
@@ -265,6 +293,8 @@ async def _team(teams: Teams, spec: TeamSpec) -> None:
 
 async def _technician(planning: Planning, spec: TechnicianSpec) -> None:
     await planning.register(technician_id=spec.id, name=spec.name, email=spec.email, skills=list(spec.skills))
+    if spec.plan:
+        await planning.plan(technician_id=spec.id, **spec.plan)
 
 
 async def _customer(customers: CustomerService, spec: CustomerSpec) -> None:
@@ -329,6 +359,7 @@ async def import_estate(appliance: Appliance, file: Path) -> dict[str, int]:
             cpes=appliance.device_settings(db),
             offers=OfferCatalogue(db, tenant_id=tenant_id),
             teams=appliance.teams(db),
+            jobs=Jobs(db, tenant_id=appliance.tenant_id),
             planning=appliance.planning(db),
             customers=CustomerService(db, tenant_id=tenant_id, now=now),
             crm=CrmService(db, tenant_id=tenant_id, now=now),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from provisioning.commercial.tables import Customer, SiteSurvey
 from provisioning.errors import InvalidRequest
 from provisioning.estate import import_estate, read_estate
 from provisioning.estate_radius import RateSpec
+from provisioning.field import Jobs
 from radius import PlanTerms
 from radius.projection.freeradius_tables import nas, radgroupreply
 from radius.subscribers.password_storage import CHECKABLE, LOGIN_METHODS
@@ -63,6 +65,7 @@ async def test_an_estate_reaches_our_tables_and_freeradius(appliance: Appliance)
         "cpe_plans": 0,
         "offers": 2,
         "teams": 4,
+        "visit_jobs": 1,
         "technicians": 1,
         "customers": 1,
         "site_surveys": 1,
@@ -121,6 +124,103 @@ async def test_every_fault_of_an_offer_is_named_its_plan_included(appliance: App
         "offer 2: title",
     ]
     assert "gold" in found[2][1] and "gold" in found[3][1]
+
+
+FIELD_WORK = """[[visit_job]]
+name = 'repair'
+duration_minutes = 60
+buffer_minutes = 15
+window_minutes = 30
+skills = ['splicing']
+
+[[technician]]
+id = 8
+name = 'Theo'
+skills = ['splicing']
+team = 'north'
+van = 'M-FL 7'
+home_latitude = 48.1
+home_longitude = 11.58
+time_zone = 'Europe/Berlin'
+holidays = 'DE-BY'
+
+[technician.week]
+mon = ['08:00-12:00', '12:30-17:00']
+tue = ['08:00-16:00']
+"""
+
+
+async def test_jobs_and_how_technicians_work_are_imported_and_a_file_that_says_nothing_changes_nothing(
+    appliance: Appliance, tmp_path: Path
+) -> None:
+    file = tmp_path / "field.toml"
+    file.write_text(FIELD_WORK)
+    assert {name: count for name, count in (await import_estate(appliance, file)).items() if count} == {
+        "visit_jobs": 1,
+        "technicians": 1,
+    }
+    async with appliance.database.read() as db:
+        job, theo = (
+            await Jobs(db, tenant_id=appliance.tenant_id).job("repair"),
+            await appliance.planning(db).technician(8),
+        )
+    assert job == {
+        "name": "repair",
+        "duration_minutes": 60,
+        "buffer_minutes": 15,
+        "window_minutes": 30,
+        "skills": ["splicing"],
+    }
+    assert (theo["team"], theo["van"], theo["home_latitude"], theo["home_longitude"]) == (
+        "north",
+        "M-FL 7",
+        48.1,
+        11.58,
+    )
+    assert (theo["time_zone"], theo["holidays"]) == ("Europe/Berlin", "DE-BY")
+    assert theo["week"] == {"mon": ["08:00-12:00", "12:30-17:00"], "tue": ["08:00-16:00"]}
+    await import_estate(appliance, file)
+    file.write_text("[[technician]]\nid = 8\nname = 'Theo'\nskills = ['splicing']\n")
+    await import_estate(appliance, file)
+    async with appliance.database.read() as db:
+        assert await appliance.planning(db).technician(8) == theo
+        assert await Jobs(db, tenant_id=appliance.tenant_id).job("repair") == job
+
+
+async def test_every_fault_of_field_work_is_named_and_a_skill_that_visits_need_stays(
+    appliance: Appliance, tmp_path: Path
+) -> None:
+    wrong = FIELD_WORK.replace("duration_minutes = 60", "duration_minutes = 2").replace("tue = [", "someday = [")
+    wrong = wrong.replace("home_longitude = 11.58\n", "").replace("Europe/Berlin", "Europe/Nowhere")
+    found = await faults(appliance, tmp_path, wrong)
+    assert [where for where, _ in found] == [
+        "visit_job repair: duration_minutes",
+        "technician 8: home_longitude",
+        "technician 8: week",
+        "technician 8: time_zone",
+    ]
+    file = tmp_path / "field.toml"
+    file.write_text(ESTATE.read_text() + FIELD_WORK)
+    await import_estate(appliance, file)
+    monday = appliance.clock() + timedelta(days=7 - appliance.clock().weekday())
+    async with appliance.database.begin() as db:
+        await appliance.dispatch_desk(db).book(
+            customer_id=1001,
+            technician_id=8,
+            starts_at=monday.replace(hour=9, minute=0, second=0, microsecond=0),
+            address="here",
+            job="repair",
+            by="dora",
+        )
+    file.write_text(file.read_text().replace("name = 'Theo'\nskills = ['splicing']", "name = 'Theo'\nskills = []"))
+    with pytest.raises(InvalidRequest, match=r"technician 8 .*would lack splicing"):
+        await import_estate(appliance, file)
+    file.write_text(ESTATE.read_text() + FIELD_WORK.replace("mon = ['08:00-12:00', '12:30-17:00']\n", ""))
+    with pytest.raises(InvalidRequest, match="technician 8 "):
+        await import_estate(appliance, file)
+    async with appliance.database.read() as db:
+        theo = await appliance.planning(db).technician(8)
+    assert (theo["skills"], list(theo["week"] or ())) == (["splicing"], ["mon", "tue"])
 
 
 async def test_a_customers_number_is_never_given_to_somebody_else(appliance: Appliance, tmp_path: Path) -> None:
