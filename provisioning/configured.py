@@ -21,7 +21,7 @@ from provisioning.commercial.payments import (
     StripeSettings,
 )
 from provisioning.errors import Fault
-from provisioning.field import NO_MOVES, MoveTerms
+from provisioning.field import NO_MOVES, MoveTerms, Osrm, Ways
 from provisioning.line import ANSWER_PATH, LineWebhookSettings
 from provisioning.settings import Settings, SettingsRefused
 from provisioning.settings.values import read_line
@@ -147,6 +147,12 @@ def move_terms(settings: Settings) -> MoveTerms:
     if settings.public_url is None:
         return NO_MOVES
     return MoveTerms(timedelta(hours=settings.customer_move_notice_hours), settings.customer_moves)
+
+
+def ways_of(settings: Settings) -> Ways:
+    """How long technicians' ways take."""
+    router = None if settings.routing_url is None else Osrm(settings.routing_url)
+    return Ways(kmh=settings.travel_kmh, router=router)
 
 
 def isp_name(settings: Settings) -> str:

@@ -17,7 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.errors import ChangeRaced
 from provisioning.field import (
+    AS_THE_CROW_FLIES,
     Asked,
+    Fitting,
     HoldEnds,
     JobRecord,
     Jobs,
@@ -28,6 +30,7 @@ from provisioning.field import (
     Task,
     VisitRecord,
     Visits,
+    Ways,
     Whose,
     place_of,
     read_place,
@@ -44,13 +47,22 @@ class DispatchDesk:
     """Searches, books and moves within the caller's transaction. ``services`` write to the customer."""
 
     def __init__(
-        self, db: AsyncSession, *, runs: Runs, services: Services, search: Search, tenant_id: str, now: Clock
+        self,
+        db: AsyncSession,
+        *,
+        runs: Runs,
+        services: Services,
+        search: Search,
+        tenant_id: str,
+        now: Clock,
+        ways: Ways = AS_THE_CROW_FLIES,
     ) -> None:
         self._db = db
         self._runs = runs
         self._services = services
         self._tenant_id = tenant_id
-        self._visits = Visits(db, tenant_id=tenant_id, now=now)
+        self._visits = Visits(db, tenant_id=tenant_id, now=now, ways=ways)
+        self._fitting = Fitting(db, tenant_id=tenant_id, ways=ways)
         self._jobs = Jobs(db, tenant_id=tenant_id)
         self._search = search
         self._now = now
@@ -92,7 +104,7 @@ class DispatchDesk:
         longitude: float | None = None,
     ) -> None:
         """Looks whether a slot is plainly taken, without holding anybody: a crowd that wants one slot is told so
-        without standing in line to write. That nothing is refused here promises nothing.
+        without standing in line to write. That nothing is refused here promises nothing. The ways to it are known then.
 
         Raises: InvalidRequest (all faults), JobUnknown, TechnicianBusy (with what was asked for).
         """
@@ -102,6 +114,7 @@ class DispatchDesk:
         kind = await self._jobs.job(job)
         with asked_for(Asked.of(kind, place, starts_at)):
             await self._visits.refuse_taken(technician_id, starts_at, kind["duration_minutes"])
+        await self._fitting.learn_around(technician_id, starts_at, place)
 
     async def book(  # noqa: PLR0913 - each is a fact about the visit
         self,

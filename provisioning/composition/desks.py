@@ -173,13 +173,13 @@ class WithDesks(WithServices):
 
     def slot_search(self, db: AsyncSession) -> Search:
         """Who can come when, bound to this transaction."""
-        return Search(db, tenant_id=self.tenant_id, now=self.clock, zone=self.zone)
+        return Search(db, tenant_id=self.tenant_id, now=self.clock, zone=self.zone, ways=self.ways)
 
     def dispatch_desk(self, db: AsyncSession) -> DispatchDesk:
         """Dispatch's door to the calendar, bound to this transaction."""
         common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
         search, services = self.slot_search(db), self.services(db)
-        return DispatchDesk(db, runs=self.runs, services=services, search=search, **common)
+        return DispatchDesk(db, runs=self.runs, services=services, search=search, ways=self.ways, **common)
 
     def customer_slots(self, db: AsyncSession) -> CustomerSlots:
         """The customers' door to their own visits, bound to this transaction."""

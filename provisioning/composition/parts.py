@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from acs import TemplateLibrary
 from provisioning.commercial import TenantDirectory
 from provisioning.commercial.payments import webhook_readers
-from provisioning.configured import definitions_of, isp_name, mail_templates, move_terms, stripe_settings
+from provisioning.configured import definitions_of, isp_name, mail_templates, move_terms, stripe_settings, ways_of
 from provisioning.database import Database, sync_url
 from provisioning.links import SignedLinks
 from provisioning.settings import Settings
@@ -47,6 +47,7 @@ class Parts:
         )
         self.mail_templates = mail_templates(settings)
         self.move_terms = move_terms(settings)
+        self.ways = ways_of(settings)
         self.links = SignedLinks(self.vault, tenant_id=settings.tenant_id, now=clock, public_url=settings.public_url)
         self.sessions = SessionReader(self.radius_database.begin)
         self.logins = LoginLog(self.radius_database.read, self.radius_database.begin)

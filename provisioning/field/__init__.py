@@ -49,9 +49,10 @@ from provisioning.field.errors import (
 )
 from provisioning.field.feed_tables import CalendarFeed, FormerTechnician
 from provisioning.field.feeds import FeedRecord, Feeds, MadeFeed
-from provisioning.field.fitting import Asked, Override, Task
+from provisioning.field.fitting import Asked, Fitting, Override, Task
 from provisioning.field.invitations import InvitationRecord, Invitations, VisitInvitation, place_of_invitation
 from provisioning.field.jobs import JobRecord, Jobs
+from provisioning.field.osrm import Osrm
 from provisioning.field.planning import LeaveRecord, PlannedTechnician, Planning
 from provisioning.field.planning_tables import TechnicianLeave, VisitJob
 from provisioning.field.record_tables import ActKind, JobSheet, VisitAct, VisitPhoto
@@ -74,8 +75,10 @@ from provisioning.field.tables import (
 from provisioning.field.technicians import TechnicianRecord, Technicians
 from provisioning.field.travel import Place, place_of, read_place
 from provisioning.field.visits import Visits
+from provisioning.field.ways import AS_THE_CROW_FLIES, Ways
 
 __all__ = [
+    "AS_THE_CROW_FLIES",
     "IN_A_VAN",
     "LIVE_STATES",
     "NO_MOVES",
@@ -89,6 +92,7 @@ __all__ = [
     "FeedUnknown",
     "Feeds",
     "FieldError",
+    "Fitting",
     "FormerTechnician",
     "HoldEnds",
     "InvitationOver",
@@ -108,6 +112,7 @@ __all__ = [
     "NobodyFree",
     "NotDone",
     "OfferRecord",
+    "Osrm",
     "OutsideHours",
     "Override",
     "PhotoRecord",
@@ -160,6 +165,7 @@ __all__ = [
     "VisitReport",
     "VisitUnknown",
     "Visits",
+    "Ways",
     "Whose",
     "WhyNot",
     "normalise_serial",

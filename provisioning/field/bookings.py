@@ -22,6 +22,7 @@ from provisioning.field.fitting import Fit, Fitting, Task
 from provisioning.field.jobs import Jobs
 from provisioning.field.tables import LIVE_STATES, Technician, Visit, VisitBooking, VisitPurpose
 from provisioning.field.travel import place_of
+from provisioning.field.ways import AS_THE_CROW_FLIES, Ways
 from provisioning.intake import Clock
 from workflows.services import VisitState
 
@@ -58,11 +59,11 @@ class Whose:
 class Bookings:
     """The claims to visits. Writes only ``db``; the caller commits, and holds the technician whom it names."""
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock) -> None:
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, ways: Ways = AS_THE_CROW_FLIES) -> None:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
-        self._fitting = Fitting(db, tenant_id=tenant_id)
+        self._fitting = Fitting(db, tenant_id=tenant_id, ways=ways)
         self._jobs = Jobs(db, tenant_id=tenant_id)
 
     async def book(self, wanted: Booking, whose: Whose, request_id: str | None, technician: Technician) -> Visit:

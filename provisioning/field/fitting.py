@@ -16,7 +16,8 @@ from provisioning.field.jobs import JobRecord
 from provisioning.field.planning_tables import TechnicianLeave
 from provisioning.field.rosters import Leave, Roster
 from provisioning.field.tables import LIVE_STATES, Technician, Visit
-from provisioning.field.travel import Place, minutes_between, place_of
+from provisioning.field.travel import Place, place_of
+from provisioning.field.ways import AS_THE_CROW_FLIES, Ways
 
 LONGEST_WAY = timedelta(hours=8)
 """Who was elsewhere longer ago than this has had the time to get anywhere."""
@@ -103,9 +104,10 @@ class Fit:
 class Fitting:
     """Looks at technicians' days. Only reads ``db``; the caller holds the technician."""
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str) -> None:
+    def __init__(self, db: AsyncSession, *, tenant_id: str, ways: Ways = AS_THE_CROW_FLIES) -> None:
         self._db = db
         self._tenant_id = tenant_id
+        self._ways = ways
 
     async def fit(
         self, technician: Technician, starts_at: datetime, ends_at: datetime, task: Task, *, besides: int | None = None
@@ -113,8 +115,8 @@ class Fitting:
         """Raises: OutsideHours, SkillMissing, unless the task says why it must be so."""
         override = await self._override(technician, starts_at, ends_at, task)
         before, after = await self._neighbours(technician.id, starts_at, besides)
-        way = None if before is None else minutes_between(_place(before), task.place)
-        onward = None if after is None else minutes_between(task.place, _place(after))
+        way = None if before is None else self._ways.minutes(_place(before), task.place)
+        onward = None if after is None else self._ways.minutes(task.place, _place(after))
         buffer = task.job["buffer_minutes"] if task.job else 0
         return Fit(
             held_from=starts_at - timedelta(minutes=way) if way else None,
@@ -123,6 +125,11 @@ class Fitting:
             next_id=after.id if after is not None and onward is not None else None,
             next_held_from=after.starts_at - timedelta(minutes=onward) if after is not None and onward else None,
         )
+
+    async def learn_around(self, technician_id: int, starts_at: datetime, place: Place | None) -> None:
+        """Sees to it that the ways to and from a visit there are known, before anybody is held for it."""
+        neighbours = await self._neighbours(technician_id, starts_at, None)
+        await self._ways.learn([_place(each) for each in neighbours if each is not None], around=place)
 
     async def rosters(self, technicians: Iterable[Technician], *, zone: ZoneInfo = UTC_DAYS) -> dict[int, Roster]:
         """When each of them works; ``zone`` of those who have none of their own."""

@@ -50,7 +50,7 @@ class Offer:
     """A time at which a technician can come, and why it stands where it stands.
 
     ``travel_minutes``: from the visit before, or from home; None: not known. ``detour_minutes``: what the whole day's
-    way grows by.
+    way grows by. ``comes_from``: where the visit before is, or home.
     """
 
     technician_id: int
@@ -62,6 +62,7 @@ class Offer:
     detour_minutes: int | None
     visits_that_day: int
     why: str
+    comes_from: Place | None
 
 
 def offers_on(
@@ -128,6 +129,7 @@ def _in_gap(
                 detour_minutes=detour,
                 visits_that_day=visits_that_day,
                 why=_why(who, there, before is None, job["skills"], (free_from, free_to)),
+                comes_from=here,
             )
         )
         start += STEP

@@ -17,11 +17,11 @@ from provisioning.field.fitting import Asked, Fitting
 from provisioning.field.jobs import JobRecord
 from provisioning.field.offers import UNKNOWN_MINUTES, Appointed, Candidate, Offer, offers_on, rank
 from provisioning.field.tables import LIVE_STATES, Technician, Visit
-from provisioning.field.travel import Place, minutes_between, place_of
+from provisioning.field.travel import Place, place_of
+from provisioning.field.ways import AS_THE_CROW_FLIES, Ways
 from provisioning.intake import Clock
 
 MOST_DAYS = 31
-AS_THE_CROW_FLIES = "straight line"
 NEAR_ALTERNATIVES = 3
 AROUND = timedelta(hours=12)
 LOOKED_AHEAD_DAYS = (2, 14)
@@ -50,12 +50,15 @@ class OfferRecord(TypedDict):
 class Search:
     """Looks for slots in one ISP's calendar. Only reads ``db``. ``zone``: where days are told apart."""
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, zone: ZoneInfo) -> None:
+    def __init__(
+        self, db: AsyncSession, *, tenant_id: str, now: Clock, zone: ZoneInfo, ways: Ways = AS_THE_CROW_FLIES
+    ) -> None:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
         self._zone = zone
-        self._fitting = Fitting(db, tenant_id=tenant_id)
+        self._ways = ways
+        self._fitting = Fitting(db, tenant_id=tenant_id, ways=ways)
 
     async def offers(
         self,
@@ -72,11 +75,12 @@ class Search:
         earliest = max(starts_after, self._now())
         found: list[Offer] = []
         candidates = await self._candidates(people, earliest, min(days, MOST_DAYS))
+        await self._learn(candidates, place)
         for day in self._days(earliest, min(days, MOST_DAYS)):
-            found += offers_on(day, candidates, job, place, way=minutes_between, now=earliest)
+            found += offers_on(day, candidates, job, place, way=self._ways.minutes, now=earliest)
             if len(found) >= limit:
                 break
-        return [_record(offer) for offer in found[:limit]]
+        return [self._record(offer, place) for offer in found[:limit]]
 
     async def near(self, asked: Asked) -> list[OfferRecord]:
         """What is nearest in time to a slot that can't be had, whoever comes.
@@ -94,7 +98,7 @@ class Search:
             found += [offer for offer in offers if offer not in found]  # the nearer days are looked at twice
             found.sort(key=lambda offer: (abs(offer.starts_at - asked.starts_at), rank(offer)))
             found = _each_time_once(found) if asked.each_time_once else found
-        return [_record(offer) for offer in found[:NEAR_ALTERNATIVES]]
+        return [self._record(offer, asked.place) for offer in found[:NEAR_ALTERNATIVES]]
 
     async def times(self, asked: Asked, *, days: int) -> list[OfferRecord]:
         """When anybody can come on so many days from then on, each time once, the earliest first; with whoever has the
@@ -104,7 +108,7 @@ class Search:
             found = _each_time_once(sorted(found + await self._found(part, asked, earliest, days), key=rank))
             if len(found) >= ENOUGH_TIMES:
                 break
-        return [_record(offer) for offer in sorted(found, key=lambda offer: offer.starts_at)]
+        return [self._record(offer, asked.place) for offer in sorted(found, key=lambda offer: offer.starts_at)]
 
     async def at(self, asked: Asked) -> OfferRecord | None:
         """Who can come at this very time with the least way; None: nobody."""
@@ -113,8 +117,18 @@ class Search:
         for part in await self._parts(asked):
             offers = await self._found(part, asked, asked.starts_at, 2)
             if then := [offer for offer in offers if offer.starts_at == asked.starts_at]:
-                return _record(min(then, key=rank))
+                return self._record(min(then, key=rank), asked.place)
         return None
+
+    async def _learn(self, candidates: Sequence[Candidate], place: Place | None) -> None:
+        """What is known of the ways to and from there is known before they are compared."""
+        homes = [each.home for each in candidates]
+        await self._ways.learn(homes + [visit.place for each in candidates for visit in each.visits], around=place)
+
+    def _record(self, offer: Offer, place: Place | None) -> OfferRecord:
+        record = {name: value for name, value in asdict(offer).items() if name != "comes_from"}
+        by = self._ways.by(offer.comes_from, place)
+        return {**record, "travel_by": by}  # type: ignore[typeddict-item]
 
     def _earliest(self, asked: Asked, wanted: datetime) -> datetime:
         return max(wanted, asked.not_before or wanted, self._now())
@@ -127,9 +141,10 @@ class Search:
 
     async def _found(self, part: Sequence[Technician], asked: Asked, earliest: datetime, days: int) -> list[Offer]:
         candidates = await self._candidates(part, earliest, days, asked.besides)
+        await self._learn(candidates, asked.place)
         found: list[Offer] = []
         for day in self._days(earliest, days):
-            found += offers_on(day, candidates, asked.job, asked.place, way=minutes_between, now=earliest)
+            found += offers_on(day, candidates, asked.job, asked.place, way=self._ways.minutes, now=earliest)
         return [
             offer
             for offer in found
@@ -142,7 +157,7 @@ class Search:
         return [each for each in await self._db.scalars(query) if set(each.skills) >= set(job["skills"])]
 
     def _from_home(self, who: Technician, place: Place | None) -> tuple[int, int]:
-        way = minutes_between(place_of(who.home_latitude, who.home_longitude), place)
+        way = self._ways.minutes(place_of(who.home_latitude, who.home_longitude), place)
         return UNKNOWN_MINUTES if way is None else way, who.id
 
     def _days(self, earliest: datetime, days: int) -> list[date]:
@@ -203,8 +218,3 @@ def _each_time_once(offers: Sequence[Offer]) -> list[Offer]:
     for offer in offers:
         first.setdefault(offer.starts_at, offer)
     return list(first.values())
-
-
-def _record(offer: Offer) -> OfferRecord:
-    record: OfferRecord = {**asdict(offer), "travel_by": AS_THE_CROW_FLIES}  # type: ignore[typeddict-item]
-    return record

@@ -37,6 +37,7 @@ from provisioning.field.tables import (
 )
 from provisioning.field.technicians import hold_technician
 from provisioning.field.travel import place_of
+from provisioning.field.ways import AS_THE_CROW_FLIES, Ways
 from provisioning.intake import Clock, Faults
 from workflows.services import VisitState
 
@@ -60,11 +61,11 @@ AN_INSTALLATION = Whose()
 class Visits:
     """The ISP's calendar of visits. Writes only ``db``; the caller commits."""
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock) -> None:
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, ways: Ways = AS_THE_CROW_FLIES) -> None:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
-        self._bookings = Bookings(db, tenant_id=tenant_id, now=now)
+        self._bookings = Bookings(db, tenant_id=tenant_id, now=now, ways=ways)
         self._jobs = Jobs(db, tenant_id=tenant_id)
 
     async def book(  # noqa: PLR0913 - each is a fact about the visit

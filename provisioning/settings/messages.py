@@ -8,7 +8,16 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
-from provisioning.settings.values import IN_ANY_CASE, PREFIX, WORDS, FilePath, LanguageTag, MailAddress, read_line
+from provisioning.settings.values import (
+    IN_ANY_CASE,
+    PREFIX,
+    WORDS,
+    FilePath,
+    LanguageTag,
+    MailAddress,
+    WebAddress,
+    read_line,
+)
 
 NOTICE_SCHEMAS: Final = (
     "discord",
@@ -87,6 +96,18 @@ class Messages(BaseModel):
         le=20,
         description="How often a customer may move a visit, or those of an order, by the links of their mails; 0: there"
         " are no such links.",
+    )
+    travel_kmh: float = Field(
+        default=40.0,
+        gt=0,
+        le=200,
+        description="How fast technicians get from one place to another, as the crow flies, where no router says it.",
+    )
+    routing_url: WebAddress | None = Field(
+        default=None,
+        description="Where an OSRM server tells how long ways take by road, with its profile:"
+        " `http://127.0.0.1:5000/table/v1/driving`.",
+        json_schema_extra={"default": "straight lines"},
     )
     notice_schemas: Annotated[tuple[str, ...], NoDecode, WORDS] = Field(
         default=NOTICE_SCHEMAS,

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from provisioning.field import Visits
+from provisioning.field import Osrm, Visit, Visits, Ways
 from tests.support.api import TECHNICIAN, Api
+from tests.support.router import RouterDouble
 
 CUSTOMER = 1001
 JOB = {"name": "repair", "duration_minutes": 60, "buffer_minutes": 15, "window_minutes": 60, "skills": []}
@@ -59,6 +61,26 @@ async def test_slots_are_offered_the_best_first_and_in_words_why(api: Api) -> No
     assert booked.json()["arrives_until"] == first["arrives_until"]
     refused = await api.get("/visits/slots", params={"job": "dig"}, role="dispatch")
     assert (refused.status_code, refused.json()["code"]) == (404, "field.job_unknown")
+
+
+async def test_ways_are_by_road_where_a_router_tells_them_and_what_is_booked_keeps_them_free(api: Api) -> None:
+    await prepared(api)
+    async with RouterDouble() as router:
+        api.appliance.ways = Ways(router=Osrm(router.url))
+        asked = {"job": "repair", **HERE, "starts_after": in_three_days(api, 0).isoformat(), "technician": TECHNICIAN}
+        [first, *_] = (await api.get("/visits/slots", params=asked, role="dispatch")).json()["items"]
+        assert (first["travel_minutes"], first["travel_by"]) == (18, "road")
+        assert first["why"] == "18 min from home, no skill needed, free 08:00-12:00"
+        assert "comes_from" not in first
+        assert (await book(api, in_three_days(api, 8))).status_code == 201
+        api.appliance.ways = Ways(router=Osrm(router.url))  # of another process, which has learned nothing yet
+        elsewhere = await book(api, in_three_days(api, 10), latitude=48.1, longitude=11.58)
+        assert elsewhere.status_code == 201, elsewhere.text
+        before = len(router.asked)
+    async with api.appliance.database.read() as db:
+        held = await db.scalar(select(Visit.held_from).where(Visit.id == elsewhere.json()["visit_id"]))
+    assert held == in_three_days(api, 10) - timedelta(minutes=18)
+    assert before == 4  # two of the search, and two of who booked elsewhere
 
 
 async def test_a_taken_slot_is_refused_with_the_nearest_that_are_free(api: Api) -> None:

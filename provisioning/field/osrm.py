@@ -1,0 +1,64 @@
+"""Ways by road from an OSRM server: its table service, ``GET /table/v1/<profile>/<lon>,<lat>;...`` (OSRM HTTP API v1).
+
+``durations`` are seconds; ``null`` where no road leads from one place to the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+
+from provisioning.field.travel import Place
+from provisioning.field.ways import RouterUnavailable, Seconds
+
+TIMEOUT_SECONDS = 3.0
+LARGEST_ANSWER = 2_000_000
+
+
+class Osrm:
+    """Asks one server. ``url``: with the profile, as ``http://127.0.0.1:5000/table/v1/driving``."""
+
+    def __init__(self, url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._url = url.rstrip("/")
+        self._timeout = timeout_seconds
+
+    async def table(self, places: Sequence[Place], *, origins: Sequence[int], destinations: Sequence[int]) -> Seconds:
+        """Raises: RouterUnavailable."""
+        where = ";".join(f"{place.longitude:.6f},{place.latitude:.6f}" for place in places)
+        asked = {"annotations": "duration", "sources": _numbers(origins), "destinations": _numbers(destinations)}
+        try:
+            async with httpx.AsyncClient(timeout=self._timeout, trust_env=False) as http:
+                answer = await http.get(f"{self._url}/{where}", params=asked)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise RouterUnavailable(f"the router can't be asked: {type(error).__name__}") from error
+        return _read(answer, len(origins), len(destinations))
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    return ";".join(map(str, numbers))
+
+
+def _read(answer: httpx.Response, rows: int, columns: int) -> Seconds:
+    if len(answer.content) > LARGEST_ANSWER:
+        raise RouterUnavailable(f"the router's answer is larger than {LARGEST_ANSWER} bytes")
+    try:
+        said: Any = answer.json()
+    except ValueError as error:
+        raise RouterUnavailable(f"the router answered {answer.status_code} without JSON") from error
+    if not isinstance(said, dict) or said.get("code") != "Ok":
+        code = said.get("code") if isinstance(said, dict) else None
+        raise RouterUnavailable(f"the router answered {answer.status_code}: {str(code)[:60]}")
+    table = said.get("durations")
+    if not isinstance(table, list) or len(table) != rows or not all(_is_row(row, columns) for row in table):
+        raise RouterUnavailable(f"the router's durations are not {rows} rows of {columns}")
+    return table
+
+
+def _is_row(row: Any, columns: int) -> bool:
+    return isinstance(row, list) and len(row) == columns and all(map(_is_duration, row))
+
+
+def _is_duration(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 10**7)
