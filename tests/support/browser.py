@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from playwright.async_api import Browser, ConsoleMessage, Page, Response, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, Response, async_playwright, expect
 
 from provisioning.bootstrap import Appliance
 from provisioning.serving import Seat, serve_in
@@ -145,6 +145,7 @@ async def open_browser(appliance: Appliance) -> AsyncIterator[Machine]:
         serving = asyncio.create_task(serve_in(seat, appliance, with_worker=False))
         try:
             await asyncio.wait_for(ready.wait(), 20)
+            expect.set_options(timeout=PATIENCE_MS)  # five seconds are short for a whole journey beside other tests
             async with async_playwright() as playwright:
                 browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
                 base = f"http://127.0.0.1:{listening.getsockname()[1]}"
