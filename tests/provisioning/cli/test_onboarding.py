@@ -33,7 +33,18 @@ def test_a_qualified_lead_and_a_partners_order_are_events_that_wait_for_the_work
     assert listed[0].split() == ["event", "state", "run", "since", "type"]
     assert listed[1].split()[-1] == "lead.qualified" and listed[2].strip() == f"lead/{lead}"
     assert type_("events", "retry", waiting[0]["id"]).out == f"event {waiting[0]['id']} is pending\n"
-    assert type_("events", "list", "--state", "ignored").out == "no events\n"
+    assert type_("events", "list", "--type", "nothing.happened").out == "no events\n"
+
+
+def test_an_event_that_was_refused_is_set_aside_with_a_reason_and_no_other(isp: Settings, type_: Type) -> None:
+    [aside] = type_("events", "list", "--state", "ignored", "--json").json
+    assert (aside["subject"], aside["type"]) == ("lead/1", "lead.qualified")
+    assert aside["reason"].endswith(" Set aside by nora: its customer was made by hand")
+    words = ("events", "set-aside", aside["id"], "--reason", "seen")
+    assert type_(*words).out == f"event {aside['id']} is set aside\n"
+    assert type_("events", "retry", aside["id"]).out == f"event {aside['id']} is pending\n"
+    refused = type_(*words)
+    assert refused.status == 2 and f"event {aside['id']} is pending" in " ".join(refused.err.split())
 
 
 @pytest.mark.parametrize(

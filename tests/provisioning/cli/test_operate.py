@@ -38,7 +38,9 @@ def test_migrate_makes_the_tables_and_the_key_and_may_be_repeated(empty: str, ty
 
 
 def test_an_estate_is_imported_and_again_changes_nothing(empty: str, type_: Type) -> None:
-    people = "2 offers, 4 teams, 1 technicians, 1 customers, 1 site_surveys, 1 license_templates, 1 partners"
+    people = (
+        "2 offers, 4 teams, 1 visit_jobs, 1 technicians, 1 customers, 1 site_surveys, 1 license_templates, 1 partners"
+    )
     said = f"imported: 3 pools, 2 locations, 1 rates, 1 nas, {people}\n"
     assert type_("import", ESTATE).out == said
     assert type_("import", ESTATE).out == said
