@@ -1,4 +1,4 @@
-"""A customer moves their visit on their phone, by the link of their mail, with the keyboard and without a script."""
+"""A customer chooses the time of their visit, or moves it, on their phone, by the link of their mail, with the keyboard and without a script."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ async def appointed(lab: JourneyLab, days: int, **changes: Any) -> tuple[Install
     return run, house, link_of(lab, house)
 
 
-def link_of(lab: JourneyLab, house: Household) -> str:
-    """The path of the newest mail's link."""
-    body = lab.mails_to(house, "we come on")[-1].message.get_body(("plain",))
+def link_of(lab: JourneyLab, house: Household, subject: str = "we come on") -> str:
+    """The path of the newest such mail's link."""
+    body = lab.mails_to(house, subject)[-1].message.get_body(("plain",))
     assert body is not None
     [address] = re.findall(r"https?://\S+/links/\S+", body.get_content())
     return str(urlsplit(address).path)
@@ -108,3 +108,35 @@ async def test_a_slot_that_was_taken_meanwhile_shows_others_and_one_of_them_is_h
         await expect(ada.page.get_by_role("heading", level=1)).to_have_text("Thank you, your appointment is moved")
     assert had != wanted
     assert (await visit_of(lab, run))["starts_at"] == had
+
+
+async def test_a_customer_who_is_invited_chooses_when_we_come_and_the_installation_goes_on(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    house = lab.household()
+    run = await lab.submit(house.ticket(in_days(lab, 5), appointment=None))
+    await run.until_waiting_for("appointment")
+    async with lab.appliance.database.begin() as db:
+        await Jobs(db, tenant_id=lab.appliance.tenant_id).define(name="installation", duration_minutes=90)
+        await lab.appliance.first_slots(db).invite(run_id=run.id, job="installation", by="dora")
+    while not lab.mails_to(house, "when may we come"):
+        await lab.happening()
+    path = link_of(lab, house, "when may we come")
+    async with machine.looker() as ada:
+        await ada.go(path)
+        assert await machine.look(ada, "choice") == {}
+        await ada.page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+        await expect(ada.page.get_by_role("heading", level=1)).to_have_text("Choose your appointment")
+        first = ada.page.locator('input[name="slot"]').first
+        wanted = datetime.fromisoformat(str(await first.get_attribute("value")))
+        await first.focus()
+        await ada.page.keyboard.press("Space")
+        await ada.page.keyboard.press("Enter")
+        await expect(ada.page.get_by_role("heading", level=1)).to_have_text("Thank you, your appointment is booked")
+        assert await machine.look(ada, "choice-booked") == {}
+    await run.until_waiting_for("visit")
+    visit = await visit_of(lab, run)
+    assert (visit["starts_at"], visit["ends_at"] - visit["starts_at"]) == (wanted, timedelta(minutes=90))
+    await run.plug_and_scan(house)
+    await run.until_ended()
+    assert (await run.view()).summary.state == "completed"
