@@ -3,8 +3,8 @@
 Who comes too late for a slot is told what else there is (``alternatives`` of the refusal, which ``field.Alternatives``
 looks for when the transaction has ended), whoever asked for it. A visit of an order is joined anew by its runs when it
 has moved (``provisioning.order_visits``); the run of a visit without an order goes on waiting for it, so it must come
-before that run gives its addresses back, and the customer is written here when and who comes now. Whoever books by hand
-has agreed on it with the customer, who is written nothing.
+before that run gives its addresses back, and the customer is written here when and who comes now. So is the customer of
+a visit that was booked by hand; of an order's, its runs write when they have joined it.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from provisioning.field import (
 )
 from provisioning.intake import Clock, Faults
 from workflows import Runs, waiting_runs
+from workflows.definitions.installation import visit_letter
 from workflows.services import Services
 
 LONGEST_REASON = 500
@@ -132,7 +133,8 @@ class DispatchDesk:
         request_id: str | None = None,
         by: str,
     ) -> VisitRecord:
-        """A visit that dispatch has agreed on with a customer. The run of its order joins it.
+        """A visit that dispatch has agreed on with a customer, who is written of it. The run of its order joins it, and
+        writes then. The same request writes once.
 
         Raises: InvalidRequest (all faults), JobUnknown, CustomerUnknown, TechnicianUnknown, TechnicianBusy,
         OutsideHours and SkillMissing (with what was asked for), RequestConflict, ChangeRaced.
@@ -144,8 +146,11 @@ class DispatchDesk:
         kind = await self._jobs.job(job)
         if customer_id > 0:  # else it is a fault among others
             await self._services.customer_service.customer(customer_id)
+        is_new = not await self._visits.is_requested(
+            request_id
+        )  # it may have moved since, and its customer was written
         with asked_for(Asked.of(kind, place, starts_at)):
-            return await self._visits.book(
+            booked = await self._visits.book(
                 customer_id=customer_id,
                 technician_id=technician_id,
                 starts_at=starts_at,
@@ -156,6 +161,9 @@ class DispatchDesk:
                 task=Task(kind, place, override),
                 request_id=request_id,
             )
+        if is_new and booked["order_id"] is None:
+            await self._write(booked)
+        return booked
 
     async def reschedule(
         self,
@@ -196,10 +204,10 @@ class DispatchDesk:
         told, now_told = ((each["starts_at"], each["technician_id"]) for each in (before, moved))
         if now_told == told:
             return moved
-        is_runs = runs and moved["order_id"] is None
-        if is_runs:
+        is_orders = moved["order_id"] is not None
+        if not is_orders:
             await self._refuse_after_hold(moved, runs)
-        if is_runs or (is_customers and not await self._visits.is_installations(visit_id)):
+        if not is_orders or (is_customers and not await self._visits.is_installations(visit_id)):
             await self._write(moved)
         return moved
 
@@ -238,21 +246,12 @@ class DispatchDesk:
         return [(run.wake_at, run.id) for run in waiting if run.id in runs and run.wake_at is not None]
 
     async def _write(self, visit: VisitRecord) -> None:
-        customer = await self._services.customer_service.customer(visit["customer_id"])
-        link = await self._services.ticketing_service.move_link(visit_id=visit["visit_id"])
+        letter = await visit_letter(self._services, visit, customer_id=visit["customer_id"], address=visit["address"])
         await self._services.communications_service.send_template_email(
-            template="installation_scheduled",
-            recipient=customer["email"],
-            language=customer["language"],
-            variables={
-                "customer_name": customer["name"],
-                "starts_at": visit["starts_at"],
-                "ends_at": visit["ends_at"],
-                "address": visit["address"],
-                "technician_name": visit["technician_name"],
-                "visit_id": visit["visit_id"],
-                **({} if link is None else {"move_link": link}),
-            },
+            template=letter.template,
+            recipient=letter.recipient,
+            language=letter.language,
+            variables=letter.variables,
             request_id=f"visit/{visit['visit_id']}/{visit['sequence']}/scheduled",
         )
 

@@ -113,6 +113,10 @@ class Visits:
         visit = await self._bookings.book(booking, whose, request, held)
         return as_record(visit, await self._technician(visit.technician_id))
 
+    async def is_requested(self, request_id: str | None) -> bool:
+        """Whether this request has its visit already."""
+        return await self._bookings.is_requested(request_id)
+
     async def refuse_taken(self, technician_id: int, starts_at: datetime, duration_minutes: int) -> None:
         """Raises: TechnicianBusy, if a visit that is booked lies in this time; nothing is held."""
         await self._bookings.refuse_taken(technician_id, starts_at, starts_at + timedelta(minutes=duration_minutes))

@@ -14,7 +14,7 @@ from provisioning.commercial import CustomerUnknown
 from provisioning.errors import InvalidRequest
 from provisioning.estate import import_estate
 from provisioning.field import Jobs, Technicians, Visits
-from tests.provisioning.test_order_visits import CUSTOMER, waiting
+from tests.provisioning.test_order_visits import CUSTOMER, ORDER, waiting
 from tests.provisioning.test_visits import needs
 from tests.support.appliances import ESTATE, Original
 
@@ -40,7 +40,9 @@ async def prepared(appliance: Appliance) -> None:
         await Technicians(db, tenant_id=appliance.tenant_id).register(technician_id=8, name="Theo")
 
 
-async def book(appliance: Appliance, customer_id: int) -> int:
+async def book(
+    appliance: Appliance, customer_id: int, *, order_id: int | None = None, request_id: str | None = None
+) -> int:
     async with appliance.database.begin() as db:
         booked = await appliance.dispatch_desk(db).book(
             customer_id=customer_id,
@@ -48,6 +50,8 @@ async def book(appliance: Appliance, customer_id: int) -> int:
             starts_at=(appliance.clock() + DAYS).replace(hour=9, minute=0, second=0, microsecond=0),
             address="here",
             job="repair",
+            order_id=order_id,
+            request_id=request_id,
             by="nora",
         )
     return booked["visit_id"]
@@ -89,4 +93,42 @@ async def test_who_waits_for_a_visit_is_written_when_somebody_else_comes_and_not
                 reason="Tess is ill",
                 by="nora",
             )
-    assert await written(appliance) == [f"visit/{visit_id}/1/scheduled"]
+    assert await written(appliance) == [f"visit/{visit_id}/{sequence}/scheduled" for sequence in (0, 1)]
+
+
+@pytest.mark.both_databases
+async def test_whom_dispatch_books_for_is_written_once_with_the_link_to_move_it(appliance: Appliance) -> None:
+    await prepared(appliance)
+    visit_id = await book(appliance, CUSTOMER, request_id="desk/1")
+    async with appliance.database.begin() as db:
+        await db.execute(text("UPDATE customer SET email = 'other@example.net'"))
+        await appliance.dispatch_desk(db).reschedule(
+            visit_id=visit_id,
+            technician_id=8,
+            starts_at=(await Visits(db, tenant_id=appliance.tenant_id, now=appliance.clock).visit(visit_id))[
+                "starts_at"
+            ],
+            reason="Tess is ill",
+            by="nora",
+        )
+        await appliance.dispatch_desk(db).reschedule(
+            visit_id=visit_id,
+            technician_id=7,
+            starts_at=(await Visits(db, tenant_id=appliance.tenant_id, now=appliance.clock).visit(visit_id))[
+                "starts_at"
+            ],
+            reason="Tess is well",
+            by="nora",
+        )
+    assert await book(appliance, CUSTOMER, request_id="desk/1") == visit_id
+    assert await written(appliance) == [f"visit/{visit_id}/{sequence}/scheduled" for sequence in (0, 1, 2)]
+    async with appliance.database.read() as db:
+        letters = list(await db.scalars(text("SELECT text FROM mail ORDER BY id")))
+    assert ["Theo" in letter for letter in letters] == [False, True, False]
+    assert all("https://isp.example/links/v1.move_visit." in letter for letter in letters)
+
+
+async def test_of_an_order_s_visit_its_run_writes_and_not_the_desk(appliance: Appliance) -> None:
+    await prepared(appliance)
+    await book(appliance, CUSTOMER, order_id=ORDER)
+    assert await written(appliance) == []

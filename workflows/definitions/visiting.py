@@ -10,6 +10,7 @@ from typing_extensions import TypedDict, Unpack
 
 from workflows.answers import LinkTo
 from workflows.definitions.installation.ticket import Appointment, VisitReport
+from workflows.definitions.mailing import Letter
 from workflows.engine.routes import GoBack, Proceed, Route, UndoAll
 from workflows.engine.run import Run
 from workflows.engine.step_kit import wait_for
@@ -32,6 +33,12 @@ class BookedVisit(TypedDict):
     ends_at: datetime
 
 
+class AnnouncedVisit(BookedVisit):
+    """What its customer is told of a visit besides."""
+
+    technician_name: str
+
+
 BookedT = TypeVar("BookedT", bound=BookedVisit)
 
 
@@ -47,6 +54,26 @@ async def with_move_link(services: Services, visit_id: int) -> dict[str, LinkTo]
     """What a mail about the visit says besides: how its customer moves it, where they can."""
     link = await services.ticketing_service.move_link(visit_id=visit_id)
     return {} if link is None else {"move_link": link}
+
+
+async def visit_letter(services: Services, booked: AnnouncedVisit, *, customer_id: int, address: str) -> Letter:
+    """What a customer is written of a visit to them, whoever has booked or moved it: when, where, who, and how they
+    move it."""
+    customer = await services.customer_service.customer(customer_id)
+    return Letter(
+        template="installation_scheduled",
+        recipient=customer["email"],
+        language=customer["language"],
+        variables={
+            "customer_name": customer["name"],
+            "starts_at": booked["starts_at"],
+            "ends_at": booked["ends_at"],
+            "address": address,
+            "technician_name": booked["technician_name"],
+            "visit_id": booked["visit_id"],
+            **await with_move_link(services, booked["visit_id"]),
+        },
+    )
 
 
 def next_wanted(

@@ -11,6 +11,7 @@ from workflows.definitions.installation.ticket import (
     SessionSeen,
     VisitReport,
 )
+from workflows.definitions.visiting import visit_letter
 
 __all__ = [
     "CPE_STEPS",
@@ -21,4 +22,5 @@ __all__ = [
     "PositiveId",
     "SessionSeen",
     "VisitReport",
+    "visit_letter",
 ]

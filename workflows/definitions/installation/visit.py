@@ -8,7 +8,7 @@ from workflows.definitions.installation.kit import Installation, step
 from workflows.definitions.installation.resources import allocate_resources, premise
 from workflows.definitions.installation.ticket import AgreedAppointment, Appointment
 from workflows.definitions.mailing import Letter, mail_steps
-from workflows.definitions.visiting import agreement, next_wanted, visit_to, with_move_link
+from workflows.definitions.visiting import agreement, next_wanted, visit_letter, visit_to
 from workflows.engine.routes import Route, UndoAll
 from workflows.services import (
     ScheduledInstallation,
@@ -76,22 +76,8 @@ async def schedule_installation(services: Services, run: Installation) -> Schedu
 
 
 async def installation_scheduled(services: Services, run: Installation) -> Letter:
-    customer = await services.customer_service.customer(run.customer_id)
     booked = run[schedule_installation]
-    return Letter(
-        template="installation_scheduled",
-        recipient=customer["email"],
-        language=customer["language"],
-        variables={
-            "customer_name": customer["name"],
-            "starts_at": booked["starts_at"],
-            "ends_at": booked["ends_at"],
-            "address": run.input.installation_address,
-            "technician_name": booked["technician_name"],
-            "visit_id": booked["visit_id"],
-            **await with_move_link(services, booked["visit_id"]),
-        },
-    )
+    return await visit_letter(services, booked, customer_id=run.customer_id, address=run.input.installation_address)
 
 
 mail_appointment, deliver_appointment = mail_steps(
