@@ -252,6 +252,7 @@ class DispatchDesk:
             recipient=letter.recipient,
             language=letter.language,
             variables=letter.variables,
+            unattended=True,
             request_id=f"visit/{visit['visit_id']}/{visit['sequence']}/scheduled",
         )
 

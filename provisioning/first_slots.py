@@ -248,5 +248,6 @@ class FirstSlots:
                 "order_id": invitation["order_id"],
                 "choice_link": LinkTo("choose_visit", str(number), invitation["expires_at"]),
             },
+            unattended=True,
             request_id=f"invitation/{number}",
         )

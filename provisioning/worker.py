@@ -20,6 +20,7 @@ from provisioning.commercial import (
     MailDelivery,
     NoticeDelivery,
     TenantProbe,
+    UnattendedMails,
 )
 from provisioning.commercial.payments import (
     PaymentCapture,
@@ -67,6 +68,7 @@ class Pace:
     """How often a worker looks, and how long it waits for one session of a CPE; a laboratory may be quicker."""
 
     look_every_seconds: float = 0.5
+    mails_every_seconds: float = 2.0
     notices_every_seconds: float = 2.0
     webhooks_every_seconds: float = 1.0
     purge_every_seconds: float = 3600.0
@@ -168,6 +170,7 @@ async def open_worker(
         stack.push_async_callback(changes.stop)
         told = await _webhook_ticks(appliance, stack, pace)
         ticks = [*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told]
+        ticks.append(_mail_tick(appliance, outside, pace))
         ticks += _session_ticks(appliance, pace)
         ticks += _check_ticks(appliance, pace)
         ticks += _fleet_ticks(appliance, outside.acs.fleet, stack, pace)
@@ -302,6 +305,14 @@ def _fleet_ticks(appliance: Appliance, fleet: AcsFleet, stack: AsyncExitStack, p
             Tick(f"verified cpes at {name}", pace.fleet_reread_every_seconds, tender.reread),
         ]
     return ticks
+
+
+def _mail_tick(appliance: Appliance, outside: Outside, pace: Pace) -> Tick:
+    """Mails of runs are delivered by their own steps."""
+    longest = timedelta(seconds=smtp_settings(appliance.settings).longest_seconds)
+    common: dict[str, Any] = {"tenant_id": appliance.tenant_id, "now": appliance.clock}
+    mails = UnattendedMails(appliance.database.begin, outside.mail, **common, longest=longest)
+    return Tick("mails that no run waits for", pace.mails_every_seconds, mails.send_due)
 
 
 def _notice_ticks(notices: NoticeDelivery, pace: Pace) -> list[Tick]:

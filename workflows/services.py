@@ -332,6 +332,7 @@ class CommunicationsService(Protocol):
         recipient: Annotated[str, Doc("a mail address")],
         variables: Variables,
         language: Annotated[str, Doc("a language as BCP 47 writes it, such as `de-AT`")] | None = None,
+        unattended: Annotated[bool, Doc("no run waits for its delivery: the worker sends it")] = False,
         request_id: str | None = None,
     ) -> QueuedEmail: ...
 

@@ -93,6 +93,7 @@ from provisioning.commercial.mails.mail_samples import MailPreview, MailTemplate
 from provisioning.commercial.mails.outbox import Outbox
 from provisioning.commercial.mails.rendering import MailTemplates, RenderedMail
 from provisioning.commercial.mails.smtp import SmtpSettings
+from provisioning.commercial.mails.unattended import UnattendedMails
 from provisioning.commercial.notices.notice_delivery import NoticeDelivery
 from provisioning.commercial.notices.notice_errors import (
     ChannelUnknown,
@@ -375,6 +376,7 @@ __all__ = [
     "TicketRecord",
     "TicketUnknown",
     "TicketingService",
+    "UnattendedMails",
     "WhiteLabel",
     "WithdrawnActivation",
     "announce_expiring",

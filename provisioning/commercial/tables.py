@@ -196,6 +196,9 @@ class SubscriptionExtension(ProvisioningBase):
     withdrawal_reason: Mapped[str | None] = mapped_column(Text)
 
 
+HAS_NEXT_TRY = text("next_try_at IS NOT NULL")
+
+
 class Mail(ProvisioningBase):
     """One mail of the outbox, rendered once and kept as it was written.
 
@@ -210,6 +213,7 @@ class Mail(ProvisioningBase):
         Index("uq_mail_request", "tenant_id", "request_id", unique=True),
         Index("uq_mail_message_id", "message_id", unique=True),
         Index("ix_mail_open", "tenant_id", "state", "queued_at"),
+        Index("ix_mail_next_try", "tenant_id", "next_try_at", sqlite_where=HAS_NEXT_TRY, postgresql_where=HAS_NEXT_TRY),
     )
 
     id: Mapped[RowId]
@@ -225,6 +229,7 @@ class Mail(ProvisioningBase):
     html: Mapped[str] = mapped_column(Text)
     state: Mapped[MailState] = mapped_column(Text)
     queued_at: Mapped[datetime]
+    next_try_at: Mapped[datetime | None]  # by the worker; of a mail that a run delivers there is none
     sent_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
     smtp_reply: Mapped[str | None] = mapped_column(Text)

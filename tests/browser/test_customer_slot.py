@@ -1,4 +1,4 @@
-"""A customer chooses the time of their visit, or moves it, on their phone, by the link of their mail, with the keyboard and without a script."""
+"""A customer chooses the time of their visit, or moves it, on a phone: by a mail's link, without mouse or script."""
 
 from __future__ import annotations
 

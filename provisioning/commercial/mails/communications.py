@@ -60,12 +60,14 @@ class CommunicationsService:
         recipient: str,
         variables: Mapping[str, Any],
         language: str | None = None,
+        unattended: bool = False,
         request_id: str | None = None,
     ) -> QueuedEmail:
         """Render this template for this recipient and queue it, in this language (BCP 47) or the ISP's own.
 
         A variable that is a `LinkTo` becomes the address of a one-time link. The same request is the same mail, under
         the same Message-ID, whatever state it has reached since; without a request id, every call is a mail of its own.
+        ``unattended``: no run waits for its delivery, so the worker sends it.
 
         Raises: InvalidRequest (template, recipient, language and variables: all faults), RequestConflict,
         MailWithdrawn, ChangeRaced.
@@ -83,7 +85,7 @@ class CommunicationsService:
         assert rendered is not None, "a mail that could not be rendered has left a fault"
         try:
             async with self._db.begin_nested():
-                row = await self._insert(request, template, to, digest, rendered)
+                row = await self._insert(request, template, to, digest, rendered, unattended=unattended)
         except IntegrityError as exc:
             if (queued := await self._queued(request, digest)) is not None:
                 return queued
@@ -158,7 +160,9 @@ class CommunicationsService:
             raise MailWithdrawn(row.id, row.reason)
         return _queued_email(row)
 
-    async def _insert(self, request_id: str, template: str, to: str, digest: str, rendered: RenderedMail) -> Mail:
+    async def _insert(
+        self, request_id: str, template: str, to: str, digest: str, rendered: RenderedMail, *, unattended: bool
+    ) -> Mail:
         row: Mail | None = await self._db.scalar(
             insert(Mail)
             .values(
@@ -174,6 +178,7 @@ class CommunicationsService:
                 html=rendered.html,
                 state="queued",
                 queued_at=self._now(),
+                next_try_at=self._now() if unattended else None,
                 attempts=0,
             )
             .returning(Mail)

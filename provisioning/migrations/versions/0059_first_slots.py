@@ -1,4 +1,4 @@
-"""invitations of customers to choose the time of a visit that nobody has booked yet"""
+"""invitations of customers to choose the time of a visit that nobody has booked yet; mails that no run delivers"""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ SETTING = "nullif(current_setting('firstlight.tenant_id', true), '')"
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.DateTime(timezone=True)
 TABLE = "visit_invitation"
+MAIL, NEXT_TRY = "mail", "ix_mail_next_try"
+HAS_NEXT_TRY = sa.text("next_try_at IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -39,10 +41,17 @@ def upgrade() -> None:
     )
     op.create_index("ix_visit_invitation_run", TABLE, ["tenant_id", "run_id"])
     op.create_index("ix_visit_invitation_expires_at", TABLE, ["tenant_id", "expires_at"])
+    op.add_column(MAIL, sa.Column("next_try_at", MOMENT, nullable=True))
+    op.create_index(
+        NEXT_TRY, MAIL, ["tenant_id", "next_try_at"], sqlite_where=HAS_NEXT_TRY, postgresql_where=HAS_NEXT_TRY
+    )
     if op.get_bind().dialect.name == "postgresql":
         op.execute(f"CREATE POLICY {TABLE}_own ON {TABLE} USING (tenant_id = {SETTING} OR {SETTING} = '*')")
         op.execute(f"ALTER TABLE {TABLE} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
 
 
 def downgrade() -> None:
+    op.drop_index(NEXT_TRY, table_name=MAIL)
+    with op.batch_alter_table(MAIL) as mail:
+        mail.drop_column("next_try_at")
     op.drop_table(TABLE)
