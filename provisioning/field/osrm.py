@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,27 +31,38 @@ class Osrm:
         where = ";".join(f"{place.longitude:.6f},{place.latitude:.6f}" for place in places)
         asked = {"annotations": "duration", "sources": _numbers(origins), "destinations": _numbers(destinations)}
         try:
-            async with httpx.AsyncClient(timeout=self._timeout, trust_env=False) as http:
-                answer = await http.get(f"{self._url}/{where}", params=asked)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            async with asyncio.timeout(self._timeout):  # in all: httpx counts each read by itself
+                status, body = await self._answer(f"{self._url}/{where}", asked)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise RouterUnavailable(f"the router can't be asked: {type(error).__name__}") from error
-        return _read(answer, len(origins), len(destinations))
+        return _read(status, body, len(origins), len(destinations))
+
+    async def _answer(self, address: str, asked: dict[str, str]) -> tuple[int, bytes]:
+        """Raises: RouterUnavailable, if it has no end."""
+        body = bytearray()
+        async with (
+            httpx.AsyncClient(timeout=self._timeout, trust_env=False) as http,
+            http.stream("GET", address, params=asked) as answer,
+        ):
+            async for some in answer.aiter_bytes():
+                body += some
+                if len(body) > LARGEST_ANSWER:
+                    raise RouterUnavailable(f"the router's answer is larger than {LARGEST_ANSWER} bytes")
+        return answer.status_code, bytes(body)
 
 
 def _numbers(numbers: Sequence[int]) -> str:
     return ";".join(map(str, numbers))
 
 
-def _read(answer: httpx.Response, rows: int, columns: int) -> Seconds:
-    if len(answer.content) > LARGEST_ANSWER:
-        raise RouterUnavailable(f"the router's answer is larger than {LARGEST_ANSWER} bytes")
+def _read(status: int, body: bytes, rows: int, columns: int) -> Seconds:
     try:
-        said: Any = answer.json()
+        said: Any = json.loads(body)
     except ValueError as error:
-        raise RouterUnavailable(f"the router answered {answer.status_code} without JSON") from error
+        raise RouterUnavailable(f"the router answered {status} without JSON") from error
     if not isinstance(said, dict) or said.get("code") != "Ok":
         code = said.get("code") if isinstance(said, dict) else None
-        raise RouterUnavailable(f"the router answered {answer.status_code}: {str(code)[:60]}")
+        raise RouterUnavailable(f"the router answered {status}: {str(code)[:60]}")
     table = said.get("durations")
     if not isinstance(table, list) or len(table) != rows or not all(_is_row(row, columns) for row in table):
         raise RouterUnavailable(f"the router's durations are not {rows} rows of {columns}")

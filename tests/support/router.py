@@ -17,7 +17,8 @@ KMH = 20.0
 class RouterDouble:
     """``async with RouterDouble() as router``: listens at ``router.url`` until the block ends.
 
-    ``unreachable``: where no road leads; ``says``: this body, whatever is asked, with ``status``; ``hangs``: never.
+    ``unreachable``: where no road leads; ``says``: this body, whatever is asked, with ``status``; ``hangs``: never;
+    ``drips``: a byte now and then, without an end; ``floods``: more than anybody wants.
     """
 
     def __init__(self) -> None:
@@ -26,7 +27,7 @@ class RouterDouble:
         self.unreachable: set[Place] = set()
         self.status = 200
         self.says: str | None = None
-        self.hangs = False
+        self.hangs = self.drips = self.floods = False
         self._server: asyncio.Server | None = None
         self._conversations: set[asyncio.Task[None]] = set()
 
@@ -55,6 +56,8 @@ class RouterDouble:
             self.asked.append(target)
             if self.hangs:
                 await asyncio.Event().wait()
+            if self.drips or self.floods:
+                await self._pour(writer)
             body = (self.says if self.says is not None else self._table(target)).encode()
             about = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close"
             writer.write(f"HTTP/1.1 {self.status} X\r\n{about}\r\n\r\n".encode() + body)
@@ -62,6 +65,14 @@ class RouterDouble:
         finally:
             self._conversations.discard(task)
             writer.close()
+
+    async def _pour(self, writer: asyncio.StreamWriter) -> None:
+        some = b" " * (1 if self.drips else 1_000_000)
+        writer.write(b"HTTP/1.1 200 X\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")
+        while True:
+            writer.write(some)
+            await writer.drain()
+            await asyncio.sleep(0.02 if self.drips else 0)
 
     def _table(self, target: str) -> str:
         parts = urlsplit(target)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,7 +11,7 @@ import structlog
 
 from provisioning.field.osrm import Osrm
 from provisioning.field.travel import Place
-from provisioning.field.ways import AFTER_TROUBLE_SECONDS, KEPT_SECONDS, MOST_PLACES, Ways
+from provisioning.field.ways import AFTER_TROUBLE_SECONDS, KEPT_SECONDS, MOST_PLACES, RouterUnavailable, Ways
 from tests.support.router import RouterDouble
 
 HERE, NEAR, FAR = Place(48.1, 11.58), Place(48.15, 11.55), Place(48.4, 11.7)
@@ -84,7 +86,7 @@ async def test_many_places_are_asked_for_as_many_at_once_as_a_router_takes(route
         (200, '{"code": "Ok", "durations": [[1, 2]]}', "the router's durations are not 1 rows of 1"),
         (200, '{"code": "Ok", "durations": [["soon"]]}', "the router's durations are not 1 rows of 1"),
         (200, '{"code": "Ok", "durations": [[-5]]}', "the router's durations are not 1 rows of 1"),
-        (200, None, "the router can't be asked: ReadTimeout"),
+        (200, None, "the router can't be asked: TimeoutError"),
     ],
 )
 async def test_a_router_that_answers_nothing_of_use_is_named_left_alone_a_minute_and_holds_up_nobody(
@@ -100,6 +102,20 @@ async def test_a_router_that_answers_nothing_of_use_is_named_left_alone_a_minute
     clock.now = AFTER_TROUBLE_SECONDS
     await ways.learn([NEAR], around=HERE)
     assert ways.by(HERE, NEAR) == "road"
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("drips", "the router can't be asked: TimeoutError"),
+        ("floods", "the router's answer is larger than 2000000 bytes"),
+    ],
+)
+async def test_a_router_that_comes_to_no_end_is_left_in_time(router: RouterDouble, how: str, why: str) -> None:
+    setattr(router, how, True)
+    with pytest.raises(RouterUnavailable, match=f"^{re.escape(why)}$"):
+        async with asyncio.timeout(5):
+            await Osrm(router.url, timeout_seconds=1.0).table([HERE, NEAR], origins=[0], destinations=[1])
 
 
 async def test_the_speed_of_straight_lines_is_the_isps_to_say() -> None:
