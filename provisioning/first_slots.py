@@ -117,6 +117,10 @@ class FirstSlots:
         if not 1 <= days <= MOST_DAYS:
             faults.add("days", f"are {days}; a link opens for 1 to {MOST_DAYS}")
         kind = await self._jobs.job(job)
+        if not await self._search.is_anybody_able(kind):
+            faults.add("job", f"is {kind['name']}, and no technician is able to do it: {', '.join(kind['skills'])}")
+        if self._furthest(run) <= self._moves.earliest + timedelta(minutes=kind["duration_minutes"]):
+            faults.add("run_id", "gives its addresses back before anybody could come whose time is still to be chosen")
         order_id = await self._order(run, said)
         if await self._visits.of_order(customer_id=run.customer_id, order_id=order_id) is not None:
             raise NoTimeAwaited(run_id, run.state)
@@ -200,6 +204,8 @@ class FirstSlots:
                 request_id=f"invitation/{number}",
                 by=by,
             )
+        if visit["order_id"] != invitation["order_id"]:  # the order's visit came in between: this one is apart
+            raise InvitationOver(number)
         await self._invitations.accepted(number, visit_id=visit["visit_id"])
         return visit
 
@@ -227,13 +233,17 @@ class FirstSlots:
 
     async def _asked(self, invitation: InvitationRecord, run: RunSummary, starts_at: datetime) -> Asked:
         kind = await self._jobs.job(invitation["job"])
-        furthest = self._now() + FURTHEST
         return replace(
             Asked.of(kind, place_of_invitation(invitation), starts_at),
             not_before=self._moves.earliest,
-            not_after=furthest if run.wake_at is None else min(furthest, run.wake_at),
+            not_after=self._furthest(run),
             each_time_once=True,
         )
+
+    def _furthest(self, run: RunSummary) -> datetime:
+        """An installation gives its addresses back when its wait ends; an order keeps none, and is only held then."""
+        furthest = self._now() + FURTHEST
+        return furthest if run.wake_at is None or run.waiting_for != "appointment" else min(furthest, run.wake_at)
 
     async def _write(self, invitation: InvitationRecord) -> None:
         customer = await self._services.customer_service.customer(invitation["customer_id"])

@@ -114,7 +114,8 @@ async def retry(call: InCall, event_id: RunNumber, wish: WithReason) -> Retried:
 async def set_aside(call: InCall, event_id: RunNumber, wish: Aside) -> SetAside:
     """Nothing shall come of an event that was refused: it needs nobody any more. It may still be retried."""
     before = await show_event(call.db, event_id, tenant_id=call.tenant_id)
-    await call.appliance.events.set_aside(call.db, event_id, why=wish.reason, by=call.by)
+    if not await call.appliance.events.set_aside(call.db, event_id, why=wish.reason, by=call.by):
+        call.changes_nothing()
     call.tells(subject=f"event/{event_id}", reason=wish.reason, before={"type": before.type, "state": before.state})
     call.tells(customer_id=_customer_of(before.data))
     return SetAside(event_id=event_id, state="ignored")

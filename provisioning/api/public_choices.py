@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from provisioning.access import subject_of
 from provisioning.api.calls import Call
@@ -75,8 +75,8 @@ def refused_choice(request: Request, problem: Problem, headers: Mapping[str, str
     code, invitation = problem["code"], getattr(request.state, "invitation", None)
     if invitation is None or code not in TAKEN | MEANT_NOTHING | OVER:
         return refused(request, problem, headers)
-    if code in OVER:
-        return message(request, "choice.over", status=410)
+    if code in OVER:  # the page itself shows the visit that there is, or that nothing is to be chosen
+        return RedirectResponse(request.url.path, status_code=303)
     key = "choice.taken" if code in TAKEN else "choice.choose"
     offers = problem.get("alternatives", [])
     content = _render(

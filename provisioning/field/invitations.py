@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Float, ForeignKeyConstraint, Index, String, Text, select, update
+from sqlalchemy import Float, ForeignKeyConstraint, Index, String, Text, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 from typing_extensions import TypedDict
@@ -18,6 +18,8 @@ from provisioning.field.travel import Place, place_of
 from provisioning.intake import Clock
 from provisioning.tables import ProvisioningBase, Reference, RowId, TenantId
 
+COUNTS = text("superseded_at IS NULL")
+
 
 class VisitInvitation(ProvisioningBase):
     """What the visit would be, and which one it has become."""
@@ -25,8 +27,9 @@ class VisitInvitation(ProvisioningBase):
     __tablename__ = "visit_invitation"
     __table_args__ = (
         ForeignKeyConstraint(("visit_id",), ("visit.id",)),
-        Index("ix_visit_invitation_run", "tenant_id", "run_id"),
-        Index("ix_visit_invitation_expires_at", "tenant_id", "expires_at"),
+        Index(
+            "uq_visit_invitation_run", "tenant_id", "run_id", unique=True, sqlite_where=COUNTS, postgresql_where=COUNTS
+        ),
     )
 
     id: Mapped[RowId]

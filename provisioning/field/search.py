@@ -82,6 +82,10 @@ class Search:
                 break
         return [self._record(offer, place) for offer in found[:limit]]
 
+    async def is_anybody_able(self, job: JobRecord) -> bool:
+        """Whether any technician has the skills that it needs, whenever they work."""
+        return bool(await self._able(job))
+
     async def near(self, asked: Asked) -> list[OfferRecord]:
         """What is nearest in time to a slot that can't be had, whoever comes.
 

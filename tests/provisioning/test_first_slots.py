@@ -26,6 +26,7 @@ from provisioning.field import (
     NoTimeAwaited,
     TechnicianBusy,
     Technicians,
+    Visit,
     VisitRecord,
 )
 from provisioning.first_slots import ChosenFirst
@@ -172,6 +173,59 @@ async def test_an_invitation_is_over_with_a_newer_one_a_visit_or_its_runs_wait(a
         await db.execute(update(RunRow).where(RunRow.id == other).values(waiting_for="visit"))
     with pytest.raises(InvitationOver):
         await choose(appliance, invited, nine(appliance, 5))
+
+
+async def test_who_books_by_hand_in_the_same_moment_leaves_no_second_visit(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invited = await invite(appliance, await waiting(appliance, "T-1"))
+    chosen = await look_for(appliance, invited, nine(appliance, 3))
+    async with appliance.database.begin() as db:
+        people = Technicians(db, tenant_id=appliance.tenant_id)
+        await people.register(technician_id=9, name="Uma", skills=["roof"])
+        by_hand = await appliance.dispatch_desk(db).book(
+            customer_id=CUSTOMER,
+            technician_id=9,
+            starts_at=nine(appliance, 4),
+            address="here",
+            job="install",
+            order_id=ORDER,
+            by="dora",
+        )
+
+    async def sees_none(*_: object, **__: object) -> None:
+        """As it stood a moment before."""
+
+    with pytest.raises(InvitationOver):
+        async with appliance.database.begin() as db:
+            slots = appliance.first_slots(db)
+            monkeypatch.setattr(slots, "_visit", sees_none)
+            await slots.book(chosen, by="one-time link")
+    async with appliance.database.read() as db:
+        assert list(await db.scalars(select(Visit.id))) == [by_hand["visit_id"]]
+
+
+async def test_an_order_whose_wait_ends_soon_may_still_be_visited_later(appliance: Appliance) -> None:
+    _, run_id = await waiting_order(appliance)
+    async with appliance.database.begin() as db:
+        await db.execute(update(RunRow).where(RunRow.id == run_id).values(wake_at=nine(appliance, 2)))
+    invited = await invite(appliance, run_id, address="here")
+    assert invited["expires_at"] == nine(appliance, 2)
+    assert (await choose(appliance, invited, nine(appliance, 5)))["starts_at"] == nine(appliance, 5)
+
+
+async def test_nobody_is_invited_to_what_nobody_can_do_or_not_in_time(appliance: Appliance) -> None:
+    run_id = await waiting(appliance, "T-1")
+    async with appliance.database.begin() as db:
+        await Jobs(db, tenant_id=appliance.tenant_id).define(name="dive", duration_minutes=60, skills=["diving"])
+        soon = appliance.clock() + timedelta(hours=20)
+        await db.execute(update(RunRow).where(RunRow.id == run_id).values(wake_at=soon))
+    with pytest.raises(InvalidRequest) as refused:
+        await invite(appliance, run_id, job="dive")
+    assert [(fault.field, fault.reason) for fault in refused.value.faults] == [
+        ("job", "is dive, and no technician is able to do it: diving"),
+        ("run_id", "gives its addresses back before anybody could come whose time is still to be chosen"),
+    ]
 
 
 async def test_nobody_is_offered_a_time_after_the_run_has_given_its_addresses_back(appliance: Appliance) -> None:

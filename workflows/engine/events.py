@@ -28,6 +28,7 @@ from workflows.errors import (
     InputRefused,
     RunConflict,
 )
+from workflows.printable import checked_reason
 
 Starter = Callable[[AsyncSession, Any, str], Awaitable[tuple[int, bool]]]
 """Starts the run that an event asks for, from (its data, by whom); returns (the run's number, whether it is new).
@@ -191,20 +192,22 @@ class Events:
         event.state, event.reason, event.settled_at = EventState.PENDING, None, None
         await db.flush()  # a later question in this transaction must find it pending
 
-    async def set_aside(self, db: AsyncSession, event_id: int, *, why: str, by: str) -> None:
+    async def set_aside(self, db: AsyncSession, event_id: int, *, why: str, by: str) -> bool:
         """Nothing shall come of an event that was refused; what it was refused for stays beside. It may still be
-        retried. Set aside again, it stays as it is.
+        retried. False: nothing comes of it already, and it stays as it is.
 
-        Raises: EventUnknown, EventSettled.
+        Raises: InputRefused if the reason says nothing; EventUnknown, EventSettled.
         """
+        why = checked_reason(why, what="reason")
         event = await self._locked(db, event_id)
         if event.state == EventState.IGNORED:
-            return
+            return False
         if event.state != EventState.REFUSED:
             raise EventSettled(event_id, event.state)
         event.state, event.settled_at = EventState.IGNORED, self._clock()
         event.reason = f"{event.reason} Set aside by {by}: {why}"
         await db.flush()
+        return True
 
     async def _locked(self, db: AsyncSession, event_id: int) -> EventRow:
         event = await db.scalar(

@@ -15,6 +15,7 @@ NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.DateTime(timezone=True)
 TABLE = "visit_invitation"
 MAIL, NEXT_TRY = "mail", "ix_mail_next_try"
+COUNTS = sa.text("superseded_at IS NULL")
 HAS_NEXT_TRY = sa.text("next_try_at IS NOT NULL")
 
 
@@ -39,8 +40,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["visit_id"], ["visit.id"], name=op.f(f"fk_{TABLE}_visit_id_visit")),
         sa.PrimaryKeyConstraint("id", name=op.f(f"pk_{TABLE}")),
     )
-    op.create_index("ix_visit_invitation_run", TABLE, ["tenant_id", "run_id"])
-    op.create_index("ix_visit_invitation_expires_at", TABLE, ["tenant_id", "expires_at"])
+    op.create_index(
+        "uq_visit_invitation_run",
+        TABLE,
+        ["tenant_id", "run_id"],
+        unique=True,
+        sqlite_where=COUNTS,
+        postgresql_where=COUNTS,
+    )
     op.add_column(MAIL, sa.Column("next_try_at", MOMENT, nullable=True))
     op.create_index(
         NEXT_TRY, MAIL, ["tenant_id", "next_try_at"], sqlite_where=HAS_NEXT_TRY, postgresql_where=HAS_NEXT_TRY
