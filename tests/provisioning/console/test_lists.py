@@ -142,7 +142,7 @@ def test_faults_are_counted_by_parameter_the_most_frequent_first() -> None:
 
 async def test_a_partners_page_shows_their_host_names_and_what_is_the_matter_with_them(any_console: Console) -> None:
     sales, since = await any_console.somebody("sales"), any_console.appliance.clock()
-    looks = (
+    looks: tuple[tuple[dict[str, Any], str, str], ...] = (
         ({}, "nordnetz.example", "proven"),
         ({"missing_since": since}, "pages answer there until", 'TXT "firstlight-partner='),
         ({"proven_at": None, "lost_at": since}, "no page answers there", "claim it anew"),
