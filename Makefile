@@ -9,7 +9,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 # Of the tests. They wait now and then, and those of killed workers more often, so more than a small machine has cores.
-WORKERS ?= 5
+WORKERS ?= 4
 SWEEPERS ?= 5
 # What is compiled once is not compiled again for each of the many processes that tests and the demo start.
 unexport PYTHONDONTWRITEBYTECODE

@@ -116,6 +116,7 @@ async def slow_cpe_scanned(people: JourneyLab, run: Installation, house: Househo
     await run.report("scanned", serial=house.serial, port=house.port)
 
 
+@pytest.mark.second_half
 async def test_told_to_stop_a_worker_lets_the_segment_under_way_come_to_rest_and_another_goes_on(
     people: JourneyLab, services: Services
 ) -> None:

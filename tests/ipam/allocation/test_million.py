@@ -21,6 +21,7 @@ from tests.bench.million import Held, Stay, _come_and_go, _describe, check, over
 OPERATIONS, CLIENTS = 600, 4
 
 
+@pytest.mark.second_half
 def test_clients_that_come_and_go_neither_share_nor_lose_nor_leak(database_url: str) -> None:
     told = {"OPERATIONS": str(OPERATIONS), "CLIENTS": str(CLIENTS), "DATABASE_URL": database_url}
     done = subprocess.run(

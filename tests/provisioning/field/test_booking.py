@@ -113,6 +113,7 @@ async def test_of_many_bookings_at_once_exactly_one_wins(begin: Begin) -> None:
         assert len(await tomorrow(db)) == 1
 
 
+@pytest.mark.second_half
 @pytest.mark.timeout(300)
 async def test_of_a_thousand_bookings_at_once_each_slot_has_one_winner_and_everybody_else_is_told(begin: Begin) -> None:
     gate = asyncio.Semaphore(40)

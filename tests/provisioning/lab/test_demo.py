@@ -165,6 +165,7 @@ async def test_a_demo_that_is_called_off_leaves_no_freeradius(tmp_path: Path, nu
     assert freeradius_of(home) == []
 
 
+@pytest.mark.second_half
 async def test_a_demo_stays_open_with_its_console_until_it_is_told_to_end(tmp_path: Path) -> None:
     home = tmp_path / "lab"
     process = await start_demo(home, "--customers", "0", stays=True)
