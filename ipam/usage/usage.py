@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     Select,
     String,
     bindparam,
@@ -86,7 +87,7 @@ _NEVER_USED = (
     .where(FreeRange.tenant_id == _TENANT_ID)
     .group_by(FreeRange.pool_id)
 )
-_UNASSIGNED = union_all(
+_UNASSIGNED: CompoundSelect[str, int, int, datetime | None] = union_all(
     _counted("rested", IN_QUARANTINE & (Allocation.available_at <= _AT)),
     _counted("cooling", IN_QUARANTINE & (Allocation.available_at > _AT)),
     _counted("kept", RESERVED),
