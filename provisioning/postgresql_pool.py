@@ -1,8 +1,8 @@
 """Connections of PostgreSQL that are handed out again: asked whether they still live only where that is in doubt.
 
-To ask each time would be a tenth of what a short look costs, and one more way there and back. A server that ends a session (a restart, a fail-over, an
-operator) says so on the connection, which is seen without a word to it; one that vanished in silence is found by asking
-who has rested.
+To ask each time would be a tenth of what a short look costs, and one more way there and back. A server that ends a
+session (a restart, a fail-over, an operator) says so on the connection, which is seen without a word to it; one that
+vanished in silence is found by asking who has rested.
 """
 
 from __future__ import annotations
