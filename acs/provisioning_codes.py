@@ -52,7 +52,7 @@ def provisioning_code(key: str, *, tenant_id: str, serial: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CodeKeys:
-    """The keys as they are at one moment. Without a ``current`` one no code was ever made."""
+    """The keys as they are at one moment. Without a ``current`` one no code was ever made, or it does not open."""
 
     current: str | None = field(default=None, repr=False)
     former: str | None = field(default=None, repr=False)

@@ -35,7 +35,10 @@ class Cause(NamedTuple):
 _ITS_CODE = "Give it the code that `firstlight devices acs codes {serial} --reason ...` tells"
 _BY_TASK = "once it is bound, it gets its settings by a task all the same"
 CAUSES: Mapping[str, Cause] = {
-    "no_code": Cause("No provisioning code was ever told here, so it can have none.", f"{_ITS_CODE}; {_BY_TASK}."),
+    "no_code": Cause(
+        "No provisioning code can be checked here: none was ever told, or the key of all codes does not open.",
+        f"{_ITS_CODE}; {_BY_TASK}.",
+    ),
     "wrong_code": Cause(
         "It did not show the provisioning code of its serial number.",
         f"{_ITS_CODE}; {_BY_TASK}. If it has that code, another CPE claims its serial number.",

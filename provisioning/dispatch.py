@@ -146,9 +146,8 @@ class DispatchDesk:
         kind = await self._jobs.job(job)
         if customer_id > 0:  # else it is a fault among others
             await self._services.customer_service.customer(customer_id)
-        is_new = not await self._visits.is_requested(
-            request_id
-        )  # it may have moved since, and its customer was written
+        # one that is known may have moved since, and its customer was written
+        is_new = not await self._visits.is_requested(request_id)
         with asked_for(Asked.of(kind, place, starts_at)):
             booked = await self._visits.book(
                 customer_id=customer_id,

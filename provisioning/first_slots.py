@@ -159,6 +159,11 @@ class FirstSlots:
         is_last = asked.not_after is not None and later >= asked.not_after
         return Choice(invitation, None, times, None if is_last else later)
 
+    async def booked(self, invitation_id: int) -> VisitRecord | None:
+        """The visit to come of whoever was invited so, whoever has booked it. Searches nothing, so it may be asked
+        while something is being written. Raises: InvitationUnknown."""
+        return await self._visit(await self._invitations.invitation(invitation_id))
+
     async def invitation(self, invitation_id: int) -> InvitationRecord:
         """Raises: InvitationUnknown."""
         return await self._invitations.invitation(invitation_id)

@@ -157,26 +157,13 @@ async def open_worker(
             sessions=appliance.sessions,
             tenant_id=appliance.tenant_id,
         )
-        notices = NoticeDelivery(
-            appliance.database.begin,
-            tenant_id=appliance.tenant_id,
-            now=appliance.clock,
-            vault=appliance.vault,
-            smtp=smtp_settings(appliance.settings),
-            allowed=appliance.settings.notice_schemas,
-        )
-        stack.push_async_callback(notices.stop)
-        changes = appliance.session_changes(pace.nas_retransmission)
-        stack.push_async_callback(changes.stop)
-        told = await _webhook_ticks(appliance, stack, pace)
-        ticks = [*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told]
-        ticks.append(_mail_tick(appliance, outside, pace))
-        ticks += _session_ticks(appliance, pace)
+        ticks = _ticks(appliance, dispatch, watchers, outside, pace)
+        ticks += await _telling_ticks(appliance, outside, stack, pace)
+        ticks += _session_ticks(appliance, stack, pace)
         ticks += _check_ticks(appliance, pace)
         ticks += _fleet_ticks(appliance, outside.acs.fleet, stack, pace)
         operations = operation_carrier(appliance, outside.acs)
         ticks.append(Tick("operations on cpes", pace.device_operations_every_seconds, operations.drive))
-        ticks.append(Tick("session changes", pace.session_changes_every_seconds, changes.start_due))
         clock = Clock([Tick("look", pace.look_every_seconds, lambda: _look(appliance, clock)), *ticks])
         await dispatch.open()
         stack.push_async_callback(dispatch.close)
@@ -263,7 +250,7 @@ def _check_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
     return [Tick("check", pace.check_looks_every_seconds, check.look)]
 
 
-def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
+def _session_ticks(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> list[Tick]:
     """What becomes of accounting by itself; the second is done once a night, and each look asks whether it is."""
     begin, clock, settings = appliance.radius_database.begin, appliance.clock, appliance.settings
     forgotten = settings.session_archive_days
@@ -280,6 +267,8 @@ def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
         await stations.forget()
 
     reaper = Reaper(begin, tenant_id=appliance.tenant_id, now=clock)
+    changes = appliance.session_changes(pace.nas_retransmission)
+    stack.push_async_callback(changes.stop)
     reopened = ReopenedSessions(appliance.database.begin, begin, tenant_id=appliance.tenant_id, now=clock)
     return [
         Tick("silent sessions", pace.reap_every_seconds, reaper.sweep),
@@ -289,6 +278,7 @@ def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
         Tick("session upkeep", pace.session_upkeep_every_seconds, tend),
         Tick("mac addresses", pace.stations_every_seconds, stations.note),
         Tick("data caps", pace.data_caps_every_seconds, appliance.data_caps.look),
+        Tick("session changes", pace.session_changes_every_seconds, changes.start_due),
     ]
 
 
@@ -307,6 +297,12 @@ def _fleet_ticks(appliance: Appliance, fleet: AcsFleet, stack: AsyncExitStack, p
     return ticks
 
 
+async def _telling_ticks(appliance: Appliance, outside: Outside, stack: AsyncExitStack, pace: Pace) -> list[Tick]:
+    """Teams, customers and other systems hear of what has happened."""
+    told = await _webhook_ticks(appliance, stack, pace)
+    return [_notice_tick(appliance, stack, pace), _mail_tick(appliance, outside, pace), *told]
+
+
 def _mail_tick(appliance: Appliance, outside: Outside, pace: Pace) -> Tick:
     """Mails of runs are delivered by their own steps."""
     longest = timedelta(seconds=smtp_settings(appliance.settings).longest_seconds)
@@ -315,8 +311,17 @@ def _mail_tick(appliance: Appliance, outside: Outside, pace: Pace) -> Tick:
     return Tick("mails that no run waits for", pace.mails_every_seconds, mails.send_due)
 
 
-def _notice_ticks(notices: NoticeDelivery, pace: Pace) -> list[Tick]:
-    return [Tick("notices", pace.notices_every_seconds, notices.start_due)]
+def _notice_tick(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> Tick:
+    notices = NoticeDelivery(
+        appliance.database.begin,
+        tenant_id=appliance.tenant_id,
+        now=appliance.clock,
+        vault=appliance.vault,
+        smtp=smtp_settings(appliance.settings),
+        allowed=appliance.settings.notice_schemas,
+    )
+    stack.push_async_callback(notices.stop)
+    return Tick("notices", pace.notices_every_seconds, notices.start_due)
 
 
 async def _webhook_ticks(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> list[Tick]:

@@ -25,7 +25,7 @@ import uvloop
 from provisioning.__main__ import COLLECT_AFTER
 from provisioning.database import EVERY_TENANT, Database
 from provisioning.logs import configure_logs
-from tests.support.appliances import Original, make_migrated, one_original
+from tests.support.appliances import COPIES, Original, make_migrated, one_original
 from tests.support.compiled_once import compile_once
 from tests.support.postgres import PostgresServer
 
@@ -156,6 +156,16 @@ def _logs_as_they_were() -> Iterator[None]:
         logging.getLogger(name).setLevel(its_level)
 
 
+@pytest.fixture(autouse=True)
+def _copies_end_with_their_test() -> Iterator[None]:
+    """Hundreds of them would fill the memory."""
+    before = len(COPIES)
+    yield
+    for server, url in COPIES[before:]:
+        server.drop_database(url)
+    del COPIES[before:]
+
+
 @pytest.fixture
 def log_lines() -> Callable[[], list[dict[str, Any]]]:
     """What has been logged since the test began, as the appliance writes it."""
@@ -197,13 +207,10 @@ def migrated(request: pytest.FixtureRequest) -> Original:
     return made
 
 
-def migrated_copy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def migrated_copy(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """For a fixture ``database_url`` with the appliance's tables in it; its parameter is the kind of database."""
     original: Original = request.getfixturevalue(f"migrated_{request.param}")
-    url = original.copy_database(tmp_path)
-    yield url
-    if original.postgres:
-        original.postgres.drop_database(url)
+    return original.copy_database(tmp_path)
 
 
 @pytest.fixture(params=DATABASES)

@@ -7,7 +7,6 @@ whoever comes too late for a time is shown the nearest ones that are free.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
@@ -15,12 +14,12 @@ from fastapi.responses import RedirectResponse, Response
 from provisioning.access import subject_of
 from provisioning.api.calls import Call
 from provisioning.api.problems import Problem
-from provisioning.api.public_pages import message, page, refused, render, spoken, wording
-from provisioning.api.public_visits import MEANT_NOTHING, TAKEN, days_of, read_choice, starts_after
+from provisioning.api.public_pages import message, page, refused
+from provisioning.api.public_visits import MEANT_NOTHING, TAKEN, days_of, read_choice, starts_after, visit_page
 from provisioning.days import day_of
-from provisioning.field import InvitationOver, InvitationRecord, InvitationUnknown, VisitRecord
+from provisioning.field import InvitationOver, InvitationUnknown, VisitRecord
 from provisioning.first_slots import Choice, ChosenFirst
-from provisioning.links import LANGUAGE, LinkExpired, LinkUsed
+from provisioning.links import LinkExpired, LinkUsed
 from workflows.answers import LinkTo
 
 CHOSEN_FIRST = "the customer chose this time, by the link in their mail"
@@ -64,10 +63,10 @@ async def book_visit(call: Call, *, by: str) -> Response:
 async def show_used_choice(call: Call, error: LinkUsed | LinkExpired) -> Response | None:
     """The visit that was chosen, while it is to come; else None, as of any other link."""
     try:
-        choice = await call.appliance.first_slots(call.db).look(int(error.to.subject))
-    except (InvitationUnknown, InvitationOver):
+        visit = await call.appliance.first_slots(call.db).booked(int(error.to.subject))
+    except InvitationUnknown:
         return None
-    return None if choice.visit is None else _booked(call.request, choice.visit, "visit.title", said="choice.there")
+    return None if visit is None else _booked(call.request, visit, "visit.title", said="choice.there")
 
 
 def refused_choice(request: Request, problem: Problem, headers: Mapping[str, str]) -> Response:
@@ -79,7 +78,7 @@ def refused_choice(request: Request, problem: Problem, headers: Mapping[str, str
         return RedirectResponse(request.url.path, status_code=303)
     key = "choice.taken" if code in TAKEN else "choice.choose"
     offers = problem.get("alternatives", [])
-    content = _render(
+    content = visit_page(
         request,
         f"{key}.title",
         invitation=invitation,
@@ -95,7 +94,7 @@ def _page(request: Request, choice: Choice) -> Response:
     zone, later = request.app.state.appliance.zone, None
     if choice.later_from is not None:
         later = day_of(choice.later_from, zone).isoformat()
-    content = _render(
+    content = visit_page(
         request,
         "choice.title",
         invitation=choice.invitation,
@@ -107,23 +106,4 @@ def _page(request: Request, choice: Choice) -> Response:
 
 
 def _booked(request: Request, visit: VisitRecord, title: str, *, said: str) -> Response:
-    return page(_render(request, title, visit=visit, said=said))
-
-
-def _render(
-    request: Request, title: str, *, invitation: InvitationRecord | None = None, said: str, **variables: Any
-) -> str:
-    reads, language = wording(request), request.query_params.get(LANGUAGE)
-    given: dict[str, Any] = {"visit": None, "days": {}, "own": None, "later": None, "problem": False, "again": False}
-    return render(
-        request,
-        "visit.html.j2",
-        title,
-        invitation=invitation,
-        said=said,
-        mark="",
-        moment=reads.moment,
-        clock=reads.clock,
-        asked=f"&{LANGUAGE}={spoken(request).asked_as}" if language else "",
-        **{**given, **variables},
-    )
+    return page(visit_page(request, title, visit=visit, said=said))

@@ -114,15 +114,21 @@ def refused_move(request: Request, problem: Problem, headers: Mapping[str, str])
     key = "visit.taken" if code in TAKEN else "visit.changed" if code in LOOK_AGAIN else "visit.choose"
     offers = problem.get("alternatives", [])
     known = None if code in LOOK_AGAIN else visit  # it isn't so any more
-    content = _render(
-        request, known, f"{key}.title", said=f"{key}.words", days=days_of(request, offers), problem=True, again=True
+    content = visit_page(
+        request,
+        f"{key}.title",
+        visit=known,
+        said=f"{key}.words",
+        days=days_of(request, offers),
+        problem=True,
+        again=True,
     )
     return page(content, status=problem["status"], forms=bool(offers))
 
 
 def _page(request: Request, visit: VisitRecord, title: str, *, own: OwnVisit | None = None, said: str = "") -> Response:
     if own is None:
-        return page(_render(request, visit, title, said=said))
+        return page(visit_page(request, title, visit=visit, said=said))
     zone, later = request.app.state.appliance.zone, None
     if own.later_from is not None:
         later = day_of(own.later_from, zone).isoformat()
@@ -130,11 +136,12 @@ def _page(request: Request, visit: VisitRecord, title: str, *, own: OwnVisit | N
         said = f"visit.{own.standing.why_not}"
     elif not own.times:
         said = "visit.nothing_free"
-    content = _render(request, visit, title, said=said, days=days_of(request, own.times), own=own, later=later)
+    content = visit_page(request, title, visit=visit, said=said, days=days_of(request, own.times), own=own, later=later)
     return page(content, forms=bool(own.times))
 
 
-def _render(request: Request, visit: VisitRecord | None, title: str, **variables: Any) -> str:
+def visit_page(request: Request, title: str, *, visit: VisitRecord | None = None, **variables: Any) -> str:
+    """What a customer is shown of a visit, or of one that is still to be booked."""
     reads, language = wording(request), request.query_params.get(LANGUAGE)
     given: dict[str, Any] = {
         "said": "",

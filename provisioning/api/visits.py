@@ -188,7 +188,9 @@ async def book(call: InCall, wish: Book, response: Response) -> VisitRecord:
 @doors.get("/invitations", permission="visits.read")
 async def invitations(
     call: InCall,
-    open: Annotated[bool, Query(description="Only those by which a time may still be chosen")] = False,
+    open: Annotated[
+        bool, Query(description="Only the newest of each run, which nobody has used, before their day")
+    ] = False,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[InvitationRecord]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -47,8 +47,8 @@ async def act(db: AsyncSession, visit_id: int, kind: Any, **content: Any) -> Any
 
 
 @pytest.fixture(params=DATABASES)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    yield from migrated_copy(request, tmp_path)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return migrated_copy(request, tmp_path)
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from tests.support.shared import made_once, shared_folder
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
 ESTATE = EXAMPLES / "lab-estate.toml"
 TICKET = EXAMPLES / "install-ticket.json"
+COPIES: list[tuple[PostgresServer, str]] = []
+"""Of this process, that are still there; ``tests/conftest.py`` drops them at the end of their test."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,9 @@ class Original:
                 shutil.copy2(file, to)
             return f"sqlite+aiosqlite:///{to}/firstlight.db"
         assert self.postgres is not None
-        return self.postgres.create_database(template=str(make_url(self.database_url).database))
+        url = self.postgres.create_database(template=str(make_url(self.database_url).database))
+        COPIES.append((self.postgres, url))
+        return url
 
 
 Kind = TypeVar("Kind", bound=Original)

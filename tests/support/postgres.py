@@ -6,11 +6,14 @@ Databases belong to an ordinary role, as an ISP's do: a superuser would pass row
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 import uuid
 from pathlib import Path
 
@@ -21,7 +24,9 @@ SUPERUSER, OWNER = "postgres", "firstlight"
 INSTALL = "apt-get install postgresql"
 CONNECTIONS = 500
 MEMORY = Path("/dev/shm")
-ROOM_BYTES = 12 * 2**30
+ROOM_BYTES = 2 * 2**30
+HOME = "firstlight-pg-"
+NO_RUN_LASTS_SECONDS = 3 * 3600
 
 
 class PostgresServer:
@@ -31,7 +36,7 @@ class PostgresServer:
     """
 
     def __init__(self, home: Path | None = None, *, durable: bool = False) -> None:
-        self.home = home or Path(tempfile.mkdtemp(prefix="firstlight-pg-", dir=_memory() if not durable else None))
+        self.home = home or _new_home(durable=durable)
         self.durable = durable
 
     def start(self) -> None:
@@ -41,6 +46,7 @@ class PostgresServer:
             os.chown(self.home, account.pw_uid, account.pw_gid)
         self._run("initdb", "-D", str(data), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
         options = f"-c listen_addresses='' -c unix_socket_directories={self.home} -c max_connections={CONNECTIONS}"
+        options += " -c dynamic_shared_memory_type=mmap"  # in its home, with which it goes
         if not self.durable:
             options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
         self._run("pg_ctl", "-D", str(data), "-w", "-l", str(self.home / "log"), "-o", options, "start")
@@ -85,10 +91,34 @@ def as_superuser(url: str | URL) -> URL:
     return made.set(username=SUPERUSER) if made.get_backend_name() == "postgresql" else made
 
 
+def clear_away(folder: Path) -> None:
+    """Ends the servers of test runs that were killed, and removes their files: in memory they leave less and less room.
+
+    Whose run is meant to go on is left alone, also when its number can't be seen from here.
+    """
+    for home in folder.glob(f"{HOME}*-*"):
+        owner = home.name.removeprefix(HOME).partition("-")[0]
+        lives = not owner.isdecimal() or Path("/proc", owner).exists()
+        if lives or time.time() - home.stat().st_mtime < NO_RUN_LASTS_SECONDS:
+            continue
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            server = int((home / "data" / "postmaster.pid").read_text().splitlines()[0])
+            if str(home).encode() in Path("/proc", str(server), "cmdline").read_bytes():
+                os.kill(server, signal.SIGQUIT)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _new_home(*, durable: bool) -> Path:
+    """On the disk if it has to be durable; else in memory where there is room: a copy of a database is hundreds of
+    files, which take a disk half a second."""
+    parent = None if durable else _memory()
+    return Path(tempfile.mkdtemp(prefix=f"{HOME}{os.getpid()}-", dir=parent))
+
+
 def _memory() -> str | None:
-    """The file system in memory, where there is one with room: copies of databases cost little there."""
     if not MEMORY.is_dir() or not os.access(MEMORY, os.W_OK):
         return None
+    clear_away(MEMORY)
     space = os.statvfs(MEMORY)
     return str(MEMORY) if space.f_bavail * space.f_frsize >= ROOM_BYTES else None
 

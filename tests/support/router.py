@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from types import TracebackType
 from urllib.parse import parse_qs, urlsplit
 
 from provisioning.field.travel import Place, distance_km
+from tests.support.loopback import LOOPBACK, LoopbackServer
 
-LOOPBACK = "127.0.0.1"
 KMH = 20.0
 """Half of what straight lines are reckoned with."""
 
 
-class RouterDouble:
+class RouterDouble(LoopbackServer):
     """``async with RouterDouble() as router``: listens at ``router.url`` until the block ends.
 
     ``unreachable``: where no road leads; ``says``: this body, whatever is asked, with ``status``; ``hangs``: never;
@@ -22,49 +21,31 @@ class RouterDouble:
     """
 
     def __init__(self) -> None:
-        self.url = ""
+        super().__init__()
         self.asked: list[str] = []
         self.unreachable: set[Place] = set()
         self.status = 200
         self.says: str | None = None
         self.hangs = self.drips = self.floods = False
-        self._server: asyncio.Server | None = None
-        self._conversations: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> RouterDouble:
-        self._server = await asyncio.start_server(self._take, LOOPBACK, 0)
-        self.url = f"http://{LOOPBACK}:{self._server.sockets[0].getsockname()[1]}/table/v1/driving"
-        return self
+    @property
+    def url(self) -> str:
+        """As ``FIRSTLIGHT_ROUTING_URL`` names it."""
+        return f"http://{LOOPBACK}:{self.port}/table/v1/driving"
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for conversation in self._conversations:
-            conversation.cancel()
-        await asyncio.gather(*self._conversations, return_exceptions=True)
-        await self._server.wait_closed()
-
-    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._conversations.add(task)
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            target = head.split(" ")[1]
-            self.asked.append(target)
-            if self.hangs:
-                await asyncio.Event().wait()
-            if self.drips or self.floods:
-                await self._pour(writer)
-            body = (self.says if self.says is not None else self._table(target)).encode()
-            about = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close"
-            writer.write(f"HTTP/1.1 {self.status} X\r\n{about}\r\n\r\n".encode() + body)
-            await writer.drain()
-        finally:
-            self._conversations.discard(task)
-            writer.close()
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One question, kept and answered."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        target = head.split(" ")[1]
+        self.asked.append(target)
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.drips or self.floods:
+            await self._pour(writer)
+        body = (self.says if self.says is not None else self._table(target)).encode()
+        about = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close"
+        writer.write(f"HTTP/1.1 {self.status} X\r\n{about}\r\n\r\n".encode() + body)
+        await writer.drain()
 
     async def _pour(self, writer: asyncio.StreamWriter) -> None:
         some = b" " * (1 if self.drips else 1_000_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -188,15 +189,21 @@ async def test_a_journey_that_is_started_by_name_says_whether_that_is_new(toy: T
     assert first[0] != other[0]
 
 
-async def test_an_event_that_was_refused_is_set_aside_with_a_reason_and_may_still_be_taken_up(toy: Toy) -> None:
-    in_the_way = ["the desk is being painted."]
+def refusing(toy: Toy, in_the_way: Sequence[str]) -> Callable[[AsyncSession, Any, str], Awaitable[tuple[int, bool]]]:
+    """A door that lets nobody in, as long as something is in the way."""
 
     async def door(db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         if in_the_way:
             raise EventRefused(in_the_way[0])
         return await toy.runs.start(db, "hire", data, by=by)
 
-    events = events_of(toy, **{"person.hired": door})
+    return door
+
+
+async def test_an_event_that_was_refused_is_set_aside_with_a_reason_and_may_still_be_taken_up(toy: Toy) -> None:
+    in_the_way = ["the desk is being painted."]
+
+    events = events_of(toy, **{"person.hired": refusing(toy, in_the_way)})
     number, _ = await publish(toy, events)
     async with toy.database.begin() as db:
         with pytest.raises(EventSettled, match=f"event {number} is pending"):
@@ -231,12 +238,7 @@ async def test_an_event_that_was_refused_is_set_aside_with_a_reason_and_may_stil
 async def test_an_event_that_was_refused_can_be_taken_up_again_and_no_other(toy: Toy) -> None:
     in_the_way = ["the desk is being painted"]
 
-    async def door(db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
-        if in_the_way:
-            raise EventRefused(in_the_way[0])
-        return await toy.runs.start(db, "hire", data, by=by)
-
-    events = events_of(toy, **{"person.hired": door})
+    events = events_of(toy, **{"person.hired": refusing(toy, in_the_way)})
     number, _ = await publish(toy, events)
     await events.take_up(toy.database.begin)
     assert [(event.state, event.reason) for event in await listed(toy)] == [("refused", "the desk is being painted")]

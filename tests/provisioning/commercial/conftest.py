@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,9 +75,9 @@ def communications(keyring: Keyring) -> Communications:
 
 
 @pytest.fixture(params=DATABASES)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """With the appliance's tables, and nothing in them."""
-    yield from migrated_copy(request, tmp_path)
+    return migrated_copy(request, tmp_path)
 
 
 @pytest.fixture
