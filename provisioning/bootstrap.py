@@ -85,8 +85,9 @@ class Appliance(WithViews):
 
     @property
     def domain_proofs(self) -> DomainProofs:
-        """What asks the DNS whether they are theirs."""
-        return DomainProofs(self.database.begin, tenant_id=self.tenant_id, now=self.clock, texts=txt_records)
+        """What asks the DNS whether they are theirs, and still are."""
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock, "patience": self.domain_patience}
+        return DomainProofs(self.database.begin, **common, texts=txt_records, publish=self.publish)
 
     async def expire_quotes(self) -> None:
         """Ends the quotes whose time is over."""

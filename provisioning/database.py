@@ -14,12 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from provisioning.postgresql_pool import ask_in_doubt
 from provisioning.sqlite_driver import reading_driver, writing_driver
 from provisioning.sqlite_writer import BEGIN, SHARED_BEGIN
 
 SQLITE_READERS = 16
 """Connections that stay open; a new one reads the whole schema before it answers anything."""
-POSTGRES_POOL_SIZE = 10
+POSTGRES_POOL_SIZE = 20
+"""They stay open as well: a new one plans every statement anew, and comes when the server is busiest."""
 TENANT_SETTING = "firstlight.tenant_id"
 """The PostgreSQL setting that row-level security compares each row's ``tenant_id`` with."""
 EVERY_TENANT = "*"
@@ -141,11 +143,12 @@ def _make_engine(url: URL, schema: str | None, tenant_id: str | None) -> AsyncEn
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,  # customers' data, and in the radius database passwords
         pool_size=POSTGRES_POOL_SIZE,
-        max_overflow=POSTGRES_POOL_SIZE,
-        pool_pre_ping=True,
+        max_overflow=0,
+        pool_use_lifo=True,
         isolation_level="READ COMMITTED",
         **options,
     )
+    ask_in_doubt(engine)
     _set_up_postgresql_sessions(engine, tenant_id)
     return engine
 

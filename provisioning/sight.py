@@ -22,13 +22,14 @@ PARTNERS_JOURNEY = "partner_customer_provisioning"
 @dataclass(frozen=True)
 class Sight:
     """``customers``: the query for the numbers of those who may be seen, ``runs``: which runs; None: everybody, every
-    run. ``technician_id``: whose visits alone may be seen.
+    run. ``technician_id``: whose visits alone may be seen; ``partner_id``: what is a partner's own, whose alone.
     """
 
     permissions: frozenset[Permission]
     customers: Select[int] | None = None
     runs: Among | None = None
     technician_id: int | None = None
+    partner_id: int | None = None
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions
@@ -50,7 +51,7 @@ def sight_of(caller: Caller, db: AsyncSession, *, tenant_id: str, now: Clock) ->
     partners = PartnerService(db, tenant_id=tenant_id, now=now)
     customers = partners.customer_numbers(caller.partner_id)
     own = Among(customers, PARTNERS_JOURNEY, f"partner/{caller.partner_id}/")
-    return Sight(caller.permissions, customers, own, caller.technician_id)
+    return Sight(caller.permissions, customers, own, caller.technician_id, caller.partner_id)
 
 
 def sees_money(caller: Caller) -> bool:

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, LargeBinary, String, and_, bindparam, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    CompoundSelect,
+    Integer,
+    LargeBinary,
+    String,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    null,
+    select,
+    union_all,
+)
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -19,7 +34,7 @@ from ipam.tables import AllocationEvent, FormerPrefix, Location, Pool, Prefix, S
 from ipam.upkeep.answers import UnitEvent
 
 _STORED, _TENANT_ID = bindparam("stored", type_=LargeBinary), bindparam("tenant_id", type_=String)
-_AT, _EVENT_ID = bindparam("at", type_=UtcDateTime), bindparam("event_id", type_=Integer)
+_AT = bindparam("at", type_=UtcDateTime)
 
 HOLDING = ("assigned", "moved")
 """After these a service has the unit."""
@@ -40,14 +55,23 @@ class Numbered:
         return value_of(self.base, self.unit_length, self.unit)
 
 
-def _pools_around(prefix: type[Prefix | FormerPrefix], of_pool: ColumnElement[bool]) -> AnySelect:
-    """The pools whose prefix the address ``stored`` lies (or lay) in, in the order of their VRFs' names."""
+def _pools_around(
+    prefix: type[Prefix | FormerPrefix], of_pool: ColumnElement[bool], until: Any, former_id: Any
+) -> AnySelect:
+    """The pools whose prefix the address ``stored`` lies (or lay) in, with the name of their VRF."""
     return (
-        select(Vrf.name, Pool.id, Pool.name, prefix.first_address, Pool.unit_length)
+        select(
+            Vrf.name.label("vrf"),
+            Pool.id,
+            Pool.name,
+            prefix.first_address,
+            Pool.unit_length,
+            until.label("until"),
+            former_id.label("former_id"),
+        )
         .join(prefix, prefix.vrf_id == Vrf.id)
         .join(Pool, of_pool)
         .where(prefix.first_address <= _STORED, prefix.last_address >= _STORED, prefix.tenant_id == _TENANT_ID)
-        .order_by(Vrf.name)
     )
 
 
@@ -77,8 +101,7 @@ async def unit_at(db: AsyncSession, *, tenant_id: str, address: str, at: datetim
     asked = {"tenant_id": tenant_id, "stored": stored, "at": at}
     found = {  # of each VRF the last one
         name: (pool_id, pool, base, unit_length or 0)
-        for statement in (_POOLS_NOW, _POOLS_THEN)
-        for name, pool_id, pool, base, unit_length in await db.execute(statement, asked)
+        for name, pool_id, pool, base, unit_length, _until, _former_id in await db.execute(_POOLS, asked)
         if vrf in (None, name)
     }
     if len(found) > 1:
@@ -89,9 +112,24 @@ async def unit_at(db: AsyncSession, *, tenant_id: str, address: str, at: datetim
     return None
 
 
-def _service_with_place() -> AnySelect:
-    """Where the service ``service_id`` was at ``at``: where its next move took it away from, or where it still is."""
-    here, there = aliased(Location), aliased(Location)
+def _holder() -> AnySelect:
+    """Which service had the unit ``pool_id``/``unit`` at ``at``, from when to when, and where it was: where its next
+    move took it away from, or where it still is."""
+    here, there, events = aliased(Location), aliased(Location), AllocationEvent
+    of_unit = (
+        events.pool_id == bindparam("pool_id", type_=Integer),
+        events.unit == bindparam("unit", type_=BigInteger),
+    )
+    last = (
+        select(events.id, events.what, events.service_id, events.at)
+        .where(*of_unit, events.at <= _AT)
+        .order_by(events.id.desc())
+        .limit(1)
+        .subquery("last")
+    )
+    times = select(events.at).where(*of_unit).limit(1).correlate(last)
+    given = times.where(events.id <= last.c.id, events.what == "assigned").order_by(events.id.desc())
+    back = times.where(events.id > last.c.id, events.what == "released").order_by(events.id)
     then = (
         select(there.name)
         .join(ServiceMove, ServiceMove.from_location_id == there.id)
@@ -99,56 +137,54 @@ def _service_with_place() -> AnySelect:
         .order_by(ServiceMove.id)
         .limit(1)
         .correlate(Service)
-        .scalar_subquery()
     )
     return (
-        select(Service.customer_id, Service.username, here.name.label("now"), then.label("then"))
+        select(
+            Service.service_id,
+            Service.customer_id,
+            Service.username,
+            func.coalesce(then.scalar_subquery(), here.name).label("location"),
+            func.coalesce(given.scalar_subquery(), last.c.at).label("since"),
+            back.scalar_subquery().label("until"),
+        )
+        .select_from(last)
+        .join(Service, Service.service_id == last.c.service_id)
         .join(here, here.id == Service.location_id)
-        .where(Service.service_id == bindparam("service_id", type_=Integer))
+        .where(last.c.what.in_(HOLDING))
     )
 
 
 # Made once: to make them costs more than to have them answered.
-_POOLS_NOW = _pools_around(Prefix, and_(Pool.prefix_id == Prefix.id, IN_THE_NETWORK))
-_POOLS_THEN = (
-    _pools_around(FormerPrefix, FormerPrefix.pool_id == Pool.id)
-    .where(FormerPrefix.until > _AT)
-    .order_by(FormerPrefix.until.desc(), FormerPrefix.id.desc())
-)
-"""In each VRF the one that ended first after that time comes last: it is the one that stood there."""
-_EVENTS = select(AllocationEvent).where(
-    AllocationEvent.pool_id == bindparam("pool_id", type_=Integer),
-    AllocationEvent.unit == bindparam("unit", type_=BigInteger),
-)
-_BACKWARDS = _EVENTS.order_by(AllocationEvent.id.desc()).limit(1)
-_LAST = _BACKWARDS.where(AllocationEvent.at <= _AT)
-_GIVEN = _BACKWARDS.where(AllocationEvent.id <= _EVENT_ID, AllocationEvent.what == "assigned")
-_BACK = (
-    _EVENTS.where(AllocationEvent.id > _EVENT_ID, AllocationEvent.what == "released")
-    .order_by(AllocationEvent.id)
-    .limit(1)
-)
-_SERVICE = _service_with_place()
+_POOLS: CompoundSelect[*tuple[Any, ...]] = union_all(
+    _pools_around(
+        Prefix,
+        and_(Pool.prefix_id == Prefix.id, IN_THE_NETWORK),
+        sql_cast(null(), UtcDateTime),
+        sql_cast(null(), Integer),
+    ),
+    _pools_around(FormerPrefix, FormerPrefix.pool_id == Pool.id, FormerPrefix.until, FormerPrefix.id).where(
+        FormerPrefix.until > _AT
+    ),
+).order_by(literal_column("until").desc().nulls_first(), literal_column("former_id").desc(), literal_column("vrf"))
+"""Those of now, then the former ones: in each VRF the one that ended first after that time, which stood there, last."""
+_HOLDER = _holder()
 
 
 async def holder_at(db: AsyncSession, unit: Numbered, at: datetime) -> ServiceAt | None:
     """Which service had the unit then."""
-    asked = {"pool_id": unit.pool_id, "unit": unit.unit, "at": at}
-    last = await db.scalar(_LAST, asked)
-    if last is None or last.service_id is None or last.what not in HOLDING:
+    found = await db.execute(_HOLDER, {"pool_id": unit.pool_id, "unit": unit.unit, "at": at})
+    service = found.one_or_none()
+    if service is None:
         return None
-    given = await db.scalar(_GIVEN, {**asked, "event_id": last.id})
-    back = await db.scalar(_BACK, {**asked, "event_id": last.id})
-    service = (await db.execute(_SERVICE, {"service_id": last.service_id, "at": at})).one()
     return ServiceAt(
-        service_id=last.service_id,
+        service_id=service.service_id,
         customer_id=service.customer_id,
         username=service.username,
-        location=service.then or service.now,
+        location=service.location,
         pool=unit.pool,
         value=unit.value,
-        since=(given or last).at,
-        until=back.at if back else None,
+        since=service.since,
+        until=service.until,
     )
 
 

@@ -81,7 +81,8 @@ async def commissions(
 
 @doors.get("/{partner_id}/domains", permission="partners.read")
 async def domains(call: InCall, partner_id: Number, after: After = None, limit: Limit = 50) -> Page[DomainRecord]:
-    """The host names that a partner has claimed: what the DNS of each must hold, and whether it does."""
+    """The host names that a partner has claimed: what the DNS of each must hold, and whether it does. One that is
+    *missing* it still counts as proven until ``proven_until``; a *lost* one is looked for again once claimed anew."""
     await _own(call, partner_id)
     found = await call.appliance.partner_domains(call.db).domains(
         partner_id, after_id=row_of(after) or 0, limit=limit + 1

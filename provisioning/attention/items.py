@@ -25,6 +25,7 @@ AttentionKind = Literal[
     "webhook_failing",
     "mail_failing",
     "notice_failing",
+    "host_name_unproven",
     "not_checked",
 ]
 TargetNoun = Literal[
@@ -36,6 +37,8 @@ TargetNoun = Literal[
     "mails",
     "nas",
     "notices",
+    "partner",
+    "partners",
     "pool",
     "radius",
     "run",

@@ -1,4 +1,4 @@
-"""What of our own work needs a person: runs that are held, visits at risk, what the last check has found."""
+"""What of our own work needs a person: held runs, visits at risk, host names, what the last check has found."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.amounts import words_without_amounts
+from provisioning.attention.host_names import of_host_names
 from provisioning.attention.items import Item, Target, several
 from provisioning.attention.outages import LINE_STEPS
 from provisioning.check import every_invariant
 from provisioning.check_records import RecordedCheck
+from provisioning.commercial import PartnerDomains
 from provisioning.days import day_of, end_of, minute
 from provisioning.field import LIVE_STATES, VisitRecord, Visits
 from provisioning.intake import Clock
@@ -45,7 +47,7 @@ ABOUT_MONEY = ("billing.", "license.", "partner.", "payment.", "selling.")
 
 
 class Work:
-    """Looks at runs and visits, within the caller's transaction; of what may be seen."""
+    """Looks at runs, visits and partners' host names, within the caller's transaction; of what may be seen."""
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class Work:
         zone: ZoneInfo,
         definitions: Mapping[tuple[str, int], Definition[Any]],
         sight: Sight,
+        host_names: PartnerDomains,
     ) -> None:
         self._db = db
         self._tenant_id = tenant_id
@@ -63,6 +66,7 @@ class Work:
         self._zone = zone
         self._definitions = definitions
         self._sight = sight
+        self._host_names = host_names
         self._visits = Visits(db, tenant_id=tenant_id, now=now)
 
     async def held_groups(self) -> list[HeldGroup]:
@@ -148,6 +152,12 @@ class Work:
         return items + [
             _without_its_run(visit, runs[visit["customer_id"]]) for visit in to_come if visit["customer_id"] in runs
         ]
+
+    async def of_host_names(self) -> list[Item]:
+        """Partners' names whose DNS doesn't say any more that they are theirs."""
+        if not self._sight.may("partners.read"):
+            return []
+        return of_host_names(await self._host_names.in_trouble(partner_id=self._sight.partner_id))
 
     async def _held_for_customers(self, customers: Collection[int]) -> dict[int, RunSummary]:
         if not self._sight.may("runs.read"):

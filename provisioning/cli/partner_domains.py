@@ -47,7 +47,7 @@ def claim(partner: Partner, name: Name, by: By = "", json_: AsJson = False) -> N
             claimed = await appliance.partner_domains(db).claim(partner_id=partner, domain=name, by=by)
         if json_:
             print_json(claimed)
-        elif claimed["proven_at"] is not None:
+        elif claimed["state"] == "proven":
             say(f"{claimed['domain']} is proven to be partner {partner}'s")
         else:
             say(f"put into the DNS of {claimed['domain']}: {_wanted(claimed)}")
@@ -57,7 +57,7 @@ def claim(partner: Partner, name: Name, by: By = "", json_: AsJson = False) -> N
 
 @app.command()
 def prove(partner: Partner, name: Name, json_: AsJson = False) -> None:
-    """Ask the DNS now whether a host name that was claimed is the partner's."""
+    """Ask the DNS now whether a host name that was claimed is the partner's, or still is."""
 
     async def act(appliance: Appliance) -> None:
         proven = await appliance.domain_proofs.prove(partner_id=partner, domain=name)
@@ -82,12 +82,23 @@ def drop(
 
 
 def _entry(each: DomainRecord) -> Entry:
-    since = each["proven_at"] or each["claimed_at"]
-    until = each["looked_for_until"]
-    note = "" if until is None else f"its DNS must hold {_wanted(each)}; looked for until {clock_minute(until)}"
+    since = each["lost_at"] or each["missing_since"] or each["proven_at"] or each["claimed_at"]
+    note = _next(each)
     if each["fault"] is not None and each["looked_at"] is not None:
         note += f"; at {clock_minute(each['looked_at'])}: {each['fault']}"
     return Entry((each["domain"], state_text(each["state"]), clock_minute(since)), note)
+
+
+def _next(each: DomainRecord) -> str:
+    """What follows, or is to be done."""
+    if each["lost_at"] is not None:
+        return f"no page answers there; its DNS must hold {_wanted(each)} again, then claim it anew, or drop it"
+    if each["proven_until"] is not None:
+        until = clock_minute(each["proven_until"])
+        return f"its DNS must hold {_wanted(each)} again; without it pages answer until {until}"
+    if each["looked_for_until"] is not None:
+        return f"its DNS must hold {_wanted(each)}; looked for until {clock_minute(each['looked_for_until'])}"
+    return ""
 
 
 def _wanted(each: DomainRecord) -> str:

@@ -40,6 +40,9 @@ STYLES = {
     "refused": "red",
     "withdrawn": "dim",
     "resolved": "green",
+    "proven": "green",
+    "missing": "yellow",
+    "lost": "red",
     "closed": "dim",
 }
 MARKS = {
@@ -76,6 +79,9 @@ MARKS = {
     "withdrawn": "↩",
     "open": "·",
     "resolved": "✓",
+    "proven": "✓",
+    "missing": "!",
+    "lost": "✗",
     "closed": "✓",
 }
 GAP = 2

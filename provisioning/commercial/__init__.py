@@ -114,9 +114,10 @@ from provisioning.commercial.partners.domain_errors import (
     DomainUnresolved,
 )
 from provisioning.commercial.partners.domain_proofs import DomainProofs, txt_records
+from provisioning.commercial.partners.domain_records import DomainPatience, DomainRecord
 from provisioning.commercial.partners.partner import PartnerService
 from provisioning.commercial.partners.partner_customers import read_customer_data
-from provisioning.commercial.partners.partner_domains import DomainRecord, PartnerDomains
+from provisioning.commercial.partners.partner_domains import PartnerDomains
 from provisioning.commercial.partners.partner_errors import (
     AllocationReturned,
     AllocationUnknown,
@@ -244,6 +245,7 @@ __all__ = [
     "DeploymentUnknown",
     "DomainClaimsTooMany",
     "DomainOfAnother",
+    "DomainPatience",
     "DomainProofs",
     "DomainRecord",
     "DomainTaken",

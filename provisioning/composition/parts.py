@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from zoneinfo import ZoneInfo
 
 from acs import TemplateLibrary
-from provisioning.commercial import TenantDirectory
+from provisioning.commercial import DomainPatience, TenantDirectory
 from provisioning.commercial.payments import webhook_readers
 from provisioning.configured import definitions_of, isp_name, mail_templates, move_terms, stripe_settings, ways_of
 from provisioning.database import Database, sync_url
@@ -48,6 +48,10 @@ class Parts:
         self.mail_templates = mail_templates(settings)
         self.move_terms = move_terms(settings)
         self.ways = ways_of(settings)
+        self.domain_patience = DomainPatience(
+            look_every=timedelta(hours=settings.host_name_look_hours),
+            grace=timedelta(days=settings.host_name_grace_days),
+        )
         self.links = SignedLinks(self.vault, tenant_id=settings.tenant_id, now=clock, public_url=settings.public_url)
         self.sessions = SessionReader(self.radius_database.begin)
         self.logins = LoginLog(self.radius_database.read, self.radius_database.begin)

@@ -162,4 +162,6 @@ class WithServices(Parts):
     def partner_domains(self, db: AsyncSession) -> PartnerDomains:
         """The host names of partners, bound to this transaction."""
         own_host = urlsplit(self.settings.public_url or "").hostname or ""
-        return PartnerDomains(db, tenant_id=self.tenant_id, now=self.clock, own_host=own_host)
+        return PartnerDomains(
+            db, tenant_id=self.tenant_id, now=self.clock, own_host=own_host, patience=self.domain_patience
+        )

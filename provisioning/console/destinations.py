@@ -30,6 +30,8 @@ TARGETS: dict[TargetNoun, Leads] = {
     "mails": ("mails.read", lambda _: "/mails"),
     "nas": ("subscribers.read", lambda name: _asking("/sessions", nas=name)),
     "notices": ("mails.read", lambda _: "/notices"),
+    "partner": ("partners.read", lambda number: f"/partners/{number}"),
+    "partners": ("partners.read", lambda _: "/partners"),
     "pool": ("addresses.read", lambda name: _asking("/pools/of", pool=name)),
     "run": ("runs.read", lambda number: f"/runs/{number}"),
     "runs": ("runs.read", lambda _: "/queue"),

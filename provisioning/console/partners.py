@@ -32,7 +32,7 @@ async def partners(call: InCall, after: After = None) -> Response:
 
 @doors.page("/partners/{partner_id}", permission="partners.read")
 async def partner(call: InCall, partner_id: Number, after: After = None) -> Response:
-    """One partner: what was agreed, whom they have brought, what moved their pool, what they have earned."""
+    """One partner: what was agreed, whom they have brought, their host names, their pool, what they have earned."""
     require_own_partner(call, partner_id)
     service = PartnerService(call.db, tenant_id=call.tenant_id, now=call.appliance.clock)
     shown = await service.partner(partner_id)
@@ -45,6 +45,7 @@ async def partner(call: InCall, partner_id: Number, after: After = None) -> Resp
         partner=shown,
         customers=page.items,
         next=page.next,
+        host_names=await call.appliance.partner_domains(call.db).domains(partner_id, limit=NEWEST),
         ledger=await service.ledger(partner_id, after_id=0, limit=NEWEST),
         commissions=await service.commissions(partner_id, after_id=0, limit=NEWEST),
         most=NEWEST,

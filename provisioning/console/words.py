@@ -78,8 +78,15 @@ MARKS = {
     "asked_for": "…",
     "not_done": "✗",
     "testing": "▸",
+    "proven": "✓",
+    "missing": "!",
+    "lost": "✗",
 }
 TONES = {
+    "claimed": "calm",
+    "proven": "good",
+    "missing": "warn",
+    "lost": "bad",
     "resolved": "good",
     "sent": "good",
     "refused": "bad",

@@ -1,4 +1,4 @@
-"""Selling: who is told of it, how it is paid, when a term is renewed, which account takes cards."""
+"""Selling: who is told of it, how it is paid, when a term is renewed, which account takes cards, whose names count."""
 
 from __future__ import annotations
 
@@ -61,6 +61,20 @@ class Selling(BaseModel):
         ge=1,
         le=60,
         description="How many days before its term ends a subscription counts as expiring, which starts its renewal.",
+    )
+    host_name_look_hours: int = Field(
+        default=24,
+        ge=1,
+        le=168,
+        description="How often the DNS is asked whether it still holds the proof of a partner's host name; every hour"
+        " while it is missing or the DNS does not answer.",
+    )
+    host_name_grace_days: int = Field(
+        default=7,
+        ge=1,
+        le=90,
+        description="How long the proof of a partner's host name may be missing before it is withdrawn, and no page"
+        " answers there any more.",
     )
     stripe_api_key_file: FilePath | None = Field(
         default=None,

@@ -52,7 +52,7 @@ class LineIdentity:
     @property
     def said(self) -> dict[str, str]:
         """What of it is said, by name."""
-        every = {field.name: getattr(self, field.name) for field in fields(self)}
+        every = {"station": self.station, "port": self.port, "circuit": self.circuit, "remote": self.remote}
         return {name: value for name, value in every.items() if value is not None}
 
     def faults(self, *, logs_in: bool) -> list[str]:
@@ -67,7 +67,12 @@ class LineIdentity:
 
 def line_of(subscriber: Subscriber | Row[*tuple[Any, ...]]) -> LineIdentity:
     """From where a subscriber may log in."""
-    return LineIdentity(**{field.name: getattr(subscriber, f"bound_{field.name}") for field in fields(LineIdentity)})
+    return LineIdentity(
+        station=subscriber.bound_station,
+        port=subscriber.bound_port,
+        circuit=subscriber.bound_circuit,
+        remote=subscriber.bound_remote,
+    )
 
 
 def give_line(subscriber: Subscriber, line: LineIdentity, *, logs_in: bool) -> None:

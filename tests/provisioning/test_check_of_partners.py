@@ -141,6 +141,18 @@ CORRUPTIONS = (
         ours=("DELETE FROM partner_domain",),
     ),
     Corruption(
+        "a page under a host name whose proof was withdrawn",
+        (
+            (
+                "tenant.at_its_host_name",
+                "page $page",
+                "Page $page does not answer at portal.nordnetz.example, which is not proven to be partner 21's any more"
+                " since 2026-01-01 00:00Z; `firstlight partners domains claim 21 NAME` says how it is.",
+            ),
+        ),
+        ours=(f"UPDATE partner_domain SET proven_at = NULL, lost_at = {LONG_AGO}",),
+    ),
+    Corruption(
         "a released deployment that keeps its technician",
         (
             (

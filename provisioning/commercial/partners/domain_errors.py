@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from provisioning.commercial.partners.domain_records import DomainRecord
 from provisioning.commercial.partners.partner_errors import PartnerError
+from provisioning.days import minute
 
 
 class DomainUnknown(PartnerError):
@@ -21,17 +25,28 @@ class DomainUnproven(PartnerError):
 
     code = "partner.domain_unproven"
 
-    def __init__(self, partner_id: int, domain: str, record: tuple[str, str] | None = None) -> None:
+    def __init__(self, partner_id: int, domain: str, record: DomainRecord | None = None) -> None:
         self.partner_id = partner_id
         self.domain = domain
-        if record is None:
-            what = (
-                f"claim it, or what it is below, with `firstlight partners domains claim {partner_id} NAME` (by API: "
-                f"POST /partners/{partner_id}/domains)"
-            )
-        else:
-            what = f"its DNS has no TXT record {record[0]} with {record[1]} yet"
-        super().__init__(f"{domain} is not proven to be partner {partner_id}'s: {what}.")
+        super().__init__(
+            f"{domain} is not proven to be partner {partner_id}'s: {_what_is_missing(partner_id, record)}."
+        )
+
+
+def _what_is_missing(partner_id: int, record: DomainRecord | None) -> str:
+    claim = f"`firstlight partners domains claim {partner_id} NAME` (by API: POST /partners/{partner_id}/domains)"
+    if record is None:
+        return f"claim it, or what it is below, with {claim}"
+    lacks = f"its DNS has no TXT record {record['txt_name']} with {record['txt_value']}"
+    if record["lost_at"] is not None:
+        return f"{lacks} any more since {_at(record['missing_since'])}; put it back and claim it anew with {claim}"
+    if record["proven_until"] is not None:
+        return f"{lacks} any more, and what was proven counts until {minute(record['proven_until'])}; put it back"
+    return f"{lacks} yet"
+
+
+def _at(moment: datetime | None) -> str:
+    return "a time that nobody knows" if moment is None else minute(moment)
 
 
 class DomainOfAnother(PartnerError):

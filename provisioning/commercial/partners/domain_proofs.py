@@ -1,4 +1,4 @@
-"""Looks whether the DNS of a claimed host name holds its proof. No transaction is open while it is asked."""
+"""Looks whether the DNS of a host name holds its proof, or still holds it. No transaction is open while it is asked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.partners.domain_errors import DomainOfAnother, DomainUnproven, DomainUnresolved
-from provisioning.commercial.partners.partner_domains import DomainRecord, PartnerDomains
+from provisioning.commercial.partners.domain_records import PATIENCE, DomainPatience, DomainRecord
+from provisioning.commercial.partners.partner_domains import PartnerDomains
+from provisioning.commercial.publishing import PublishEvent
 from provisioning.intake import Clock
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 LOOKUP_SECONDS = 5.0
 AT_ONCE = 8
+BY = "clock"
 """Names whose DNS doesn't answer hold up the others for that long times a round's looks, by so many at once."""
 
 Begin = Callable[[], AbstractAsyncContextManager[AsyncSession]]
@@ -29,28 +32,40 @@ log = structlog.get_logger(__name__)
 
 
 class DomainProofs:
-    """The proofs of one ISP's partners. Safe to repeat; each claim is looked at in transactions of its own."""
+    """The proofs of one ISP's partners. Safe to repeat; each name is looked at in transactions of its own."""
 
-    def __init__(self, begin: Begin, *, tenant_id: str, now: Clock, texts: Texts) -> None:
+    def __init__(
+        self,
+        begin: Begin,
+        *,
+        tenant_id: str,
+        now: Clock,
+        texts: Texts,
+        publish: PublishEvent,
+        patience: DomainPatience = PATIENCE,
+    ) -> None:
         self._begin = begin
         self._tenant_id = tenant_id
         self._now = now
         self._texts = texts
+        self._publish = publish
+        self._patience = patience
 
     async def look(self) -> int:
-        """Looks at the claims that are due, a few at a time; how many are proven by that.
+        """Looks at the names that are due, a few at a time; how many claims are proven by that. A DNS that does not
+        answer says nothing: what was proven stays so.
 
         Each is tried; what went wrong with one is raised when all have been.
         """
         async with self._begin() as db:
-            awaited = await self._domains(db).awaited()
+            due = await self._domains(db).due()
         turn = asyncio.Semaphore(AT_ONCE)
 
         async def look_at(claim: DomainRecord) -> bool:
             async with turn:
                 return await self._is_proven_now(claim)
 
-        outcomes = await asyncio.gather(*map(look_at, awaited), return_exceptions=True)
+        outcomes = await asyncio.gather(*map(look_at, due), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -64,37 +79,50 @@ class DomainProofs:
         except DomainOfAnother:
             await self._note(claim, fault="it is proven to be another partner's")
         else:
-            return noted is not None and noted["proven_at"] is not None
+            return claim["proven_at"] is None and noted is not None and noted["proven_at"] is not None
         return False
 
     async def prove(self, *, partner_id: int, domain: str) -> DomainRecord:
-        """Looks at one claim now.
+        """Looks at one name now, also at one that is proven.
 
         Raises: DomainUnknown, DomainUnproven (with what is missing), DomainUnresolved, DomainOfAnother.
         """
         async with self._begin() as db:
             claim = await self._domains(db).domain(partner_id, domain)
-        if claim["proven_at"] is not None:
-            return claim
         noted = await self._look_at(claim)
-        if noted is None or noted["proven_at"] is None:
-            raise DomainUnproven(partner_id, domain, (claim["txt_name"], claim["txt_value"]))
+        if noted is None or noted["state"] != "proven":
+            raise DomainUnproven(partner_id, domain, noted)
         return noted
 
-    async def _look_at(self, claim: DomainRecord) -> DomainRecord | None:
-        texts = await self._texts(claim["txt_name"])
+    async def _look_at(self, before: DomainRecord) -> DomainRecord | None:
+        texts = await self._texts(before["txt_name"])
         async with self._begin() as db:
-            noted = await self._domains(db).note(claim["domain_id"], texts=texts)
-        if noted is not None and noted["proven_at"] is not None:
-            log.info("host name proven", partner_id=claim["partner_id"], domain=claim["domain"])
+            noted = await self._domains(db).note(before["domain_id"], texts=texts)
+            if noted is not None:
+                await self._tell(db, before, noted)
         return noted
+
+    async def _tell(self, db: AsyncSession, before: DomainRecord, noted: DomainRecord) -> None:
+        """What has become of a proof. Two looks at the same time tell it once: the key is of when it began."""
+        was, state = before["state"], noted["state"]
+        if state in (was, "claimed"):
+            return
+        name = {"partner_id": noted["partner_id"], "domain": noted["domain"]}
+        log.info("proof of a host name", **name, state=state, was=was)
+        since = before["missing_since"] or noted["missing_since"]
+        if since is None:
+            return
+        kind = "found_again" if state == "proven" else state
+        subject = f"partner_domain/{noted['domain_id']}"
+        said = {"domain_id": noted["domain_id"], **name, "missing_since": since.isoformat()}
+        await self._publish(db, f"partner.domain_{kind}", subject, said, f"{subject}/{kind}/{since.isoformat()}", BY)
 
     async def _note(self, claim: DomainRecord, *, fault: str) -> None:
         async with self._begin() as db:
             await self._domains(db).note(claim["domain_id"], fault=fault)
 
     def _domains(self, db: AsyncSession) -> PartnerDomains:
-        return PartnerDomains(db, tenant_id=self._tenant_id, now=self._now)
+        return PartnerDomains(db, tenant_id=self._tenant_id, now=self._now, patience=self._patience)
 
 
 async def txt_records(name: str, *, resolver: Resolver | None = None) -> tuple[str, ...]:

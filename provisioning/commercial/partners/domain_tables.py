@@ -17,7 +17,8 @@ class PartnerDomain(ProvisioningBase):
     """A host name that a partner says is theirs. Once proven, customers' pages answer under it and what is below it.
 
     ``token`` is what the name's owner puts into its DNS; it is no secret, since everybody can read it there. A name is
-    one partner's only, whichever ISP they sell for.
+    one partner's only, whichever ISP they sell for. ``missing_since``: the proof was not there any more, but still
+    counts; ``lost_at``: it was withdrawn then, and ``proven_at`` with it.
     """
 
     __tablename__ = "partner_domain"
@@ -37,3 +38,5 @@ class PartnerDomain(ProvisioningBase):
     looked_at: Mapped[datetime | None]
     fault: Mapped[str | None] = mapped_column(Text)
     proven_at: Mapped[datetime | None]
+    missing_since: Mapped[datetime | None]
+    lost_at: Mapped[datetime | None]

@@ -15,11 +15,12 @@ from provisioning.commercial.licences.licence_keys import end_of, prove_license_
 from provisioning.commercial.licences.licence_signing import public_keys
 from provisioning.commercial.licences.licence_tables import License
 from provisioning.commercial.money import in_words
+from provisioning.commercial.partners.domain_records import covering
 from provisioning.commercial.partners.domain_tables import PartnerDomain
-from provisioning.commercial.partners.partner_domains import covering
 from provisioning.commercial.partners.partner_tables import Commission, Partner, PoolEntry
 from provisioning.commercial.tables import Customer
 from provisioning.commercial.tenants.tenant_tables import Deployment, HostedTenant
+from provisioning.days import minute
 from provisioning.field import LIVE_STATES, Visit, VisitBooking
 
 
@@ -186,22 +187,26 @@ async def pages_under_names_of_others(db: AsyncSession, *, tenant_id: str) -> li
         .where(HostedTenant.tenant_id == tenant_id, HostedTenant.state == "active", HostedTenant.domain.is_not(None))
         .order_by(HostedTenant.id),
     )
-    proven = await _rows(
+    known = await _rows(
         db,
-        select(PartnerDomain.partner_id, PartnerDomain.domain).where(
-            PartnerDomain.tenant_id == tenant_id, PartnerDomain.proven_at.is_not(None)
+        select(PartnerDomain.partner_id, PartnerDomain.domain, PartnerDomain.proven_at, PartnerDomain.lost_at).where(
+            PartnerDomain.tenant_id == tenant_id
         ),
     )
-    theirs = {(partner_id, domain) for partner_id, domain in proven}
-    return [
-        Finding(
-            f"page {page.slug}",
-            f"Page {page.slug} does not answer at {page.domain}, which is not proven to be partner"
-            f" {page.partner_id}'s; `firstlight partners domains claim {page.partner_id} NAME` says how it is.",
-        )
-        for page in pages
-        if not any((page.partner_id, name) in theirs for name in covering(page.domain))
-    ]
+    theirs = {(partner_id, domain) for partner_id, domain, proven_at, _ in known if proven_at is not None}
+    lost = {(partner_id, domain): lost_at for partner_id, domain, _, lost_at in known if lost_at is not None}
+    findings = []
+    for page in pages:
+        names = [(page.partner_id, name) for name in covering(page.domain)]
+        if theirs.isdisjoint(names):
+            claim = f"`firstlight partners domains claim {page.partner_id} NAME`"
+            since = next((f" any more since {minute(lost[name])}" for name in names if name in lost), "")
+            sentence = (
+                f"Page {page.slug} does not answer at {page.domain}, which is not proven to be partner"
+                f" {page.partner_id}'s{since}; {claim} says how it is."
+            )
+            findings.append(Finding(f"page {page.slug}", sentence))
+    return findings
 
 
 async def deployments_off_their_visit(db: AsyncSession, *, tenant_id: str) -> list[Finding]:

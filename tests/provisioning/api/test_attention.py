@@ -14,6 +14,7 @@ from provisioning.attention import desk, work
 from provisioning.check import CheckResult, Finding
 from provisioning.check_records import InvariantCheck, record_check
 from provisioning.checking import check_and_record
+from provisioning.commercial.partners.domain_tables import PartnerDomain
 from provisioning.commercial.tables import Mail
 from provisioning.field import Visit
 from radius.projection.freeradius_tables import radacct
@@ -155,6 +156,21 @@ async def test_a_silent_nas_a_pool_that_is_full_and_mails_that_were_refused_are_
     assert await kinds(checked, "sales") == ["run_held", "mail_failing"]
     assert await kinds(checked, "dispatch") == ["nas_silent", "run_held", "pool_running_dry"]
     assert await kinds(checked, "partner") == []
+
+
+async def test_a_host_name_whose_proof_is_gone_is_told_to_those_who_see_its_partner(checked: Api) -> None:
+    lost = {"proven_at": None, "missing_since": datetime.now(UTC) - timedelta(days=8), "lost_at": datetime.now(UTC)}
+    await change(checked, update(PartnerDomain).values(**lost))
+    seers: tuple[Role, ...] = ("admin", "sales", "partner")
+    others: tuple[Role, ...] = ("dispatch", "technician")
+    for role in seers:
+        [item] = [each for each in (await look(checked, role))["items"] if each["kind"] == "host_name_unproven"]
+        assert item["target"] == {"noun": "partner", "id": "21"}
+        assert item["sentence"].startswith("nordnetz.example is not proven to be partner 21's any more, and no page")
+    for role in others:
+        assert "host_name_unproven" not in await kinds(checked, role)
+    other = await checked.token("partner", partner_id=22)
+    assert await kinds(checked, token=other) == []
 
 
 async def test_a_visit_that_nobody_reported_is_at_risk_and_a_technician_sees_their_own(checked: Api) -> None:

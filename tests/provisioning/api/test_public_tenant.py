@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+from sqlalchemy import update
 
 from provisioning.bootstrap import Appliance
 from provisioning.commercial import TenantProbe
+from provisioning.commercial.partners.domain_tables import PartnerDomain
 from provisioning.commercial.tenants.tenant_page import COMMON_STYLESHEET
 from tests.support.host_names import prove_host_name
 from workflows.answers import ProvisionedTenant
@@ -95,6 +97,18 @@ async def test_a_domain_that_is_not_proven_any_more_leads_nowhere(
         await deployment.withdraw_tenant(deployment_id=provisioned["deployment_id"], reason="moved")
     assert (await browser.get("/", headers={"Host": DOMAIN})).status_code == 404
     assert (await browser.get(f"/t/{provisioned['tenant_id']}")).status_code == 410
+
+
+async def test_a_domain_whose_proof_is_missing_leads_to_its_page_until_the_proof_is_withdrawn(
+    appliance: Appliance, browser: httpx.AsyncClient
+) -> None:
+    provisioned = await partners_page(appliance)
+    now = appliance.clock()
+    for lost, status in (({"missing_since": now}, 200), ({"proven_at": None, "lost_at": now}, 404)):
+        async with appliance.database.begin() as db:
+            await db.execute(update(PartnerDomain).values(**lost))
+        assert (await browser.get("/", headers={"Host": DOMAIN})).status_code == status
+    assert (await browser.get(f"/t/{provisioned['tenant_id']}")).status_code == 200
 
 
 async def test_what_was_withdrawn_is_gone_and_what_never_was_is_not_found(

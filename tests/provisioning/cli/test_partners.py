@@ -142,6 +142,14 @@ def test_a_host_name_is_claimed_proven_and_dropped(isp: Settings, type_: Type, m
     held["_firstlight.kunden.example"] = (claimed.split('"')[1],)
     proven = type_("partners", "domains", "prove", 21, "kunden.example").out
     assert proven == "kunden.example is proven to be partner 21's\n" == type_(*CLAIM_AGAIN).out
+    held.clear()
+    gone = type_("partners", "domains", "prove", 21, "kunden.example")
+    assert (gone.status, "any more, and what was proven counts until" in gone.err) == (2, True)
+    listed = " ".join(type_("partners", "domains", "list", 21).out.split())
+    assert "kunden.example ! missing" in listed and "again; without it pages answer until" in listed
+    [_, missing] = type_("partners", "domains", "list", 21, "--json").json
+    assert (missing["state"], missing["lost_at"]) == ("missing", None)
+    assert type_(*CLAIM_AGAIN).out == claimed
     dropped = type_("partners", "domains", "drop", 21, "nordnetz.example", "--reason", "sold").out
     assert dropped == "nordnetz.example is not partner 21's any more\n"
     (page,) = type_("tenants", "list", "--json").json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from provisioning.access import Deed, keep_deed
 from provisioning.bootstrap import Appliance
 from provisioning.check import CheckResult, Finding
 from provisioning.check_records import record_check
+from provisioning.commercial.partners.domain_tables import PartnerDomain
 from provisioning.commercial.payments.tables import Payment
 from provisioning.commercial.selling.selling_tables import SalesOrder
 from provisioning.console.devices import ParameterFault, by_parameter
@@ -136,6 +138,22 @@ def test_faults_are_counted_by_parameter_the_most_frequent_first() -> None:
         ParameterFault("Device.A", "refused with 9007", 2, "S1"),
         ParameterFault("Device.B", "is not as it should be", 1, "S2"),
     ]
+
+
+async def test_a_partners_page_shows_their_host_names_and_what_is_the_matter_with_them(any_console: Console) -> None:
+    sales, since = await any_console.somebody("sales"), any_console.appliance.clock()
+    looks: tuple[tuple[dict[str, Any], str, str], ...] = (
+        ({}, "nordnetz.example", "proven"),
+        ({"missing_since": since}, "pages answer there until", 'TXT "firstlight-partner='),
+        ({"proven_at": None, "lost_at": since}, "no page answers there", "claim it anew"),
+        ({"missing_since": None, "lost_at": None}, "its DNS must hold", "_firstlight.nordnetz.example"),
+    )
+    for changes, *shown in looks:
+        if changes:
+            async with any_console.appliance.database.begin() as db:
+                await db.execute(update(PartnerDomain).values(**changes))
+        page = unescape((await sales.get("/partners/21")).text)
+        assert [words for words in shown if words not in page] == []
 
 
 async def test_partners_licences_and_payments_are_for_those_who_may_see_money(any_console: Console) -> None:

@@ -13,6 +13,7 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 from dns.asyncresolver import Resolver
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial import (
     DomainClaimsTooMany,
@@ -27,32 +28,22 @@ from provisioning.commercial import (
     txt_records,
 )
 from provisioning.commercial.partners.domain_proofs import AT_ONCE
-from provisioning.commercial.partners.partner_domains import CLAIMS_AT_ONCE, LOOKED_FOR, covering
+from provisioning.commercial.partners.domain_records import LOOKED_FOR, covering
+from provisioning.commercial.partners.partner_domains import CLAIMS_AT_ONCE
 from provisioning.errors import InvalidRequest
 from tests.provisioning.commercial.conftest import ON_SQLITE
-from tests.support.host_names import prove_host_name
+from tests.support.host_names import Dns, prove_host_name
 from tests.support.partnership import FIXED, NOW, SHARE, TENANT, Partnership
 
 NAME = "nordnetz.example"
 
 
-class Dns:
-    """What names hold; a name whose texts are an error does not answer."""
-
-    def __init__(self) -> None:
-        self.texts: dict[str, tuple[str, ...] | DomainUnresolved] = {}
-        self.asked: list[str] = []
-
-    async def __call__(self, name: str) -> tuple[str, ...]:
-        self.asked.append(name)
-        found = self.texts.get(name, ())
-        if isinstance(found, DomainUnresolved):
-            raise found
-        return found
-
-
 def proofs(isp: Partnership, dns_: Dns, later: timedelta = timedelta()) -> DomainProofs:
-    return DomainProofs(isp.begin, tenant_id=TENANT, now=lambda: NOW + later, texts=dns_)
+    return DomainProofs(isp.begin, tenant_id=TENANT, now=lambda: NOW + later, texts=dns_, publish=nobody_is_told)
+
+
+async def nobody_is_told(_db: AsyncSession, kind: str, *_: object) -> None:
+    raise AssertionError(f"{kind} was told")
 
 
 async def claim(
@@ -195,7 +186,7 @@ async def test_names_whose_dns_does_not_answer_are_asked_some_at_a_time_and_one_
         return ()
 
     with pytest.raises(ValueError, match=r"n0\.example"):
-        await DomainProofs(isp.begin, tenant_id=TENANT, now=lambda: NOW, texts=texts).look()
+        await DomainProofs(isp.begin, tenant_id=TENANT, now=lambda: NOW, texts=texts, publish=nobody_is_told).look()
     looked = [fault for _, _, fault in await claims(isp) if fault is not None]
     assert (most, len(looked)) == (AT_ONCE, AT_ONCE + 1)
 

@@ -1,0 +1,71 @@
+"""A connection that is dead is given to nobody, and one that lives is asked only after a rest."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from provisioning import postgresql_pool
+from provisioning.database import Database
+from tests.support.postgres import as_superuser
+
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+async def backend(database: Database) -> int:
+    async with database.read() as db:
+        return int((await db.execute(text("SELECT pg_backend_pid()"))).scalar_one())
+
+
+async def end_every_session(database: Database) -> None:
+    engine = create_async_engine(as_superuser(database.url), isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+    await engine.dispose()
+
+
+async def test_sessions_that_the_server_has_ended_are_replaced_before_anybody_gets_one(database: Database) -> None:
+    before = {*await asyncio.gather(*(backend(database) for _ in range(5)))}
+    await end_every_session(database)
+    after = {*await asyncio.gather(*(backend(database) for _ in range(5)))}
+    assert before.isdisjoint(after)
+    async with database.begin() as db:
+        assert (await db.execute(text("SELECT 1"))).scalar_one() == 1
+
+
+async def test_a_session_is_asked_whether_it_lives_only_after_a_rest(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[int]()
+    dialect = database.engine.sync_engine.dialect
+    ping = dialect.do_ping
+
+    def noted(connection: object) -> bool:
+        asked.append(1)
+        return ping(connection)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(dialect, "do_ping", noted)
+    monkeypatch.setattr(postgresql_pool, "ASKED_AFTER_SECONDS", 3600.0)
+    first = await backend(database)
+    assert (await backend(database), asked) == (first, [])
+    monkeypatch.setattr(postgresql_pool, "ASKED_AFTER_SECONDS", 0.0)
+    assert (await backend(database), asked) == (first, [1])
+
+
+async def test_the_session_that_was_used_last_is_used_first_and_what_a_crowd_has_opened_stays(
+    database: Database,
+) -> None:
+    opened = list[int]()
+    event.listen(database.engine.sync_engine, "connect", lambda *_: opened.append(1))
+    for _ in range(3):
+        await asyncio.gather(*(backend(database) for _ in range(30)))
+    assert 1 < len(opened) <= 20
+    assert len({await backend(database) for _ in range(5)}) == 1
