@@ -33,7 +33,7 @@ from provisioning.field import (
     read_place,
 )
 from provisioning.intake import Clock, Faults
-from workflows import Runs, RunSummary, inputs_of, run_summary
+from workflows import Runs, RunSummary, inputs_of, run_summary, waiting_runs
 from workflows.answers import LinkTo
 from workflows.services import Services
 
@@ -63,6 +63,16 @@ class ChosenFirst:
     technician_id: int
 
 
+@dataclass(frozen=True)
+class ToAgree:
+    """A run that waits for a time to be agreed. ``address``: where, if the run knows it; ``invitation``: the one that
+    counts, if its customer was invited, whether or not its link still opens."""
+
+    run: RunSummary
+    address: str | None
+    invitation: InvitationRecord | None
+
+
 class FirstSlots:
     """Invites, looks and books within the caller's transaction. ``services`` write to the customer."""
 
@@ -89,6 +99,30 @@ class FirstSlots:
         self._invitations = Invitations(db, tenant_id=tenant_id, now=now)
         self._visits = Visits(db, tenant_id=tenant_id, now=now)
         self._jobs = Jobs(db, tenant_id=tenant_id)
+
+    async def to_agree(self) -> list[ToAgree]:
+        """What waits for a time, the longest waiting first."""
+        waiting = [
+            run
+            for signal in PURPOSES
+            for run in await waiting_runs(self._db, tenant_id=self._tenant_id, waiting_for=signal)
+        ]
+        numbers = [run.id for run in waiting]
+        invitations = await self._invitations.of_runs(numbers)
+        said = await inputs_of(self._db, tenant_id=self._tenant_id, run_ids=numbers)
+        return [
+            ToAgree(run, said[run.id].get("installation_address"), invitations.get(run.id))
+            for run in sorted(waiting, key=lambda each: each.updated_at)
+        ]
+
+    async def awaited(self, run_id: int) -> ToAgree:
+        """One run that waits for a time. Raises: RunUnknown, NoTimeAwaited."""
+        run = await run_summary(self._db, run_id, tenant_id=self._tenant_id)
+        if run.waiting_for not in PURPOSES or run.state != "pending":
+            raise NoTimeAwaited(run_id, run.state)
+        said = await inputs_of(self._db, tenant_id=self._tenant_id, run_ids=[run_id])
+        known = await self._invitations.of_runs([run_id])
+        return ToAgree(run, said[run_id].get("installation_address"), known.get(run_id))
 
     async def invite(
         self,

@@ -120,6 +120,8 @@ def invite(
 @app.command()
 def invitations(
     every: Annotated[bool, typer.Option("--all", help="Also those by which nothing can be chosen any more.")] = False,
+    before: Annotated[int | None, typer.Option(help="Only invitations behind this number: the next page.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 50,
     json_: AsJson = False,
 ) -> None:
     """List the customers who were invited to choose a time and have not yet, the newest first."""
@@ -127,7 +129,7 @@ def invitations(
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
             known = Invitations(db, tenant_id=appliance.tenant_id, now=appliance.clock)
-            found = await known.invitations(only_open=not every, limit=500)
+            found = await known.invitations(only_open=not every, before_id=before, limit=limit)
         if json_:
             print_json(found)
         elif not found:

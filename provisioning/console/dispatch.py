@@ -19,6 +19,7 @@ from provisioning.api.problems import Problem
 from provisioning.api.technicians import override_of
 from provisioning.console.day_board import ON_THE_BOARD, lanes_of
 from provisioning.console.doors import ConsoleDoors, Form, form_of
+from provisioning.console.invitations import waiting_for_a_time
 from provisioning.console.pages import refused, refused_with, show, to
 from provisioning.console.words import moments_in
 from provisioning.days import begin_of, day_of
@@ -64,6 +65,7 @@ async def board(call: InCall, day: Annotated[date | None, Query()] = None) -> Re
         is_cut=len(found) > MOST_VISITS,
         most=MOST_VISITS,
         zone=zone,
+        **await waiting_for_a_time(call),
     )
 
 

@@ -5,15 +5,16 @@ One run has one that counts, the newest; it is over with its visit, with its run
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Float, ForeignKeyConstraint, Index, String, Text, select, text, update
+from sqlalchemy import Float, ForeignKeyConstraint, Index, String, Text, exists, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 from typing_extensions import TypedDict
 
 from provisioning.field.errors import InvitationUnknown
+from provisioning.field.tables import LIVE_STATES, Visit
 from provisioning.field.travel import Place, place_of
 from provisioning.intake import Clock
 from provisioning.tables import ProvisioningBase, Reference, RowId, TenantId
@@ -141,18 +142,35 @@ class Invitations:
     async def invitations(
         self, *, only_open: bool = False, before_id: int | None = None, limit: int = 50
     ) -> Sequence[InvitationRecord]:
-        """The newest first. ``only_open``: nobody has chosen yet, and they still may."""
+        """The newest first. ``only_open``: nobody has chosen or booked yet, and they still may."""
         query = select(VisitInvitation).where(VisitInvitation.tenant_id == self._tenant_id)
         if only_open:
             query = query.where(
                 VisitInvitation.superseded_at.is_(None),
                 VisitInvitation.visit_id.is_(None),
                 VisitInvitation.expires_at > self._now(),
+                ~exists().where(
+                    Visit.tenant_id == self._tenant_id,
+                    Visit.customer_id == VisitInvitation.customer_id,
+                    Visit.order_id == VisitInvitation.order_id,
+                    Visit.state.in_(LIVE_STATES),
+                ),
             )
         if before_id is not None:
             query = query.where(VisitInvitation.id < before_id)
         rows = await self._db.scalars(query.order_by(VisitInvitation.id.desc()).limit(limit))
         return [_record(row) for row in rows]
+
+    async def of_runs(self, run_ids: Collection[int]) -> dict[int, InvitationRecord]:
+        """By run the one that counts, whether or not it still opens."""
+        rows = await self._db.scalars(
+            select(VisitInvitation).where(
+                VisitInvitation.tenant_id == self._tenant_id,
+                VisitInvitation.run_id.in_(run_ids),
+                VisitInvitation.superseded_at.is_(None),
+            )
+        )
+        return {row.run_id: _record(row) for row in rows}
 
 
 def _record(row: VisitInvitation) -> InvitationRecord:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from playwright.async_api import expect
 
-from provisioning.field import VisitRecord, Visits
+from provisioning.field import Jobs, VisitRecord, Visits
 from tests.support.browser import Machine
 from tests.support.estate import Household
 from tests.support.lab import JourneyLab
@@ -76,3 +76,29 @@ async def test_the_board_and_the_form_that_moves_are_clean_for_axe_and_fit(lab: 
         await dora.page.keyboard.press("Enter")
         await dora.page.wait_for_url("**/dispatch/visits/*")
         assert await machine.look(dora, "dispatch-move") == {}
+
+
+@pytest.mark.second_half
+@pytest.mark.either_database
+async def test_whoever_waits_for_a_time_is_invited_from_the_board_by_a_form_that_is_clean_for_axe(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    run = await lab.order(lab.household(), appointment=None)
+    await run.until_waiting_for("appointment")
+    async with lab.appliance.database.begin() as db:
+        await Jobs(db, tenant_id=lab.appliance.tenant_id).define(
+            name="install", duration_minutes=90, window_minutes=30, skills=[]
+        )
+    async with machine.looker() as dora:
+        await dora.sign_in("dora")
+        await dora.go("/dispatch")
+        waits = dora.page.locator("li.card", has_text=f"Run {run.id},")
+        await expect(waits).to_contain_text("not invited to choose")
+        assert await machine.look(dora, "dispatch-to-agree") == {}
+        await waits.get_by_role("link", name="Let the customer choose").click()
+        await dora.page.wait_for_url("**/invite")
+        assert await machine.look(dora, "dispatch-invite") == {}
+        await dora.page.get_by_role("button", name="Mail the link").click()
+        await dora.page.wait_for_url("**/dispatch#to-agree")
+        await expect(waits).to_contain_text("not answered; the link opens until")
+    await run.cancel("no time was agreed")

@@ -77,6 +77,35 @@ async def choose(appliance: Appliance, invited: InvitationRecord, starts_at: dat
     return await book(appliance, await look_for(appliance, invited, starts_at))
 
 
+async def test_what_waits_for_a_time_is_told_with_its_invitation_until_it_is_booked(
+    appliance: Appliance,
+) -> None:
+    run_id, other = await waiting(appliance, "T-1"), await waiting(appliance, "T-2", order_id=ORDER + 1)
+    await invite(appliance, run_id)
+    newest = await invite(appliance, run_id)
+
+    async def told_of() -> tuple[dict[int, int | None], list[int]]:
+        async with appliance.database.read() as db:
+            to_agree = await appliance.first_slots(db).to_agree()
+            known = Invitations(db, tenant_id=appliance.tenant_id, now=appliance.clock)
+            still_open = [each["invitation_id"] for each in await known.invitations(only_open=True)]
+        return {each.run.id: each.invitation and each.invitation["invitation_id"] for each in to_agree}, still_open
+
+    assert await told_of() == ({run_id: newest["invitation_id"], other: None}, [newest["invitation_id"]])
+    async with appliance.database.begin() as db:
+        await appliance.dispatch_desk(db).book(
+            customer_id=CUSTOMER,
+            technician_id=8,
+            starts_at=nine(appliance, 2),
+            address="Lindenweg 4",
+            job="install",
+            order_id=ORDER,
+            by="dora",
+        )
+    assert (await told_of())[1] == [], "nobody asks the customer any more"
+    await appliance.order_visits.tell()
+
+
 @pytest.mark.both_databases
 async def test_a_customer_is_invited_by_mail_chooses_a_time_and_the_installation_hears_of_it(
     appliance: Appliance,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,8 +16,10 @@ from provisioning.console.dispatch import moment_by
 from provisioning.console.words import moments_in
 from provisioning.days import day_of
 from provisioning.errors import Fault
-from provisioning.field import Technicians, VisitRecord, Visits
-from tests.support.console import Console, Person
+from provisioning.field import Invitations, Jobs, Technicians, VisitRecord, Visits
+from tests.provisioning.test_order_visits import waiting
+from tests.support.console import Console, Person, open_console
+from tests.support.healthy_estate import HealthyEstate
 
 ANNA, BERT = 801, 802
 LOCAL = "%Y-%m-%dT%H:%M"
@@ -165,3 +169,67 @@ def test_moments_in_a_refusal_are_told_by_the_isp_s_clock() -> None:
     assert moments_in(told, ZoneInfo("Europe/Berlin")) == (
         "busy from 2026-03-03 00:30 to 2026-03-03 01:30 (Europe/Berlin), and until 2026-07-01 12:00 (Europe/Berlin)"
     )
+
+
+async def a_run_without_an_appointment(console: Console) -> int:
+    appliance = console.appliance
+    async with appliance.database.begin() as db:
+        await Jobs(db, tenant_id=appliance.tenant_id).define(name="install", duration_minutes=90, window_minutes=30)
+    return await waiting(appliance, "T-9")
+
+
+@pytest.fixture
+async def reachable(estate: HealthyEstate, tmp_path: Path) -> AsyncIterator[Console]:
+    """A console whose mails may lead customers to it."""
+    async with open_console(estate.copy(tmp_path / "reachable", public_url="http://127.0.0.1:8080")) as opened:
+        yield opened
+
+
+async def test_who_waits_for_a_time_is_on_the_board_and_is_invited_to_choose_it(reachable: Console) -> None:
+    console = reachable
+    run_id = await a_run_without_an_appointment(console)
+    person = await console.somebody("dispatch")
+
+    board = (await person.get("/dispatch")).text.partition('id="to-agree"')[2]
+    assert f"Run {run_id}</a>, customer 1001: " in board
+    assert "not invited to choose" in board
+    page = f"/dispatch/runs/{run_id}/invite"
+    assert page in board
+    assert "Mail the link" in (await person.get(page)).text
+
+    answer = await person.send(page, {"job": "install", "days": "5"})
+
+    assert (answer.status_code, answer.headers.get("location")) == (303, "/dispatch#to-agree"), answer.text
+    board = (await person.get("/dispatch")).text.partition('id="to-agree"')[2]
+    assert re.search(r"invited .*, not answered; the link opens until ", board)
+    async with console.appliance.database.read() as db:
+        known = Invitations(db, tenant_id=console.appliance.tenant_id, now=console.appliance.clock)
+        [invited] = await known.invitations()
+    assert (invited["run_id"], invited["job"]) == (run_id, "install")
+    opens = invited["expires_at"] - invited["invited_at"]
+    assert abs(opens - timedelta(days=5)) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("form", "says"),
+    [
+        ({"job": "install", "days": "soon"}, "is no number of days"),
+        ({"job": "install", "days": "31"}, "are 31; a link opens for 1 to 30"),
+        ({"job": "dig", "days": "3"}, "dig"),
+    ],
+)
+async def test_an_invitation_that_cannot_be_meant_is_refused_in_words(
+    console: Console, form: dict[str, str], says: str
+) -> None:
+    run_id = await a_run_without_an_appointment(console)
+    person = await console.somebody("dispatch")
+    answer = await person.send(f"/dispatch/runs/{run_id}/invite", form)
+    assert answer.status_code in (404, 409, 422)
+    assert says in html.unescape(answer.text)
+    assert "not invited to choose" in (await person.get("/dispatch")).text
+
+
+async def test_a_run_that_waits_for_no_time_has_no_form(console: Console) -> None:
+    person = await console.somebody("dispatch")
+    assert (await person.get("/dispatch/runs/3/invite")).status_code == 409
+    assert (await person.get("/dispatch/runs/999999/invite")).status_code == 404
