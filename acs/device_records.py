@@ -141,5 +141,5 @@ def record_of(device: AcsDevice | Row[*tuple[Any, ...]]) -> DeviceRecord:
 
 
 def _is_over(refused_at: datetime | None, verified_at: datetime | None) -> bool:
-    """Whether a CPE that was told nothing has come by its settings all the same: nobody needs to do anything about it."""
+    """Whether a CPE that was told nothing has come by its settings all the same, so that nothing is to be done."""
     return refused_at is not None and verified_at is not None and verified_at > refused_at
