@@ -23,11 +23,10 @@ from acs.tables import AcsDevice
 from acs.templates.delivery import ChosenRows, Delivery
 from acs.templates.library import TemplateLibrary
 from acs.templates.rendering import Setting
+from acs.wishes import IN_FLIGHT
 
 SENT_SOON = timedelta(minutes=1)
 """A new wish is sent at the next look, and takes the place of what stands at the ACS."""
-IN_FLIGHT = timedelta(minutes=2)
-"""Longer than the ACS is waited for when something is queued: after that, nothing arrives there any more."""
 
 
 @dataclass(frozen=True, slots=True)
