@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from acs import AcsDevice, DeviceUnreachable, NbiTimedOut, Unknown, WrongDataModel
-from acs.convergence.desired_states import SENT_SOON
+from acs.convergence.desired_states import CLEARED_SOON, SENT_SOON
 from acs.testing import LabCpe
 from acs.wishes import IN_FLIGHT
 from tests.acs.bench import SERIAL, Bench
@@ -128,3 +128,36 @@ async def test_a_withdrawn_binding_is_not_called_cleared_while_its_settings_wait
         await bench.convergence.apply(SERIAL)
     await bench.convergence.withdraw(SERIAL)
     assert await waiting(bench, cpe) == 1, "its own stays"
+
+
+async def test_what_nobody_took_back_of_a_withdrawn_binding_is_taken_back_after_a_while(bench: Bench) -> None:
+    cpe = await left_waiting(bench)
+    bench.devices.clock.time = bench.lab.clock.now()
+    async with bench.devices.database.begin() as db:
+        await bench.devices.service(db).withdraw_device(device_serial=SERIAL)
+    assert await bench.convergence.take_back_left() == 0, "whoever withdrew it is at it"
+    assert await waiting(bench, cpe) == 1
+    async with bench.devices.database.begin() as db:
+        await db.execute(update(AcsDevice).values(withdrawn_at=bench.lab.clock.now() - CLEARED_SOON))
+    assert await bench.convergence.take_back_left() == 1
+    assert await waiting(bench, cpe) == 0
+    assert await is_untouched_by_its_next_inform(bench, cpe)
+    assert await bench.convergence.take_back_left() == 0
+
+
+async def test_two_cpes_of_one_serial_keep_nobody_from_taking_back_what_others_left(bench: Bench) -> None:
+    cpe = await left_waiting(bench)
+    other = "HWTC99999999"
+    await bench.power_on(serial=other)
+    await bench.power_on(serial="4857544399999999", oui="ACDE48")
+    values = {"pppoe_username": "u43@isp", "pppoe_password": "secret:subscriber/42"}
+    bench.devices.clock.time = bench.lab.clock.now() - CLEARED_SOON
+    async with bench.devices.database.begin() as db:
+        await bench.devices.service(db).provision_device(
+            customer_id=2, service_id=8, device_serial=other, config_template="tr181-pppoe", values=values
+        )
+        for serial in (other, SERIAL):
+            await bench.devices.service(db).withdraw_device(device_serial=serial)
+        await db.execute(update(AcsDevice).values(cleared_at=None))
+    assert await bench.convergence.take_back_left() == 1
+    assert await waiting(bench, cpe) == 0
