@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs.errors import DesiredStateChanged, SerialBoundElsewhere
 from acs.ports import Now
 from acs.tables import AcsDevice
+from acs.wishes import IN_FLIGHT
 
 
 class Bindings:
@@ -42,12 +43,17 @@ class Bindings:
     ) -> AcsDevice | None:
         """A new row, its wish still to be filled in; None when the serial has a live one by now."""
         now = self._now()
+        # What was sent just before may come to the ACS after everything there was taken back.
+        may_arrive = and_(
+            AcsDevice.queued_at > now - IN_FLIGHT,
+            or_(AcsDevice.applied_at.is_(None), AcsDevice.applied_at < AcsDevice.queued_at),
+        )
         left = select(AcsDevice.id).where(
             AcsDevice.tenant_id == self._tenant_id,
             AcsDevice.serial == serial,
             AcsDevice.acs_name == acs_name,
             AcsDevice.state == "withdrawn",
-            AcsDevice.cleared_at.is_(None),
+            or_(AcsDevice.cleared_at.is_(None), may_arrive),
         )
         device = AcsDevice(
             tenant_id=self._tenant_id,

@@ -13,6 +13,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from acs.convergence.standing import STILL_THERE
 from acs.convergence.unreached import CAUSES
 from acs.tables import AcsDevice
 from acs.templates.rendering import SECRET_REF, Setting, revision_of
@@ -135,6 +136,20 @@ async def traces_left_at_the_acs(db: AsyncSession, *, tenant_id: str, withdrawn_
         )
         for device in found
     ]
+
+
+async def left_standing_for_long(db: AsyncSession, *, tenant_id: str, unchanged_since: datetime) -> list[Finding]:
+    """What a CPE is not to have any more is taken back at its ACS soon, and its row is marked for that until then: an
+    operator who reads that it may still be there can rely on somebody taking it back."""
+    findings: list[Finding] = []
+    for device in await _live(db, tenant_id):
+        what = f"What was queued at ACS {device.acs_name} for CPE {device.serial}, which is not to have it any more,"
+        if device.left_standing and device.updated_at < unchanged_since:
+            sentence = f"{what} was never taken back. See that a worker runs, and reaches that ACS."
+            findings.append(Finding(device.serial, sentence))
+        elif STILL_THERE in device.reason and not device.left_standing:
+            findings.append(Finding(device.serial, f"{what} may be there, and nobody is going to take it back."))
+    return findings
 
 
 async def handed_over_and_not_at_rest(db: AsyncSession, *, tenant_id: str) -> list[Finding]:

@@ -89,6 +89,7 @@ class AcsDevice(AcsBase):
                 ("ix_acs_device_unreached", "unreached_why", "unreached_why IS NOT NULL"),
                 ("ix_acs_device_handed_over", "handed_over_at", "handed_over_at IS NOT NULL"),
                 ("ix_acs_device_left_standing", "id", "left_standing"),
+                ("ix_acs_device_left_by_withdrawn", "id", "state = 'withdrawn' AND cleared_at IS NULL"),
                 ("ix_acs_device_refused", "refused_at", "refused_at IS NOT NULL"),
             )
         ),

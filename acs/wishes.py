@@ -6,7 +6,7 @@ Within the caller's transaction; nothing here commits or talks to the network.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +15,9 @@ from acs.tables import AcsDevice, AcsPlanOverrides
 from acs.templates.overriding import OverrideValue
 from acs.templates.rendering import InputValue, Setting, Template, revision_of
 from acs.templates.settings import Rendering, rendering
+
+IN_FLIGHT = timedelta(minutes=2)
+"""Longer than the ACS is waited for when something is queued: after that, nothing arrives there any more."""
 
 
 async def plan_overrides(db: AsyncSession, *, tenant_id: str, plan: str | None) -> dict[str, OverrideValue]:

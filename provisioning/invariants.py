@@ -204,6 +204,11 @@ INVARIANTS: tuple[Invariant, ...] = (
         lambda on: acs.traces_left_at_the_acs(on.db, **on.scope, withdrawn_before=on.now - TRACES_GONE_AFTER),
     ),
     Invariant(
+        "acs.left_standing",
+        "what a CPE is not to have any more is taken back at its ACS",
+        lambda on: acs.left_standing_for_long(on.db, **on.scope, unchanged_since=on.now - TRACES_GONE_AFTER),
+    ),
+    Invariant(
         "acs.campaign_complete",
         "a campaign is complete when every CPE in it has ended",
         lambda on: acs.campaigns_called_complete_too_early(on.db, **on.scope),

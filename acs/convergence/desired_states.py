@@ -23,11 +23,12 @@ from acs.tables import AcsDevice
 from acs.templates.delivery import ChosenRows, Delivery
 from acs.templates.library import TemplateLibrary
 from acs.templates.rendering import Setting
+from acs.wishes import IN_FLIGHT
 
 SENT_SOON = timedelta(minutes=1)
 """A new wish is sent at the next look, and takes the place of what stands at the ACS."""
-IN_FLIGHT = timedelta(minutes=2)
-"""Longer than the ACS is waited for when something is queued: after that, nothing arrives there any more."""
+CLEARED_SOON = timedelta(minutes=5)
+"""Who withdraws a CPE takes back at the ACS what is left of it, for as long as it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +248,25 @@ class DesiredStates:
         """Withdrawn bindings of that serial whose traces may still be at the ACS."""
         left = await self._left(device_serial)
         return [each for each in left if self.acs_name in (None, each.acs_name)]
+
+    async def left_by_withdrawn(self, *, acs_name: str, behind: int, limit: int) -> list[tuple[int, str]]:
+        """Withdrawn bindings of an ACS of which something may be left there, though whoever withdrew them has had the
+        time to take it back; each as its row and serial, by row."""
+        async with self._begin() as db:
+            found = await db.execute(
+                select(AcsDevice.id, AcsDevice.serial)
+                .where(
+                    AcsDevice.tenant_id == self._tenant_id,
+                    AcsDevice.acs_name == acs_name,
+                    AcsDevice.state == "withdrawn",
+                    AcsDevice.cleared_at.is_(None),
+                    AcsDevice.withdrawn_at <= self._now() - CLEARED_SOON,
+                    AcsDevice.id > behind,
+                )
+                .order_by(AcsDevice.id)
+                .limit(limit)
+            )
+            return [(row_id, serial) for row_id, serial in found]
 
     async def left_at(self, device_serial: str) -> list[str]:
         """The names of all ACSes where withdrawn bindings of that serial may have left traces, the first one first."""

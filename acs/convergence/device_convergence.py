@@ -23,7 +23,7 @@ from acs.convergence.seen_devices import SeenDevice, find_device, find_known, lo
 from acs.convergence.session_window import SessionWindow
 from acs.convergence.sessions import Patience, Sessions
 from acs.convergence.slowing import SLOWING_KEY, Slowing
-from acs.convergence.standing import CONFIGURATION_KEY, Standing, take_back
+from acs.convergence.standing import AT_ONCE, CONFIGURATION_KEY, Standing, take_back
 from acs.convergence.unreached import unreached
 from acs.convergence.verifying import (
     VERIFICATION_KEY,
@@ -33,8 +33,9 @@ from acs.convergence.verifying import (
     serves_nobody,
     was_reset,
 )
-from acs.errors import AwaitingFirstInform, NotYet, SerialAmbiguous, WrongDataModel, WrongModel
+from acs.errors import AcsError, AwaitingFirstInform, NotYet, SerialAmbiguous, WrongDataModel, WrongModel
 from acs.nbi.client import NbiClient
+from acs.nbi.errors import NbiTimedOut, NbiUnreachable
 from acs.nbi.outcomes import require_done
 from acs.ports import Begin, Now, Secrets, Sleep
 from acs.serials import canonical_serial
@@ -96,6 +97,8 @@ class DeviceConvergence:
         self._sessions = sessions = Sessions(nbi, sleep=sleep, patience=patience or Patience(), window=window)
         self._informs = Informs(nbi, self._states, now=now)
         self._standing = Standing(nbi, self._states, acs_name=acs_name, now=now)
+        self._acs_name = acs_name
+        self._behind = 0
         self._applying = Applying(nbi, self._states, sessions, self._standing, now=now, sleep=sleep)
         self._verifying = Verifying(nbi, self._states, sessions, now=now)
         self._slowing = Slowing(nbi, self._states, acs_name=acs_name, now=now)
@@ -189,11 +192,22 @@ class DeviceConvergence:
 
     async def take_back_left(self) -> int:
         """Take back at the ACS what waits there for CPEs that are not to have it any more, and that nothing took the
-        place of; of how many CPEs. To be called again and again: what it could not take back it does the next time.
+        place of, and what whoever withdrew a CPE could not; of how many CPEs. To be called again and again: what it
+        could not take back it does the next time.
 
-        Raises: NbiError.
+        Raises: NbiError when the ACS cannot be asked; what is wrong with one CPE holds up no other.
         """
-        return await self._standing.go_on()
+        cleared = await self._standing.go_on()
+        left = await self._states.left_by_withdrawn(acs_name=self._acs_name, behind=self._behind, limit=AT_ONCE)
+        self._behind = left[-1][0] if len(left) == AT_ONCE else 0
+        for serial in dict.fromkeys(serial for _, serial in left):
+            try:
+                cleared += (await self.withdraw(serial))["cleared"]
+            except (NbiUnreachable, NbiTimedOut):
+                raise
+            except AcsError as error:
+                log.warning("traces could not be taken back", serial=serial, code=error.code, why=str(error))
+        return cleared
 
     async def verified(self, device_serial: str, *, since: datetime) -> VerifyOutcome | None:
         """What a verification has written down at ``since`` or later, if it found the CPE to have just these settings.

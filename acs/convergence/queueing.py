@@ -128,9 +128,10 @@ class Queueing:
 
     async def _reconciled(self, desired: Desired, device_id: str, before: set[str]) -> str:
         """No answer came: has the ACS taken the task? Sending it once more replaces it, so both ways are safe."""
-        for task in await self._nbi.tasks(device_id, unique_key=CONFIGURATION_KEY):
-            if task.id not in before:
-                return task.id
+        queued = await self._nbi.tasks(device_id, unique_key=CONFIGURATION_KEY)
+        new = [task.id for task in queued if task.id not in before]
+        if new and not await self._states.former_may_arrive(desired):  # which might be just that one
+            return new[0]
         raise NbiTimedOut(f"The ACS did not say whether it took the settings of CPE {desired.serial}; once more.")
 
     async def _delete_orphan_faults(self, device_id: str) -> None:

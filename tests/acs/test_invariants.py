@@ -16,12 +16,14 @@ from acs import (
     claims_without_proof,
     devices_of_ended_services,
     handed_over_and_not_at_rest,
+    left_standing_for_long,
     revisions_that_do_not_fit,
     secrets_in_clear,
     serials_bound_twice,
     traces_left_at_the_acs,
     unreached_without_a_cause,
 )
+from acs.convergence.standing import STILL_THERE
 from tests.acs.conftest import TENANT, Clockwork, Devices
 
 Check = Callable[[AsyncSession], Awaitable[list[Finding]]]
@@ -37,6 +39,7 @@ def checks(clockwork: Clockwork) -> dict[str, Check]:
         "revision_does_not_fit": lambda db: revisions_that_do_not_fit(db, tenant_id=TENANT),
         "secret_in_clear": lambda db: secrets_in_clear(db, tenant_id=TENANT),
         "trace_left": lambda db: traces_left_at_the_acs(db, tenant_id=TENANT, withdrawn_before=hour_ago),
+        "left_standing": lambda db: left_standing_for_long(db, tenant_id=TENANT, unchanged_since=hour_ago),
         "handed_over_at_rest": lambda db: handed_over_and_not_at_rest(db, tenant_id=TENANT),
         "unreached_for_a_cause": lambda db: unreached_without_a_cause(db, tenant_id=TENANT),
     }
@@ -158,3 +161,27 @@ async def test_a_trace_left_at_the_acs_is_found_after_a_while(healthy: Devices, 
     assert await found(healthy) == []
     clockwork.time += timedelta(hours=2)
     assert await found(healthy) == ["trace_left"]
+
+
+async def test_what_stands_at_the_acs_and_is_not_to_reach_the_cpe_is_found_after_a_while(
+    healthy: Devices, clockwork: Clockwork
+) -> None:
+    async with healthy.database.begin() as db:
+        await set_facts(db, SERIAL, left_standing=True)
+    assert await found(healthy) == []
+    clockwork.time += timedelta(hours=2)
+    assert await found(healthy) == ["left_standing"]
+    async with healthy.database.begin() as db:
+        await set_facts(db, SERIAL, updated_at=clockwork.now())
+    assert await found(healthy) == []
+
+
+async def test_what_is_told_to_be_at_the_acs_still_and_is_not_marked_to_be_taken_back_is_found(
+    healthy: Devices,
+) -> None:
+    async with healthy.database.begin() as db:
+        await set_facts(db, SERIAL, reason=f"It failed.{STILL_THERE}", left_standing=True)
+    assert await found(healthy) == []
+    async with healthy.database.begin() as db:
+        await set_facts(db, SERIAL, left_standing=False)
+    assert await found(healthy) == ["left_standing"]

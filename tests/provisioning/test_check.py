@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from acs.convergence.standing import STILL_THERE
 from acs.tables import AcsDevice
 from provisioning.bootstrap import Appliance
 from provisioning.check import every_invariant
@@ -71,6 +72,30 @@ CORRUPTIONS = (
             ),
         ),
         ours=(f"UPDATE acs_device SET state = 'withdrawn', withdrawn_at = {LONG_AGO}, cleared_at = NULL",),
+    ),
+    Corruption(
+        "former settings that nobody takes back",
+        (
+            (
+                "acs.left_standing",
+                SERIAL,
+                f"What was queued at ACS default for CPE {SERIAL}, which is not to have it any more, was never taken"
+                " back. See that a worker runs, and reaches that ACS.",
+            ),
+        ),
+        ours=(f"UPDATE acs_device SET left_standing = true, updated_at = {LONG_AGO} WHERE serial = '{SERIAL}'",),
+    ),
+    Corruption(
+        "former settings that nobody is going to take back",
+        (
+            (
+                "acs.left_standing",
+                SERIAL,
+                f"What was queued at ACS default for CPE {SERIAL}, which is not to have it any more, may be there, and"
+                " nobody is going to take it back.",
+            ),
+        ),
+        ours=(f"UPDATE acs_device SET reason = 'It failed.{STILL_THERE}' WHERE serial = '{SERIAL}'",),
     ),
     Corruption(
         "a CPE that goes on though it was handed over",

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import update
 
 from acs import (
     AcsDevice,
@@ -23,12 +22,13 @@ from acs import (
     WrongDataModel,
     WrongModel,
 )
-from acs.convergence.desired_states import IN_FLIGHT, SENT_SOON
+from acs.convergence.desired_states import SENT_SOON
 from acs.convergence.standing import CONFIGURATION_KEY, STILL_THERE
 from acs.fleet.repairing import RepairLimit, begin_repair
 from acs.fleet.sweeping import Sweep
 from acs.nbi.transport import NbiTransport
 from acs.testing import LabCpe
+from acs.wishes import IN_FLIGHT
 from tests.acs.bench import PASSPHRASE, SERIAL, USERNAME, WIFI_REF, Bench
 from tests.acs.conftest import TENANT
 from tests.acs.convergence.test_interruptions import Killed, Saboteur
@@ -333,72 +333,6 @@ async def test_a_repair_that_is_handed_over_to_a_person_leaves_nothing_waiting(b
         assert not begin_repair(device, why="It forgets.", details=[], limit=RepairLimit(repairs=0), now=now)
     assert await bench.convergence.take_back_left() == 1
     assert ((await bench.row()).state, await waiting(bench, cpe)) == ("faulted", 0)
-
-
-async def test_the_settings_of_a_former_binding_do_not_reach_the_cpe_of_the_next(bench: Bench) -> None:
-    cpe = await left_waiting(bench)
-    async with bench.devices.database.begin() as db:
-        await bench.devices.service(db).withdraw_device(device_serial=SERIAL)
-    await bench.bind(template="tr098-pppoe", pppoe_username="next@isp")
-    assert (await bench.row()).left_standing
-    with pytest.raises(WrongDataModel):
-        await bench.convergence.apply(SERIAL)
-    assert await waiting(bench, cpe) == 0
-    assert await is_untouched_by_its_next_inform(bench, cpe)
-
-
-async def test_what_was_on_its_way_for_a_former_binding_is_taken_back_though_it_comes_after_the_settings_of_the_next(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await bench.bind()
-    cpe = await bench.power_on()
-    cpe.quirks.reachable = False
-    queue, sent = bench.nbi.queue_task, []
-
-    async def silent(*task: Any, **options: Any) -> Unknown:
-        sent.append((task, options))
-        return Unknown("no answer came in time")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(bench.nbi, "queue_task", silent)
-        with pytest.raises(NbiTimedOut):
-            await bench.convergence.apply(SERIAL)
-    async with bench.devices.database.begin() as db:
-        await bench.devices.service(db).withdraw_device(device_serial=SERIAL)
-    bench.devices.clock.time = bench.lab.clock.now()
-    await bench.bind(pppoe_username="next@isp")
-    with pytest.raises(DeviceUnreachable):
-        await bench.convergence.apply(SERIAL)
-    assert (await bench.row()).left_standing, "the former one's may still come"
-    [(task, options)] = sent
-    await queue(*task, **options)
-    assert await waiting(bench, cpe) == 1, "it took the place of the next one's"
-    await set_facts(bench, updated_at=bench.lab.clock.now() - SENT_SOON)
-    await bench.convergence.take_back_left()
-    assert await waiting(bench, cpe) == 0
-    assert await is_untouched_by_its_next_inform(bench, cpe)
-    assert (await bench.row()).left_standing, "there may be more to come"
-    async with bench.devices.database.begin() as db:
-        await db.execute(update(AcsDevice).values(queued_at=bench.lab.clock.now() - IN_FLIGHT))
-    await set_facts(bench, updated_at=bench.lab.clock.now() - SENT_SOON)
-    assert await bench.convergence.take_back_left() == 1
-    assert not (await bench.row()).left_standing
-    cpe.quirks.reachable = True
-    assert (await bench.convergence.apply(SERIAL))["state"] == "applied"
-    assert cpe.ppp.username == "next@isp"
-
-
-async def test_a_withdrawn_binding_is_not_called_cleared_while_its_settings_wait(bench: Bench) -> None:
-    cpe = await left_waiting(bench)
-    async with bench.devices.database.begin() as db:
-        await bench.devices.service(db).withdraw_device(device_serial=SERIAL)
-    await bench.bind(pppoe_username="next@isp")
-    assert (await bench.convergence.withdraw(SERIAL))["cleared"]
-    assert await waiting(bench, cpe) == 0
-    with pytest.raises(DeviceUnreachable):
-        await bench.convergence.apply(SERIAL)
-    await bench.convergence.withdraw(SERIAL)
-    assert await waiting(bench, cpe) == 1, "its own stays"
 
 
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
