@@ -8,7 +8,6 @@ closed port and a lost reply look alike.
 from __future__ import annotations
 
 import random
-import secrets as randomness
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,9 +17,9 @@ from typing import Any, Literal
 from pyrad import packet as pyrad_packet
 
 from radius.attributes import ATTRIBUTES
+from radius.coa.sockets import NasSockets
 from radius.coa.wire import Request, Words, request_of
 from radius.dialects import SessionKey
-from radius.nas.packets import send_until_answered
 
 DISCONNECT_REQUEST, COA_REQUEST = 40, 43
 SESSION_CONTEXT_NOT_FOUND = 503
@@ -96,9 +95,11 @@ async def ask(
     *,
     now: datetime,
     retransmission: Retransmission,
+    sockets: NasSockets | None = None,
 ) -> NasReply:
-    """One request, sent until it is answered; another one with a single key if the NAS knows of no such session."""
-    common: dict[str, Any] = {"now": now, "retransmission": retransmission}
+    """One request, sent until it is answered; another one with a single key if the NAS knows of no such session.
+    ``sockets``: those of whoever asks for many."""
+    common: dict[str, Any] = {"now": now, "retransmission": retransmission, "sockets": sockets or NasSockets()}
     reply = await _ask(door, code, session, attributes, keys=door.keys, **common)
     if reply.knows_no_session and door.keys != ONE_KEY:
         return await _ask(door, code, session, attributes, keys=ONE_KEY, **common)
@@ -114,17 +115,14 @@ async def _ask(
     keys: Sequence[SessionKey],
     now: datetime,
     retransmission: Retransmission,
+    sockets: NasSockets,
 ) -> NasReply:
-    request = _request(door, code, session, keys, tuple(attributes), now)
     try:
-        reply = await send_until_answered(
-            request.packet,
-            partial(_verified, request),
-            server=door.address,
-            port=door.port,
-            waits=retransmission.waits(),
-            pace=door.pace,
-        )
+        async with sockets.asking(door.address, door.port) as asking:
+            request = _request(door, code, asking.identifier, session, keys, tuple(attributes), now)
+            reply = await asking.until_answered(
+                request.packet, partial(_verified, request), waits=retransmission.waits(), pace=door.pace
+            )
     except OSError as error:
         why = error.strerror or "no reason given"
         return NasReply("silence", f"NAS {door.name} ({door.address}) can't be reached: {why}")
@@ -136,7 +134,13 @@ async def _ask(
 
 
 def _request(
-    door: NasDoor, code: int, session: SessionIdentity, keys: Sequence[SessionKey], words: Words, now: datetime
+    door: NasDoor,
+    code: int,
+    identifier: int,
+    session: SessionIdentity,
+    keys: Sequence[SessionKey],
+    words: Words,
+    now: datetime,
 ) -> Request:
     known: dict[SessionKey, str | None] = {
         "User-Name": session.username,
@@ -146,7 +150,7 @@ def _request(
     }
     named = [(key, value) for key in keys if (value := known[key]) is not None]
     at = now if door.event_timestamp else None
-    return request_of(code, randomness.randbelow(256), door.secret, keys=named, words=words, at=at)
+    return request_of(code, identifier, door.secret, keys=named, words=words, at=at)
 
 
 def _verified(request: Request, data: bytes) -> NasReply | None:
