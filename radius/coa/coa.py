@@ -14,7 +14,6 @@ from typing import Literal
 
 from radius.attributes import fact_of, split_tag
 from radius.coa.dynamic_authorization import COA_REQUEST, NasDoor, Retransmission, SessionIdentity, ask
-from radius.coa.sockets import NasSockets
 from radius.coa.wire import Words
 from radius.dialects import Dialect, Live
 from radius.encoder import EncodedAttribute
@@ -69,16 +68,10 @@ def _coa_words(
 
 
 async def ask_to_change(
-    door: NasDoor,
-    session: SessionIdentity,
-    words: Words,
-    *,
-    now: datetime,
-    retransmission: Retransmission,
-    sockets: NasSockets | None = None,
+    door: NasDoor, session: SessionIdentity, words: Words, *, now: datetime, retransmission: Retransmission
 ) -> CoaAnswer:
     """One request, sent until it is answered. Safe to repeat: it says all of it every time."""
-    reply = await ask(door, COA_REQUEST, session, words, now=now, retransmission=retransmission, sockets=sockets)
+    reply = await ask(door, COA_REQUEST, session, words, now=now, retransmission=retransmission)
     if reply.heard == "silence":
         return CoaAnswer("unanswered", reply.words)
     if reply.heard == "ack":

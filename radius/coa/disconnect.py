@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Literal
 
 from radius.coa.dynamic_authorization import DISCONNECT_REQUEST, NasDoor, Retransmission, SessionIdentity, ask
-from radius.coa.sockets import NasSockets
 
 NasSaid = Literal["disconnected", "unknown_to_nas", "refused", "unanswered", "nas_unknown"]
 """``nas_unknown``: it could not be asked, since no NAS of that address is known here."""
@@ -27,15 +26,10 @@ class DisconnectAnswer:
 
 
 async def ask_to_disconnect(
-    door: NasDoor,
-    session: SessionIdentity,
-    *,
-    now: datetime,
-    retransmission: Retransmission,
-    sockets: NasSockets | None = None,
+    door: NasDoor, session: SessionIdentity, *, now: datetime, retransmission: Retransmission
 ) -> DisconnectAnswer:
     """One request, sent until it is answered. Safe to repeat: a session that is gone is unknown to the NAS."""
-    reply = await ask(door, DISCONNECT_REQUEST, session, now=now, retransmission=retransmission, sockets=sockets)
+    reply = await ask(door, DISCONNECT_REQUEST, session, now=now, retransmission=retransmission)
     if reply.heard == "silence":
         return DisconnectAnswer("unanswered", reply.words)
     if reply.heard == "ack":

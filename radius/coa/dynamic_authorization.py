@@ -8,6 +8,7 @@ closed port and a lost reply look alike.
 from __future__ import annotations
 
 import random
+import secrets as randomness
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,9 +18,9 @@ from typing import Any, Literal
 from pyrad import packet as pyrad_packet
 
 from radius.attributes import ATTRIBUTES
-from radius.coa.sockets import NasSockets
 from radius.coa.wire import Request, Words, request_of
 from radius.dialects import SessionKey
+from radius.nas.packets import send_until_answered
 
 DISCONNECT_REQUEST, COA_REQUEST = 40, 43
 SESSION_CONTEXT_NOT_FOUND = 503
@@ -95,11 +96,9 @@ async def ask(
     *,
     now: datetime,
     retransmission: Retransmission,
-    sockets: NasSockets | None = None,
 ) -> NasReply:
-    """One request, sent until it is answered; another one with a single key if the NAS knows of no such session.
-    ``sockets``: those of whoever asks for many."""
-    common: dict[str, Any] = {"now": now, "retransmission": retransmission, "sockets": sockets or NasSockets()}
+    """One request, sent until it is answered; another one with a single key if the NAS knows of no such session."""
+    common: dict[str, Any] = {"now": now, "retransmission": retransmission}
     reply = await _ask(door, code, session, attributes, keys=door.keys, **common)
     if reply.knows_no_session and door.keys != ONE_KEY:
         return await _ask(door, code, session, attributes, keys=ONE_KEY, **common)
@@ -115,14 +114,17 @@ async def _ask(
     keys: Sequence[SessionKey],
     now: datetime,
     retransmission: Retransmission,
-    sockets: NasSockets,
 ) -> NasReply:
+    request = _request(door, code, session, keys, tuple(attributes), now)
     try:
-        async with sockets.asking(door.address, door.port) as asking:
-            request = _request(door, code, asking.identifier, session, keys, tuple(attributes), now)
-            reply = await asking.until_answered(
-                request.packet, partial(_verified, request), waits=retransmission.waits(), pace=door.pace
-            )
+        reply = await send_until_answered(
+            request.packet,
+            partial(_verified, request),
+            server=door.address,
+            port=door.port,
+            waits=retransmission.waits(),
+            pace=door.pace,
+        )
     except OSError as error:
         why = error.strerror or "no reason given"
         return NasReply("silence", f"NAS {door.name} ({door.address}) can't be reached: {why}")
@@ -134,13 +136,7 @@ async def _ask(
 
 
 def _request(
-    door: NasDoor,
-    code: int,
-    identifier: int,
-    session: SessionIdentity,
-    keys: Sequence[SessionKey],
-    words: Words,
-    now: datetime,
+    door: NasDoor, code: int, session: SessionIdentity, keys: Sequence[SessionKey], words: Words, now: datetime
 ) -> Request:
     known: dict[SessionKey, str | None] = {
         "User-Name": session.username,
@@ -150,7 +146,7 @@ def _request(
     }
     named = [(key, value) for key in keys if (value := known[key]) is not None]
     at = now if door.event_timestamp else None
-    return request_of(code, identifier, door.secret, keys=named, words=words, at=at)
+    return request_of(code, randomness.randbelow(256), door.secret, keys=named, words=words, at=at)
 
 
 def _verified(request: Request, data: bytes) -> NasReply | None:

@@ -24,7 +24,6 @@ from radius.coa.dynamic_authorization import Retransmission
 from radius.coa.lanes import Later, NasLanes
 from radius.coa.outbox import change_of, views
 from radius.coa.preparing import Preparation, Prepared
-from radius.coa.sockets import NasSockets
 from radius.coa.together import DATABASE_TROUBLE, Together
 from radius.coa.treatment import Answer, due_again
 from radius.coa.wire import Words
@@ -82,7 +81,6 @@ class SessionChanges:
         self._prepare: Together[int, Prepared] = Together(preparation.of, most=TOGETHER)
         self._conclude: Together[Asked, bool] = Together(conclusion.of, most=TOGETHER)
         self._lanes = NasLanes()
-        self._sockets = NasSockets()
         self._pauses: Sequence[float] = KEPT_AFTER_SECONDS
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[int, asyncio.Task[bool]] = {}
@@ -221,12 +219,13 @@ class SessionChanges:
 
     async def _ask(self, session: Session, nas: KnownNas, words: Words | None) -> Answer:
         identity = identity_of(session)
-        how: dict[str, Any] = {"retransmission": self._retransmission, "sockets": self._sockets}
         if words is not None:
-            changed = await ask_to_change(nas.door, identity, words, now=self._now(), **how)
+            changed = await ask_to_change(
+                nas.door, identity, words, now=self._now(), retransmission=self._retransmission
+            )
             if changed.said != "refused" or not nas.coa.may_end:
                 return Answer(changed.said, changed.reason, self._now(), changed.error_cause)
-        ended = await ask_to_disconnect(nas.door, identity, now=self._now(), **how)
+        ended = await ask_to_disconnect(nas.door, identity, now=self._now(), retransmission=self._retransmission)
         before = "" if words is None else f"{changed.reason}; "
         return Answer(ended.said, before + ended.reason, self._now(), ended.error_cause)
 

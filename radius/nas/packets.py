@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import cache
 from typing import Generic, TypeVar
 
@@ -50,8 +50,10 @@ async def send_until_answered(
     port: int,
     waits: Iterable[float],
     source: str | None = None,
+    pace: Callable[[], Awaitable[None]] | None = None,
 ) -> Reply | None:
     """Send a request once for each of ``waits`` (seconds until the next) until a reply is ``verified``; None: silence.
+    ``pace`` waits before each until it may be sent.
 
     Raises:
         OSError: there is no way to that address; nothing was sent.
@@ -65,6 +67,10 @@ async def send_until_answered(
     )
     try:
         for wait_seconds in waits:
+            if pace is not None:
+                await pace()
+            if answered.done():  # meanwhile
+                return answered.result()
             transport.sendto(data)
             done, _pending = await asyncio.wait((answered,), timeout=wait_seconds)
             if done:
