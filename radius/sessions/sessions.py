@@ -143,7 +143,7 @@ def session_of(row: Row[Any]) -> Session:
     )
 
 
-def _open_session(row: Row[Any]) -> Session:
+def _open_session(row: Sequence[Any]) -> Session:
     """The same of an open one, of which thousands are read: a value is unpacked far quicker than it is named."""
     number, session_id, username, nas, port, station, framed, wan, delegated, began, updated, seconds, *octets = row
     return Session(
