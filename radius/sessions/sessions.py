@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, Text, cast, func, select
 
 from radius.encoder import safe_username
 from radius.lists import among
@@ -44,8 +44,10 @@ class Session:
     terminate_cause: str | None
 
 
+_AS_TEXT = ("nasipaddress", "framedipaddress")
+"""PostgreSQL's driver would make an object of each, of which only the text is wanted."""
 _OF_OPEN = [
-    radacct.c[name]
+    cast(radacct.c[name], Text).label(name) if name in _AS_TEXT else radacct.c[name]
     for name in (
         *("radacctid", "acctsessionid", "username", "nasipaddress", "nasportid", "callingstationid"),
         *("framedipaddress", "framedipv6prefix", "delegatedipv6prefix"),

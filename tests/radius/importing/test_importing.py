@@ -211,7 +211,7 @@ async def test_rows_that_somebody_else_wrote_stay_unless_they_are_those_that_wer
 
 
 def test_what_is_no_list_is_refused_by_its_columns() -> None:
-    for text, why in (
+    for content, why in (
         ("", "doesn't name its columns"),
         ("username;plan\n", "doesn't name its columns"),
         ("username,customer_id,plan,favourite\n", "unknown columns, favourite"),
@@ -219,7 +219,7 @@ def test_what_is_no_list_is_refused_by_its_columns() -> None:
         ('username,customer_id,plan\n"a,7,b\n', "no CSV"),
     ):
         with pytest.raises(ImportUnreadable, match=why):
-            read_subscribers(text.splitlines(keepends=True))
+            read_subscribers(content.splitlines(keepends=True))
 
 
 def test_a_list_is_read_with_its_own_separator_and_comes_back_with_its_errors() -> None:
