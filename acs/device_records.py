@@ -58,7 +58,7 @@ class DeviceRecord(ProvisionedDevice):
     """When it was last told its settings in its first session (``acs.first_sessions``); whether it took them is in the
     state."""
     first_session_refused: RefusedFirstSession | None
-    """When it was last told nothing in its first session, why, and what to do."""
+    """When it was last told nothing in its first session, why, and what to do; None once it was verified since."""
     queued_at: datetime | None
     applied_at: datetime | None
     verified_at: datetime | None
@@ -130,9 +130,16 @@ def record_of(device: AcsDevice | Row[*tuple[Any, ...]]) -> DeviceRecord:
         bound_at=device.bound_at,
         last_inform_at=device.last_inform_at,
         handed_out_at=device.handed_out_at,
-        first_session_refused=told_of(device.serial, device.refused_at, device.refused_why, device.refused_by),
+        first_session_refused=None
+        if _is_over(device.refused_at, device.verified_at)
+        else told_of(device.serial, device.refused_at, device.refused_why, device.refused_by),
         queued_at=device.queued_at,
         applied_at=device.applied_at,
         verified_at=device.verified_at,
         withdrawn_at=device.withdrawn_at,
     )
+
+
+def _is_over(refused_at: datetime | None, verified_at: datetime | None) -> bool:
+    """Whether a CPE that was told nothing has come by its settings all the same, so that nothing is to be done."""
+    return refused_at is not None and verified_at is not None and verified_at > refused_at

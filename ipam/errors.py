@@ -87,11 +87,14 @@ class LocationUnknown(IpamError):
 
     code = "ipam.location_unknown"
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, *, unknown_plan: str | None = None) -> None:
         self.location = location
+        self.unknown_plan = unknown_plan
+        """The plan that was asked for with it, if there is none of that name either."""
         super().__init__(
             f"No premise is known as {location[:120]!r}: it is neither a LOC id nor an alias of one."
             " Register the premise with its access node, or correct the ticket."
+            + (f" Nor is there an address plan {unknown_plan[:120]!r}." if unknown_plan is not None else "")
         )
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.postgres import HOME, NO_RUN_LASTS_SECONDS, clear_away
+
+AS_A_SERVER = "import signal; signal.signal(signal.SIGQUIT, signal.SIG_DFL); print(flush=True); input()"
+"""Waits, and ends when it is told to, also below a shell that has signals ignored."""
 
 
 @pytest.fixture
@@ -27,6 +31,13 @@ def home(folder: Path, owner: str, *, seconds_ago: float) -> Path:
     return made
 
 
+def _started(command: list[str]) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"\n"
+    return process
+
+
 def test_only_what_belongs_to_a_run_that_is_long_over_is_cleared_away(tmp_path: Path, nobody: int) -> None:
     long_ago = 2 * NO_RUN_LASTS_SECONDS
     kept = [
@@ -41,9 +52,9 @@ def test_only_what_belongs_to_a_run_that_is_long_over_is_cleared_away(tmp_path: 
 
 def test_a_server_that_outlived_its_run_ends_and_no_other_of_that_number(tmp_path: Path, nobody: int) -> None:
     outlived = home(tmp_path, str(nobody), seconds_ago=0)
-    waiting = ["sh", "-c", "read wait", "postgres"]
-    server = subprocess.Popen([*waiting, "-D", str(outlived / "data")], stdin=subprocess.PIPE)
-    other = subprocess.Popen(waiting, stdin=subprocess.PIPE)
+    waiting = [sys.executable, "-c", AS_A_SERVER]
+    server = _started([*waiting, "-D", str(outlived / "data")])
+    other = _started(waiting)
     try:
         for running in (other, server):
             outlived.joinpath("data").mkdir(parents=True, exist_ok=True)

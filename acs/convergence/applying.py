@@ -106,7 +106,7 @@ class Applying:
         if await took_in_first_session(self._nbi, desired, seen):
             if desired.left_standing:  # of the binding before this one
                 await self._standing.take_back([seen["device_id"]])
-                await self._states.record(desired, left_standing=False)
+                await self._states.record(desired, left_standing=await self._states.former_may_arrive(desired))
             return await self._applied(desired, seen)
         await self.install_script()
         device_id = seen["device_id"]
@@ -148,7 +148,7 @@ class Applying:
         message = (
             f"The settings of CPE {desired.serial} wait: its campaign sends them in its window alone, or was stopped."
         )
-        facts = {"state": "queued", "reason": message, **self._standing.nothing_waits(desired)}
+        facts = {"state": "queued", "reason": message, **await self._standing.nothing_waits(desired)}
         if any(getattr(desired, name) != value for name, value in facts.items()):
             await self._states.record(desired, **facts)
         raise NotYet(desired.serial, reason="held_back", message=message)

@@ -220,6 +220,20 @@ class DesiredStates:
             )
             return [desired_of(device) for device in found]
 
+    async def former_may_arrive(self, desired: Desired) -> bool:
+        """Whether something that was queued for an earlier binding of this CPE may still be on its way to the ACS."""
+        if not desired.left_standing:
+            return False
+        former = select(AcsDevice.id).where(
+            AcsDevice.tenant_id == self._tenant_id,
+            AcsDevice.serial == desired.serial,
+            AcsDevice.acs_name == desired.acs_name,
+            AcsDevice.state == "withdrawn",
+            AcsDevice.queued_at > self._now() - IN_FLIGHT,
+        )
+        async with self._begin() as db:
+            return await db.scalar(former.limit(1)) is not None
+
     async def unbind(self, device_serial: str, *, service_id: int | None) -> None:
         """Withdraws the binding, as the service's verb does, in a transaction of its own."""
         async with self._begin() as db:

@@ -289,7 +289,7 @@ class DeviceConvergence:
             seen = await find_known(self._nbi, desired.serial_as_given, device_id)
         except SerialAmbiguous as twins:
             await self._standing.take_back(twins.device_ids)
-            facts = self._standing.nothing_waits(desired) | unreached(twins)
+            facts = await self._standing.nothing_waits(desired) | unreached(twins)
             await self._states.record(desired, reason=str(twins), **facts)
             raise
         if seen is None:
@@ -334,6 +334,6 @@ class DeviceConvergence:
             state="faulted",
             reason=str(error),
             device_id=seen["device_id"],
-            **self._standing.nothing_waits(desired),
+            **await self._standing.nothing_waits(desired),
         )
         return error

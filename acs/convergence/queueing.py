@@ -64,7 +64,9 @@ class Queueing:
         if task_id is None:
             task_id = await self._reconciled(desired, device_id, before)
         try:
-            await self._states.record(desired, task_id=task_id, left_standing=False)
+            await self._states.record(
+                desired, task_id=task_id, left_standing=await self._states.former_may_arrive(desired)
+            )
         except DesiredStateChanged:  # withdrawn or changed this very moment: the old wish must not reach the CPE
             await take_back(self._nbi, device_id, task_id)
             raise
@@ -77,7 +79,7 @@ class Queueing:
             return script_argument(desired, await self._states.revealed(desired), seen["tags"])
         except SettingsRefused as error:
             await self._standing.take_back([seen["device_id"]])
-            facts = self._standing.nothing_waits(desired)
+            facts = await self._standing.nothing_waits(desired)
             await self._states.record(desired, state="faulted", reason=str(error), details=[], **facts)
             raise
 
@@ -109,7 +111,7 @@ class Queueing:
         error = await self._not_taken_by_the_acs(desired, fault_code, f"{why}{STILL_THERE}", left_standing=True)
         try:
             await self._standing.take_back([device_id])
-            await self._states.record(desired, reason=why, **self._standing.nothing_waits(desired))
+            await self._states.record(desired, reason=why, **await self._standing.nothing_waits(desired))
         except NbiError as trouble:  # ``Standing.go_on`` does it when the ACS answers again
             log.warning("former settings may stand at the acs", serial=desired.serial, why=str(trouble))
             return error
@@ -119,7 +121,7 @@ class Queueing:
         self, desired: Desired, fault_code: str, why: str, *, left_standing: bool = False
     ) -> SettingsUnsendable:
         """Whoever sent them again would have the same answer, at the price of one of its workers: a person looks."""
-        facts = self._standing.nothing_waits(desired) | ({"left_standing": True} if left_standing else {})
+        facts = await self._standing.nothing_waits(desired) | ({"left_standing": True} if left_standing else {})
         await self._states.record(desired, state="faulted", reason=why, **facts)
         log.error("settings not taken by the acs", serial=desired.serial, fault_code=fault_code, why=why)
         return SettingsUnsendable(desired.serial, fault_code=fault_code, message=why)

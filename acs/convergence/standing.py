@@ -52,9 +52,10 @@ class Standing:
                     await take_back(self._nbi, device_id, task.id)
                     log.info("settings taken back at the acs", device_id=device_id, task_id=task.id)
 
-    def nothing_waits(self, desired: Desired) -> dict[str, Any]:
+    async def nothing_waits(self, desired: Desired) -> dict[str, Any]:
         """What to write down when all was taken back: what may arrive later is looked for once more by ``go_on``."""
-        return {"task_id": None, "left_standing": desired.may_arrive_late(self._now())}
+        late = desired.may_arrive_late(self._now()) or await self._states.former_may_arrive(desired)
+        return {"task_id": None, "left_standing": late}
 
     async def go_on(self) -> int:
         """One step for each CPE with something left standing; how many have nothing there now that they ought not to.
@@ -85,7 +86,7 @@ class Standing:
         if again is None or again.task_id != desired.task_id or again.queued_at != desired.queued_at:
             return False  # somebody is at it
         await self.take_back(device_ids, but=None if desired.is_ambiguous else desired.task_id)
-        facts = self.nothing_waits(desired)
+        facts = await self.nothing_waits(desired)
         if not desired.is_ambiguous:
             del facts["task_id"]
         if STILL_THERE in desired.reason and not facts["left_standing"]:

@@ -80,7 +80,10 @@ async def resolve(
     connection = await db.connection()
     rows = (await connection.execute(question(connection.dialect.name), given)).all()
     if not rows:
-        raise LocationUnknown(service_location)
+        known = await db.scalar(
+            select(AddressPlan.id).where(AddressPlan.tenant_id == tenant_id, AddressPlan.name == plan)
+        )
+        raise LocationUnknown(service_location, unknown_plan=plan if known is None else None)
     first = rows[0]
     if first.plan_id is None:
         raise PlanUnknown(plan)

@@ -49,6 +49,21 @@ async def test_a_bound_cpe_shows_its_last_refusal_with_what_to_do(bench: Bench) 
     assert await listed(bench) == []
 
 
+async def test_of_a_cpe_that_was_verified_since_no_refusal_stands(bench: Bench) -> None:
+    await bench.bind()
+    bench.devices.clock.time = bench.lab.clock.now() - timedelta(minutes=5)
+    await note(bench)
+    await bench.power_on()
+    await bench.convergence.apply(SERIAL)
+    assert await shown(bench) is not None
+    await bench.convergence.verify(SERIAL)
+    assert await shown(bench) is None
+    bench.devices.clock.time = bench.lab.clock.now() + timedelta(minutes=5)
+    await note(bench)
+    later = await shown(bench)
+    assert later is not None and later["refused_at"] == bench.devices.clock.time
+
+
 @pytest.mark.parametrize("serial", [SERIAL, STRANGER])
 async def test_the_same_again_within_a_minute_writes_nothing(bench: Bench, serial: str) -> None:
     await bench.bind()

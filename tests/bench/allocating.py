@@ -34,7 +34,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,9 @@ class Allocating:
     async def opened(self, client: int) -> AsyncIterator[Acts]:
         database = Database(self.url, tenant_id=self.tenant_id)
         numbers = (time.monotonic_ns() // 1000 % 10**12 * 100 + client + 100 * each for each in count())
+        places = cycle(self.locations)  # of our turns alone, so that no place has more of them than it has room for
+        for _ in range(client * len(self.locations) // max(AT_ONCE)):
+            next(places)
 
         async def floor() -> float:
             number = next(numbers)
@@ -118,8 +121,7 @@ class Allocating:
             return (time.perf_counter() - began) * 1000
 
         async def ours() -> float:
-            number = next(numbers)
-            where = self.locations[number // 100 % len(self.locations)]
+            number, where = next(numbers), next(places)
             began = time.perf_counter()
             async with database.begin(shared=True) as db:
                 given = await self._service(db).allocate_resources(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,14 @@ from workflows.engine.tables import RunRow
 NOTICE = timedelta(hours=24)
 
 
+MORNING = datetime(2026, 3, 4, 8, 0, tzinfo=UTC)
+"""Of a Wednesday, so that neither an evening nor a day without work lies between it and the times it is about."""
+
+
 @pytest.fixture
 async def appliance(migrated: Original, tmp_path: Path) -> AsyncIterator[Appliance]:
     settings = migrated.copy(tmp_path, public_url="https://isp.example", isp_name="Isp", customer_moves=2)
-    async with open_appliance(settings) as opened:
+    async with open_appliance(settings, clock=lambda: MORNING) as opened:
         await import_estate(opened, ESTATE)
         yield opened
 

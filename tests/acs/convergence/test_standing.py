@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from acs import (
     AcsDevice,
@@ -344,6 +345,47 @@ async def test_the_settings_of_a_former_binding_do_not_reach_the_cpe_of_the_next
         await bench.convergence.apply(SERIAL)
     assert await waiting(bench, cpe) == 0
     assert await is_untouched_by_its_next_inform(bench, cpe)
+
+
+async def test_what_was_on_its_way_for_a_former_binding_is_taken_back_though_it_comes_after_the_settings_of_the_next(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.bind()
+    cpe = await bench.power_on()
+    cpe.quirks.reachable = False
+    queue, sent = bench.nbi.queue_task, []
+
+    async def silent(*task: Any, **options: Any) -> Unknown:
+        sent.append((task, options))
+        return Unknown("no answer came in time")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.nbi, "queue_task", silent)
+        with pytest.raises(NbiTimedOut):
+            await bench.convergence.apply(SERIAL)
+    async with bench.devices.database.begin() as db:
+        await bench.devices.service(db).withdraw_device(device_serial=SERIAL)
+    bench.devices.clock.time = bench.lab.clock.now()
+    await bench.bind(pppoe_username="next@isp")
+    with pytest.raises(DeviceUnreachable):
+        await bench.convergence.apply(SERIAL)
+    assert (await bench.row()).left_standing, "the former one's may still come"
+    [(task, options)] = sent
+    await queue(*task, **options)
+    assert await waiting(bench, cpe) == 1, "it took the place of the next one's"
+    await set_facts(bench, updated_at=bench.lab.clock.now() - SENT_SOON)
+    await bench.convergence.take_back_left()
+    assert await waiting(bench, cpe) == 0
+    assert await is_untouched_by_its_next_inform(bench, cpe)
+    assert (await bench.row()).left_standing, "there may be more to come"
+    async with bench.devices.database.begin() as db:
+        await db.execute(update(AcsDevice).values(queued_at=bench.lab.clock.now() - IN_FLIGHT))
+    await set_facts(bench, updated_at=bench.lab.clock.now() - SENT_SOON)
+    assert await bench.convergence.take_back_left() == 1
+    assert not (await bench.row()).left_standing
+    cpe.quirks.reachable = True
+    assert (await bench.convergence.apply(SERIAL))["state"] == "applied"
+    assert cpe.ppp.username == "next@isp"
 
 
 async def test_a_withdrawn_binding_is_not_called_cleared_while_its_settings_wait(bench: Bench) -> None:

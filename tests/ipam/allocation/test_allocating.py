@@ -166,10 +166,14 @@ async def test_nothing_is_read_back_of_unknown_and_released_services(network: Ne
 
 
 async def test_unknown_names_are_refused_by_name_and_nothing_is_written(network: Network) -> None:
-    with pytest.raises(LocationUnknown, match="LOC-9"):
+    with pytest.raises(LocationUnknown, match="LOC-9") as alone:
         await network.allocate(1001, "LOC-9")
+    with pytest.raises(LocationUnknown, match="'LOC-9'.* 'fiber-9000'") as both:
+        await network.allocate(1001, "LOC-9", "fiber-9000")
     with pytest.raises(PlanUnknown, match="fiber-9000"):
         await network.allocate(1001, "LOC-1", "fiber-9000")
+
+    assert (alone.value.unknown_plan, both.value.unknown_plan) == (None, "fiber-9000")
 
     async with network.database.begin() as db:
         assert (await db.execute(select(Service.service_id))).all() == []
