@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, insert, update
@@ -126,7 +127,7 @@ class Walk:
             return begun
 
         both = (dying(site.database.begin), dying(site.radius_database.begin))
-        common = {"tenant_id": site.tenant_id, "now": site.now, "secrets": site.secrets}
+        common: dict[str, Any] = {"tenant_id": site.tenant_id, "now": site.now, "secrets": site.secrets}
         try:
             await self.project(line, RadiusProjector(*both, **common))
         except Killed:
