@@ -99,6 +99,13 @@ def ends_by_hand(subscriber: SubscriberView) -> bool:
     return subscriber["service_id"] is None or subscriber["origin"] == "imported"
 
 
+def was_so_already(before: SubscriberView | None, done: ChangedSubscriber) -> bool:
+    """An act has left its subscriber, whose ``version`` counts what is changed of it, as it was ``before``, and no CPE
+    is told anything of it. Ending sessions and setting right are something whatever the subscriber shall be."""
+    is_told = done["change"]["act"] in ("disconnect", "set_right") or bool(done["cpes_to_be_told"])
+    return done["subscriber"] == before and not is_told
+
+
 class SubscriberDesk:
     """Changes what a subscriber is served by and who it is, within the caller's transaction.
 

@@ -39,6 +39,8 @@ CONFIGURED = "configured"
 FOREIGN = "FreeRADIUS' tables have rows of this name that Firstlight did not write; --from-radcheck takes them over"
 BATCH = 5000
 MOST_IN_BATCH = 20_000
+MANY = 1000
+"""So many new ones change what PostgreSQL's planner should know."""
 
 
 @dataclass
@@ -154,6 +156,10 @@ async def bring_in(
         with carrying():
             await carry_over(appliance, some, {**brought.unchanged, **brought.created}, done)
         progress(len(some))
+    if done.created >= MANY:
+        async with appliance.database.begin() as db:
+            await appliance.subscriber_import(db).count_anew()
+        await appliance.bulk_projector.count_anew()
     return done
 
 

@@ -23,7 +23,8 @@ class Secrets(Protocol):
         """Keep ``plaintext`` under ``ref``, in place of what was there."""
 
     async def reveal(self, db: AsyncSession, ref: str) -> str:
-        """The plaintext under ``ref``."""
+        """The plaintext under ``ref``. Why there is none, or it does not open, is said by an error with a ``code``
+        and ``transient``, whose words are for operators and hold no secret."""
         ...
 
     async def discard(self, db: AsyncSession, ref: str) -> None:

@@ -67,10 +67,14 @@ async def list_(call: InCall) -> Page[DefinedNas]:
 
 @doors.post("", permission="nas.write", status_code=201)
 async def add(call: InCall, wish: Add, response: Response) -> ShownNas:
-    """Adds a NAS with a secret of its own, which is shown this once. The same NAS again changes nothing."""
+    """Adds a NAS with a secret of its own, which is shown this once. The same NAS again changes nothing, and is
+    answered 200."""
     desk = call.appliance.nas_desk(call.db)
     added = await desk.add(**wish.model_dump(), by=call.by)
     response.headers["Location"] = call.address(f"nas/{added['nas']['name']}")
+    if not added["is_new"]:
+        call.changes_nothing()
+        response.status_code = 200
     return _shown(call, added, wish.reason)
 
 

@@ -20,7 +20,7 @@ from provisioning.api.pages import After, Limit, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.whom import Whom
 from provisioning.api.wishes import Wish
-from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, Who
+from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, Who, was_so_already
 from radius import DataCapView, LineIdentity, State, SubscriberUnknown, SubscriberView
 
 doors = Doors(prefix="/subscribers", tags=["subscribers"])
@@ -143,63 +143,63 @@ async def data_cap(call: InCall, who: Whom) -> DataCapView | None:
 async def change_plan(call: InCall, who: Whom, wish: PlanChange) -> ChangedSubscriber:
     """Gives another plan, to the next login and to the sessions that are open."""
     desk = await _seen(call, who, wish.reason)
-    return await desk.change_plan(who, plan=wish.plan, request_id=_request_id(call))
+    return _kept(call, await desk.change_plan(who, plan=wish.plan, request_id=_request_id(call)))
 
 
 @doors.post("/{username:path}/suspend", permission="subscribers.write", responses={404: problem(WORDS[404])})
 async def suspend(call: InCall, who: Whom, wish: Suspension) -> ChangedSubscriber:
     """Refuses logins and ends the sessions that are open, or keeps the line in a walled garden; the password stays."""
     desk = await _seen(call, who, wish.reason)
-    return await desk.suspend(who, garden=wish.garden, request_id=_request_id(call))
+    return _kept(call, await desk.suspend(who, garden=wish.garden, request_id=_request_id(call)))
 
 
 @doors.post("/{username:path}/resume", permission="subscribers.write", responses={404: problem(WORDS[404])})
 async def resume(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
     """Ends a suspension: the same password, plan and addresses as before."""
     desk = await _seen(call, who, wish.reason)
-    return await desk.resume(who, request_id=_request_id(call))
+    return _kept(call, await desk.resume(who, request_id=_request_id(call)))
 
 
 @doors.post("/{username:path}/disconnect", permission="subscribers.write", responses={404: problem(WORDS[404])})
 async def disconnect(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
     """Ends the sessions that are open; whoever logs in anew is served as before."""
     desk = await _seen(call, who, wish.reason)
-    return await desk.disconnect(who, request_id=_request_id(call))
+    return _kept(call, await desk.disconnect(who, request_id=_request_id(call)))
 
 
 @doors.post("/{username:path}/set-right", permission="subscribers.write", responses={404: problem(WORDS[404])})
 async def set_right(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
     """Brings FreeRADIUS and the open sessions to what is wanted already, whoever has changed them."""
     desk = await _seen(call, who, wish.reason)
-    return await desk.set_right(who, request_id=_request_id(call))
+    return _kept(call, await desk.set_right(who, request_id=_request_id(call)))
 
 
 @doors.post("/{username:path}/lift-cap", permission="subscribers.write", responses={404: problem(WORDS[404])})
 async def lift_cap(call: InCall, who: Whom, wish: CapLift) -> ChangedSubscriber:
     """Lets it use more than its data cap in this billing month; it is served by its own plan if that is enough."""
     desk = await _seen(call, who, wish.reason)
-    return await desk.lift_cap(who, octets=wish.octets, request_id=_request_id(call))
+    return _kept(call, await desk.lift_cap(who, octets=wish.octets, request_id=_request_id(call)))
 
 
 @doors.post("/{username:path}/activate", permission="subscribers.write", responses={404: problem(WORDS[404])})
 async def activate(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
     """Lets in one that was brought in as pending, or has no service: whom no run lets in."""
     desk = await _seen(call, who, wish.reason)
-    return await desk.activate(who, request_id=_request_id(call))
+    return _kept(call, await desk.activate(who, request_id=_request_id(call)))
 
 
 @doors.post("/{username:path}/end", permission="subscribers.write", responses={404: problem(WORDS[404])})
 async def end(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
     """Ends at once one that was brought in, or has no service: no login any more, and its sessions are ended."""
     desk = await _seen(call, who, wish.reason)
-    return await desk.end(who, request_id=_request_id(call))
+    return _kept(call, await desk.end(who, request_id=_request_id(call)))
 
 
 @doors.post("/{username:path}/rotate-password", permission="subscribers.write", responses={404: problem(WORDS[404])})
 async def rotate_password(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
     """Makes a new random password, which is sealed and not shown; sessions go on, and its CPE is told it."""
     desk = await _seen(call, who, wish.reason)
-    return await desk.rotate_password(who, request_id=_request_id(call))
+    return _kept(call, await desk.rotate_password(who, request_id=_request_id(call)))
 
 
 @doors.post("/{username:path}/rename", permission="subscribers.write", responses={404: problem(WORDS[404])})
@@ -207,7 +207,7 @@ async def rename(call: InCall, who: Whom, wish: Rename) -> ChangedSubscriber:
     """Lets it log in under another name alone; the former one is free when no session is open under it."""
     desk = await _seen(call, who, wish.reason)
     said = wish.model_dump(exclude={"reason"})
-    return await desk.rename(who, **said, request_id=_request_id(call))
+    return _kept(call, await desk.rename(who, **said, request_id=_request_id(call)))
 
 
 @doors.post("/{username:path}/bind", permission="subscribers.write", responses={404: problem(WORDS[404])})
@@ -215,21 +215,24 @@ async def bind(call: InCall, who: Whom, wish: Line) -> ChangedSubscriber:
     """Lets it log in from one line alone, in place of the one it was bound to."""
     desk = await _seen(call, who, wish.reason)
     line = LineIdentity(wish.station, wish.port, wish.circuit, wish.remote)
-    return await desk.bind(who, line=line, logs_in=wish.logs_in, request_id=_request_id(call))
+    return _kept(call, await desk.bind(who, line=line, logs_in=wish.logs_in, request_id=_request_id(call)))
 
 
 @doors.post("/{username:path}/unbind", permission="subscribers.write", responses={404: problem(WORDS[404])})
 async def unbind(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
     """Lets it log in from any line, with its password."""
     desk = await _seen(call, who, wish.reason)
-    return await desk.unbind(who, request_id=_request_id(call))
+    return _kept(call, await desk.unbind(who, request_id=_request_id(call)))
 
 
 @doors.post("/{username:path}/identify", permission="subscribers.write", responses={404: problem(WORDS[404])})
 async def identify(call: InCall, who: Whom, wish: OwnId) -> SubscriberView:
     """Lets it be known by the ISP's own id of it: `GET /subscribers?external_id=`."""
     desk = await _seen(call, who, wish.reason)
-    return await desk.identify(who, external_id=wish.external_id)
+    found = await desk.identify(who, external_id=wish.external_id)
+    if found == call.deed.before:
+        call.changes_nothing()
+    return found
 
 
 # behind the others, of which it would be a username: a name may have a / in it
@@ -249,6 +252,13 @@ async def _seen(call: Call, who: Who, reason: str) -> SubscriberDesk:
         before=before,
     )
     return desk
+
+
+def _kept(call: Call, done: ChangedSubscriber) -> ChangedSubscriber:
+    """What was so already is no change for the audit."""
+    if was_so_already(call.deed.before, done):
+        call.changes_nothing()
+    return done
 
 
 def _request_id(call: Call) -> str:

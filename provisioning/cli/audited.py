@@ -31,6 +31,8 @@ CHOSEN = frozenset({"state", "outcome", "role", "scope", "scopes", "template", "
 """Options whose words are a choice of ours, not somebody's."""
 KEPT_BESIDE = frozenset({"by", "reason"})
 
+_NOTHING = "firstlight_changes_nothing"
+
 _TYPED: ContextVar[tuple[str, dict[str, Any]]] = ContextVar("what was typed", default=("", {}))
 _TOLD: ContextVar[dict[str, Any] | None] = ContextVar("what the command says itself", default=None)
 _WRITING = re.compile(r"\s*(?:WITH\b.*?\(\s*)?(?:INSERT|UPDATE|DELETE)\b", re.IGNORECASE | re.DOTALL)
@@ -44,6 +46,11 @@ def tells(**facts: Any) -> None:
     told = _TOLD.get()
     assert told is not None, "a command runs"
     told.update(facts)
+
+
+def changes_nothing(db: AsyncSession) -> None:
+    """What this transaction writes leaves everything as it was, so the audit has nothing to keep of it."""
+    db.info[_NOTHING] = True
 
 
 def remember_what_is_typed(app: typer.Typer) -> None:
@@ -78,7 +85,7 @@ def audit_changes(appliance: Appliance) -> None:
     async def witness(db: AsyncSession) -> None:
         await db.flush()
         connection = await db.connection()
-        if connection.info.get(WROTE):
+        if connection.info.get(WROTE) and not db.info.get(_NOTHING):
             said = _TOLD.get() or {}
             told = replace(deed, **{**said, "after": {**deed.after, **said.get("after", {})}})
             changes = noted_changes(db)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli import logins, subscribers_files, subscribers_verbs, truth
-from provisioning.cli.audited import tells
+from provisioning.cli.audited import changes_nothing, tells
 from provisioning.cli.data_cap_words import cap_of
 from provisioning.cli.printing import clock_time, print_json, say
 from provisioning.cli.running import AsJson, By, run
@@ -64,7 +65,12 @@ def create(
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
             desk = appliance.subscriber_desk(db)
+            before: SubscriberView | None = None
+            with suppress(SubscriberUnknown):
+                before = await desk.named(username)
             made = await desk.create(username, customer_id=customer, plan=plan, ipv4_pool=pool, external_id=own_id)
+            if made == before:
+                changes_nothing(db)
             tells(subject=subject_of("subscriber", made["subscriber_id"]), customer_id=made["customer_id"])
         print_json(made) if json_ else _print(made)
 

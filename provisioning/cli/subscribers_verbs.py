@@ -8,19 +8,20 @@ bring about, the worker goes on with.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
-from provisioning.cli.audited import carrying, tells
+from provisioning.cli.audited import carrying, changes_nothing, tells
 from provisioning.cli.printing import clock_time, print_json, say
 from provisioning.cli.running import AsJson, run
 from provisioning.cli.whom import ByExternalId, Username, whom
-from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, Who
+from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, Who, was_so_already
 from provisioning.vault import VaultError
-from radius import LineIdentity, RadiusError, Retransmission, SessionChangeView
+from radius import LineIdentity, RadiusError, Retransmission, SessionChangeView, SubscriberUnknown, SubscriberView
 
 AT_ONCE = Retransmission(sends=3, first_wait_seconds=1.0)
 """Who types waits; what needs longer is the worker's."""
@@ -243,8 +244,14 @@ def change(who: Who, act: Callable[[SubscriberDesk, Who], Awaitable[ChangedSubsc
 
     async def done(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            changed = await act(appliance.subscriber_desk(db), who)
+            desk = appliance.subscriber_desk(db)
+            before: SubscriberView | None = None
+            with suppress(SubscriberUnknown):  # which the act says, unless it is known by the name it gave up
+                before = await desk.named(who)
+            changed = await act(desk, who)
             subscriber = changed["subscriber"]
+            if was_so_already(before, changed):
+                changes_nothing(db)
             tells(subject=subject_of("subscriber", subscriber["subscriber_id"]), customer_id=subscriber["customer_id"])
         changed["change"], not_carried = await carried(appliance, changed["change"])
         if not_carried is None:

@@ -19,7 +19,7 @@ from provisioning.console.doors import ConsoleDoors, Form, form_of
 from provisioning.console.pages import show, to
 from provisioning.console.subscriber_pages import CONVERGING
 from provisioning.errors import Fault, InvalidRequest
-from provisioning.subscriber_desk import ChangedSubscriber, SubscriberNumber
+from provisioning.subscriber_desk import ChangedSubscriber, SubscriberNumber, was_so_already
 from provisioning.truth import ACTS, Act, preview
 from provisioning.truth.previews import OF_CPES
 
@@ -72,6 +72,8 @@ async def take(call: InCall, subscriber_id: Number, act: str) -> Response:
         before=before,
         after=changed,
     )
+    if was_so_already(before, changed):
+        call.changes_nothing()
     return to(f"/subscribers/{subscriber_id}?done=session_change/{changed['change']['change_id']}")
 
 

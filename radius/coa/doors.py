@@ -61,11 +61,18 @@ async def doors_or_reasons(
             ):
                 raise secret
             if isinstance(secret, Exception):
-                log.error("secret of a nas does not open", nas=nas.name, error=type(secret).__name__)
-                found[nas.address] = f"the secret of NAS {nas.name} does not open"
+                why = _why_closed(secret)
+                log.error("secret of a nas does not open", nas=nas.name, reason=why)
+                found[nas.address] = f"the secret of NAS {nas.name} does not open ({why})"
             else:
                 found[nas.address] = _known(nas, secret)
     return found
+
+
+def _why_closed(error: Exception) -> str:
+    """Errors of the appliance say it in a sentence without secrets. What anything else says may hold one."""
+    is_ours = hasattr(error, "code") and hasattr(error, "transient")
+    return str(error).removesuffix(".") if is_ours else type(error).__name__
 
 
 def _known(nas: Nas, secret: str) -> KnownNas:

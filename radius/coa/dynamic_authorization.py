@@ -146,7 +146,7 @@ def _request(
     }
     named = [(key, value) for key in keys if (value := known[key]) is not None]
     at = now if door.event_timestamp else None
-    return request_of(code, randomness.randbelow(256), door.secret, keys=named, words=words, at=at)
+    return request_of(code, randomness.token_bytes(1)[0], door.secret, keys=named, words=words, at=at)
 
 
 def _verified(request: Request, data: bytes) -> NasReply | None:

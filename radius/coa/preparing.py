@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.coa.doors import KnownNas, doors_or_reasons
@@ -215,13 +215,16 @@ class Preparation:
 
     async def _note_shown(self, db: AsyncSession, change_ids: Sequence[int], shown_by: datetime, highest: int) -> None:
         """Of those that somebody else has in hands it is noted the next time: later than it was does no harm."""
+        shown, above = SessionChange.carried_at, SessionChange.right_above
+        settled = above.is_(None) & (shown <= shown_by - LOGIN_TAKES)
         wanted = (SessionChange.tenant_id == self._tenant_id, among(db, SessionChange.id, change_ids))
-        free = select(SessionChange.id).where(*wanted).order_by(SessionChange.id).with_for_update(skip_locked=True)
-        mine = (among(db, SessionChange.id, list(await db.scalars(free))),)
-        note = update(SessionChange).where(*mine).execution_options(synchronize_session=False)
-        settled = SessionChange.carried_at <= shown_by - LOGIN_TAKES
-        await db.execute(note.where(SessionChange.right_above.is_(None), settled).values(right_above=highest))
-        await db.execute(note.where(SessionChange.carried_at.is_(None)).values(carried_at=shown_by))
+        free = select(SessionChange.id).where(*wanted, or_(shown.is_(None), settled)).order_by(SessionChange.id)
+        these = list(await db.scalars(free.with_for_update(skip_locked=True)))
+        if not these:
+            return
+        note = update(SessionChange).where(among(db, SessionChange.id, these))
+        note = note.values(carried_at=func.coalesce(shown, shown_by), right_above=case((settled, highest), else_=above))
+        await db.execute(note.execution_options(synchronize_session=False))
 
     async def _wishes(
         self, db: AsyncSession, change_ids: Sequence[int], shown_by: datetime

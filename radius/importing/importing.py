@@ -27,7 +27,7 @@ from radius.importing.comparing import (
 )
 from radius.importing.errors import ImportRefused
 from radius.importing.files import NO_ADDRESSES, SubscriberLine
-from radius.importing.many import chunks, insert_new
+from radius.importing.many import chunks, count_anew, insert_new
 from radius.plans.plans import random_password
 from radius.ports import ManySecrets, Now
 from radius.subscribers.former_names import across_tenants
@@ -111,6 +111,10 @@ class SubscriberImport:
             },
         )
         return BroughtIn(created, unchanged)
+
+    async def count_anew(self) -> None:
+        """After many were brought in: PostgreSQL plans for as many as there are by now."""
+        await count_anew(self._db, cast(Table, Subscriber.__table__))
 
     async def _refuse_given_up_since(self, lines: Sequence[SubscriberLine]) -> None:
         """Whoever had a name until just now may have given it up in a transaction that has ended since.

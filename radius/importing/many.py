@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Table, bindparam, func, literal, select, update
+from sqlalchemy import Table, bindparam, func, literal, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -88,6 +88,14 @@ async def update_by_id(
     )
     connection = await db.connection()
     await connection.execute(statement, {f"b_{name}": [row[name] for row in rows] for name in rows[0]})
+
+
+async def count_anew(db: AsyncSession, *tables: Table) -> None:
+    """PostgreSQL's planner knows how much these hold, from this transaction's commit on, and needs not wait for
+    autovacuum: until then it reads whole tables where it is asked for hundreds of rows. Where we don't own the tables,
+    PostgreSQL warns and leaves it to their owner."""
+    if is_postgresql(db):
+        await db.execute(text("ANALYZE " + ", ".join(table.name for table in tables)))
 
 
 def _unnested(table: Table, names: Sequence[str]) -> TableValuedAlias:

@@ -16,10 +16,11 @@ from sqlalchemy import Table, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.errors import EncodingRefused
-from radius.importing.many import chunks, update_by_id
+from radius.importing.many import chunks, count_anew, update_by_id
 from radius.importing.rows import foreign_names, show_changed, show_new
 from radius.nas.nases import password_storage
 from radius.ports import Begin, ManySecrets, Now
+from radius.projection.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
 from radius.projection.projection import digest, is_refused, rows_for
 from radius.projection.projector import RadiusProjector
 from radius.projection.radius_database import Wish, radius_transaction
@@ -112,6 +113,15 @@ class BulkProjector:
         done = set(shown)
         log.info("subscribers projected", count=len(shown))
         return Bulk(shown, [each for each in waiting if each not in done])
+
+    async def count_anew(self) -> None:
+        """After many were projected that are new: PostgreSQL plans for as many rows as FreeRADIUS has by now.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        async with radius_transaction(self._radius_begin) as db:
+            await count_anew(db, radcheck, radreply, radusergroup, radius_projection)
 
     async def foreign(self, usernames: Sequence[str]) -> set[str]:
         """Those of the names under which FreeRADIUS' tables have rows that nobody here has written.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, Text, cast, func, select
 
 from radius.encoder import safe_username
 from radius.lists import among
@@ -44,16 +44,18 @@ class Session:
     terminate_cause: str | None
 
 
+_AS_TEXT = ("nasipaddress", "framedipaddress")
+"""PostgreSQL's driver would make an object of each, of which only the text is wanted."""
 _OF_OPEN = [
-    radacct.c[name]
+    cast(radacct.c[name], Text).label(name) if name in _AS_TEXT else radacct.c[name]
     for name in (
         *("radacctid", "acctsessionid", "username", "nasipaddress", "nasportid", "callingstationid"),
         *("framedipaddress", "framedipv6prefix", "delegatedipv6prefix"),
-        *("acctstarttime", "acctupdatetime", "acctstoptime", "acctsessiontime"),
-        *("acctinputoctets", "acctoutputoctets", "acctterminatecause"),
+        *("acctstarttime", "acctupdatetime", "acctsessiontime"),
+        *("acctinputoctets", "acctoutputoctets"),
     )
 ]
-"""What ``session_of`` reads."""
+"""What ``_open_session`` reads, in its order."""
 LONGEST_SECONDS = 2**31 - 1
 """68 years: a NAS that says more has counted below zero, and what it says is kept in columns of that width."""
 
@@ -85,7 +87,8 @@ class SessionReader:
         async with radius_transaction(self._radius_begin) as db:
             theirs = select(*_OF_OPEN).where(among(db, radacct.c.username, found), radacct.c.acctstoptime.is_(None))
             for row in await db.execute(theirs):
-                found[row.username].append(session_of(row))
+                session = _open_session(row)
+                found[session.username].append(session)
         return [_newest_first([one for name in dict.fromkeys(names) for one in found[name]]) for names in spelt]
 
     async def last_session(self, username: str) -> Session | None:
@@ -139,6 +142,29 @@ def session_of(row: Row[Any]) -> Session:
         input_octets=row.acctinputoctets or 0,
         output_octets=row.acctoutputoctets or 0,
         terminate_cause=None if row.acctstoptime is None else row.acctterminatecause or None,
+    )
+
+
+def _open_session(row: Sequence[Any]) -> Session:
+    """The same of an open one, of which thousands are read: a value is unpacked far quicker than it is named."""
+    number, session_id, username, nas, port, station, framed, wan, delegated, began, updated, seconds, *octets = row
+    return Session(
+        radacct_id=number,
+        session_id=session_id,
+        username=username,
+        nas_address=host(nas),
+        nas_port=port,
+        calling_station=station,
+        framed_ip_address=host(framed) if framed else None,
+        ipv6_wan_prefix=wan,
+        delegated_prefix=delegated,
+        started_at=began,
+        updated_at=updated,
+        stopped_at=None,
+        duration_seconds=min(seconds or 0, LONGEST_SECONDS),
+        input_octets=octets[0] or 0,
+        output_octets=octets[1] or 0,
+        terminate_cause=None,
     )
 
 

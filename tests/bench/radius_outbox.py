@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select, text, update
 
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.migrations import migrate
@@ -146,6 +146,8 @@ async def _put_online(appliance: Appliance, nases: Sequence[BenchNas]) -> None:
     ]
     async with appliance.radius_database.begin() as db:
         await db.execute(insert(radacct), sessions)
+        if appliance.radius_database.is_postgresql:
+            await db.execute(text("ANALYZE radacct"))  # as autovacuum has, once sessions have been up for an hour
 
 
 def _name(number: int) -> str:

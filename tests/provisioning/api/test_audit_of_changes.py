@@ -328,6 +328,7 @@ async def subscribers(script: Script) -> None:
         "disconnect": {},
         "set-right": {},
     }
+    await script("/subscribers/{username}/change-plan", {"plan": "fiber-pool", "reason": WHY}, username=DONE)
     for verb, wish in said.items():
         changed = await script(f"/subscribers/{{username}}/{verb}", wish | {"reason": WHY}, username=DONE)
         assert changed["change"]["act"] == verb.replace("-", "_")

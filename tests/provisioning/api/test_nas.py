@@ -20,7 +20,7 @@ async def test_a_nas_is_added_and_rotated_and_its_secret_is_shown_once(api: Api)
     repeated = await api.post("/nas", ADD, role="noc", key="k1")
     assert (repeated.status_code, repeated.json()["secret"]) == (201, None)
     same = await api.post("/nas", ADD, role="noc")
-    assert (same.json()["is_new"], same.json()["secret"]) == (False, None)
+    assert (same.status_code, same.json()["is_new"], same.json()["secret"]) == (200, False, None)
     other = await api.post("/nas", {**ADD, "dialect": "cisco"})
     assert (other.status_code, other.json()["code"]) == (409, "radius.nas_name_taken")
     address = added.headers["location"]

@@ -1,8 +1,10 @@
-"""``POST /subscribers``: one without a service, made once."""
+"""``POST /subscribers``: one without a service, made once; and what is so already is no change for the audit."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import pytest
 
 from tests.support.api import Api
 
@@ -25,3 +27,36 @@ async def test_one_that_was_ended_is_made_anew_and_the_audit_says_what_it_was(an
     assert (await any_api.post("/subscribers", WISH)).status_code == 201
     [entry] = await any_api.audit(limit=1)
     assert (entry["before"]["state"], entry["after"]["state"]) == ("terminated", "pending")
+
+
+@pytest.mark.both_databases
+async def test_an_act_that_asks_for_what_is_so_already_leaves_no_audit_entry(any_api: Api) -> None:
+    await any_api.post("/subscribers", WISH)
+    line = {"station": "001a2b3c4d5e"}
+    acts: dict[str, dict[str, Any]] = {
+        "identify": {"external_id": "ERP-9"},
+        "activate": {},
+        "bind": line,
+        "suspend": {},
+        "resume": {},
+        "change-plan": {"plan": "fiber-pool"},
+        "unbind": {},
+    }
+    before = len(await any_api.audit(limit=200))
+    for act, said in acts.items():
+        for _ in range(3):
+            done = await any_api.post(f"/subscribers/{WISH['username']}/{act}", {**said, "reason": "again"})
+            assert done.status_code == 200, done.text
+    rename = {"username": WISH["username"], "reason": "again"}
+    assert (await any_api.post(f"/subscribers/{WISH['username']}/rename", rename)).status_code == 200
+    entries = (await any_api.audit(limit=200))[: -before or None]
+    assert [each["action"] for each in entries] == [f"subscribers {act}" for act in reversed(acts)]
+
+
+async def test_ending_sessions_and_setting_right_stand_in_the_audit_each_time(api: Api) -> None:
+    await api.post("/subscribers", WISH)
+    before = len(await api.audit(limit=200))
+    for act in ("disconnect", "disconnect", "set-right"):
+        done = await api.post(f"/subscribers/{WISH['username']}/{act}", {"reason": "again"})
+        assert done.status_code == 200, done.text
+    assert len(await api.audit(limit=200)) == before + 3

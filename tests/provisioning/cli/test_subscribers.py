@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
@@ -194,6 +196,35 @@ def test_a_subscriber_is_renamed_with_its_service_and_its_cpe_and_bound_to_its_l
     )
     assert type_("subscribers", "unbind", new, *why, "--json").json["subscriber"]["line"] == {}
     assert type_("check").status == 0
+
+
+@pytest.mark.both_databases
+def test_what_is_so_already_leaves_no_audit_entry(any_isp: Settings, type_: Type) -> None:
+    new, why = "eva@isp.example", ("--reason", "again")
+    create = ("create", new, "--customer", "1009", "--plan", "fiber-300")
+
+    def entries() -> int:
+        return len(type_("audit", "list", "--limit", 200, "--json").json)
+
+    for change, again in (
+        (create, create),
+        (("activate", new), create),
+        (("suspend", new), ("suspend", new, "--request", "dunning-8")),
+        (("resume", new), ("resume", new, "--request", "dunning-9")),
+        (("change-plan", new, "fiber-pool"), ("change-plan", new, "fiber-pool", "--request", "crm-1")),
+        (("identify", new, "ERP-77"), ("identify", new, "ERP-77")),
+    ):
+        before = entries()
+        assert type_("subscribers", *change, *why).status == 0, change
+        assert entries() == before + 1, change
+        assert type_("subscribers", *again, *why).status == 0, again
+        assert entries() == before + 1, again
+    before = entries()
+    for never_was in (("resume", new), ("unbind", new), ("rename", new, new)):
+        assert type_("subscribers", *never_was, *why).status == 0, never_was
+    assert entries() == before
+    assert type_("subscribers", "terminate", new, "--now", *why).status == 0
+    assert (type_("subscribers", "terminate", new, "--now", *why).status, entries()) == (2, before + 1)
 
 
 def test_one_without_a_service_is_made_by_hand_and_let_in(any_isp: Settings, type_: Type) -> None:

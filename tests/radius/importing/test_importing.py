@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text
 
 from radius import (
     BulkProjector,
@@ -97,6 +97,21 @@ async def test_what_is_brought_in_is_what_one_by_one_would_have_made_and_again_c
     assert {name: each.updated_at for name, each in (await subscribers(site)).items()} == {
         name: each.updated_at for name, each in made.items()
     }
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+async def test_postgresql_s_planner_knows_of_many_who_came_in(site: Site) -> None:
+    lines = lines_of("".join(f"{site.new_username()},7,{PLAN},active,,,,\n" for _ in range(40)))
+    assert (await brought_in(site, lines))[2] == 40
+    async with site.database.begin() as db:
+        await SubscriberImport(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets).count_anew()
+    await bulk(site).count_anew()
+    known = text("SELECT reltuples FROM pg_class WHERE oid = to_regclass(:name)")
+    async with site.database.begin() as db:
+        assert await db.scalar(known, {"name": "radius_subscriber"}) == 40
+    async with site.radius_database.begin() as db:
+        for table in (radcheck, radusergroup, radius_projection):
+            assert await db.scalar(known, {"name": table.name}) >= 40, table.name
 
 
 async def test_a_generated_password_is_sealed_and_lets_its_subscriber_in(site: Site) -> None:
@@ -196,7 +211,7 @@ async def test_rows_that_somebody_else_wrote_stay_unless_they_are_those_that_wer
 
 
 def test_what_is_no_list_is_refused_by_its_columns() -> None:
-    for text, why in (
+    for content, why in (
         ("", "doesn't name its columns"),
         ("username;plan\n", "doesn't name its columns"),
         ("username,customer_id,plan,favourite\n", "unknown columns, favourite"),
@@ -204,7 +219,7 @@ def test_what_is_no_list_is_refused_by_its_columns() -> None:
         ('username,customer_id,plan\n"a,7,b\n', "no CSV"),
     ):
         with pytest.raises(ImportUnreadable, match=why):
-            read_subscribers(text.splitlines(keepends=True))
+            read_subscribers(content.splitlines(keepends=True))
 
 
 def test_a_list_is_read_with_its_own_separator_and_comes_back_with_its_errors() -> None:
