@@ -8,12 +8,15 @@ ApiError
 |-- IdempotencyKeyReused      with another request
 |-- PreconditionMissing       If-Match
 |-- PreconditionFailed        somebody else was quicker
-`-- AddressUnusable           `firstlight serve` can't listen there
+|-- AddressUnusable           `firstlight serve` can't listen there
+`-- CertificateRefused        `firstlight serve` can't answer TLS with these files: every fault named at once
 """
 
 from __future__ import annotations
 
-from provisioning.errors import ProvisioningError
+from collections.abc import Iterable
+
+from provisioning.errors import Fault, ProvisioningError
 
 
 class ApiError(ProvisioningError):
@@ -74,3 +77,13 @@ class AddressUnusable(ApiError):
 
     def __init__(self, host: str, port: int, reason: str) -> None:
         super().__init__(f"Nobody can be served at {host}, port {port}: {reason}.")
+
+
+class CertificateRefused(ApiError):
+    """TLS can't be answered with this certificate and key."""
+
+    code = "api.certificate_refused"
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(f"TLS can't be answered, so nobody is served: {'; '.join(str(each) for each in self.faults)}.")

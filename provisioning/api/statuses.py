@@ -352,6 +352,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "acs.error",
         "acs.templates_invalid",
         "api.address_unusable",
+        "api.certificate_refused",
         "ipam.error",
         "photo.missing",
         "provisioning.database_error",

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 from sqlalchemy.engine import make_url
 
+from provisioning.bootstrap import utc_now
 from provisioning.cli.printing import err, out, print_json
 from provisioning.cli.running import AsJson, guarded
 from provisioning.lab.errors import DemoFailed
@@ -27,6 +28,7 @@ from radius.testing import RadiusLabError
 
 if TYPE_CHECKING:
     from provisioning.lab.demo import Lab
+    from provisioning.lab.phone import PhoneDoor
     from provisioning.lab.proof import Proof
 
 T = TypeVar("T")
@@ -50,7 +52,9 @@ def add_to(app: typer.Typer) -> None:
 def demo(
     ticket: Annotated[Path, typer.Option(help="JSON file of the ticket.")] = EXAMPLES / "install-ticket.json",
     estate: Annotated[Path, typer.Option(help="TOML file of the estate.")] = ESTATE,
-    home: Annotated[Path, typer.Option(help="Folder of the laboratory; it is emptied first.")] = Path(".lab/demo"),
+    home: Annotated[Path, typer.Option(help="Folder of the laboratory; it is emptied first, but for its CA.")] = Path(
+        ".lab/demo"
+    ),
     once: Annotated[bool, typer.Option("--once", help="End after the proof instead of staying open.")] = False,
     within: Annotated[
         float | None,
@@ -69,6 +73,13 @@ def demo(
             f" {CUSTOMERS}, and none with an estate or a GenieACS of your own.",
         ),
     ] = None,
+    phone: Annotated[
+        bool,
+        typer.Option(
+            "--phone",
+            help="Stay open to this machine's network, by TLS with a CA of the laboratory's own for a phone to trust.",
+        ),
+    ] = False,
     json_: AsJson = False,
 ) -> None:
     """Turn a ticket into a live subscriber on real parts, and prove it; then stay open, with a town to look after. With
@@ -81,7 +92,7 @@ def demo(
     async def act() -> Proof:
         try:
             return await _called_off(
-                _demo(home, estate, ticket, say, stay=not once, within=within, customers=customers)
+                _demo(home, estate, ticket, say, stay=not once, within=within, customers=customers, phone=phone)
             )
         except RadiusLabError as error:
             raise DemoFailed(str(error)) from error
@@ -130,7 +141,15 @@ async def _called_off(act: Awaitable[T]) -> T:
 
 
 async def _demo(
-    home: Path, estate: Path, ticket: Path, say: _Voice, *, stay: bool, within: float | None, customers: int
+    home: Path,
+    estate: Path,
+    ticket: Path,
+    say: _Voice,
+    *,
+    stay: bool,
+    within: float | None,
+    customers: int,
+    phone: bool,
 ) -> Proof:
     try:
         from provisioning.lab.demo import open_lab
@@ -143,12 +162,15 @@ async def _demo(
         from provisioning.console.assets import assets
 
         assets()  # what is not there is better said before the job than after it
-    real_cpe = load_settings().genieacs_nbi_url is not None
+    given = load_settings()
+    real_cpe = given.genieacs_nbi_url is not None
+    door = _phone_door(home, given) if stay and phone else None
+    overrides = {"public_url": door.url} if door else {}
     seconds = within or (WITH_A_REAL_CPE_SECONDS if real_cpe else WITHIN_SECONDS)
     try:
         async with (
             asyncio.timeout(seconds) as deadline,
-            open_lab(home, estate, say) as lab,
+            open_lab(home, estate, say, **overrides) as lab,
             open_worker(lab.appliance),
         ):
             view, before_scan = await install(lab, ticket, say)
@@ -159,9 +181,9 @@ async def _demo(
                 say(f"  {proof.report['mail']['file']}")
             if stay and customers:
                 async with inhabited(lab, TOWN_ESTATE, home, customers, say):
-                    await _stay_open(lab, say)
+                    await _stay_open(lab, say, door)
             elif stay:
-                await _stay_open(lab, say)
+                await _stay_open(lab, say, door)
             return proof
     except TimeoutError:
         if not deadline.expired():
@@ -169,11 +191,15 @@ async def _demo(
         raise DemoFailed(f"the demo was not at its end after {seconds:g} s; the last it said was: {say.last}") from None
 
 
-async def _stay_open(lab: Lab, say: Callable[[str], None]) -> None:
+def _phone_door(home: Path, given: Settings) -> PhoneDoor:
+    from provisioning.lab.phone import open_phone_door
+
+    return open_phone_door(home, public_url=given.public_url, now=utc_now())
+
+
+async def _stay_open(lab: Lab, say: Callable[[str], None], door: PhoneDoor | None) -> None:
     """Keeps the laboratory running for a person to play in, its console included, until Ctrl-C."""
-    from provisioning.api.errors import AddressUnusable
     from provisioning.lab.demo import set_aside
-    from provisioning.serving import serve
 
     say("the laboratory stays open; in another terminal:")
     if aside := set_aside(lab.appliance.settings):
@@ -181,14 +207,31 @@ async def _stay_open(lab: Lab, say: Callable[[str], None]) -> None:
     for line in [*ways_in(lab.appliance.settings), *_way_to_freeradius(lab)]:
         say(f"  {line}")
     say("  .venv/bin/firstlight runs list        (Ctrl-C here ends it)")
+    await (_serve_here(lab, say) if door is None else _serve_phones(lab, say, door))
+    for number in CALLED_OFF_BY:  # it ends now; a second word must not cut the putting away short
+        asyncio.get_running_loop().add_signal_handler(number, lambda: None)
+
+
+async def _serve_here(lab: Lab, say: Callable[[str], None]) -> None:
+    from provisioning.api.errors import AddressUnusable
+    from provisioning.serving import serve
+
     serving = functools.partial(serve, lab.appliance, host=CONSOLE_HOST, with_worker=False, tell=say)
     try:
         await serving(port=CONSOLE_PORT)
     except AddressUnusable as taken:
         say(f"{taken} So it is another port.")
         await serving(port=0)
-    for number in CALLED_OFF_BY:  # it ends now; a second word must not cut the putting away short
-        asyncio.get_running_loop().add_signal_handler(number, lambda: None)
+
+
+async def _serve_phones(lab: Lab, say: Callable[[str], None], door: PhoneDoor) -> None:
+    from provisioning.lab.phone import EVERYWHERE, ways_of_a_phone
+    from provisioning.serving import serve, tls_files
+
+    for line in ways_of_a_phone(door):
+        say(line)
+    tls = tls_files(door.certificate.certificate, door.certificate.key, now=utc_now())
+    await serve(lab.appliance, host=EVERYWHERE, port=door.port, with_worker=False, tls=tls, tell=say)
 
 
 def ways_in(settings: Settings) -> list[str]:

@@ -1,15 +1,19 @@
-"""``firstlight lab acs``: an ACS with thousands of simulated CPEs, to try campaigns on before customers."""
+"""``firstlight lab acs | certificate``: an ACS with thousands of simulated CPEs, to try campaigns on before customers;
+and a certificate to try the technicians' page on phones with."""
 
 from __future__ import annotations
 
 import asyncio
+import shlex
 import signal
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from provisioning.bootstrap import utc_now
 from provisioning.cli.printing import print_json, say
-from provisioning.cli.running import AsJson
+from provisioning.cli.running import AsJson, guarded
 
 app = typer.Typer(no_args_is_help=True, help="Laboratories: what an operator may break without harm.")
 
@@ -52,6 +56,33 @@ def acs(
             await lab.stop()
 
     asyncio.run(live())
+
+
+@app.command()
+def certificate(
+    folder: Annotated[Path, typer.Option(help="Where the CA is kept, and the certificate put.")] = Path(".lab/tls"),
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="A further host name or private address of this server, as often as there are some."),
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """Make a server's certificate by a CA of the laboratory's own, which is made where there is none yet."""
+    from provisioning.lab.authority import certify, names_here
+
+    wanted = list(dict.fromkeys([*names_here(), *(name or [])]))
+    made = guarded(lambda: certify(folder, wanted, now=utc_now()), as_json=json_)
+    files = {"authority": made.authority, "certificate": made.certificate, "key": made.key}
+    if json_:
+        paths = {what: str(path) for what, path in files.items()}
+        until = made.authority_until.isoformat()
+        told = {"names": made.names, "authority_until": until, "authority_is_new": made.authority_is_new}
+        print_json(paths | told)
+        return
+    say(f"good for {', '.join(made.names)}")
+    say(f"whoever trusts {made.authority} trusts this server, until {made.authority_until:%Y-%m-%d}:")
+    given = f"--certificate {shlex.quote(str(made.certificate))} --key {shlex.quote(str(made.key))}"
+    say(f"  firstlight serve --host 0.0.0.0 --port 8443 {given}")
 
 
 def _tell(url: str, serials: list[str], cpes: int, tempers: dict[str, int], *, as_json: bool) -> None:

@@ -93,9 +93,19 @@ def worker() -> None:
 
 def serve(
     host: Annotated[
-        str, typer.Option(help="Where to listen; another address than this machine's own needs TLS before it.")
+        str,
+        typer.Option(
+            help="Where to listen; another address than this machine's own needs TLS: --certificate, or a proxy."
+        ),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8080,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(help="PEM file of the certificate to answer TLS with, its chain behind it; else plain HTTP."),
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="PEM file of its private key, which nobody else on this machine may read.")
+    ] = None,
     with_worker: Annotated[
         bool | None,
         typer.Option(
@@ -109,15 +119,21 @@ def serve(
 ) -> None:
     """Answer HTTP until told to stop (SIGTERM, Ctrl-C): the console at /, the API under /api/v1, described at /docs."""
 
-    from provisioning.serving import Seat, run_serving, serve_in, serve_in_processes  # a web framework, which no other
-    from provisioning.serving import serve as serve_here  # command waits for
+    from provisioning.serving import (  # a web framework, which no other command waits for
+        Seat,
+        run_serving,
+        serve_in,
+        serve_in_processes,
+        tls_files,
+    )
+    from provisioning.serving import serve as serve_here
 
     def one_of_several(seat: Seat, number: int) -> None:
         async def act() -> None:
             async with open_appliance(settings) as appliance:
                 first = number == 0
                 await serve_in(
-                    seat, appliance, with_worker=with_worker if first else False, tell=say if first else None
+                    seat, appliance, with_worker=with_worker if first else False, tls=tls, tell=say if first else None
                 )
 
         try:
@@ -127,7 +143,7 @@ def serve(
 
     async def alone() -> None:
         async with open_appliance(settings) as appliance:
-            await serve_here(appliance, host=host, port=port, with_worker=with_worker, tell=say)
+            await serve_here(appliance, host=host, port=port, with_worker=with_worker, tls=tls, tell=say)
 
     def act() -> int:
         if processes == 1:
@@ -137,6 +153,7 @@ def serve(
 
     settings = guarded(load_settings, as_json=False)
     configure_logs(level=settings.log_level, form=settings.log_format)
+    tls = guarded(lambda: tls_files(certificate, key, now=utc_now()), as_json=False)
     if status := guarded(act, as_json=False):
         raise typer.Exit(status)
 

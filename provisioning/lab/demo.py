@@ -16,6 +16,7 @@ from acs.testing import Clock, WallClock
 from provisioning.bootstrap import Appliance, open_appliance, utc_now
 from provisioning.estate import import_estate
 from provisioning.lab.database import empty_lab_database
+from provisioning.lab.phone import FOLDER as PHONES
 from provisioning.lab.world import LabWorld, open_world
 from provisioning.migrations import migrate
 from provisioning.settings import PREFIX, Settings, default_radius_database, default_radius_schema, load_settings
@@ -143,5 +144,10 @@ def _end_what_was_left(home: Path) -> None:
 
 
 def _empty_folder(home: Path) -> None:
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
+    """But for the CA that phones trust."""
+    home.mkdir(parents=True, exist_ok=True)
+    for each in home.iterdir():
+        if each.is_symlink() or not each.is_dir():
+            each.unlink()
+        elif each.name != PHONES:
+            shutil.rmtree(each)

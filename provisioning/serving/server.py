@@ -19,6 +19,7 @@ from provisioning.api import create_app
 from provisioning.api.errors import AddressUnusable
 from provisioning.bootstrap import Appliance
 from provisioning.console import LiveStreams, add_console, first_link
+from provisioning.serving.tls import TlsFiles
 from provisioning.settings import SettingsRefused
 from provisioning.sole_worker import WorkerRunning
 from provisioning.worker import open_worker
@@ -46,7 +47,7 @@ class Seat:
 class _Server(uvicorn.Server):
     """Leaves signals to us: uvicorn raises them again when it is done, and the worker would die in mid-step."""
 
-    def __init__(self, appliance: Appliance, ready: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, appliance: Appliance, tls: TlsFiles | None, ready: Callable[[], None] = lambda: None) -> None:
         self._ready = ready
         self.moves_runs = False
         application = create_app(appliance)
@@ -59,6 +60,8 @@ class _Server(uvicorn.Server):
                 server_header=False,
                 forwarded_allow_ips=list(appliance.settings.trusted_proxies),
                 timeout_graceful_shutdown=GRACE_SECONDS,
+                ssl_certfile=None if tls is None else tls.certificate,
+                ssl_keyfile=None if tls is None else tls.key,
             )
         )
 
@@ -67,7 +70,7 @@ class _Server(uvicorn.Server):
         self._ready()
         for listening in sockets or ():
             host, port = listening.getsockname()[:2]
-            log.info("serving", host=host, port=port, worker=self.moves_runs)
+            log.info("serving", host=host, port=port, tls=self.config.is_ssl, worker=self.moves_runs)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._streams.close()  # they would go on for as long as somebody looks
@@ -85,28 +88,41 @@ def run_serving(answering: Coroutine[Any, Any, None]) -> None:
 
 
 async def serve(
-    appliance: Appliance, *, host: str, port: int, with_worker: bool | None, tell: Tell | None = None
+    appliance: Appliance,
+    *,
+    host: str,
+    port: int,
+    with_worker: bool | None,
+    tls: TlsFiles | None = None,
+    tell: Tell | None = None,
 ) -> None:
-    """Answers until SIGTERM or SIGINT. ``tell`` hears how the first person signs in, as long as there is nobody;
-    without it no link is made. ``with_worker``: whether runs are moved here too; None: on SQLite, which bears one
-    worker, if there is none and it can be started.
+    """Answers until SIGTERM or SIGINT, by TLS where there are files for it. ``tell`` hears how the first person signs
+    in, as long as there is nobody; without it no link is made. ``with_worker``: whether runs are moved here too; None:
+    on SQLite, which bears one worker, if there is none and it can be started.
 
     Raises: AddressUnusable; with ``with_worker=True`` what ``open_worker`` raises.
     """
-    server = _Server(appliance)
+    server = _Server(appliance, tls)
     with _stopped_by_signals(server), listen(host, port) as listening:
-        await _welcome(appliance, listening, tell)
+        await _welcome(appliance, listening, tls, tell)
         await _serve(appliance, server, listening, with_worker)
 
 
-async def serve_in(seat: Seat, appliance: Appliance, *, with_worker: bool | None, tell: Tell | None = None) -> None:
+async def serve_in(
+    seat: Seat,
+    appliance: Appliance,
+    *,
+    with_worker: bool | None,
+    tls: TlsFiles | None = None,
+    tell: Tell | None = None,
+) -> None:
     """The same in one of several processes, also until the process that has made it ends.
 
     Raises: with ``with_worker=True`` what ``open_worker`` raises.
     """
-    server = _Server(appliance, seat.tell)
+    server = _Server(appliance, tls, seat.tell)
     with _stopped_by_signals(server), _stopped_by_end(server, seat.stop):
-        await _welcome(appliance, seat.listening, tell)
+        await _welcome(appliance, seat.listening, tls, tell)
         await _serve(appliance, server, seat.listening, with_worker)
 
 
@@ -121,13 +137,14 @@ async def _serve(appliance: Appliance, server: _Server, listening: socket.socket
             gc.unfreeze()
 
 
-async def _welcome(appliance: Appliance, listening: socket.socket, tell: Tell | None) -> None:
+async def _welcome(appliance: Appliance, listening: socket.socket, tls: TlsFiles | None, tell: Tell | None) -> None:
     """Says how the first person signs in: there is no password before somebody has chosen one. A link that nobody hears
     of would close the one that was told."""
     if tell is None:
         return
     host, port = listening.getsockname()[:2]
-    here = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "http" if tls is None else "https"
+    here = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
     if (link := await first_link(appliance, base=str(appliance.settings.public_url or here))) is not None:
         tell(f"Nobody can sign in yet. This link makes the first administrator; it opens once, for 24 hours: {link}")
 

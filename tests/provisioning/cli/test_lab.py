@@ -1,4 +1,4 @@
-"""``firstlight lab acs``: it says where its NBI is, answers there, and ends when it is told to."""
+"""``firstlight lab``: its ACS says where its NBI is, answers there, and ends when told to; and a certificate."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from typer.testing import CliRunner
 
 from acs import NbiClient
 from acs.testing import serial_of
+from provisioning.cli import app
+from provisioning.serving import tls_files
 
 
 async def devices_at(url: str) -> int:
@@ -46,3 +52,25 @@ def test_how_to_point_a_firstlight_at_it_is_said_in_words() -> None:
     url = lines[1].removeprefix("the NBI answers at ").partition(";")[0]
     assert url.startswith("http://127.0.0.1:")
     assert lines[2] == f"  export FIRSTLIGHT_GENIEACS_NBI_URL={url}\n"
+
+
+def test_a_certificate_of_a_ca_of_its_own_is_made_and_how_to_serve_with_it_is_said(tmp_path: Path) -> None:
+    arguments = ["lab", "certificate", "--folder", str(tmp_path / "tls"), "--name", "box.lan", "--name", "10.1.2.3"]
+    told = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    assert told["authority_is_new"] is True
+    assert {"localhost", "127.0.0.1", "box.lan", "10.1.2.3"} <= set(told["names"])
+    assert tls_files(Path(told["certificate"]), Path(told["key"]), now=datetime.now(UTC)) is not None
+    again = CliRunner().invoke(app, arguments)
+    words = " ".join(again.stdout.split())
+    assert f"whoever trusts {told['authority']} trusts this server" in words
+    assert f"--certificate {told['certificate']} --key {told['key']}" in words
+    assert "PRIVATE KEY" not in again.stdout
+
+
+def test_names_that_the_ca_can_t_vouch_for_are_refused_in_words(tmp_path: Path) -> None:
+    arguments = ["lab", "certificate", "--folder", str(tmp_path), "--name", "198.51.100.7", "--name", "two words"]
+    ended = CliRunner().invoke(app, arguments)
+    assert ended.exit_code == 2
+    assert "198.51.100.7: is no address of this machine or of a private network" in ended.stderr
+    assert "two words: is no host name" in ended.stderr
+    assert list(tmp_path.iterdir()) == []
