@@ -77,6 +77,11 @@ def ticks_in(view: RunView | None) -> list[Tick]:
     return [_tick(name, view) for name in get_args(TickName)]
 
 
+def has_ticks(view: RunView) -> bool:
+    """Whether this run's steps can make them true: whether it is an installation."""
+    return all(_named(view.steps, step_name) is not None for step_name, _ in STEPS.values())
+
+
 def _tick(name: TickName, view: RunView | None) -> Tick:
     step_name, source = STEPS[name]
     step = None if view is None else _named(view.steps, step_name)

@@ -22,6 +22,7 @@ from provisioning.intake import LARGEST_NUMBER
 from provisioning.keeps import kept, snippet, ways
 from provisioning.run_previews import Verb, what_may_be_decided
 from provisioning.sight import sees_money
+from provisioning.ticks import has_ticks, ticks_in
 from workflows import DEFINITIONS, RoundView, RunState, RunSummary, RunView, StepView, list_runs
 
 ON_A_PAGE = 50
@@ -140,6 +141,7 @@ async def _run(call: Call, template: str, run_id: int, done: str) -> Response:
         run=summary,
         steps=[_shown(view, step, call.appliance.clock()) for step in view.steps],
         notes=list(reversed(view.notes)),
+        ticks=ticks_in(view) if has_ticks(view) else [],
         goes_back=view.goes_back,
         keeps=kept(whole, with_money=amounts),
         snippet=snippet(whole),

@@ -13,6 +13,7 @@ from tests.support.browser import Machine, open_browser
 from tests.support.console import add_user
 from tests.support.lab import JourneyLab, open_journey_lab
 from tests.support.postgres import PostgresServer
+from tests.support.secure import Secure, open_secure
 
 PEOPLE = {"ada": "admin", "nora": "noc", "dora": "dispatch"}
 
@@ -34,4 +35,11 @@ async def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def machine(lab: JourneyLab) -> AsyncIterator[Machine]:
     async with open_browser(lab.appliance) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def secure(lab: JourneyLab, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Secure]:
+    """The same appliance at an https address by the laboratory's own CA, and a browser whose user trusts that CA."""
+    async with open_secure(lab, tmp_path_factory.mktemp("secure")) as opened:
         yield opened

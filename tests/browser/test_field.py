@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
-
 import pytest
-from playwright.async_api import FilePayload, Page, expect
+from playwright.async_api import expect
 
 from tests.support.browser import Machine
 from tests.support.lab import JourneyLab
+from tests.support.labels import label_of
 from tests.support.technician import (
     PICTURE,
+    TICKS,
     acts_of,
     open_day,
     photos_of,
@@ -21,38 +21,6 @@ from tests.support.technician import (
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-TICKS = ["bound", "authorised", "informed", "configured", "online"]
-
-
-CODE_39 = {
-    **{"0": "nnnwwnwnn", "1": "wnnwnnnnw", "2": "nnwwnnnnw", "3": "wnwwnnnnn", "4": "nnnwwnnnw", "5": "wnnwwnnnn"},
-    **{"6": "nnwwwnnnn", "7": "nnnwnnwnw", "8": "wnnwnnwnn", "9": "nnwwnnwnn", "A": "wnnnnwnnw", "B": "nnwnnwnnw"},
-    **{"C": "wnwnnwnnn", "D": "nnnnwwnnw", "E": "wnnnwwnnn", "F": "nnwnwwnnn", "H": "wnnnnwwnn", "T": "nnnnwnwwn"},
-    **{"W": "wwwnnnnnn", "*": "nwnnwnwnn"},
-}
-"""ISO/IEC 16388: of each character five bars and the four gaps between them, narrow or wide."""
-DRAW = """bars => {
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [bars.reduce((sum, bar) => sum + bar, 0) + 80, 160];
-  const ink = canvas.getContext("2d");
-  ink.fillStyle = "#fff";
-  ink.fillRect(0, 0, canvas.width, canvas.height);
-  ink.fillStyle = "#000";
-  let at = 40;
-  bars.forEach((bar, number) => {
-    if (number % 2 === 0) ink.fillRect(at, 20, bar, 120);
-    at += bar;
-  });
-  return canvas.toDataURL("image/png");
-}"""
-
-
-async def label_of(page: Page, serial: str) -> FilePayload:
-    """A photo of an ONT's label with this serial number on it."""
-    bars = [{"n": 3, "w": 9}[each] for letter in f"*{serial}*" for each in CODE_39[letter] + "n"]
-    drawn = await page.evaluate(DRAW, bars)
-    return {"name": "label.png", "mimeType": "image/png", "buffer": b64decode(drawn.partition(",")[2])}
 
 
 async def test_what_is_done_offline_arrives_once_and_in_order_and_its_ticks_turn_green(

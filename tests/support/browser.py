@@ -15,14 +15,17 @@ from typing import Any, Literal
 from playwright.async_api import Browser, ConsoleMessage, Page, Response, async_playwright, expect
 
 from provisioning.bootstrap import Appliance
-from provisioning.serving import Seat, serve_in
+from provisioning.serving import Seat, TlsFiles, serve_in
 from tests.support.console import PASSWORD
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--host-resolver-rules=MAP cellar.lan 127.0.0.1",
 )
+LAN_NAME = "cellar.lan"
+"""Of the server's machine in the network of its house: no secure context by plain HTTP, where 127.0.0.1 is one."""
 AXE = Path(__file__).parents[2] / ".npm" / "node_modules" / "axe-core" / "axe.min.js"
 PATIENCE_MS = 20_000
 ABORTED = "net::ERR_ABORTED"
@@ -100,13 +103,17 @@ class Machine:
     pictures: Path | None
 
     @asynccontextmanager
-    async def looker(self) -> AsyncIterator[Looker]:
-        """Somebody new, who has never been here. At the end their browser must have complained of nothing."""
+    async def looker(self, host: str | None = None) -> AsyncIterator[Looker]:
+        """Somebody new, who has never been here. At the end their browser must have complained of nothing.
+
+        ``host``: by which name they know the server's machine; None: by its address.
+        """
         context = await self.browser.new_context(
             viewport={"width": DESK[0], "height": DESK[1]}, color_scheme="light", reduced_motion="reduce"
         )
         context.set_default_timeout(PATIENCE_MS)
-        looker = Looker(await context.new_page(), self.base)
+        base = self.base if host is None else self.base.replace("127.0.0.1", host)
+        looker = Looker(await context.new_page(), base)
         looker.page.on("console", lambda message: _hear(looker, message))
         looker.page.on("pageerror", lambda error: looker.complaints.append(str(error)))
         looker.page.on("requestfailed", lambda request: _hear_failure(looker, request))
@@ -135,20 +142,31 @@ class Machine:
 
 
 @asynccontextmanager
-async def open_browser(appliance: Appliance) -> AsyncIterator[Machine]:
-    """The appliance served at a free port, and a browser."""
+async def open_browser(
+    appliance: Appliance,
+    *,
+    port: int = 0,
+    tls: TlsFiles | None = None,
+    home: Path | None = None,
+    flags: Sequence[str] = (),
+) -> AsyncIterator[Machine]:
+    """The appliance served at this port (0: a free one), and a browser with what its user keeps in ``home``."""
     pictures = os.environ.get("FIRSTLIGHT_TEST_PICTURES")
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server(("127.0.0.1", port)) as listening:
         ends, alive = os.pipe()
         ready = asyncio.Event()
         seat = Seat(listening, ends, ready.set)
-        serving = asyncio.create_task(serve_in(seat, appliance, with_worker=False))
+        serving = asyncio.create_task(serve_in(seat, appliance, with_worker=False, tls=tls))
         try:
             await asyncio.wait_for(ready.wait(), 20)
             expect.set_options(timeout=PATIENCE_MS)  # five seconds are short for a whole journey beside other tests
             async with async_playwright() as playwright:
-                browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-                base = f"http://127.0.0.1:{listening.getsockname()[1]}"
+                browser = await playwright.chromium.launch(
+                    executable_path=CHROMIUM,
+                    args=[*FLAGS, *flags],
+                    env=dict(os.environ) | ({} if home is None else {"HOME": str(home)}),
+                )
+                base = f"{'http' if tls is None else 'https'}://127.0.0.1:{listening.getsockname()[1]}"
                 yield Machine(browser, base, Path(pictures) if pictures else None)
                 await browser.close()
         finally:

@@ -15,6 +15,7 @@ from tests.support.console import add_user
 from tests.support.estate import Household
 from tests.support.lab import Installation, JourneyLab
 
+TICKS = ["bound", "authorised", "informed", "configured", "online"]
 PICTURE = Path(provisioning.console.__file__).parent / "assets" / "icon-512.png"
 
 
