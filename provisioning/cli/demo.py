@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 import uvloop
@@ -165,7 +165,7 @@ async def _demo(
     given = load_settings()
     real_cpe = given.genieacs_nbi_url is not None
     door = _phone_door(home, given) if stay and phone else None
-    overrides = {"public_url": door.url} if door else {}
+    overrides: dict[str, Any] = {"public_url": door.url} if door else {}
     seconds = within or (WITH_A_REAL_CPE_SECONDS if real_cpe else WITHIN_SECONDS)
     try:
         async with (

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
 from playwright.async_api import Page, expect
 
 from tests.support.browser import LAN_NAME, Machine
+from tests.support.console import add_user
 from tests.support.lab import JourneyLab
 from tests.support.labels import label_of
 from tests.support.secure import SEEN, LostAnswer, Secure
@@ -82,6 +82,9 @@ async def test_by_tls_what_is_done_in_a_cellar_arrives_once_and_both_screens_tur
         await until_green(tess.page)
         await until_green(nora.page)
         await expect(job.locator(".done-at")).to_have_text("Done.")
+        await expect(job.locator(".chip")).to_contain_text("completed")
+        for act in ("scan", "done", "end"):  # they would be refused by now
+            await expect(job.locator(f"[data-act={act}]")).to_be_hidden()
         await expect(tess.page.locator("#standing")).to_have_text("online, all sent")
         await secure.machine.picture(tess, "secure-green")
         await secure.machine.picture(nora, "secure-green-run")
@@ -97,7 +100,7 @@ async def test_by_tls_what_is_done_in_a_cellar_arrives_once_and_both_screens_tur
     await run.until_ended()
 
 
-async def scan_to_green(lab: JourneyLab, visit_id: int, *, since: Any) -> timedelta:
+async def scan_to_green(lab: JourneyLab, visit_id: int, *, since: datetime) -> timedelta:
     """From when the scan was received until the last tick was true, by what the product has kept of both."""
     async with lab.appliance.database.read() as db:
         ticks = await lab.appliance.field_desk(db).ticks(visit_id)
@@ -116,6 +119,28 @@ async def test_by_tls_the_camera_reads_a_label(lab: JourneyLab, secure: Secure) 
         await expect(form.get_by_label("Serial number")).to_have_value(SEEN)
         await expect(form.get_by_role("button", name="Scan with the camera")).to_be_visible()
         assert await form.locator("video").evaluate("view => view.srcObject") is None  # it is switched off
+        await expect(form.get_by_role("button", name="This ONT is connected")).to_be_focused()
+        await expect(tess.page.locator("#connected-only")).to_be_hidden()
+
+
+NOT_TRUSTED = """navigator.serviceWorker.register = () =>
+  Promise.reject(new DOMException("An SSL certificate error occurred when fetching the script.", "SecurityError"))"""
+
+
+@pytest.mark.either_database
+async def test_a_device_that_does_not_trust_the_certificate_is_told_that_nothing_is_kept_for_the_cellar(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    """As Chromium refuses a worker where somebody has gone past its warning of the certificate."""
+    await add_user(lab.appliance, "untrusting", "technician", technician_id=lab.household().technician_id)
+    async with machine.looker() as tess:
+        await tess.page.add_init_script(NOT_TRUSTED)
+        await tess.wear("phone-light")
+        await tess.sign_in("untrusting")
+        await tess.go("/field")
+        told = tess.page.locator("#connected-only")
+        await expect(told).to_contain_text("opens with a connection alone: the browser keeps nothing of it (An SSL")
+        await expect(told).to_contain_text("does this device trust the server's certificate?")
 
 
 @pytest.mark.either_database
@@ -144,6 +169,7 @@ async def test_by_plain_http_in_a_network_the_label_comes_from_a_photo_and_all_e
         await expect(tess.page.locator("#standing")).to_contain_text("online")
         job = tess.page.locator(f"#visit-{visit_id}")
         assert await tess.page.evaluate(STANDS) == ["http:", False, False, False]
+        await expect(tess.page.locator("#connected-only")).to_contain_text("it came by plain HTTP")
         form = await unfold(job, "scan")
         await expect(form.get_by_role("button", name="Scan with the camera")).to_be_hidden()
         await form.get_by_label("Or a photo").set_input_files(PICTURE)

@@ -29,6 +29,8 @@ LAN_NAME = "cellar.lan"
 AXE = Path(__file__).parents[2] / ".npm" / "node_modules" / "axe-core" / "axe.min.js"
 PATIENCE_MS = 20_000
 ABORTED = "net::ERR_ABORTED"
+SWITCHED_OFF = "net::ERR_INTERNET_DISCONNECTED"
+"""Of what was on its way when a test has taken the network away."""
 DESK, PHONE = (1280, 900), (360, 740)
 Scheme = Literal["light", "dark"]
 GUISES: dict[str, tuple[tuple[int, int], Scheme]] = {
@@ -164,7 +166,7 @@ async def open_browser(
                 browser = await playwright.chromium.launch(
                     executable_path=CHROMIUM,
                     args=[*FLAGS, *flags],
-                    env=dict(os.environ) | ({} if home is None else {"HOME": str(home)}),
+                    env={**os.environ, **({} if home is None else {"HOME": str(home)})},
                 )
                 base = f"{'http' if tls is None else 'https'}://127.0.0.1:{listening.getsockname()[1]}"
                 yield Machine(browser, base, Path(pictures) if pictures else None)
@@ -176,10 +178,11 @@ async def open_browser(
 
 
 def _hear(looker: Looker, message: ConsoleMessage) -> None:
-    if message.type in ("error", "warning"):
+    if message.type in ("error", "warning") and SWITCHED_OFF not in message.text:
         looker.complaints.append(f"{message.type}: {message.text}")
 
 
 def _hear_failure(looker: Looker, request: Any) -> None:
-    if request.failure != ABORTED:  # a page that is left lets go of its stream, and of parts that were on their way
+    # a page that is left lets go of its stream, and of parts that were on their way
+    if request.failure not in (ABORTED, SWITCHED_OFF):
         looker.complaints.append(f"{request.url}: {request.failure}")

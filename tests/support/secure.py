@@ -42,9 +42,8 @@ class LostAnswer:
             return
         headers = {name: value for name, value in (await request.all_headers()).items() if not name.startswith(":")}
         headers.pop("content-length", None)
-        sent = {"headers": headers, "content": request.post_data_buffer}
-        async with httpx.AsyncClient(verify=self.trusting, trust_env=False) as client:
-            answer = await client.request(request.method, request.url, **sent)
+        async with httpx.AsyncClient(verify=self.trusting, trust_env=False, headers=headers) as client:
+            answer = await client.request(request.method, request.url, content=request.post_data_buffer)
         self.lost.append(answer.status_code)
         await route.abort("connectionreset")
 

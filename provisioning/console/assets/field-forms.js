@@ -141,6 +141,15 @@
     await field.refresh();
   };
 
+  // What was done is told at the card's head, which a form that stays open would push out of sight. Photos come in rows.
+  const fold = (form) => {
+    if (form.className === "photo") return;
+    const act = form.closest("details");
+    act.open = false;
+    act.querySelector("summary").focus({ preventScroll: true });
+    form.closest("article").scrollIntoView({ block: "start" });
+  };
+
   const TAKES = { scan, record, back, photo, sign, done, end, move };
 
   const take = async (event, job) => {
@@ -153,6 +162,7 @@
     try {
       await TAKES[form.className](job(), form);
       await field.moved();
+      fold(form);
       field.send();
     } catch (error) {
       told.hidden = false;
@@ -184,7 +194,11 @@
       tell(form, "");
       show(true);
       try {
-        form.elements.serial.value = (await field.readCamera(view, stopping.signal)) || form.elements.serial.value;
+        const found = await field.readCamera(view, stopping.signal);
+        if (found) {
+          form.elements.serial.value = found;
+          form.querySelector("[type=submit]").focus();
+        }
       } catch (error) {
         tell(form, `The camera can't be used (${error.message}); type the number, or take a photo of it.`);
       } finally {

@@ -170,6 +170,8 @@
     part(".acts-here").hidden = OVER.includes(visit.state);
     part("[data-act=done]").hidden = Boolean(sheet.done_at);
     part("[data-act=move]").hidden = visit.state !== "booked";
+    for (const act of ["scan", "end"]) part(`[data-act=${act}]`).hidden = visit.state === "completed";
+    part("[value=no_access]").disabled = visit.state !== "booked"; // somebody has let them in
     fill(element, field.sheetOf(job, own));
     verdict(element, job);
   };

@@ -211,7 +211,17 @@
   document.addEventListener("visibilitychange", soon);
   window.addEventListener("firstlight-over", (event) => end(event.detail));
   new BroadcastChannel("firstlight-over").addEventListener("message", (event) => end(event.data));
-  if ("serviceWorker" in navigator) navigator.serviceWorker.register("/field/worker.js", { scope: "/field" });
+  const noWorker = (why) => {
+    const told = document.getElementById("connected-only");
+    told.textContent = `Here this page opens with a connection alone: ${why}`;
+    told.hidden = false;
+  };
+  if (!("serviceWorker" in navigator)) noWorker("it came by plain HTTP, so there is no camera for labels either.");
+  else {
+    navigator.serviceWorker.register("/field/worker.js", { scope: "/field" }).catch((error) => {
+      noWorker(`the browser keeps nothing of it (${error.message}); does this device trust the server's certificate?`);
+    });
+  }
   navigator.storage?.persist?.();
   start();
 })();
