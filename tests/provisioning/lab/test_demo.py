@@ -7,6 +7,8 @@ import json
 import os
 import re
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -180,6 +182,31 @@ async def test_a_demo_stays_open_with_its_console_until_it_is_told_to_end(tmp_pa
         await process.communicate()
     assert process.returncode == 0
     assert freeradius_of(home) == []
+
+
+@pytest.mark.second_half
+async def test_a_demo_for_a_phone_is_served_by_tls_of_its_own_ca_to_the_network(tmp_path: Path) -> None:
+    home = tmp_path / "lab"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"https://127.0.0.1:{free.getsockname()[1]}"
+    environment = {"FIRSTLIGHT_PUBLIC_URL": address}
+    process = await start_demo(home, "--phone", "--customers", "0", environment=environment, stays=True)
+    assert process.stdout is not None
+    told = ""
+    async with asyncio.timeout(100):
+        while not (found := re.search(rf"{address}/welcome/[\w-]{{43}}", line := await _line(process.stdout))):
+            assert process.returncode is None
+            told += line
+        trusting = ssl.create_default_context(cafile=home / "tls" / "firstlight-lab-ca.crt")
+        async with httpx.AsyncClient(verify=trusting, trust_env=False) as client:
+            answer = await client.get(found[0])
+        assert "Nobody can sign in yet" in answer.text
+        process.send_signal(signal.SIGINT)
+        output, _ = await process.communicate()
+    assert process.returncode == 0
+    assert f"opens {address}/field, once it trusts the laboratory's CA" in told
+    assert str(home / "tls" / "firstlight-lab-ca.crt") in told.replace("\n", "")
+    assert "PRIVATE KEY" not in told + output.decode()
 
 
 def test_a_demo_that_would_stay_open_says_at_once_what_its_pages_lack(
