@@ -44,29 +44,20 @@ from workflows.engine.overview import (
     run_summary,
     what_is_undone,
 )
-from workflows.engine.reading import (
-    Among,
+from workflows.engine.run_lists import Among, RunSummary, find_runs, knows_run, list_runs, waiting_runs
+from workflows.engine.run_lookups import (
     BegunRound,
     KeptResult,
-    NoteView,
-    RoundView,
-    RunSummary,
-    RunView,
-    StepView,
     begun_rounds,
-    find_runs,
     inputs_of,
-    knows_run,
-    list_runs,
     missing_code,
     open_results,
     open_runs_told,
     run_state,
     runs_of_keys,
-    show_run,
     subjects_at_steps,
-    waiting_runs,
 )
+from workflows.engine.run_views import NoteView, RoundView, RunView, StepView, show_run
 from workflows.engine.runs import Runs
 from workflows.engine.tables import ENDED, RunState, StepState, UtcDateTime
 from workflows.errors import (
