@@ -18,7 +18,7 @@ from workflows.definitions.mailing import mail_step_names
 from workflows.engine.changes import PublishedEvent, RunChange, published_events, run_changes
 from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
-from workflows.engine.due import what_is_due
+from workflows.engine.due import Overdue, what_is_due, what_is_overdue
 from workflows.engine.event_lists import EventView, RefusedEvents, list_events, refused_events, show_event
 from workflows.engine.events import Events
 from workflows.engine.interpreter import Interpreter, nothing_happens
@@ -104,6 +104,7 @@ __all__ = [
     "Moment",
     "NoteView",
     "Outside",
+    "Overdue",
     "PublishedEvent",
     "RefusedEvents",
     "RoundView",
@@ -156,5 +157,6 @@ __all__ = [
     "unknown_outcomes",
     "waiting_runs",
     "what_is_due",
+    "what_is_overdue",
     "what_is_undone",
 ]
