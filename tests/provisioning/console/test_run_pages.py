@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import select, text, update
 
 from provisioning.console import visits
 from provisioning.field.tables import Visit
+from provisioning.ticks import has_ticks
 from tests.support.console import Console
 from workflows import show_run
 from workflows.engine.tables import StepRow
@@ -28,6 +30,21 @@ async def test_a_run_shows_every_step_of_its_plan_why_it_is_held_and_what_it_kee
     assert "service 3" in page and "c1003-s3@isp.example" in page
     part = (await nora.get("/runs/3/now")).text
     assert "<html" not in part and "<strong>get site survey</strong>" in part
+
+
+async def test_a_run_of_an_installation_shows_its_ticks_and_what_each_is_seen_by(console: Console) -> None:
+    nora = await console.somebody("noc")
+    live, held = (await nora.get("/runs/1/now")).text, (await nora.get("/runs/3/now")).text
+    ticks = ["bound", "authorised", "informed", "configured", "online"]
+    assert re.findall(r'<li class="good" title="[^"]+">✓ (\w+)</li>', live) == ticks
+    assert 'title="the CPE&#39;s Inform, as the ACS has kept it">✓ informed' in live
+    seen = re.findall(r'<li class="good" title="[^"]+">✓ (\w+)</li>', held)
+    waits = re.findall(r'<li title="run 3 is held at \w+: [^"]+">· (\w+)</li>', held)
+    assert seen + waits == ticks and waits
+    appliance = console.appliance
+    async with appliance.database.read() as db:
+        view = await show_run(db, 1, tenant_id=appliance.tenant_id, definitions=appliance.definitions)
+    assert has_ticks(view) and not has_ticks(replace(view, steps=view.steps[:5]))  # another journey has no such steps
 
 
 async def test_no_secret_of_a_result_is_shown_and_nothing_of_it_is_taken_for_markup(console: Console) -> None:
