@@ -51,6 +51,7 @@ async def scan(job: Locator, serial: str) -> None:
     form = await unfold(job, "scan")
     await form.get_by_label("Serial number").fill(serial)
     await form.get_by_role("button", name="This ONT is connected").click()
+    await form.locator("form").wait_for(state="hidden")  # folded: it is kept
 
 
 async def write_down(job: Locator, **fields: str) -> None:
@@ -58,6 +59,7 @@ async def write_down(job: Locator, **fields: str) -> None:
     for label, value in fields.items():
         await form.get_by_label(label).fill(value)
     await form.get_by_role("button", name="Write it down").click()
+    await form.locator("form").wait_for(state="hidden")  # folded: it is kept
 
 
 async def keep_photo(job: Locator, caption: str) -> None:
