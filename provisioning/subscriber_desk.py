@@ -350,7 +350,10 @@ class SubscriberDesk:
         return await self._radius.give_external_id(subscriber_id=number, external_id=external_id)
 
     async def to_be_renamed(self, who: Who, username: str) -> SubscriberView:
-        """The subscriber, also if the same was asked for before and it has the new name already. Raises: as ``named``."""
+        """The subscriber, also if the same was asked for before and it has the new name already.
+
+        Raises: as ``named``.
+        """
         try:
             return await self.named(who)
         except SubscriberRenamed as renamed:

@@ -20,7 +20,15 @@ from provisioning.cli.running import AsJson, run
 from provisioning.cli.whom import ByExternalId, Username, whom
 from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, Who, was_so_already
 from provisioning.vault import VaultError
-from radius import LineIdentity, RadiusError, Retransmission, SessionChangeView, SubscriberRenamed, SubscriberUnknown, SubscriberView
+from radius import (
+    LineIdentity,
+    RadiusError,
+    Retransmission,
+    SessionChangeView,
+    SubscriberRenamed,
+    SubscriberUnknown,
+    SubscriberView,
+)
 
 AT_ONCE = Retransmission(sends=3, first_wait_seconds=1.0)
 """Who types waits; what needs longer is the worker's."""

@@ -44,7 +44,6 @@ class FreeRadiusServer:
     ``postgresql+psycopg://...``, unix sockets too) and ``schema`` its PostgreSQL schema; its tables should exist.
     ``raddb`` is copied to ``run_dir`` with private modes first: FreeRADIUS refuses a configuration that others may
     write. NASes come from the table ``nas``; one that changed there is known ``nas_lifetime_seconds`` later.
-    ``eap_certificate`` and ``eap_key`` (PEM files) let it serve PEAP.
     """
 
     def __init__(
@@ -59,8 +58,6 @@ class FreeRadiusServer:
         reject_delay_seconds: int = 0,
         require_message_authenticator: bool = True,
         login_queries: LoginQueries = "two",
-        eap_certificate: Path | None = None,
-        eap_key: Path | None = None,
     ) -> None:
         self._raddb = raddb
         self._run_dir = run_dir.absolute()
@@ -72,9 +69,9 @@ class FreeRadiusServer:
             "FIRSTLIGHT_FREERADIUS_REJECT_DELAY_SECONDS": str(reject_delay_seconds),
             "FIRSTLIGHT_FREERADIUS_REQUIRE_MESSAGE_AUTHENTICATOR": "yes" if require_message_authenticator else "no",
             "FIRSTLIGHT_FREERADIUS_LOGIN_QUERIES": login_queries,
-            "FIRSTLIGHT_FREERADIUS_EAP": "peap" if eap_certificate else "",
-            "FIRSTLIGHT_FREERADIUS_EAP_CERTIFICATE": str(eap_certificate or ""),
-            "FIRSTLIGHT_FREERADIUS_EAP_KEY": str(eap_key or ""),
+            "FIRSTLIGHT_FREERADIUS_EAP": "",
+            "FIRSTLIGHT_FREERADIUS_EAP_CERTIFICATE": "",
+            "FIRSTLIGHT_FREERADIUS_EAP_KEY": "",
         }
         self._status_secret = randomness.token_urlsafe(24)
         self._process: subprocess.Popen[bytes] | None = None
@@ -107,6 +104,14 @@ class FreeRadiusServer:
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    def serve_eap(self, *, certificate: Path, key: Path) -> None:
+        """PEAP from the next start on, with these PEM files."""
+        self._options |= {
+            "FIRSTLIGHT_FREERADIUS_EAP": "peap",
+            "FIRSTLIGHT_FREERADIUS_EAP_CERTIFICATE": str(certificate),
+            "FIRSTLIGHT_FREERADIUS_EAP_KEY": str(key),
+        }
 
     def start(self) -> None:
         """Start the server and wait until it answers a Status-Server.

@@ -1,4 +1,4 @@
-"""Logins go on while the appliance is down, migrates, starts, is killed or stops: FreeRADIUS asks tables and nobody else."""
+"""Logins go on while the appliance is down, migrates, starts, is killed or stops: FreeRADIUS asks tables alone."""
 
 from __future__ import annotations
 

@@ -87,15 +87,8 @@ async def test_while_the_database_is_down_the_server_is_silent_and_afterwards_it
         await db.execute(insert(radreply).values(rate))
     await radius_database.close()
     eap = write_certificate(tmp_path, "radius.isp.example")
-    server = FreeRadiusServer(
-        raddb=RADDB,
-        run_dir=run_dir,
-        database_url=url,
-        schema=schema,
-        nas_lifetime_seconds=300,
-        eap_certificate=eap.certificate,
-        eap_key=eap.key,
-    )
+    server = FreeRadiusServer(raddb=RADDB, run_dir=run_dir, database_url=url, schema=schema, nas_lifetime_seconds=300)
+    server.serve_eap(certificate=eap.certificate, key=eap.key)
     await asyncio.to_thread(server.start)
     try:
         nas = LabNas(

@@ -31,7 +31,7 @@ class Certificate:
 
 @dataclass(frozen=True)
 class EapReply:
-    """The server's last answer, and whether the device calls it a success; attributes in their order, as it prints them."""
+    """The server's last answer, its attributes in their order and as printed; and whether that is a success."""
 
     succeeded: bool
     code: str

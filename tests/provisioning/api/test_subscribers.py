@@ -73,7 +73,11 @@ async def test_a_rename_is_answered_again_under_the_former_name_and_all_else_is_
     again = await any_api.post(f"{former}/rename", rename)
     assert again.json()["subscriber"] == renamed.json()["subscriber"]
     elsewhere = await any_api.post(f"{former}/rename", {**rename, "username": "new3@isp.example"})
-    for refused in (elsewhere, await any_api.post(f"{former}/suspend", {"reason": "unpaid"}), await any_api.get(former)):
+    for refused in (
+        elsewhere,
+        await any_api.post(f"{former}/suspend", {"reason": "unpaid"}),
+        await any_api.get(former),
+    ):
         assert (refused.status_code, refused.json()["code"]) == (404, "radius.subscriber_renamed")
         assert refused.json()["detail"] == (
             "There is no RADIUS subscriber new1@isp.example any more: it was renamed, and is new2@isp.example now."
