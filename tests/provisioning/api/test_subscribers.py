@@ -66,6 +66,7 @@ async def test_a_rename_is_answered_again_under_the_former_name_and_all_else_is_
     any_api: Api,
 ) -> None:
     await any_api.post("/subscribers", WISH)
+    assert (await any_api.post(f"/subscribers/{WISH['username']}/activate", {"reason": "moved in"})).status_code == 200
     former, rename = f"/subscribers/{WISH['username']}", {"username": "new2@isp.example", "reason": "married"}
     renamed = await any_api.post(f"{former}/rename", rename)
     assert renamed.status_code == 200, renamed.text

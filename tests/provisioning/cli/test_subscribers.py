@@ -182,6 +182,10 @@ def test_a_subscriber_is_renamed_with_its_service_and_its_cpe_and_bound_to_its_l
     assert (typed.status, typed.out.splitlines()[:2]) == (0, [f"{new}: active on plan fiber-300", told])
     gone = type_("subscribers", "show", DONE)
     assert (gone.status, gone.err.endswith(f"it was renamed, and is {new} now.\n")) == (2, True)
+    ended = type_("subscribers", "terminate", DONE, "--now", *why)
+    assert (ended.status, f"who had {DONE} is {new} now" in ended.err) == (2, True)
+    told = type_("subscribers", "diagnose", DONE, "--json").json
+    assert [each["code"] for each in told["findings"]] == ["user_renamed"]
     count = len(type_("audit", "list", "--limit", 200, "--json").json)
     again = type_("subscribers", "rename", DONE, new, *why, "--json")  # it is that by now
     assert (again.status, again.json["change"]["change_id"]) == (0, 1)
