@@ -34,7 +34,7 @@ async def settings(tmp_path: Path, database_url: str) -> Settings:
     """An appliance of an earlier release, which nobody has migrated yet."""
     home = tmp_path / "home"
     home.mkdir()
-    made = load_settings(data_dir=home, database_url=database_url)
+    made = load_settings(data_dir=home, database_url=database_url, genieacs_nbi_url="http://127.0.0.1:9")
     create_keyring(made.sealing_key_file, now=utc_now)
     engine = sync_engine(sync_url(Database(database_url).url))
     with engine.begin() as connection:
