@@ -172,8 +172,8 @@ class TerminationDesk:
             try:
                 subscriber = await self._services.radius_service.subscriber_named(username=wish.username)
             except SubscriberRenamed as renamed:
-                why = f"was given up: who had {wish.username} is {renamed.present} now"
-                return None, [Fault("username", why), *faults]
+                given_up = f"was given up: who had {wish.username} is {renamed.present} now"
+                return None, [Fault("username", given_up), *faults]
             except SubscriberUnknown:
                 return None, [Fault("username", f"names no subscriber: {wish.username}"), *faults]
             if (why := await self._in_the_way(subscriber)) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -93,8 +94,8 @@ async def _ask_until(over: asyncio.Event, port: int) -> list[Logins]:
     """Login upon login, some of them with a wrong password, until it is over, and so many at least."""
     asked: list[Logins] = []
     while not over.is_set() or sum(len(each.took_ms) for each in asked) < AT_LEAST:
-        terms = {"subscribers": SUBSCRIBERS, "seconds": 60.0, "count": AT_ONCE}
-        asked.append(await asyncio.to_thread(log_in, port, SECRET.encode(), **terms))
+        some = partial(log_in, port, SECRET.encode(), subscribers=SUBSCRIBERS, seconds=60.0, count=AT_ONCE)
+        asked.append(await asyncio.to_thread(some))
     return asked
 
 
