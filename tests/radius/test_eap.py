@@ -76,6 +76,12 @@ async def refusals(log: LoginLog, username: str) -> list[tuple[Any, Any]]:
     return [(each["method"], each["reason"]) for each in reversed(await log.logins_of(username))]
 
 
+async def reasons_of_nobody(site: Site, name: str) -> list[str]:
+    async with site.radius_database.read() as db:
+        who = select(radius_unknown_user.c.reason).where(radius_unknown_user.c.username == name)
+        return list(await db.scalars(who))
+
+
 @pytest.mark.both_databases
 async def test_the_name_inside_of_the_tunnel_is_let_in_and_its_nas_is_told_plan_and_name(
     site: Site, device: EapDevice, log: LoginLog
@@ -141,9 +147,7 @@ async def test_every_refusal_inside_of_the_tunnel_is_one_line_of_the_log_under_t
     assert await refusals(log, name) == [("eap", "wrong_password"), ("eap", "already_online"), ("eap", "other_line")]
     stranger = site.new_username()
     assert await asked(stranger, "x") == "Access-Reject"
-    async with site.radius_database.read() as db:
-        who = select(radius_unknown_user.c.reason).where(radius_unknown_user.c.username == stranger)
-        assert (await db.scalars(who)).all() == ["no_such_user"]
+    assert await reasons_of_nobody(site, stranger) == ["no_such_user"]
 
 
 async def test_a_tunnel_that_does_not_come_about_is_told_as_that(
@@ -170,3 +174,6 @@ async def test_a_server_without_eap_refuses_it_as_a_login_without_a_password(
     reply = await device.login(subscriber["username"], await site.password(subscriber))
     assert (reply.succeeded, reply.code) == (False, "Access-Reject")
     assert await refusals(log, subscriber["username"]) == [("eap", "no_password")]
+    stranger = site.new_username()
+    assert (await device.login(stranger, "x")).code == "Access-Reject"
+    assert await reasons_of_nobody(site, stranger) == ["no_such_user"]
