@@ -123,8 +123,8 @@ class Leads:
                     refusals.append((field, error))
         if not faults.count and len(refusals) == 1:
             raise refusals[0][1]
-        for field, error in refusals:
-            faults.add(field, str(error))
+        for field, refusal in refusals:
+            faults.add(field, str(refusal))
         faults.refuse_if_any()
 
     async def qualify(self, *, lead_id: int, by: str, existing_customer_id: int | None = None) -> LeadRecord:
