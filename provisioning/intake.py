@@ -41,7 +41,14 @@ class Faults:
         self._found.append(Fault(field, reason))
 
     def add_all(self, faults: Iterable[Fault]) -> None:
-        self._found.extend(faults)
+        """Of a field that has a fault already nothing more is said."""
+        known = {fault.field for fault in self._found}
+        self._found.extend(fault for fault in faults if fault.field not in known)
+
+    @property
+    def all(self) -> tuple[Fault, ...]:
+        """Those that were found so far."""
+        return tuple(self._found)
 
     @property
     def count(self) -> int:
