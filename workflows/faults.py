@@ -39,9 +39,10 @@ def sound_parts(data: Any, error: ValidationError) -> dict[str, Any]:
 
 
 def _without(data: Any, leaf: Sequence[int | str]) -> Any:
+    """Of what is no object (a list, one of several types that would do) all is taken out."""
     if not isinstance(data, dict) or not leaf:
         return data
     first, *rest = leaf
-    return {
-        name: _without(value, rest) if name == first else value for name, value in data.items() if rest or name != first
-    }
+    kept = {name: value for name, value in data.items() if name != first}
+    inner = data.get(first)
+    return kept | {first: _without(inner, rest)} if rest and isinstance(inner, dict) else kept
