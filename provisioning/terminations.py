@@ -22,7 +22,18 @@ from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Clock, faults_of
 from provisioning.projections import ALLOCATION
 from radius import SubscriberRenamed, SubscriberUnknown, SubscriberView
-from workflows import ENDED, Definition, Events, RunConflict, Runs, RunView, Services, open_results, show_run
+from workflows import (
+    ENDED,
+    Definition,
+    Events,
+    RunConflict,
+    Runs,
+    RunView,
+    Services,
+    open_results,
+    show_run,
+    sound_parts,
+)
 from workflows.definitions.termination import Note, Termination
 
 JOURNEY = "service_termination"
@@ -109,7 +120,7 @@ class TerminationDesk:
         try:
             wish = Wish.model_validate(data)
         except ValidationError as error:
-            sound = _sound_parts(data, error)
+            sound = SoundWish.model_validate(sound_parts(data, error))
             faults = faults_of(error, whole="termination")
             malformed = {fault.field for fault in faults}
             faults += [fault for fault in (await self._faults_in(sound))[1] if fault.field not in malformed]
@@ -255,11 +266,3 @@ class TerminationDesk:
 
 def _key(service_id: int, number: int) -> str:
     return f"service/{service_id}/termination/{number}"
-
-
-def _sound_parts(data: Any, error: ValidationError) -> SoundWish:
-    malformed = {fault["loc"][0] for fault in error.errors() if fault["loc"]}
-    given = data if isinstance(data, dict) else {}
-    return SoundWish.model_validate(
-        {name: value for name, value in given.items() if name in SoundWish.model_fields and name not in malformed}
-    )

@@ -70,6 +70,7 @@ from workflows.errors import (
     RunUnknown,
     WorkflowError,
 )
+from workflows.faults import fault_in_words, model_faults, sound_parts
 from workflows.framed import framed_addresses
 from workflows.journey_reference import render_journeys
 from workflows.printable import PRINTABLE
@@ -124,6 +125,7 @@ __all__ = [
     "WorkflowError",
     "begun_rounds",
     "ended_by_hour",
+    "fault_in_words",
     "find_runs",
     "framed_addresses",
     "held_groups",
@@ -135,6 +137,7 @@ __all__ = [
     "list_runs",
     "mail_step_names",
     "missing_code",
+    "model_faults",
     "newest_mark",
     "nothing_happens",
     "open_results",
@@ -151,6 +154,7 @@ __all__ = [
     "set_going",
     "show_event",
     "show_run",
+    "sound_parts",
     "stuck_events",
     "subjects_at_steps",
     "unfinished_ends",

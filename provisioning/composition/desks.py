@@ -26,11 +26,13 @@ from provisioning.line import LineService
 from provisioning.lines import LineDesk
 from provisioning.nas_desk import NasDesk
 from provisioning.onboarding import OnboardingDesk, OnboardingTerms
+from provisioning.order_wishes import OrderTerms, WishChecks
 from provisioning.orders import OrderDesk
 from provisioning.partners import PartnerDesk
 from provisioning.payments import PaymentDesk
 from provisioning.photo_files import PhotoFiles
 from provisioning.quotes import QuoteDesk
+from provisioning.renewals import RenewalDesk
 from provisioning.run_desk import RunDesk
 from provisioning.settings import Settings
 from provisioning.signals import SignalDesk
@@ -57,6 +59,7 @@ class WithDesks(WithServices):
                 installations=self.desk,
                 onboardings=self.onboarding_desk,
                 orders=self.order_desk,
+                renewals=self.renewal_desk,
                 terminations=self.termination_desk,
                 said_of_orders={
                     "payment_method": settings.order_payment_method,
@@ -251,7 +254,7 @@ class WithDesks(WithServices):
 
     def signal_desk(self, db: AsyncSession) -> SignalDesk:
         """The door for everything else that is told to a run, bound to this transaction."""
-        return SignalDesk(db, runs=self.runs)
+        return SignalDesk(db, runs=self.runs, now=self.clock, zone=self.zone)
 
     def onboarding_desk(self, db: AsyncSession) -> OnboardingDesk:
         """The door for events that make customers, bound to this transaction."""
@@ -268,7 +271,16 @@ class WithDesks(WithServices):
 
     def order_desk(self, db: AsyncSession) -> OrderDesk:
         """The door for orders, bound to this transaction."""
-        return OrderDesk(db, crm=self._crm(db), runs=self.runs, tenant_id=self.tenant_id)
+        checks = self._wish_checks(db)
+        return OrderDesk(db, crm=self._crm(db), runs=self.runs, checks=checks, tenant_id=self.tenant_id)
+
+    def _wish_checks(self, db: AsyncSession) -> WishChecks:
+        terms = OrderTerms(self.settings.order_team, self.settings.order_channel, self.zone)
+        return WishChecks(db, tenant_id=self.tenant_id, now=self.clock, terms=terms)
+
+    def renewal_desk(self, db: AsyncSession) -> RenewalDesk:
+        """The door for terms that end soon, bound to this transaction."""
+        return RenewalDesk(db, runs=self.runs, offers=self.offers(db), tenant_id=self.tenant_id)
 
     def leads(self, db: AsyncSession) -> Leads:
         """The door for leads, bound to this transaction."""
@@ -283,7 +295,8 @@ class WithDesks(WithServices):
             events=self.events,
             publish=self.publish,
             tenant_id=self.tenant_id,
-            order_team=(self.settings.order_team, self.settings.order_channel),
+            checks=self._wish_checks(db),
+            now=self.clock,
         )
 
     def partner_desk(self, db: AsyncSession) -> PartnerDesk:

@@ -93,7 +93,7 @@ async def test_the_same_signal_told_twice_counts_once(toy: Toy) -> None:
 async def test_a_signal_with_faults_is_refused_with_all_of_them(toy: Toy) -> None:
     run_id = await toy.start()
     async with toy.database.begin() as db:
-        with pytest.raises(InputRefused, match="outcome: Field required"):
+        with pytest.raises(InputRefused, match="outcome: is missing"):
             await toy.runs.signal(db, run_id, "arrival", {}, key="k", by="test")
         with pytest.raises(InputRefused, match="only knows arrival"):
             await toy.runs.signal(db, run_id, "knock", {}, key="k", by="test")
@@ -203,7 +203,7 @@ async def test_a_skipped_step_makes_the_run_partial_and_a_given_result_is_used(t
     toy.world.fail_next(ToyFault("no badge"))
     run_id = await toy.start()
     await toy.dispatch().drain()
-    with pytest.raises(InputRefused, match="text: Field required"):
+    with pytest.raises(InputRefused, match="text: is missing"):
         await act(toy, "skip", run_id, reason="printed by hand", result={})
     await act(toy, "skip", run_id, reason="printed by hand", result={"text": "paper"})
     await toy.arrive(run_id)

@@ -28,6 +28,7 @@ from provisioning.commercial.tenants.tenant_errors import (
     SlotTaken,
 )
 from provisioning.commercial.tenants.tenant_tables import Deployment
+from provisioning.days import day_of
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.field import LIVE_STATES, SlotRefused, VisitRecord, Visits, Whose
 from provisioning.field.slots import Slot, Slots
@@ -74,6 +75,17 @@ def read_deployment(faults: Faults, scheduled_date: object, **given: object) -> 
     )
 
 
+def find_time_fault(faults: Faults, wanted: date | None, *, now: datetime, zone: ZoneInfo) -> None:
+    """Nobody can come on this day, or at this moment: it is over, or too far ahead."""
+    if wanted is None:
+        return
+    day = wanted.date() if isinstance(wanted, datetime) else wanted
+    if wanted <= now if isinstance(wanted, datetime) else wanted < day_of(now, zone):
+        faults.add("scheduled_date", "is over already")
+    elif day > (now + LONGEST_AHEAD).date():
+        faults.add("scheduled_date", "lies more than two years ahead")
+
+
 class Deployments:
     """Schedules deployments into the calendar of visits. Writes only ``db``; the caller commits."""
 
@@ -82,6 +94,7 @@ class Deployments:
         self._tenant_id = tenant_id
         self._now = now
         self._visits = Visits(db, tenant_id=tenant_id, now=now)
+        self._zone = zone
         self._slots = Slots(db, tenant_id=tenant_id, now=now, zone=zone)
 
     async def schedule(
@@ -153,15 +166,7 @@ class Deployments:
 
     def _refuse_if_out_of_time(self, wanted: WantedDeployment) -> None:
         faults = Faults("The deployment")
-        now = self._now()
-        is_over = (
-            wanted.moment <= now if wanted.moment else wanted.day is not None and wanted.day < self._slots.day_of(now)
-        )
-        too_far = wanted.moment.date() if wanted.moment else wanted.day
-        if is_over:
-            faults.add("scheduled_date", "is over already")
-        elif too_far is not None and too_far > (now + LONGEST_AHEAD).date():
-            faults.add("scheduled_date", "lies more than two years ahead")
+        find_time_fault(faults, wanted.moment or wanted.day, now=self._now(), zone=self._zone)
         faults.refuse_if_any()
 
     async def _joined(
