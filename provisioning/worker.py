@@ -22,6 +22,7 @@ from provisioning.commercial import (
     TenantProbe,
     UnattendedMails,
 )
+from provisioning.commercial.scheduling.ways_ahead import WaysAhead
 from provisioning.commercial.payments import (
     PaymentCapture,
     payment_gateways,
@@ -207,6 +208,7 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
             begin, payment_gateways(http, stripe=appliance.stripe), **common, secrets=appliance.vault
         ),
         tenants=TenantProbe(http, now=appliance.clock),
+        ways=WaysAhead(appliance.database.read, **common, zone=appliance.zone, ways=appliance.ways),
     )
 
 

@@ -488,6 +488,19 @@ class TenantProbe(Protocol):
     async def answers(self, tenant_url: str) -> TenantAnswer: ...
 
 
+class WaysAhead(Protocol):
+    """Knows how long the ways to a visit take before its booking holds anybody.
+
+    Where nobody can be asked, or not in time, straight lines stand in.
+    """
+
+    async def to_installation(
+        self, *, customer_id: int, order_id: int | None, technician_id: int, scheduled_date: datetime
+    ) -> None: ...
+
+    async def to_deployment(self, *, customer_id: int, order_id: int, scheduled_date: date | datetime) -> None: ...
+
+
 @dataclass(frozen=True)
 class Outside:
     """Everything that talks to the other side."""
@@ -500,3 +513,4 @@ class Outside:
     sessions_control: SessionControl
     payments: PaymentCapture
     tenants: TenantProbe
+    ways: WaysAhead
