@@ -22,11 +22,11 @@ from provisioning.commercial import (
     TenantProbe,
     UnattendedMails,
 )
-from provisioning.commercial.scheduling.ways_ahead import WaysAhead
 from provisioning.commercial.payments import (
     PaymentCapture,
     payment_gateways,
 )
+from provisioning.commercial.scheduling.ways_ahead import WaysAhead
 from provisioning.configured import (
     acs_fleet,
     line_webhook_settings,

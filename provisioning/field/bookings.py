@@ -1,7 +1,8 @@
 """Bookings: visits come into the calendar, are taken over and moved, each against its technician's other visits.
 
 An order and the installation that belongs to it need one technician, not two: whoever comes first books the visit,
-whoever comes second joins it, and it is called off when nobody needs it any more (``claims``). An index sees to it that an order never has two visits to come. Locks are taken in one order: technicians, then visits.
+whoever comes second joins it, and it is called off when nobody needs it any more (``claims``). An index sees to it that
+an order never has two visits to come. Locks are taken in one order: technicians, then visits.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ class Overlaps:
     async def then(
         self, technician_id: int, starts_at: datetime, ends_at: datetime, fit: Fit, *, besides: int | None
     ) -> Visit | None:
-        """For which visit a booking was refused: whom the technician is with then, or too near to; the next one, where the
-        way there takes too long."""
+        """For which visit a booking was refused: whom the technician is with then, or too near to; the next one,
+        where the way there takes too long."""
         query = select(Visit).where(
             Visit.tenant_id == self._tenant_id,
             Visit.technician_id == technician_id,

@@ -1,8 +1,8 @@
 """How long ways take: as a router has told it for these places, else as the crow flies.
 
 A router is asked by searches alone (``learn``), which hold nothing; who books, and who searches while technicians are
-held (``as_known``), reads what is known by then, so nobody waits for a router then. What it told is kept for a day. Where it can't be had, the straight line
-stands in, and offers say which of both it was.
+held (``as_known``), reads what is known by then, so nobody waits for a router then. What it told is kept for a day.
+Where it can't be had, the straight line stands in, and offers say which of both it was.
 """
 
 from __future__ import annotations

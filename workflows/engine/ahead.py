@@ -13,9 +13,7 @@ GO_ON_BY_THEMSELVES = frozenset({RunState.ACKNOWLEDGED, RunState.IN_PROGRESS, Ru
 async def runs_before(db: AsyncSession, *, tenant_id: str, journey: str, step: str, customer_id: int) -> list[int]:
     """The customer's runs of this journey that go on without a person, and have not done this step or have undone
     it."""
-    is_done = exists().where(
-        StepRow.run_id == RunRow.id, StepRow.step == step, StepRow.state == StepState.COMPLETED
-    )
+    is_done = exists().where(StepRow.run_id == RunRow.id, StepRow.step == step, StepRow.state == StepState.COMPLETED)
     found = await db.scalars(
         select(RunRow.id).where(
             RunRow.tenant_id == tenant_id,

@@ -36,7 +36,13 @@ class TicketingService:
     """
 
     def __init__(
-        self, db: AsyncSession, *, tenant_id: str, now: Clock, moves: MoveTerms = NO_MOVES, ways: Ways = AS_THE_CROW_FLIES
+        self,
+        db: AsyncSession,
+        *,
+        tenant_id: str,
+        now: Clock,
+        moves: MoveTerms = NO_MOVES,
+        ways: Ways = AS_THE_CROW_FLIES,
     ) -> None:
         self._db = db
         self._tenant_id = tenant_id

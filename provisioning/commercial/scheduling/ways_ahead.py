@@ -69,6 +69,4 @@ class WaysAhead:
 
     async def _of_order(self, db: AsyncSession, customer_id: int, order_id: int) -> VisitRecord | None:
         visits = Visits(db, tenant_id=self._tenant_id, now=self._now)
-        return await visits.of_order(
-            customer_id=customer_id, order_id=order_id, states=EVERY_STATE, is_held=False
-        )
+        return await visits.of_order(customer_id=customer_id, order_id=order_id, states=EVERY_STATE, is_held=False)

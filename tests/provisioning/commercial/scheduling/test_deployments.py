@@ -22,8 +22,8 @@ from provisioning.commercial import (
     SlotTaken,
 )
 from provisioning.commercial.partners.partner_invariants import deployments_off_their_visit
-from provisioning.commercial.tenants.tenant_tables import Deployment
 from provisioning.commercial.scheduling.ways_ahead import WaysAhead
+from provisioning.commercial.tenants.tenant_tables import Deployment
 from provisioning.days import UTC_DAYS
 from provisioning.errors import InvalidRequest, RequestConflict
 from provisioning.field import (
@@ -42,14 +42,14 @@ from provisioning.field import (
     Whose,
 )
 from tests.provisioning.commercial.conftest import ON_SQLITE
-from tests.support.router import RouterDouble
 from tests.support.partnership import NOW, OWN_CUSTOMER, TENANT, Partnership
+from tests.support.router import RouterDouble
 from workflows.answers import ScheduledDeployment
 
 TUESDAY = date(2026, 3, 3)
 LATER = NOW + timedelta(hours=3)
 ADDRESS = "1 High Street"
-DOOR, FAR = Place(48.1, 11.58), Place(48.4, 11.7)
+DOOR, NEAR, FAR = Place(48.1, 11.58), Place(48.15, 11.55), Place(48.4, 11.7)
 
 
 def at(hour: int, minute: int = 0, day: date = TUESDAY) -> datetime:
@@ -265,7 +265,7 @@ async def test_what_cannot_be_scheduled_is_refused_and_nobody_is_booked(isp: Par
 
 async def describe(isp: Partnership, order_id: int, address: str = ADDRESS) -> None:
     """Dispatch has booked a job of four hours at the door for this order, and nobody was at home. Tom lives next to it,
-    and has to do in the early morning; Uma lives far away, and has nothing to do."""
+    Uma far away; Una has not learnt it."""
     async with isp.begin() as db:
         planning = Planning(db, tenant_id=TENANT, now=lambda: NOW)
         for technician_id, name, home in ((1, "Tom", DOOR), (2, "Uma", FAR)):
@@ -284,13 +284,26 @@ async def describe(isp: Partnership, order_id: int, address: str = ADDRESS) -> N
             task=Task(kind, DOOR),
         )
         await calendar.report(visit_id=booked["visit_id"], outcome="no_access", note="nobody there")
-    await book(isp, at(8), technician_id=1, minutes=60)
+
+
+async def busy_nearby(isp: Partnership) -> None:
+    """Tom has to do near that door in the early morning."""
+    async with isp.begin() as db:
+        await Visits(db, tenant_id=TENANT, now=lambda: NOW).book(
+            customer_id=OWN_CUSTOMER,
+            technician_id=1,
+            starts_at=at(8),
+            duration_minutes=60,
+            address="2 High Street",
+            task=Task(place=NEAR),
+        )
 
 
 @ON_SQLITE
 async def test_an_order_that_is_scheduled_anew_is_the_job_that_it_was_ranked_as_the_board_ranks(
     isp: Partnership,
 ) -> None:
+    await busy_nearby(isp)
     await describe(isp, 500)
     async with isp.begin() as db:
         search = Search(db, tenant_id=TENANT, now=lambda: NOW, zone=UTC_DAYS)
@@ -298,7 +311,7 @@ async def test_an_order_that_is_scheduled_anew_is_the_job_that_it_was_ranked_as_
         best = (await search.offers(job=kind, place=DOOR, starts_after=at(0), days=1))[0]
     scheduled = await schedule(isp)
     assert (scheduled["technician_id"], scheduled["starts_at"]) == (best["technician_id"], best["starts_at"])
-    assert (scheduled["technician_id"], scheduled["starts_at"], scheduled["ends_at"]) == (1, at(9), at(13))
+    assert (scheduled["technician_id"], scheduled["starts_at"], scheduled["ends_at"]) == (1, at(9, 15), at(13, 15))
     booked = await visit(isp, scheduled["visit_id"])
     assert (booked["job"], booked["latitude"], booked["longitude"]) == ("inst", DOOR.latitude, DOOR.longitude)
 
@@ -319,6 +332,7 @@ async def test_what_a_router_has_told_before_counts_and_nobody_asks_it_while_tec
         ahead = WaysAhead(isp.begin, tenant_id=TENANT, now=lambda: NOW, zone=UTC_DAYS, ways=ways)
         await ahead.to_deployment(customer_id=OWN_CUSTOMER, order_id=500, scheduled_date=TUESDAY)
         assert router.asked == []  # nobody knows where it is
+        await busy_nearby(isp)
         await describe(isp, 500)
         for when in (date.max, TUESDAY - timedelta(days=30)):
             await ahead.to_deployment(customer_id=OWN_CUSTOMER, order_id=500, scheduled_date=when)
@@ -337,7 +351,7 @@ async def test_what_a_router_has_told_before_counts_and_nobody_asks_it_while_tec
                 )
         assert router.asked == asked
         [chosen] = [line for line in logs if line["event"] == "technician chosen"]
-        assert chosen["travel_by"] == "straight line"  # from a visit that has no place
+        assert (chosen["why"], chosen["travel_by"]) == ("18 min away, has splicing, free 09:18-18:00", "road")
 
 
 @ON_SQLITE
