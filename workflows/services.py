@@ -319,7 +319,13 @@ class DeploymentService(Protocol):
 
     async def complete_deployment(self, *, deployment_id: int, request_id: str | None = None) -> Any: ...
 
-    async def release_deployment(self, *, deployment_id: int, reason: str) -> Any: ...
+    async def release_deployment(
+        self,
+        *,
+        deployment_id: int,
+        reason: str,
+        stays: Annotated[bool, Doc("the visit goes on: the order joins it anew")] = False,
+    ) -> Any: ...
 
 
 class CommunicationsService(Protocol):
@@ -392,7 +398,13 @@ class TicketingService(Protocol):
 
     async def complete_visit(self, *, visit_id: int, note: str | None = None, request_id: str | None = None) -> Any: ...
 
-    async def release_visit(self, *, visit_id: int, reason: str) -> Any: ...
+    async def release_visit(
+        self,
+        *,
+        visit_id: int,
+        reason: str,
+        stays: Annotated[bool, Doc("the visit goes on: the installation joins it anew")] = False,
+    ) -> Any: ...
 
 
 class PartnerService(Protocol):

@@ -63,14 +63,15 @@ class Claims:
         except IntegrityError as exc:
             raise ChangeRaced from exc
 
-    async def leave(self, visit: Visit, purpose: VisitPurpose) -> bool:
+    async def leave(self, visit: Visit, purpose: VisitPurpose, *, with_dispatchs: bool = True) -> bool:
         """The visit isn't needed for this any more; whether it is now needed for nothing. Once is enough.
 
-        What dispatch has booked for an order goes with the last of the order's work.
+        What dispatch has booked for an order goes with the last of the order's work, unless it is kept for it.
         """
         if not await self._release(visit, VisitBooking.purpose == purpose):
             return False
-        if visit.order_id is not None and not await self.is_open(visit.id, *_others_than_dispatch(visit)):
+        is_last = visit.order_id is not None and not await self.is_open(visit.id, *_others_than_dispatch(visit))
+        if is_last and with_dispatchs:
             await self._release(visit, VisitBooking.purpose == "dispatch", VisitBooking.order_id == visit.order_id)
         return not await self.is_needed(visit)
 

@@ -207,13 +207,16 @@ class Visits:
         await self._keep(await self._visit(visit_id, lock=True), report)
         return moved
 
-    async def leave(self, *, visit_id: int, purpose: VisitPurpose, reason: str) -> VisitRecord:
-        """The visit isn't needed for this any more: it is called off, unless somebody else still needs it.
+    async def leave(self, *, visit_id: int, purpose: VisitPurpose, reason: str, stays: bool = False) -> VisitRecord:
+        """The visit isn't needed for this any more: it is called off, unless somebody else still needs it. ``stays``:
+        it is about to be joined anew for this, and dispatch's until then.
 
         Once is enough; a visit that has ended stays as it ended. Raises: InvalidRequest, VisitUnknown.
         """
         visit = await self._visit(visit_id, lock=True)
-        needed_no_more = await self._claims.leave(visit, purpose)
+        if stays and visit.state == "booked" and not await self._claims.is_open(visit.id, "dispatch"):
+            await self._claims.join(visit, Whose("dispatch", visit.order_id))
+        needed_no_more = await self._claims.leave(visit, purpose, with_dispatchs=not stays)
         if visit.state in LIVE_STATES:
             if needed_no_more:
                 await self.cancel(visit_id=visit_id, reason=reason)

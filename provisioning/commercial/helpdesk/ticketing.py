@@ -184,13 +184,13 @@ class TicketingService:
         """
         return await self._visits.cancel(visit_id=visit_id, reason=reason, request_id=request_id)
 
-    async def release_visit(self, *, visit_id: int, reason: str) -> VisitRecord:
+    async def release_visit(self, *, visit_id: int, reason: str, stays: bool = False) -> VisitRecord:
         """Undo of ``schedule_installation``: the technician is free again, unless an order still needs the visit; one
-        that has ended stays as it ended.
+        that has ended stays as it ended. ``stays``: it was moved, and is joined anew.
 
         Raises: InvalidRequest, VisitUnknown.
         """
-        return await self._visits.leave(visit_id=visit_id, purpose="installation", reason=reason)
+        return await self._visits.leave(visit_id=visit_id, purpose="installation", reason=reason, stays=stays)
 
 
 def _created(ticket: TicketRecord) -> CreatedTicket:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.tables import Mail
 from provisioning.commercial.tenants.tenant_tables import Deployment
-from provisioning.field import VisitBooking, VisitRecord
+from provisioning.field import Visit, VisitBooking, VisitRecord
 
 SCHEDULED_BY = "/schedule_deployment"
 """The step in the key of an order's deployment."""
@@ -45,8 +45,8 @@ class Announcements:
         return mail is not None
 
     async def was_read_before(self, deployment: Deployment, visit: VisitRecord) -> bool:
-        """Whether the order was scheduled for the same time and technician just before, and its customer has read of
-        that."""
+        """Whether the order was scheduled for the same time, technician and address just before, and its customer has
+        read of that."""
         mine = and_(Deployment.tenant_id == self._tenant_id, Deployment.order_id == deployment.order_id)
         former: Deployment | None = await self._db.scalar(
             select(Deployment).where(mine, Deployment.id < deployment.id).order_by(Deployment.id.desc()).limit(1)
@@ -54,7 +54,10 @@ class Announcements:
         if former is None or former.request_id is None:
             return False
         promised = await self._db.scalar(
-            select(VisitBooking.id).where(
+            select(VisitBooking.id)
+            .join(Visit, Visit.id == VisitBooking.visit_id)
+            .where(
+                Visit.address == visit["address"],
                 VisitBooking.tenant_id == self._tenant_id,
                 VisitBooking.request_id == former.request_id,
                 VisitBooking.technician_id == visit["technician_id"],

@@ -186,13 +186,14 @@ class DeploymentService:
         """
         return await self._deployments.complete(deployment_id, request_id)
 
-    async def release_deployment(self, *, deployment_id: int, reason: str) -> ScheduledDeployment:
+    async def release_deployment(self, *, deployment_id: int, reason: str, stays: bool = False) -> ScheduledDeployment:
         """Undo of ``schedule_deployment``: the technician is free again, unless an installation still needs them. Once
-        is enough; the first reason stands.
+        is enough; the first reason stands. ``stays``: the visit was moved, and the order joins it anew.
 
         Raises: InvalidRequest, DeploymentUnknown.
         """
-        return await self._deployments.release(deployment_id, _reason("The release of a deployment", reason))
+        why = _reason("The release of a deployment", reason)
+        return await self._deployments.release(deployment_id, why, stays=stays)
 
     def _refuse_without_address(self) -> None:
         if self._public_url is None:

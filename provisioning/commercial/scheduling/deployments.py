@@ -141,11 +141,11 @@ class Deployments:
         visit = await self._visits.finish(visit_id=row.visit_id, purpose="deployment", request_id=request_id)
         return await self._scheduled(row, visit)
 
-    async def release(self, deployment_id: int, reason: str) -> ScheduledDeployment:
+    async def release(self, deployment_id: int, reason: str, *, stays: bool = False) -> ScheduledDeployment:
         """Raises: DeploymentUnknown."""
         row = await self._deployment(deployment_id)
         if row.state == "scheduled":
-            await self._visits.leave(visit_id=row.visit_id, purpose="deployment", reason=reason)
+            await self._visits.leave(visit_id=row.visit_id, purpose="deployment", reason=reason, stays=stays)
             await self._end(row, reason)
         return await self._scheduled(row, await self._visits.visit(row.visit_id))
 

@@ -51,7 +51,11 @@ appointment = agreement(
 
 
 async def release_visit(services: Services, run: Installation, booked: ScheduledInstallation) -> None:
-    await services.ticketing_service.release_visit(visit_id=booked["visit_id"], reason="the installation was undone")
+    """The technician is free again, unless the visit was moved and the run goes back to join it as it is now."""
+    stays = any(told.visit_id == booked["visit_id"] for told in run.unheard(appointment))
+    await services.ticketing_service.release_visit(
+        visit_id=booked["visit_id"], reason="the installation was undone", stays=stays
+    )
 
 
 def agreed(run: Installation) -> Appointment:

@@ -67,8 +67,12 @@ deployment_date = agreement(
 
 
 async def release_deployment(services: Services, run: Order, scheduled: ScheduledDeployment) -> None:
-    """The technician is free again; an order that was found not feasible has failed, it wasn't called off."""
-    await services.deployment_service.release_deployment(deployment_id=scheduled["deployment_id"], reason=UNDONE)
+    """The technician is free again, unless the visit was moved and the run goes back to join it as it is now. An order
+    that was found not feasible has failed, it wasn't called off."""
+    stays = any(told.visit_id == scheduled["visit_id"] for told in run.unheard(deployment_date))
+    await services.deployment_service.release_deployment(
+        deployment_id=scheduled["deployment_id"], reason=UNDONE, stays=stays
+    )
     report = run.last(visit)
     if report is not None and report.outcome == "not_feasible":
         await services.sales_service.fail_order(order_id=scheduled["order_id"], reason=f"not feasible: {report.note}")
