@@ -214,11 +214,11 @@ class Visits:
         Once is enough; a visit that has ended stays as it ended. Raises: InvalidRequest, VisitUnknown.
         """
         visit = await self._visit(visit_id, lock=True)
-        if stays and visit.state == "booked" and not await self._claims.is_open(visit.id, "dispatch"):
-            await self._claims.join(visit, Whose("dispatch", visit.order_id))
         needed_no_more = await self._claims.leave(visit, purpose, with_dispatchs=not stays)
         if visit.state in LIVE_STATES:
-            if needed_no_more:
+            if needed_no_more and stays and visit.state == "booked":
+                await self._claims.join(visit, Whose("dispatch", visit.order_id))
+            elif needed_no_more:
                 await self.cancel(visit_id=visit_id, reason=reason)
             elif purpose == "installation":
                 await self._bookings.no_line(visit)
