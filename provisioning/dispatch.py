@@ -9,7 +9,7 @@ before that run gives its addresses back. Who writes the customer of what was bo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -28,6 +28,7 @@ from provisioning.field import (
     Task,
     VisitRecord,
     Visits,
+    VisitUnknown,
     Ways,
     Whose,
     place_of,
@@ -114,6 +115,14 @@ class DispatchDesk:
         with asked_for(Asked.of(kind, place, starts_at)):
             await self._visits.refuse_taken(technician_id, starts_at, kind["duration_minutes"])
         await self._fitting.learn_around(technician_id, starts_at, place)
+
+    async def look_ahead(self, *, visit_id: int, technician_id: int, starts_at: datetime) -> None:
+        """Sees to it that the ways to a visit that is to be moved are known, before anybody is held for it. Of a visit
+        that there is not, the move says so."""
+        with suppress(VisitUnknown):
+            visit = await self._visits.visit(visit_id)
+            place = place_of(visit["latitude"], visit["longitude"])
+            await self._fitting.learn_around(technician_id, starts_at, place, besides=visit_id)
 
     async def book(  # noqa: PLR0913 - each is a fact about the visit
         self,

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from fastapi import Query, Response
+from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 
 from provisioning.access import subject_of
@@ -120,7 +121,25 @@ def _refused(request: Request, problem: Problem, headers: Mapping[str, str]) -> 
     )
 
 
-@doors.post("/dispatch/visits/{visit_id}", permission="visits.write", refusal=_refused, keyed=False, takes_json=False)
+async def _ways_of_move(call: Call) -> None:
+    """The ways are asked for while nobody is held."""
+    try:
+        visit_id = TypeAdapter(Number).validate_python(call.request.path_params["visit_id"])
+        technician, starts_at = _read(call, form_of(call))
+    except (ValidationError, InvalidRequest):
+        return  # the route names all faults
+    desk = call.appliance.dispatch_desk(call.db)
+    await desk.look_ahead(visit_id=visit_id, technician_id=technician, starts_at=starts_at)
+
+
+@doors.post(
+    "/dispatch/visits/{visit_id}",
+    permission="visits.write",
+    refusal=_refused,
+    first=_ways_of_move,
+    keyed=False,
+    takes_json=False,
+)
 async def move(call: InCall, visit_id: Number) -> Response:
     """Moves it, if it still is as it was seen; leads to the day on which it is then."""
     form, seen = form_of(call), await _visits(call).visit(visit_id)
