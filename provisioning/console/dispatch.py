@@ -26,10 +26,13 @@ from provisioning.console.words import moments_in
 from provisioning.days import begin_of, day_of
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.field import VisitChanged, VisitRecord, Visits
+from provisioning.visits import Outcome
 from workflows import FIRST_YEAR, LAST_YEAR
 
 MOST_VISITS = 1000
 BEYOND = f"not in {FIRST_YEAR} to {LAST_YEAR}"
+ENDS: dict[str, Outcome] = {"cancel": "cancelled", "no-show": "no_access"}
+"""How dispatch ends a visit, and what is kept of it."""
 NO_FIT = frozenset({"field.technician_busy", "field.outside_hours", "field.skill_missing"})
 
 doors = ConsoleDoors(name="visits")
@@ -166,6 +169,32 @@ async def move(call: InCall, visit_id: Number) -> Response:
     )
     call.tells(after=moved)
     return to(f"/dispatch?day={day_of(moved['starts_at'], call.appliance.zone).isoformat()}#visit-{visit_id}")
+
+
+@doors.post("/dispatch/visits/{visit_id}/end", permission="visits.write", keyed=False, takes_json=False)
+async def end(call: InCall, visit_id: Number) -> Response:
+    """Calls it off, or keeps that nobody was at home, if it still is as it was seen; leads back to its day."""
+    form, seen = form_of(call), await _visits(call).visit(visit_id)
+    outcome, reason = ENDS.get(form.text("outcome")), form.text("reason")
+    faults = [] if outcome else [Fault("outcome", f"is none of {', '.join(ENDS)}")]
+    faults += [] if reason else [Fault("reason", "is missing")]
+    if outcome is None or faults:
+        raise InvalidRequest("The end of the visit", faults)
+    if form.text("seen") != _mark(seen):
+        raise VisitChanged(visit_id)
+    reported, runs = await call.appliance.visit_desk(call.db).report(
+        visit_id=visit_id, outcome=outcome, note=reason, seen=seen, by=call.by
+    )
+    call.tells(
+        action=f"visits {form.text('outcome')}",
+        subject=subject_of("visit", visit_id),
+        customer_id=seen["customer_id"],
+        run_id=runs[0] if runs else None,
+        reason=reason,
+        before=seen,
+        after=reported,
+    )
+    return to(f"/dispatch?day={day_of(seen['starts_at'], call.appliance.zone).isoformat()}")
 
 
 def _read(call: Call, form: Form) -> tuple[int, datetime]:

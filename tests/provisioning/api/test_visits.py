@@ -94,9 +94,7 @@ async def test_the_ways_to_a_moved_visit_are_asked_for_before_anybody_is_held(an
         missing = await api.post("/visits/999/reschedule", wish, role="dispatch", match='"x"')
         assert missing.status_code == 404
         etag = (await api.get(f"/visits/{visit['visit_id']}", role="dispatch")).headers["ETag"]
-        moved = await api.post(
-            f"/visits/{visit['visit_id']}/reschedule", wish, role="dispatch", match=etag
-        )
+        moved = await api.post(f"/visits/{visit['visit_id']}/reschedule", wish, role="dispatch", match=etag)
         assert moved.status_code == 200, moved.text
         assert len(router.asked) == 2
     async with api.appliance.database.read() as db:
