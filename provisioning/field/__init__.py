@@ -64,6 +64,7 @@ from provisioning.field.stock import VanStock
 from provisioning.field.stock_records import StockHistory, StockItem, StockMovement
 from provisioning.field.stock_tables import IN_A_VAN, StockState, VanItem, VanMovement
 from provisioning.field.tables import (
+    CAME_TO_NOTHING,
     LIVE_STATES,
     Technician,
     Visit,
@@ -79,6 +80,7 @@ from provisioning.field.ways import AS_THE_CROW_FLIES, Ways
 
 __all__ = [
     "AS_THE_CROW_FLIES",
+    "CAME_TO_NOTHING",
     "IN_A_VAN",
     "LIVE_STATES",
     "NO_MOVES",

@@ -23,7 +23,7 @@ from provisioning.field.feed_tables import FormerTechnician
 from provisioning.field.fitting import Fit, Fitting, Task
 from provisioning.field.jobs import Jobs
 from provisioning.field.overlaps import Overlaps, busy_with
-from provisioning.field.tables import LIVE_STATES, Technician, Visit
+from provisioning.field.tables import CAME_TO_NOTHING, LIVE_STATES, Technician, Visit
 from provisioning.field.travel import place_of
 from provisioning.field.ways import AS_THE_CROW_FLIES, Ways
 from provisioning.intake import Clock
@@ -61,7 +61,8 @@ class Bookings:
     async def book(self, wanted: Booking, whose: Whose, request_id: str | None, technician: Technician) -> Visit:
         """A new visit; for an installation of an order that has one to come, that one, moved where it doesn't fit.
 
-        That one stays the job that it was booked as: as long, with its buffer and its skills, unless another is told.
+        That one stays the job that it was booked as: as long, with its buffer and its skills, unless another is told;
+        so does the next one, where it came to nothing.
         Where the order's visit is another line's, or its technician is at the door already, this is a visit apart; so
         is what dispatch books by hand beside it.
 
@@ -75,8 +76,9 @@ class Bookings:
         mine = there if there is not None and await self._is_to_be_had(there, whose) else None
         if whose.visit_id is not None and mine is None and wanted.ends_at <= self._now():
             raise VisitOver(whose.visit_id, (await self._visit(whose.visit_id)).state, "joined")
-        if mine is not None and wanted.task.job is None:
-            wanted = await self._as_booked(mine, wanted)
+        described = mine if there is not None else await self._that_came_to_nothing(wanted, whose)
+        if described is not None and wanted.task.job is None:
+            wanted = await self._as_booked(described, wanted)
         fit = None if mine is not None and _stays(mine, wanted, whose) else await self._fit(technician, wanted, mine)
         try:
             if mine is not None:
@@ -140,6 +142,13 @@ class Bookings:
         """The visit goes on without the installation that told it where."""
         await self._change(visit.id, location=None, planned_port=None)
 
+    async def _that_came_to_nothing(self, wanted: Booking, whose: Whose) -> Visit | None:
+        """The order's visit before this one, if dispatch has said what job it is: the next one is that job, too."""
+        if whose.purpose != "installation":
+            return None
+        former = await self.of_order(wanted.customer_id, whose.order_id, CAME_TO_NOTHING, is_held=False)
+        return former if former is not None and former.job is not None else None
+
     async def _is_to_be_had(self, there: Visit, whose: Whose) -> bool:
         """Whether the order's visit can be this one's, too."""
         if there.state != "booked" or whose.purpose == "dispatch":
@@ -151,9 +160,11 @@ class Bookings:
         return await self._fitting.fit(technician, wanted.starts_at, wanted.ends_at, wanted.task, besides=besides)
 
     async def _as_booked(self, visit: Visit, wanted: Booking) -> Booking:
-        """What is wanted, done as the job that the visit is, and there."""
+        """What is wanted, done as the job that the visit is; and there, unless it is over and was elsewhere."""
         job = None if visit.job is None else await self._jobs.job(visit.job)
-        task = Task(job, place_of(visit.latitude, visit.longitude), wanted.task.override)
+        is_there = visit.state in LIVE_STATES or visit.address == wanted.address
+        place = place_of(visit.latitude, visit.longitude) if is_there else None
+        task = Task(job, place, wanted.task.override)
         return replace(wanted, ends_at=wanted.starts_at + (visit.ends_at - visit.starts_at), task=task)
 
     async def _make_way(self, fit: Fit) -> None:

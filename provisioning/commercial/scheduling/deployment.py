@@ -16,7 +16,8 @@ from provisioning.commercial.licences.licence_keys import LONGEST_KEY
 from provisioning.commercial.licences.licence_signing import require_valid_license
 from provisioning.commercial.partners.partner_customers import require_partner_customer
 from provisioning.commercial.partners.partner_domains import PartnerDomains
-from provisioning.commercial.scheduling.deployments import Deployments, read_deployment
+from provisioning.commercial.scheduling.deployments import Deployments
+from provisioning.commercial.scheduling.wanted_deployment import read_deployment
 from provisioning.commercial.tenants.brand import read_white_label
 from provisioning.commercial.tenants.hosted_tenants import (
     HostedTenants,

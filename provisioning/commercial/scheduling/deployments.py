@@ -6,9 +6,8 @@ Where an installation that belongs to the order has a visit already, that is the
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from typing import cast, get_args
+from dataclasses import replace
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -19,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.commercial.customers.customer import require_customer
 from provisioning.commercial.helpdesk.ticketing import DEFAULT_DURATION_MINUTES
 from provisioning.commercial.scheduling.announcements import Announcements
+from provisioning.commercial.scheduling.wanted_deployment import WantedDeployment, is_wanted
 from provisioning.commercial.tables import SiteSurvey
 from provisioning.commercial.tenants.tenant_errors import (
     DayFull,
@@ -34,6 +34,7 @@ from provisioning.days import begin_of, day_of, end_of
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.field import (
     AS_THE_CROW_FLIES,
+    CAME_TO_NOTHING,
     LIVE_STATES,
     Asked,
     JobRecord,
@@ -50,53 +51,19 @@ from provisioning.field import (
     place_of,
 )
 from provisioning.intake import Clock, Faults
-from workflows.answers import DeploymentPriority, ScheduledDeployment
+from workflows.answers import ScheduledDeployment
 from workflows.services import VisitState
 
 LONGEST_AHEAD = timedelta(days=2 * 365)
 LOOKED_AHEAD_DAYS = 60
-LONGEST_ADDRESS = 500
 DONE: tuple[VisitState, ...] = ("scanned", "completed")
 DONE_OR_TO_COME: tuple[VisitState, ...] = ("booked", *DONE)
-OVER: tuple[VisitState, ...] = ("no_access", "not_feasible", "cancelled", "completed")
 UNSAID = JobRecord(
     name="visit", duration_minutes=DEFAULT_DURATION_MINUTES, buffer_minutes=0, window_minutes=0, skills=[]
 )
 """What a visit is of which nobody has said what there is to do."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class WantedDeployment:
-    """A deployment as it is wanted; ``day`` or ``moment``."""
-
-    order_id: int
-    customer_id: int
-    priority: DeploymentPriority
-    day: date | None
-    moment: datetime | None
-    address: str | None
-
-    @property
-    def wanted(self) -> str:
-        return self.day.isoformat() if self.day else self.moment.isoformat() if self.moment else ""
-
-
-def read_deployment(faults: Faults, scheduled_date: object, **given: object) -> WantedDeployment:
-    """The deployment that is wanted, or faults."""
-    day, moment = _day_or_moment(faults, scheduled_date)
-    priority = given["priority"]
-    if priority not in get_args(DeploymentPriority):
-        faults.add("priority", f"{priority} is none of {', '.join(get_args(DeploymentPriority))}")
-    return WantedDeployment(
-        order_id=faults.number("order_id", given["order_id"]),
-        customer_id=faults.number("customer_id", given["customer_id"]),
-        priority=cast(DeploymentPriority, priority),
-        day=day,
-        moment=moment,
-        address=faults.optional_line("installation_address", given["installation_address"], longest=LONGEST_ADDRESS),
-    )
 
 
 class Deployments:
@@ -168,7 +135,7 @@ class Deployments:
         if request_id is not None:
             row = await self._db.scalar(mine.where(Deployment.request_id == request_id))
             if row is not None:
-                if not _is_wanted(row, wanted):
+                if not is_wanted(row, wanted):
                     raise RequestConflict(request_id, f"deployment {row.id}")
                 if row.state == "released":
                     raise DeploymentReleased(row.id, row.order_id, row.release_reason)
@@ -181,7 +148,7 @@ class Deployments:
         if visit["state"] not in DONE_OR_TO_COME:  # nobody came of it: the order may be scheduled anew
             await self._end(row, f"visit {row.visit_id} is {visit['state']}")
             return None
-        if not _is_wanted(row, wanted):
+        if not is_wanted(row, wanted):
             raise OrderScheduled(row.order_id, row.id, visit["starts_at"])
         return await self._scheduled(row, visit)
 
@@ -252,7 +219,7 @@ class Deployments:
         """As dispatch has described it at a visit of the order that came to nothing: the same job, and where the
         address is the same, the same place."""
         former = await self._visits.of_order(
-            customer_id=wanted.customer_id, order_id=wanted.order_id, states=OVER, is_held=False
+            customer_id=wanted.customer_id, order_id=wanted.order_id, states=CAME_TO_NOTHING, is_held=False
         )
         if former is None:
             return Task()
@@ -345,15 +312,3 @@ class Deployments:
     async def _end(self, row: Deployment, reason: str) -> None:
         row.state, row.released_at, row.release_reason = "released", self._now(), reason
         await self._db.flush()  # the order may be scheduled anew in this transaction
-
-
-def _day_or_moment(faults: Faults, value: object) -> tuple[date | None, datetime | None]:
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return value, None
-    moment = faults.moment("scheduled_date", value)
-    return None, None if moment is None else moment.astimezone(UTC)
-
-
-def _is_wanted(row: Deployment, wanted: WantedDeployment) -> bool:
-    its = (row.order_id, row.customer_id, row.priority, row.wanted)
-    return its == (wanted.order_id, wanted.customer_id, wanted.priority, wanted.wanted)
