@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.notices.notice_errors import TeamError
 from provisioning.commercial.notices.teams import require_channel
-from provisioning.commercial.scheduling.deployments import find_time_fault
+from provisioning.commercial.scheduling.wanted_deployment import find_time_fault
 from provisioning.intake import Clock, Faults, faults_of
 from workflows import sound_parts
 from workflows.definitions.ordering import OrderWishes

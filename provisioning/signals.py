@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial.scheduling.deployments import find_time_fault
+from provisioning.commercial.scheduling.wanted_deployment import find_time_fault
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Clock, Faults
 from workflows import Runs

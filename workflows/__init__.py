@@ -15,6 +15,7 @@ from workflows.contract import CONTRACT
 from workflows.definitions import DEFINITIONS
 from workflows.definitions.input_types import FIRST_YEAR, LAST_YEAR, Moment
 from workflows.definitions.mailing import mail_step_names
+from workflows.engine.ahead import GO_ON_BY_THEMSELVES, runs_before
 from workflows.engine.changes import PublishedEvent, RunChange, published_events, run_changes
 from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
@@ -83,6 +84,7 @@ __all__ = [
     "DEFINITIONS",
     "ENDED",
     "FIRST_YEAR",
+    "GO_ON_BY_THEMSELVES",
     "LAST_YEAR",
     "PRINTABLE",
     "Among",
@@ -150,6 +152,7 @@ __all__ = [
     "run_marks",
     "run_state",
     "run_summary",
+    "runs_before",
     "runs_of_keys",
     "set_going",
     "show_event",

@@ -312,7 +312,9 @@ async def test_money_that_does_not_come_is_asked_about_and_never_charged_twice(l
     assert await lab.broken_invariants() == []
 
 
-async def test_a_visit_without_anybody_at_home_is_booked_anew_and_confirmed_once(lab: JourneyLab, shop: Shop) -> None:
+async def test_a_visit_without_anybody_at_home_is_booked_anew_confirmed_once_and_the_new_time_written(
+    lab: JourneyLab, shop: Shop
+) -> None:
     house, day = lab.household(), shop.visit_day()
     run = await shop.order(house, FIBRE_POSTPAID, scheduled_date=day.isoformat())
     await run.until_waiting_for("visit")
@@ -333,7 +335,9 @@ async def test_a_visit_without_anybody_at_home_is_booked_anew_and_confirmed_once
     ]
     await shop.report(run, "scanned", serial=house.serial)
     assert (await run.until_ended()).summary.state == "completed"
-    assert len(lab.mails_to(house)) == 1
+    letters = [mail.body("plain") for mail in lab.mails_to(house)]
+    assert [f"{later:%B} {later.day}, " in letter for letter in letters] == [False, True]
+    assert ["Fibre" in letter for letter in letters] == [True, False]
     assert await lab.broken_invariants() == []
 
 
