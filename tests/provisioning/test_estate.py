@@ -343,7 +343,7 @@ async def test_what_is_wrong_in_form_hides_nothing_that_the_whole_network_tells(
     assert await faults(appliance, tmp_path, text) == [
         ("network", "pool p: network: '10.1.2.3/24' has host bits set; do you mean 10.1.2.0/24?"),
         ("network", "pool q: there is no BNG nowhere"),
-        ("network", "pool q: 172.16.0.0/24 is not IPv6"),
+        ("network", "pool q: 172.16.0.0/24 is IPv4, but a pool of kind ipv6_pd needs IPv6"),
         ("network", "pool r: 172.16.0.128/25 overlaps 172.16.0.0/24 of pool q in VRF default"),
         ("rate.0.download_kbps", "is missing"),
         ("rate.0.upload_kbps", "is missing"),
