@@ -30,7 +30,6 @@ MOMENTS = ["%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"]
 OF_A_PORT = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})")
 
 
-
 def in_utc(moment: datetime | None) -> datetime | None:
     """Raises: BadParameter for an edge of the calendar, which lies beyond it in UTC."""
     try:
