@@ -2,8 +2,8 @@
 
     python -m tests.ipam.allocation.dying_clients DATABASE_URL
 
-Each takes a service and is told so, takes another one, and gives the first one back; what it was told it prints, one JSON
-object a line, after the COMMIT. The last one comes through.
+Each takes a service and is told so, takes another one, and gives the first one back; what it was told it prints, one
+JSON object a line, after the COMMIT. The last one comes through.
 """
 
 from __future__ import annotations

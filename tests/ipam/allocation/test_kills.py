@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import subprocess
 import sys
+from asyncio.subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -34,16 +35,12 @@ async def test_clients_killed_at_every_instant_leave_what_they_were_told_and_not
 ) -> None:
     await empty.apply(roomy())
 
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.ipam.allocation.dying_clients", database_url],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    dying = [sys.executable, "-m", "tests.ipam.allocation.dying_clients", database_url]
+    process = await asyncio.create_subprocess_exec(*dying, stdout=PIPE, stderr=PIPE)
+    said, failure = await asyncio.wait_for(process.communicate(), timeout=300)
 
-    assert done.returncode == 0, done.stderr
-    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert process.returncode == 0, failure.decode()
+    told = [json.loads(line) for line in said.splitlines()]
     answers = {each["request"]: each["answer"] for each in told if each["did"] == "allocated"}
     customers = {each["request"]: each["customer"] for each in told if "request" in each}
     asked_back = {each["service_id"] for each in told if each["did"] == "releasing"}
