@@ -76,7 +76,8 @@ class Services(RuleBasedStateMachine):
         """How many of this kind anybody could be given now."""
         whole = {"ip_address": 13, "ipv6_wan_prefix": 8, "delegated_prefix": 8, "cvlan": len(VIDS)}[part]
         cooling = sum(kind == part and until > self.network.clock.at for kind, _, until in self.resting)
-        return whole - cooling - sum(each[part] is not None for each in self.held.values())  # type: ignore[literal-required]
+        held = [each for each in self.held.values() if each[part] is not None]  # type: ignore[literal-required]
+        return whole - cooling - len(held)
 
     def needs(self, place: str) -> tuple[str, ...]:
         return PARTS if place == "LOC-2" else PARTS[:3]
