@@ -74,8 +74,8 @@ class Services(RuleBasedStateMachine):
 
     def room(self, part: str) -> int:
         """How many of this kind anybody could be given now."""
-        whole = {"ip_address": 13, "ipv6_wan_prefix": 8, "delegated_prefix": 8, "cvlan": len(VIDS)}[part]
-        cooling = sum(kind == part and until > self.network.clock.at for kind, _, until in self.resting)
+        whole: int = {"ip_address": 13, "ipv6_wan_prefix": 8, "delegated_prefix": 8, "cvlan": len(VIDS)}[part]
+        cooling = len([value for kind, value, until in self.resting if kind == part and until > self.network.clock.at])
         held = [each for each in self.held.values() if each[part] is not None]  # type: ignore[literal-required]
         return whole - cooling - len(held)
 
