@@ -104,6 +104,14 @@ class DeviceSettings:
         """All of them, by name."""
         return [_entry(self._templates.get(name)) for name in self._templates.names]
 
+    def inputs_of(self, template: str) -> list[str]:
+        """What a template may be given, by name. Raises: TemplateUnknown."""
+        return _entry(self._templates.get(template))["inputs"]
+
+    def typed_inputs(self, *, template: str, texts: Mapping[str, str]) -> dict[str, OverrideValue]:
+        """Inputs of a template as somebody typed them, each as the type it is of. Raises: TemplateUnknown."""
+        return {name: typed(self._templates.get(template), name, text) for name, text in texts.items()}
+
     async def rendered(self, *, device_serial: str) -> RenderedDevice:
         """What the CPE bound under that serial is to have. Raises: SerialMalformed, DeviceUnknown."""
         device = await self._live(device_serial)
