@@ -1,0 +1,83 @@
+"""A CPE is bound by hand to a subscriber who is served by none, and taken away again; nothing is guessed for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from acs import DeviceUnknown, SettingsRefused
+from provisioning.bootstrap import Appliance, open_appliance
+from provisioning.device_binding import BoundDevice
+from provisioning.device_desk import OltHasOldCpe
+from provisioning.errors import InvalidRequest
+from provisioning.under_way import ServiceUnderWay
+from radius import SubscriberUnknown
+from tests.support.healthy_estate import HealthyEstate
+
+SERVED, WAITING = "c1001-s1@isp.example", "c1002-s2@isp.example"
+OLD, NEW = "HWTC00000001", "HWTC0000000A"
+
+
+@pytest.fixture
+async def appliance(estate: HealthyEstate, tmp_path: Path) -> AsyncIterator[Appliance]:
+    async with open_appliance(estate.copy(tmp_path / "copy")) as opened:
+        yield opened
+
+
+async def provision(appliance: Appliance, serial: str = NEW, username: str = SERVED, /, **more: object) -> BoundDevice:
+    async with appliance.database.begin() as db:
+        wish: dict[str, object] = {"template": "tr181-pppoe", "values": {"cpe_vlan_id": 100}, **more}
+        return await appliance.device_binding(db).provision(serial, who=username, **wish)  # type: ignore[arg-type]
+
+
+async def withdraw(appliance: Appliance, serial: str = OLD) -> BoundDevice:
+    async with appliance.database.begin() as db:
+        return await appliance.device_binding(db).withdraw(serial)
+
+
+async def test_a_cpe_is_withdrawn_and_another_one_bound_with_the_subscribers_own_login(appliance: Appliance) -> None:
+    gone = await withdraw(appliance)
+    assert (gone["state"], gone["customer_id"], gone["service_id"]) == ("withdrawn", 1001, 1)
+
+    bound = await provision(appliance, line_by_hand=True)
+
+    assert (bound["device_serial"], bound["state"], bound["service_id"]) == (NEW, "awaiting_first_inform", 1)
+    async with appliance.database.read() as db:
+        device = await appliance.services(db).genieacs_service.device(device_serial=NEW)
+        subscriber = await appliance.subscriber_desk(db).named(SERVED)
+    assert device["inputs"]["pppoe_username"] == SERVED
+    assert device["inputs"]["pppoe_password"] == subscriber["password"]
+    assert device["plan"] == subscriber["plan"]
+
+
+async def test_the_same_again_changes_nothing(appliance: Appliance) -> None:
+    await withdraw(appliance)
+    bound = await provision(appliance, line_by_hand=True)
+    assert await provision(appliance, line_by_hand=True) == bound
+
+
+async def test_one_cpe_serves_a_service_and_the_olt_knows_which(appliance: Appliance) -> None:
+    with pytest.raises(InvalidRequest, match=f"is served by CPE {OLD}, which `firstlight devices swap` replaces"):
+        await provision(appliance, line_by_hand=True)
+    await withdraw(appliance)
+    with pytest.raises(OltHasOldCpe, match=OLD):
+        await provision(appliance)
+
+
+async def test_nobody_interferes_with_a_run_and_nothing_is_bound_to_nobody(appliance: Appliance) -> None:
+    with pytest.raises(ServiceUnderWay):
+        await provision(appliance, NEW, WAITING)
+    with pytest.raises(SubscriberUnknown):
+        await provision(appliance, NEW, "nobody@isp.example")
+    with pytest.raises(DeviceUnknown):
+        await withdraw(appliance, NEW)
+
+
+async def test_what_a_template_does_not_take_is_refused_and_nothing_is_written(appliance: Appliance) -> None:
+    await withdraw(appliance)
+    with pytest.raises(SettingsRefused, match="colour"):
+        await provision(appliance, line_by_hand=True, values={"cpe_vlan_id": 100, "colour": "red"})
+    with pytest.raises(DeviceUnknown):
+        await withdraw(appliance, NEW)
