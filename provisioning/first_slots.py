@@ -112,13 +112,13 @@ class FirstSlots:
         said = await inputs_of(self._db, tenant_id=self._tenant_id, run_ids=numbers)
         return [
             ToAgree(run, said[run.id].get("installation_address"), invitations.get(run.id))
-            for run in sorted(waiting, key=lambda each: each.updated_at)
+            for run in sorted(waiting, key=lambda each: each.waiting_since or each.updated_at)
         ]
 
     async def awaited(self, run_id: int) -> ToAgree:
         """One run that waits for a time. Raises: RunUnknown, NoTimeAwaited."""
         run = await run_summary(self._db, run_id, tenant_id=self._tenant_id)
-        if run.waiting_for not in PURPOSES or run.state != "pending":
+        if not _waits_for_a_time(run):
             raise NoTimeAwaited(run_id, run.state)
         said = await inputs_of(self._db, tenant_id=self._tenant_id, run_ids=[run_id])
         known = await self._invitations.of_runs([run_id])
@@ -142,7 +142,7 @@ class FirstSlots:
         """
         await self._runs.lock(self._db, [run_id])
         run = await run_summary(self._db, run_id, tenant_id=self._tenant_id)
-        if run.waiting_for not in PURPOSES or run.state != "pending" or run.customer_id is None:
+        if not _waits_for_a_time(run) or run.customer_id is None:
             raise NoTimeAwaited(run_id, run.state)
         faults = Faults("The invitation")
         place = read_place(faults, latitude, longitude)
@@ -251,7 +251,7 @@ class FirstSlots:
     async def _awaited(self, invitation: InvitationRecord) -> RunSummary:
         """The run that waits for what is chosen. Raises: InvitationOver."""
         run = await run_summary(self._db, invitation["run_id"], tenant_id=self._tenant_id)
-        if invitation["superseded_at"] is not None or run.state != "pending" or run.waiting_for not in PURPOSES:
+        if invitation["superseded_at"] is not None or not _waits_for_a_time(run):
             raise InvitationOver(invitation["invitation_id"])
         return run
 
@@ -300,3 +300,7 @@ class FirstSlots:
             unattended=True,
             request_id=f"invitation/{number}",
         )
+
+
+def _waits_for_a_time(run: RunSummary) -> bool:
+    return run.state == "pending" and run.waiting_for in PURPOSES

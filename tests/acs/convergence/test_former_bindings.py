@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -10,29 +9,25 @@ from sqlalchemy import update
 
 from acs import AcsDevice, DeviceUnreachable, NbiTimedOut, Unknown, WrongDataModel
 from acs.convergence.desired_states import CLEARED_SOON, SENT_SOON
-from acs.testing import LabCpe
 from acs.wishes import IN_FLIGHT
 from tests.acs.bench import SERIAL, Bench
-from tests.acs.convergence.test_standing import is_untouched_by_its_next_inform, left_waiting, set_facts, waiting
+from tests.acs.convergence.test_standing import (
+    is_untouched_by_its_next_inform,
+    left_waiting,
+    on_its_way,
+    set_facts,
+    waiting,
+)
 
 
-async def on_its_way(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> tuple[LabCpe, Callable[[], Awaitable[object]]]:
-    """A CPE that cannot be called, whose settings were sent and have not come to the ACS; and what lets them come."""
-    await bench.bind()
-    cpe = await bench.power_on()
-    cpe.quirks.reachable = False
-    queue, sent = bench.nbi.queue_task, []
-
-    async def silent(*task: Any, **options: Any) -> Unknown:
-        sent.append((task, options))
-        return Unknown("no answer came in time")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(bench.nbi, "queue_task", silent)
-        with pytest.raises(NbiTimedOut):
-            await bench.convergence.apply(SERIAL)
-    [(task, options)] = sent
-    return cpe, lambda: queue(*task, **options)
+async def bound_anew(bench: Bench, *, cleared: bool = False) -> None:
+    """The CPE is withdrawn from whom it served, and is somebody else's at once."""
+    async with bench.devices.database.begin() as db:
+        await bench.devices.service(db).withdraw_device(device_serial=SERIAL)
+    if cleared:
+        assert (await bench.convergence.withdraw(SERIAL))["cleared"]
+    bench.devices.clock.time = bench.lab.clock.now()
+    await bench.bind(pppoe_username="next@isp")
 
 
 async def test_the_settings_of_a_former_binding_do_not_reach_the_cpe_of_the_next(bench: Bench) -> None:
@@ -51,10 +46,7 @@ async def test_what_was_on_its_way_for_a_former_binding_is_taken_back_though_it_
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cpe, arrive = await on_its_way(bench, monkeypatch)
-    async with bench.devices.database.begin() as db:
-        await bench.devices.service(db).withdraw_device(device_serial=SERIAL)
-    bench.devices.clock.time = bench.lab.clock.now()
-    await bench.bind(pppoe_username="next@isp")
+    await bound_anew(bench)
     with pytest.raises(DeviceUnreachable):
         await bench.convergence.apply(SERIAL)
     assert (await bench.row()).left_standing, "the former one's may still come"
@@ -79,11 +71,7 @@ async def test_what_was_on_its_way_for_a_binding_that_was_cleared_is_taken_back_
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cpe, arrive = await on_its_way(bench, monkeypatch)
-    async with bench.devices.database.begin() as db:
-        await bench.devices.service(db).withdraw_device(device_serial=SERIAL)
-    assert (await bench.convergence.withdraw(SERIAL))["cleared"]
-    bench.devices.clock.time = bench.lab.clock.now()
-    await bench.bind(pppoe_username="next@isp")
+    await bound_anew(bench, cleared=True)
     with pytest.raises(DeviceUnreachable):
         await bench.convergence.apply(SERIAL)
     await arrive()
@@ -98,10 +86,7 @@ async def test_a_late_task_of_a_former_binding_is_not_taken_for_that_of_the_next
 ) -> None:
     """The ACS says to neither what it did, and the former one's comes where the next one's is looked for."""
     cpe, arrive = await on_its_way(bench, monkeypatch)
-    async with bench.devices.database.begin() as db:
-        await bench.devices.service(db).withdraw_device(device_serial=SERIAL)
-    bench.devices.clock.time = bench.lab.clock.now()
-    await bench.bind(pppoe_username="next@isp")
+    await bound_anew(bench)
 
     async def former_instead(*_: Any, **__: Any) -> Unknown:
         await arrive()

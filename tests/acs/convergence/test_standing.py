@@ -106,6 +106,25 @@ ENDINGS: dict[str, tuple[Spoil, type[Exception]]] = {
 }
 
 
+async def on_its_way(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> tuple[LabCpe, Callable[[], Awaitable[object]]]:
+    """A CPE that cannot be called, whose settings were sent and have not come to the ACS; and what lets them come."""
+    await bench.bind()
+    cpe = await bench.power_on()
+    cpe.quirks.reachable = False
+    queue, sent = bench.nbi.queue_task, []
+
+    async def silent(*task: Any, **options: Any) -> Unknown:
+        sent.append((task, options))
+        return Unknown("no answer came in time")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.nbi, "queue_task", silent)
+        with pytest.raises(NbiTimedOut):
+            await bench.convergence.apply(SERIAL)
+    [(task, options)] = sent
+    return cpe, lambda: queue(*task, **options)
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 async def test_an_apply_that_ends_early_leaves_no_former_settings_waiting(
     bench: Bench, ending: str, monkeypatch: pytest.MonkeyPatch
@@ -212,25 +231,12 @@ async def test_what_arrives_at_the_acs_after_it_was_looked_for_is_taken_back_lat
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer to the queueing did not come, and the ACS was slow to do it."""
-    await bench.bind()
-    cpe = await bench.power_on()
-    cpe.quirks.reachable = False
-    queue, sent = bench.nbi.queue_task, []
-
-    async def silent(*task: Any, **options: Any) -> Unknown:
-        sent.append((task, options))
-        return Unknown("no answer came in time")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(bench.nbi, "queue_task", silent)
-        with pytest.raises(NbiTimedOut):
-            await bench.convergence.apply(SERIAL)
+    cpe, arrive = await on_its_way(bench, monkeypatch)
     await bench.bind(template="tr098-pppoe")
     with pytest.raises(WrongDataModel):
         await bench.convergence.apply(SERIAL)
     assert (await bench.row()).left_standing
-    [(task, options)] = sent
-    await queue(*task, **options)
+    await arrive()
     assert await bench.convergence.take_back_left() == 0, "there may be more to come"
     assert await waiting(bench, cpe) == 0
     await set_facts(bench, queued_at=bench.lab.clock.now() - IN_FLIGHT)

@@ -37,6 +37,7 @@ def test_a_cpe_that_was_refused_in_its_first_session_is_shown_with_why_and_what_
     with closing(sqlite3.connect(make_url(isp.database_url).database or "")) as database, database:
         database.execute(
             "UPDATE acs_device SET state = 'unreachable', refused_at = '2026-11-27 12:00:00', refused_by = 'default',"
+            " verified_at = NULL,"
             " refused_why = 'old_code' WHERE serial = ?",
             (SERIAL,),
         )
