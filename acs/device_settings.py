@@ -112,6 +112,17 @@ class DeviceSettings:
         """Inputs of a template as somebody typed them, each as the type it is of. Raises: TemplateUnknown."""
         return {name: typed(self._templates.get(template), name, text) for name, text in texts.items()}
 
+    def left_alone(self, *, template: str, names: Sequence[str]) -> dict[str, OverrideValue]:
+        """The overrides by which a CPE keeps what it has there: inputs of the template, or its parameters by path.
+
+        Raises: TemplateUnknown, OverridesRefused.
+        """
+        whole = self._templates.get(template)
+        paths = {name: [each.path for each in whole.parameters if name in (each.path, each.source)] for name in names}
+        if faults := [f"{name} is nothing it sets, so it is left alone anyway" for name, each in paths.items() if not each]:
+            raise OverridesRefused(template, faults)
+        return dict.fromkeys(path for each in paths.values() for path in each)
+
     async def rendered(self, *, device_serial: str) -> RenderedDevice:
         """What the CPE bound under that serial is to have. Raises: SerialMalformed, DeviceUnknown."""
         device = await self._live(device_serial)

@@ -6,11 +6,20 @@ their own, and for trying CPEs out.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import DeviceSettings, DeviceUnknown, GenieAcsService, ProvisionedDevice, canonical_serial, same_serial
+from acs import (
+    DeviceRecord,
+    DeviceSettings,
+    DeviceUnknown,
+    GenieAcsService,
+    ProvisionedDevice,
+    canonical_serial,
+    same_serial,
+)
 from provisioning.device_desk import OltHasOldCpe
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.line import LineService
@@ -57,14 +66,17 @@ class DeviceBinding:
         who: Who,
         template: str,
         values: Mapping[str, str | int | None],
+        leave_alone: Sequence[str] = (),
         line_by_hand: bool = False,
-        request_id: str | None = None,
     ) -> BoundDevice:
         """Bind a CPE to a subscriber's service and write down what it is to have; one that is bound there already is to
         have this instead. Its login is the subscriber's, where the template has one and ``values`` say no other.
+        ``leave_alone``: inputs or parameters of the template in which the CPE keeps what it has. The same again changes
+        nothing.
 
         Raises:
-            InvalidRequest: the subscriber is not served by a service, or by another CPE already.
+            InvalidRequest: the subscriber is not served by a service, or by another CPE already; or a secret is
+                somebody else's.
             SubscriberUnknown, ServiceUnderWay, OltHasOldCpe unless whoever asks looks after the line, and as
                 ``GenieAcsService.provision_device``.
         """
@@ -76,6 +88,7 @@ class DeviceBinding:
             raise OltHasOldCpe(line["device_serial"], serial.strip()[:80], line["access_node"])
         login = {LOGIN_INPUT: subscriber["username"], "pppoe_password": subscriber["password"]}
         wanted = self.settings.inputs_of(template)
+        _refuse_secrets_of_others(values, own=(subscriber["password"], f"secret:device/{canonical_serial(serial)}/"))
         bound = await self._devices.provision_device(
             customer_id=subscriber["customer_id"],
             device_serial=serial,
@@ -84,9 +97,17 @@ class DeviceBinding:
             values={name: value for name, value in login.items() if name in wanted} | dict(values),
             access_node=await self._node_of(subscriber["username"]),
             plan=subscriber["plan"],
-            request_id=request_id,
         )
+        if kept := self.settings.left_alone(template=template, names=leave_alone):
+            rendered = await self.settings.override(device_serial=serial, changes=kept)
+            bound["revision"], bound["state"] = rendered["revision"], rendered["state"]
         return BoundDevice(**bound, customer_id=subscriber["customer_id"], service_id=service_id)
+
+    async def live(self, serial: str) -> DeviceRecord | None:
+        """The CPE as it is bound now, if it is. Raises: SerialMalformed."""
+        with suppress(DeviceUnknown):
+            return await self._devices.device(device_serial=serial)
+        return None
 
     async def withdraw(self, serial: str) -> BoundDevice:
         """Take a CPE from whom it serves: nothing is sent to it any more, and the worker takes back what waits for it.
@@ -109,7 +130,13 @@ class DeviceBinding:
         if subscriber["state"] == "terminated":
             faults.append(Fault(username, "has ended"))
         if service_id is None:
-            faults.append(Fault(username, "has no service that a CPE could be bound to"))
+            faults.append(
+                Fault(
+                    username,
+                    "has no service, by which a CPE is bound to it: an installation gives one, or an import of its"
+                    " addresses and of the subscriber with that service_id",
+                )
+            )
             raise InvalidRequest("The CPE", faults)
         for each in await self._devices.devices_of_service(service_id=service_id):
             if not same_serial(each["device_serial"], serial):
@@ -118,3 +145,16 @@ class DeviceBinding:
         if faults:
             raise InvalidRequest("The CPE", faults)
         return service_id
+
+
+def _refuse_secrets_of_others(values: Mapping[str, str | int | None], *, own: tuple[str, str]) -> None:
+    """A reference opens whatever secret it names, on the CPE. Raises: InvalidRequest."""
+    given = {name: value for name, value in values.items() if isinstance(value, str) and value.startswith("secret:")}
+    password, of_the_cpe = own
+    faults = [
+        Fault(name, "refers to a secret that is neither this subscriber's nor this CPE's")
+        for name, value in given.items()
+        if value != password and not value.startswith(of_the_cpe)
+    ]
+    if faults:
+        raise InvalidRequest("The CPE", faults)

@@ -12,6 +12,7 @@ from provisioning.cli import (
     device_settings,
     devices_acs,
     devices_binding,
+    devices_files,
     devices_looking,
     devices_verbs,
     devices_wishes,
@@ -26,6 +27,7 @@ device_settings.add_to(app)
 devices_verbs.add_to(app)
 devices_wishes.add_to(app)
 devices_binding.add_to(app)
+devices_files.add_to(app)
 devices_looking.add_to(app)
 
 Serial = Annotated[str, typer.Argument(help="The CPE's serial number, in any spelling of it.")]

@@ -9,8 +9,8 @@ import typer
 
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
-from provisioning.cli.audited import tells
-from provisioning.cli.devices_asking import Reason, Request, Serial
+from provisioning.cli.audited import changes_nothing, tells
+from provisioning.cli.devices_asking import Reason, Serial
 from provisioning.cli.printing import print_json, say, state_text
 from provisioning.cli.running import AsJson, By, run
 from provisioning.cli.whom import ByExternalId, Username, whom
@@ -35,8 +35,14 @@ def provision(  # noqa: PLR0913, PLR0917 - each is a fact about the CPE
     line_by_hand: Annotated[
         bool, typer.Option("--line-by-hand", help="You authorise it on the OLT; needed where that has another.")
     ] = False,
+    leave_alone: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An input or a parameter in which it keeps what it has; once or more. wifi_passphrase: else it gets a"
+            " new one."
+        ),
+    ] = None,
     external_id: ByExternalId = False,
-    request: Request = None,
     by: By = "",
     json_: AsJson = False,
 ) -> None:
@@ -52,22 +58,26 @@ def provision(  # noqa: PLR0913, PLR0917 - each is a fact about the CPE
             who=whom(username, external_id),
             template=template,
             values=binding.settings.typed_inputs(template=template, texts=texts),
+            leave_alone=leave_alone or (),
             line_by_hand=line_by_hand,
-            request_id=request,
         )
 
-    _told(act, as_json=json_)
+    _told(serial, act, as_json=json_)
 
 
 def withdraw(serial: Serial, reason: Reason, by: By = "", json_: AsJson = False) -> None:
     """Take a CPE from whom it serves: nothing is sent to it any more; what it holds stays on it."""
-    _told(lambda binding: binding.withdraw(serial), as_json=json_)
+    _told(serial, lambda binding: binding.withdraw(serial), as_json=json_)
 
 
-def _told(act: Callable[[DeviceBinding], Awaitable[BoundDevice]], *, as_json: bool) -> None:
+def _told(serial: str, act: Callable[[DeviceBinding], Awaitable[BoundDevice]], *, as_json: bool) -> None:
     async def done(appliance: Appliance) -> BoundDevice:
         async with appliance.database.begin() as db:
-            made = await act(appliance.device_binding(db))
+            binding = appliance.device_binding(db)
+            before = await binding.live(serial)
+            made = await act(binding)
+            if before is not None and before == await binding.live(serial):
+                changes_nothing(db)
             tells(
                 subject=subject_of("device", made["device_serial"]),
                 customer_id=made["customer_id"],

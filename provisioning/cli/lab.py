@@ -62,5 +62,6 @@ def _tell(url: str, serials: list[str], cpes: int, tempers: dict[str, int], *, a
     say(f"the NBI answers at {url}; a Firstlight for it:")
     say(f"  export FIRSTLIGHT_GENIEACS_NBI_URL={url}")
     say(
-        "  firstlight devices sweep      # finds them; bind some, then: firstlight devices converge --all-not-converged"
+        "  firstlight devices sweep      # finds them; bind some (devices provision, devices import), then:"
     )
+    say("  firstlight devices converge --all-not-converged"    )

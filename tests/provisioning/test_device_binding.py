@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from acs import DeviceUnknown, SettingsRefused
+from acs import DeviceUnknown, OperationRefused, OverridesRefused, TemplateInputsRefused
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.device_binding import BoundDevice
 from provisioning.device_desk import OltHasOldCpe
@@ -77,7 +77,28 @@ async def test_nobody_interferes_with_a_run_and_nothing_is_bound_to_nobody(appli
 
 async def test_what_a_template_does_not_take_is_refused_and_nothing_is_written(appliance: Appliance) -> None:
     await withdraw(appliance)
-    with pytest.raises(SettingsRefused, match="colour"):
+    with pytest.raises(TemplateInputsRefused, match="colour"):
         await provision(appliance, line_by_hand=True, values={"cpe_vlan_id": 100, "colour": "red"})
+    others = {"cpe_vlan_id": 100, "pppoe_password": "secret:subscriber/99"}
+    with pytest.raises(InvalidRequest, match="pppoe_password refers to a secret that is neither this subscriber's"):
+        await provision(appliance, line_by_hand=True, values=others)
     with pytest.raises(DeviceUnknown):
         await withdraw(appliance, NEW)
+
+
+async def test_a_cpe_keeps_what_it_is_to_be_left_alone_in(appliance: Appliance) -> None:
+    await withdraw(appliance)
+    bound = await provision(appliance, line_by_hand=True, leave_alone=["wifi_passphrase"])
+    assert await provision(appliance, line_by_hand=True, leave_alone=["wifi_passphrase"]) == bound
+    path = "Device.WiFi.AccessPoint.1.Security.KeyPassphrase"
+    async with appliance.database.read() as db:
+        rendered = await appliance.device_settings(db).rendered(device_serial=NEW)
+        assert not await appliance.services(db).genieacs_service.holds_generated_wifi(device_serial=NEW)
+    assert path not in [each["path"] for each in rendered["parameters"]]
+    assert (rendered["overrides"], rendered["revision"]) == ({path: None}, bound["revision"])
+
+    async with appliance.database.begin() as db:
+        with pytest.raises(OperationRefused, match="the passphrase is left alone or set by an override"):
+            await appliance.device_desk(db).change_wifi(NEW, ssid=None, passphrase="seven green bottles", by="nora")
+    with pytest.raises(OverridesRefused, match="colour is nothing it sets"):
+        await provision(appliance, line_by_hand=True, leave_alone=["colour"])

@@ -55,6 +55,7 @@ MAKES = {
     "/calendar-feeds",
     *(f"/devices/{{serial}}/{verb}" for verb in VERBS),
     "/devices/{serial}/wifi",
+    "/devices",
 }
 """There was nothing before."""
 OF_NO_CUSTOMER = {"/leads", "/leads/{lead_id}/qualify", "/leads/{lead_id}/disqualify"}
@@ -396,6 +397,11 @@ async def devices(script: Script) -> None:
     new = {"new_serial": "HWTC0000000A", "line_by_hand": True, "reason": WHY}
     swapped = await script("/devices/{serial}/swap", new, serial=CPE)
     await first_session(script, swapped["device_serial"])
+    await script("/devices/{serial}/withdraw", {"reason": WHY}, serial=swapped["device_serial"])
+    assert (script.last["before"]["state"], script.last["after"]["state"]) == ("awaiting_first_inform", "withdrawn")
+    bound = {"username": "anna@isp.example", "serial": CPE, "template": "tr181-pppoe", "values": {"cpe_vlan_id": 100}}
+    await script("/devices", {**bound, "line_by_hand": True, "reason": WHY})
+    assert (script.last["subject"], script.last["after"]["state"]) == (f"device/{CPE}", "awaiting_first_inform")
 
 
 async def first_session(script: Script, serial: str) -> None:
