@@ -2,6 +2,9 @@
 
 A list is tried as a whole first, and what is wrong with any line refuses all of it. Then it is bound batch by batch, each
 committed whole. An import that was interrupted is repeated: what is bound just so by then is left as it is.
+
+InvalidRequest
+`-- CpeListRefused    lines of the list are wrong
 """
 
 from __future__ import annotations
