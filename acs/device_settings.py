@@ -119,7 +119,8 @@ class DeviceSettings:
         """
         whole = self._templates.get(template)
         paths = {name: [each.path for each in whole.parameters if name in (each.path, each.source)] for name in names}
-        if faults := [f"{name} is nothing it sets, so it is left alone anyway" for name, each in paths.items() if not each]:
+        faults = [f"{name} is nothing it sets, so it is left alone anyway" for name, each in paths.items() if not each]
+        if faults:
             raise OverridesRefused(template, faults)
         return dict.fromkeys(path for each in paths.values() for path in each)
 

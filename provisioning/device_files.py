@@ -1,7 +1,7 @@
 """Lists of CPEs and of whom each serves, for every door: bytes in, bindings out.
 
-A list is tried as a whole first, and what is wrong with any line refuses all of it. Then it is bound batch by batch, each
-committed whole. An import that was interrupted is repeated: what is bound just so by then is left as it is.
+A list is tried as a whole first, and what is wrong with any line refuses all of it. Then it is bound batch by batch,
+each committed whole. An import that was interrupted is repeated: what is bound just so by then is left as it is.
 
 InvalidRequest
 `-- CpeListRefused    lines of the list are wrong
@@ -83,7 +83,9 @@ async def opened(content: bytes, *, inputs: Collection[str], template: str | Non
     return await asyncio.to_thread(_read, content, frozenset(inputs), template)
 
 
-async def check(appliance: Appliance, file: CpeFile, *, line_by_hand: bool, progress: Callable[[int], None]) -> BoundCpes:
+async def check(
+    appliance: Appliance, file: CpeFile, *, line_by_hand: bool, progress: Callable[[int], None]
+) -> BoundCpes:
     """What the list comes to now; nothing is written. Raises: CpeListRefused, with every fault of every line."""
     faults = {number: list(each) for number, each in file.faults.items()}
     found = BoundCpes(len(file.rows))
@@ -262,7 +264,8 @@ def _header(text: Sequence[str]) -> tuple[str, list[str]]:
 def _refuse_columns(names: Sequence[str], inputs: frozenset[str], template: str | None) -> None:
     """Raises: InvalidRequest."""
     faults = [Fault(name, "is there twice") for name in sorted({name for name in names if names.count(name) > 1})]
-    faults += [Fault(name, "is no column, nor an input of any template") for name in names if name not in inputs | _OURS]
+    known = inputs | _OURS
+    faults += [Fault(name, "is no column, nor an input of any template") for name in names if name not in known]
     if TEMPLATE not in names and template is None:
         faults.append(Fault(TEMPLATE, "is neither a column nor given for all (--template)"))
     if faults:
