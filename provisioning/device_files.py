@@ -103,6 +103,27 @@ async def check(
     return found
 
 
+async def bind_all(
+    appliance: Appliance, db: AsyncSession, file: CpeFile, *, line_by_hand: bool, dry_run: bool
+) -> BoundCpes:
+    """Binds all of a list within the caller's transaction; a dry run leaves no trace there.
+
+    Raises: CpeListRefused, with every fault of every line.
+    """
+    found = BoundCpes(len(file.rows))
+    try:
+        async with db.begin_nested():
+            wrong = await _bound(appliance, db, file.lines, found, line_by_hand=line_by_hand)
+            if dry_run:
+                raise _OnlyTried
+    except _OnlyTried:
+        pass
+    faults = dict(sorted({**file.faults, **wrong}.items()))
+    if faults:
+        raise CpeListRefused(faults)
+    return found
+
+
 async def bring_in(
     appliance: Appliance,
     file: CpeFile,
@@ -120,8 +141,7 @@ async def bring_in(
     for some in _batches(file.lines, batch):
         mine = BoundCpes(len(some))
         async with appliance.database.begin() as db:
-            wrong = await _bound(appliance, db, some, mine, line_by_hand=line_by_hand)
-            if wrong:
+            if wrong := await _bound(appliance, db, some, mine, line_by_hand=line_by_hand):
                 raise CpeListRefused(wrong)
             audited(db, {"bound": mine.bound, "unchanged": mine.unchanged})
         done.bound += mine.bound

@@ -56,6 +56,7 @@ MAKES = {
     *(f"/devices/{{serial}}/{verb}" for verb in VERBS),
     "/devices/{serial}/wifi",
     "/devices",
+    "/devices/imports",
 }
 """There was nothing before."""
 OF_NO_CUSTOMER = {"/leads", "/leads/{lead_id}/qualify", "/leads/{lead_id}/disqualify"}
@@ -71,6 +72,7 @@ OTHERS = (
     "/calendar-feeds",
     "/fleet/converge",
     "/devices/{serial}/overrides",
+    "/devices/imports",
     "/subscribers/imports",
     *(f"/addresses/{what}" for what in ("imports", "nat/", "rehome", "retire", "shrink")),
 )
@@ -402,6 +404,10 @@ async def devices(script: Script) -> None:
     bound = {"username": "anna@isp.example", "serial": CPE, "template": "tr181-pppoe", "values": {"cpe_vlan_id": 100}}
     await script("/devices", {**bound, "line_by_hand": True, "reason": WHY})
     assert (script.last["subject"], script.last["after"]["state"]) == (f"device/{CPE}", "awaiting_first_inform")
+    await script("/devices/{serial}/withdraw", {"reason": WHY}, serial=CPE)
+    listed = f"serial,username,cpe_vlan_id\n{CPE},anna@isp.example,100\n"
+    wish = {"content": listed, "template": "tr181-pppoe", "line_by_hand": True, "reason": WHY}
+    assert (await script("/devices/imports", wish))["bound"] == 1
 
 
 async def first_session(script: Script, serial: str) -> None:

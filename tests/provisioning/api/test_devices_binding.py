@@ -70,9 +70,30 @@ async def test_what_stands_in_the_way_is_told_and_nobody_else_goes_through(api: 
     assert (await api.get(f"/devices/{NEW}")).status_code == 404
 
 
+async def test_a_list_is_bound_as_a_whole_or_not_at_all(api: Api) -> None:
+    assert (await api.post(f"/devices/{OLD}/withdraw", WHY)).status_code == 200
+    entries = await api.audit()
+    sound = {"content": f"serial,username,cpe_vlan_id\n{NEW},{WISH['username']},100\n", "template": "tr181-pppoe"}
+    sound |= {"line_by_hand": True, **WHY}
+    assert (await api.post("/devices/imports", sound, role="dispatch")).status_code == 403
+    tried = await api.post("/devices/imports", {**sound, "dry_run": True}, role="noc")
+    assert tried.json() == {"lines": 1, "bound": 1, "unchanged": 0, "dry_run": True}
+    wrong = await api.post("/devices/imports", {**sound, "content": sound["content"] + "/x/,nobody@isp.example,5000\n"})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "device.list_refused")
+    assert "line 3" in wrong.text and "is none" in wrong.text
+    much = await api.post("/devices/imports", {**sound, "content": sound["content"] + f"{NEW},x,1\n" * 500})
+    assert (much.status_code, "a request takes 500 at most" in much.text) == (422, True)
+    assert (await api.get(f"/devices/{NEW}")).status_code == 404
+    assert await api.audit() == entries
+
+    assert (await api.post("/devices/imports", sound, role="noc")).json()["bound"] == 1
+    assert (await api.post("/devices/imports", sound)).json()["unchanged"] == 1
+    assert len(await api.audit()) == len(entries) + 1
+
+
 async def test_the_description_names_permission_key_and_refusals(api: Api) -> None:
     described = (await api.client.get("/openapi.json")).json()
-    for path in ("/api/v1/devices", "/api/v1/devices/{serial}/withdraw"):
+    for path in ("/api/v1/devices", "/api/v1/devices/imports", "/api/v1/devices/{serial}/withdraw"):
         door = described["paths"][path]["post"]
         assert (door["x-permission"], door["parameters"][-1]["name"]) == ("devices.operate", "Idempotency-Key")
-        assert {"404", "409", "422"} <= set(door["responses"])
+        assert {"409", "422"} <= set(door["responses"])
