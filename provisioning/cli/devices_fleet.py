@@ -118,6 +118,7 @@ def unknown(
         say("every CPE that was seen at the ACS serves somebody")
     else:
         print_list(("#", "serial", "product class", "seen first", "last inform"), [_entry(each) for each in found])
+        say("`firstlight devices provision SERIAL USERNAME --template ...` binds one, `devices import` those of a list")
 
 
 def fleet(json_: AsJson = False) -> None:
