@@ -38,7 +38,7 @@ from ipam.allocation.service_rows import insert_service
 from ipam.answers import Held
 from ipam.errors import PoolExhausted
 from ipam.events import note_event
-from ipam.tables import ASSIGNED, IN_QUARANTINE, RESERVED, Allocation, FreeRange, Pool, UtcDateTime
+from ipam.tables import ASSIGNED, RESERVED, RESTS, Allocation, FreeRange, Pool, UtcDateTime
 
 
 async def choose(db: AsyncSession, chains: Chains, at: datetime, locked: Collection[str] = ()) -> list[Candidate]:
@@ -117,11 +117,11 @@ async def _why_nothing(db: AsyncSession, chain: list[Candidate], at: datetime) -
     ranges = select(func.count()).select_from(FreeRange).where(FreeRange.pool_id.in_(ids)).scalar_subquery()
     numbers = select(
         select(func.sum(Pool.size)).where(Pool.id.in_(ids)).scalar_subquery(),
-        ranges + units(func.count(), IN_QUARANTINE, Allocation.available_at <= at),
+        ranges + units(func.count(), Allocation.available_at <= at),
         units(func.count(), ASSIGNED),
-        units(func.count(), IN_QUARANTINE),
+        units(func.count(), RESTS),
         units(func.count(), RESERVED),
-        units(func.min(Allocation.available_at, type_=UtcDateTime), IN_QUARANTINE),
+        units(func.min(Allocation.available_at, type_=UtcDateTime), RESTS),
     )
     size, left, assigned, quarantined, reserved, next_available_at = (await db.execute(numbers)).one()
     if left:

@@ -98,9 +98,9 @@ class NetworkService:
         if line.released_at is not None:
             return await returning.released(self._db, service_id=service_id, at=line.released_at)
         at = self._now()
-        await returning.release(self._db, tenant_id=self._tenant_id, service_id=service_id, at=at)
+        given = await returning.release(self._db, tenant_id=self._tenant_id, service_id=service_id, at=at)
         log.debug("resources released", service_id=service_id, customer_id=line.customer_id, username=line.username)
-        return await returning.released(self._db, service_id=service_id, at=at)
+        return given
 
     async def preview(
         self, *, customer_id: int, service_location: str, bandwidth_plan: str, static: StaticResources | None = None

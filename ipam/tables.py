@@ -52,6 +52,7 @@ __all__ = [
     "ASSIGNED",
     "IN_QUARANTINE",
     "RESERVED",
+    "RESTS",
     "AccessNode",
     "AccessPort",
     "AddressPlan",
@@ -243,7 +244,7 @@ class Allocation(IpamBase):
             Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
             for name, columns, unique, where in (
                 ("ipam_allocation_held_by", ("service_id", "pool_id"), True, "state = 'assigned'"),
-                ("ipam_allocation_oldest", ("pool_id", "available_at", "id"), False, "state = 'quarantine'"),
+                ("ipam_allocation_oldest", ("pool_id", "available_at", "id"), False, "available_at IS NOT NULL"),
                 ("ipam_allocation_reserved", ("pool_id", "available_at"), False, "state = 'reserved'"),
                 ("ipam_allocation_own", ("subject", "pool_id", "available_at", "id"), False, "state = 'quarantine'"),
             )
@@ -268,6 +269,9 @@ class Allocation(IpamBase):
 ASSIGNED = Allocation.state == literal_column("'assigned'")
 RESERVED = Allocation.state == literal_column("'reserved'")
 IN_QUARANTINE = Allocation.state == literal_column("'quarantine'")
+RESTS = Allocation.available_at.is_not(None)
+"""The same rows: by ``IN_QUARANTINE`` those of a subject are found, by this one those of a pool, each by an index of
+its own, whatever the database believes about their number."""
 
 
 class AllocationEvent(IpamBase):
@@ -276,6 +280,7 @@ class AllocationEvent(IpamBase):
     __tablename__ = "ipam_allocation_event"
     __table_args__ = (
         Index("ipam_allocation_event_of_unit", "pool_id", "unit", "id"),
+        Index("ipam_allocation_event_of_service", "service_id", "id"),
         CheckConstraint(
             "what IN ('assigned', 'released', 'moved', 'reserved', 'unreserved', 'lifted')",
             name="ipam_allocation_event_what",
@@ -288,7 +293,7 @@ class AllocationEvent(IpamBase):
     id: Mapped[BigId]
     pool_id: Mapped[int] = reference("ipam_pool.id")
     unit: Mapped[int] = mapped_column(BigInteger)
-    service_id: Mapped[int | None] = reference("ipam_service.service_id", index=True)
+    service_id: Mapped[int | None] = reference("ipam_service.service_id")
     what: Mapped[str] = mapped_column(Text)
     """``moved``: the service has kept it at another place. ``lifted``: out of quarantine before its time."""
     at: Mapped[datetime] = mapped_column(UtcDateTime)

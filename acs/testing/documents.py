@@ -24,6 +24,7 @@ from acs.testing.query import (
     matches,
     object_id,
     text_after,
+    with_lists,
 )
 
 COLLECTIONS = (
@@ -66,23 +67,26 @@ class Documents:
             query = convert_types(query, {"_id": object_id, "timestamp": instant})
         elif collection in {"faults", "operations"}:
             query = convert_types(query, {"timestamp": instant})
+        query = with_lists(query)
         matches({}, query)  # an operator nobody knows throws even when there is nothing to search
-        return [document for document in self._candidates(collection, query) if matches(document, query)]
+        documents, unasked = self._candidates(collection, query)
+        return [document for document in documents if matches(document, unasked)]
 
-    def _candidates(self, collection: str, query: object) -> Iterable[Document]:
-        """What an index leaves to look at, in its order: all there are of _id, and of a task's device (1.2.16)."""
+    def _candidates(self, collection: str, query: object) -> tuple[Iterable[Document], object]:
+        """What an index leaves to look at, in its order, and what of the query it leaves to ask: there is one of _id
+        in each collection, and one of a task's device (1.2.16)."""
         documents = self._collections[collection]
         if not isinstance(query, dict):
-            return documents.values()
+            return documents.values(), query
         if (ids := exact_texts(query.get("_id"))) is not None:
-            return [documents[key] for key in ids if key in documents]
+            return [documents[key] for key in ids if key in documents], _without(query, "_id")
         if (after := text_after(query.get("_id"))) is not None:
             if (order := self._orders.get(collection)) is None or len(order) != len(documents):
                 order = self._orders[collection] = sorted(documents)
-            return (documents[key] for key in order[bisect.bisect_right(order, after) :])
+            return (documents[key] for key in order[bisect.bisect_right(order, after) :]), query
         if collection == "tasks" and (devices := exact_texts(query.get("device"))) is not None:
-            return [task for device in devices for task in self.tasks_of(device)]
-        return documents.values()
+            return [task for device in devices for task in self.tasks_of(device)], _without(query, "device")
+        return documents.values(), query
 
     def tasks_of(self, device_id: str) -> list[Document]:
         """A device's queue, in the order in which it runs."""
@@ -112,6 +116,10 @@ class Documents:
             self[name].update({one["_id"]: one for one in copy.deepcopy(dumped.get(name, []))})
         # A restored lab must not give an id twice.
         self._numbers = itertools.count(1 + max((int(key[-6:], 16) for key in self["tasks"]), default=0))
+
+
+def _without(query: Document, key: str) -> Document:
+    return {other: condition for other, condition in query.items() if other != key}
 
 
 class TasksByDevice(dict[str, Document]):

@@ -21,12 +21,15 @@ from __future__ import annotations
 #   while somebody's old snapshot keeps its dead versions.
 # - "Nothing unlocked" isn't "empty": the next pool of a chain is tried only when this one shows nothing at all.
 # - Plans are kept: planning costs far more than what a better one could save, for each look-up is by a whole key. And
-#   each goes by its index: a plan that is kept was made when a table was small, or nobody had counted its rows.
+#   each goes by its index: a plan that is kept was made when a table was small, or nobody had counted its rows, and to
+#   read all that rests in a pool and sort it seems as good then. So who is owed a unit is asked by ``state``, and which
+#   one has rested longest by ``available_at`` alone: each of the two has an index that the other can't use.
 _GIVE = """
 CREATE OR REPLACE FUNCTION ipam_give_at_once(
     of_tenant text, for_customer bigint, at_place text, on_plan text, by_request text, at_realm text, now_at timestamptz
 ) RETURNS text LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET bytea_output = hex
-SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_incremental_sort = off
+SET jit = off AS $$
 DECLARE
     spot record;
     asked record;
@@ -195,7 +198,7 @@ BEGIN
                 EXIT WHEN this_unit IS NOT NULL;
                 IF (turn = 1) = reuses[i] THEN
                     SELECT a.id, a.unit INTO this_row, this_unit FROM ipam_allocation AS a
-                    WHERE a.pool_id = this_pool AND a.state = 'quarantine' AND a.available_at <= now_at
+                    WHERE a.pool_id = this_pool AND a.available_at <= now_at
                     ORDER BY a.available_at, a.id LIMIT 1 FOR UPDATE SKIP LOCKED;
                     CONTINUE;
                 END IF;
@@ -225,7 +228,7 @@ BEGIN
             IF this_unit IS NULL THEN
                 IF EXISTS (SELECT FROM ipam_free_range AS f WHERE f.pool_id = this_pool)
                     OR EXISTS (SELECT FROM ipam_allocation AS a WHERE a.pool_id = this_pool
-                        AND a.state = 'quarantine' AND a.available_at <= now_at) THEN
+                        AND a.available_at <= now_at) THEN
                     RAISE lock_not_available;
                 END IF;
                 CONTINUE;

@@ -14,7 +14,6 @@ from sqlalchemy import (
     Integer,
     Label,
     Text,
-    and_,
     bindparam,
     func,
     literal_column,
@@ -142,11 +141,11 @@ async def bound(db: AsyncSession, place: Place, plan: Plan, holder: Holder) -> l
 def what_could_be_taken(subject: ColumnElement[str], *, units: bool = True) -> list[Label[Any]]:
     """Each by a look-up of its own: joined, the planner may read the ranges of all pools. ``units``: the bounds of the
     first range as well."""
-    mine = and_(Allocation.pool_id == Pool.id, IN_QUARANTINE)
     own = (
         select(Allocation.id)
         .where(
-            mine,
+            Allocation.pool_id == Pool.id,
+            IN_QUARANTINE,
             Allocation.subject == subject,
             or_(Allocation.sticky_until.is_(None), Allocation.sticky_until >= bindparam("at", type_=UtcDateTime)),
         )
@@ -154,7 +153,7 @@ def what_could_be_taken(subject: ColumnElement[str], *, units: bool = True) -> l
     )
     oldest = (
         select(Allocation.id)
-        .where(mine, Allocation.available_at <= bindparam("at", type_=UtcDateTime))
+        .where(Allocation.pool_id == Pool.id, Allocation.available_at <= bindparam("at", type_=UtcDateTime))
         .order_by(Allocation.available_at, Allocation.id)
     )
     ranges = select(FreeRange.seq).where(FreeRange.pool_id == Pool.id)

@@ -49,7 +49,7 @@ _UNITS = """
 ), rested AS MATERIALIZED (
     SELECT w.pool_id, found.id FROM strange AS w, LATERAL (
         SELECT a.id FROM ipam_allocation AS a
-        WHERE a.pool_id = w.pool_id AND a.state = 'quarantine' AND a.available_at <= :at
+        WHERE a.pool_id = w.pool_id AND a.available_at <= :at
         ORDER BY a.available_at, a.id LIMIT 1 FOR UPDATE SKIP LOCKED) AS found
     WHERE w.reuse_first
 ), untouched AS MATERIALIZED (
@@ -73,7 +73,7 @@ _UNITS = """
 ), oldest AS MATERIALIZED (
     SELECT w.pool_id, found.id FROM used_up AS w, LATERAL (
         SELECT a.id FROM ipam_allocation AS a
-        WHERE a.pool_id = w.pool_id AND a.state = 'quarantine' AND a.available_at <= :at
+        WHERE a.pool_id = w.pool_id AND a.available_at <= :at
         ORDER BY a.available_at, a.id LIMIT 1 FOR UPDATE SKIP LOCKED) AS found
 ), advanced AS (
     UPDATE ipam_free_range AS f SET next_unit = p.next_unit + 1 FROM fresh AS p

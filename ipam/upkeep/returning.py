@@ -26,6 +26,21 @@ _ALLOCATION = table_of(Allocation)
 _EVENT = table_of(AllocationEvent)
 _SERVICE = table_of(Service)
 
+_HELD = (
+    select(
+        Allocation.id,
+        Allocation.pool_id,
+        Allocation.unit,
+        Pool.name,
+        Pool.unit_length,
+        Pool.quarantine_seconds,
+        Pool.sticky_seconds,
+        Prefix.first_address,
+    )
+    .join(Pool, Pool.id == Allocation.pool_id)
+    .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
+    .order_by(Pool.name, Allocation.unit)
+)
 _INTO_QUARANTINE = (
     update(_ALLOCATION)
     .where(_ALLOCATION.c.id == bindparam("allocation_id"))
@@ -38,12 +53,13 @@ _INTO_QUARANTINE = (
 )
 
 
-async def release(db: AsyncSession, *, tenant_id: str, service_id: int, at: datetime) -> None:
+async def release(db: AsyncSession, *, tenant_id: str, service_id: int, at: datetime) -> ReleasedResources:
     """Everything that the service holds is given back; the service's row must be locked."""
-    await give_back(db, tenant_id=tenant_id, service_id=service_id, at=at)
+    given = await give_back(db, tenant_id=tenant_id, service_id=service_id, at=at)
     await db.execute(
         update(_SERVICE).where(_SERVICE.c.service_id == service_id).values(state="released", released_at=at)
     )
+    return ReleasedResources(service_id=service_id, released_at=at, released=given)
 
 
 async def give_back(
@@ -54,15 +70,12 @@ async def give_back(
     at: datetime,
     pools: Collection[int] | None = None,
     note: str | None = None,
-) -> None:
+) -> list[ReleasedUnit]:
     """What the service holds, or of these pools alone, goes into its pool's quarantine."""
-    wanted = select(
-        Allocation.id, Allocation.pool_id, Allocation.unit, Pool.quarantine_seconds, Pool.sticky_seconds
-    ).join(Pool, Pool.id == Allocation.pool_id)
     of_pools = [] if pools is None else [Allocation.pool_id.in_(pools)]
-    held = (await db.execute(wanted.where(Allocation.service_id == service_id, ASSIGNED, *of_pools))).all()
+    held = (await db.execute(_HELD.where(Allocation.service_id == service_id, ASSIGNED, *of_pools))).all()
     if not held:
-        return
+        return []
     ends = {row.id: at + timedelta(seconds=row.quarantine_seconds) for row in held}
     await db.execute(
         _INTO_QUARANTINE,
@@ -92,6 +105,7 @@ async def give_back(
             for row in held
         ],
     )
+    return [_unit(row.name, row.first_address, row.unit_length, row.unit, ends[row.id]) for row in held]
 
 
 async def _drop_drained(db: AsyncSession, allocation_ids: list[int]) -> None:
@@ -106,7 +120,7 @@ async def _drop_drained(db: AsyncSession, allocation_ids: list[int]) -> None:
 
 
 async def released(db: AsyncSession, *, service_id: int, at: datetime) -> ReleasedResources:
-    """What the service gave back when it was last released, from its history."""
+    """What the service gave back when it was last released, from its history: for who asks again."""
     last_given = select(func.coalesce(func.max(AllocationEvent.id), 0)).where(
         AllocationEvent.service_id == service_id, AllocationEvent.what == "assigned"
     )
@@ -124,7 +138,10 @@ async def released(db: AsyncSession, *, service_id: int, at: datetime) -> Releas
         .order_by(Pool.name, since.unit)
     )
     units = [
-        ReleasedUnit(pool=name, value=value_of(base, unit_length, unit), available_at=available_at or at)
-        for name, base, unit_length, unit, available_at in rows
+        _unit(name, base, unit_length, unit, available_at or at) for name, base, unit_length, unit, available_at in rows
     ]
     return ReleasedResources(service_id=service_id, released_at=at, released=units)
+
+
+def _unit(pool: str, base: bytes | None, unit_length: int | None, unit: int, available_at: datetime) -> ReleasedUnit:
+    return ReleasedUnit(pool=pool, value=value_of(base, unit_length, unit), available_at=available_at)

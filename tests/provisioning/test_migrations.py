@@ -51,7 +51,7 @@ async def test_the_migrated_schema_is_what_the_models_describe(database: Databas
     assert differences == []
 
 
-GIVEN_BY = "96c6488b38b6b0d921f6298663dc8d749a46f50e0d8c016b697f687891b5ba7b"
+GIVEN_BY = "7145ae197efd28ed43f7fb31e7c2adb8f91ccb94d2aec56eab9503108df7b61a"
 
 
 def test_a_function_that_databases_have_is_changed_by_a_new_migration() -> None:
