@@ -75,7 +75,7 @@ def import_(
         print_json({**vars(done), "dry_run": dry_run})
         return
     say(f"{done.lines} lines: {done.bound} CPEs {'to be ' if dry_run else ''}bound, {done.unchanged} bound already")
-    say("nothing was written" if dry_run else "the worker gives them their settings, or `firstlight devices converge`")
+    say("nothing was written" if dry_run else "the worker gives them their settings once they report")
 
 
 @contextmanager

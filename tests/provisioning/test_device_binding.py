@@ -91,7 +91,7 @@ async def test_a_cpe_keeps_what_it_is_to_be_left_alone_in(appliance: Appliance) 
     bound = await provision(appliance, line_by_hand=True, leave_alone=["wifi_passphrase"])
     assert await provision(appliance, line_by_hand=True, leave_alone=["wifi_passphrase"]) == bound
     path = "Device.WiFi.AccessPoint.1.Security.KeyPassphrase"
-    async with appliance.database.read() as db:
+    async with appliance.database.begin() as db:
         rendered = await appliance.device_settings(db).rendered(device_serial=NEW)
         assert not await appliance.services(db).genieacs_service.holds_generated_wifi(device_serial=NEW)
     assert path not in [each["path"] for each in rendered["parameters"]]

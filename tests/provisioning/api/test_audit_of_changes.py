@@ -388,7 +388,7 @@ async def devices(script: Script) -> None:
     for verb in VERBS:
         asked = await script(f"/devices/{{serial}}/{verb}", told.get(verb, {}), serial=CPE)
         await script("/device-operations/{operation_id}/cancel", {"reason": WHY}, **asked)
-    wish = {"changes": {"wifi_ssid": "Attic 2"}, "reason": WHY}
+    wish = {"changes": {"inform.verified_seconds": 43200}, "reason": WHY}
     await script("/devices/{serial}/overrides", wish, serial=CPE)
     await script("/fleet/converge", {"serials": [CPE], "reason": WHY})
     await script("/devices/{serial}/wifi", {"request_id": "1", "ssid": "Attic", "reason": WHY}, serial=CPE)
