@@ -216,6 +216,13 @@ async def test_a_verified_cpe_that_was_let_report_seldom_is_not_called_silent_by
     await lab.clock.sleep(settled * 2)
     assert (await tending.sweep.everything()).silent == 0
     assert (await tending.row(0)).unreached_why is None
+
+    # Its wish has changed, and it keeps its interval until it has taken that.
+    async with devices.database.begin() as db:
+        await db.execute(update(AcsDevice).values(inform_slowed_at=None, state="queued"))
+    document = lab.documents["devices"][cpe.device_id]["Device"]["ManagementServer"]["PeriodicInformInterval"]
+    document["_value"] = settled
+    assert (await tending.sweep.everything()).silent == 0
     await lab.clock.sleep(settled + 60)
     assert (await tending.sweep.everything()).silent == 1
 

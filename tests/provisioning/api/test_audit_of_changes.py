@@ -54,7 +54,6 @@ MAKES = {
     "/visits/{visit_id}/photos",
     "/calendar-feeds",
     *(f"/devices/{{serial}}/{verb}" for verb in VERBS),
-    "/devices/{serial}/wifi",
     "/devices",
     "/devices/imports",
 }
@@ -406,8 +405,8 @@ async def devices(script: Script) -> None:
     assert (script.last["subject"], script.last["after"]["state"]) == (f"device/{CPE}", "awaiting_first_inform")
     await script("/devices/{serial}/withdraw", {"reason": WHY}, serial=CPE)
     listed = f"serial,username,cpe_vlan_id\n{CPE},anna@isp.example,100\n"
-    wish = {"content": listed, "template": "tr181-pppoe", "line_by_hand": True, "reason": WHY}
-    assert (await script("/devices/imports", wish))["bound"] == 1
+    cpes: dict[str, Any] = {"content": listed, "template": "tr181-pppoe", "line_by_hand": True, "reason": WHY}
+    assert (await script("/devices/imports", cpes))["bound"] == 1
 
 
 async def first_session(script: Script, serial: str) -> None:

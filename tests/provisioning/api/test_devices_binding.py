@@ -6,7 +6,7 @@ from tests.support.api import Api
 
 OLD, NEW = "HWTC00000001", "HWTC0000000A"
 WHY = {"reason": "her own router"}
-WISH = {
+WISH: dict[str, object] = {
     "username": "c1001-s1@isp.example",
     "serial": NEW,
     "template": "tr181-pppoe",
@@ -73,15 +73,15 @@ async def test_what_stands_in_the_way_is_told_and_nobody_else_goes_through(api: 
 async def test_a_list_is_bound_as_a_whole_or_not_at_all(api: Api) -> None:
     assert (await api.post(f"/devices/{OLD}/withdraw", WHY)).status_code == 200
     entries = await api.audit()
-    sound = {"content": f"serial,username,cpe_vlan_id\n{NEW},{WISH['username']},100\n", "template": "tr181-pppoe"}
-    sound |= {"line_by_hand": True, **WHY}
+    listed = f"serial,username,cpe_vlan_id\n{NEW},{WISH['username']},100\n"
+    sound: dict[str, object] = {"content": listed, "template": "tr181-pppoe", "line_by_hand": True, **WHY}
     assert (await api.post("/devices/imports", sound, role="dispatch")).status_code == 403
     tried = await api.post("/devices/imports", {**sound, "dry_run": True}, role="noc")
     assert tried.json() == {"lines": 1, "bound": 1, "unchanged": 0, "dry_run": True}
-    wrong = await api.post("/devices/imports", {**sound, "content": sound["content"] + "/x/,nobody@isp.example,5000\n"})
+    wrong = await api.post("/devices/imports", {**sound, "content": listed + "/x/,nobody@isp.example,5000\n"})
     assert (wrong.status_code, wrong.json()["code"]) == (422, "device.list_refused")
     assert "line 3" in wrong.text and "is none" in wrong.text
-    much = await api.post("/devices/imports", {**sound, "content": sound["content"] + f"{NEW},x,1\n" * 500})
+    much = await api.post("/devices/imports", {**sound, "content": listed + f"{NEW},x,1\n" * 500})
     assert (much.status_code, "a request takes 500 at most" in much.text) == (422, True)
     assert (await api.get(f"/devices/{NEW}")).status_code == 404
     assert await api.audit() == entries

@@ -136,7 +136,7 @@ def test_a_cpe_is_withdrawn_and_another_one_bound_by_hand(isp: Settings, type_: 
     )
     gone = type_("devices", "withdraw", SERIAL, "--reason", "she brings her own")
     assert (gone.status, f"{SERIAL}  ↩ withdrawn, customer 1001" in gone.out) == (0, True), gone.out + gone.err
-    assert f"OLT-1 lets CPE {SERIAL} in on this line" in " ".join(type_(*bind).err.split())
+    assert f"OLT-3 lets CPE {SERIAL} in on this line" in " ".join(type_(*bind).err.split())
     wrong = type_(*bind[:4], "colour", "x=1", *bind[5:], "--line-by-hand")
     assert (wrong.status, "colour: is not NAME=VALUE" in wrong.err) == (2, True)
 
