@@ -74,6 +74,7 @@ class AttentionDesk:
         at_lines = await self._work.held_at_lines(groups) if down else []
         folded = [run for run in at_lines if any(each.may_hold(run) for each in down)]
         items = [*unread, *[await self._outage_item(each, folded, visits, guards) for each in down]]
+        items += await self._work.of_overdue()
         items += await self._work.of_runs(groups, folded)
         items += await self._work.of_events()
         items += await self._work.of_visits(visits)
