@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from acs import DeviceUnknown, OperationRefused, OverridesRefused, TemplateInputsRefused
 from provisioning.bootstrap import Appliance, open_appliance
@@ -14,6 +15,7 @@ from provisioning.device_desk import OltHasOldCpe
 from provisioning.errors import InvalidRequest
 from provisioning.under_way import ServiceUnderWay
 from radius import SubscriberUnknown
+from radius.tables import Subscriber
 from tests.support.healthy_estate import HealthyEstate
 
 SERVED, WAITING = "c1001-s1@isp.example", "c1002-s2@isp.example"
@@ -102,3 +104,13 @@ async def test_a_cpe_keeps_what_it_is_to_be_left_alone_in(appliance: Appliance) 
             await appliance.device_desk(db).change_wifi(NEW, ssid=None, passphrase="seven green bottles", by="nora")
     with pytest.raises(OverridesRefused, match="colour is nothing it sets"):
         await provision(appliance, line_by_hand=True, leave_alone=["colour"])
+
+
+async def test_the_end_of_one_that_was_brought_in_withdraws_its_cpes(appliance: Appliance) -> None:
+    async with appliance.database.begin() as db:
+        await db.execute(update(Subscriber).where(Subscriber.username == SERVED).values(origin="imported"))
+    async with appliance.database.begin() as db:
+        await appliance.subscriber_desk(db).end(SERVED)
+    async with appliance.database.read() as db:
+        assert await appliance.services(db).genieacs_service.devices_of_service(service_id=1) == []
+        assert await appliance.device_binding(db).live(OLD) is None
