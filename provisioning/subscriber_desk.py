@@ -248,14 +248,17 @@ class SubscriberDesk:
         return await self._done(who, lambda number: self._verbs.activate(subscriber_id=number, request_id=request_id))
 
     async def end(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
-        """End at once whom no run ends, and give back the addresses that are held for it.
+        """End at once whom no run ends, take its CPEs from it and give back the addresses that are held for it.
 
         Raises: RunLooksAfter, and as ``SubscriberVerbs.terminate``.
         """
         found = await self._by_hand(who)
         done = await self._done(who, lambda number: self._verbs.terminate(subscriber_id=number, request_id=request_id))
-        if found["service_id"] is not None:
-            await self._addresses.release_resources(service_id=found["service_id"])
+        service_id = found["service_id"]
+        if service_id is not None:
+            for each in await self._cpes.devices_of_service(service_id=service_id):
+                await self._cpes.withdraw_device(device_serial=each["device_serial"], service_id=service_id)
+            await self._addresses.release_resources(service_id=service_id)
         return done
 
     async def _by_hand(self, who: Who) -> SubscriberView:

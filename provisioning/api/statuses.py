@@ -308,6 +308,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "acs.template_inputs_refused",
         "acs.template_unknown",
         "api.idempotency_key_reused",
+        "device.list_refused",
         "field.no_time_chosen",
         "ipam.estate_refused",
         "ipam.import_refused",

@@ -16,6 +16,7 @@ from provisioning.composition.services import WithServices
 from provisioning.configured import acs_names
 from provisioning.customer_slots import CustomerSlots
 from provisioning.data_caps import billed_plan, billing_days, tell_lifted, tell_of_cap
+from provisioning.device_binding import DeviceBinding
 from provisioning.device_desk import DeviceDesk
 from provisioning.dispatch import DispatchDesk
 from provisioning.field import Alternatives, CustomerMoves, Feeds, Planning, Search, VanStock
@@ -162,6 +163,23 @@ class WithDesks(WithServices):
             moving=DeviceMoving(db, tenant_id=self.tenant_id, now=self.clock, configured=acs_names(self.settings)),
             devices=services.genieacs_service,
             lines=LineService(db, tenant_id=self.tenant_id, now=self.clock),
+            tenant_id=self.tenant_id,
+        )
+
+    def device_binding(self, db: AsyncSession) -> DeviceBinding:
+        """The door for who is served by which CPE without a run, bound to this transaction."""
+
+        async def node_of(username: str) -> str | None:
+            places = await self.address_lookup(db).places_of([username])
+            return places[0]["access_node"] if places else None
+
+        return DeviceBinding(
+            db,
+            devices=self.services(db).genieacs_service,
+            settings=self.device_settings(db),
+            lines=LineService(db, tenant_id=self.tenant_id, now=self.clock),
+            named=self.subscriber_desk(db).named,
+            node_of=node_of,
             tenant_id=self.tenant_id,
         )
 
