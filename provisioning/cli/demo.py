@@ -86,7 +86,9 @@ def demo(
     async def act() -> Proof:
         try:
             with _console_at(None if once else port) as listening:
-                return await _called_off(_demo(home, estate, ticket, say, listening, within=within, customers=customers))
+                return await _called_off(
+                    _demo(home, estate, ticket, say, listening, within=within, customers=customers)
+                )
         except RadiusLabError as error:
             raise DemoFailed(str(error)) from error
 
@@ -128,7 +130,9 @@ def _console_at(port: int | None) -> Iterator[socket.socket | None]:
         try:
             listening = stack.enter_context(listen(CONSOLE_HOST, port))
         except AddressUnusable as taken:
-            raise DemoFailed(f"{taken} Nothing was started; choose another port with --port, 0 for a free one.") from taken
+            raise DemoFailed(
+                f"{taken} Nothing was started; choose another port with --port, 0 for a free one."
+            ) from taken
         yield listening
 
 

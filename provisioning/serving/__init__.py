@@ -1,6 +1,7 @@
 """Serving both doors at one address until told to stop: the API under ``/api/v1``, the console at ``/``.
 
-``serve`` answers in this process (``serve_on`` at an address that was taken with ``listen`` before), ``serve_in_processes`` in several that one keeper starts.
+``serve`` answers in this process (``serve_on`` at an address that was taken with ``listen`` before),
+``serve_in_processes`` in several that one keeper starts.
 """
 
 from provisioning.serving.processes import serve_in_processes
