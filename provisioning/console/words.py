@@ -76,6 +76,7 @@ MARKS = {
     "not_feasible": "✗",
     "confirmed": "✓",
     "asked_for": "…",
+    "superseded": "-",
     "not_done": "✗",
     "testing": "▸",
     "proven": "✓",
