@@ -57,6 +57,7 @@ async def test_a_pool_shows_its_numbers_its_forecast_and_its_picture(any_console
     nora = await any_console.somebody("noc")
     page = (await nora.get("/pools")).text
     assert '<a href="/pools/of?pool=aggregation-north/101">' in page and "no history yet" in page
+    assert "<small>delegated IPv6 prefixes</small>" in page and "<small>C-VLANs</small>" in page
     one = (await nora.get("/pools/of", params={"pool": "north-v4"})).text
     assert '<img class="picture" src="/pools/picture.svg?pool=north-v4" alt="' in one
     picture = await nora.get("/pools/picture.svg", params={"pool": "north-v4"})
