@@ -96,10 +96,8 @@ def _of_change(change: SessionChangeView) -> tuple[Standing, str]:
     if waiting:
         return "asked_for", f"FreeRADIUS shows it. {_last_word(waiting[0])}; accounting has not borne it out yet."
     if sessions:
-        return (
-            "asked_for",
-            f"FreeRADIUS shows it, and accounting bears out {_counted(len(sessions))}. Another {TURNS_UP}",
-        )
+        borne_out = f"FreeRADIUS shows it, and accounting bears out {_counted(len(sessions))}."
+        return "asked_for", f"{borne_out} Another {TURNS_UP}"
     return "asked_for", f"FreeRADIUS shows it; no session is known that had to follow. One {TURNS_UP}"
 
 
