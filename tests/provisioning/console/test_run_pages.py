@@ -13,7 +13,7 @@ from provisioning.console import visits
 from provisioning.field.tables import Visit
 from tests.support.console import Console
 from workflows import show_run
-from workflows.engine.tables import StepRow
+from workflows.engine.tables import RunRow, StepRow
 
 
 async def test_a_run_shows_every_step_of_its_plan_why_it_is_held_and_what_it_keeps(any_console: Console) -> None:
@@ -28,6 +28,23 @@ async def test_a_run_shows_every_step_of_its_plan_why_it_is_held_and_what_it_kee
     assert "service 3" in page and "c1003-s3@isp.example" in page
     part = (await nora.get("/runs/3/now")).text
     assert "<html" not in part and "<strong>get site survey</strong>" in part
+
+
+async def test_what_a_run_keeps_leads_to_its_pages_where_one_may_go_there(console: Console) -> None:
+    page = (await (await console.somebody("noc")).get("/runs/3")).text
+    assert '<a href="/customers/1003">customer 1003</a>' in page and '<a href="/subscribers/3">subscriber 3</a>' in page
+    page = (await (await console.somebody("sales")).get("/runs/3")).text
+    assert '<a href="/customers/1003">' in page and "subscriber 3" in page and "/subscribers/" not in page
+
+
+async def test_a_cpe_that_refused_its_settings_may_be_spared_what_it_refused(console: Console) -> None:
+    bound = json.dumps({"device_serial": "HWTC00000003", "template": "tr181-pppoe"})
+    async with console.appliance.database.begin() as db:
+        await db.execute(update(RunRow).where(RunRow.id == 3).values(reason_code="acs.settings_refused"))
+        one = (StepRow.run_id == 3, StepRow.step == "provision_device")
+        await db.execute(update(StepRow).where(*one).values(result=bound))
+    page = (await (await console.somebody("noc")).get("/runs/3")).text
+    assert "<code>firstlight devices override HWTC00000003 PATH=null --reason WHY</code>" in page
 
 
 async def test_no_secret_of_a_result_is_shown_and_nothing_of_it_is_taken_for_markup(console: Console) -> None:
