@@ -18,7 +18,7 @@ from workflows.definitions.mailing import mail_step_names
 from workflows.engine.changes import PublishedEvent, RunChange, published_events, run_changes
 from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
-from workflows.engine.due import what_is_due
+from workflows.engine.due import Overdue, what_is_due, what_is_overdue
 from workflows.engine.event_lists import EventView, RefusedEvents, list_events, refused_events, show_event
 from workflows.engine.events import Events
 from workflows.engine.interpreter import Interpreter, nothing_happens
@@ -44,29 +44,20 @@ from workflows.engine.overview import (
     run_summary,
     what_is_undone,
 )
-from workflows.engine.reading import (
-    Among,
+from workflows.engine.run_lists import Among, RunSummary, find_runs, knows_run, list_runs, waiting_runs
+from workflows.engine.run_lookups import (
     BegunRound,
     KeptResult,
-    NoteView,
-    RoundView,
-    RunSummary,
-    RunView,
-    StepView,
     begun_rounds,
-    find_runs,
     inputs_of,
-    knows_run,
-    list_runs,
     missing_code,
     open_results,
     open_runs_told,
     run_state,
     runs_of_keys,
-    show_run,
     subjects_at_steps,
-    waiting_runs,
 )
+from workflows.engine.run_views import NoteView, RoundView, RunView, StepView, show_run
 from workflows.engine.runs import Runs
 from workflows.engine.tables import ENDED, RunState, StepState, UtcDateTime
 from workflows.errors import (
@@ -113,6 +104,7 @@ __all__ = [
     "Moment",
     "NoteView",
     "Outside",
+    "Overdue",
     "PublishedEvent",
     "RefusedEvents",
     "RoundView",
@@ -165,5 +157,6 @@ __all__ = [
     "unknown_outcomes",
     "waiting_runs",
     "what_is_due",
+    "what_is_overdue",
     "what_is_undone",
 ]

@@ -55,6 +55,7 @@ STATE_OF_WAITING: Mapping[str, DeviceState] = {
 }
 """The state of a CPE that is waited for, by why it is; *queued* for any other reason."""
 TO_BE_GONE_ON_WITH = frozenset({"not_applied", "in_progress"})
+CALLED_IN_VAIN = "no_session"
 FLEET_PATIENCE = Patience(first_poll_seconds=0.1, reached_seconds=30.0, unreached_seconds=1.0)
 
 
@@ -211,8 +212,16 @@ class _Run:
         self._states = states
         self._progress = progress
         self._on_progress = on_progress
+        self._looked_for_again: list[str] | None = []
+        """Those that answered their call and had no session in time: an ACS that is busy with thousands turns some
+        away, and they come again by themselves. None: it is their last look."""
 
     async def all_of(self, serials: AsyncIterator[str]) -> None:
+        await self._each_of(serials)
+        late, self._looked_for_again = self._looked_for_again or [], None
+        await self._each_of(_each(late))
+
+    async def _each_of(self, serials: AsyncIterator[str]) -> None:
         room = asyncio.Semaphore(UNDER_WAY)
         try:
             async with asyncio.TaskGroup() as group:
@@ -233,6 +242,9 @@ class _Run:
             progress.by_state["unreachable"] += 1
             progress.by_why[AMBIGUOUS] += 1
         except NotYet as error:
+            if error.reason == CALLED_IN_VAIN and self._looked_for_again is not None:
+                self._looked_for_again.append(serial)
+                return
             progress.by_state[STATE_OF_WAITING.get(error.reason, "queued")] += 1
             progress.by_why[error.reason] += 1
         except (NbiUnreachable, NbiPoisoned, NbiRejected, NbiRequestInvalid):

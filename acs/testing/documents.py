@@ -24,6 +24,7 @@ from acs.testing.query import (
     matches,
     object_id,
     text_after,
+    with_lists,
 )
 
 COLLECTIONS = (
@@ -66,6 +67,7 @@ class Documents:
             query = convert_types(query, {"_id": object_id, "timestamp": instant})
         elif collection in {"faults", "operations"}:
             query = convert_types(query, {"timestamp": instant})
+        query = with_lists(query)
         matches({}, query)  # an operator nobody knows throws even when there is nothing to search
         documents, unasked = self._candidates(collection, query)
         return [document for document in documents if matches(document, unasked)]

@@ -22,6 +22,7 @@ _REGEX_LITERAL = re.compile(r"/(.*)/([a-z]*)", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _MISSING: Any = object()
 _CONNECTIVES = ("$and", "$or", "$nor")
+_PLAIN = (str, bool, int, float, datetime)
 
 
 class _Any:
@@ -29,6 +30,40 @@ class _Any:
 
     def __init__(self, alternatives: list[Any]) -> None:
         self.alternatives = alternatives
+
+
+class _Listed(list[Any]):
+    """What `$in` lists. Where all of it is compared as it stands, it is looked up in a set, as MongoDB does: a document
+    is not held against hundreds of values one by one."""
+
+    def __init__(self, wanted: list[Any]) -> None:
+        super().__init__(wanted)
+        meant = [one for each in wanted for one in _alternatives(each)]
+        is_plain = all(isinstance(one, _PLAIN) for one in meant)
+        self.plain = frozenset((_kind(one), one) for one in meant) if is_plain else None
+
+    def has(self, values: Iterable[Any]) -> bool:
+        if self.plain is None:
+            return any(_equals(list(values), one) for one in self)
+        return any(isinstance(one, _PLAIN) and (_kind(one), one) in self.plain for one in _spread(values))
+
+
+def with_lists(query: object) -> object:
+    """The same query, to be asked of many documents."""
+    if not isinstance(query, dict):
+        return query
+    listed: Document = {}
+    for key, condition in query.items():
+        if key in _CONNECTIVES and isinstance(condition, list):
+            listed[key] = [with_lists(one) for one in condition]
+        elif isinstance(condition, dict):
+            listed[key] = {
+                name: _Listed(wanted) if name in {"$in", "$nin"} and isinstance(wanted, list) else wanted
+                for name, wanted in condition.items()
+            }
+        else:
+            listed[key] = condition
+    return listed
 
 
 def expand_device_query(query: object) -> object:
@@ -130,7 +165,8 @@ def _operator(values: list[Any], name: str, wanted: Any, flags: str) -> bool:
     if name in {"$in", "$nin"}:
         if not isinstance(wanted, list):
             raise WorkerCrash(f"{name} needs an array")
-        return any(_equals(values, one) for one in wanted) is (name == "$in")
+        listed = wanted if isinstance(wanted, _Listed) else _Listed(wanted)
+        return listed.has(values) is (name == "$in")
     if name == "$exists":
         return any(value is not _MISSING for value in values) is bool(wanted)
     if name in {"$eq", "$ne"}:

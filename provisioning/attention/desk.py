@@ -75,6 +75,7 @@ class AttentionDesk:
         folded = [run for run in at_lines if any(each.may_hold(run) for each in down)]
         places = await self._places_of_visits(visits) if down else {}
         items = [*unread, *[_outage_item(each, folded, visits, places, guards) for each in down]]
+        items += await self._work.of_overdue()
         items += await self._work.of_runs(groups, folded)
         items += await self._work.of_events()
         items += await self._work.of_visits(visits)

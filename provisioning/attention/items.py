@@ -11,6 +11,7 @@ from provisioning.days import minute
 
 Urgency = Literal["now", "today", "soon"]
 AttentionKind = Literal[
+    "work_overdue",
     "radius_unread",
     "outage",
     "nas_silent",

@@ -27,12 +27,14 @@ from workflows import (
     Definition,
     HeldFor,
     HeldGroup,
+    Overdue,
     RefusedEvents,
     RunSummary,
     held_groups,
     held_runs,
     refused_events,
     show_run,
+    what_is_overdue,
 )
 
 SHOWN_WHOLE = 12
@@ -117,6 +119,14 @@ class Work:
                 shown += 1
                 items.append(await self._of_one(run, whole=shown <= SHOWN_WHOLE))
         return items
+
+    async def of_overdue(self) -> list[Item]:
+        """What no worker carries on."""
+        if not self._sight.may("runs.operate"):
+            return []
+        now = self._now()
+        overdue = await what_is_overdue(self._db, tenant_id=self._tenant_id, now=now)
+        return [] if overdue.since is None else [_overdue_work(overdue, overdue.since)]
 
     async def of_events(self) -> list[Item]:
         """What has happened and started no journey, since its journey does not take it."""
@@ -293,6 +303,20 @@ def _broken_item(last: RecordedCheck, sentence: str, name: str, count: int) -> I
         target=Target("check", name),
         since=last.checked_at,
         count=count,
+    )
+
+
+def _overdue_work(overdue: Overdue, since: datetime) -> Item:
+    counted = ((overdue.runs, "run"), (overdue.events, "event"))
+    told = " and ".join(several(count, name) for count, name in counted if count)
+    return Item(
+        kind="work_overdue",
+        urgency="now",
+        sentence=f"{told} should have gone on since {minute(since)}, and nobody takes them up: does a worker run?"
+        " Start `firstlight worker`, or read in its log what it fails at.",
+        target=Target("runs" if overdue.runs else "events"),
+        since=since,
+        count=overdue.runs + overdue.events,
     )
 
 

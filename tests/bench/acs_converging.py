@@ -36,6 +36,7 @@ async def measure() -> None:
             "seconds": round(seconds, 1),
             "converged": progress.converged,
             "by_state": dict(progress.by_state),
+            "by_why": dict(progress.by_why),
             "memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
             **percentiles(apart),
             "runs": 1,

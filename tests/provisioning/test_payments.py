@@ -27,7 +27,7 @@ from provisioning.tables import ProvisioningBase
 from workflows import Definition, Runs
 from workflows.answers import PaymentMethod, PaymentSettled
 from workflows.engine.interpreter import Interpreter
-from workflows.engine.reading import show_run
+from workflows.engine.run_views import show_run
 from workflows.engine.step_kit import wait_for
 from workflows.engine.tables import WorkflowBase
 from workflows.testing import InlineDispatch, VirtualClock

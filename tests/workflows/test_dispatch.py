@@ -14,7 +14,7 @@ from provisioning.database import Database, sync_url
 from tests.workflows.toy import DEFINITIONS, Services, Toy, World, make_toy
 from workflows.engine.dispatch import Bell, Dispatch, prepare_queue_tables
 from workflows.engine.interpreter import Interpreter
-from workflows.engine.reading import show_run
+from workflows.engine.run_views import show_run
 from workflows.engine.runs import Runs
 from workflows.engine.tables import RunRow, StepRow, WorkerRow
 from workflows.errors import CodeMissing

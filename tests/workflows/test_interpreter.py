@@ -10,7 +10,8 @@ from sqlalchemy import select, update
 
 from tests.workflows.toy import DEFINITIONS, Toy, ToyFault, ToyOutage
 from workflows.engine.interpreter import MAX_RESTARTS
-from workflows.engine.reading import RunView, list_runs, show_run, waiting_runs
+from workflows.engine.run_lists import list_runs, waiting_runs
+from workflows.engine.run_views import RunView, show_run
 from workflows.engine.runs import Runs
 from workflows.engine.tables import RunRow
 from workflows.errors import InputRefused, RunConflict, RunNotOpenFor, RunUnknown

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import update
 
 from tests.workflows.toy import DEFINITIONS, Toy, ToyFault, ToyOutage
-from workflows.engine.invariants import MOVES_WITHIN, WAKES_WITHIN, restless_runs, unfinished_ends, unknown_outcomes
+from workflows.engine.due import MOVES_WITHIN, TAKEN_UP_WITHIN
+from workflows.engine.invariants import restless_runs, unfinished_ends, unknown_outcomes
 from workflows.engine.tables import RunRow, StepRow
 
 
@@ -73,9 +74,9 @@ async def test_a_run_that_nobody_moves_or_wakes_is_found_in_time_and_not_before(
     late = MOVES_WITHIN + timedelta(seconds=1)
     assert await findings(toy, later=late) == [(f"run {run_id}", sentence)]
     await toy.dispatch().drain()
-    assert await findings(toy, later=timedelta(days=2) + WAKES_WITHIN) == []
+    assert await findings(toy, later=timedelta(days=2) + TAKEN_UP_WITHIN) == []
     sentence = f"Run {run_id} should have woken at 2026-03-04 09:00 UTC: no worker seems to be at work."
-    late = timedelta(days=2) + WAKES_WITHIN + timedelta(seconds=1)
+    late = timedelta(days=2) + TAKEN_UP_WITHIN + timedelta(seconds=1)
     assert await findings(toy, later=late) == [(f"run {run_id}", sentence)]
 
 

@@ -23,9 +23,9 @@ from tests.workflows.toy import (
     order_badge,
     take_desk,
 )
-from workflows.engine.reading import RunView
 from workflows.engine.routes import Elsewhere, GoBack, Hold
 from workflows.engine.run import Run
+from workflows.engine.run_views import RunView
 from workflows.engine.steps import Step
 
 Lead = Callable[[Run[Hire], str], Elsewhere | None]

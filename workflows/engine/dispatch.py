@@ -28,7 +28,7 @@ from structlog.contextvars import bound_contextvars
 
 from workflows.engine.interpreter import MAX_RESTARTS, Interpreter
 from workflows.engine.journal import Begin, Clock, Definitions
-from workflows.engine.reading import missing_code
+from workflows.engine.run_lookups import missing_code
 from workflows.engine.runs import Runs
 from workflows.engine.tables import MOVING, RunRow, RunState, WorkerRow
 from workflows.errors import CodeMissing, WorkflowError

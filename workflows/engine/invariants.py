@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from workflows.engine.definition import Definition
+from workflows.engine.due import MOVES_WITHIN, TAKEN_UP_WITHIN
 from workflows.engine.tables import ENDED, MOVING, EventRow, EventState, RunRow, RunState, StepRow, StepState
-
-MOVES_WITHIN = timedelta(minutes=15)
-"""A segment lasts seconds; the longest outside call has a time-out of minutes."""
-WAKES_WITHIN = timedelta(minutes=5)
 
 MAY_END_WITH = {
     RunState.COMPLETED: {StepState.COMPLETED, StepState.SKIPPED},
@@ -57,7 +54,7 @@ def _restless(run: RunRow, now: datetime) -> str | None:
         return f"is {run.state} and does not say why"
     if run.state == RunState.PENDING and run.waiting_for is None and run.wake_at is None:
         return "is pending but waits for nothing, so nothing will ever move it"
-    if run.state == RunState.PENDING and run.wake_at is not None and run.wake_at < now - WAKES_WITHIN:
+    if run.state == RunState.PENDING and run.wake_at is not None and run.wake_at < now - TAKEN_UP_WITHIN:
         return f"should have woken at {run.wake_at:%Y-%m-%d %H:%M} UTC: no worker seems to be at work"
     return None
 

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from workflows.engine.definition import Definition
 from workflows.engine.journal import NOT_BEGUN
-from workflows.engine.reading import Among, RunSummary, RunView, among_conditions, summaries
+from workflows.engine.run_lists import Among, RunSummary, among_conditions, summaries
+from workflows.engine.run_views import RunView
 from workflows.engine.steps import Act, Effect, NothingToUndo
 from workflows.engine.tables import RunNote, RunRow, RunState, StepState
 from workflows.errors import RunUnknown, StepUnknown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -94,6 +95,25 @@ async def test_every_cpe_holds_its_own_settings_and_the_acs_was_asked_for_many_a
     assert await states(devices.database) == {"accepted_unverifiable": 60}
     assert (dict(lab.documents["tasks"]), dict(lab.documents["faults"])) == ({}, {})
     assert sum(asked.values()) < 60 * 6  # one by one it is more than fifteen each
+
+
+async def test_one_that_had_no_session_in_time_is_called_once_more(
+    fleet: FleetConvergence, devices: Devices, lab: LabAcs
+) -> None:
+    await bind(devices, 2)
+    late, silent = await plug_in(lab, 2, lambda _number: Quirks(cr_ignored=True))
+
+    async def has_time() -> None:
+        await lab.clock.sleep(20)
+        late.quirks = Quirks()
+
+    async with asyncio.TaskGroup() as meanwhile:
+        meanwhile.create_task(has_time())
+        progress = await fleet.converge_many([late.serial, silent.serial])
+
+    assert (progress.done, progress.by_state) == (2, {"accepted_unverifiable": 1, "queued": 1})
+    assert progress.by_why == {"no_session": 1}
+    assert late.ppp.username == "u0@isp"
 
 
 async def test_each_ends_as_it_can_and_says_why(fleet: FleetConvergence, devices: Devices, lab: LabAcs) -> None:

@@ -73,6 +73,27 @@ async def test_a_held_run_is_told_with_what_it_keeps_and_the_rest_is_quiet(check
 
 
 @pytest.mark.both_databases
+async def test_what_no_worker_carries_on_is_told_before_all_else_with_its_time(checked: Api) -> None:
+    since = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
+    stands = {"state": "inProgress", "updated_at": since, "wake_at": None}
+    late = {"state": "pending", "waiting_for": None, "wake_at": since + timedelta(hours=1)}
+    await change(
+        checked,
+        update(RunRow).where(RunRow.id == WAITING).values(**stands),
+        update(RunRow).where(RunRow.id == 1).values(**late),
+    )
+
+    worst, held = (await look(checked))["items"]
+
+    assert (worst["kind"], worst["urgency"], worst["count"]) == ("work_overdue", "now", 2)
+    assert worst["sentence"].startswith(f"2 runs should have gone on since {since:%Y-%m-%d %H:%M}")
+    assert "does a worker run? Start `firstlight worker`" in worst["sentence"]
+    assert (datetime.fromisoformat(worst["since"]), worst["target"]) == (since, {"noun": "runs", "id": ""})
+    assert held["kind"] == "run_held"
+    assert "work_overdue" not in await kinds(checked, "dispatch")
+
+
+@pytest.mark.both_databases
 async def test_lines_that_are_down_are_one_outage_with_visits_and_runs_folded_into_it(checked: Api) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     gone = {"nasipaddress": "10.0.0.9", "acctstarttime": now - timedelta(hours=5), "acctstoptime": now}

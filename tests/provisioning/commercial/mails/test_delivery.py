@@ -30,7 +30,7 @@ from provisioning.commercial.testing import MailSink, Quirk
 from provisioning.settings import SettingsRefused, load_settings
 from tests.provisioning.commercial.conftest import ACTIVATION, NOW, TENANT, Communications
 from workflows.definitions.installation.service import deliver_email
-from workflows.engine.invariants import MOVES_WITHIN
+from workflows.engine.due import MOVES_WITHIN
 from workflows.services import QueuedEmail
 
 SENDER = "noreply@isp.example"
