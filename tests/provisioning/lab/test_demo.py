@@ -203,7 +203,7 @@ def test_a_demo_whose_port_is_taken_starts_nothing_and_says_what_to_do(tmp_path:
         ended = CliRunner().invoke(app, ["demo", "--home", str(tmp_path / "lab"), "--port", str(port)])
     assert ended.exit_code == 1
     told = " ".join(ended.stderr.split())
-    assert f"Nobody can be served at 127.0.0.1, port {port}: Address already in use." in told
+    assert f"Nobody can be served at 127.0.0.1, port {port}: Address already in use" in told
     assert "choose another port with --port" in told
     assert not (tmp_path / "lab").exists()
 
