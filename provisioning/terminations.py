@@ -21,7 +21,7 @@ from provisioning.days import day_of, end_of
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Clock, faults_of
 from provisioning.projections import ALLOCATION
-from radius import SubscriberUnknown, SubscriberView
+from radius import SubscriberRenamed, SubscriberUnknown, SubscriberView
 from workflows import ENDED, Definition, Events, RunConflict, Runs, RunView, Services, open_results, show_run
 from workflows.definitions.termination import Note, Termination
 
@@ -169,10 +169,14 @@ class TerminationDesk:
         faults = [*self._faults_of_day(wish), *await self._faults_of_team()]
         subscriber = None
         if wish.username is not None:
-            subscriber = await self._subscriber(wish.username)
-            if subscriber is None:
-                faults.insert(0, Fault("username", f"names no subscriber: {wish.username}"))
-            elif (why := await self._in_the_way(subscriber)) is not None:
+            try:
+                subscriber = await self._services.radius_service.subscriber_named(username=wish.username)
+            except SubscriberRenamed as renamed:
+                given_up = f"was given up: who had {wish.username} is {renamed.present} now"
+                return None, [Fault("username", given_up), *faults]
+            except SubscriberUnknown:
+                return None, [Fault("username", f"names no subscriber: {wish.username}"), *faults]
+            if (why := await self._in_the_way(subscriber)) is not None:
                 faults.insert(0, Fault("username", why))
         return subscriber, faults
 

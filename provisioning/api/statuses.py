@@ -75,6 +75,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "radius.nas_unknown",
         "radius.plan_unknown",
         "radius.session_change_unknown",
+        "radius.subscriber_renamed",
         "radius.subscriber_unknown",
         "team.channel_unknown",
         "team.unknown",
