@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import shlex
 import signal
+import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -39,7 +40,7 @@ WITH_A_REAL_CPE_SECONDS = 1800.0
 CALLED_OFF_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 THE_LABORATORYS = ("data_dir", "database_url", "radius_database_url", "genieacs_nbi_url", "tenant_id", "username_realm")
 """The settings by which another process finds the laboratory."""
-CONSOLE_HOST, CONSOLE_PORT = "127.0.0.1", 8080
+CONSOLE_HOST = "127.0.0.1"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -69,6 +70,10 @@ def demo(
             f" {CUSTOMERS}, and none with an estate or a GenieACS of your own.",
         ),
     ] = None,
+    port: Annotated[
+        int,
+        typer.Option(min=0, max=65535, help="The console's port when it stays open; 0 takes a free one."),
+    ] = 8080,
     json_: AsJson = False,
 ) -> None:
     """Turn a ticket into a live subscriber on real parts, and prove it; then stay open, with a town to look after. With
@@ -80,9 +85,10 @@ def demo(
 
     async def act() -> Proof:
         try:
-            return await _called_off(
-                _demo(home, estate, ticket, say, stay=not once, within=within, customers=customers)
-            )
+            with _console_at(None if once else port) as listening:
+                return await _called_off(
+                    _demo(home, estate, ticket, say, listening, within=within, customers=customers)
+                )
         except RadiusLabError as error:
             raise DemoFailed(str(error)) from error
 
@@ -108,6 +114,28 @@ class _Voice:
         self._console.print(f"{time.monotonic() - self._begun:6.1f} s  {sentence}")
 
 
+@contextmanager
+def _console_at(port: int | None) -> Iterator[socket.socket | None]:
+    """Where the console will be; nothing without a port. What it lacks, and that its address is taken, is better said
+    before the job than after it."""
+    if port is None:
+        yield None
+        return
+    from provisioning.api.errors import AddressUnusable
+    from provisioning.console.assets import assets
+    from provisioning.serving import listen
+
+    assets()
+    with ExitStack() as stack:
+        try:
+            listening = stack.enter_context(listen(CONSOLE_HOST, port))
+        except AddressUnusable as taken:
+            raise DemoFailed(
+                f"{taken} Nothing was started; choose another port with --port, 0 for a free one."
+            ) from taken
+        yield listening
+
+
 async def _called_off(act: Awaitable[T]) -> T:
     """Obeys a signal to end in good order: FreeRADIUS and whatever else was started ends before the process does."""
     task = asyncio.current_task()
@@ -130,7 +158,14 @@ async def _called_off(act: Awaitable[T]) -> T:
 
 
 async def _demo(
-    home: Path, estate: Path, ticket: Path, say: _Voice, *, stay: bool, within: float | None, customers: int
+    home: Path,
+    estate: Path,
+    ticket: Path,
+    say: _Voice,
+    console: socket.socket | None,
+    *,
+    within: float | None,
+    customers: int,
 ) -> Proof:
     try:
         from provisioning.lab.demo import open_lab
@@ -139,10 +174,6 @@ async def _demo(
         from provisioning.lab.proof import prove
     except ModuleNotFoundError as error:  # the other commands need nothing of the laboratory
         raise DemoFailed(f"the laboratory needs {error.name}; install firstlight[lab]") from error
-    if stay:
-        from provisioning.console.assets import assets
-
-        assets()  # what is not there is better said before the job than after it
     real_cpe = load_settings().genieacs_nbi_url is not None
     seconds = within or (WITH_A_REAL_CPE_SECONDS if real_cpe else WITHIN_SECONDS)
     try:
@@ -157,11 +188,11 @@ async def _demo(
             if not proof.broken:
                 say("proven: its own CPE has logged in with what it was given, the bill runs, the mail is there:")
                 say(f"  {proof.report['mail']['file']}")
-            if stay and customers:
+            if console is not None and customers:
                 async with inhabited(lab, TOWN_ESTATE, home, customers, say):
-                    await _stay_open(lab, say)
-            elif stay:
-                await _stay_open(lab, say)
+                    await _stay_open(lab, console, say)
+            elif console is not None:
+                await _stay_open(lab, console, say)
             return proof
     except TimeoutError:
         if not deadline.expired():
@@ -169,11 +200,10 @@ async def _demo(
         raise DemoFailed(f"the demo was not at its end after {seconds:g} s; the last it said was: {say.last}") from None
 
 
-async def _stay_open(lab: Lab, say: Callable[[str], None]) -> None:
+async def _stay_open(lab: Lab, console: socket.socket, say: Callable[[str], None]) -> None:
     """Keeps the laboratory running for a person to play in, its console included, until Ctrl-C."""
-    from provisioning.api.errors import AddressUnusable
     from provisioning.lab.demo import set_aside
-    from provisioning.serving import serve
+    from provisioning.serving import serve_on
 
     say("the laboratory stays open; in another terminal:")
     if aside := set_aside(lab.appliance.settings):
@@ -181,12 +211,7 @@ async def _stay_open(lab: Lab, say: Callable[[str], None]) -> None:
     for line in [*ways_in(lab.appliance.settings), *_way_to_freeradius(lab)]:
         say(f"  {line}")
     say("  .venv/bin/firstlight runs list        (Ctrl-C here ends it)")
-    serving = functools.partial(serve, lab.appliance, host=CONSOLE_HOST, with_worker=False, tell=say)
-    try:
-        await serving(port=CONSOLE_PORT)
-    except AddressUnusable as taken:
-        say(f"{taken} So it is another port.")
-        await serving(port=0)
+    await serve_on(console, lab.appliance, with_worker=False, tell=say)
     for number in CALLED_OFF_BY:  # it ends now; a second word must not cut the putting away short
         asyncio.get_running_loop().add_signal_handler(number, lambda: None)
 

@@ -1,9 +1,10 @@
 """Serving both doors at one address until told to stop: the API under ``/api/v1``, the console at ``/``.
 
-``serve`` answers in this process, ``serve_in_processes`` in several that one keeper starts.
+``serve`` answers in this process (``serve_on`` at an address that was taken with ``listen`` before),
+``serve_in_processes`` in several that one keeper starts.
 """
 
 from provisioning.serving.processes import serve_in_processes
-from provisioning.serving.server import Seat, Tell, run_serving, serve, serve_in
+from provisioning.serving.server import Seat, Tell, listen, run_serving, serve, serve_in, serve_on
 
-__all__ = ["Seat", "Tell", "run_serving", "serve", "serve_in", "serve_in_processes"]
+__all__ = ["Seat", "Tell", "listen", "run_serving", "serve", "serve_in", "serve_in_processes", "serve_on"]

@@ -93,8 +93,19 @@ async def serve(
 
     Raises: AddressUnusable; with ``with_worker=True`` what ``open_worker`` raises.
     """
+    with listen(host, port) as listening:
+        await serve_on(listening, appliance, with_worker=with_worker, tell=tell)
+
+
+async def serve_on(
+    listening: socket.socket, appliance: Appliance, *, with_worker: bool | None, tell: Tell | None = None
+) -> None:
+    """The same at an address that somebody has taken before.
+
+    Raises: with ``with_worker=True`` what ``open_worker`` raises.
+    """
     server = _Server(appliance)
-    with _stopped_by_signals(server), listen(host, port) as listening:
+    with _stopped_by_signals(server):
         await _welcome(appliance, listening, tell)
         await _serve(appliance, server, listening, with_worker)
 
