@@ -82,7 +82,7 @@ class DeviceLooks:
         """
         serial = canonical_serial(device_serial)
         device = await self._bindings.live(serial)
-        return device is not None and wifi_ref(serial) in device.inputs.values()
+        return device is not None and wifi_ref(serial) in [value for _, value, *_ in device.parameters]
 
     async def held_back(self, *, device_serials: Sequence[str]) -> list[str]:
         """Those of the canonical serials that are not sent what they are to have until their campaign goes on, or its

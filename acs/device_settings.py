@@ -104,6 +104,26 @@ class DeviceSettings:
         """All of them, by name."""
         return [_entry(self._templates.get(name)) for name in self._templates.names]
 
+    def inputs_of(self, template: str) -> list[str]:
+        """What a template may be given, by name. Raises: TemplateUnknown."""
+        return _entry(self._templates.get(template))["inputs"]
+
+    def typed_inputs(self, *, template: str, texts: Mapping[str, str]) -> dict[str, OverrideValue]:
+        """Inputs of a template as somebody typed them, each as the type it is of. Raises: TemplateUnknown."""
+        return {name: typed(self._templates.get(template), name, text) for name, text in texts.items()}
+
+    def left_alone(self, *, template: str, names: Sequence[str]) -> dict[str, OverrideValue]:
+        """The overrides by which a CPE keeps what it has there: inputs of the template, or its parameters by path.
+
+        Raises: TemplateUnknown, OverridesRefused.
+        """
+        whole = self._templates.get(template)
+        paths = {name: [each.path for each in whole.parameters if name in (each.path, each.source)] for name in names}
+        faults = [f"{name} is nothing it sets, so it is left alone anyway" for name, each in paths.items() if not each]
+        if faults:
+            raise OverridesRefused(template, faults)
+        return dict.fromkeys(path for each in paths.values() for path in each)
+
     async def rendered(self, *, device_serial: str) -> RenderedDevice:
         """What the CPE bound under that serial is to have. Raises: SerialMalformed, DeviceUnknown."""
         device = await self._live(device_serial)

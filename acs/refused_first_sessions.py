@@ -49,7 +49,7 @@ CAUSES: Mapping[str, Cause] = {
     "not_waiting": Cause(
         "It has proven who it is, but no settings waited for it then: it was bound to nobody, its settings had failed,"
         " or somebody was giving them to it.",
-        "Bind it to its order, if it is not; otherwise its state says how far it has come.",
+        "Bind it, if it is not (`firstlight devices provision {serial} ...`); otherwise its state says how far it is.",
     ),
     "not_its_first": Cause(
         "It has proven who it is, and has had settings before.", "Nothing: it gets them again by a task, as a repair."
@@ -64,11 +64,11 @@ CAUSES: Mapping[str, Cause] = {
     ),
     "wrong_data_model": Cause(
         "It has proven who it is, but speaks another data model than its template is for.",
-        "Provision it with a template that fits the model.",
+        "Give it a template that fits the model (`firstlight devices provision {serial} ... --template ...`).",
     ),
     "wrong_model": Cause(
         "It has proven who it is, but its template is for another maker's CPEs, or another model of them.",
-        "Provision it with a template that fits the model.",
+        "Give it a template that fits the model (`firstlight devices provision {serial} ... --template ...`).",
     ),
     "settings_unsendable": Cause(
         "It has proven who it is, but a secret of its settings does not open or cannot be sent.",

@@ -123,7 +123,6 @@ class CustomerSlots:
                 starts_at=chosen.asked.starts_at,
                 reason=CHOSEN,
                 seen=chosen.seen,
-                is_customers=True,
                 by=by,
             )
         # only with its lock is it known which other links of it were used

@@ -3,15 +3,14 @@
 Who comes too late for a slot is told what else there is (``alternatives`` of the refusal, which ``field.Alternatives``
 looks for when the transaction has ended), whoever asked for it. A visit of an order is joined anew by its runs when it
 has moved (``provisioning.order_visits``); the run of a visit without an order goes on waiting for it, so it must come
-before that run gives its addresses back, and the customer is written here when and who comes now. So is the customer of
-a visit that was booked by hand; of an order's, its runs write when they have joined it.
+before that run gives its addresses back. Who writes the customer of what was booked or moved, ``visit_mail`` knows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from contextlib import contextmanager, suppress
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,7 +20,6 @@ from provisioning.field import (
     Asked,
     Fitting,
     HoldEnds,
-    JobRecord,
     Jobs,
     OfferRecord,
     Override,
@@ -30,18 +28,18 @@ from provisioning.field import (
     Task,
     VisitRecord,
     Visits,
+    VisitUnknown,
     Ways,
     Whose,
     place_of,
     read_place,
 )
 from provisioning.intake import Clock, Faults
+from provisioning.visit_mail import VisitMail
 from workflows import Runs, waiting_runs
-from workflows.definitions.installation import visit_letter
 from workflows.services import Services
 
 LONGEST_REASON = 500
-MINUTE = timedelta(minutes=1)
 
 
 class DispatchDesk:
@@ -65,6 +63,7 @@ class DispatchDesk:
         self._visits = Visits(db, tenant_id=tenant_id, now=now, ways=ways)
         self._fitting = Fitting(db, tenant_id=tenant_id, ways=ways)
         self._jobs = Jobs(db, tenant_id=tenant_id)
+        self._mail = VisitMail(db, services=services, tenant_id=tenant_id)
         self._search = search
         self._now = now
 
@@ -117,6 +116,14 @@ class DispatchDesk:
             await self._visits.refuse_taken(technician_id, starts_at, kind["duration_minutes"])
         await self._fitting.learn_around(technician_id, starts_at, place)
 
+    async def look_ahead(self, *, visit_id: int, technician_id: int, starts_at: datetime) -> None:
+        """Sees to it that the ways to a visit that is to be moved are known, before anybody is held for it. Of a visit
+        that there is not, the move says so."""
+        with suppress(VisitUnknown):
+            visit = await self._visits.visit(visit_id)
+            place = place_of(visit["latitude"], visit["longitude"])
+            await self._fitting.learn_around(technician_id, starts_at, place, besides=visit_id)
+
     async def book(  # noqa: PLR0913 - each is a fact about the visit
         self,
         *,
@@ -133,8 +140,8 @@ class DispatchDesk:
         request_id: str | None = None,
         by: str,
     ) -> VisitRecord:
-        """A visit that dispatch has agreed on with a customer, who is written of it. The run of its order joins it, and
-        writes then. The same request writes once.
+        """A visit that dispatch has agreed on with a customer, who is written of it, by the run of its order if one
+        joins it. The same request writes once.
 
         Raises: InvalidRequest (all faults), JobUnknown, CustomerUnknown, TechnicianUnknown, TechnicianBusy,
         OutsideHours and SkillMissing (with what was asked for), RequestConflict, ChangeRaced.
@@ -160,8 +167,8 @@ class DispatchDesk:
                 task=Task(kind, place, override),
                 request_id=request_id,
             )
-        if is_new and booked["order_id"] is None:
-            await self._write(booked)
+        if is_new:
+            await self._mail.tell(booked)
         return booked
 
     async def reschedule(
@@ -173,12 +180,9 @@ class DispatchDesk:
         reason: str,
         override_reason: str | None = None,
         seen: VisitRecord | None = None,
-        is_customers: bool = False,
         by: str,
     ) -> VisitRecord:
         """Another time, or somebody else, for a visit that is to come. ``seen``: only if it is still as it was seen.
-
-        ``is_customers``: the customer has moved it themselves, and is written in any case.
 
         Raises: InvalidRequest (all faults), TechnicianUnknown, VisitUnknown, VisitOver, VisitChanged, HoldEnds,
         TechnicianBusy, OutsideHours and SkillMissing (with what was asked for), ChangeRaced.
@@ -203,17 +207,15 @@ class DispatchDesk:
         told, now_told = ((each["starts_at"], each["technician_id"]) for each in (before, moved))
         if now_told == told:
             return moved
-        is_orders = moved["order_id"] is not None
-        if not is_orders:
+        if moved["order_id"] is None:
             await self._refuse_after_hold(moved, runs)
-        if not is_orders or (is_customers and not await self._visits.is_installations(visit_id)):
-            await self._write(moved)
+        await self._mail.tell(moved)
         return moved
 
     async def asked(self, visit: VisitRecord, starts_at: datetime) -> Asked:
         """What a search for another time of this visit has to know. Raises: JobUnknown."""
         place = place_of(visit["latitude"], visit["longitude"])
-        return Asked.of(await self._kind(visit), place, starts_at, besides=visit["visit_id"])
+        return Asked.of(await self._jobs.of_visit(visit), place, starts_at, besides=visit["visit_id"])
 
     async def kept_until(self, visit: VisitRecord) -> datetime | None:
         """Until when the runs that wait for this visit keep their addresses; None: a move moves that, too."""
@@ -221,17 +223,6 @@ class DispatchDesk:
             return None
         ends = await self._holds(await self._runs.about(self._db, "visit", str(visit["visit_id"])))
         return min((ends_at for ends_at, _ in ends), default=None)
-
-    async def _kind(self, visit: VisitRecord) -> JobRecord:
-        """What the visit is, as far as a search for another time has to know: as long as it was booked, whatever its
-        job takes by now."""
-        minutes = int((visit["ends_at"] - visit["starts_at"]) / MINUTE)
-        window = int((visit["arrives_until"] - visit["starts_at"]) / MINUTE)
-        kind = JobRecord(name="visit", duration_minutes=minutes, buffer_minutes=0, window_minutes=window, skills=[])
-        if visit["job"] is None:
-            return kind
-        job = await self._jobs.job(visit["job"])
-        return {**kind, "name": job["name"], "buffer_minutes": job["buffer_minutes"], "skills": job["skills"]}
 
     async def _refuse_after_hold(self, visit: VisitRecord, runs: list[int]) -> None:
         """Raises: HoldEnds, if a run would give up before the visit is over."""
@@ -243,17 +234,6 @@ class DispatchDesk:
         """Of those of these runs that wait for a visit, when each gives up."""
         waiting = await waiting_runs(self._db, tenant_id=self._tenant_id, waiting_for="visit")
         return [(run.wake_at, run.id) for run in waiting if run.id in runs and run.wake_at is not None]
-
-    async def _write(self, visit: VisitRecord) -> None:
-        letter = await visit_letter(self._services, visit, customer_id=visit["customer_id"], address=visit["address"])
-        await self._services.communications_service.send_template_email(
-            template=letter.template,
-            recipient=letter.recipient,
-            language=letter.language,
-            variables=letter.variables,
-            unattended=True,
-            request_id=f"visit/{visit['visit_id']}/{visit['sequence']}/scheduled",
-        )
 
 
 @contextmanager

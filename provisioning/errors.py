@@ -10,6 +10,7 @@ doors in ``provisioning.access.errors`` and ``provisioning.api.errors``.
 
 ProvisioningError
 |-- InvalidRequest                the words given can't be meant: every fault named at once
+|   `-- CpeListRefused            in ``provisioning.device_files``: lines of a list of CPEs are wrong
 |-- RequestConflict               a request id came again with other input
 |-- TenantMismatch                asked for another tenant than the services are bound to
 |-- ChangeRaced               (t) another change came in between and is gone again: simply try again

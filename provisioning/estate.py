@@ -175,18 +175,24 @@ class EstateSpec(Part):
 
 
 def read_estate(path: Path) -> EstateSpec:
-    """Raises: InvalidRequest naming every fault of the file and where it stands."""
-    what = f"The estate {path.name}"
+    """Raises: InvalidRequest naming every fault of the file's form and where it stands."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidRequest(what, [Fault(str(path), error.strerror or "can't be read")]) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidRequest(what, [Fault(str(path), f"is not TOML: {error}")]) from error
-    try:
-        return EstateSpec.model_validate(data)
+        return EstateSpec.model_validate(_parsed(path))
     except ValidationError as error:
-        raise InvalidRequest(what, faults_of(error, whole="estate")) from error
+        raise InvalidRequest(_named(path), faults_of(error, whole="estate")) from error
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidRequest(_named(path), [Fault(str(path), error.strerror or "can't be read")]) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidRequest(_named(path), [Fault(str(path), f"is not TOML: {error}")]) from error
+
+
+def _named(path: Path) -> str:
+    return f"The estate {path.name}"
 
 
 @dataclass(frozen=True)
@@ -349,7 +355,12 @@ async def import_estate(appliance: Appliance, file: Path) -> dict[str, int]:
 
     Raises: InvalidRequest with every fault.
     """
-    spec = read_estate(file)
+    data = _parsed(file)
+    try:
+        spec = EstateSpec.model_validate(data)
+    except ValidationError as error:
+        faults = await _with_the_whole_network(appliance, data, faults_of(error, whole="estate"))
+        raise InvalidRequest(_named(file), faults) from error
     tenant_id, now = appliance.tenant_id, appliance.clock
     async with appliance.database.begin() as db:
         services = EstateServices(
@@ -370,3 +381,14 @@ async def import_estate(appliance: Appliance, file: Path) -> dict[str, int]:
     await appliance.projector.project_plans()
     await appliance.projector.project_nas()
     return counts
+
+
+async def _with_the_whole_network(appliance: Appliance, data: dict[str, Any], faults: list[Fault]) -> list[Fault]:
+    """What is wrong in the form of the network hides nothing that only the whole of it tells, such as an overlap."""
+    network = data.get("network")
+    if not isinstance(network, dict):
+        return faults
+    async with appliance.database.read() as db:
+        found = await NetworkEstate(db, tenant_id=appliance.tenant_id, now=appliance.clock).validate(network)
+    others = [fault for fault in faults if not fault.field.startswith("network.")]
+    return [*(Fault("network", str(fault)) for fault in found), *others]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from pydantic import ValidationError
 
 from provisioning.errors import Fault, InvalidRequest
-from workflows import FIRST_YEAR, LAST_YEAR, PRINTABLE
+from workflows import FIRST_YEAR, LAST_YEAR, PRINTABLE, model_faults
 
 Clock = Callable[[], datetime]
 """The time now, aware, handed in by whoever composes the appliance."""
@@ -30,13 +30,6 @@ _PHONE_PUNCTUATION = re.compile(r"[\s().\-/]")
 _PHONE = re.compile(r"\+?[0-9]{4,15}")
 
 
-_MODEL_WORDS = {
-    "missing": "is missing",
-    "extra_forbidden": "is not known here",
-    "int_type": "is not a whole number",
-}
-
-
 class Faults:
     """What is wrong with one request. Read every field through it, then ``refuse_if_any()``."""
 
@@ -46,6 +39,16 @@ class Faults:
 
     def add(self, field: str, reason: str) -> None:
         self._found.append(Fault(field, reason))
+
+    def add_all(self, faults: Iterable[Fault]) -> None:
+        """Of a field that has a fault already nothing more is said."""
+        known = {fault.field for fault in self._found}
+        self._found.extend(fault for fault in faults if fault.field not in known)
+
+    @property
+    def all(self) -> tuple[Fault, ...]:
+        """Those that were found so far."""
+        return tuple(self._found)
 
     @property
     def count(self) -> int:
@@ -145,12 +148,7 @@ class Faults:
 
 def faults_of(error: ValidationError, *, whole: str) -> list[Fault]:
     """What a model found wrong, in words for a person; ``whole`` names what has no field of its own."""
-    found = []
-    for part in error.errors():
-        where = ".".join(str(step) for step in part["loc"]) or whole
-        reason = _MODEL_WORDS.get(part["type"], re.sub(r"^(Value error, |Input )", "", part["msg"]))
-        found.append(Fault(where, reason))
-    return found
+    return [Fault(where, what) for where, what in model_faults(error, whole=whole)]
 
 
 def _ascii_address(text: str) -> str | None:

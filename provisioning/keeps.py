@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from acs import SettingsRefused
 from workflows import RunSummary, RunView
 
 HELD = "held"
@@ -103,10 +104,20 @@ def ways(view: RunView) -> list[Act]:
     if summary.state == HELD and view.goes_back:
         return []
     if summary.state == HELD:
-        return ways_on(summary.id, summary.journey, summary.current_step, results)
+        on = ways_on(summary.id, summary.journey, summary.current_step, results)
+        return [*_otherwise(summary, results), *on]
     if summary.state != "pending" or summary.waiting_for == "retry":
         return []
     return _answers(summary, f"firstlight runs {{}} {summary.id}", results)
+
+
+def _otherwise(summary: RunSummary, results: Mapping[str, Any]) -> list[Act]:
+    """What a CPE has refused it may be spared, or given otherwise."""
+    bound = results.get("provision_device")
+    if summary.reason_code != SettingsRefused.code or not bound:
+        return []
+    command = f"firstlight devices override {bound['device_serial']} PATH=null --reason WHY"
+    return [Act(command, "leave alone what the CPE refused (or give it another VALUE there), then retry")]
 
 
 def ways_on(run_id: int, journey: str, step: str | None, results: Mapping[str, Any]) -> list[Act]:
@@ -248,7 +259,8 @@ def _order(result: dict[str, Any]) -> tuple[str, list[Any]]:
 
 
 def _subscriptions(result: list[dict[str, Any]]) -> tuple[str, list[Any]]:
-    return f"{len(result)} subscription(s)", [f"{one['subscription_id']} {one['plan']}" for one in result]
+    many = "" if len(result) == 1 else "s"
+    return f"{len(result)} subscription{many}", [f"{one['subscription_id']} {one['plan']}" for one in result]
 
 
 def _request(result: dict[str, Any]) -> tuple[str, list[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ipam import LoggedBlock
@@ -12,6 +12,8 @@ from provisioning.errors import Fault, InvalidRequest
 
 NEEDED = ("outside", "first_port", "last_port", "inside", "began_at")
 OPTIONAL = ("ended_at", "vrf")
+LONGEST_NUMBER = 18
+"""So many digits are read as a number."""
 
 
 def read_blocks(path: Path) -> list[LoggedBlock]:
@@ -54,11 +56,11 @@ def _faults_of_line(line: dict[str, str | None]) -> Iterator[tuple[str, str]]:
         text = line[name] or ""
         if not text.strip():
             yield name, "is missing"
-        elif name.endswith("_port") and not text.strip().isdecimal():
-            yield name, f"{text} is not a whole number"
+        elif name.endswith("_port") and not (text.strip().isdecimal() and len(text.strip()) <= LONGEST_NUMBER):
+            yield name, f"{text[:60]} is not a whole number"
     for name in ("began_at", "ended_at"):
         if (text := (line.get(name) or "").strip()) and _moment(text) is None:
-            yield name, f"{text} is no time with its zone, such as 2026-03-02T21:14:00Z"
+            yield name, f"{text[:60]} is no time with its zone, such as 2026-03-02T21:14:00Z"
 
 
 def _block(line: dict[str, str | None]) -> LoggedBlock:
@@ -80,6 +82,6 @@ def _block(line: dict[str, str | None]) -> LoggedBlock:
 def _moment(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo is not None else None
+    except (ValueError, OverflowError):  # an edge of the calendar lies beyond it in UTC
         return None
-    return moment if moment.tzinfo is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,10 +26,11 @@ from provisioning.commercial.notices.notice_errors import TeamUnknown
 from provisioning.commercial.notices.teams import require_team
 from provisioning.commercial.partners.commissions import read_amount
 from provisioning.commercial.selling.leads import onboarding_round
-from provisioning.errors import InvalidRequest
+from provisioning.commercial.tenants.brand import WhiteLabel
+from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Faults, faults_of
 from provisioning.partners import find_domain_fault, provisioning_round
-from workflows import Runs, Services
+from workflows import Runs, Services, sound_parts
 from workflows.answers import PartnerRecord
 from workflows.definitions.lead_to_customer_onboarding import (
     LEAD_TO_CUSTOMER_ONBOARDING,
@@ -38,6 +40,7 @@ from workflows.definitions.lead_to_customer_onboarding import (
 )
 from workflows.definitions.partner_customer_provisioning import PARTNER_CUSTOMER_PROVISIONING, PartnerOrder
 
+LEAD, PARTNERS_ORDER = "The lead", "The partner's order"
 OF_LEADS, OF_PARTNERS = LEAD_TO_CUSTOMER_ONBOARDING.name, PARTNER_CUSTOMER_PROVISIONING.name
 
 
@@ -84,8 +87,8 @@ class OnboardingDesk:
         try:
             event = LeadQualified.model_validate(data)
         except ValidationError as error:
-            raise InvalidRequest("The lead", faults_of(error, whole="lead")) from error
-        faults = Faults("The lead")
+            raise InvalidRequest(LEAD, await self._lead_faults(data, error)) from error
+        faults = Faults(LEAD)
         lead = await self._lead(faults, event.lead_id)
         offer_id = event.offer_id or (lead and lead["offer_id"])
         template_id = await self._template_of(faults, event.lead_id, offer_id)
@@ -121,19 +124,18 @@ class OnboardingDesk:
         try:
             order = PartnerOrder.model_validate(data)
         except ValidationError as error:
-            raise InvalidRequest("The partner's order", faults_of(error, whole="order")) from error
+            raise InvalidRequest(PARTNERS_ORDER, await self._order_faults(data, error)) from error
         due = await provisioning_round(self._db, self._tenant_id, order.partner_id, order.order_ref)
         if "round" not in order.model_fields_set:
             order = order.model_copy(update={"round": due})
-        faults = Faults("The partner's order")
+        faults = Faults(PARTNERS_ORDER)
         if order.round > due:
             faults.add("round", f"is {order.round}, and this order's round {due} is due")
         partner = await self._partner(faults, order.partner_id)
         if partner is not None:
             _compare_terms(faults, order, partner)
         read_customer_data(faults, order.customer_data.model_dump())
-        own_host = urlsplit(self._terms.public_url or "").hostname or ""
-        brand = read_white_label(faults, order.white_label_config.model_dump(exclude_none=True), own_host=own_host)
+        brand = self._brand(faults, order.white_label_config.model_dump(exclude_none=True))
         if partner is not None:
             await find_domain_fault(faults, self._domains, order.partner_id, brand.domain)
         if order.license_count > LARGEST_ALLOCATION:
@@ -143,6 +145,37 @@ class OnboardingDesk:
         if await self._runs.find(self._db, OF_PARTNERS, key) is None:  # an order told again is its run, whatever is now
             faults.refuse_if_any()
         return await self._runs.start(self._db, OF_PARTNERS, order, by=by)
+
+    async def _lead_faults(self, data: Any, error: ValidationError) -> Sequence[Fault]:
+        """What is malformed, and what is not so of the rest."""
+        faults, rest = Faults(LEAD), Faults(LEAD)
+        faults.add_all(faults_of(error, whole="lead"))
+        sound = sound_parts(data, error)
+        lead_id, offer_id = sound.get("lead_id"), sound.get("offer_id")
+        if lead_id is not None:
+            await self._lead(rest, lead_id)
+        if offer_id is not None:
+            await self._template_of(rest, 0, offer_id)
+        faults.add_all(rest.all)
+        return faults.all
+
+    async def _order_faults(self, data: Any, error: ValidationError) -> Sequence[Fault]:
+        """What is malformed, and what is not so of the rest."""
+        faults, rest = Faults(PARTNERS_ORDER), Faults(PARTNERS_ORDER)
+        faults.add_all(faults_of(error, whole="order"))
+        sound = sound_parts(data, error)
+        if (partner_id := sound.get("partner_id")) is not None:
+            await self._partner(rest, partner_id)
+        if "customer_data" in sound:
+            read_customer_data(rest, sound["customer_data"])
+        if "white_label_config" in sound:
+            self._brand(rest, sound["white_label_config"])
+        faults.add_all(rest.all)
+        return faults.all
+
+    def _brand(self, faults: Faults, config: object) -> WhiteLabel:
+        own_host = urlsplit(self._terms.public_url or "").hostname or ""
+        return read_white_label(faults, config, own_host=own_host)
 
     async def _lead(self, faults: Faults, lead_id: int) -> LeadRecord | None:
         """The lead, in whatever state; None if there is none."""

@@ -1,6 +1,6 @@
 """An order and its installation share one visit, and two runs wait for it: each is told what the other has changed.
 
-What a run was promised stands in its booking (``provisioning.field.bookings``). Where the visit is another by now, the
+What a run was promised stands in its booking (``provisioning.field.claims``). Where the visit is another by now, the
 run is told, goes back to where it is booked, and joins it as it stands. A run that waits for somebody to agree on a
 time is told when its order has a visit to come; an order's run, also when one was made. Both are words that a person
 could say too (``deployment_date``, ``appointment``); told twice they count once, so every process may look.

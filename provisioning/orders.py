@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial.notices.notice_errors import TeamError
-from provisioning.commercial.notices.teams import require_channel
 from provisioning.commercial.selling.quote_errors import OrderOver, OrderUnknown
 from provisioning.commercial.selling.selling_tables import Quote, SalesOrder
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
-from workflows import EventRefused, Runs
+from provisioning.intake import Faults, faults_of
+from provisioning.order_wishes import WHAT, WishChecks, sound_wishes
+from workflows import EventRefused, Runs, sound_parts
 from workflows.answers import PaymentMethod
-from workflows.definitions.ordering import acceptance_key
+from workflows.definitions.ordering import AcceptedOffer, acceptance_key
 from workflows.services import CrmService
 
 JOURNEY = "quote_accepted_to_order"
@@ -29,8 +30,9 @@ class OrderDesk:
     """Starts orders within the caller's transaction, which must be undone if an event is refused; and says how they are
     paid."""
 
-    def __init__(self, db: AsyncSession, *, crm: CrmService, runs: Runs, tenant_id: str) -> None:
+    def __init__(self, db: AsyncSession, *, crm: CrmService, runs: Runs, checks: WishChecks, tenant_id: str) -> None:
         self._db = db
+        self._checks = checks
         self._crm = crm
         self._runs = runs
         self._tenant_id = tenant_id
@@ -40,39 +42,66 @@ class OrderDesk:
 
         ``unless_said`` is what holds for whatever the event doesn't say. A yes that only the event brings is kept here;
         one to a quote that is over, is a renewal or is somebody else's, or that was taken back since, starts
-        nothing; nor does any while the team that has to be told of it can't be.
+        nothing; nor does any while the team that has to be told of it can't be, or nobody can come at its time.
 
-        Raises: EventRefused, InputRefused with every fault, RunConflict.
+        Raises: InvalidRequest with every fault, EventRefused, RunConflict.
         """
         if not isinstance(data, dict):
             raise EventRefused("The event's data is no JSON object, so nothing says which quote was accepted.")
-        wanted = {**unless_said, **data}
-        run_id, is_new = await self._runs.start(self._db, JOURNEY, wanted, by=by)
-        if is_new and wanted.get("team") is not None:
-            await self._require_team(wanted["team"], wanted["channel"])
-        quote_id = data["quote_id"]  # a number: the journey's input was refused otherwise
+        offer = await self._read({**unless_said, **data})
+        quote_id = offer.quote_id
+        run_id, is_new = await self._runs.start(self._db, JOURNEY, offer, by=by)
         try:
-            await self._crm.accept_quote(quote_id=quote_id, accepted_by=data["accepted_by"])
+            await self._crm.accept_quote(quote_id=quote_id, accepted_by=offer.accepted_by)
         except ProvisioningError as refusal:
             raise EventRefused(str(refusal)) from refusal
-        quote = await self._db.scalar(select(Quote).where(Quote.tenant_id == self._tenant_id, Quote.id == quote_id))
+        quote = await self._quote(quote_id)
         assert quote is not None, "it was accepted a moment ago"
         if quote.kind == "renewal":
             raise EventRefused(f"Quote {quote_id} renews subscription {quote.subscription_id} and makes no order.")
-        if quote.customer_id != data["customer_id"]:
-            raise EventRefused(f"Quote {quote_id} is not customer {data['customer_id']}'s.")
         if quote.acceptances != data["acceptance"]:
             raise EventRefused(
                 f"Quote {quote_id} stands at its acceptance {quote.acceptances}, and this is its acceptance "
-                f"{data['acceptance']}: nothing is ordered by it."
+                f"{offer.acceptance}: nothing is ordered by it."
             )
         return run_id, is_new
 
-    async def _require_team(self, team: str, channel: str) -> None:
+    async def _read(self, wanted: Mapping[str, Any]) -> AcceptedOffer:
+        """What an event tells, if it can be meant; one that is told again is its run, whatever is now.
+
+        Raises: InvalidRequest with every fault.
+        """
+        faults, offer, sound = Faults(WHAT), None, wanted
         try:
-            await require_channel(self._db, self._tenant_id, team, channel)
-        except TeamError as refusal:
-            raise EventRefused(f"{refusal} An order's team is named by FIRSTLIGHT_ORDER_TEAM.") from refusal
+            offer = AcceptedOffer.model_validate(wanted)
+        except ValidationError as error:
+            faults.add_all(faults_of(error, whole="team"))
+            sound = sound_parts(dict(wanted), error)
+        if offer is not None:
+            key = acceptance_key(offer.quote_id, offer.acceptance)
+            if await self._runs.find(self._db, JOURNEY, key) is not None:
+                return offer
+        await self._find_misfits(faults, sound)
+        faults.refuse_if_any()
+        assert offer is not None, "what is malformed has left a fault"
+        return offer
+
+    async def _find_misfits(self, faults: Faults, sound: Mapping[str, Any]) -> None:
+        """Of well formed parts, what is not so here."""
+        quote_id, customer_id, wishes = sound.get("quote_id"), sound.get("customer_id"), sound_wishes(sound)
+        quote = None if quote_id is None else await self._quote(quote_id)
+        if quote_id is not None and quote is None:
+            faults.add("quote_id", f"There is no quote {quote_id}.")
+        if quote is not None and customer_id not in (None, quote.customer_id):
+            faults.add("customer_id", f"Quote {quote_id} is not customer {customer_id}'s.")
+        self._checks.find_time_fault(faults, wishes)
+        await self._checks.find_team_fault(faults, wishes)
+
+    async def _quote(self, quote_id: int) -> Quote | None:
+        found: Quote | None = await self._db.scalar(
+            select(Quote).where(Quote.tenant_id == self._tenant_id, Quote.id == quote_id)
+        )
+        return found
 
     async def pay_by(self, order_id: int, method: PaymentMethod, *, key: str, by: str) -> tuple[SalesOrder, int]:
         """Tells the run that carries an order out how it is paid; the same ``key`` is the same word.

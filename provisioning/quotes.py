@@ -5,30 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial import CrmService, PublishEvent
-from provisioning.commercial.notices.notice_errors import TeamError
-from provisioning.commercial.notices.teams import require_channel
 from provisioning.commercial.selling.selling_tables import Quote
 from provisioning.errors import Fault, InvalidRequest
-from provisioning.intake import faults_of
+from provisioning.intake import Clock, Faults
+from provisioning.order_wishes import WHAT, WishChecks, read_wishes
 from workflows import EventConflict, Events, RunNotOpenFor, Runs
 from workflows.answers import AcceptedQuote
 from workflows.definitions.ordering import OrderWishes, acceptance_key
 
 ACCEPTED = "quote.accepted"
 SIGNAL = "quote_accepted"
-
-
-def _wishes(wishes: Mapping[str, Any]) -> dict[str, Any]:
-    """As the event tells them. Raises: InvalidRequest with every fault."""
-    try:
-        return OrderWishes.model_validate(wishes).model_dump(mode="json", exclude_none=True)
-    except ValidationError as error:
-        raise InvalidRequest("The acceptance", faults_of(error, whole="team")) from error
 
 
 class QuoteDesk:
@@ -43,16 +33,17 @@ class QuoteDesk:
         events: Events,
         publish: PublishEvent,
         tenant_id: str,
-        order_team: tuple[str, str],
+        checks: WishChecks,
+        now: Clock,
     ) -> None:
-        """``order_team``: who is told of an order unless its acceptance says otherwise, and by which channel."""
         self._db = db
         self._crm = crm
         self._runs = runs
         self._events = events
         self._publish = publish
         self._tenant_id = tenant_id
-        self._order_team = order_team
+        self._checks = checks
+        self._now = now
 
     async def accept(
         self,
@@ -71,11 +62,16 @@ class QuoteDesk:
 
         ``wishes`` (`OrderWishes`) say how the order is to be carried out, and go with the event.
 
-        Raises: as ``CrmService.accept_quote``; InvalidRequest with every fault of the wishes, also if this makes no
-        order, or if the team that has to be told of it can't be; EventConflict if another event has been started under
-        this key, or this acceptance without these wishes.
+        Raises: as ``CrmService.accept_quote``; InvalidRequest with every fault, also if this makes no order, if the
+        team that has to be told of it can't be, or if nobody can come at the time that is wished; EventConflict if
+        another event has been started under this key, or this acceptance without these wishes.
         """
-        wanted = _wishes(wishes or {})
+        faults = Faults(WHAT)
+        faults.line("accepted_by", accepted_by)
+        wished = read_wishes(faults, wishes or {})
+        await self._find_unmet(faults, quote_id, wished)
+        faults.refuse_if_any()
+        wanted = wished.model_dump(mode="json", exclude_none=True)
         about = await self._runs.about(self._db, SIGNAL, str(quote_id))
         await self._runs.lock(self._db, about)
         accepted = await self._crm.accept_quote(quote_id=quote_id, accepted_by=accepted_by, request_id=request_id)
@@ -91,21 +87,24 @@ class QuoteDesk:
             "acceptance": row.acceptances,
         }
         if row.kind == "new":
-            await self._require_team(wanted)
             await self._publish_or_correct(quote_id, data, wanted, key=key, by=by)
             return accepted, []
         if wanted:
             why = f"are for an order, and quote {quote_id} renews subscription {row.subscription_id}"
-            raise InvalidRequest("The acceptance", [Fault("wishes", why)])
+            raise InvalidRequest(WHAT, [Fault("wishes", why)])
         return accepted, [run_id for run_id in about if await self._tell(run_id, quote_id, data, key=key, by=by)]
 
-    async def _require_team(self, wanted: dict[str, Any]) -> None:
-        team, channel = (wanted["team"], wanted["channel"]) if "team" in wanted else self._order_team
-        try:
-            await require_channel(self._db, self._tenant_id, team, channel)
-        except TeamError as error:
-            field = "team" if "team" in wanted else "FIRSTLIGHT_ORDER_TEAM"
-            raise InvalidRequest("The acceptance", [Fault(field, str(error))]) from error
+    async def _find_unmet(self, faults: Faults, quote_id: int, wished: OrderWishes) -> None:
+        """What can't be met of an order that would be made; whether there is one is for the acceptance to say. A yes
+        that was given says the same later on, when its day is over."""
+        row = await self._db.scalar(select(Quote).where(Quote.tenant_id == self._tenant_id, Quote.id == quote_id))
+        if row is None or row.kind != "new":
+            return
+        is_open = row.state == "sent" and row.valid_until >= self._now()
+        if is_open:
+            self._checks.find_time_fault(faults, wished)
+        if is_open or row.state == "accepted":
+            await self._checks.find_team_fault(faults, wished)
 
     async def _publish_or_correct(
         self, quote_id: int, data: dict[str, Any], wanted: dict[str, Any], *, key: str, by: str

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.commercial.scheduling.wanted_deployment import find_time_fault
 from provisioning.errors import Fault, InvalidRequest
+from provisioning.intake import Clock, Faults
 from workflows import Runs
+from workflows.definitions.ordering import DayOrMoment
 
 DESKS = {
     "visit": ("firstlight visits report VISIT OUTCOME", "the visit changes with the run"),
@@ -21,24 +27,30 @@ DESKS = {
 """Signals that only a desk may tell, since a record has a say in it or changes with the run: the command, and why."""
 WATCHED = {"device_informed": "the ACS has seen the CPE", "session_started": "RADIUS accounting has the session"}
 """Signals that only a watcher may tell, since billing rests on them: what it must have seen."""
+TIMES = frozenset({"appointment", "deployment_date"})
+"""Signals that name the time of a visit; a visit of its own, if it has one, stands at it already."""
 TOLD_FROM_OUTSIDE = "told/"
 """What keys begin with that people and other systems choose, so that none is ever one that a door of ours makes."""
+
+_MOMENT_OR_DAY = TypeAdapter[date](DayOrMoment)
 
 
 class SignalDesk:
     """Accepts signals within the caller's transaction."""
 
-    def __init__(self, db: AsyncSession, *, runs: Runs) -> None:
+    def __init__(self, db: AsyncSession, *, runs: Runs, now: Clock, zone: ZoneInfo) -> None:
         self._db = db
         self._runs = runs
+        self._now = now
+        self._zone = zone
 
     async def tell(self, run_id: int, name: str, payload: Any, *, key: str | None = None, by: str) -> bool:
         """Tells a run something it waits for, or will wait for; False if this ``key`` was told before.
 
         Without a key, the same name and payload are the same signal. It is kept as ``told/<key>``.
 
-        Raises: InvalidRequest if the payload is no JSON object, or the signal has a desk of its own or is a watcher's;
-        RunUnknown, RunNotOpenFor, InputRefused.
+        Raises: InvalidRequest if the payload is no JSON object, the time that it names is over or too far ahead, or the
+        signal has a desk of its own or is a watcher's; RunUnknown, RunNotOpenFor, InputRefused.
         """
         if name in WATCHED:
             raise InvalidRequest("The signal", [Fault("name", _seen_alone(run_id, name))])
@@ -48,7 +60,13 @@ class SignalDesk:
         if not isinstance(payload, dict):
             raise InvalidRequest("The payload", [Fault("payload", "is not a JSON object")])
         said = key or f"{name}/{json.dumps(payload, sort_keys=True)}"
-        return await self._runs.signal(self._db, run_id, name, payload, key=TOLD_FROM_OUTSIDE + said, by=by)
+        is_new = await self._runs.signal(self._db, run_id, name, payload, key=TOLD_FROM_OUTSIDE + said, by=by)
+        if is_new and name in TIMES and payload.get("visit_id") is None:
+            faults = Faults("The signal")
+            wanted = _MOMENT_OR_DAY.validate_python(payload["scheduled_date"])
+            find_time_fault(faults, wanted, now=self._now(), zone=self._zone)
+            faults.refuse_if_any()
+        return is_new
 
 
 def _elsewhere(run_id: int, name: str, command: str, why: str) -> str:

@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.commercial.bills.expiry import EXPIRING
 from provisioning.commercial.selling.leads import QUALIFIED as LEAD_QUALIFIED
 from provisioning.errors import InvalidRequest
 from provisioning.onboarding import OnboardingDesk
 from provisioning.orders import OrderDesk
 from provisioning.partners import PARTNER_CUSTOMER_CREATED
 from provisioning.quotes import ACCEPTED as QUOTE_ACCEPTED
+from provisioning.renewals import RenewalDesk
 from provisioning.terminations import TERMINATION_REQUESTED, TerminationDesk
 from provisioning.tickets import INSTALLATION_APPROVED, InstallationDesk
 from workflows import EventRefused
@@ -34,6 +36,7 @@ class Starters:
     installations: Callable[[AsyncSession], InstallationDesk]
     onboardings: Callable[[AsyncSession], OnboardingDesk]
     orders: Callable[[AsyncSession], OrderDesk]
+    renewals: Callable[[AsyncSession], RenewalDesk]
     terminations: Callable[[AsyncSession], TerminationDesk]
     said_of_orders: Mapping[str, Any]
 
@@ -43,6 +46,7 @@ class Starters:
             LEAD_QUALIFIED: self.onboarding,
             PARTNER_CUSTOMER_CREATED: self.partners_customer,
             QUOTE_ACCEPTED: self.order,
+            EXPIRING: self.renewal,
             TERMINATION_REQUESTED: self.termination,
         }
 
@@ -57,7 +61,10 @@ class Starters:
         return await _unless_refused(self.onboardings(db).partner_customer_created(data, by=by))
 
     async def order(self, db: AsyncSession, data: Any, by: str) -> Begun:
-        return await self.orders(db).begin(data, unless_said=dict(self.said_of_orders), by=by)
+        return await _unless_refused(self.orders(db).begin(data, unless_said=dict(self.said_of_orders), by=by))
+
+    async def renewal(self, db: AsyncSession, data: Any, by: str) -> Begun:
+        return await _unless_refused(self.renewals(db).expiring(data, by=by))
 
     async def termination(self, db: AsyncSession, data: Any, by: str) -> Begun:
         begun = await _unless_refused(self.terminations(db).accept(data, by=by, is_told=True))

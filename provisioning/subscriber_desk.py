@@ -24,6 +24,7 @@ from radius import (
     LineIdentity,
     RadiusService,
     SessionChangeView,
+    SubscriberRenamed,
     SubscriberUnknown,
     SubscriberVerbs,
     SubscriberView,
@@ -163,7 +164,8 @@ class SubscriberDesk:
         return await self._radius.subscriber(subscriber_id=made["subscriber_id"])
 
     async def named(self, who: Who) -> SubscriberView:
-        """The subscriber as it shall be now. Raises: SubscriberUnknown."""
+        """The subscriber as it shall be now. Raises: SubscriberUnknown; of a name that was given up, SubscriberRenamed,
+        which says the present one."""
         if isinstance(who, ExternalId):
             return await self._radius.subscriber_known_as(external_id=who.value)
         if isinstance(who, SubscriberNumber):
@@ -246,14 +248,17 @@ class SubscriberDesk:
         return await self._done(who, lambda number: self._verbs.activate(subscriber_id=number, request_id=request_id))
 
     async def end(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
-        """End at once whom no run ends, and give back the addresses that are held for it.
+        """End at once whom no run ends, take its CPEs from it and give back the addresses that are held for it.
 
         Raises: RunLooksAfter, and as ``SubscriberVerbs.terminate``.
         """
         found = await self._by_hand(who)
         done = await self._done(who, lambda number: self._verbs.terminate(subscriber_id=number, request_id=request_id))
-        if found["service_id"] is not None:
-            await self._addresses.release_resources(service_id=found["service_id"])
+        service_id = found["service_id"]
+        if service_id is not None:
+            for each in await self._cpes.devices_of_service(service_id=service_id):
+                await self._cpes.withdraw_device(device_serial=each["device_serial"], service_id=service_id)
+            await self._addresses.release_resources(service_id=service_id)
         return done
 
     async def _by_hand(self, who: Who) -> SubscriberView:
@@ -297,7 +302,7 @@ class SubscriberDesk:
             CpeHoldsUsername: the settings of such a CPE can't be written anew.
             UsernameTaken (of ``radius`` or ``ipam``), and as ``SubscriberVerbs.rename``.
         """
-        before = await self._renamed(who, username)
+        before = await self.to_be_renamed(who, username)
         number, service_id = before["subscriber_id"], before["service_id"]
         told: list[str] = []
         if service_id is not None and not cpe_by_hand and before["username"] != username:
@@ -347,17 +352,17 @@ class SubscriberDesk:
         number = (await self.named(who))["subscriber_id"]
         return await self._radius.give_external_id(subscriber_id=number, external_id=external_id)
 
-    async def _renamed(self, who: Who, username: str) -> SubscriberView:
-        """The subscriber, also if the same was asked for before and it has the new name already."""
+    async def to_be_renamed(self, who: Who, username: str) -> SubscriberView:
+        """The subscriber, also if the same was asked for before and it has the new name already.
+
+        Raises: as ``named``.
+        """
         try:
             return await self.named(who)
-        except SubscriberUnknown:
-            if not isinstance(who, str):
+        except SubscriberRenamed as renamed:
+            if renamed.present != username:
                 raise
-            former = await self._radius.subscriber_formerly_named(username=who)
-            if former["username"] != username:
-                raise
-            return former
+            return await self.named(username)
 
     async def _done(self, who: Who, act: Callable[[int], Awaitable[SessionChangeView]]) -> ChangedSubscriber:
         number = (await self.named(who))["subscriber_id"]

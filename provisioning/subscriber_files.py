@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import AllocatedResources
@@ -81,7 +82,11 @@ async def opened_tables(
         return await read_radius_tables(appliance.radius_database.read, known, own=True)
     try:
         database = Database(url)
-    except (ValueError, ImportError) as error:  # a driver that is not here is an ImportError of SQLAlchemy's
+    except (
+        ValueError,
+        ArgumentError,
+        ImportError,
+    ) as error:  # a driver that is not here is an ImportError of SQLAlchemy's
         raise InvalidRequest("The import", [Fault("from-radcheck", _in_words(error))]) from error
     try:
         return await read_radius_tables(database.read, known, own=False)

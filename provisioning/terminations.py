@@ -21,8 +21,19 @@ from provisioning.days import day_of, end_of
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Clock, faults_of
 from provisioning.projections import ALLOCATION
-from radius import SubscriberUnknown, SubscriberView
-from workflows import ENDED, Definition, Events, RunConflict, Runs, RunView, Services, open_results, show_run
+from radius import SubscriberRenamed, SubscriberUnknown, SubscriberView
+from workflows import (
+    ENDED,
+    Definition,
+    Events,
+    RunConflict,
+    Runs,
+    RunView,
+    Services,
+    open_results,
+    show_run,
+    sound_parts,
+)
 from workflows.definitions.termination import Note, Termination
 
 JOURNEY = "service_termination"
@@ -109,7 +120,7 @@ class TerminationDesk:
         try:
             wish = Wish.model_validate(data)
         except ValidationError as error:
-            sound = _sound_parts(data, error)
+            sound = SoundWish.model_validate(sound_parts(data, error))
             faults = faults_of(error, whole="termination")
             malformed = {fault.field for fault in faults}
             faults += [fault for fault in (await self._faults_in(sound))[1] if fault.field not in malformed]
@@ -169,10 +180,14 @@ class TerminationDesk:
         faults = [*self._faults_of_day(wish), *await self._faults_of_team()]
         subscriber = None
         if wish.username is not None:
-            subscriber = await self._subscriber(wish.username)
-            if subscriber is None:
-                faults.insert(0, Fault("username", f"names no subscriber: {wish.username}"))
-            elif (why := await self._in_the_way(subscriber)) is not None:
+            try:
+                subscriber = await self._services.radius_service.subscriber_named(username=wish.username)
+            except SubscriberRenamed as renamed:
+                given_up = f"was given up: who had {wish.username} is {renamed.present} now"
+                return None, [Fault("username", given_up), *faults]
+            except SubscriberUnknown:
+                return None, [Fault("username", f"names no subscriber: {wish.username}"), *faults]
+            if (why := await self._in_the_way(subscriber)) is not None:
                 faults.insert(0, Fault("username", why))
         return subscriber, faults
 
@@ -251,11 +266,3 @@ class TerminationDesk:
 
 def _key(service_id: int, number: int) -> str:
     return f"service/{service_id}/termination/{number}"
-
-
-def _sound_parts(data: Any, error: ValidationError) -> SoundWish:
-    malformed = {fault["loc"][0] for fault in error.errors() if fault["loc"]}
-    given = data if isinstance(data, dict) else {}
-    return SoundWish.model_validate(
-        {name: value for name, value in given.items() if name in SoundWish.model_fields and name not in malformed}
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from provisioning.field import Technicians
 from provisioning.intake import Clock, faults_of
 from provisioning.json_files import read_json
 from radius import RadiusError
-from workflows import Events, Moment, Runs, Services
+from workflows import Events, Moment, Runs, Services, sound_parts
 from workflows.definitions.installation import Identifier, InstallTicket, PositiveId
 
 JOURNEY = "isp_ticket_to_deployment"
@@ -97,8 +97,10 @@ class InstallationDesk:
         try:
             ticket = InstallTicket.model_validate(data)
         except ValidationError as error:
-            faults = faults_of(error, whole="ticket") + await self._faults_in(_sound_parts(data, error))
-            raise InvalidRequest("The ticket", faults) from error
+            sound = SoundParts.model_validate(sound_parts(data, error))
+            raise InvalidRequest(
+                "The ticket", faults_of(error, whole="ticket") + await self._faults_in(sound)
+            ) from error
         faults = await self._faults_in(SoundParts.model_validate(ticket.model_dump()))
         if faults and not await self._started_before(ticket):
             raise InvalidRequest("The ticket", faults)
@@ -165,19 +167,3 @@ async def _ask(
     except (ProvisioningError, IpamError, RadiusError, AcsError) as error:
         faults.append(Fault(field, str(error)))
         return None
-
-
-def _sound_parts(data: Any, error: ValidationError) -> SoundParts:
-    """What is left of a ticket when everything malformed is taken out, and nothing else."""
-    for fault in error.errors():
-        data = _without(data, fault["loc"])
-    return SoundParts.model_validate(data if isinstance(data, dict) else {})
-
-
-def _without(data: Any, leaf: Sequence[int | str]) -> Any:
-    if not isinstance(data, dict) or not leaf:
-        return data
-    first, *rest = leaf
-    return {
-        name: _without(value, rest) if name == first else value for name, value in data.items() if rest or name != first
-    }

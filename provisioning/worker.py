@@ -26,6 +26,7 @@ from provisioning.commercial.payments import (
     PaymentCapture,
     payment_gateways,
 )
+from provisioning.commercial.scheduling.ways_ahead import WaysAhead
 from provisioning.configured import (
     acs_fleet,
     line_webhook_settings,
@@ -207,6 +208,7 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
             begin, payment_gateways(http, stripe=appliance.stripe), **common, secrets=appliance.vault
         ),
         tenants=TenantProbe(http, now=appliance.clock),
+        ways=WaysAhead(appliance.database.read, **common, zone=appliance.zone, ways=appliance.ways),
     )
 
 

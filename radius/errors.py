@@ -11,6 +11,7 @@
     |   `-- SeveralRefused              more than one of these at once
     |-- SubscriberError
     |   |-- SubscriberUnknown
+    |   |   `-- SubscriberRenamed     nobody has the name any more, and who had it has another one
     |   |-- UsernameTaken             the name belongs to somebody else, now or before
     |   |-- IllegalMove               the subscriber's state does not allow it
     |   |-- SubscriberTerminated      nothing is done to one that has ended
@@ -147,6 +148,17 @@ class SubscriberUnknown(SubscriberError):
     def __init__(self, who: int | str) -> None:
         self.who = who
         super().__init__(f"There is no RADIUS subscriber {who}.")
+
+
+class SubscriberRenamed(SubscriberUnknown):
+    """Nobody has this name any more; the subscriber that had it has another one."""
+
+    code = "radius.subscriber_renamed"
+
+    def __init__(self, former: str, present: str) -> None:
+        self.present = present
+        super().__init__(former)
+        self.args = (f"There is no RADIUS subscriber {former} any more: it was renamed, and is {present} now.",)
 
 
 class UsernameTaken(SubscriberError):

@@ -12,7 +12,7 @@ from sqlalchemy import or_, select
 
 from radius.definitions import Definitions
 from radius.encoder import encode
-from radius.errors import SubscriberUnknown
+from radius.errors import SubscriberRenamed, SubscriberUnknown
 from radius.projection.projection import FramedAddresses
 from radius.results import CreatedSubscriber, SubscriberView
 from radius.states import State
@@ -128,16 +128,20 @@ class RadiusService(Definitions):
         return await self._view(await subscribers.found(self._db, self._tenant_id, subscriber_id))
 
     async def subscriber_named(self, *, username: str) -> SubscriberView:
-        """The subscriber whose rows stand under this name (of those that had it one after the other, the present one),
-        or ``SubscriberUnknown``."""
-        return await self._view(await subscribers.owner_of(self._db, self._tenant_id, username))
+        """The subscriber whose rows stand under this name, of those that had it one after the other the present one.
 
-    async def subscriber_formerly_named(self, *, username: str) -> SubscriberView:
-        """The subscriber that gave up this name last, or ``SubscriberUnknown``."""
-        number = await former_names.who_was(self._db, self._tenant_id, username)
-        if number is None:
-            raise SubscriberUnknown(username)
-        return await self.subscriber(subscriber_id=number)
+        Raises:
+            SubscriberRenamed: nobody has it any more, and this says which name who gave it up last has now.
+            SubscriberUnknown
+        """
+        try:
+            return await self._view(await subscribers.owner_of(self._db, self._tenant_id, username))
+        except SubscriberUnknown:
+            number = await former_names.who_was(self._db, self._tenant_id, username)
+            if number is None:
+                raise
+        renamed = await subscribers.found(self._db, self._tenant_id, number)
+        raise SubscriberRenamed(username, renamed.username)
 
     async def former_names(self, *, subscriber_id: int) -> list[str]:
         """The names that a subscriber gave up and that nobody has taken since, the latest first."""

@@ -15,6 +15,7 @@ from workflows.contract import CONTRACT
 from workflows.definitions import DEFINITIONS
 from workflows.definitions.input_types import FIRST_YEAR, LAST_YEAR, Moment
 from workflows.definitions.mailing import mail_step_names
+from workflows.engine.ahead import GO_ON_BY_THEMSELVES, runs_before
 from workflows.engine.changes import PublishedEvent, RunChange, published_events, run_changes
 from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
@@ -70,6 +71,7 @@ from workflows.errors import (
     RunUnknown,
     WorkflowError,
 )
+from workflows.faults import fault_in_words, model_faults, sound_parts
 from workflows.framed import framed_addresses
 from workflows.journey_reference import render_journeys
 from workflows.printable import PRINTABLE
@@ -82,6 +84,7 @@ __all__ = [
     "DEFINITIONS",
     "ENDED",
     "FIRST_YEAR",
+    "GO_ON_BY_THEMSELVES",
     "LAST_YEAR",
     "PRINTABLE",
     "Among",
@@ -124,6 +127,7 @@ __all__ = [
     "WorkflowError",
     "begun_rounds",
     "ended_by_hour",
+    "fault_in_words",
     "find_runs",
     "framed_addresses",
     "held_groups",
@@ -135,6 +139,7 @@ __all__ = [
     "list_runs",
     "mail_step_names",
     "missing_code",
+    "model_faults",
     "newest_mark",
     "nothing_happens",
     "open_results",
@@ -147,10 +152,12 @@ __all__ = [
     "run_marks",
     "run_state",
     "run_summary",
+    "runs_before",
     "runs_of_keys",
     "set_going",
     "show_event",
     "show_run",
+    "sound_parts",
     "stuck_events",
     "subjects_at_steps",
     "unfinished_ends",

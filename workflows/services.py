@@ -319,7 +319,13 @@ class DeploymentService(Protocol):
 
     async def complete_deployment(self, *, deployment_id: int, request_id: str | None = None) -> Any: ...
 
-    async def release_deployment(self, *, deployment_id: int, reason: str) -> Any: ...
+    async def release_deployment(
+        self,
+        *,
+        deployment_id: int,
+        reason: str,
+        stays: Annotated[bool, Doc("the visit goes on: the order joins it anew")] = False,
+    ) -> Any: ...
 
 
 class CommunicationsService(Protocol):
@@ -392,7 +398,13 @@ class TicketingService(Protocol):
 
     async def complete_visit(self, *, visit_id: int, note: str | None = None, request_id: str | None = None) -> Any: ...
 
-    async def release_visit(self, *, visit_id: int, reason: str) -> Any: ...
+    async def release_visit(
+        self,
+        *,
+        visit_id: int,
+        reason: str,
+        stays: Annotated[bool, Doc("the visit goes on: the installation joins it anew")] = False,
+    ) -> Any: ...
 
 
 class PartnerService(Protocol):
@@ -488,6 +500,19 @@ class TenantProbe(Protocol):
     async def answers(self, tenant_url: str) -> TenantAnswer: ...
 
 
+class WaysAhead(Protocol):
+    """Knows how long the ways to a visit take before its booking holds anybody.
+
+    Where nobody can be asked, or not in time, straight lines stand in.
+    """
+
+    async def to_installation(
+        self, *, customer_id: int, order_id: int | None, technician_id: int, scheduled_date: datetime
+    ) -> None: ...
+
+    async def to_deployment(self, *, customer_id: int, order_id: int, scheduled_date: date | datetime) -> None: ...
+
+
 @dataclass(frozen=True)
 class Outside:
     """Everything that talks to the other side."""
@@ -500,3 +525,4 @@ class Outside:
     sessions_control: SessionControl
     payments: PaymentCapture
     tenants: TenantProbe
+    ways: WaysAhead

@@ -227,9 +227,9 @@ class CampaignService:
         planned = await self._db.scalars(
             select(AcsCampaignMember.device_row_id)
             .where(AcsCampaignMember.campaign_id == campaign.id)
-            .order_by(AcsCampaignMember.id)
+            .order_by(AcsCampaignMember.device_row_id)
         )
-        if list(planned) != rows or any(getattr(campaign, column) != value for column, value in terms.items()):
+        if list(planned) != sorted(rows) or any(getattr(campaign, column) != value for column, value in terms.items()):
             raise CampaignNameTaken(name)
         return await self._record(campaign)
 

@@ -37,35 +37,43 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A CPE of a group."""
+    """A CPE of a group; ``is_heard``: it has reported to the ACS, and nothing keeps it from being reached now."""
 
     row_id: int
     serial: str
+    is_heard: bool = True
 
 
 async def targets(db: AsyncSession, group: Group, *, tenant_id: str) -> tuple[list[Target], list[str]]:
-    """The CPEs of a group in the order of their binding, and those of its serials that aren't among them."""
-    query = select(AcsDevice.id, AcsDevice.serial, AcsDevice.device_id).where(
+    """The CPEs of a group in the order of their binding, and those of its serials that aren't among them.
+
+    Those that are heard come first: one that is off would hold up all others as the first of them.
+    """
+    query = select(AcsDevice.id, AcsDevice.serial, AcsDevice.device_id, AcsDevice.unreached_why).where(
         AcsDevice.tenant_id == tenant_id, AcsDevice.state != "withdrawn"
     )
     if group.template is not None:
         query = query.where(AcsDevice.template == group.template)
     if not group.serials:
-        return await _found(db, query, group.model), []
+        return sorted(await _found(db, query, group.model), key=_turn), []
     wanted = list(dict.fromkeys(canonical_serial(serial) for serial in group.serials))
     found: list[Target] = []
     for start in range(0, len(wanted), SERIALS_AT_ONCE):
         some = query.where(AcsDevice.serial.in_(wanted[start : start + SERIALS_AT_ONCE]))
         found += await _found(db, some, group.model)
     there = {target.serial for target in found}
-    return sorted(found, key=lambda target: target.row_id), [serial for serial in wanted if serial not in there]
+    return sorted(found, key=_turn), [serial for serial in wanted if serial not in there]
 
 
-async def _found(db: AsyncSession, query: Select[int, str, str | None], model: str | None) -> list[Target]:
-    rows = await db.execute(query.order_by(AcsDevice.id))
+def _turn(target: Target) -> tuple[bool, int]:
+    return not target.is_heard, target.row_id
+
+
+async def _found(db: AsyncSession, query: Select[int, str, str | None, str | None], model: str | None) -> list[Target]:
+    rows = await db.execute(query)
     return [
-        Target(row_id, serial)
-        for row_id, serial, device_id in rows
+        Target(row_id, serial, is_heard=device_id is not None and unreached_why is None)
+        for row_id, serial, device_id, unreached_why in rows
         if model is None or product_class(device_id) == model
     ]
 

@@ -9,6 +9,7 @@ whether or not the CPE has it; and only a value that was read later than it was 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 
@@ -30,6 +31,19 @@ MOST_ATTEMPTS = 3
 anew."""
 AT_ONCE = 200
 """CPEs looked at in one go; the next go takes the next ones."""
+
+
+INFORM_INTERVAL = ".ManagementServer.PeriodicInformInterval"
+
+
+def interval_given(parameters: Sequence[Sequence[Any]], *, seldom: bool) -> int | None:
+    """The inform interval in seconds that these settings give a CPE, ``seldom`` once it was verified and has that one;
+    None where they give none, and it keeps its own."""
+    for setting in map(Setting.from_row, parameters):
+        if setting.path.endswith(INFORM_INTERVAL):
+            value = setting.settled if seldom and setting.settled is not None else setting.value
+            return int(value) if str(value).isdigit() and int(value) > 0 else None
+    return None
 
 
 class Slowing:

@@ -35,6 +35,8 @@ COLUMNS = (
     AcsDevice.last_inform_at,
     AcsDevice.unreached_why,
     AcsDevice.repair_waits,
+    AcsDevice.inform_slowed_at,
+    AcsDevice.inform_settled_at,
     AcsDevice.handed_over_at,
 )
 """What is judged of a row."""

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from sqlalchemy import Row
 
 from acs.convergence.seen_devices import Leaf, SeenDevice, leaf_of
+from acs.convergence.slowing import interval_given
 from acs.convergence.verifying import Drift, is_same
 from acs.tables import AcsDevice
 from acs.templates.delivery import ChosenRows, Delivery
@@ -86,10 +87,12 @@ def is_silent(last_inform: datetime | None, interval: timedelta, now: datetime) 
 
 
 def inform_interval(device: Known, document: Mapping[str, Any], otherwise: timedelta) -> timedelta:
-    """How often it is to inform: as its settings say, or as it said itself, or as the ACS sets it for all."""
-    wished = [row[1] for row in device.parameters if str(row[0]).endswith(INTERVAL)]
+    """How often it informs at the least: as its settings say (seldom, once it was let) or as it said itself, whichever
+    is longer, since it keeps its former interval until it has taken another; else as the ACS sets it for all."""
+    seldom = device.inform_slowed_at is not None or device.inform_settled_at is not None
+    wished = interval_given(device.parameters, seldom=seldom)
     told = [_interval_in(document, root) for root in ROOTS.values()]
-    seconds = next((each for each in (*wished, *told) if isinstance(each, int) and each > 0), None)
+    seconds = max((each for each in (wished, *told) if isinstance(each, int) and each > 0), default=None)
     return otherwise if seconds is None else timedelta(seconds=seconds)
 
 

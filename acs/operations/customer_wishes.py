@@ -5,6 +5,7 @@ Both change what a CPE is to have. That and the operation that carries it there 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -92,7 +93,10 @@ class CustomerWishes:
         )
         if passphrase is not None:
             await self._devices.secret_changed(ref=ref)
-        return await self._operations.keep("wifi", await self._row(serial), arguments, by=by, request_id=request_id)
+        row = await self._row(serial)
+        if kept := _kept_by_overrides(row, {"name": ssid, "passphrase": None if passphrase is None else ref}):
+            raise OperationRefused(serial, "The change of the WiFi", kept)
+        return await self._operations.keep("wifi", row, arguments, by=by, request_id=request_id)
 
     async def swap(
         self, *, device_serial: str, new_serial: str, by: str, request_id: str | None = None
@@ -196,3 +200,13 @@ def _wifi_faults(ssid: str | None, passphrase: str | None) -> list[str]:
         if not (8 <= len(passphrase) <= 63 and printable):
             faults.append("the passphrase has 8 to 63 characters of printable ASCII (IEEE 802.11)")
     return faults
+
+
+def _kept_by_overrides(device: AcsDevice, wanted: Mapping[str, str | None]) -> list[str]:
+    """Of what is wanted that which its settings do not have after all, since an override goes before it."""
+    has = [value for _, value, *_ in device.parameters]
+    return [
+        f"the {what} is left alone or set by an override (`firstlight devices render` shows it), which goes before it"
+        for what, value in wanted.items()
+        if value is not None and value not in has
+    ]

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import select
 from typing_extensions import TypedDict
 
 from acs.convergence.seen_devices import Leaf, SeenDevice, find_known, moment, read_leaves
+from acs.convergence.slowing import interval_given
 from acs.errors import AwaitingFirstInform, DeviceUnknown
 from acs.nbi.client import NbiClient
 from acs.operations.reading_paths import ReadingPath, paths_for, readings_known, value_of
@@ -25,7 +25,6 @@ from acs.templates.rendering import Setting
 STALE_AFTER = timedelta(minutes=15)
 SHORTEST_INTERVAL_SECONDS = 60
 PAGE = 1000
-INFORM_INTERVAL = ".ManagementServer.PeriodicInformInterval"
 
 
 class Reading(TypedDict):
@@ -169,7 +168,7 @@ class DeviceReadings:
                 rows = found.all()
             for row in rows:
                 slowed = row.inform_slowed_at is not None or row.inform_settled_at is not None
-                interval = _interval(row.parameters, slowed=slowed)
+                interval = interval_given(row.parameters, seldom=slowed)
                 yield row.serial, row.customer_id, row.service_id, (row.acs_name, row.device_id), interval
             if len(rows) < PAGE:
                 return
@@ -219,12 +218,3 @@ def _reading(name: str, places: Sequence[ReadingPath], leaves: dict[str, Leaf], 
 
 def _without(name: str, note: str) -> Reading:
     return Reading(reading=name, value=None, path=None, sure=None, read_at=None, is_stale=False, note=note)
-
-
-def _interval(parameters: Sequence[Sequence[Any]], *, slowed: bool) -> int | None:
-    """The interval in seconds that the CPE has, by whether it was let report seldom; None: it keeps its own."""
-    for setting in map(Setting.from_row, parameters):
-        if setting.path.endswith(INFORM_INTERVAL):
-            value = setting.settled if slowed and setting.settled is not None else setting.value
-            return int(value) if str(value).isdigit() and int(value) > 0 else None
-    return None

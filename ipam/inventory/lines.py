@@ -114,13 +114,13 @@ class Cells:
             return None
         try:
             moment = datetime.fromisoformat(text)
-        except ValueError:
+            if moment.tzinfo is not None:
+                return moment.astimezone(UTC)
+        except (ValueError, OverflowError):  # an edge of the calendar lies beyond it in UTC
             self.faults.append(f"{name}: {text[:60]!r} is no time such as 2030-01-31T12:00:00Z")
             return None
-        if moment.tzinfo is None:
-            self.faults.append(f"{name}: {text} has no time zone; write {text}Z if it is UTC")
-            return None
-        return moment.astimezone(UTC)
+        self.faults.append(f"{name}: {text} has no time zone; write {text}Z if it is UTC")
+        return None
 
     def value(self, text: str) -> Said:
         """One unit: an address, a prefix without host bits, or a C-VLAN's number."""

@@ -29,8 +29,10 @@ async def facts_of(db: AsyncSession, tenant_id: str, text: str, *, at: datetime,
     """
     Raises:
         RequestInvalid: no address and no prefix, or one that several VRFs have and ``vrf`` doesn't say which.
+        NameUnknown: there is no such VRF.
     """
     asked = _asked(text)
+    await history.must_be_known(db, tenant_id, vrf)
     around = await _around(db, tenant_id, asked, vrf)
     if around is None:
         return _facts(asked, "unpooled")

@@ -28,7 +28,8 @@ from sqlalchemy.orm import aliased
 from ipam.addresses import BITS, from_bytes, parse_address, to_bytes
 from ipam.allocation.places import AnySelect
 from ipam.answers import ServiceAt, value_of
-from ipam.errors import RequestInvalid
+from ipam.errors import NameUnknown, RequestInvalid
+from ipam.estate.spec import DEFAULT_VRF
 from ipam.network_tables import IN_THE_NETWORK
 from ipam.tables import AllocationEvent, FormerPrefix, Location, Pool, Prefix, Service, ServiceMove, UtcDateTime, Vrf
 from ipam.upkeep.answers import UnitEvent
@@ -82,6 +83,7 @@ async def service_at(
 
     Raises:
         RequestInvalid: no address, or one that several VRFs have.
+        NameUnknown: there is no such VRF.
     """
     unit = await unit_at(db, tenant_id=tenant_id, address=address, at=at, vrf=vrf)
     return None if unit is None else await holder_at(db, unit, at)
@@ -92,11 +94,13 @@ async def unit_at(db: AsyncSession, *, tenant_id: str, address: str, at: datetim
 
     Raises:
         RequestInvalid: no address, or one that several VRFs have.
+        NameUnknown: there is no such VRF.
     """
     try:
         family, number = parse_address(address)
     except ValueError as exc:
         raise RequestInvalid("address", f"can't be looked up: {exc}") from exc
+    await must_be_known(db, tenant_id, vrf)
     stored = to_bytes(family, number)
     asked = {"tenant_id": tenant_id, "stored": stored, "at": at}
     found = {  # of each VRF the last one
@@ -110,6 +114,18 @@ async def unit_at(db: AsyncSession, *, tenant_id: str, address: str, at: datetim
         unit = (number - from_bytes(base)[1]) >> (BITS[family] - unit_length)
         return Numbered(pool_id, pool, base, unit_length, unit)
     return None
+
+
+async def must_be_known(db: AsyncSession, tenant_id: str, vrf: str | None) -> None:
+    """A misspelt one would have nothing and nobody in it.
+
+    Raises:
+        NameUnknown: there is no such VRF.
+    """
+    if vrf is None or vrf == DEFAULT_VRF:
+        return
+    if await db.scalar(select(Vrf.id).where(Vrf.tenant_id == tenant_id, Vrf.name == vrf)) is None:
+        raise NameUnknown("VRF", vrf)
 
 
 def _holder() -> AnySelect:

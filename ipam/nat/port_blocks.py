@@ -11,7 +11,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import Network, format_address, from_bytes, parse_address, parse_network, to_bytes
-from ipam.errors import EstateRefused, Fault, NameUnknown, RequestInvalid
+from ipam.errors import EstateRefused, Fault, NameUnknown, Overlap, RequestInvalid
 from ipam.estate.pools import add_prefix
 from ipam.estate.rows import EstateRows
 from ipam.estate.spec import DEFAULT_VRF
@@ -53,7 +53,8 @@ class PortBlocks:
         Raises:
             NameUnknown: no such pool or VRF.
             EstateRefused: with all that is wrong with it.
-            Overlap: the outside prefix is in use otherwise.
+            Overlap: the outside prefix is in use otherwise, be it by a rule in another VRF: who asks for the holder of
+                a port has seen it on the Internet, and knows of none.
         """
         inside = await find_pool(self._db, self._tenant_id, pool)
         said = {
@@ -67,6 +68,7 @@ class PortBlocks:
         vrf_id = await self._rows.id_of("vrf", vrf)
         network = parse_network(outside)
         columns = _columns(mapping)
+        await self._refuse_shared(inside, network, columns, vrf)
         async with self._db.begin_nested():
             old = await self._in_force(NatRule.pool_id == inside.pool_id)
             if old is not None:
@@ -156,8 +158,10 @@ class PortBlocks:
 
         Raises:
             RequestInvalid: no IPv4 address, or one that several VRFs have and ``vrf`` doesn't say which.
+            NameUnknown: there is no such VRF.
         """
         number, when = _ipv4("inside", inside), at or self._now()
+        await history.must_be_known(self._db, self._tenant_id, vrf)
         found: dict[str, list[NatBlockAt]] = {}
         in_vrf = [Vrf.name == vrf] if vrf else []
         rules = (await self._db.execute(_rules(self._tenant_id).where(*_then(NatRule, when), *in_vrf))).all()
@@ -169,6 +173,15 @@ class PortBlocks:
         if len(found) > 1:
             raise RequestInvalid("inside", f"{inside} exists in the VRFs {', '.join(sorted(found))}: say which one")
         return next(iter(found.values()), [])
+
+    async def _refuse_shared(self, inside: KnownPool, network: Network, columns: dict[str, Any], vrf: str) -> None:
+        other = await self._in_force(
+            NatRule.pool_id != inside.pool_id,
+            NatRule.first_outside <= columns["last_outside"],
+            NatRule.last_outside >= columns["first_outside"],
+        )
+        if other is not None:
+            raise Overlap(str(network), vrf=vrf, other=f"the outside of pool {other.name}'s rule")
 
     async def _held(self, block: NatBlockAt, vrf: str, at: datetime) -> NatHolder:
         service = await history.service_at(self._db, tenant_id=self._tenant_id, address=block["inside"], at=at, vrf=vrf)

@@ -159,8 +159,9 @@ async def held_in(
     ]
 
 
-async def shrink(rows: EstateRows, pool: KnownPool, to: str, *, note: str, at: datetime) -> None:
-    """The prefix becomes a smaller one that starts where it starts; the rest is nobody's from now on.
+async def shrink(rows: EstateRows, pool: KnownPool, to: str, *, note: str, at: datetime) -> bool:
+    """The prefix becomes a smaller one that starts where it starts; the rest is nobody's from now on. False: it is
+    that one already.
 
     Raises:
         RequestInvalid: ``to`` isn't such a prefix, or the gateway would lie outside of it.
@@ -168,6 +169,8 @@ async def shrink(rows: EstateRows, pool: KnownPool, to: str, *, note: str, at: d
         PoolBusy: somebody was at it for too long.
     """
     network, span = _smaller(pool, to)
+    if span == pool.span:
+        return False
     if await rows.find(NatRule, pool_id=pool.pool_id, until=None):
         raise RequestInvalid("pool", f"{pool.name} has a rule of port blocks for all of {pool.network}; end it first")
     last_is_broadcast = pool.kind == "ipv4" and network.length < 31
@@ -193,6 +196,7 @@ async def shrink(rows: EstateRows, pool: KnownPool, to: str, *, note: str, at: d
     await rows.db.execute(update(Prefix).where(Prefix.id == pool.prefix_id).values(**smaller))
     await rows.change(Pool, pool.pool_id, size=0, span=span)
     await rewrite_exclusions(rows, pool.pool_id, excluded)
+    return True
 
 
 def _smaller(pool: KnownPool, to: str) -> tuple[Network, int]:
@@ -203,7 +207,7 @@ def _smaller(pool: KnownPool, to: str) -> tuple[Network, int]:
     except ValueError as exc:
         raise RequestInvalid("network", str(exc)) from exc
     family, base = from_bytes(pool.base)
-    if (network.family, network.first) != (family, base) or not pool.prefix_length < network.length:
+    if (network.family, network.first) != (family, base) or not pool.prefix_length <= network.length:
         raise RequestInvalid(
             "network",
             f"{network} is not a smaller prefix that starts where {pool.network} starts: what stays keeps its numbers",

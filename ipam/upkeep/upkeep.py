@@ -104,7 +104,7 @@ class NetworkUpkeep:
         """Who still has something in what is being drained."""
         return await draining.left_in(self._rows, await find_pool(self._db, self._tenant_id, pool))
 
-    async def shrink(self, *, pool: str, network: str, note: str) -> None:
+    async def shrink(self, *, pool: str, network: str, note: str) -> bool:
         """Make the pool's prefix a smaller one that starts where it starts; the rest may be used elsewhere.
 
         Raises:
@@ -112,8 +112,9 @@ class NetworkUpkeep:
         """
         said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool)
         async with self._db.begin_nested():
-            await draining.shrink(self._rows, known, network, note=said, at=self._now())
-        self._log("prefix shrunk", True, pool=pool, network=network)
+            done = await draining.shrink(self._rows, known, network, note=said, at=self._now())
+        self._log("prefix shrunk", done, pool=pool, network=network)
+        return done
 
     async def retire(self, *, pool: str, note: str) -> None:
         """Take the pool and its prefix out of the network for good; the space may be used elsewhere. Who had which of

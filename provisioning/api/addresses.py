@@ -79,13 +79,13 @@ async def occupation_picture(call: InCall, pool: PoolName) -> Picture:
     return Picture(drawn, headers=LOOKED_AT)
 
 
-@doors.get("/lookup", permission="addresses.read")
+@doors.get("/lookup", permission="addresses.read", responses=NOT_THERE)
 async def lookup(call: InCall, address: Address, vrf: Vrf = None) -> AddressFacts:
     """An address or prefix: its pool, how it stands, who has it, what has become of it."""
     return await call.appliance.address_lookup(call.db).find(address, vrf=vrf)
 
 
-@doors.get("/holder", permission="addresses.read")
+@doors.get("/holder", permission="addresses.read", responses=NOT_THERE)
 async def holder(
     call: InCall,
     address: Address,

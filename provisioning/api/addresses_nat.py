@@ -101,7 +101,7 @@ async def end_rule(call: InCall, wish: RuleEnd) -> Ruled:
     return Ruled(pool=wish.pool, changed=True)
 
 
-@doors.get("/blocks", permission="addresses.read")
+@doors.get("/blocks", permission="addresses.read", responses=NOT_THERE)
 async def blocks(
     call: InCall,
     inside: Annotated[str, Query(min_length=2, max_length=64, description="The inside address")],

@@ -127,8 +127,8 @@ async def undrain(call: InCall, wish: SomeOrAll) -> Upkept:
 @doors.post("/shrink", permission="addresses.write", responses=NOT_THERE)
 async def shrink(call: InCall, wish: Shrinking) -> Upkept:
     """Makes a pool's prefix smaller, once the rest of it is empty."""
-    await (await _upkeep(call, wish)).shrink(**wish.model_dump())
-    return _upkept(call, wish.pool, wish.network, True)
+    done = await (await _upkeep(call, wish)).shrink(**wish.model_dump())
+    return _upkept(call, wish.pool, wish.network, done)
 
 
 @doors.post("/retire", permission="addresses.write", responses=NOT_THERE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from fastapi import Path, Query
@@ -13,7 +14,7 @@ from provisioning.api.pages import After, Limit, Page, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.subscribers import Why
 from provisioning.estate_part import fields_of
-from radius import AppliedPlan, DefinedPlan, ListedPlan, PlanTerms, RenderedPlan, tell_of_plan
+from radius import AppliedPlan, DefinedPlan, ListedPlan, PlanTerms, PlanUnknown, RenderedPlan, tell_of_plan
 
 AT_ONCE = 400
 """As many as one transaction of `firstlight plans apply` takes: nobody else may write on SQLite meanwhile."""
@@ -81,9 +82,15 @@ async def try_(call: InCall, name: Name, wish: PlanDefinition, dialect: OneDiale
 @doors.post("/{name}/define", permission="plans.write")
 async def define(call: InCall, name: Name, wish: PlanDefinition) -> DefinedPlan:
     """Makes a plan, or brings it to these terms: for every login once the worker has carried it over. Open sessions
-    keep what they have until they are told."""
-    done = await call.appliance.services(call.db).radius_service.define_plan(name=name, terms=wish.terms)
+    keep what they have until they are told. The same terms again change nothing."""
+    radius = call.appliance.services(call.db).radius_service
+    version = None
+    with suppress(PlanUnknown):
+        version = (await radius.plan(name=name))["version"]
+    done = await radius.define_plan(name=name, terms=wish.terms)
     call.tells(subject=f"plan/{done['plan_id']}", reason=wish.reason)
+    if version == done["version"]:
+        call.changes_nothing()
     return done
 
 
@@ -94,6 +101,9 @@ async def apply(call: InCall, name: Name, wish: PlanApplication) -> AppliedPlan:
     plan = await call.appliance.services(call.db).radius_service.plan(name=name)
     before = {"plan": name, "version": plan["version"]}
     call.tells(subject=f"plan/{plan['plan_id']}", reason=wish.reason, before=before)
-    return await tell_of_plan(
+    done = await tell_of_plan(
         call.db, tenant_id=call.tenant_id, plan=name, limit=wish.limit, now=call.appliance.clock()
     )
+    if not done["subscribers"]:
+        call.changes_nothing()
+    return done

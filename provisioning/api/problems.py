@@ -23,7 +23,7 @@ from provisioning.api.statuses import RETRY_AFTER_SECONDS, status_of
 from provisioning.database_errors import as_database_error
 from provisioning.errors import ProvisioningError
 from radius import RadiusError
-from workflows import WorkflowError
+from workflows import WorkflowError, fault_in_words
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:firstlight:problem:"
@@ -129,7 +129,7 @@ def _numbers(error: PoolExhausted) -> Problem:
 
 
 def _of_validation(error: RequestValidationError) -> Problem:
-    faults = [_of_field(part["loc"], part["msg"]) for part in error.errors()]
+    faults = [_of_field(part["loc"], fault_in_words(part)) for part in error.errors()]
     problem = _problem(422, "api.request_invalid", "The request was refused, nothing was written.")
     problem["errors"] = faults
     return problem

@@ -205,7 +205,8 @@ async def rotate_password(call: InCall, who: Whom, wish: Why) -> ChangedSubscrib
 @doors.post("/{username:path}/rename", permission="subscribers.write", responses={404: problem(WORDS[404])})
 async def rename(call: InCall, who: Whom, wish: Rename) -> ChangedSubscriber:
     """Lets it log in under another name alone; the former one is free when no session is open under it."""
-    desk = await _seen(call, who, wish.reason)
+    desk = call.appliance.subscriber_desk(call.db)
+    _tells(call, await desk.to_be_renamed(who, wish.username), wish.reason)
     said = wish.model_dump(exclude={"reason"})
     return _kept(call, await desk.rename(who, **said, request_id=_request_id(call)))
 
@@ -244,14 +245,17 @@ async def show(call: InCall, who: Whom) -> SubscriberView:
 
 async def _seen(call: Call, who: Who, reason: str) -> SubscriberDesk:
     desk = call.appliance.subscriber_desk(call.db)
-    before = await desk.named(who)
+    _tells(call, await desk.named(who), reason)
+    return desk
+
+
+def _tells(call: Call, before: SubscriberView, reason: str) -> None:
     call.tells(
         subject=f"subscriber/{before['subscriber_id']}",
         customer_id=before["customer_id"],
         reason=reason,
         before=before,
     )
-    return desk
 
 
 def _kept(call: Call, done: ChangedSubscriber) -> ChangedSubscriber:

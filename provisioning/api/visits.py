@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query, Response
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from provisioning.access import is_key_used
 from provisioning.api.calls import Call, InCall, etag_of
@@ -235,7 +235,25 @@ async def report(call: InCall, visit_id: Number, wish: Report, response: Respons
     return await _report(call, visit_id, wish, response)
 
 
-@doors.post("/{visit_id}/reschedule", permission="visits.report", if_match=True, most_at_once=MOST_AT_ONCE)
+async def _ways_of_move(call: Call) -> None:
+    """The ways are asked for while nobody is held."""
+    try:
+        wish = Reschedule.model_validate_json(await call.request.body())
+        visit_id = TypeAdapter(Number).validate_python(call.request.path_params["visit_id"])
+    except ValidationError:
+        return  # the route names all faults
+    await call.appliance.dispatch_desk(call.db).look_ahead(
+        visit_id=visit_id, technician_id=wish.technician_id, starts_at=wish.starts_at
+    )
+
+
+@doors.post(
+    "/{visit_id}/reschedule",
+    permission="visits.report",
+    if_match=True,
+    first=_ways_of_move,
+    most_at_once=MOST_AT_ONCE,
+)
 async def reschedule(call: InCall, visit_id: Number, wish: Reschedule, response: Response) -> VisitRecord:
     """Moves a visit that is to come. A technician moves their own, and keeps it."""
     seen = await _own(call, visit_id)

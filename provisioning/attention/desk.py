@@ -73,7 +73,8 @@ class AttentionDesk:
             unread = [network.of_unread_radius(error)]
         at_lines = await self._work.held_at_lines(groups) if down else []
         folded = [run for run in at_lines if any(each.may_hold(run) for each in down)]
-        items = [*unread, *[await self._outage_item(each, folded, visits, guards) for each in down]]
+        places = await self._places_of_visits(visits) if down else {}
+        items = [*unread, *[_outage_item(each, folded, visits, places, guards) for each in down]]
         items += await self._work.of_overdue()
         items += await self._work.of_runs(groups, folded)
         items += await self._work.of_events()
@@ -150,36 +151,44 @@ class AttentionDesk:
         counted = sum(outage.lost for outage in at_nases)
         return [*found, *at_nases], elsewhere(lines, found) + len(nowhere) - counted
 
-    async def _outage_item(
-        self, outage: Outage, held: Sequence[RunSummary], visits: Sequence[VisitRecord], guards: Sequence[NasGuard]
-    ) -> Item:
+    async def _places_of_visits(self, visits: Sequence[VisitRecord]) -> dict[str, Behind]:
+        """Where the premises are connected to which somebody goes today."""
         names = {visit["location"] for visit in visits if visit["location"]}
-        places = await self._addresses.places_of_locations(names) if names else {}
-        going = [
-            f"Visit {visit['visit_id']} of {visit['technician_name']} at {minute(visit['starts_at'])} goes there."
-            for visit in visits
-            if _goes_there(visit, outage, places)
-        ]
-        runs = [
-            f"Run {run.id} for customer {run.customer_id}, who is there, is held in {run.current_step}."
-            for run in held
-            if outage.may_hold(run)
-        ]
-        folded = _first(going, "visit goes there", "visits go there")
-        folded += _first(runs, "run for those who are there is held", "runs for those who are there are held")
-        folded += [each.sentence for each in network.of_nases(guards) if _is_at(each, [outage])]
-        target = Target("bng", outage.bng) if outage.level == "bng" else Target("access_node", outage.access_node or "")
-        return Item(
-            kind="outage",
-            urgency="now",
-            sentence=f"{outage.is_down} since {minute(outage.since)}: {outage.lost} of {outage.of} lines lost their"
-            " session within ten minutes and are not back.",
-            target=target,
-            since=outage.since,
-            count=outage.lost,
-            customers=sorted(outage.customers),
-            folded=folded,
-        )
+        return await self._addresses.places_of_locations(names) if names else {}
+
+
+def _outage_item(
+    outage: Outage,
+    held: Sequence[RunSummary],
+    visits: Sequence[VisitRecord],
+    places: Mapping[str, Behind],
+    guards: Sequence[NasGuard],
+) -> Item:
+    going = [
+        f"Visit {visit['visit_id']} of {visit['technician_name']} at {minute(visit['starts_at'])} goes there."
+        for visit in visits
+        if _goes_there(visit, outage, places)
+    ]
+    runs = [
+        f"Run {run.id} for customer {run.customer_id}, who is there, is held in {run.current_step}."
+        for run in held
+        if outage.may_hold(run)
+    ]
+    folded = _first(going, "visit goes there", "visits go there")
+    folded += _first(runs, "run for those who are there is held", "runs for those who are there are held")
+    folded += [each.sentence for each in network.of_nases(guards) if _is_at(each, [outage])]
+    target = Target("bng", outage.bng) if outage.level == "bng" else Target("access_node", outage.access_node or "")
+    return Item(
+        kind="outage",
+        urgency="now",
+        sentence=f"{outage.is_down} since {minute(outage.since)}: {outage.lost} of {outage.of} lines lost their"
+        " session within ten minutes and are not back.",
+        target=target,
+        since=outage.since,
+        count=outage.lost,
+        customers=sorted(outage.customers),
+        folded=folded,
+    )
 
 
 def _goes_there(visit: VisitRecord, outage: Outage, places: Mapping[str, Behind]) -> bool:

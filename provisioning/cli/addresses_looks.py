@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -29,9 +29,22 @@ from provisioning.errors import Fault, InvalidRequest
 MOMENTS = ["%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"]
 OF_A_PORT = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})")
 
+
+def in_utc(moment: datetime | None) -> datetime | None:
+    """Raises: BadParameter for an edge of the calendar, which lies beyond it in UTC."""
+    try:
+        return None if moment is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise typer.BadParameter("is outside of the calendar, in UTC") from error
+
+
 At = Annotated[
     datetime | None,
-    typer.Option(help="Then, in the place of now: a moment with its zone, such as 2026-03-02T21:14Z.", formats=MOMENTS),
+    typer.Option(
+        help="Then, in the place of now: a moment with its zone, such as 2026-03-02T21:14Z.",
+        formats=MOMENTS,
+        callback=in_utc,
+    ),
 ]
 Vrf = Annotated[str | None, typer.Option(help="In which VRF, if several have it.")]
 Ip = Annotated[str | None, typer.Option("--ip", help="Exactly this IPv4 address.")]

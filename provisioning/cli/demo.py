@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import shlex
 import signal
+import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -41,7 +42,7 @@ WITH_A_REAL_CPE_SECONDS = 1800.0
 CALLED_OFF_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 THE_LABORATORYS = ("data_dir", "database_url", "radius_database_url", "genieacs_nbi_url", "tenant_id", "username_realm")
 """The settings by which another process finds the laboratory."""
-CONSOLE_HOST, CONSOLE_PORT = "127.0.0.1", 8080
+CONSOLE_HOST = "127.0.0.1"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -80,6 +81,10 @@ def demo(
             help="Stay open to this machine's network, by TLS with a CA of the laboratory's own for a phone to trust.",
         ),
     ] = False,
+    port: Annotated[
+        int,
+        typer.Option(min=0, max=65535, help="The console's port when it stays open, without --phone; 0: a free one."),
+    ] = 8080,
     json_: AsJson = False,
 ) -> None:
     """Turn a ticket into a live subscriber on real parts, and prove it; then stay open, with a town to look after. With
@@ -91,9 +96,11 @@ def demo(
 
     async def act() -> Proof:
         try:
-            return await _called_off(
-                _demo(home, estate, ticket, say, stay=not once, within=within, customers=customers, phone=phone)
-            )
+            door = _phone_door(home) if phone and not once else None
+            with _console_at(None if once else port, door) as listening:
+                return await _called_off(
+                    _demo(home, estate, ticket, say, listening, door, within=within, customers=customers)
+                )
         except RadiusLabError as error:
             raise DemoFailed(str(error)) from error
 
@@ -117,6 +124,29 @@ class _Voice:
     def __call__(self, sentence: str) -> None:
         self.last = sentence.strip()
         self._console.print(f"{time.monotonic() - self._begun:6.1f} s  {sentence}")
+
+
+@contextmanager
+def _console_at(port: int | None, door: PhoneDoor | None) -> Iterator[socket.socket | None]:
+    """Where the console will be: at the phones' door if there is one; nothing without a port. What it lacks, and that
+    its address is taken, is better said before the job than after it."""
+    if port is None:
+        yield None
+        return
+    from provisioning.api.errors import AddressUnusable
+    from provisioning.console.assets import assets
+    from provisioning.serving import listen
+
+    assets()
+    with ExitStack() as stack:
+        try:
+            host, port = (CONSOLE_HOST, port) if door is None else (door.listens_at, door.port)
+            listening = stack.enter_context(listen(host, port))
+        except AddressUnusable as taken:
+            raise DemoFailed(
+                f"{taken} Nothing was started; choose another port with --port, 0 for a free one."
+            ) from taken
+        yield listening
 
 
 async def _called_off(act: Awaitable[T]) -> T:
@@ -145,11 +175,11 @@ async def _demo(
     estate: Path,
     ticket: Path,
     say: _Voice,
+    console: socket.socket | None,
+    door: PhoneDoor | None,
     *,
-    stay: bool,
     within: float | None,
     customers: int,
-    phone: bool,
 ) -> Proof:
     try:
         from provisioning.lab.demo import open_lab
@@ -158,13 +188,7 @@ async def _demo(
         from provisioning.lab.proof import prove
     except ModuleNotFoundError as error:  # the other commands need nothing of the laboratory
         raise DemoFailed(f"the laboratory needs {error.name}; install firstlight[lab]") from error
-    if stay:
-        from provisioning.console.assets import assets
-
-        assets()  # what is not there is better said before the job than after it
-    given = load_settings()
-    real_cpe = given.genieacs_nbi_url is not None
-    door = _phone_door(home, given) if stay and phone else None
+    real_cpe = load_settings().genieacs_nbi_url is not None
     overrides: dict[str, Any] = {"public_url": door.url} if door else {}
     seconds = within or (WITH_A_REAL_CPE_SECONDS if real_cpe else WITHIN_SECONDS)
     try:
@@ -179,11 +203,11 @@ async def _demo(
             if not proof.broken:
                 say("proven: its own CPE has logged in with what it was given, the bill runs, the mail is there:")
                 say(f"  {proof.report['mail']['file']}")
-            if stay and customers:
+            if console is not None and customers:
                 async with inhabited(lab, TOWN_ESTATE, home, customers, say):
-                    await _stay_open(lab, say, door)
-            elif stay:
-                await _stay_open(lab, say, door)
+                    await _stay_open(lab, console, door, say)
+            elif console is not None:
+                await _stay_open(lab, console, door, say)
             return proof
     except TimeoutError:
         if not deadline.expired():
@@ -191,15 +215,17 @@ async def _demo(
         raise DemoFailed(f"the demo was not at its end after {seconds:g} s; the last it said was: {say.last}") from None
 
 
-def _phone_door(home: Path, given: Settings) -> PhoneDoor:
+def _phone_door(home: Path) -> PhoneDoor:
     from provisioning.lab.phone import open_phone_door
 
-    return open_phone_door(home, public_url=given.public_url, now=utc_now())
+    return open_phone_door(home, public_url=load_settings().public_url, now=utc_now())
 
 
-async def _stay_open(lab: Lab, say: Callable[[str], None], door: PhoneDoor | None) -> None:
+async def _stay_open(lab: Lab, console: socket.socket, door: PhoneDoor | None, say: Callable[[str], None]) -> None:
     """Keeps the laboratory running for a person to play in, its console included, until Ctrl-C."""
     from provisioning.lab.demo import set_aside
+    from provisioning.lab.phone import ways_of_a_phone
+    from provisioning.serving import serve_on, tls_files
 
     say("the laboratory stays open; in another terminal:")
     if aside := set_aside(lab.appliance.settings):
@@ -207,31 +233,14 @@ async def _stay_open(lab: Lab, say: Callable[[str], None], door: PhoneDoor | Non
     for line in [*ways_in(lab.appliance.settings), *_way_to_freeradius(lab)]:
         say(f"  {line}")
     say("  .venv/bin/firstlight runs list        (Ctrl-C here ends it)")
-    await (_serve_here(lab, say) if door is None else _serve_phones(lab, say, door))
+    tls = None
+    if door is not None:
+        for line in ways_of_a_phone(door):
+            say(line)
+        tls = tls_files(door.certificate.certificate, door.certificate.key, now=utc_now())
+    await serve_on(console, lab.appliance, with_worker=False, tls=tls, tell=say)
     for number in CALLED_OFF_BY:  # it ends now; a second word must not cut the putting away short
         asyncio.get_running_loop().add_signal_handler(number, lambda: None)
-
-
-async def _serve_here(lab: Lab, say: Callable[[str], None]) -> None:
-    from provisioning.api.errors import AddressUnusable
-    from provisioning.serving import serve
-
-    serving = functools.partial(serve, lab.appliance, host=CONSOLE_HOST, with_worker=False, tell=say)
-    try:
-        await serving(port=CONSOLE_PORT)
-    except AddressUnusable as taken:
-        say(f"{taken} So it is another port.")
-        await serving(port=0)
-
-
-async def _serve_phones(lab: Lab, say: Callable[[str], None], door: PhoneDoor) -> None:
-    from provisioning.lab.phone import EVERYWHERE, ways_of_a_phone
-    from provisioning.serving import serve, tls_files
-
-    for line in ways_of_a_phone(door):
-        say(line)
-    tls = tls_files(door.certificate.certificate, door.certificate.key, now=utc_now())
-    await serve(lab.appliance, host=EVERYWHERE, port=door.port, with_worker=False, tls=tls, tell=say)
 
 
 def ways_in(settings: Settings) -> list[str]:

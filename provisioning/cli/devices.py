@@ -8,7 +8,15 @@ import typer
 
 from acs import DeviceRecord, DeviceState
 from provisioning.bootstrap import Appliance
-from provisioning.cli import device_settings, devices_acs, devices_looking, devices_verbs, devices_wishes
+from provisioning.cli import (
+    device_settings,
+    devices_acs,
+    devices_binding,
+    devices_files,
+    devices_looking,
+    devices_verbs,
+    devices_wishes,
+)
 from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.fleet import holder_of
@@ -18,6 +26,8 @@ app.add_typer(devices_acs.app, name="acs")
 device_settings.add_to(app)
 devices_verbs.add_to(app)
 devices_wishes.add_to(app)
+devices_binding.add_to(app)
+devices_files.add_to(app)
 devices_looking.add_to(app)
 
 Serial = Annotated[str, typer.Argument(help="The CPE's serial number, in any spelling of it.")]

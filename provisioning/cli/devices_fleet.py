@@ -64,6 +64,8 @@ def converge(
 
     progress = run(act, as_json=json_)
     print_json(_as_json(progress)) if json_ else _print_progress(progress)
+    if all_not_converged and not json_:
+        run(_say_waiting, as_json=False)
     if progress.converged < progress.done:
         raise typer.Exit(1)
 
@@ -118,6 +120,7 @@ def unknown(
         say("every CPE that was seen at the ACS serves somebody")
     else:
         print_list(("#", "serial", "product class", "seen first", "last inform"), [_entry(each) for each in found])
+        say("`firstlight devices provision SERIAL USERNAME --template ...` binds one, `devices import` those of a list")
 
 
 def fleet(json_: AsJson = False) -> None:
@@ -145,6 +148,15 @@ def fleet(json_: AsJson = False) -> None:
         say(f"ACS {name}: {said}")
     if not health:
         say("no ACS: FIRSTLIGHT_GENIEACS_NBI_URL is not set")
+
+
+async def _say_waiting(appliance: Appliance) -> None:
+    """Those that it passes over: nobody has seen them at the ACS since they were bound."""
+    async with appliance.database.read() as db:
+        found = await fleet_overview(db, tenant_id=appliance.tenant_id)
+    waiting = sum(each["devices"] for each in found["states"] if each["state"] == "awaiting_first_inform")
+    if waiting:
+        say(f"{waiting} more await their first Inform; `firstlight devices sweep` looks who has reported meanwhile")
 
 
 def _require_one(serials: list[str] | None, all_not_converged: bool, reason: str | None) -> None:

@@ -8,8 +8,11 @@ from typing import Annotated
 
 import typer
 
+from acs import OperationRecord
 from provisioning.cli.devices_asking import Reason, Request, Serial, Wait, WaitSeconds, ask
 from provisioning.cli.running import AsJson, By
+from provisioning.device_desk import DeviceDesk
+from provisioning.errors import Fault, InvalidRequest
 
 
 def add_to(app: typer.Typer) -> None:
@@ -54,9 +57,13 @@ def wifi(
     json_: AsJson = False,
 ) -> None:
     """Give the customer's WiFi another name or passphrase; it is applied, read back, and stays so after a reset."""
-    passphrase = None if passphrase_file is None else _first_line(passphrase_file)
+
+    async def act(desk: DeviceDesk) -> OperationRecord:
+        passphrase = None if passphrase_file is None else _first_line(passphrase_file)
+        return await desk.change_wifi(serial, ssid=ssid, passphrase=passphrase, by=by, request_id=request)
+
     ask(
-        lambda desk: desk.change_wifi(serial, ssid=ssid, passphrase=passphrase, by=by, request_id=request),
+        act,
         wait=wait_seconds if wait else None,
         as_json=json_,
     )
@@ -81,5 +88,9 @@ def move(
 
 
 def _first_line(file: str) -> str:
-    text = sys.stdin.readline() if file == "-" else Path(file).read_text(encoding="utf-8")
+    """Raises: InvalidRequest."""
+    try:
+        text = sys.stdin.readline() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except UnicodeDecodeError:  # which has the bytes in it
+        raise InvalidRequest("The change", [Fault("--passphrase-file", "is not UTF-8 text")]) from None
     return text.split("\n", 1)[0].rstrip("\r")

@@ -92,6 +92,5 @@ def _tell(url: str, serials: list[str], cpes: int, tempers: dict[str, int], *, a
     say(f"{cpes} CPEs, {serials[0]} to {serials[1]}: " + ", ".join(f"{many} {each}" for each, many in tempers.items()))
     say(f"the NBI answers at {url}; a Firstlight for it:")
     say(f"  export FIRSTLIGHT_GENIEACS_NBI_URL={url}")
-    say(
-        "  firstlight devices sweep      # finds them; bind some, then: firstlight devices converge --all-not-converged"
-    )
+    say("  firstlight devices unknown    # after `devices sweep`; bind some (devices provision, devices import), then:")
+    say("  firstlight devices sweep && firstlight devices converge --all-not-converged")

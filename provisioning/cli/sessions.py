@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import Annotated
 
 import typer
@@ -25,7 +26,7 @@ DAY = ["%Y-%m-%d"]
 
 @app.command("list")
 def list_(
-    nas: Annotated[str | None, typer.Option(help="Only those at the NAS of this address.")] = None,
+    nas: Annotated[str | None, typer.Option(help="Only those at this NAS, by its name or address.")] = None,
     plan: Annotated[str | None, typer.Option(help="Only those of subscribers of this plan.")] = None,
     doubtful: Annotated[bool, typer.Option("--doubtful", help="Only those that have missed three interims.")] = False,
     before: Before = None,
@@ -36,7 +37,14 @@ def list_(
 
     async def act(appliance: Appliance) -> None:
         looks = appliance.session_looks
-        found = await looks.online(nas_address=nas, plan=plan, doubtful=doubtful, before=before, limit=limit)
+        async with appliance.database.read() as db:
+            radius = appliance.services(db).radius_service
+            at = nas
+            if nas is not None and not _is_address(nas):
+                at = (await radius.nas_named(name=nas))["address"]
+            if plan is not None:
+                await radius.plan(name=plan)
+        found = await looks.online(nas_address=at, plan=plan, doubtful=doubtful, before=before, limit=limit)
         if json_:
             print_json(found)
         else:
@@ -131,6 +139,14 @@ async def _cap_of(appliance: Appliance, name: str) -> tuple[DataCapView | None, 
         except SubscriberUnknown:
             return None, None
     return await cap_of(appliance, subscriber["subscriber_id"])
+
+
+def _is_address(word: str) -> bool:
+    try:
+        ip_address(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _print_sessions(found: Sequence[SessionView], nothing: str) -> None:

@@ -8,7 +8,6 @@ bring about, the worker goes on with.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -21,7 +20,15 @@ from provisioning.cli.running import AsJson, run
 from provisioning.cli.whom import ByExternalId, Username, whom
 from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, Who, was_so_already
 from provisioning.vault import VaultError
-from radius import LineIdentity, RadiusError, Retransmission, SessionChangeView, SubscriberUnknown, SubscriberView
+from radius import (
+    LineIdentity,
+    RadiusError,
+    Retransmission,
+    SessionChangeView,
+    SubscriberRenamed,
+    SubscriberUnknown,
+    SubscriberView,
+)
 
 AT_ONCE = Retransmission(sends=3, first_wait_seconds=1.0)
 """Who types waits; what needs longer is the worker's."""
@@ -245,9 +252,7 @@ def change(who: Who, act: Callable[[SubscriberDesk, Who], Awaitable[ChangedSubsc
     async def done(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
             desk = appliance.subscriber_desk(db)
-            before: SubscriberView | None = None
-            with suppress(SubscriberUnknown):  # which the act says, unless it is known by the name it gave up
-                before = await desk.named(who)
+            before = await _before(desk, who)
             changed = await act(desk, who)
             subscriber = changed["subscriber"]
             if was_so_already(before, changed):
@@ -266,6 +271,16 @@ def change(who: Who, act: Callable[[SubscriberDesk, Who], Awaitable[ChangedSubsc
             say(f"  committed, not carried over yet: {not_carried}")
 
     run(done, as_json=as_json)
+
+
+async def _before(desk: SubscriberDesk, who: Who) -> SubscriberView | None:
+    """None: nobody, which the act says. Who asks for a rename again may know it by the name that it gave up."""
+    try:
+        return await desk.named(who)
+    except SubscriberRenamed as renamed:
+        return await desk.named(renamed.present)
+    except SubscriberUnknown:
+        return None
 
 
 async def carried(appliance: Appliance, change: SessionChangeView) -> tuple[SessionChangeView, str | None]:

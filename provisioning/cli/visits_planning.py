@@ -87,6 +87,14 @@ def book(  # noqa: PLR0913, PLR0917 - each is a fact about the visit
     """Book a visit that was agreed on with a customer."""
 
     async def act(appliance: Appliance) -> None:
+        async with appliance.database.read() as db:
+            await appliance.dispatch_desk(db).refuse_taken(
+                technician_id=technician,
+                starts_at=at,
+                job=job,
+                latitude=place[0] if place else None,
+                longitude=place[1] if place else None,
+            )
         async with appliance.database.begin() as db:
             booked = await appliance.dispatch_desk(db).book(
                 customer_id=customer,
@@ -118,6 +126,8 @@ def move(
     """Move a visit that is to come to another time, or to somebody else."""
 
     async def act(appliance: Appliance) -> None:
+        async with appliance.database.read() as db:
+            await appliance.dispatch_desk(db).look_ahead(visit_id=visit, technician_id=technician, starts_at=at)
         async with appliance.database.begin() as db:
             moved = await appliance.dispatch_desk(db).reschedule(
                 visit_id=visit,

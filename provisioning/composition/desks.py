@@ -16,6 +16,7 @@ from provisioning.composition.services import WithServices
 from provisioning.configured import acs_names
 from provisioning.customer_slots import CustomerSlots
 from provisioning.data_caps import billed_plan, billing_days, tell_lifted, tell_of_cap
+from provisioning.device_binding import DeviceBinding
 from provisioning.device_desk import DeviceDesk
 from provisioning.dispatch import DispatchDesk
 from provisioning.field import Alternatives, CustomerMoves, Feeds, Planning, Search, VanStock
@@ -26,11 +27,13 @@ from provisioning.line import LineService
 from provisioning.lines import LineDesk
 from provisioning.nas_desk import NasDesk
 from provisioning.onboarding import OnboardingDesk, OnboardingTerms
+from provisioning.order_wishes import OrderTerms, WishChecks
 from provisioning.orders import OrderDesk
 from provisioning.partners import PartnerDesk
 from provisioning.payments import PaymentDesk
 from provisioning.photo_files import PhotoFiles
 from provisioning.quotes import QuoteDesk
+from provisioning.renewals import RenewalDesk
 from provisioning.run_desk import RunDesk
 from provisioning.settings import Settings
 from provisioning.signals import SignalDesk
@@ -57,6 +60,7 @@ class WithDesks(WithServices):
                 installations=self.desk,
                 onboardings=self.onboarding_desk,
                 orders=self.order_desk,
+                renewals=self.renewal_desk,
                 terminations=self.termination_desk,
                 said_of_orders={
                     "payment_method": settings.order_payment_method,
@@ -162,6 +166,23 @@ class WithDesks(WithServices):
             tenant_id=self.tenant_id,
         )
 
+    def device_binding(self, db: AsyncSession) -> DeviceBinding:
+        """The door for who is served by which CPE without a run, bound to this transaction."""
+
+        async def node_of(username: str) -> str | None:
+            places = await self.address_lookup(db).places_of([username])
+            return places[0]["access_node"] if places else None
+
+        return DeviceBinding(
+            db,
+            devices=self.services(db).genieacs_service,
+            settings=self.device_settings(db),
+            lines=LineService(db, tenant_id=self.tenant_id, now=self.clock),
+            named=self.subscriber_desk(db).named,
+            node_of=node_of,
+            tenant_id=self.tenant_id,
+        )
+
     def nas_desk(self, db: AsyncSession) -> NasDesk:
         """The door for single NASes, bound to this transaction."""
         radius = self.services(db).radius_service
@@ -251,7 +272,7 @@ class WithDesks(WithServices):
 
     def signal_desk(self, db: AsyncSession) -> SignalDesk:
         """The door for everything else that is told to a run, bound to this transaction."""
-        return SignalDesk(db, runs=self.runs)
+        return SignalDesk(db, runs=self.runs, now=self.clock, zone=self.zone)
 
     def onboarding_desk(self, db: AsyncSession) -> OnboardingDesk:
         """The door for events that make customers, bound to this transaction."""
@@ -268,7 +289,16 @@ class WithDesks(WithServices):
 
     def order_desk(self, db: AsyncSession) -> OrderDesk:
         """The door for orders, bound to this transaction."""
-        return OrderDesk(db, crm=self._crm(db), runs=self.runs, tenant_id=self.tenant_id)
+        checks = self._wish_checks(db)
+        return OrderDesk(db, crm=self._crm(db), runs=self.runs, checks=checks, tenant_id=self.tenant_id)
+
+    def _wish_checks(self, db: AsyncSession) -> WishChecks:
+        terms = OrderTerms(self.settings.order_team, self.settings.order_channel, self.zone)
+        return WishChecks(db, tenant_id=self.tenant_id, now=self.clock, terms=terms)
+
+    def renewal_desk(self, db: AsyncSession) -> RenewalDesk:
+        """The door for terms that end soon, bound to this transaction."""
+        return RenewalDesk(db, runs=self.runs, offers=self.offers(db), tenant_id=self.tenant_id)
 
     def leads(self, db: AsyncSession) -> Leads:
         """The door for leads, bound to this transaction."""
@@ -283,7 +313,8 @@ class WithDesks(WithServices):
             events=self.events,
             publish=self.publish,
             tenant_id=self.tenant_id,
-            order_team=(self.settings.order_team, self.settings.order_channel),
+            checks=self._wish_checks(db),
+            now=self.clock,
         )
 
     def partner_desk(self, db: AsyncSession) -> PartnerDesk:

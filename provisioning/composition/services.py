@@ -62,12 +62,14 @@ class WithServices(Parts):
                 db, **common, zone=self.zone, cards=self.cards(db) if self.stripe is not None else None
             ),
             license_service=LicenseService(db, **common, secrets=self.vault),
-            deployment_service=DeploymentService(db, **common, public_url=self.settings.public_url, zone=self.zone),
+            deployment_service=DeploymentService(
+                db, **common, public_url=self.settings.public_url, zone=self.zone, ways=self.ways
+            ),
             communications_service=CommunicationsService(
                 db, **common, sender=self.settings.mail_from, templates=self.mail_templates, links=self.links
             ),
             notifications_service=NotificationsService(db, **common),
-            ticketing_service=TicketingService(db, **common, moves=self.move_terms),
+            ticketing_service=TicketingService(db, **common, moves=self.move_terms, ways=self.ways),
             partner_service=PartnerService(db, **common),
             line_service=LineService(db, **common),
             network_service=NetworkService(db, **common, username_realm=self.settings.username_realm),

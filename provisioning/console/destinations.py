@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 from provisioning.access import Permission
 from provisioning.attention import WAITING_STATES, Target, TargetNoun
+from provisioning.keeps import Kept
 from provisioning.search import Hit, Noun
 
 Leads = tuple[Permission, Callable[[str], str]]
@@ -56,6 +57,16 @@ HITS: dict[Noun, Leads] = {
     "visit": ("visits.read", lambda number: f"/visits#visit-{number}"),
 }
 
+KEPT: dict[str, Leads] = {
+    "CPE": HITS["device"],
+    "customer": HITS["customer"],
+    "order": HITS["order"],
+    "payment": ("payments.read", lambda number: f"/payments/{number}"),
+    "subscriber": ("subscribers.read", lambda number: f"/subscribers/{number}"),
+    "ticket": HITS["ticket"],
+}
+"""By what a run keeps; what is not here has no page of its own."""
+
 
 def of_target(target: Target, may: Collection[Permission]) -> str:
     """Where an item leads; nothing, if there is no page for it or not for them."""
@@ -66,6 +77,15 @@ def of_target(target: Target, may: Collection[Permission]) -> str:
 def command_for(target: Target) -> str:
     """Which command shows more of what has no page; nothing, if it has one."""
     return COMMANDS.get(target.noun, "")
+
+
+def of_kept(each: Kept, may: Collection[Permission]) -> str:
+    """Where something that a run keeps leads; nothing, if there is no page for it or not for them."""
+    noun, _, number = each.what.partition(" ")
+    known = KEPT.get(noun)
+    if known is None or known[0] not in may:
+        return ""
+    return known[1](number or each.particulars.partition(", ")[0])
 
 
 def of_hit(hit: Hit, may: Collection[Permission]) -> str:

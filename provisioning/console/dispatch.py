@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from fastapi import Query, Response
+from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 
 from provisioning.access import subject_of
@@ -25,10 +26,13 @@ from provisioning.console.words import moments_in
 from provisioning.days import begin_of, day_of
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.field import VisitChanged, VisitRecord, Visits
+from provisioning.visits import Outcome
 from workflows import FIRST_YEAR, LAST_YEAR
 
 MOST_VISITS = 1000
 BEYOND = f"not in {FIRST_YEAR} to {LAST_YEAR}"
+ENDS: dict[str, Outcome] = {"cancel": "cancelled", "no-show": "no_access"}
+"""How dispatch ends a visit, and what is kept of it."""
 NO_FIT = frozenset({"field.technician_busy", "field.outside_hours", "field.skill_missing"})
 
 doors = ConsoleDoors(name="visits")
@@ -120,7 +124,25 @@ def _refused(request: Request, problem: Problem, headers: Mapping[str, str]) -> 
     )
 
 
-@doors.post("/dispatch/visits/{visit_id}", permission="visits.write", refusal=_refused, keyed=False, takes_json=False)
+async def _ways_of_move(call: Call) -> None:
+    """The ways are asked for while nobody is held."""
+    try:
+        visit_id = TypeAdapter(Number).validate_python(call.request.path_params["visit_id"])
+        technician, starts_at = _read(call, form_of(call))
+    except (ValidationError, InvalidRequest):
+        return  # the route names all faults
+    desk = call.appliance.dispatch_desk(call.db)
+    await desk.look_ahead(visit_id=visit_id, technician_id=technician, starts_at=starts_at)
+
+
+@doors.post(
+    "/dispatch/visits/{visit_id}",
+    permission="visits.write",
+    refusal=_refused,
+    first=_ways_of_move,
+    keyed=False,
+    takes_json=False,
+)
 async def move(call: InCall, visit_id: Number) -> Response:
     """Moves it, if it still is as it was seen; leads to the day on which it is then."""
     form, seen = form_of(call), await _visits(call).visit(visit_id)
@@ -147,6 +169,32 @@ async def move(call: InCall, visit_id: Number) -> Response:
     )
     call.tells(after=moved)
     return to(f"/dispatch?day={day_of(moved['starts_at'], call.appliance.zone).isoformat()}#visit-{visit_id}")
+
+
+@doors.post("/dispatch/visits/{visit_id}/end", permission="visits.write", keyed=False, takes_json=False)
+async def end(call: InCall, visit_id: Number) -> Response:
+    """Calls it off, or keeps that nobody was at home, if it still is as it was seen; leads back to its day."""
+    form, seen = form_of(call), await _visits(call).visit(visit_id)
+    outcome, reason = ENDS.get(form.text("outcome")), form.text("reason")
+    faults = [] if outcome else [Fault("outcome", f"is none of {', '.join(ENDS)}")]
+    faults += [] if reason else [Fault("reason", "is missing")]
+    if outcome is None or faults:
+        raise InvalidRequest("The end of the visit", faults)
+    if form.text("seen") != _mark(seen):
+        raise VisitChanged(visit_id)
+    reported, runs = await call.appliance.visit_desk(call.db).report(
+        visit_id=visit_id, outcome=outcome, note=reason, seen=seen, by=call.by
+    )
+    call.tells(
+        action=f"visits {form.text('outcome')}",
+        subject=subject_of("visit", visit_id),
+        customer_id=seen["customer_id"],
+        run_id=runs[0] if runs else None,
+        reason=reason,
+        before=seen,
+        after=reported,
+    )
+    return to(f"/dispatch?day={day_of(seen['starts_at'], call.appliance.zone).isoformat()}")
 
 
 def _read(call: Call, form: Form) -> tuple[int, datetime]:

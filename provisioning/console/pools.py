@@ -18,6 +18,16 @@ from provisioning.figures import POOLS_FOR, Point
 from provisioning.occupation_svg import occupation_svg
 
 LEVELS = {"ok": "good", "low": "warn", "critical": "bad", "exhausted": "bad"}
+KINDS = {
+    "ipv4": "IPv4",
+    "framed_pool": "a pool of the BNG's own",
+    "ipv6_wan": "IPv6 WAN prefixes",
+    "ipv6_pd": "delegated IPv6 prefixes",
+    "cvlan": "C-VLANs",
+    "svlan": "S-VLANs",
+    "ipv4_routed": "routed IPv4 prefixes",
+    "ipv6_routed": "routed IPv6 prefixes",
+}
 LONGEST_FORECAST = timedelta(days=3650)
 
 doors = ConsoleDoors(name="addresses")
@@ -33,7 +43,7 @@ async def pools(call: InCall) -> Response:
     found.sort(key=lambda pool: (-pool["used_percent"], pool["pool"]))
     now = call.appliance.clock()
     rows = [(pool, _line(pool, samples, now), forecast(pool, now)) for pool in found]
-    return show(call, "pools.html.j2", "Pools", rows=rows, levels=LEVELS, days=POOLS_FOR.days)
+    return show(call, "pools.html.j2", "Pools", rows=rows, hands_out=hands_out, levels=LEVELS, days=POOLS_FOR.days)
 
 
 @doors.page("/pools/of", permission="addresses.read")
@@ -51,6 +61,7 @@ async def pool_of(call: InCall, pool: PoolName) -> Response:
         pool=outlook,
         line="" if outlook is None else _line(outlook, samples, now),
         forecast="" if outlook is None else forecast(outlook, now),
+        hands_out=hands_out,
         levels=LEVELS,
         days=POOLS_FOR.days,
     )
@@ -61,6 +72,12 @@ async def picture(call: InCall, pool: PoolName) -> Response:
     """Where in the pool its units are used, drawn."""
     drawn = occupation_svg(await call.appliance.address_lookup(call.db).occupation(pool))
     return Picture(drawn, headers={**HEADERS, "Content-Security-Policy": "default-src 'none'; sandbox"})
+
+
+def hands_out(pool: PoolOutlook) -> str:
+    """What a pool gives out, in words; of an IPv4 pool also to whom."""
+    words = KINDS[pool["kind"]]
+    return f"{words}, {pool['role']}" if pool["kind"] == "ipv4" and pool["role"] else words
 
 
 def forecast(pool: PoolOutlook, now: datetime) -> str:

@@ -14,6 +14,7 @@ from provisioning.api import Call, InCall
 from provisioning.api.own import own_runs, require_own_run
 from provisioning.api.pages import After, RunNumber, page_of, row_of
 from provisioning.commercial import TicketRecord
+from provisioning.console.destinations import of_kept
 from provisioning.console.doors import ConsoleDoors
 from provisioning.console.pages import show, to
 from provisioning.console.topics import NEWEST, run_topic
@@ -143,7 +144,7 @@ async def _run(call: Call, template: str, run_id: int, done: str) -> Response:
         notes=list(reversed(view.notes)),
         ticks=ticks_in(view) if has_ticks(view) else [],
         goes_back=view.goes_back,
-        keeps=kept(whole, with_money=amounts),
+        keeps=[(each, of_kept(each, call.caller.permissions)) for each in kept(whole, with_money=amounts)],
         snippet=snippet(whole),
         verbs=_verbs(call, view),
         ways=ways(view) if "runs.signal" in call.caller.permissions else [],

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from provisioning.commercial.money import in_words
 from provisioning.figures import Point
 from provisioning.logs import mask_secrets
+from provisioning.search import ClueKind
 from provisioning.sparkline_svg import sparkline_svg
 
 MARKS = {
@@ -76,6 +77,7 @@ MARKS = {
     "not_feasible": "✗",
     "confirmed": "✓",
     "asked_for": "…",
+    "superseded": "-",
     "not_done": "✗",
     "testing": "▸",
     "proven": "✓",
@@ -160,6 +162,18 @@ STATES = {
     "undone": "undone",
     "no_access": "no access",
     "not_feasible": "not feasible",
+}
+CLUES: dict[ClueKind, str] = {
+    "mac": "the beginning of a MAC address",
+    "address": "an IP address or prefix",
+    "serial": "the beginning of a serial number",
+    "email": "a mail address",
+    "phone": "a telephone number",
+    "number": "one of our numbers",
+    "username": "a username",
+    "external_id": "a number in another system",
+    "run_key": "what a run is for",
+    "name": "a name",
 }
 
 TOLD = "%Y-%m-%d %H:%M"
@@ -269,6 +283,11 @@ def amount(minor: int, currency: str) -> str:
     return in_words(minor, currency)
 
 
+def clue(kind: ClueKind) -> str:
+    """As what something was looked for."""
+    return CLUES[kind]
+
+
 FILTERS: dict[str, Callable[..., str]] = {
     "moment": moment,
     "iso": iso,
@@ -283,4 +302,5 @@ FILTERS: dict[str, Callable[..., str]] = {
     "octets": octets,
     "amount": amount,
     "sentence": sentence,
+    "clue": clue,
 }

@@ -2,7 +2,7 @@
 
 ``Visits`` is the calendar: it books a visit only when the technician is free (the database refuses anything else),
 keeps what is reported from the field and knows each report again when it arrives twice. An order and the installation
-that belongs to it share one visit (``bookings``). ``Technicians`` is the list of people. Both write only the ``db``
+that belongs to it share one visit (``claims``). ``Technicians`` is the list of people. Both write only the ``db``
 they are given; the caller commits. ``Planning`` keeps when technicians work, ``Jobs`` what there is to do, and
 ``Search`` finds who can come when, the best first, and says why.
 
@@ -12,7 +12,7 @@ also goes into ``tables.LIVE_STATES`` and into the four rules below it.
 """
 
 from provisioning.field.alternatives import Alternatives
-from provisioning.field.bookings import Whose
+from provisioning.field.claims import Whose
 from provisioning.field.customer_moves import NO_MOVES, CustomerMoves, MoveTerms, Standing, WhyNot
 from provisioning.field.errors import (
     CancelRefused,
@@ -64,6 +64,7 @@ from provisioning.field.stock import VanStock
 from provisioning.field.stock_records import StockHistory, StockItem, StockMovement
 from provisioning.field.stock_tables import IN_A_VAN, StockState, VanItem, VanMovement
 from provisioning.field.tables import (
+    CAME_TO_NOTHING,
     LIVE_STATES,
     Technician,
     Visit,
@@ -72,13 +73,14 @@ from provisioning.field.tables import (
     VisitPurpose,
     VisitReport,
 )
-from provisioning.field.technicians import TechnicianRecord, Technicians
+from provisioning.field.technicians import TechnicianRecord, Technicians, hold_technicians
 from provisioning.field.travel import Place, place_of, read_place
 from provisioning.field.visits import Visits
 from provisioning.field.ways import AS_THE_CROW_FLIES, Ways
 
 __all__ = [
     "AS_THE_CROW_FLIES",
+    "CAME_TO_NOTHING",
     "IN_A_VAN",
     "LIVE_STATES",
     "NO_MOVES",
@@ -168,6 +170,7 @@ __all__ = [
     "Ways",
     "Whose",
     "WhyNot",
+    "hold_technicians",
     "normalise_serial",
     "place_of",
     "place_of_invitation",

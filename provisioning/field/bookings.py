@@ -1,7 +1,8 @@
-"""Bookings: who needs a visit. An order and the installation that belongs to it need one technician, not two.
+"""Bookings: visits come into the calendar, are taken over and moved, each against its technician's other visits.
 
-Whoever comes first books the visit, whoever comes second joins it; it is called off when nobody needs it any more. An
-index sees to it that an order never has two visits to come. Locks are taken in one order: technicians, then visits.
+An order and the installation that belongs to it need one technician, not two: whoever comes first books the visit,
+whoever comes second joins it, and it is called off when nobody needs it any more (``claims``). An index sees to it that
+an order never has two visits to come. Locks are taken in one order: technicians, then visits.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.errors import ChangeRaced, RequestConflict
-from provisioning.field.errors import TechnicianBusy, VisitOver, VisitUnknown
+from provisioning.field.claims import Claims, Whose
+from provisioning.field.errors import VisitOver, VisitUnknown
 from provisioning.field.feed_tables import FormerTechnician
 from provisioning.field.fitting import Fit, Fitting, Task
 from provisioning.field.jobs import Jobs
-from provisioning.field.tables import LIVE_STATES, Technician, Visit, VisitBooking, VisitPurpose
+from provisioning.field.overlaps import Overlaps, busy_with
+from provisioning.field.tables import CAME_TO_NOTHING, LIVE_STATES, Technician, Visit
 from provisioning.field.travel import place_of
 from provisioning.field.ways import AS_THE_CROW_FLIES, Ways
 from provisioning.intake import Clock
@@ -43,21 +46,8 @@ class Booking:
     task: Task = NOTHING_SAID
 
 
-@dataclass(frozen=True)
-class Whose:
-    """For whose work a visit is, and the order that this belongs to.
-
-    ``visit_id``: the order's visit is to be joined as it stands. That one is meant; where the order has another by now,
-    it is that, whatever time is named beside it: who was told of a visit has agreed on no other time.
-    """
-
-    purpose: VisitPurpose = "installation"
-    order_id: int | None = None
-    visit_id: int | None = None
-
-
 class Bookings:
-    """The claims to visits. Writes only ``db``; the caller commits, and holds the technician whom it names."""
+    """One ISP's calendar. Writes only ``db``; the caller commits, and holds the technician whom it names."""
 
     def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, ways: Ways = AS_THE_CROW_FLIES) -> None:
         self._db = db
@@ -65,11 +55,14 @@ class Bookings:
         self._now = now
         self._fitting = Fitting(db, tenant_id=tenant_id, ways=ways)
         self._jobs = Jobs(db, tenant_id=tenant_id)
+        self._claims = Claims(db, tenant_id=tenant_id, now=now)
+        self._overlaps = Overlaps(db, tenant_id=tenant_id)
 
     async def book(self, wanted: Booking, whose: Whose, request_id: str | None, technician: Technician) -> Visit:
         """A new visit; for an installation of an order that has one to come, that one, moved where it doesn't fit.
 
-        That one stays the job that it was booked as: as long, with its buffer and its skills, unless another is told.
+        That one stays the job that it was booked as: as long, with its buffer and its skills, unless another is told;
+        so does the next one, where it came to nothing.
         Where the order's visit is another line's, or its technician is at the door already, this is a visit apart; so
         is what dispatch books by hand beside it.
 
@@ -80,12 +73,12 @@ class Bookings:
         there = await self.of_order(wanted.customer_id, whose.order_id)
         if there is not None and whose.purpose == "deployment":
             raise ChangeRaced  # it came between the look at the order and this booking
-        is_free = there is not None and there.state == "booked" and not await self._is_open(there.id, whose.purpose)
-        mine = there if is_free and whose.purpose != "dispatch" else None
+        mine = there if there is not None and await self._is_to_be_had(there, whose) else None
         if whose.visit_id is not None and mine is None and wanted.ends_at <= self._now():
             raise VisitOver(whose.visit_id, (await self._visit(whose.visit_id)).state, "joined")
-        if mine is not None and wanted.task.job is None:
-            wanted = await self._as_booked(mine, wanted)
+        described = mine if there is not None else await self._that_came_to_nothing(wanted, whose)
+        if described is not None and wanted.task.job is None:
+            wanted = await self._as_booked(described, wanted)
         fit = None if mine is not None and _stays(mine, wanted, whose) else await self._fit(technician, wanted, mine)
         try:
             if mine is not None:
@@ -100,25 +93,6 @@ class Bookings:
             if there is None and await self.of_order(wanted.customer_id, whose.order_id) is not None:
                 return await self.book(wanted, whose, request_id, technician)  # the order's visit came in between
             raise ChangeRaced from exc
-
-    async def refuse_taken(self, technician_id: int, starts_at: datetime, ends_at: datetime) -> None:
-        """Raises: TechnicianBusy, if there is a visit in this time. The way to the one after it isn't looked at, since
-        that may get shorter; so what is free by this may still not fit."""
-        found = await self._db.execute(
-            select(Technician, Visit)
-            .join(Visit, and_(Visit.tenant_id == Technician.tenant_id, Visit.technician_id == Technician.id))
-            .where(
-                Technician.tenant_id == self._tenant_id,
-                Technician.id == technician_id,
-                Visit.state.in_(LIVE_STATES),
-                Visit.starts_at < ends_at,
-                func.coalesce(Visit.held_to, Visit.ends_at) > starts_at,
-            )
-            .order_by(Visit.starts_at)
-            .limit(1)
-        )
-        if (row := found.one_or_none()) is not None:
-            raise busy_with(row.Technician, row.Visit)
 
     async def of_order(
         self,
@@ -158,93 +132,39 @@ class Bookings:
                 await self._leave_behind(visit, technician.id)
                 await self._change(visit.id, **when, **_held(fit), **self._changed(visit))
         except IntegrityError as exc:
-            other = await self._busy_then(technician.id, starts_at, ends_at, fit, besides=visit.id)
+            other = await self._overlaps.then(technician.id, starts_at, ends_at, fit, besides=visit.id)
             if other is None:
                 raise
             raise busy_with(technician, other) from exc
         return await self._visit(visit.id)
 
-    async def join(self, visit: Visit, whose: Whose, request_id: str | None = None) -> None:
-        """From now on the visit is needed for this too. Raises: ChangeRaced if it was already."""
-        try:
-            async with self._db.begin_nested():
-                await self._claim(visit, whose, request_id)
-        except IntegrityError as exc:
-            raise ChangeRaced from exc
-
-    async def leave(self, visit: Visit, purpose: VisitPurpose) -> bool:
-        """The visit isn't needed for this any more; whether it is now needed for nothing. Once is enough.
-
-        What dispatch has booked for an order goes with the last of the order's work.
-        """
-        if not await self._release(visit, VisitBooking.purpose == purpose):
-            return False
-        if visit.order_id is not None and not await self._is_open(visit.id, *_others_than_dispatch(visit)):
-            await self._release(visit, VisitBooking.purpose == "dispatch", VisitBooking.order_id == visit.order_id)
-        return not await self.is_needed(visit)
-
-    async def _release(self, visit: Visit, *which: ColumnElement[bool]) -> bool:
-        """Whether there was such a claim."""
-        left = await self._db.execute(
-            update(VisitBooking)
-            .where(VisitBooking.visit_id == visit.id, VisitBooking.released_at.is_(None), *which)
-            .values(released_at=self._now())
-            .returning(VisitBooking.id)
-            .execution_options(synchronize_session=False)
-        )
-        return left.first() is not None
-
-    async def is_needed(self, visit: Visit) -> bool:
-        """An order needs somebody to come, and is content once they scan; a line needs them until it works."""
-        return await self._is_open(visit.id, "dispatch", *_others_than_dispatch(visit))
-
-    async def is_dispatchs_alone(self, visit: Visit) -> bool:
-        """Whether dispatch needs it, and neither an order nor a line does."""
-        return await self._is_open(visit.id, "dispatch") and not await self._is_open(
-            visit.id, "installation", "deployment"
-        )
-
-    async def is_installations(self, visit: Visit) -> bool:
-        """Whether an installation needs it, whose run is told of every change."""
-        return await self._is_open(visit.id, "installation")
-
-    async def is_promised(self, visit: Visit, purpose: VisitPurpose) -> bool:
-        """Whether the visit is still as those who need it for this know it."""
-        found = await self._db.scalar(
-            select(VisitBooking.id).where(
-                VisitBooking.visit_id == visit.id,
-                VisitBooking.purpose == purpose,
-                VisitBooking.released_at.is_(None),
-                VisitBooking.technician_id == visit.technician_id,
-                VisitBooking.starts_at == visit.starts_at,
-            )
-        )
-        return found is not None
-
     async def no_line(self, visit: Visit) -> None:
         """The visit goes on without the installation that told it where."""
         await self._change(visit.id, location=None, planned_port=None)
 
-    async def _is_open(self, visit_id: int, *purposes: VisitPurpose) -> bool:
-        found = await self._db.scalar(
-            select(VisitBooking.id)
-            .where(
-                VisitBooking.visit_id == visit_id,
-                VisitBooking.purpose.in_(purposes),
-                VisitBooking.released_at.is_(None),
-            )
-            .limit(1)
-        )
-        return found is not None
+    async def _that_came_to_nothing(self, wanted: Booking, whose: Whose) -> Visit | None:
+        """The order's visit before this one, if dispatch has said what job it is: the next one is that job, too."""
+        if whose.purpose != "installation":
+            return None
+        former = await self.of_order(wanted.customer_id, whose.order_id, CAME_TO_NOTHING, is_held=False)
+        return former if former is not None and former.job is not None else None
+
+    async def _is_to_be_had(self, there: Visit, whose: Whose) -> bool:
+        """Whether the order's visit can be this one's, too."""
+        if there.state != "booked" or whose.purpose == "dispatch":
+            return False
+        return not await self._claims.is_open(there.id, whose.purpose)
 
     async def _fit(self, technician: Technician, wanted: Booking, moved: Visit | None) -> Fit:
         besides = None if moved is None else moved.id
         return await self._fitting.fit(technician, wanted.starts_at, wanted.ends_at, wanted.task, besides=besides)
 
     async def _as_booked(self, visit: Visit, wanted: Booking) -> Booking:
-        """What is wanted, done as the job that the visit is, and there."""
+        """What is wanted, done as the job that the visit is; and there, unless it is over and was elsewhere."""
         job = None if visit.job is None else await self._jobs.job(visit.job)
-        task = Task(job, place_of(visit.latitude, visit.longitude), wanted.task.override)
+        is_there = visit.state in LIVE_STATES or visit.address == wanted.address
+        place = place_of(visit.latitude, visit.longitude) if is_there else None
+        task = Task(job, place, wanted.task.override)
         return replace(wanted, ends_at=wanted.starts_at + (visit.ends_at - visit.starts_at), task=task)
 
     async def _make_way(self, fit: Fit) -> None:
@@ -288,7 +208,7 @@ class Bookings:
             await self._make_way(fit or Fit())
             await self._leave_behind(visit, when.get("technician_id", visit.technician_id))
             await self._change(visit.id, **where, **when, **(self._changed(visit) if is_another else {}))
-            await self._claim(await self._visit(visit.id), whose, request_id)
+            await self._claims.lay(await self._visit(visit.id), whose, request_id)
         return await self._visit(visit.id)
 
     async def _new(
@@ -309,40 +229,11 @@ class Bookings:
                 .returning(Visit)
             )
             assert visit is not None
-            await self._claim(visit, whose, request_id)
+            await self._claims.lay(visit, whose, request_id)
         return visit
 
-    async def _claim(self, visit: Visit, whose: Whose, request_id: str | None) -> None:
-        await self._db.execute(
-            insert(VisitBooking).values(
-                tenant_id=self._tenant_id,
-                visit_id=visit.id,
-                purpose=whose.purpose,
-                order_id=whose.order_id,
-                request_id=request_id,
-                technician_id=visit.technician_id,
-                starts_at=visit.starts_at,
-                ends_at=visit.ends_at,
-                booked_at=self._now(),
-            )
-        )
-
-    async def is_requested(self, request_id: str | None) -> bool:
-        """Whether this request has its visit already."""
-        return await self._by_request(request_id) is not None
-
-    async def _by_request(self, request_id: str | None) -> VisitBooking | None:
-        if request_id is None:
-            return None
-        found: VisitBooking | None = await self._db.scalar(
-            select(VisitBooking)
-            .where(VisitBooking.tenant_id == self._tenant_id, VisitBooking.request_id == request_id)
-            .execution_options(populate_existing=True)
-        )
-        return found
-
     async def _requested(self, wanted: Booking, whose: Whose, request_id: str | None) -> Visit | None:
-        kept = await self._by_request(request_id)
+        kept = await self._claims.of_request(request_id)
         if kept is None or request_id is None:
             return None
         visit = await self._visit(kept.visit_id)
@@ -366,28 +257,7 @@ class Bookings:
 
     async def _in_the_way(self, wanted: Booking, moved: Visit | None, fit: Fit) -> Visit | None:
         besides = None if moved is None else moved.id
-        return await self._busy_then(wanted.technician_id, wanted.starts_at, wanted.ends_at, fit, besides=besides)
-
-    async def _busy_then(
-        self, technician_id: int, starts_at: datetime, ends_at: datetime, fit: Fit, *, besides: int | None
-    ) -> Visit | None:
-        """Whom the technician is with then, or too near to; the next one, where the way there takes too long."""
-        query = select(Visit).where(
-            Visit.tenant_id == self._tenant_id,
-            Visit.technician_id == technician_id,
-            Visit.state.in_(LIVE_STATES),
-            or_(
-                and_(
-                    func.coalesce(Visit.held_from, Visit.starts_at) < (fit.held_to or ends_at),
-                    func.coalesce(Visit.held_to, Visit.ends_at) > (fit.held_from or starts_at),
-                ),
-                Visit.id == (fit.next_id if _is_too_near(fit, ends_at) else None),
-            ),
-        )
-        if besides is not None:
-            query = query.where(Visit.id != besides)
-        found: Visit | None = await self._db.scalar(query.order_by(Visit.starts_at).limit(1))
-        return found
+        return await self._overlaps.then(wanted.technician_id, wanted.starts_at, wanted.ends_at, fit, besides=besides)
 
     async def _change(self, visit_id: int, **values: Any) -> None:
         change = update(Visit).where(Visit.id == visit_id).values(**values)
@@ -404,18 +274,10 @@ class Bookings:
         return visit
 
 
-def _others_than_dispatch(visit: Visit) -> tuple[VisitPurpose, ...]:
-    return ("installation", "deployment") if visit.state == "booked" else ("installation",)
-
-
 def _stays(visit: Visit, wanted: Booking, whose: Whose) -> bool:
     """Whether it is joined as it stands: it is named, or wanted when it is anyhow."""
     as_it_is = (visit.technician_id, visit.starts_at, visit.ends_at)
     return whose.visit_id is not None or as_it_is == (wanted.technician_id, wanted.starts_at, wanted.ends_at)
-
-
-def _is_too_near(fit: Fit, ends_at: datetime) -> bool:
-    return fit.next_held_from is not None and fit.next_held_from < (fit.held_to or ends_at)
 
 
 def _columns(wanted: Booking) -> dict[str, Any]:
@@ -435,14 +297,3 @@ def _held(fit: Fit) -> dict[str, Any]:
         "override_reason": fit.override.reason if fit.override else None,
         "override_by": fit.override.by if fit.override else None,
     }
-
-
-def busy_with(technician: Technician, other: Visit) -> TechnicianBusy:
-    return TechnicianBusy(
-        technician_id=technician.id,
-        technician_name=technician.name,
-        busy_from=other.starts_at,
-        busy_to=other.ends_at,
-        visit_id=other.id,
-        by=f"visit {other.id} of customer {other.customer_id}",
-    )

@@ -126,9 +126,13 @@ class Fitting:
             next_held_from=after.starts_at - timedelta(minutes=onward) if after is not None and onward else None,
         )
 
-    async def learn_around(self, technician_id: int, starts_at: datetime, place: Place | None) -> None:
+    async def learn_around(
+        self, technician_id: int, starts_at: datetime, place: Place | None, *, besides: int | None = None
+    ) -> None:
         """Sees to it that the ways to and from a visit there are known, before anybody is held for it."""
-        neighbours = await self._neighbours(technician_id, starts_at, None)
+        if not self._ways.asks or place is None:
+            return
+        neighbours = await self._neighbours(technician_id, starts_at, besides)
         await self._ways.learn([_place(each) for each in neighbours if each is not None], around=place)
 
     async def rosters(self, technicians: Iterable[Technician], *, zone: ZoneInfo = UTC_DAYS) -> dict[int, Roster]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
@@ -12,9 +13,11 @@ from typing_extensions import TypedDict
 from provisioning.errors import ChangeRaced
 from provisioning.field.errors import JobUnknown
 from provisioning.field.planning_tables import VisitJob
+from provisioning.field.records import VisitRecord
 from provisioning.intake import Faults
 
 LONGEST_NAME = 60
+MINUTE = timedelta(minutes=1)
 MINUTES = {"duration_minutes": (5, 1440), "buffer_minutes": (0, 240), "window_minutes": (0, 480)}
 
 
@@ -79,6 +82,17 @@ class Jobs:
         if row is None:
             raise JobUnknown(name)
         return _record(row)
+
+    async def of_visit(self, visit: VisitRecord) -> JobRecord:
+        """What a visit is, as far as a search for another time has to know: as long as it was booked, whatever its job
+        takes by now. Raises: JobUnknown."""
+        minutes = int((visit["ends_at"] - visit["starts_at"]) / MINUTE)
+        window = int((visit["arrives_until"] - visit["starts_at"]) / MINUTE)
+        kind = JobRecord(name="visit", duration_minutes=minutes, buffer_minutes=0, window_minutes=window, skills=[])
+        if visit["job"] is None:
+            return kind
+        job = await self.job(visit["job"])
+        return {**kind, "name": job["name"], "buffer_minutes": job["buffer_minutes"], "skills": job["skills"]}
 
     async def jobs(self) -> list[JobRecord]:
         """All of them, by name."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from provisioning.days import day_of
 from provisioning.field.jobs import JobRecord
 from provisioning.field.rosters import Roster
 from provisioning.field.travel import Place
@@ -73,6 +74,15 @@ def offers_on(
     return sorted((offer for each in able for offer in _of(each, day, job, place, way, now)), key=rank)
 
 
+def offers_at(
+    moment: datetime, people: Iterable[Candidate], job: JobRecord, place: Place | None, *, way: Way
+) -> list[Offer]:
+    """Who can come at this very moment, whatever minute it is, the best first; nobody is offered who lacks a skill of
+    the job. Whose week nobody has told may be asked at any hour."""
+    able = [each for each in people if each.skills >= set(job["skills"])]
+    return sorted((offer for each in able for offer in _then(each, moment, job, place, way)), key=rank)
+
+
 def rank(offer: Offer) -> tuple[int, datetime, int, int]:
     """Within one day, what comes first."""
     detour = UNKNOWN_MINUTES if offer.detour_minutes is None else offer.detour_minutes
@@ -83,17 +93,34 @@ def _of(who: Candidate, day: date, job: JobRecord, place: Place | None, way: Way
     periods = who.roster.periods(day)
     if not periods:
         return []
-    opens, closes = periods[0][0], periods[-1][1]
-    todays = sorted(
-        (each for each in who.visits if each.starts_at < closes and opens < each.busy_until),
-        key=lambda each: each.starts_at,
-    )
+    todays = _between(who, periods[0][0], periods[-1][1])
     offers = []
     for before, after in zip([None, *todays], [*todays, None], strict=True):
         for begins, ends in periods:
             gap = (max(begins, now), ends)
             offers += _in_gap(who, gap, (before, after), job, place, way, len(todays))
     return offers
+
+
+def _then(who: Candidate, moment: datetime, job: JobRecord, place: Place | None, way: Way) -> list[Offer]:
+    ends = moment + timedelta(minutes=job["duration_minutes"])
+    if who.roster.refusal(moment, ends) is not None:
+        return []
+    periods = [(moment, ends), *who.roster.periods(day_of(moment, who.roster.zone))]
+    todays = _between(who, min(begins for begins, _ in periods), max(until for _, until in periods))
+    before = max((each for each in who.visits if each.starts_at < moment), key=_begin, default=None)
+    after = min((each for each in who.visits if each.starts_at >= moment), key=_begin, default=None)
+    offers = _in_gap(who, (moment, ends), (before, after), job, place, way, len(todays), begin=lambda free: free)
+    return [offer for offer in offers if offer.starts_at == moment]
+
+
+def _between(who: Candidate, opens: datetime, closes: datetime) -> list[Appointed]:
+    """What they have to do in this time, in order."""
+    return sorted((each for each in who.visits if each.starts_at < closes and opens < each.busy_until), key=_begin)
+
+
+def _begin(visit: Appointed) -> datetime:
+    return visit.starts_at
 
 
 def _in_gap(
@@ -104,7 +131,10 @@ def _in_gap(
     place: Place | None,
     way: Way,
     visits_that_day: int,
+    *,
+    begin: Callable[[datetime], datetime] = lambda free: _next_quarter(free),
 ) -> list[Offer]:
+    """``begin``: when a visit begins of which the technician is free from then on."""
     before, after = between
     here = before.place if before else who.home
     there, onward = way(here, place), way(place, after.place if after else None)
@@ -116,7 +146,7 @@ def _in_gap(
     length = timedelta(minutes=job["duration_minutes"])
     direct = way(here, after.place if after else None) or 0
     detour = None if there is None else max(0, there + (onward or 0) - direct)
-    offers, start = [], _next_quarter(free_from)
+    offers, start = [], begin(free_from)
     while start + length <= free_to:
         offers.append(
             Offer(

@@ -12,10 +12,10 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from provisioning.days import day_of
+from provisioning.days import begin_of, day_of
 from provisioning.field.fitting import Asked, Fitting
 from provisioning.field.jobs import JobRecord
-from provisioning.field.offers import UNKNOWN_MINUTES, Appointed, Candidate, Offer, offers_on, rank
+from provisioning.field.offers import UNKNOWN_MINUTES, Appointed, Candidate, Offer, offers_at, offers_on, rank
 from provisioning.field.tables import LIVE_STATES, Technician, Visit
 from provisioning.field.travel import Place, place_of
 from provisioning.field.ways import AS_THE_CROW_FLIES, Ways
@@ -28,6 +28,7 @@ LOOKED_AHEAD_DAYS = (2, 14)
 """For something near; the later ones only if there was too little before."""
 LOOKED_AT_ONCE = 25
 """So many technicians."""
+DAYS_IN_A_WEEK = 7
 ENOUGH_TIMES = 60
 """To choose from, of the days that are looked at."""
 
@@ -123,6 +124,37 @@ class Search:
             if then := [offer for offer in offers if offer.starts_at == asked.starts_at]:
                 return self._record(min(then, key=rank), asked.place)
         return None
+
+    async def on_day(self, asked: Asked) -> list[OfferRecord]:
+        """What can be had from then on until that day is over, the best first, as ``offers`` ranks it."""
+        found = await self._found(await self._able(asked.job), asked, self._earliest(asked, asked.starts_at), 1)
+        return [self._record(offer, asked.place) for offer in found]
+
+    async def at_moment(self, asked: Asked) -> list[OfferRecord]:
+        """Who can come at this very moment, whatever minute it is, the best first; nobody once it is over."""
+        if self._earliest(asked, asked.starts_at) != asked.starts_at:
+            return []
+        candidates = await self._candidates(await self._able(asked.job), asked.starts_at, 1, asked.besides)
+        await self._learn(candidates, asked.place)
+        found = offers_at(asked.starts_at, candidates, asked.job, asked.place, way=self._ways.minutes)
+        return [self._record(offer, asked.place) for offer in found]
+
+    async def first(self, asked: Asked, *, days: int) -> OfferRecord | None:
+        """The earliest that can be had on so many days from then on, with whoever has the least way then; None:
+        nothing."""
+        earliest, people = self._earliest(asked, asked.starts_at), await self._able(asked.job)
+        for week in range(0, days, DAYS_IN_A_WEEK):
+            begin = earliest if week == 0 else begin_of(self._days(earliest, week + 1)[-1], self._zone)
+            found = await self._found(people, asked, begin, min(DAYS_IN_A_WEEK, days - week))
+            if found:
+                return self._record(min(found, key=lambda offer: (offer.starts_at, rank(offer))), asked.place)
+        return None
+
+    async def know_ways(self, asked: Asked) -> None:
+        """Sees to it that the ways are known that ``on_day`` and ``at_moment`` compare."""
+        if self._ways.asks and asked.place is not None:
+            people = await self._able(asked.job)
+            await self._learn(await self._candidates(people, asked.starts_at, 1, asked.besides), asked.place)
 
     async def _learn(self, candidates: Sequence[Candidate], place: Place | None) -> None:
         """What is known of the ways to and from there is known before they are compared."""

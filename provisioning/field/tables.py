@@ -26,6 +26,8 @@ VisitPurpose = Literal["deployment", "installation", "dispatch"]
 
 LIVE_STATES: tuple[VisitState, ...] = ("booked", "scanned")
 """States in which the visit still needs its technician."""
+CAME_TO_NOTHING: tuple[VisitState, ...] = ("no_access", "cancelled")
+"""States after which the same work still needs a visit."""
 
 LIVE_OF_AN_ORDER = text("order_id IS NOT NULL AND state IN ('booked', 'scanned')")
 OPEN_BOOKING = text("released_at IS NULL")

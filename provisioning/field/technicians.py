@@ -101,5 +101,17 @@ async def hold_technician(db: AsyncSession, technician_id: int, *, tenant_id: st
     return row
 
 
+async def hold_technicians(db: AsyncSession, *, tenant_id: str) -> list[int]:
+    """Every technician's number; until this transaction ends nobody else books any of them. In the order of their
+    numbers, so that two who hold them all wait for each other instead of deadlocking."""
+    rows = await db.scalars(
+        select(Technician.id)
+        .where(Technician.tenant_id == tenant_id)
+        .order_by(Technician.id)
+        .with_for_update(key_share=True)
+    )
+    return list(rows)
+
+
 def _record(row: Technician) -> TechnicianRecord:
     return TechnicianRecord(technician_id=row.id, name=row.name, email=row.email, skills=list(row.skills))

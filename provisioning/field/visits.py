@@ -20,10 +20,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.errors import RequestConflict
-from provisioning.field.bookings import NOTHING_SAID, Booking, Bookings, Whose
+from provisioning.field.bookings import NOTHING_SAID, Booking, Bookings
+from provisioning.field.claims import Claims, Whose
 from provisioning.field.errors import VisitChanged, VisitOver, VisitUnknown
 from provisioning.field.fitting import Override, Task
 from provisioning.field.jobs import JobRecord, Jobs
+from provisioning.field.overlaps import Overlaps
 from provisioning.field.periods import in_period
 from provisioning.field.records import ReportedVisit, VisitRecord, as_record, as_report
 from provisioning.field.reports import LONGEST_NOTE, Report, read_report
@@ -66,6 +68,8 @@ class Visits:
         self._tenant_id = tenant_id
         self._now = now
         self._bookings = Bookings(db, tenant_id=tenant_id, now=now, ways=ways)
+        self._claims = Claims(db, tenant_id=tenant_id, now=now)
+        self._overlaps = Overlaps(db, tenant_id=tenant_id)
         self._jobs = Jobs(db, tenant_id=tenant_id)
 
     async def book(  # noqa: PLR0913 - each is a fact about the visit
@@ -104,7 +108,7 @@ class Visits:
         # A request that comes again after its visit still gets its answer; and whether a visit that is to be joined as
         # it stands is still there, its lock tells.
         is_over = ends_at is not None and ends_at <= self._now() and whose.visit_id is None
-        if is_over and not await self._bookings.is_requested(request):
+        if is_over and not await self._claims.is_requested(request):
             faults.add("scheduled_date", "is over already")
         faults.refuse_if_any()
         assert start is not None and ends_at is not None, "a missing time has left a fault"
@@ -115,11 +119,11 @@ class Visits:
 
     async def is_requested(self, request_id: str | None) -> bool:
         """Whether this request has its visit already."""
-        return await self._bookings.is_requested(request_id)
+        return await self._claims.is_requested(request_id)
 
     async def refuse_taken(self, technician_id: int, starts_at: datetime, duration_minutes: int) -> None:
         """Raises: TechnicianBusy, if a visit that is booked lies in this time; nothing is held."""
-        await self._bookings.refuse_taken(technician_id, starts_at, starts_at + timedelta(minutes=duration_minutes))
+        await self._overlaps.refuse_taken(technician_id, starts_at, starts_at + timedelta(minutes=duration_minutes))
 
     async def of_order(
         self, *, customer_id: int, order_id: int, states: Sequence[VisitState] = LIVE_STATES, is_held: bool = True
@@ -134,7 +138,7 @@ class Visits:
         Raises: VisitUnknown, ChangeRaced (it was already).
         """
         visit = await self._visit(visit_id, lock=True)
-        await self._bookings.join(visit, whose, request_id)
+        await self._claims.join(visit, whose, request_id)
         return as_record(visit, await self._technician(visit.technician_id))
 
     async def is_promised(self, *, visit_id: int, purpose: VisitPurpose) -> bool:
@@ -142,7 +146,7 @@ class Visits:
 
         Raises: VisitUnknown.
         """
-        return await self._bookings.is_promised(await self._visit(visit_id), purpose)
+        return await self._claims.is_promised(await self._visit(visit_id), purpose)
 
     async def move(
         self,
@@ -203,15 +207,18 @@ class Visits:
         await self._keep(await self._visit(visit_id, lock=True), report)
         return moved
 
-    async def leave(self, *, visit_id: int, purpose: VisitPurpose, reason: str) -> VisitRecord:
-        """The visit isn't needed for this any more: it is called off, unless somebody else still needs it.
+    async def leave(self, *, visit_id: int, purpose: VisitPurpose, reason: str, stays: bool = False) -> VisitRecord:
+        """The visit isn't needed for this any more: it is called off, unless somebody else still needs it. ``stays``:
+        it is about to be joined anew for this, and dispatch's until then.
 
         Once is enough; a visit that has ended stays as it ended. Raises: InvalidRequest, VisitUnknown.
         """
         visit = await self._visit(visit_id, lock=True)
-        needed_no_more = await self._bookings.leave(visit, purpose)
+        needed_no_more = await self._claims.leave(visit, purpose, with_dispatchs=not stays)
         if visit.state in LIVE_STATES:
-            if needed_no_more:
+            if needed_no_more and stays and visit.state == "booked":
+                await self._claims.join(visit, Whose("dispatch", visit.order_id))
+            elif needed_no_more:
                 await self.cancel(visit_id=visit_id, reason=reason)
             elif purpose == "installation":
                 await self._bookings.no_line(visit)
@@ -224,11 +231,11 @@ class Visits:
         Raises: VisitUnknown, VisitOver (nobody has scanned, and an order or a line needs it), RequestConflict.
         """
         visit = await self._visit(visit_id, lock=True)
-        if visit.state == "booked" and purpose == "dispatch" and await self._bookings.is_dispatchs_alone(visit):
-            await self._bookings.leave(visit, purpose)
+        if visit.state == "booked" and purpose == "dispatch" and await self._claims.is_dispatchs_alone(visit):
+            await self._claims.leave(visit, purpose)
             await self._keep(visit, Report("completed", None, None, None, request_id))
             return await self.visit(visit_id)
-        needed_no_more = await self._bookings.leave(visit, purpose)
+        needed_no_more = await self._claims.leave(visit, purpose)
         if visit.state == "booked" or (needed_no_more and visit.state in LIVE_STATES):
             await self.report(visit_id=visit_id, outcome="completed", request_id=request_id)
         return await self.visit(visit_id)
@@ -238,11 +245,11 @@ class Visits:
 
         Raises: VisitUnknown.
         """
-        return await self._bookings.is_dispatchs_alone(await self._visit(visit_id))
+        return await self._claims.is_dispatchs_alone(await self._visit(visit_id))
 
     async def is_installations(self, visit_id: int) -> bool:
         """Whether an installation needs the visit. Raises: VisitUnknown."""
-        return await self._bookings.is_installations(await self._visit(visit_id))
+        return await self._claims.is_installations(await self._visit(visit_id))
 
     async def report(
         self,

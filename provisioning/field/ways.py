@@ -1,8 +1,8 @@
 """How long ways take: as a router has told it for these places, else as the crow flies.
 
-A router is asked by searches alone (``learn``), which hold nothing; who books reads what is known by then, so nobody
-waits for a router while a technician is held. What it told is kept for a day. Where it can't be had, the straight line
-stands in, and offers say which of both it was.
+A router is asked by searches alone (``learn``), which hold nothing; who books, and who searches while technicians are
+held (``as_known``), reads what is known by then, so nobody waits for a router then. What it told is kept for a day.
+Where it can't be had, the straight line stands in, and offers say which of both it was.
 """
 
 from __future__ import annotations
@@ -56,6 +56,18 @@ class Ways:
         self._monotonic = monotonic
         self._known: dict[tuple[Place, Place], tuple[float, int | None]] = {}
         self._rests_until = -math.inf
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is a router to be asked."""
+        return self._router is not None
+
+    def as_known(self) -> Ways:
+        """What is known of ways, also what is learnt later, asking nobody: for who searches while technicians are
+        held."""
+        known = Ways(kmh=self._kmh, monotonic=self._monotonic)
+        known._known = self._known
+        return known
 
     def minutes(self, here: Place | None, there: Place | None) -> int | None:
         """Whole minutes, rounded up; None where a place isn't known."""

@@ -25,6 +25,7 @@ class PhoneDoor:
     url: str
     port: int
     certificate: LabCertificate
+    listens_at: str = EVERYWHERE
 
 
 def open_phone_door(home: Path, *, public_url: str | None, now: datetime) -> PhoneDoor:

@@ -16,7 +16,8 @@ from radius.testing import LabNas, LabSession, NoAnswer, Usage
 
 AT_ONCE = 8
 INTERIM_SECONDS = 300.0
-REDIAL_SECONDS = 3.0
+REDIAL_SECONDS, REDIAL_AT_MOST_SECONDS = 3.0, 15.0
+"""How soon a CPE dials again whose session was ended, and how often where it is refused."""
 DOWNLOAD_PER_SECOND, UPLOAD_PER_SECOND = 60_000, 9_000
 """Octets that a line uses, on an average."""
 
@@ -93,7 +94,7 @@ class TownNas:
     async def _log_in(self, home: Home, began: datetime | None = None) -> None:
         """One login, of a line that isn't up: a round, the end of the dark and a CPE that dials again may want it."""
         name = home.username
-        if name in self._dialling or any(session.username == name for session in self._nas.sessions.values()):
+        if name in self._dialling or self._is_up(name):
             return
         self._dialling.add(name)
         try:
@@ -101,8 +102,11 @@ class TownNas:
         finally:
             self._dialling.discard(name)
 
+    def _is_up(self, username: str) -> bool:
+        return any(session.username == username for session in self._nas.sessions.values())
+
     async def _dial(self, home: Home, began: datetime | None) -> None:
-        """One that is refused, or that nobody answers, is tried again with the next round of interims."""
+        """One that is refused, or that nobody answers, is tried again with the next round of interims at the latest."""
         station = spelt(home.station)
         with suppress(NoAnswer):
             reply = await self._nas.login(
@@ -143,5 +147,10 @@ class TownNas:
         task.add_done_callback(self._coming_back.discard)
 
     async def _come_back(self, home: Home) -> None:
-        await asyncio.sleep(REDIAL_SECONDS)
-        await self._log_in(home)
+        """It dials until it is let in: whoever resumes a line sees it come back."""
+        pause = REDIAL_SECONDS
+        while not self._is_up(home.username):
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, REDIAL_AT_MOST_SECONDS)
+            if home.username not in self._dark:
+                await self._log_in(home)

@@ -102,8 +102,24 @@ async def serve(
 
     Raises: AddressUnusable; with ``with_worker=True`` what ``open_worker`` raises.
     """
+    with listen(host, port) as listening:
+        await serve_on(listening, appliance, with_worker=with_worker, tls=tls, tell=tell)
+
+
+async def serve_on(
+    listening: socket.socket,
+    appliance: Appliance,
+    *,
+    with_worker: bool | None,
+    tls: TlsFiles | None = None,
+    tell: Tell | None = None,
+) -> None:
+    """The same at an address that somebody has taken before.
+
+    Raises: with ``with_worker=True`` what ``open_worker`` raises.
+    """
     server = _Server(appliance, tls)
-    with _stopped_by_signals(server), listen(host, port) as listening:
+    with _stopped_by_signals(server):
         await _welcome(appliance, listening, tls, tell)
         await _serve(appliance, server, listening, with_worker)
 

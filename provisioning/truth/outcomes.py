@@ -9,11 +9,14 @@ from typing import Literal
 from acs import OperationRecord, OperationState
 from radius import SessionChangeView, TreatedSession
 
-Standing = Literal["confirmed", "asked_for", "unknown", "not_done"]
+TURNS_UP = "may still turn up; it is confirmed once the time of an interim has gone by without one."
+
+Standing = Literal["confirmed", "asked_for", "unknown", "superseded", "not_done"]
 """* confirmed: accounting, or the CPE, has shown it since.
 * asked_for: it is under way, and nothing has borne it out yet.
 * unknown: it may have happened; nobody has answered.
-* not_done: it did not happen, or something later has taken its place.
+* superseded: something later has taken its place; whether it had happened by then, its sentence says.
+* not_done: it did not happen.
 """
 
 
@@ -78,7 +81,7 @@ def of_change(change: SessionChangeView) -> Outcome:
 def _of_change(change: SessionChangeView) -> tuple[Standing, str]:
     sessions = change["sessions"]
     if change["state"] == "superseded":
-        return "not_done", "A later change has taken its place."
+        return "superseded", _until_then(change)
     if change["state"] == "confirmed":
         if not sessions:
             return "confirmed", "FreeRADIUS shows it; no session was open that had to follow."
@@ -93,8 +96,21 @@ def _of_change(change: SessionChangeView) -> tuple[Standing, str]:
     if waiting:
         return "asked_for", f"FreeRADIUS shows it. {_last_word(waiting[0])}; accounting has not borne it out yet."
     if sessions:
-        return "asked_for", f"FreeRADIUS shows it, and accounting bears out {_counted(len(sessions))}; others may show."
-    return "asked_for", "FreeRADIUS shows it; no session is known that had to follow, and one may still show."
+        borne_out = f"FreeRADIUS shows it, and accounting bears out {_counted(len(sessions))}."
+        return "asked_for", f"{borne_out} Another {TURNS_UP}"
+    return "asked_for", f"FreeRADIUS shows it; no session is known that had to follow. One {TURNS_UP}"
+
+
+def _until_then(change: SessionChangeView) -> str:
+    """What had been seen of a change when a later one took its place."""
+    if change["carried_at"] is None:
+        return "A later change took its place before FreeRADIUS showed it."
+    sessions = change["sessions"]
+    if sessions and all(each["confirmed_at"] is not None for each in sessions):
+        seen = f"FreeRADIUS showed it, and accounting bore out {_counted(len(sessions))}"
+    else:
+        seen = "FreeRADIUS showed it"
+    return f"{seen}; then a later change took its place."
 
 
 def _last_word(session: TreatedSession) -> str:

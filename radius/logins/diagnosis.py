@@ -62,6 +62,15 @@ def _unread(facts: Facts) -> Iterator[Finding]:
 
 
 def _known(facts: Facts) -> Iterator[Finding]:
+    if facts.renamed_to is not None:
+        yield finding(
+            "user_renamed",
+            "cause",
+            f"There is no subscriber {facts.username} any more: it was renamed, and is {facts.renamed_to} now.",
+            [_tried(facts, each) for each in facts.exact_tries],
+            f"Set the name at the CPE to {facts.renamed_to}; `firstlight subscribers diagnose {facts.renamed_to}`.",
+        )
+        return
     if facts.subscriber is None:
         near = f" Close to it: {', '.join(facts.near_names)}." if facts.near_names else ""
         yield finding(

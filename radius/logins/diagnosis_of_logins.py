@@ -77,6 +77,7 @@ _NEXT: Mapping[str, str] = {
     "row_unreadable": "`firstlight check` names the row; `firstlight subscribers project` brings ours back.",
     "other_line": "If it moved, `firstlight subscribers bind` it to that line; if not, somebody else has its password.",
     "uncheckable": "Let the NAS use PAP, or keep passwords as cleartext.",
+    "eap_failed": "Let the device use PEAP with MSCHAPv2, and trust who signed FreeRADIUS' certificate.",
     "no_password": "Look at the CPE's and the NAS's method of login.",
     "refused_by_row": "A row in radcheck says Auth-Type := Reject, and not by us: `firstlight check` names it.",
 }

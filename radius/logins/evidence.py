@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from radius.errors import SubscriberUnknown, UsernameRefused
+from radius.errors import SubscriberRenamed, SubscriberUnknown, UsernameRefused
 from radius.logins.diagnosis import diagnose
 from radius.logins.findings import Diagnosis, Facts, Part, SecretMisfit
 from radius.logins.logins import WITHHELD, LoginLog, UnknownUser
@@ -102,6 +102,8 @@ class Diagnoses:
             names = {nas["address"]: nas["name"] for nas in await service.nas_list()}
             try:
                 subscriber = await service.subscriber_named(username=username)
+            except SubscriberRenamed as renamed:
+                return {"nas_names": names, "renamed_to": renamed.present}
             except SubscriberUnknown:
                 return {"nas_names": names, "near_names": await near_names(db, self._tenant_id, username)}
             verbs = SubscriberVerbs(db, tenant_id=self._tenant_id, now=self._now, secrets=self._secrets)

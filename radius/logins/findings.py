@@ -51,6 +51,7 @@ class SecretMisfit:
 class Facts:
     """What is known. Lists have the newest first.
 
+    ``renamed_to`` is what the subscriber is called now who gave up the name that was asked for and that nobody has.
     ``near_names`` are subscribers of a spelling close to the name that was asked for, ``tried_names`` what was tried in
     a spelling close to it, or under a name that it had, and nobody has; ``line_tries`` those of the line that it is
     bound to. ``silent`` are the numbers of open sessions that have missed their interims. ``misfits`` by address of a
@@ -65,6 +66,7 @@ class Facts:
     accounting_wait: timedelta
     subscriber: SubscriberView | None = None
     former_names: Sequence[str] = ()
+    renamed_to: str | None = None
     near_names: Sequence[str] = ()
     tried_names: Sequence[UnknownUser] = ()
     line_tries: Sequence[UnknownUser] = ()

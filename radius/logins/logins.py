@@ -31,6 +31,7 @@ REASONS: Mapping[str, str] = {
     "row_unreadable": "a row of this user does not parse",
     "other_line": "it came from another line than the one it is bound to",
     "uncheckable": "its password is kept in a way that this method cannot be checked against",
+    "eap_failed": "its EAP came to nothing before a password was asked for",
     "no_password": "no password was sent, or none is known",
     "refused_by_row": "a row of this user refuses it (Auth-Type := Reject)",
     "other": "refused for a reason that is in FreeRADIUS' own log alone",

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.coa.dynamic_authorization import EVERY_KEY
-from radius.dialects import dialect_named
+from radius.dialects import DIALECTS, dialect_named
 from radius.errors import PasswordStorageRefused
 from radius.nas_errors import NasAddressTaken, NasNameTaken, NasRefused, NasUnknown
 from radius.plans.plans import NAME, count_up, inserted, one_definition_at_a_time, random_password, refuse_unsayable
@@ -89,12 +89,14 @@ async def define_nas(
         RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a plan there is could not be said in that
             dialect.
     """
-    dialect_named(terms.dialect)
     await one_definition_at_a_time(db, tenant_id)
     faults = [*_nas_faults(name, terms, secret), *_uncheckable(terms, await password_storage(db, tenant_id))]
     faults += [] if secret is None else await _shared(db, tenant_id, name, secret, secrets)
+    if faults and terms.dialect not in DIALECTS:
+        faults.append(f"its dialect needs to be one of {', '.join(sorted(DIALECTS))}")
     if faults:
         raise NasRefused(name, faults)
+    dialect_named(terms.dialect)
     if not pairs_later:
         plans = await db.scalars(select(Plan).where(Plan.tenant_id == tenant_id).order_by(Plan.name))
         refuse_unsayable({plan.name: terms_of(plan) for plan in plans}, [terms.dialect])

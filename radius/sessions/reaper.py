@@ -240,19 +240,21 @@ async def _patience(db: AsyncSession, address: str) -> timedelta:
 
 
 def _guard(row: Any, address: str, name: str | None, sends_interims: bool) -> NasGuard:
+    many = row.open_sessions != 1
+    stay = f"{row.open_sessions} open session{'s stay' if many else ' stays'} open"
     called = address if name is None else f"{name} ({address})"
     silent_since = row.changed_at if row.heard_since is None else None
     if not sends_interims:
         sentence = (
-            f"NAS {called} sends no interims: its {row.open_sessions} open session(s) stay open until their Stop, and"
+            f"NAS {called} sends no interims: its {stay} until {'their' if many else 'its'} Stop, and"
             " one whose Stop is lost for ever. Let it account every few minutes (Acct-Interim-Interval)."
         )
     elif silent_since is None:
         sentence = f"Accounting comes from NAS {called}."
     else:
         sentence = (
-            f"Nothing has come from NAS {called} since {silent_since:%Y-%m-%d %H:%M} UTC: its {row.open_sessions} open"
-            " session(s) stay open, whatever became of them. Look whether it runs, and whether its accounting reaches"
+            f"Nothing has come from NAS {called} since {silent_since:%Y-%m-%d %H:%M} UTC: its {stay},"
+            f" whatever became of {'them' if many else 'it'}. Look whether it runs, and whether its accounting reaches"
             " FreeRADIUS."
         )
     return NasGuard(

@@ -18,8 +18,10 @@ from radius.errors import (
     RequestRefused,
     SubscriberUnknown,
     TestingWindowOver,
+    UsernameRefused,
     UsernameTaken,
 )
+from radius.plan_errors import PlanUnknown
 from radius.plans.plans import find_plan, random_password
 from radius.ports import Secrets
 from radius.projection.projection import FramedAddresses, addresses_of, checked_addresses
@@ -71,6 +73,29 @@ class SubscriberRequest:
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
+async def _refuse_what_cannot_be_kept(
+    db: AsyncSession, tenant_id: str, request: SubscriberRequest, request_id: str | None
+) -> None:
+    """
+    Raises: UsernameRefused, where nothing else is wrong; RequestRefused with all that is wrong, an unknown plan too.
+    """
+    faults, unsafe = request.faults(request_id), None
+    try:
+        safe_username(request.username)
+    except UsernameRefused as error:
+        unsafe = error
+        faults.append(str(error).rstrip("."))
+    if not faults:
+        return
+    try:
+        await find_plan(db, tenant_id, request.plan)
+    except PlanUnknown as error:
+        faults.append(str(error).rstrip("."))
+    if unsafe is not None and len(faults) == 1:
+        raise unsafe
+    raise RequestRefused(faults)
+
+
 async def create(
     db: AsyncSession,
     tenant_id: str,
@@ -84,13 +109,11 @@ async def create(
     was terminated since is pending again, with a new password.
 
     Raises:
-        RequestRefused, UsernameRefused, ValueRefused, AddressConflict: it could not be kept or carried as it is.
+        RequestRefused, UsernameRefused, ValueRefused, AddressConflict: it could not be kept or carried as it is. Of
+            several faults the first of these, which names all.
         PlanUnknown, UsernameTaken, RequestConflict
     """
-    faults = request.faults(request_id)
-    if faults:
-        raise RequestRefused(faults)
-    safe_username(request.username)
+    await _refuse_what_cannot_be_kept(db, tenant_id, request, request_id)
     request = replace(request, addresses=checked_addresses(request.username, request.addresses))
     made_before = await _made_before(db, tenant_id, request, request_id)
     if made_before is not None and made_before.state == "terminated":

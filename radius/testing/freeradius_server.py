@@ -69,6 +69,9 @@ class FreeRadiusServer:
             "FIRSTLIGHT_FREERADIUS_REJECT_DELAY_SECONDS": str(reject_delay_seconds),
             "FIRSTLIGHT_FREERADIUS_REQUIRE_MESSAGE_AUTHENTICATOR": "yes" if require_message_authenticator else "no",
             "FIRSTLIGHT_FREERADIUS_LOGIN_QUERIES": login_queries,
+            "FIRSTLIGHT_FREERADIUS_EAP": "",
+            "FIRSTLIGHT_FREERADIUS_EAP_CERTIFICATE": "",
+            "FIRSTLIGHT_FREERADIUS_EAP_KEY": "",
         }
         self._status_secret = randomness.token_urlsafe(24)
         self._process: subprocess.Popen[bytes] | None = None
@@ -101,6 +104,14 @@ class FreeRadiusServer:
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    def serve_eap(self, *, certificate: Path, key: Path) -> None:
+        """PEAP from the next start on, with these PEM files."""
+        self._options |= {
+            "FIRSTLIGHT_FREERADIUS_EAP": "peap",
+            "FIRSTLIGHT_FREERADIUS_EAP_CERTIFICATE": str(certificate),
+            "FIRSTLIGHT_FREERADIUS_EAP_KEY": str(key),
+        }
 
     def start(self) -> None:
         """Start the server and wait until it answers a Status-Server.

@@ -62,9 +62,13 @@ def password_of(number: int) -> str:
     return f"pw-{number:018d}"
 
 
-def log_in(port: int, secret: bytes, *, subscribers: int, seconds: float, under_way: int = 16) -> Logins:
-    """Random subscribers, so many logins under way at a time, for so long, or until all that were made are asked."""
-    requests = _requests(random.Random(port), secret, subscribers, count=int(seconds * MOST_PER_SECOND))
+def log_in(
+    port: int, secret: bytes, *, subscribers: int, seconds: float, under_way: int = 16, count: int | None = None
+) -> Logins:
+    """Random subscribers, so many logins under way at a time, for so long, or until all that were made (``count``, or
+    more than a server answers in that time) are asked."""
+    made = int(seconds * MOST_PER_SECOND) if count is None else count
+    requests = _requests(random.Random(port), secret, subscribers, count=made)
     asked, answered, took, lost = dict[int, tuple[_Request, float]](), list[tuple[bytes, _Request]](), list[float](), 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nas:
         nas.connect(("127.0.0.1", port))

@@ -57,7 +57,7 @@ class Services:
     """Starts workers for one lab, and leaves none running."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
-        self._environment = _environment(settings)
+        self._environment = environment_of(settings)
         self._folder = folder
         self.started: list[Service] = []
 
@@ -78,7 +78,7 @@ class Services:
                 await service.process.wait()
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def environment_of(settings: Settings) -> dict[str, str]:
     """What an operator would have put into the service's environment to have these settings."""
     given = {f"{PREFIX}{name.upper()}": str(getattr(settings, name)) for name in settings.model_fields_set}
     return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)} | given

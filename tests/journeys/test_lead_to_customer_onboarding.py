@@ -177,6 +177,12 @@ async def test_a_lead_that_is_not_qualified_starts_nothing(lab: JourneyLab) -> N
     for nonsense in ({}, {"lead_id": "7"}, {"lead_id": True}, {"lead_id": lead_id, "colour": "red"}):
         told = await lab.publish("lead.qualified", nonsense, key=f"nonsense/{lead_id}/{nonsense}")
         assert told.state == "refused"
+    told = await lab.publish("lead.qualified", {"lead_id": lead_id, "offer_id": 99, "round": 0}, key=f"m/{lead_id}")
+    assert told.reason == (
+        f"The lead was refused, nothing was written: round should be greater than 0; lead_id Lead {lead_id} is not "
+        "qualified yet; qualify it before it becomes a customer; offer_id There is no offer 99; `firstlight offers "
+        "list` shows those there are."
+    )
     assert await runs(lab) == before
 
 

@@ -9,10 +9,11 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
-from provisioning.field import Visit
+from provisioning.field import Jobs, Visit, Visits
 from tests.support.estate import Household
 from tests.support.lab import Installation, JourneyLab
 from tests.support.shop import FIBRE_POSTPAID, FIBRE_PREPAID, Shop, open_shop
+from workflows import StepView
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -45,12 +46,27 @@ async def report(lab: JourneyLab, order: Installation, outcome: str, **said: obj
     return told
 
 
+async def steps_of(run: Installation) -> dict[str, StepView]:
+    return {one.name: one for one in (await run.view()).steps}
+
+
+async def until_it_knows(lab: JourneyLab, order: Installation, starts_at: datetime) -> None:
+    """Until the order waits for the visit at that time."""
+    said = starts_at.isoformat().replace("+00:00", "Z")
+    while True:
+        step = (await steps_of(order))["schedule_deployment"]
+        if step.state == "completed" and step.result["starts_at"] == said:
+            break
+        await lab.happening()
+    await order.until_waiting_for("visit")
+
+
 async def until_both_know(lab: JourneyLab, order: Installation, line: Installation, starts_at: datetime) -> None:
     """Until both runs wait for the visit at that time; the tick of the calendar tells them."""
     said = starts_at.isoformat().replace("+00:00", "Z")
     while True:
         steps = [
-            {one.name: one for one in (await run.view()).steps}[name]
+            (await steps_of(run))[name]
             for run, name in ((order, "schedule_deployment"), (line, "schedule_installation"))
         ]
         if all(step.state == "completed" and step.result["starts_at"] == said for step in steps):
@@ -171,3 +187,49 @@ async def test_the_address_that_dispatch_has_named_holds_until_it_names_another(
         assert list(await db.scalars(query)) == ["2 Back Yard", "2 Back Yard"]
     await order.cancel("the customer cancels")
     await order.until_ended()
+
+
+async def test_the_customer_of_a_confirmed_order_reads_of_every_other_visit_once_whoever_books_or_moves_it(
+    lab: JourneyLab, shop: Shop
+) -> None:
+    house, day = lab.household(), shop.visit_day()
+    order = await shop.order(house, FIBRE_POSTPAID, scheduled_date=day.isoformat())
+    await order.until_waiting_for("visit")
+    assert await report(lab, order, "cancelled", note="the van broke down") == [order.id]
+    await order.until_waiting_for("deployment_date")
+    order_id = (await order.result("create_order_from_quote"))["order_id"]
+
+    at_nine = datetime.combine(day + timedelta(days=1), time(9), UTC)
+    technician_id = house.appointment(at_nine)["technician_id"]
+    async with lab.appliance.database.begin() as db:
+        await Jobs(db, tenant_id=lab.appliance.tenant_id).define(name="by hand", duration_minutes=60)
+        booked = await lab.appliance.dispatch_desk(db).book(
+            customer_id=house.customer_id,
+            technician_id=technician_id,
+            starts_at=at_nine,
+            address="2 Back Yard",
+            job="by hand",
+            order_id=order_id,
+            by="nora",
+        )
+    await until_it_knows(lab, order, at_nine)
+    assert ["2 Back Yard" in mail.body("plain") for mail in lab.mails_to(house)] == [False, True]
+
+    at_two = at_nine.replace(hour=14)
+    async with lab.appliance.database.begin() as db:
+        await lab.appliance.dispatch_desk(db).reschedule(
+            visit_id=booked["visit_id"], technician_id=technician_id, starts_at=at_two, reason="later", by="nora"
+        )
+    await until_it_knows(lab, order, at_two)
+    assert len(lab.mails_to(house)) == 3
+    assert "2 Back Yard" in lab.mails_to(house)[2].body("plain")
+    async with lab.appliance.database.read() as db:
+        kept = await Visits(db, tenant_id=lab.appliance.tenant_id, now=lab.appliance.clock).visit(booked["visit_id"])
+    assert (kept["state"], kept["starts_at"], kept["job"]) == ("booked", at_two, "by hand")
+    assert kept["technician_id"] == technician_id
+
+    assert await lab.broken_invariants() == []
+    await order.cancel("the customer cancels")
+    assert (await order.until_ended()).summary.state == "cancelled"
+    assert [state for state, *_ in await visits(lab, house)] == ["cancelled", "cancelled"]
+    assert await lab.broken_invariants() == []

@@ -326,6 +326,16 @@ async def test_an_event_that_can_not_be_meant_is_refused_with_every_fault(lab: J
         "license_count is more than 1000",
     ):
         assert fault in reason
+    malformed = data | {"license_count": 0, "partner_id": 99, "commission_type": "none"}
+    reason = str((await lab.publish("partner.customer.created", malformed, key=f"bss/{partner}/malformed")).reason)
+    for fault in (
+        "license_count should be greater than 0",
+        "commission_type should be 'percentage' or 'fixed'",
+        "partner_id There is no partner 99",
+        "customer_data.email is not a mail address: nowhere",
+        "white_label_config.colours.on_primary can't be read on #ffffff",
+    ):
+        assert fault in reason
     fixed = event_of(partner, "N-2", commission_type="fixed", commission_amount="30.00")
     told = await lab.publish("partner.customer.created", fixed, key=f"bss/{partner}/2")
     assert "commission_amount is 30.00; another fixed amount was agreed" in str(told.reason)

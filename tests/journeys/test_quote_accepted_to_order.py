@@ -16,6 +16,7 @@ from sqlalchemy import select
 from provisioning.commercial import LineWish
 from provisioning.commercial.payments.testing.stripe_account import REDIRECTED, Quirk
 from provisioning.commercial.tenants.tenant_tables import Deployment
+from provisioning.errors import InvalidRequest
 from tests.support.estate import Household
 from tests.support.lab import PATIENCE_SECONDS, Installation, JourneyLab
 from tests.support.shop import FIBRE_POSTPAID, FIBRE_PREPAID, ORDER, PORTAL, Shop, open_shop
@@ -85,8 +86,12 @@ async def test_a_post_paid_order_skips_the_payment_and_the_rest_runs(lab: Journe
     assert list(skipped) == ["payment_method", "process_payment", "capture_payment", "payment_settled"]
     assert skipped["process_payment"] == "nothing is paid in advance: the order is post-paid, or comes to nothing"
 
-    # A day that is over is refused; the next one that dispatch tells is taken.
-    await shop.tell(run, "deployment_date", scheduled_date="2026-01-01")
+    # A day that is over is refused; one that is over when its turn comes holds the order until dispatch tells another.
+    over = {"scheduled_date": "2026-01-01"}
+    with pytest.raises(InvalidRequest, match="scheduled_date is over already"):
+        await shop.tell(run, "deployment_date", **over)
+    async with lab.appliance.database.begin() as db:
+        assert await lab.appliance.runs.signal(db, run.id, "deployment_date", over, key="told before", by="desk")
     held = await run.until_held()
     assert (held.summary.current_step, "is over already" in str(held.summary.reason)) == ("schedule_deployment", True)
     moment = datetime.combine(shop.visit_day(), time(13, 15), UTC)
@@ -307,7 +312,9 @@ async def test_money_that_does_not_come_is_asked_about_and_never_charged_twice(l
     assert await lab.broken_invariants() == []
 
 
-async def test_a_visit_without_anybody_at_home_is_booked_anew_and_confirmed_once(lab: JourneyLab, shop: Shop) -> None:
+async def test_a_visit_without_anybody_at_home_is_booked_anew_confirmed_once_and_the_new_time_written(
+    lab: JourneyLab, shop: Shop
+) -> None:
     house, day = lab.household(), shop.visit_day()
     run = await shop.order(house, FIBRE_POSTPAID, scheduled_date=day.isoformat())
     await run.until_waiting_for("visit")
@@ -328,7 +335,9 @@ async def test_a_visit_without_anybody_at_home_is_booked_anew_and_confirmed_once
     ]
     await shop.report(run, "scanned", serial=house.serial)
     assert (await run.until_ended()).summary.state == "completed"
-    assert len(lab.mails_to(house)) == 1
+    letters = [mail.body("plain") for mail in lab.mails_to(house)]
+    assert [f"{later:%B} {later.day}, " in letter for letter in letters] == [False, True]
+    assert ["Fibre" in letter for letter in letters] == [True, False]
     assert await lab.broken_invariants() == []
 
 

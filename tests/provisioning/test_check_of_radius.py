@@ -235,7 +235,7 @@ async def test_a_nas_from_which_no_accounting_comes_is_found(spoilable: Applianc
         await db.execute(insert(radius_nas_heard).values(**silent, heard_since=None, open_sessions=7))
     [finding] = (await check(spoilable)).findings
     assert (finding.invariant, finding.subject) == ("radius.nas_heard", "10.0.0.1")
-    assert " since 2026-01-01 00:00 UTC: its 7 open session(s) stay open" in finding.message
+    assert " since 2026-01-01 00:00 UTC: its 7 open sessions stay open" in finding.message
 
 
 async def test_a_session_that_is_in_the_archive_as_well_is_found(spoilable: Appliance) -> None:

@@ -7,16 +7,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.commercial import CustomerUnknown
 from provisioning.errors import InvalidRequest
 from provisioning.estate import import_estate
 from provisioning.field import Jobs, Technicians, Visits
-from tests.provisioning.test_order_visits import CUSTOMER, ORDER, waiting
+from tests.provisioning.test_order_visits import CUSTOMER, ORDER, waiting, waiting_order
 from tests.provisioning.test_visits import needs
 from tests.support.appliances import ESTATE, Original
+from workflows.engine.tables import RunRow
 
 DAYS = timedelta(days=3)
 
@@ -128,7 +129,52 @@ async def test_whom_dispatch_books_for_is_written_once_with_the_link_to_move_it(
     assert all("https://isp.example/links/v1.move_visit." in letter for letter in letters)
 
 
-async def test_of_an_order_s_visit_its_run_writes_and_not_the_desk(appliance: Appliance) -> None:
+async def move_on(appliance: Appliance, visit_id: int) -> int:
+    """Dispatch moves the visit by an hour; its sequence then."""
+    async with appliance.database.begin() as db:
+        visit = await Visits(db, tenant_id=appliance.tenant_id, now=appliance.clock).visit(visit_id)
+        moved = await appliance.dispatch_desk(db).reschedule(
+            visit_id=visit_id,
+            technician_id=visit["technician_id"],
+            starts_at=visit["starts_at"] + timedelta(hours=1),
+            reason="van broken",
+            by="nora",
+        )
+    return moved["sequence"]
+
+
+async def put(appliance: Appliance, run_id: int, **values: object) -> None:
+    async with appliance.database.begin() as db:
+        await db.execute(update(RunRow).where(RunRow.id == run_id).values(**values))
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("whose", ["installation", "order"])
+async def test_of_an_order_s_visit_the_run_that_will_join_it_writes_and_where_none_does_the_desk(
+    appliance: Appliance, whose: str
+) -> None:
     await prepared(appliance)
-    await book(appliance, CUSTOMER, order_id=ORDER)
+    if whose == "order":
+        order_id, run_id = await waiting_order(appliance)
+    else:
+        order_id, run_id = ORDER, await waiting(appliance, "T-1")
+    visit_id = await book(appliance, CUSTOMER, order_id=order_id)
+    await move_on(appliance, visit_id)
+    await put(appliance, run_id, state="inProgress", waiting_for=None)
+    await move_on(appliance, visit_id)
     assert await written(appliance) == []
+    told = []
+    for state in ("held", "completed"):
+        await put(appliance, run_id, state=state)
+        told.append(await move_on(appliance, visit_id))
+    assert await written(appliance) == [f"visit/{visit_id}/{sequence}/scheduled" for sequence in told]
+
+
+@pytest.mark.both_databases
+async def test_of_an_order_that_no_run_knows_the_desk_writes_once_of_each_change(appliance: Appliance) -> None:
+    await prepared(appliance)
+    await waiting(appliance, "T-1", order_id=ORDER + 1)
+    visit_id = await book(appliance, CUSTOMER, order_id=ORDER, request_id="desk/1")
+    assert await book(appliance, CUSTOMER, order_id=ORDER, request_id="desk/1") == visit_id
+    moved = await move_on(appliance, visit_id)
+    assert await written(appliance) == [f"visit/{visit_id}/{sequence}/scheduled" for sequence in (0, moved)]

@@ -302,10 +302,10 @@ async def test_a_survey_is_kept_under_the_id_of_its_premise(appliance: Appliance
         (PARTNER.replace("= 50", "= {huge}"), "partner 21: license_quota"),
         (PARTNER.replace("'EUR'", "'EUX'"), "partner 21: commission.currency"),
         (PARTNER, "partner 21"),  # no such template
-        ("[[network.vlan_group]]\nname = 'g'\nvids = ['1-5000']\n", "network.vlan_group.0.vids"),
+        ("[[network.vlan_group]]\nname = 'g'\nvids = ['1-5000']\n", "network"),
         (
             "[[network.pool]]\nname = 'p'\nkind = 'ipv4'\nnetwork = '10.0.0.0/8'\nquarantine_seconds = {huge}\n",
-            "network.pool.0.quarantine_seconds",
+            "network",
         ),
     ],
 )
@@ -316,6 +316,38 @@ async def test_what_no_database_can_keep_is_refused_in_words(
     found = await faults(appliance, tmp_path, text.replace("{huge}", huge).replace("\\u2028", "\u2028"))
     assert {where for where, _ in found} == {field.replace("{huge}", huge)}
     assert all(reason for _, reason in found)
+
+
+async def test_what_is_wrong_in_form_hides_nothing_that_the_whole_network_tells(
+    appliance: Appliance, tmp_path: Path
+) -> None:
+    text = """
+        [[rate]]
+        plan = "gold"
+        [[network.bng]]
+        name = "b"
+        [[network.pool]]
+        name = "p"
+        kind = "ipv4"
+        network = "10.1.2.3/24"
+        [[network.pool]]
+        name = "q"
+        kind = "ipv6_pd"
+        network = "172.16.0.0/24"
+        bindings = [{ bng = "b" }, { bng = "nowhere" }]
+        [[network.pool]]
+        name = "r"
+        kind = "ipv4"
+        network = "172.16.0.128/25"
+        """
+    assert await faults(appliance, tmp_path, text) == [
+        ("network", "pool p: network: '10.1.2.3/24' has host bits set; do you mean 10.1.2.0/24?"),
+        ("network", "pool q: there is no BNG nowhere"),
+        ("network", "pool q: 172.16.0.0/24 is IPv4, but a pool of kind ipv6_pd needs IPv6"),
+        ("network", "pool r: 172.16.0.128/25 overlaps 172.16.0.0/24 of pool q in VRF default"),
+        ("rate.0.download_kbps", "is missing"),
+        ("rate.0.upload_kbps", "is missing"),
+    ]
 
 
 def test_what_is_not_known_is_refused_before_any_database_is_asked(tmp_path: Path) -> None:

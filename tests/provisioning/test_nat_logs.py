@@ -42,6 +42,7 @@ def test_every_line_that_is_wrong_in_its_form_is_named(tmp_path: Path) -> None:
         "203.0.113.7,1024,1535,100.64.0.7,2026-03-02T20:00:00,yesterday,",
         "203.0.113.7,1024",
         "203.0.113.7,1024,1535,,2026-03-02T20:00:00Z,,blue",
+        f"203.0.113.7,1024,{'1' * 5000},100.64.0.7,0001-01-01T00:00:00+14:00,,",
     ]
     assert refused(file, HEADING + "\n".join(lines)) == [
         "line 2: last_port x is not a whole number",
@@ -49,6 +50,8 @@ def test_every_line_that_is_wrong_in_its_form_is_named(tmp_path: Path) -> None:
         "line 3: ended_at yesterday is no time with its zone, such as 2026-03-02T21:14:00Z",
         "line 4: columns are more or fewer than the first line names",
         "line 5: inside is missing",
+        f"line 6: last_port {'1' * 60} is not a whole number",
+        "line 6: began_at 0001-01-01T00:00:00+14:00 is no time with its zone, such as 2026-03-02T21:14:00Z",
     ]
     assert refused(file, "outside,tea\n") == [
         *(f"{name} is no column of the first line" for name in ("first_port", "last_port", "inside", "began_at")),

@@ -19,6 +19,7 @@ from radius.projection.freeradius_tables import radcheck, radreply
 from radius.testing import FreeRadiusServer, LabNas, LoginReply, NoAnswer
 from radius.testing.wire import exchange, new_request
 from tests.radius.conftest import Site
+from tests.support.eapol import write_certificate
 from tests.support.freeradius import RADDB, prepare_radius_database
 from tests.support.postgres import as_superuser
 
@@ -61,8 +62,18 @@ def _database_down(url: str) -> Iterator[None]:
     admin.dispose()
 
 
+async def _begin_eap(server: FreeRadiusServer, *, seconds: float) -> str:
+    """The first packet of EAP tells a name (RFC 3579 s2.1)."""
+    request = new_request(1, SECRET)
+    request["User-Name"] = "anna"
+    request[79] = [b"\x02\x01\x00\x09\x01anna"]
+    port = server.auth_port
+    said = await exchange(request, server="127.0.0.1", port=port, source="127.0.0.1", timeout_seconds=seconds)
+    return said.code
+
+
 async def test_while_the_database_is_down_the_server_is_silent_and_afterwards_it_answers(
-    database_url: str, run_dir: Path
+    database_url: str, run_dir: Path, tmp_path: Path
 ) -> None:
     url = database_url.replace("firstlight.db", "radius.db")
     schema = None if url.startswith("sqlite") else "radius"
@@ -75,7 +86,9 @@ async def test_while_the_database_is_down_the_server_is_silent_and_afterwards_it
         rate = {"username": "anna", "attribute": "Mikrotik-Rate-Limit", "op": ":=", "value": "1000k/1000k"}
         await db.execute(insert(radreply).values(rate))
     await radius_database.close()
+    eap = write_certificate(tmp_path, "radius.isp.example")
     server = FreeRadiusServer(raddb=RADDB, run_dir=run_dir, database_url=url, schema=schema, nas_lifetime_seconds=300)
+    server.serve_eap(certificate=eap.certificate, key=eap.key)
     await asyncio.to_thread(server.start)
     try:
         nas = LabNas(
@@ -86,13 +99,17 @@ async def test_while_the_database_is_down_the_server_is_silent_and_afterwards_it
         with _database_down(url):
             with pytest.raises(NoAnswer) as silence:
                 await nas.login("anna", "sesame")
+            with pytest.raises(NoAnswer):
+                await _begin_eap(server, seconds=1.5)
             assert server.running
         after = await _answer_within(nas, 20, "anna", "sesame")
+        begun = await _begin_eap(server, seconds=6)
     finally:
         await asyncio.to_thread(server.stop)
 
     assert silence.value.transient
     assert after.accepted
+    assert begun == "Access-Challenge"
 
 
 async def test_a_nas_defined_while_the_server_runs_is_answered_at_once(site: Site) -> None:

@@ -24,6 +24,7 @@ from radius import (
     RadiusService,
     RateNotExpressible,
     RequestConflict,
+    RequestRefused,
     SubscriberUnknown,
     SubscriberVerbs,
     TestingWindowOver,
@@ -296,6 +297,16 @@ async def test_an_unknown_plan_is_refused_with_the_known_ones(site: Site) -> Non
     assert refused.value.known == (PLAN,)
 
 
+async def test_all_that_is_wrong_with_a_subscriber_is_told_at_once(site: Site) -> None:
+    async with site.database.begin() as db:
+        with pytest.raises(RequestRefused) as refused:
+            await site.service(db).create_subscriber(customer_id=0, username="o'brien", bandwidth_profile="fibre")
+        with pytest.raises(UsernameRefused):
+            await site.service(db).create_subscriber(customer_id=7, username="o'brien", bandwidth_profile=PLAN)
+    said = [fault.split(maxsplit=3)[:3] for fault in refused.value.faults]
+    assert said == [["customer_id", "is", "0,"], ['"o\'brien"', "cannot", "be"], ["There", "is", "no"]]
+
+
 async def test_what_freeradius_could_not_carry_is_refused_before_anything_is_written(site: Site) -> None:
     names = ["", "o'brien", "anna maria", "žofie", "x" * 129, "a`b", "a%{b}", "new\nline"]
     asked: list[tuple[str, FramedAddresses, type[Exception]]] = [
@@ -453,8 +464,15 @@ async def test_a_nas_that_cannot_be_meant_is_refused_with_every_fault(site: Site
             await service.define_nas(name="", address="bng", dialect="mikrotik", coa_port=0, secret="short")
         with pytest.raises(DialectUnknown):
             await service.define_nas(name="bng", address="10.0.0.1", dialect="klingon")
+        with pytest.raises(NasRefused) as several:
+            await service.define_nas(name="bng", address="bng", dialect="klingon", login_methods=["eap"])
     assert len(refused.value.faults) == 4
     assert "short" not in str(refused.value)
+    assert [fault.split(" need")[0] for fault in several.value.faults] == [
+        "its address is not an IPv4 address",
+        "its login_methods",
+        "its dialect",
+    ]
 
 
 async def test_a_secret_is_one_nas_own(site: Site) -> None:

@@ -114,7 +114,7 @@ async def test_an_event_that_its_journey_does_not_take_says_why_and_leaves_nothi
 
     [event] = await listed(toy)
     assert (event.state, event.run_id) == ("refused", None)
-    assert event.reason is not None and "name: Field required" in event.reason
+    assert event.reason is not None and "name: is missing" in event.reason
     async with toy.database.begin() as db:
         assert await db.scalar(select(func.count()).select_from(RunRow)) == 0
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
-from tests.workflows.toy import DEFINITIONS, Toy, ToyFault, ToyOutage
+from provisioning.database import Database
+from tests.workflows.toy import (
+    DEFINITIONS,
+    HIRE,
+    Desk,
+    Toy,
+    ToyFault,
+    ToyOutage,
+    World,
+    make_toy,
+    take_desk,
+)
 from workflows.engine.interpreter import MAX_RESTARTS
+from workflows.engine.run import Run
 from workflows.engine.run_lists import list_runs, waiting_runs
 from workflows.engine.run_views import RunView, show_run
 from workflows.engine.runs import Runs
@@ -93,7 +106,7 @@ async def test_the_same_signal_told_twice_counts_once(toy: Toy) -> None:
 async def test_a_signal_with_faults_is_refused_with_all_of_them(toy: Toy) -> None:
     run_id = await toy.start()
     async with toy.database.begin() as db:
-        with pytest.raises(InputRefused, match="outcome: Field required"):
+        with pytest.raises(InputRefused, match="outcome: is missing"):
             await toy.runs.signal(db, run_id, "arrival", {}, key="k", by="test")
         with pytest.raises(InputRefused, match="only knows arrival"):
             await toy.runs.signal(db, run_id, "knock", {}, key="k", by="test")
@@ -203,7 +216,7 @@ async def test_a_skipped_step_makes_the_run_partial_and_a_given_result_is_used(t
     toy.world.fail_next(ToyFault("no badge"))
     run_id = await toy.start()
     await toy.dispatch().drain()
-    with pytest.raises(InputRefused, match="text: Field required"):
+    with pytest.raises(InputRefused, match="text: is missing"):
         await act(toy, "skip", run_id, reason="printed by hand", result={})
     await act(toy, "skip", run_id, reason="printed by hand", result={"text": "paper"})
     await toy.arrive(run_id)
@@ -506,3 +519,24 @@ async def test_another_tenants_run_does_not_exist(toy: Toy) -> None:
             await others.cancel(db, run_id, by="mallory", reason="x")
         with pytest.raises(RunUnknown):
             await others.signal(db, run_id, "arrival", {"outcome": "came"}, key="k", by="mallory")
+
+
+async def test_what_a_step_asks_outside_first_is_asked_before_its_commit_opens_and_again_with_each_try(
+    database: Database,
+) -> None:
+    async def look(world: World, run: Run[Any]) -> None:
+        world.calls["look"] += 1
+        async with database.begin() as db:  # on SQLite nobody else could, if a commit were open
+            assert list(await db.scalars(select(Desk.order))) == []
+        if world.calls["look"] == 1:
+            raise ToyOutage("the router is away")
+
+    steps = (replace(take_desk, first=look), *HIRE.steps[1:])
+    toy = await make_toy(database, {("hire", 1): replace(HIRE, steps=steps)})
+    run_id = await toy.start()
+    await toy.dispatch().drain()
+    assert (await view(toy, run_id)).summary.reason == "the router is away"
+    assert await toy.desks() == []
+    await toy.dispatch().sleep_until_rest()
+    assert (await states(toy, run_id))["take_desk"] == "completed"
+    assert (toy.world.calls["look"], await toy.desks()) == (2, ["A1"])

@@ -95,18 +95,24 @@ class ProvisionedTenant(TypedDict):
 
 
 class ScheduledDeployment(TypedDict):
-    """A deployment and the technician's visit for it; ``is_made``: somebody has been there, for the installation."""
+    """A deployment and the technician's visit for it; ``is_made``: somebody has been there, for the installation.
+
+    ``is_announced``: its customer has read of this very time, or is written of it by the installation.
+    """
 
     deployment_id: int
     order_id: int
     customer_id: int
     priority: DeploymentPriority
     technician_id: int
+    technician_name: NotRequired[str]
     visit_id: int
     starts_at: datetime
     ends_at: datetime
+    address: NotRequired[str]
     state: DeploymentState
     is_made: NotRequired[bool]
+    is_announced: NotRequired[bool]
 
 
 class TenantAnswer(TypedDict):

@@ -125,6 +125,8 @@ class Interpreter(Generic[ServicesT, OutsideT]):
         with structlog.contextvars.bound_contextvars(step=name):
             try:
                 if step.step.effect is Effect.TRANSACTIONAL:
+                    if isinstance(step, Do) and step.step.first is not None:
+                        await _in_time(step.step, step.step.first(self._outside, course.run))
                     return await self._transact(step, name, course.row.id, owner)
                 return await self._call(step, name, course, owner)
             except RunFenced:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from workflows.engine.definition import Definition
-from workflows.engine.steps import Step
+from workflows.engine.steps import Step, Wait
 from workflows.engine.tables import SignalRow, StepRow, StepState
 from workflows.errors import ResultMissing
 
@@ -78,6 +78,10 @@ class Run(Generic[InputT]):
     def is_told(self, signal: str) -> bool:
         """Whether this was told to the run and no wait has heard it yet."""
         return any(row.name == signal for row in self.signals)
+
+    def unheard(self, wait: Wait[Any, ResultT]) -> list[ResultT]:
+        """What was told for this wait and it has not heard yet, the oldest first."""
+        return [wait.result.validate_json(row.payload) for row in self.signals if row.name == wait.signal]
 
     def started(self, step: Step[Any, Any]) -> datetime:
         """When the step's latest round began; the run's own beginning if it has not."""

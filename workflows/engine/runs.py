@@ -21,6 +21,7 @@ from workflows.engine.steps import Wait
 from workflows.engine.tables import ENDED, MOVING, Direction, RunNote, RunRow, RunState, SignalRow, StepRow, StepState
 from workflows.engine.turning import go_back, hold, mark_undone, reopening, undo_all
 from workflows.errors import InputRefused, JourneyUnknown, RunConflict, RunNotOpenFor
+from workflows.faults import model_faults
 from workflows.printable import checked_reason
 
 Doorbell = Callable[[AsyncSession, int, int], Awaitable[None]]
@@ -47,7 +48,7 @@ class Runs:
         try:
             typed = definition.adapter.validate_python(data)
         except ValidationError as error:
-            raise InputRefused(f"the input of {journey}", _faults(error)) from error
+            raise InputRefused(f"the input of {journey}", model_faults(error, whole="input")) from error
         text = definition.adapter.dump_json(typed).decode()
         key = definition.key(typed)
         row = RunRow(
@@ -177,7 +178,7 @@ class Runs:
         try:
             typed = wait.result.validate_python(payload)
         except ValidationError as error:
-            raise InputRefused(f"signal {name}", _faults(error)) from error
+            raise InputRefused(f"signal {name}", model_faults(error, whole="input")) from error
         text = wait.result.dump_json(typed).decode()
         row = await db.scalar(select(SignalRow).where(SignalRow.run_id == run_id, SignalRow.key == key))
         if row is not None and not _was_undone(course, row):
@@ -242,7 +243,7 @@ class Runs:
                 try:
                     row.result = step.result.dump_json(step.result.validate_python(result)).decode()
                 except ValidationError as error:
-                    raise InputRefused(f"the result of {step.name}", _faults(error)) from error
+                    raise InputRefused(f"the result of {step.name}", model_faults(error, whole="input")) from error
             row.state, row.note, row.finished_at = StepState.SKIPPED, words, self._clock()
             row.skipped_by = by
         else:
@@ -367,7 +368,3 @@ def _wakes(course: Course, name: str) -> bool:
     if row.state == RunState.PENDING and row.waiting_for == name:
         return True
     return row.state in (RunState.PENDING, RunState.HELD) and reopening(course) is not None
-
-
-def _faults(error: ValidationError) -> list[tuple[str, str]]:
-    return [(".".join(str(part) for part in fault["loc"]) or "input", fault["msg"]) for fault in error.errors()]

@@ -24,6 +24,7 @@ OutsideT = TypeVar("OutsideT")
 Do = Callable[[ServicesT, "Run[InputT]"], Awaitable[ResultT]]
 Undo = Callable[[ServicesT, "Run[Any]", Any], Awaitable[None]]
 Probe = Callable[[OutsideT, "Run[Any]"], Awaitable[Any]]
+First = Callable[[OutsideT, "Run[Any]"], Awaitable[None]]
 
 
 class How(TypedDict, total=False):
@@ -52,10 +53,14 @@ class StepKit(Generic[ServicesT, OutsideT]):
     """
 
     def transactional(
-        self, *, undo: Undo[ServicesT] | NothingToUndo, **how: Unpack[How]
+        self,
+        *,
+        undo: Undo[ServicesT] | NothingToUndo,
+        first: First[OutsideT] | None = None,
+        **how: Unpack[How],
     ) -> Callable[[Do[ServicesT, InputT, ResultT]], Act[InputT, ResultT]]:
-        """A step that is one commit in our own database."""
-        return _maker(Effect.TRANSACTIONAL, undo=undo, **how)
+        """A step that is one commit in our own database; ``first`` is asked outside before that."""
+        return _maker(Effect.TRANSACTIONAL, undo=undo, first=first, **how)
 
     def keyed(
         self, *, undo: Undo[OutsideT] | NothingToUndo, **how: Unpack[HowOutside]

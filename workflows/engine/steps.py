@@ -93,7 +93,9 @@ class Act(Step[InputT, ResultT]):
     """A step that does something: one commit (transactional) or one outside call.
 
     ``leads`` names errors that lead elsewhere (back to an earlier step) instead of to another try; the answer None
-    means that this one is treated like any other error.
+    means that this one is treated like any other error. ``first``: what a transactional one asks of the outside before
+    its commit opens, so that nobody waits for the other side under a lock. It changes nothing and answers nothing, and
+    the step can do without.
     """
 
     do: Callable[[Any, Run[InputT]], Awaitable[ResultT]] = field(kw_only=True)
@@ -102,6 +104,7 @@ class Act(Step[InputT, ResultT]):
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     timeout_seconds: float = 180.0
     leads: Leads[InputT] = field(default_factory=dict)
+    first: Callable[[Any, Run[InputT]], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,29 +9,46 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.helpdesk.ticket_desk import TicketDesk, TicketRecord
-from provisioning.commercial.tables import Mail
+from provisioning.commercial.scheduling.announcements import Announcements
 from provisioning.commercial.tenants.tenant_tables import Deployment
-from provisioning.field import NO_MOVES, CustomerMoves, MoveTerms, ReportedVisit, VisitRecord, Visits, Whose
+from provisioning.field import (
+    AS_THE_CROW_FLIES,
+    NO_MOVES,
+    CustomerMoves,
+    MoveTerms,
+    ReportedVisit,
+    VisitRecord,
+    Visits,
+    Ways,
+    Whose,
+)
 from provisioning.intake import Clock
 from workflows.answers import CreatedTicket, LinkTo
 from workflows.services import ScheduledInstallation
 
 DEFAULT_DURATION_MINUTES = 120
-SCHEDULED_BY = "/schedule_deployment"
-"""The step in the key of an order's deployment."""
 
 
 class TicketingService:
     """Opens tickets, books and ends installation visits. Writes only ``db``; the caller commits.
 
-    ``moves``: how customers move their visits themselves.
+    ``moves``: how customers move their visits themselves; ``ways``: what is known of technicians' ways.
     """
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, moves: MoveTerms = NO_MOVES) -> None:
+    def __init__(
+        self,
+        db: AsyncSession,
+        *,
+        tenant_id: str,
+        now: Clock,
+        moves: MoveTerms = NO_MOVES,
+        ways: Ways = AS_THE_CROW_FLIES,
+    ) -> None:
         self._db = db
         self._tenant_id = tenant_id
         self._moves = CustomerMoves(db, tenant_id=tenant_id, now=now, terms=moves)
-        self._visits = Visits(db, tenant_id=tenant_id, now=now)
+        self._visits = Visits(db, tenant_id=tenant_id, now=now, ways=ways.as_known())
+        self._announcements = Announcements(db, tenant_id=tenant_id)
         self._tickets = TicketDesk(db, tenant_id=tenant_id, now=now)
 
     async def create_ticket(
@@ -110,9 +127,8 @@ class TicketingService:
         )
 
     async def _is_announced(self, visit: VisitRecord) -> bool:
-        """Whether the customer was sent their order's confirmation since the order has this visit, and it names this
-        very time. Of a mail that waits, or may have been lost, nobody knows: one too many is the lesser harm.
-        """
+        """Whether the customer has read in a mail of their order since the order has this visit, and it names this very
+        time."""
         if visit["order_id"] is None:
             return False
         deployment = await self._db.scalar(
@@ -123,25 +139,9 @@ class TicketingService:
                 Deployment.state == "scheduled",
             )
         )
-        if deployment is None or not await self._is_confirmed(deployment):
+        if deployment is None or not await self._announcements.is_read(deployment):
             return False
         return await self._visits.is_promised(visit_id=visit["visit_id"], purpose="deployment")
-
-    async def _is_confirmed(self, deployment: Deployment) -> bool:
-        """By the journey that has scheduled it: what its steps ask for bears the key of the order."""
-        order, scheduled, _ = (deployment.request_id or "").rpartition(SCHEDULED_BY)
-        confirmation = await self._db.scalar(
-            select(Mail.id)
-            .where(
-                Mail.tenant_id == self._tenant_id,
-                Mail.state == "sent",
-                Mail.queued_at >= deployment.scheduled_at,
-                Mail.template == "order_confirmation",
-                Mail.request_id.startswith(f"{order}/", autoescape=True),
-            )
-            .limit(1)
-        )
-        return bool(scheduled) and confirmation is not None
 
     async def report_visit(
         self,
@@ -184,13 +184,13 @@ class TicketingService:
         """
         return await self._visits.cancel(visit_id=visit_id, reason=reason, request_id=request_id)
 
-    async def release_visit(self, *, visit_id: int, reason: str) -> VisitRecord:
+    async def release_visit(self, *, visit_id: int, reason: str, stays: bool = False) -> VisitRecord:
         """Undo of ``schedule_installation``: the technician is free again, unless an order still needs the visit; one
-        that has ended stays as it ended.
+        that has ended stays as it ended. ``stays``: it was moved, and is joined anew.
 
         Raises: InvalidRequest, VisitUnknown.
         """
-        return await self._visits.leave(visit_id=visit_id, purpose="installation", reason=reason)
+        return await self._visits.leave(visit_id=visit_id, purpose="installation", reason=reason, stays=stays)
 
 
 def _created(ticket: TicketRecord) -> CreatedTicket:

@@ -16,7 +16,8 @@ from provisioning.commercial.licences.licence_keys import LONGEST_KEY
 from provisioning.commercial.licences.licence_signing import require_valid_license
 from provisioning.commercial.partners.partner_customers import require_partner_customer
 from provisioning.commercial.partners.partner_domains import PartnerDomains
-from provisioning.commercial.scheduling.deployments import Deployments, read_deployment
+from provisioning.commercial.scheduling.deployments import Deployments
+from provisioning.commercial.scheduling.wanted_deployment import read_deployment
 from provisioning.commercial.tenants.brand import read_white_label
 from provisioning.commercial.tenants.hosted_tenants import (
     HostedTenants,
@@ -28,6 +29,7 @@ from provisioning.commercial.tenants.hosted_tenants import (
 )
 from provisioning.commercial.tenants.tenant_errors import PublicUrlMissing
 from provisioning.commercial.tenants.tenant_tables import HostedTenant
+from provisioning.field import AS_THE_CROW_FLIES, Ways
 from provisioning.intake import Clock, Faults
 from workflows.answers import ProvisionedTenant, ScheduledDeployment
 
@@ -39,7 +41,7 @@ class DeploymentService:
     """Provisions customers' pages and schedules deployments. Writes only ``db``; the caller commits.
 
     ``public_url`` is where the appliance answers from outside (None: no page is provisioned), ``zone`` the time zone in
-    which technicians work.
+    which technicians work, ``ways`` what is known of their ways.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class DeploymentService:
         now: Clock,
         public_url: str | None,
         zone: ZoneInfo,
+        ways: Ways = AS_THE_CROW_FLIES,
         suffix: Callable[[], str] = random_suffix,
     ) -> None:
         self._db = db
@@ -57,7 +60,7 @@ class DeploymentService:
         self._now = now
         self._public_url = public_url
         self._tenants = HostedTenants(db, tenant_id=tenant_id, now=now, suffix=suffix)
-        self._deployments = Deployments(db, tenant_id=tenant_id, now=now, zone=zone)
+        self._deployments = Deployments(db, tenant_id=tenant_id, now=now, zone=zone, ways=ways)
 
     async def provision_tenant(
         self, *, customer_id: int, license_key: str, deployment_type: str, request_id: str | None = None
@@ -154,8 +157,10 @@ class DeploymentService:
         Where an installation of this order has a visit, that is the deployment's too, as it stands; with
         ``moves_visit``, one to come is moved to the date, where that is another. One that was made counts.
 
-        A date: the first time of that day, within the working hours, at which anybody is free. A moment: whoever is
-        free then. Where no address is given, it is the place of the customer's newest site survey. ``priority`` (low,
+        A date: of that day the time, within the working hours, that the dispatch board would offer first: the least
+        way, or, where nobody knows the place, the earliest. A moment: whoever is free then, with the least way. What
+        dispatch has described at a visit of the order that came to nothing (a job, a place) still holds. Where no
+        address is given, it is the place of the customer's newest site survey. ``priority`` (low,
         normal, high, urgent) is kept for dispatch.
 
         Raises: InvalidRequest (all faults), CustomerUnknown, NoTechnicians, PlaceUnknown, DayFull (names the next day
@@ -182,13 +187,14 @@ class DeploymentService:
         """
         return await self._deployments.complete(deployment_id, request_id)
 
-    async def release_deployment(self, *, deployment_id: int, reason: str) -> ScheduledDeployment:
+    async def release_deployment(self, *, deployment_id: int, reason: str, stays: bool = False) -> ScheduledDeployment:
         """Undo of ``schedule_deployment``: the technician is free again, unless an installation still needs them. Once
-        is enough; the first reason stands.
+        is enough; the first reason stands. ``stays``: the visit was moved, and the order joins it anew.
 
         Raises: InvalidRequest, DeploymentUnknown.
         """
-        return await self._deployments.release(deployment_id, _reason("The release of a deployment", reason))
+        why = _reason("The release of a deployment", reason)
+        return await self._deployments.release(deployment_id, why, stays=stays)
 
     def _refuse_without_address(self) -> None:
         if self._public_url is None:

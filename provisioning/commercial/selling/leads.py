@@ -7,8 +7,10 @@ new --> qualified --> converted
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
+from typing import cast
 
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
@@ -17,10 +19,11 @@ from typing_extensions import TypedDict
 
 from provisioning.commercial.customers.customer import require_customer
 from provisioning.commercial.customers.customer_language import read_language
+from provisioning.commercial.errors import CustomerError
 from provisioning.commercial.publishing import PublishEvent
 from provisioning.commercial.selling.lead_rows import lead_of, lock_lead, refuse_unless_qualified
 from provisioning.commercial.selling.offers import OfferCatalogue
-from provisioning.commercial.selling.selling_errors import LeadConverted, LeadDisqualified, LeadUnknown
+from provisioning.commercial.selling.selling_errors import LeadConverted, LeadDisqualified, LeadUnknown, OfferError
 from provisioning.commercial.selling.selling_tables import Lead, LeadState
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
@@ -100,14 +103,29 @@ class Leads:
             ),
         }
         request = faults.request_id(request_id)
-        faults.refuse_if_any()
-        if (known := await self._registered(request, wanted)) is not None:
+        if not faults.count and (known := await self._registered(request, wanted)) is not None:
             return known
-        if offer_id is not None:
-            await self._offers.sold(offer_id)
-        if existing_customer_id is not None:
-            await require_customer(self._db, self._tenant_id, existing_customer_id)
+        await self._refuse_unless_there(faults, wanted)
         return await self._insert(request, wanted)
+
+    async def _refuse_unless_there(self, faults: Faults, wanted: Mapping[str, object]) -> None:
+        """What the lead refers to must be there. If that alone is wrong, it is told as what it is; else with the rest.
+
+        Raises: InvalidRequest with all faults; OfferError, CustomerError.
+        """
+        customers = partial(require_customer, self._db, self._tenant_id)
+        refusals = list[tuple[str, OfferError | CustomerError]]()
+        for field, catalogue in (("offer_id", self._offers.sold), ("existing_customer_id", customers)):
+            if number := cast("int | None", wanted[field]):
+                try:
+                    await catalogue(number)
+                except (OfferError, CustomerError) as error:
+                    refusals.append((field, error))
+        if not faults.count and len(refusals) == 1:
+            raise refusals[0][1]
+        for field, refusal in refusals:
+            faults.add(field, str(refusal))
+        faults.refuse_if_any()
 
     async def qualify(self, *, lead_id: int, by: str, existing_customer_id: int | None = None) -> LeadRecord:
         """Somebody has looked, and the lead is worth a customer; the event that starts the onboarding is in the same

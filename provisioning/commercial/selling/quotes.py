@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.customers.customer import require_customer
+from provisioning.commercial.errors import CustomerError
 from provisioning.commercial.money import DECIMALS, read_currency
 from provisioning.commercial.selling.offers import OfferCatalogue, OfferRecord
 from provisioning.commercial.selling.quote_errors import QuoteChanged, QuoteExpired, QuoteNotOpen, QuoteUnknown
@@ -92,8 +93,14 @@ class Quotes:
         priced = price_lines(lines, offers, faults)
         if terms["currency"] in DECIMALS:
             total_of(priced, terms["currency"], faults)
+        try:
+            if customer:
+                await require_customer(self._db, self._tenant_id, customer)
+        except CustomerError as error:
+            if not faults.count:
+                raise
+            faults.add("customer_id", str(error))
         faults.refuse_if_any()
-        await require_customer(self._db, self._tenant_id, customer)
         return await self._insert(priced, wish, request, customer_id=customer, valid_until=until, **terms)
 
     async def send(self, *, quote_id: int, version: int | None = None) -> QuoteRecord:

@@ -19,6 +19,16 @@
   };
   setInterval(age, AGES_EVERY_MS);
 
+  // -- places ------------------------------------------------------------------------------------------------------
+
+  // On a phone they are one line that is moved sideways: where one is must be seen in it.
+  const places = document.querySelector(".places");
+  const here = places && places.querySelector("[aria-current]");
+  if (here) {
+    const [row, one] = [places.getBoundingClientRect(), here.getBoundingClientRect()];
+    places.scrollLeft += one.left - row.left - (row.width - one.width) / 2;
+  }
+
   // -- live --------------------------------------------------------------------------------------------------------
 
   const topics = (document.body.dataset.topics || "").split(" ").filter(Boolean);

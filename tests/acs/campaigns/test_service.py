@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import time
 
 import pytest
+from sqlalchemy import update
 
-from acs import Pace, TemplateUnknown
+from acs import AcsDevice, Pace, TemplateUnknown
 from acs.campaigns.errors import CampaignNameTaken, CampaignNotThere, CampaignRefused, CampaignUnknown
 from acs.campaigns.targets import Group, product_class
 from tests.acs.campaigns.conftest import NEW, NIGHT, OLD, Fleet
@@ -33,6 +34,25 @@ async def test_a_group_is_by_template_model_and_serial_all_at_once(fleet: Fleet)
     assert (await fleet.plan("two", group=Group(template=OLD, model="HG8245Q")))["devices"]["waiting"] == 2
     spelt = Group(serials=(fleet.serial(3).lower(), f"48575443{3:08X}"))
     assert (await fleet.plan("three", group=spelt))["devices"]["waiting"] == 1, "two spellings, one CPE"
+
+
+async def test_those_that_are_heard_go_first_and_the_plan_stays_the_same_when_one_is_back(fleet: Fleet) -> None:
+    await fleet.bind([1])
+    await fleet.bind([2, 3, 4], model="ONT")
+    await unreached(fleet, 2, "offline")
+    planned = await fleet.plan()
+    async with fleet.devices.database.begin() as db:
+        members = await fleet.service(db).members(name="wpa3")
+    assert [each["device_serial"] for each in members] == [fleet.serial(number) for number in (3, 4, 1, 2)]
+    await unreached(fleet, 2, None)
+    assert await fleet.plan() == planned
+
+
+async def unreached(fleet: Fleet, number: int, why: str | None) -> None:
+    async with fleet.devices.database.begin() as db:
+        since = None if why is None else fleet.clock.now()
+        this = update(AcsDevice).where(AcsDevice.serial == fleet.serial(number))
+        await db.execute(this.values(unreached_why=why, unreached_since=since))
 
 
 async def test_every_fault_of_a_plan_is_named_at_once_and_nothing_is_left(fleet: Fleet) -> None:

@@ -202,6 +202,36 @@ async def test_who_is_silent_is_noted_with_its_last_inform_and_forgotten_when_it
     assert (await tending.row(0)).unreached_why is None
 
 
+async def test_a_verified_cpe_that_was_let_report_seldom_is_not_called_silent_by_its_former_interval(
+    tending: Tending, devices: Devices, lab: LabAcs
+) -> None:
+    await bind(devices, 1)
+    [cpe] = await plug_in(lab, 1)
+    await tending.look()
+    await tending.sweep.everything()
+    settled = template_interval(await tending.row(0))
+    async with devices.database.begin() as db:
+        await db.execute(update(AcsDevice).values(inform_slowed_at=lab.clock.now()))
+    await cpe.power_off()
+    await lab.clock.sleep(settled * 2)
+    assert (await tending.sweep.everything()).silent == 0
+    assert (await tending.row(0)).unreached_why is None
+
+    # Its wish has changed, and it keeps its interval until it has taken that.
+    async with devices.database.begin() as db:
+        await db.execute(update(AcsDevice).values(inform_slowed_at=None, state="queued"))
+    document = lab.documents["devices"][cpe.device_id]["Device"]["ManagementServer"]["PeriodicInformInterval"]
+    document["_value"] = settled
+    assert (await tending.sweep.everything()).silent == 0
+    await lab.clock.sleep(settled + 60)
+    assert (await tending.sweep.everything()).silent == 1
+
+
+def template_interval(row: AcsDevice) -> int:
+    """That of verified ones."""
+    return int(next(each[4] for each in row.parameters if str(each[0]).endswith("PeriodicInformInterval")))
+
+
 async def test_a_cpe_that_cannot_be_called_and_reports_all_the_same_is_behind_nat(
     tending: Tending, devices: Devices, lab: LabAcs
 ) -> None:

@@ -83,6 +83,9 @@ def test_a_line_of_ours_says_whose_it_is_since_when_and_until_when() -> None:
 def test_all_that_is_wrong_with_a_line_of_ours_is_said_at_once() -> None:
     columns = "value,state,customer_id,username,location,plan,since,available_at,cvlan,note"
     wrong = {
+        "100.64.0.5,reserved,,,,,0001-01-01T00:00:00+14:00,,,": [
+            "since: '0001-01-01T00:00:00+14:00' is no time such as 2030-01-31T12:00:00Z",
+        ],
         "100.64.0.5/28,lost,x,a b,,,yesterday,2030-01-01,1,": [
             "'100.64.0.5/28' has host bits set; do you mean 100.64.0.0/28?",
             "customer_id: 'x' is no positive whole number",

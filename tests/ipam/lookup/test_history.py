@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
-from ipam import RequestInvalid
+from ipam import AddressLookup, NameUnknown, RequestInvalid
 from ipam.tables import AllocationEvent
 from tests.ipam.conftest import STARTED_AT, Network, one_pool, small
 
@@ -81,6 +81,23 @@ async def test_what_is_no_address_or_exists_in_several_vrfs_is_refused(network: 
     assert holder is not None
     assert holder["service_id"] == given["service_id"]
     assert nobody is None
+
+
+async def test_a_vrf_that_is_not_there_has_not_nobody_in_it(network: Network) -> None:
+    address = (await network.allocate())["ip_address"]
+
+    async with network.database.read() as db:
+        lookup = AddressLookup(db, tenant_id=network.tenant_id, now=network.clock)
+        for asked in (
+            network.service(db).service_at(address=address, vrf="defualt"),
+            network.upkeep(db).history_of_address(address=address, vrf="defualt"),
+            lookup.find(address, vrf="defualt"),
+        ):
+            with pytest.raises(NameUnknown, match="There is no VRF 'defualt'"):
+                await asked
+    with pytest.raises(NameUnknown, match="There is no VRF 'defualt'"):
+        await network.ports("blocks_of", inside=address, vrf="defualt")
+    assert await network.ports("blocks_of", inside=address, vrf="default") == []
 
 
 async def test_every_unit_given_and_taken_back_is_one_event(network: Network) -> None:

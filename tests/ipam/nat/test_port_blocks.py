@@ -86,6 +86,20 @@ async def test_outside_addresses_of_a_rule_are_handed_out_to_nobody(empty: Netwo
         await empty.ports("define_rule", **RULE)
 
 
+async def test_two_rules_have_no_outside_address_in_common_whatever_their_vrfs(empty: Network) -> None:
+    blue = {"name": "blue", "kind": "ipv4", "network": "100.64.0.0/24", "vrf": "blue"}
+    await empty.apply(one_pool("100.64.0.0/24", role="cgnat") | {"vrf": [{"name": "blue"}]})
+    await empty.apply({"pool": [blue]})
+    await empty.ports("define_rule", **RULE)
+
+    with pytest.raises(Overlap, match="overlaps the outside of pool cgnat's rule"):
+        await empty.ports("define_rule", **{**RULE, "pool": "blue", "vrf": "blue"})
+    await empty.ports("end_rule", pool="cgnat")
+
+    assert await empty.ports("define_rule", **{**RULE, "pool": "blue", "vrf": "blue"})
+    assert await empty.violations() == []
+
+
 async def test_a_pool_under_a_rule_keeps_its_prefix(empty: Network) -> None:
     await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
     await empty.ports("define_rule", **RULE)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, insert, text, update
 
+from ipam import AddressLookup, Behind
 from ipam.tables import Pool
 from provisioning.access import Role
 from provisioning.attention import desk, work
@@ -151,6 +153,34 @@ async def test_what_an_outage_holds_is_told_with_the_number_of_the_rest(
     await change(checked, update(RunRow).where(RunRow.id == HELD).values(updated_at=now - timedelta(days=1)))
     [alone] = [item for item in (await look(checked))["items"] if item["kind"] == "run_held"]
     assert alone["target"] == {"noun": "run", "id": str(HELD)}
+
+
+async def test_of_however_many_outages_the_visits_premises_are_looked_up_once(
+    checked: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[set[str]] = []
+    look_up = AddressLookup.places_of_locations
+
+    async def heard(self: AddressLookup, locations: Collection[str]) -> dict[str, Behind]:
+        asked.append(set(locations))
+        return await look_up(self, locations)
+
+    monkeypatch.setattr(AddressLookup, "places_of_locations", heard)
+    now = datetime.now(UTC).replace(microsecond=0)
+    gone = {"acctstarttime": now - timedelta(hours=5), "acctstoptime": now, "acctterminatecause": "Lost-Carrier"}
+    lost = [("10.0.0.9", name) for name in USERS] + [("10.0.0.8", f"guest{number}") for number in range(3)]
+    rows = [
+        {"nasipaddress": nas, "acctsessionid": name, "acctuniqueid": name, "username": name, **gone}
+        for nas, name in lost
+    ]
+    async with checked.appliance.radius_database.begin() as db:
+        await db.execute(delete(radacct))
+        await db.execute(insert(radacct), rows)
+    today = {"starts_at": now, "ends_at": now + timedelta(minutes=1)}
+    await change(checked, update(Visit).where(Visit.customer_id == 1002).values(**today))
+    assert (await kinds(checked)).count("outage") == 2
+    [visit] = [each for each in (await checked.get("/visits")).json()["items"] if each["customer_id"] == 1002]
+    assert asked == [{visit["location"]}]
 
 
 async def test_a_silent_nas_a_pool_that_is_full_and_mails_that_were_refused_are_told_in_their_order(

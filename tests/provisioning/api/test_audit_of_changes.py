@@ -54,7 +54,8 @@ MAKES = {
     "/visits/{visit_id}/photos",
     "/calendar-feeds",
     *(f"/devices/{{serial}}/{verb}" for verb in VERBS),
-    "/devices/{serial}/wifi",
+    "/devices",
+    "/devices/imports",
 }
 """There was nothing before."""
 OF_NO_CUSTOMER = {"/leads", "/leads/{lead_id}/qualify", "/leads/{lead_id}/disqualify"}
@@ -70,6 +71,7 @@ OTHERS = (
     "/calendar-feeds",
     "/fleet/converge",
     "/devices/{serial}/overrides",
+    "/devices/imports",
     "/subscribers/imports",
     *(f"/addresses/{what}" for what in ("imports", "nat/", "rehome", "retire", "shrink")),
 )
@@ -385,7 +387,7 @@ async def devices(script: Script) -> None:
     for verb in VERBS:
         asked = await script(f"/devices/{{serial}}/{verb}", told.get(verb, {}), serial=CPE)
         await script("/device-operations/{operation_id}/cancel", {"reason": WHY}, **asked)
-    wish = {"changes": {"wifi_ssid": "Attic 2"}, "reason": WHY}
+    wish = {"changes": {"inform.verified_seconds": 43200}, "reason": WHY}
     await script("/devices/{serial}/overrides", wish, serial=CPE)
     await script("/fleet/converge", {"serials": [CPE], "reason": WHY})
     await script("/devices/{serial}/wifi", {"request_id": "1", "ssid": "Attic", "reason": WHY}, serial=CPE)
@@ -396,6 +398,15 @@ async def devices(script: Script) -> None:
     new = {"new_serial": "HWTC0000000A", "line_by_hand": True, "reason": WHY}
     swapped = await script("/devices/{serial}/swap", new, serial=CPE)
     await first_session(script, swapped["device_serial"])
+    await script("/devices/{serial}/withdraw", {"reason": WHY}, serial=swapped["device_serial"])
+    assert (script.last["before"]["state"], script.last["after"]["state"]) == ("awaiting_first_inform", "withdrawn")
+    bound = {"username": "anna@isp.example", "serial": CPE, "template": "tr181-pppoe", "values": {"cpe_vlan_id": 100}}
+    await script("/devices", {**bound, "line_by_hand": True, "reason": WHY})
+    assert (script.last["subject"], script.last["after"]["state"]) == (f"device/{CPE}", "awaiting_first_inform")
+    await script("/devices/{serial}/withdraw", {"reason": WHY}, serial=CPE)
+    listed = f"serial,username,cpe_vlan_id\n{CPE},anna@isp.example,100\n"
+    cpes: dict[str, Any] = {"content": listed, "template": "tr181-pppoe", "line_by_hand": True, "reason": WHY}
+    assert (await script("/devices/imports", cpes))["bound"] == 1
 
 
 async def first_session(script: Script, serial: str) -> None:

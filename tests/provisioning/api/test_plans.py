@@ -39,6 +39,21 @@ async def test_a_plan_is_tried_defined_and_told_to_whom_it_serves(api: Api) -> N
     assert (await api.get("/plans/none")).status_code == 404
 
 
+async def test_the_same_terms_again_and_telling_nobody_are_no_change_for_the_audit(any_api: Api) -> None:
+    terms = {"download_kbps": 400_000, "upload_kbps": 100_000, **WHY}
+    defined = await any_api.post("/plans/gamer/define", terms)
+    assert (defined.status_code, defined.json()["version"]) == (200, 1)
+    count = len(await any_api.audit(limit=200))
+    again = await any_api.post("/plans/gamer/define", terms)
+    assert (again.status_code, again.json()) == (200, defined.json())
+    applied = await any_api.post("/plans/gamer/apply", WHY)
+    assert applied.json() == {"plan": "gamer", "subscribers": 0, "sessions": None}
+    assert len(await any_api.audit(limit=200)) == count
+    faster = await any_api.post("/plans/gamer/define", {**terms, "download_kbps": 500_000})
+    assert faster.json()["version"] == 2
+    assert [each["action"] for each in (await any_api.audit(limit=200))[:-count]] == ["plans define"]
+
+
 async def test_a_subscriber_is_identified_renamed_bound_and_unbound(api: Api) -> None:
     path = f"/subscribers/{DONE}"
     identified = await api.post(f"{path}/identify", {"external_id": "ERP-9", **WHY})

@@ -121,6 +121,16 @@ async def test_what_a_watcher_must_see_is_told_by_nobody_else(api: Api) -> None:
         assert f"`firstlight runs skip {WAITING} --reason WHY`" in answer.json()["errors"][0]["detail"]
 
 
+async def test_a_time_that_is_over_is_told_to_nobody(api: Api) -> None:
+    told = {"name": "appointment", "payload": {"technician_id": 1, "scheduled_date": "2020-01-01T09:00:00Z"}}
+    answer = await api.post(f"/runs/{WAITING}/signals", told, role="dispatch")
+    assert (answer.status_code, answer.json()["code"]) == (422, "provisioning.invalid_request")
+    assert answer.json()["errors"] == [{"field": "scheduled_date", "detail": "is over already"}]
+    async with api.appliance.database.read() as db:
+        said = f"SELECT count(*) FROM run_signal WHERE run_id = {WAITING} AND name = 'appointment'"
+        assert await db.scalar(text(said)) == 0
+
+
 async def test_every_signal_is_a_desk_s_or_a_watcher_s_or_told_to_the_run_alone(api: Api) -> None:
     definitions = api.appliance.definitions.values()
     waits = {wait.signal for each in definitions for wait in each.steps if isinstance(wait, Wait) and wait.signal}

@@ -60,3 +60,27 @@ async def test_ending_sessions_and_setting_right_stand_in_the_audit_each_time(ap
         done = await api.post(f"/subscribers/{WISH['username']}/{act}", {"reason": "again"})
         assert done.status_code == 200, done.text
     assert len(await api.audit(limit=200)) == before + 3
+
+
+async def test_a_rename_is_answered_again_under_the_former_name_and_all_else_is_told_the_present_one(
+    any_api: Api,
+) -> None:
+    await any_api.post("/subscribers", WISH)
+    assert (await any_api.post(f"/subscribers/{WISH['username']}/activate", {"reason": "moved in"})).status_code == 200
+    former, rename = f"/subscribers/{WISH['username']}", {"username": "new2@isp.example", "reason": "married"}
+    renamed = await any_api.post(f"{former}/rename", rename)
+    assert renamed.status_code == 200, renamed.text
+    count = len(await any_api.audit(limit=200))
+    again = await any_api.post(f"{former}/rename", rename)
+    assert again.json()["subscriber"] == renamed.json()["subscriber"]
+    elsewhere = await any_api.post(f"{former}/rename", {**rename, "username": "new3@isp.example"})
+    for refused in (
+        elsewhere,
+        await any_api.post(f"{former}/suspend", {"reason": "unpaid"}),
+        await any_api.get(former),
+    ):
+        assert (refused.status_code, refused.json()["code"]) == (404, "radius.subscriber_renamed")
+        assert refused.json()["detail"] == (
+            "There is no RADIUS subscriber new1@isp.example any more: it was renamed, and is new2@isp.example now."
+        )
+    assert len(await any_api.audit(limit=200)) == count

@@ -83,6 +83,25 @@ async def test_ways_are_by_road_where_a_router_tells_them_and_what_is_booked_kee
     assert before == 4  # two of the search, and two of who booked elsewhere
 
 
+async def test_the_ways_to_a_moved_visit_are_asked_for_before_anybody_is_held(any_api: Api) -> None:
+    api = any_api
+    await prepared(api)
+    assert (await book(api, in_three_days(api, 8))).status_code == 201
+    visit = (await book(api, in_three_days(api, 14), latitude=48.1, longitude=11.58)).json()
+    async with RouterDouble() as router:
+        api.appliance.ways = Ways(router=Osrm(router.url))
+        wish = {"technician_id": TECHNICIAN, "starts_at": in_three_days(api, 10).isoformat(), "reason": "a swap"}
+        missing = await api.post("/visits/999/reschedule", wish, role="dispatch", match='"x"')
+        assert missing.status_code == 404
+        etag = (await api.get(f"/visits/{visit['visit_id']}", role="dispatch")).headers["ETag"]
+        moved = await api.post(f"/visits/{visit['visit_id']}/reschedule", wish, role="dispatch", match=etag)
+        assert moved.status_code == 200, moved.text
+        assert len(router.asked) == 2
+    async with api.appliance.database.read() as db:
+        held = await db.scalar(select(Visit.held_from).where(Visit.id == visit["visit_id"]))
+    assert held == in_three_days(api, 10) - timedelta(minutes=18)
+
+
 async def test_a_taken_slot_is_refused_with_the_nearest_that_are_free(api: Api) -> None:
     await prepared(api)
     at = in_three_days(api)

@@ -70,6 +70,8 @@ def test_an_address_is_shown_with_its_holder_and_history(isp: Settings, type_: T
     assert {each["service_id"] for each in facts["within"]} == {1, 2, 3, None}
     assert type_("addresses", "holder", address, "--json").json["holder"]["username"] == USERNAME
     assert type_("addresses", "show", address, "--at", "2020-01-01T00:00Z").out == f"{address}: nobody\n"
+    beyond = type_("addresses", "show", address, "--at", "0001-01-01T00:00+14:00")
+    assert (beyond.status, "is outside of the calendar, in UTC" in beyond.err) == (2, True)
     service = type_("addresses", "show", "--service", DONE).out.splitlines()
     assert service[0] == f"service 1 of customer 1001: {USERNAME}, plan fiber-300"
     assert f"  IPv4: {address}" in service

@@ -124,3 +124,58 @@ def test_the_templates_are_listed_with_how_sure_they_are(isp: Settings, type_: T
     assert "huawei-tr098" in listed
     assert "refuses cpe_vlan_id." in listed
     assert {each["name"] for each in type_("devices", "templates", "--json").json} > {"tr098-pppoe", "mikrotik-tr181"}
+
+
+def test_a_cpe_is_withdrawn_and_another_one_bound_by_hand(isp: Settings, type_: Type) -> None:
+    served, new = "c1001-s1@isp.example", "HWTC0000000A"
+    bind = ("devices", "provision", new, served, "cpe_vlan_id=100", "--template", "tr181-pppoe", "--reason", "her own")
+    taken = type_(*bind, "--line-by-hand")
+    assert (taken.status, f"is served by CPE {SERIAL}, which `firstlight devices swap` replaces" in taken.err) == (
+        2,
+        True,
+    )
+    gone = type_("devices", "withdraw", SERIAL, "--reason", "she brings her own")
+    assert (gone.status, f"{SERIAL}  ↩ withdrawn, customer 1001" in gone.out) == (0, True), gone.out + gone.err
+    assert f"OLT-3 lets CPE {SERIAL} in on this line" in " ".join(type_(*bind).err.split())
+    wrong = type_(*bind[:4], "colour", "x=1", *bind[5:], "--line-by-hand")
+    assert (wrong.status, "colour: is not NAME=VALUE" in wrong.err) == (2, True)
+
+    bound = type_(*bind, "--line-by-hand", "--json").json
+    assert (bound["device_serial"], bound["state"], bound["customer_id"]) == (new, "awaiting_first_inform", 1001)
+    assert type_(*bind, "--line-by-hand", "--json").json == bound
+    entries = [
+        (each["action"], each["reason"], each["subject"], each["customer_id"])
+        for each in type_("audit", "list", "--json").json
+    ]
+    assert entries == [
+        ("devices provision", "her own", f"device/{new}", 1001),
+        ("devices withdraw", "she brings her own", f"device/{SERIAL}", 1001),
+    ]
+
+
+def test_cpes_are_bound_from_a_list_once_every_line_is_right(isp: Settings, type_: Type, tmp_path: Path) -> None:
+    type_("devices", "withdraw", SERIAL, "--reason", "another")
+    file, errors = tmp_path / "cpes.csv", tmp_path / "errors.csv"
+    file.write_text("serial,username,cpe_vlan_id\nHWTC0000000A,c1001-s1@isp.example,5000\n")
+    words = ("devices", "import", file, "--template", "tr181-pppoe", "--line-by-hand", "--reason", "we come from there")
+    refused = type_(*words, "--errors", errors)
+    assert (refused.status, "line 2: cpe_vlan_id is 5000, the most is 4094" in refused.err) == (2, True)
+    assert errors.read_text().endswith(',"cpe_vlan_id is 5000, the most is 4094"\n')
+    file.write_text("serial,username,cpe_vlan_id\nHWTC0000000A,c1001-s1@isp.example,50\n")
+    assert type_(*words, "--dry-run").out == "1 lines: 1 CPEs to be bound, 0 bound already\nnothing was written\n"
+    assert type_(*words, "--json").json == {"lines": 1, "bound": 1, "unchanged": 0, "dry_run": False}
+    assert type_(*words, "--json").json == {"lines": 1, "bound": 0, "unchanged": 1, "dry_run": False}
+    [entry] = [each for each in type_("audit", "list", "--json").json if each["action"] == "devices import"]
+    assert (entry["subject"], entry["reason"], entry["after"]["bound"]) == (
+        "import/devices",
+        "we come from there",
+        1,
+    )
+
+
+def test_a_passphrase_file_that_cannot_be_read_is_named(isp: Settings, type_: Type, tmp_path: Path) -> None:
+    missing = type_("devices", "wifi", SERIAL, "--passphrase-file", tmp_path / "none", "--reason", "asked")
+    assert (missing.status, "none" in missing.err) == (1, True)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    binary = type_("devices", "wifi", SERIAL, "--passphrase-file", tmp_path / "binary", "--reason", "asked")
+    assert (binary.status, "is not UTF-8 text" in binary.err) == (2, True)

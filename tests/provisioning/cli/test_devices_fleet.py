@@ -54,6 +54,8 @@ def test_cpes_at_the_acs_are_found_and_one_is_bound_and_converged(isp: Settings,
     others = len(listed) - len(of_the_lab)  # those at the ACS that the estate was made with
 
     asyncio.run(bind(isp, serial_of(0)))
+    passed_over = type_("devices", "converge", "--all-not-converged").out
+    assert "1 more await their first Inform; `firstlight devices sweep` looks who has reported" in passed_over
     assert "1 are due" in type_("devices", "sweep").out
     done = type_("devices", "converge", serial_of(0), "--reason", "new in the lab", "--json").json
     assert (done["converged"], done["states"]) == (1, {"accepted_unverifiable": 1})

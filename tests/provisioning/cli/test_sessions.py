@@ -32,6 +32,13 @@ def test_a_session_is_listed_shown_counted_and_found_by_its_address(any_isp: Set
     [listed] = type_("sessions", "list", "--doubtful", "--json").json
     assert (listed["session_id"], listed["state"], listed["interval_seconds"]) == ("S-1", "doubtful", 300)
     assert type_("sessions", "show", ANNA, "--json").json == [listed]
+    [nas] = type_("nas", "list", "--json").json
+    for where in (nas["name"], nas["address"]):
+        assert type_("sessions", "list", "--nas", where, "--plan", "fiber-300").out == "no such session\n"
+    assert type_("sessions", "list", "--nas", "10.0.0.1", "--json").json == [listed]
+    nowhere = type_("sessions", "list", "--nas", "bng-9")
+    assert (nowhere.status, nowhere.err) == (2, "refused: There is no NAS 'bng-9'; known are: bng-north.\n")
+    assert type_("sessions", "list", "--plan", "gold").status == 2
     assert type_("sessions", "show", "nobody@isp.example").out == "no session of nobody@isp.example is known\n"
     assert type_("sessions", "who-had", "100.64.9.1", "--json").json == [listed]
     early = (began - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%MZ")

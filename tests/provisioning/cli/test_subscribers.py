@@ -180,9 +180,16 @@ def test_a_subscriber_is_renamed_with_its_service_and_its_cpe_and_bound_to_its_l
     assert (type_(*cpe).json["plan"], plan) == ("fiber-300", "fiber-300")
     told = "  CPE HWTC00000001 is to be told: its settings are written down, and not applied yet"
     assert (typed.status, typed.out.splitlines()[:2]) == (0, [f"{new}: active on plan fiber-300", told])
-    assert type_("subscribers", "show", DONE).status == 2
+    gone = type_("subscribers", "show", DONE)
+    assert (gone.status, gone.err.endswith(f"it was renamed, and is {new} now.\n")) == (2, True)
+    ended = type_("subscribers", "terminate", DONE, "--now", *why)
+    assert (ended.status, f"who had {DONE} is {new} now" in ended.err) == (2, True)
+    told = type_("subscribers", "diagnose", DONE, "--json").json
+    assert [each["code"] for each in told["findings"]] == ["user_renamed"]
+    count = len(type_("audit", "list", "--limit", 200, "--json").json)
     again = type_("subscribers", "rename", DONE, new, *why, "--json")  # it is that by now
     assert (again.status, again.json["change"]["change_id"]) == (0, 1)
+    assert len(type_("audit", "list", "--limit", 200, "--json").json) == count
     [held] = [each for each in type_("addresses", "export", "--json").json if each["username"] == new][:1]
     assert held["username"] == new
     faulty = type_("subscribers", "bind", new, *why, "--circuit", " ", "--ipoe")

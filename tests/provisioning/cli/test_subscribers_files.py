@@ -155,4 +155,5 @@ def test_another_servers_tables_are_taken_over_with_what_a_second_list_says(
     assert states == {"old1": "active", "old2": "suspended"}
     assert type_("subscribers", "project", "--all", "--json").json["changed"] == []
     assert type_("check").status == 0
-    assert type_("subscribers", "import", "--from-radcheck", "mysql://old/radius").status == 2
+    for url in ("mysql://old/radius", "rubbish"):
+        assert type_("subscribers", "import", "--from-radcheck", url).status == 2, url

@@ -85,6 +85,32 @@ async def test_a_visit_is_moved_with_a_reason_and_stands_on_its_new_day(console:
     assert "a swap" in audit.text
 
 
+async def test_a_visit_is_called_off_or_was_for_nothing_with_a_reason_that_stands_in_the_audit(
+    console: Console,
+) -> None:
+    at = in_two_days(console, 10)
+    person, admin = await console.somebody("dispatch"), await console.somebody("admin")
+    for how, state in (("cancel", "cancelled"), ("no-show", "no_access")):
+        visit = await book(console, ANNA, at)
+        address = f"/dispatch/visits/{visit['visit_id']}"
+        mark = re.search(r'name="seen" value="([^"]+)"', (await person.get(address)).text)
+        assert mark is not None
+        wish = {"seen": html.unescape(mark[1]), "outcome": how, "reason": "sold the house"}
+        stale = await person.send(f"{address}/end", {**wish, "seen": '"other"'}, page=address)
+        assert stale.status_code == 409
+        nothing = await person.send(f"{address}/end", {"seen": wish["seen"]}, page=address)
+        assert nothing.status_code == 422
+        assert all(fault in nothing.text for fault in ("is none of cancel, no-show", "is missing"))
+        assert await stored(console, visit) == visit
+        answer = await person.send(f"{address}/end", wish, page=address)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/dispatch?day={at.date()}")
+        ended = await stored(console, visit)
+        assert (ended["state"], ended["outcome_note"]) == (state, "sold the house")
+        assert "It is not to come any more" in (await person.get(address)).text
+        audit = (await admin.get("/audit", params={"subject": f"visit/{visit['visit_id']}"})).text
+        assert (f"visits {how}" in audit, "sold the house" in audit) == (True, True)
+
+
 async def test_what_does_not_fit_is_refused_with_who_is_in_the_way_and_what_is_free(console: Console) -> None:
     at = in_two_days(console, 10)
     visit, other = await book(console, ANNA, at), await book(console, BERT, at)

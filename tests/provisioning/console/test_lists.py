@@ -57,6 +57,7 @@ async def test_a_pool_shows_its_numbers_its_forecast_and_its_picture(any_console
     nora = await any_console.somebody("noc")
     page = (await nora.get("/pools")).text
     assert '<a href="/pools/of?pool=aggregation-north/101">' in page and "no history yet" in page
+    assert "<small>delegated IPv6 prefixes</small>" in page and "<small>C-VLANs</small>" in page
     one = (await nora.get("/pools/of", params={"pool": "north-v4"})).text
     assert '<img class="picture" src="/pools/picture.svg?pool=north-v4" alt="' in one
     picture = await nora.get("/pools/picture.svg", params={"pool": "north-v4"})
@@ -125,7 +126,7 @@ async def test_a_cpe_that_was_refused_in_its_first_session_is_found_with_what_to
     assert listed.count("</a></th>") == 1 and "but reports to ACS south, and is bound to another." in listed
     one = (await nora.get(f"/devices/{serial}")).text
     assert "Told nothing in its first session" in one
-    assert f"`firstlight devices move {serial} --acs south`" in one
+    assert f"<code>firstlight devices move {serial} --acs south</code>" in one
 
 
 def test_faults_are_counted_by_parameter_the_most_frequent_first() -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import select, text, update
 
 from provisioning.console import visits
 from provisioning.field.tables import Visit
+from provisioning.keeps import ways
 from provisioning.ticks import has_ticks
 from tests.support.console import Console
 from workflows import show_run
@@ -45,6 +46,24 @@ async def test_a_run_of_an_installation_shows_its_ticks_and_what_each_is_seen_by
     async with appliance.database.read() as db:
         view = await show_run(db, 1, tenant_id=appliance.tenant_id, definitions=appliance.definitions)
     assert has_ticks(view) and not has_ticks(replace(view, steps=view.steps[:5]))  # another journey has no such steps
+
+
+async def test_what_a_run_keeps_leads_to_its_pages_where_one_may_go_there(console: Console) -> None:
+    page = (await (await console.somebody("noc")).get("/runs/3")).text
+    assert '<a href="/customers/1003">customer 1003</a>' in page and '<a href="/subscribers/3">subscriber 3</a>' in page
+    page = (await (await console.somebody("sales")).get("/runs/3")).text
+    assert '<a href="/customers/1003">' in page and "subscriber 3" in page and "/subscribers/" not in page
+
+
+async def test_a_cpe_that_refused_its_settings_may_be_spared_what_it_refused(console: Console) -> None:
+    async with console.appliance.database.read() as db:
+        held = await show_run(db, 3, tenant_id=console.appliance.tenant_id, definitions=console.appliance.definitions)
+    assert ways(held) == []  # another port than the planned one is no matter of the CPE's
+    bound = {"device_serial": "HWTC00000003", "template": "tr181-pppoe"}
+    steps = [replace(step, result=bound if step.name == "provision_device" else step.result) for step in held.steps]
+    refused = replace(held, summary=replace(held.summary, reason_code="acs.settings_refused"), steps=steps)
+    [way] = ways(refused)
+    assert way.command == "firstlight devices override HWTC00000003 PATH=null --reason WHY"
 
 
 async def test_no_secret_of_a_result_is_shown_and_nothing_of_it_is_taken_for_markup(console: Console) -> None:

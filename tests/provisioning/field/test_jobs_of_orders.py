@@ -10,7 +10,18 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.mails.delivery import Begin
-from provisioning.field import Jobs, Override, Planning, SkillMissing, Task, TechnicianBusy, Visit, VisitRecord, Whose
+from provisioning.field import (
+    Jobs,
+    Override,
+    Place,
+    Planning,
+    SkillMissing,
+    Task,
+    TechnicianBusy,
+    Visit,
+    VisitRecord,
+    Whose,
+)
 from provisioning.field.invariants import visits_nobody_needs
 from tests.provisioning.field.conftest import NOW, TEN, TENANT, at, book, visits
 
@@ -22,7 +33,11 @@ SUNDAY = TEN + timedelta(days=5)
 
 
 async def by_dispatch(
-    db: AsyncSession, override: Override | None = None, technician_id: int = 1, **changes: Any
+    db: AsyncSession,
+    override: Override | None = None,
+    technician_id: int = 1,
+    place: Place | None = None,
+    **changes: Any,
 ) -> VisitRecord:
     """Four hours, half an hour kept free, and somebody who splices."""
     job = await Jobs(db, tenant_id=TENANT).define(
@@ -33,19 +48,18 @@ async def by_dispatch(
         technician_id=technician_id,
         duration_minutes=240,
         address="1 High Street",
-        task=Task(job, None, override),
+        task=Task(job, place, override),
         **wanted,
     )
 
 
 async def by_ticket(db: AsyncSession, technician_id: int = 1, **changes: Any) -> VisitRecord:
     wanted: dict[str, Any] = {"customer_id": 42, "starts_at": at(8), "location": "LOC-1", "planned_port": "olt1/0/3"}
+    wanted |= {"address": "1 High Street", "request_id": "ticket/1"}
     return await visits(db).book(
         technician_id=technician_id,
         duration_minutes=120,
-        address="1 High Street",
         whose=LINE,
-        request_id="ticket/1",
         **wanted | changes,
     )
 
@@ -85,6 +99,28 @@ async def test_a_ticket_gives_no_job_to_somebody_who_lacks_the_skill_for_it(begi
         with pytest.raises(SkillMissing, match="Uma lacks splicing, which inst needs"):
             await by_ticket(db, technician_id=2)
         assert await visits(db).visit(booked["visit_id"]) == booked
+
+
+async def test_the_visit_after_one_that_came_to_nothing_is_that_job_and_at_the_same_address_that_place(
+    begin: Begin,
+) -> None:
+    door = Place(48.1, 11.58)
+    async with begin() as db:
+        first = await by_dispatch(db, place=door)
+        await visits(db).report(visit_id=first["visit_id"], outcome="no_access", note="gate locked")
+        with pytest.raises(SkillMissing):
+            await by_ticket(db, technician_id=2)
+        again = await by_ticket(db, starts_at=at(13))
+        assert (again["visit_id"] != first["visit_id"], again["job"], again["ends_at"]) == (True, "inst", at(17))
+        assert (again["latitude"], again["longitude"]) == (door.latitude, door.longitude)
+        assert (await held(db, again["visit_id"])).held_to == at(17, 30)
+        assert await by_ticket(db, starts_at=at(13)) == again  # the same request again
+        await visits(db).cancel(visit_id=again["visit_id"], reason="moved house")
+        elsewhere = await by_ticket(db, starts_at=at(13), address="2 Back Yard", request_id="ticket/1/2")
+        assert (elsewhere["job"], elsewhere["latitude"]) == ("inst", None)
+        await visits(db).report(visit_id=elsewhere["visit_id"], outcome="not_feasible", note="no duct")
+        other = await by_ticket(db, starts_at=at(13), customer_id=43, request_id="ticket/2")
+        assert (other["job"], other["ends_at"]) == (None, at(15))
 
 
 async def test_a_ticket_for_a_time_that_was_agreed_against_the_hours_leaves_the_reason(begin: Begin) -> None:

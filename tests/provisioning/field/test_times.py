@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.mails.delivery import Begin
 from provisioning.days import UTC_DAYS
-from provisioning.field import Asked, Search
+from provisioning.field import Asked, Jobs, Planning, Search
 from tests.provisioning.field.conftest import NOW, TENANT, at, book
 
 HOUR = timedelta(hours=1)
@@ -59,3 +59,36 @@ async def test_at_a_time_whoever_is_free_then_comes_and_nobody_at_one_that_was_n
         assert await comes(at(9, 7)) is None  # between the quarters
         assert await comes(at(19)) is None
         assert await comes(NOW - HOUR) is None
+
+
+async def test_a_moment_is_had_at_any_minute_by_whoever_is_free_and_has_the_least_way(begin: Begin) -> None:
+    async with begin() as db:
+        await book(db, starts_at=at(10), minutes=60)
+
+        async def come(starts_at: datetime, **more: object) -> list[int]:
+            asked = replace(Asked(starts_at, 60), **more)  # type: ignore[arg-type]
+            offers = await search(db).at_moment(asked)
+            assert {each["starts_at"] for each in offers} <= {starts_at}
+            return [each["technician_id"] for each in offers]
+
+        assert await come(at(12, 7)) == [2, 1]  # Uma has less to do that day
+        assert await come(at(9, 7)) == [2]
+        assert await come(at(9, 7), skills=frozenset({"splicing"})) == []
+        assert await come(at(11)) == [2, 1]
+        assert await come(at(22)) == [2, 1]  # whose week nobody has told
+        assert await come(NOW - HOUR) == []
+
+
+async def test_the_first_time_of_weeks_is_found_and_a_day_s_in_the_order_of_the_board(begin: Begin) -> None:
+    async with begin() as db:
+        jobs, people = Jobs(db, tenant_id=TENANT), Planning(db, tenant_id=TENANT, now=lambda: NOW)
+        job = await jobs.define(name="inst", duration_minutes=60, skills=["splicing"])
+        ends = at(9) + timedelta(days=20)
+        await people.take_leave(technician_id=1, starts_at=NOW, ends_at=ends, reason="holiday")
+        asked = Asked.of(job, None, at(0))
+        first = await search(db).first(asked, days=30)
+        assert first is not None
+        assert (first["technician_id"], first["starts_at"]) == (1, ends)
+        assert await search(db).first(asked, days=20) is None
+        whole = await search(db).on_day(replace(asked, starts_at=ends))
+        assert whole == await search(db).offers(job=job, place=None, starts_after=ends, days=1)

@@ -120,5 +120,18 @@ async def test_a_router_that_comes_to_no_end_is_left_in_time(
         await Osrm(router.url, timeout_seconds=seconds).table([HERE, NEAR], origins=[0], destinations=[1])
 
 
+async def test_who_reads_what_is_known_asks_nobody_and_reads_what_is_learnt_later(
+    router: RouterDouble, ways: Ways, clock: Seconds
+) -> None:
+    known = ways.as_known()
+    await known.learn([NEAR], around=HERE)
+    assert (router.asked, known.asks, ways.asks) == ([], False, True)
+    assert (known.minutes(HERE, NEAR), known.by(HERE, NEAR)) == (BY_LINE, "straight line")
+    await ways.learn([NEAR], around=HERE)
+    assert (known.minutes(HERE, NEAR), known.by(HERE, NEAR)) == (BY_ROAD, "road")
+    clock.now = KEPT_SECONDS + 1
+    assert known.by(HERE, NEAR) == "straight line"
+
+
 async def test_the_speed_of_straight_lines_is_the_isps_to_say() -> None:
     assert Ways(kmh=20).minutes(HERE, NEAR) == BY_ROAD

@@ -68,7 +68,7 @@ async def start_demo(
     return await asyncio.create_subprocess_exec(
         str(FIRSTLIGHT),
         "demo",
-        *([] if stays else ["--once"]),
+        *(["--port", "0"] if stays else ["--once"]),
         "--home",
         str(home),
         *arguments,
@@ -220,6 +220,17 @@ def test_a_demo_that_would_stay_open_says_at_once_what_its_pages_lack(
         assets.assets.cache_clear()
     assert ended.exit_code == 2
     assert "chart.min.js" in ended.stderr and "deploy/assets" in ended.stderr
+    assert not (tmp_path / "lab").exists()
+
+
+def test_a_demo_whose_port_is_taken_starts_nothing_and_says_what_to_do(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = CliRunner().invoke(app, ["demo", "--home", str(tmp_path / "lab"), "--port", str(port)])
+    assert ended.exit_code == 1
+    told = " ".join(ended.stderr.split())
+    assert f"Nobody can be served at 127.0.0.1, port {port}: Address already in use" in told
+    assert "choose another port with --port" in told
     assert not (tmp_path / "lab").exists()
 
 

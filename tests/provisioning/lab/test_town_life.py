@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import pytest
+
+from provisioning.lab import town_life
 from provisioning.lab.town import homes
 from provisioning.lab.town_life import TownNas
 from radius.testing import LabNas, LabSession, LoginReply, NoAnswer, Usage
@@ -21,6 +25,8 @@ class SlowNas:
         self.sessions: dict[str, LabSession] = {}
         self.logins = 0
         self.is_silent = False
+        self.refuses = 0
+        self.on_disconnected: Callable[[LabSession], None] = lambda _: None
         self.is_asked, self.may_answer = asyncio.Event(), asyncio.Event()
         self.event_at: datetime | None = None
 
@@ -30,6 +36,9 @@ class SlowNas:
         await self.may_answer.wait()
         if self.is_silent:
             raise NoAnswer("Access-Request", "127.0.0.1", 1812, 6.0)
+        if self.refuses:
+            self.refuses -= 1
+            return LoginReply("Access-Reject", {})
         return LoginReply("Access-Accept", {})
 
     async def accounting_start(self, session: LabSession) -> None:
@@ -69,3 +78,18 @@ async def test_a_line_that_nobody_answered_is_tried_again() -> None:
     assert (nas.logins, len(nas.sessions)) == (2, 1)
     await life.darken(HOME.port, seconds=0)
     assert (nas.logins, len(nas.sessions)) == (3, 1)
+
+
+async def test_a_line_whose_session_was_ended_dials_until_it_is_let_in_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(town_life, "REDIAL_SECONDS", 0.001)
+    nas = SlowNas()
+    life = town(nas)
+    nas.may_answer.set()
+    await life.everybody_dials()
+    [session] = nas.sessions.values()
+    await nas.accounting_stop(session, Usage(1, 1, 1), cause="Admin-Reset")
+    nas.refuses = 3  # it is suspended
+    nas.on_disconnected(session)
+    async with asyncio.timeout(10):
+        await asyncio.gather(*life._coming_back)
+    assert (nas.logins, len(nas.sessions)) == (1 + 3 + 1, 1)

@@ -35,7 +35,14 @@ CHANGES = [
     (a_change("pending", a_session("refused")), "asked_for", "its NAS: refused"),
     (a_change("confirmed", a_session("disconnected", confirmed=True)), "confirmed", "accounting bears out"),
     (a_change("confirmed"), "confirmed", "no session was open that had to follow"),
-    (a_change("superseded", a_session("changed")), "not_done", "A later change has taken its place."),
+    (a_change("superseded", a_session("changed")), "superseded", "FreeRADIUS showed it; then a later change took"),
+    (a_change("superseded"), "superseded", "FreeRADIUS showed it; then a later change took its place."),
+    (a_change("superseded", carried=False), "superseded", "took its place before FreeRADIUS showed it."),
+    (
+        a_change("superseded", a_session("disconnected", confirmed=True)),
+        "superseded",
+        "FreeRADIUS showed it, and accounting bore out the one session; then a later change took its place.",
+    ),
 ]
 
 

@@ -37,7 +37,7 @@ SQLITE = {"FIRSTLIGHT_FREERADIUS_SQL": "sqlite"}
 
 SHARED = "Xk29fLq0PwZ7mN3bVc8dXk29"
 SEEDS = [
-    ("database_down_rejects", "sites/subscribers.conf", "Do-Not-Respond", "Access-Reject"),
+    ("database_down_rejects", "policies.conf", "Do-Not-Respond", "Access-Reject"),
     ("pool_below_threads", "sql/pool.conf", "${thread[pool].max_servers}", "8"),
     ("noop_unanswered", "sites/subscribers.conf", "if (noop) {", "if (invalid) {"),
     ("programs_loaded", "modules.conf", "expr {", "exec echo {\n\twait = yes\n}\nexpr {"),

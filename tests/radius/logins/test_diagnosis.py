@@ -245,6 +245,9 @@ def test_an_unknown_name_and_a_misspelt_one_are_told_with_what_is_close() -> Non
     assert causes(unknown) == ["user_unknown"]
     assert diagnose(unknown)["verdict"] == "There is no subscriber Ann. Close to it: ann@isp.example."
     assert one(unknown, "user_unknown")["evidence"] == ["'Ann' was tried 3 times at bng-2, last 2026-11-26 12:00:00Z"]
+    renamed = facts(username="ann", subscriber=None, renamed_to="anna@isp.example")
+    assert causes(renamed) == ["user_renamed"]
+    assert diagnose(renamed)["verdict"].endswith("it was renamed, and is anna@isp.example now.")
     misspelt = facts(tried_names=[tried])
     assert causes(misspelt) == ["name_misspelt", "no_request"]
     assert "exactly ann@isp.example" in (one(misspelt, "name_misspelt")["next_act"] or "")

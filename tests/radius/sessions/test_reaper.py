@@ -175,7 +175,7 @@ async def test_nothing_is_closed_where_no_session_was_heard_after_its_start(hour
     [guard] = await hours.looks.guards()
     assert not guard["sends_interims"]
     assert guard["sentence"].startswith(
-        f"NAS {hours.nas.name} ({hours.nas.source_address}) sends no interims: its 10 open session(s) stay open"
+        f"NAS {hours.nas.name} ({hours.nas.source_address}) sends no interims: its 10 open sessions stay open"
     )
 
 

@@ -94,6 +94,8 @@ async def test_a_line_logs_in_by_itself_by_its_mac_or_circuit_and_no_password_do
 
     nas, password = bound.nas, await bound.site.password(bound.subscriber)
     # another line, another MAC on the line, and who knows the name, or the MAC, and sends it by PPP
+    refused = await nas.line_login(SPELLINGS[0], calling_station="00-1a-2b-3c-4d-5f")
+    assert (refused.code, list(refused.attributes)) == ("Access-Reject", ["Message-Authenticator"])
     assert (await nas.line_login(f"{CIRCUIT}0", calling_station=MAC)).code == "Access-Reject"
     assert (await nas.line_login(CIRCUIT, calling_station=MAC)).code == "Access-Reject"
     assert (await nas.line_login(CIRCUIT, calling_station="00-1a-2b-3c-4d-5f", line=line)).code == "Access-Reject"

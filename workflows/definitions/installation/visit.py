@@ -10,10 +10,7 @@ from workflows.definitions.installation.ticket import AgreedAppointment, Appoint
 from workflows.definitions.mailing import Letter, mail_steps
 from workflows.definitions.visiting import agreement, next_wanted, visit_letter, visit_to
 from workflows.engine.routes import Route, UndoAll
-from workflows.services import (
-    ScheduledInstallation,
-    Services,
-)
+from workflows.services import Outside, ScheduledInstallation, Services
 
 
 def proposed(run: Installation) -> Appointment | None:
@@ -54,14 +51,32 @@ appointment = agreement(
 
 
 async def release_visit(services: Services, run: Installation, booked: ScheduledInstallation) -> None:
-    await services.ticketing_service.release_visit(visit_id=booked["visit_id"], reason="the installation was undone")
+    """The technician is free again, unless the visit was moved and the run goes back to join it as it is now."""
+    stays = any(told.visit_id == booked["visit_id"] for told in run.unheard(appointment))
+    await services.ticketing_service.release_visit(
+        visit_id=booked["visit_id"], reason="the installation was undone", stays=stays
+    )
 
 
-@step.transactional(undo=release_visit)
+def agreed(run: Installation) -> Appointment:
+    """What was told last, or else what was proposed."""
+    return run[appointment] if run.done(appointment) else proposed(run) or run[appointment]
+
+
+async def ways_of_installation(outside: Outside, run: Installation) -> None:
+    wanted = agreed(run)
+    await outside.ways.to_installation(
+        customer_id=run.customer_id,
+        order_id=run.input.order_id,
+        technician_id=wanted.technician_id,
+        scheduled_date=wanted.scheduled_date,
+    )
+
+
+@step.transactional(undo=release_visit, first=ways_of_installation)
 async def schedule_installation(services: Services, run: Installation) -> ScheduledInstallation:
     """Where the order has a visit to come, it is this one's too, and moves only to another time that was agreed."""
-    told = run[appointment] if run.done(appointment) else None
-    wanted = told or proposed(run) or run[appointment]
+    told, wanted = run[appointment] if run.done(appointment) else None, agreed(run)
     return await services.ticketing_service.schedule_installation(
         customer_id=run.customer_id,
         installation_address=run.input.installation_address,

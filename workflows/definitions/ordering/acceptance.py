@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from datetime import date, datetime
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from workflows.answers import AcceptedQuote, DeploymentPriority, PaymentMethod
 from workflows.definitions.input_types import Day, Frozen, Identifier, Line, Moment, PositiveId
@@ -12,7 +13,19 @@ from workflows.definitions.kit import step
 from workflows.engine.run import Run
 from workflows.services import Services
 
-DayOrMoment = Annotated[Moment | Day, Field(union_mode="left_to_right")]
+
+def _as_a_person_says_it(said: Any, read: ValidatorFunctionWrapHandler) -> date | datetime:
+    """What is neither is one fault, not one for each that it might have been."""
+    try:
+        read_as: date | datetime = read(said)
+    except ValidationError as error:
+        ours = [str(fault["ctx"]["error"]) for fault in error.errors() if fault["type"] == "value_error"]
+        neither = "is neither a day, as 2027-03-09, nor a moment with its zone, as 2027-03-09T10:00:00+01:00"
+        raise ValueError(ours[0] if ours else neither) from error
+    return read_as
+
+
+DayOrMoment = Annotated[Moment | Day, Field(union_mode="left_to_right"), WrapValidator(_as_a_person_says_it)]
 """A day, on which any free time will do, or a moment."""
 
 UNDONE = "the order was undone"

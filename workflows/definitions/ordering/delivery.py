@@ -15,10 +15,17 @@ from workflows.definitions.mailing import Letter, mail_steps
 from workflows.definitions.ordering.acceptance import UNDONE, DayOrMoment, Order
 from workflows.definitions.ordering.order import create_order_from_quote
 from workflows.definitions.ordering.subscriptions import needs_a_visit, waiting_for_a_line
-from workflows.definitions.visiting import agreement, next_wanted, visit_to, with_move_link
+from workflows.definitions.visiting import (
+    AnnouncedVisit,
+    agreement,
+    next_wanted,
+    visit_letter,
+    visit_to,
+    with_move_link,
+)
 from workflows.engine.routes import Hold
 from workflows.engine.steps import NothingToUndo
-from workflows.services import Services
+from workflows.services import Outside, Services
 
 MOST_NAMED = 20
 """Subscriptions that a notice names; of more it says how many."""
@@ -60,26 +67,46 @@ deployment_date = agreement(
 
 
 async def release_deployment(services: Services, run: Order, scheduled: ScheduledDeployment) -> None:
-    """The technician is free again; an order that was found not feasible has failed, it wasn't called off."""
-    await services.deployment_service.release_deployment(deployment_id=scheduled["deployment_id"], reason=UNDONE)
+    """The technician is free again, unless the visit was moved and the run goes back to join it as it is now. An order
+    that was found not feasible has failed, it wasn't called off."""
+    stays = any(told.visit_id == scheduled["visit_id"] for told in run.unheard(deployment_date))
+    await services.deployment_service.release_deployment(
+        deployment_id=scheduled["deployment_id"], reason=UNDONE, stays=stays
+    )
     report = run.last(visit)
     if report is not None and report.outcome == "not_feasible":
         await services.sales_service.fail_order(order_id=scheduled["order_id"], reason=f"not feasible: {report.note}")
 
 
+def wanted_date(run: Order) -> datetime | date:
+    """What was told last, or else what was proposed."""
+    wanted = None if run.done(deployment_date) else proposed(run)
+    return wanted or run[deployment_date].scheduled_date
+
+
+async def ways_of_deployment(outside: Outside, run: Order) -> None:
+    await outside.ways.to_deployment(
+        customer_id=run.customer_id,
+        order_id=run[create_order_from_quote]["order_id"],
+        scheduled_date=wanted_date(run),
+    )
+
+
 @step.transactional(
-    undo=release_deployment, when=needs_a_visit, otherwise="nothing that was sold needs a line: nobody has to go there"
+    undo=release_deployment,
+    first=ways_of_deployment,
+    when=needs_a_visit,
+    otherwise="nothing that was sold needs a line: nobody has to go there",
 )
 async def schedule_deployment(services: Services, run: Order) -> ScheduledDeployment:
     """A visit that the installation has already is the order's too; another date that is told moves it."""
-    wanted = None if run.done(deployment_date) else proposed(run)
     # The calendar tells no address: what dispatch has said of it before still holds.
     addresses = (told.installation_address for told in run.results(deployment_date) if told.installation_address)
     return await services.deployment_service.schedule_deployment(
         order_id=run[create_order_from_quote]["order_id"],
         customer_id=run.customer_id,
         priority=run.input.priority,
-        scheduled_date=wanted or run[deployment_date].scheduled_date,
+        scheduled_date=wanted_date(run),
         installation_address=next(addresses, run.input.installation_address),
         moves_visit=run.done(deployment_date) and run[deployment_date].visit_id is None,
         request_id=run.key(schedule_deployment),
@@ -156,15 +183,37 @@ async def order_confirmation(services: Services, run: Order) -> Letter:
     )
 
 
-def is_not_confirmed(run: Order) -> bool:
-    return run.last(deliver_email) is None
+def is_confirmed(run: Order) -> bool:
+    return run.last(deliver_email) is not None
+
+
+def is_news(run: Order) -> bool:
+    """Whether the customer has yet to read of the order, or of its visit as it is now."""
+    if not is_confirmed(run):
+        return True
+    return run.done(schedule_deployment) and not run[schedule_deployment].get("is_announced", True)
+
+
+async def order_letter(services: Services, run: Order) -> Letter:
+    """The confirmation; once the customer has that, when and who comes now."""
+    if not is_confirmed(run):
+        return await order_confirmation(services, run)
+    scheduled = run[schedule_deployment]
+    booked = AnnouncedVisit(
+        visit_id=scheduled["visit_id"],
+        technician_id=scheduled["technician_id"],
+        technician_name=scheduled["technician_name"],
+        starts_at=scheduled["starts_at"],
+        ends_at=scheduled["ends_at"],
+    )
+    return await visit_letter(services, booked, customer_id=run.customer_id, address=scheduled["address"])
 
 
 send_template_email, deliver_email = mail_steps(
-    order_confirmation,
+    order_letter,
     undone_because=UNDONE,
-    when=is_not_confirmed,
-    otherwise="the customer has the confirmation; whoever moved the visit agreed on it with them",
+    when=is_news,
+    otherwise="the customer has the confirmation, and has read of this visit or is written of it by the installation",
 )
 
 

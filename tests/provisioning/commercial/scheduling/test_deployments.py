@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import delete, func, insert, select, text
 
 from provisioning.commercial import (
@@ -21,16 +22,34 @@ from provisioning.commercial import (
     SlotTaken,
 )
 from provisioning.commercial.partners.partner_invariants import deployments_off_their_visit
+from provisioning.commercial.scheduling.ways_ahead import WaysAhead
 from provisioning.commercial.tenants.tenant_tables import Deployment
+from provisioning.days import UTC_DAYS
 from provisioning.errors import InvalidRequest, RequestConflict
-from provisioning.field import LIVE_STATES, Technician, Visit, VisitRecord, Visits
+from provisioning.field import (
+    LIVE_STATES,
+    Jobs,
+    Osrm,
+    Place,
+    Planning,
+    Search,
+    Task,
+    Technician,
+    Visit,
+    VisitRecord,
+    Visits,
+    Ways,
+    Whose,
+)
 from tests.provisioning.commercial.conftest import ON_SQLITE
 from tests.support.partnership import NOW, OWN_CUSTOMER, TENANT, Partnership
+from tests.support.router import RouterDouble
 from workflows.answers import ScheduledDeployment
 
 TUESDAY = date(2026, 3, 3)
 LATER = NOW + timedelta(hours=3)
 ADDRESS = "1 High Street"
+DOOR, NEAR, FAR = Place(48.1, 11.58), Place(48.15, 11.55), Place(48.4, 11.7)
 
 
 def at(hour: int, minute: int = 0, day: date = TUESDAY) -> datetime:
@@ -79,11 +98,14 @@ async def test_a_day_gives_its_first_free_time_in_the_calendar_of_visits(isp: Pa
         "customer_id": OWN_CUSTOMER,
         "priority": "urgent",
         "technician_id": 2,
+        "technician_name": "Uma",
         "visit_id": scheduled["visit_id"],
         "starts_at": at(8),
         "ends_at": at(10),
+        "address": ADDRESS,
         "state": "scheduled",
         "is_made": False,
+        "is_announced": False,
     }
     booked = await visit(isp, scheduled["visit_id"])
     assert (booked["state"], booked["address"], booked["starts_at"]) == ("booked", ADDRESS, at(8))
@@ -239,3 +261,110 @@ async def test_what_cannot_be_scheduled_is_refused_and_nobody_is_booked(isp: Par
         await schedule(isp)
     async with isp.begin() as db:
         assert await db.scalar(select(func.count()).select_from(Visit).where(Visit.state.in_(LIVE_STATES))) == 0
+
+
+async def describe(isp: Partnership, order_id: int, address: str = ADDRESS) -> None:
+    """Dispatch has booked a job of four hours at the door for this order, and nobody was at home. Tom lives next to it,
+    Uma far away; Una has not learnt it."""
+    async with isp.begin() as db:
+        planning = Planning(db, tenant_id=TENANT, now=lambda: NOW)
+        for technician_id, name, home in ((1, "Tom", DOOR), (2, "Uma", FAR)):
+            await planning.register(technician_id=technician_id, name=name, skills=["splicing"])
+            await planning.plan(technician_id=technician_id, home_latitude=home.latitude, home_longitude=home.longitude)
+        await planning.register(technician_id=3, name="Una")
+        kind = await Jobs(db, tenant_id=TENANT).define(name="inst", duration_minutes=240, skills=["splicing"])
+        calendar = Visits(db, tenant_id=TENANT, now=lambda: NOW)
+        booked = await calendar.book(
+            customer_id=OWN_CUSTOMER,
+            technician_id=1,
+            starts_at=at(8, day=TUESDAY - timedelta(days=1)) + timedelta(hours=4),
+            duration_minutes=240,
+            address=ADDRESS,
+            whose=Whose("dispatch", order_id),
+            task=Task(kind, DOOR),
+        )
+        await calendar.report(visit_id=booked["visit_id"], outcome="no_access", note="nobody there")
+
+
+async def busy_nearby(isp: Partnership) -> None:
+    """Tom has to do near that door in the early morning."""
+    async with isp.begin() as db:
+        await Visits(db, tenant_id=TENANT, now=lambda: NOW).book(
+            customer_id=OWN_CUSTOMER,
+            technician_id=1,
+            starts_at=at(8),
+            duration_minutes=60,
+            address="2 High Street",
+            task=Task(place=NEAR),
+        )
+
+
+@ON_SQLITE
+async def test_an_order_that_is_scheduled_anew_is_the_job_that_it_was_ranked_as_the_board_ranks(
+    isp: Partnership,
+) -> None:
+    await busy_nearby(isp)
+    await describe(isp, 500)
+    async with isp.begin() as db:
+        search = Search(db, tenant_id=TENANT, now=lambda: NOW, zone=UTC_DAYS)
+        kind = await Jobs(db, tenant_id=TENANT).job("inst")
+        best = (await search.offers(job=kind, place=DOOR, starts_after=at(0), days=1))[0]
+    scheduled = await schedule(isp)
+    assert (scheduled["technician_id"], scheduled["starts_at"]) == (best["technician_id"], best["starts_at"])
+    assert (scheduled["technician_id"], scheduled["starts_at"], scheduled["ends_at"]) == (1, at(9, 15), at(13, 15))
+    booked = await visit(isp, scheduled["visit_id"])
+    assert (booked["job"], booked["latitude"], booked["longitude"]) == ("inst", DOOR.latitude, DOOR.longitude)
+
+    await describe(isp, 501)  # at a moment too, and where the address is another one nobody knows the place
+    afternoon = await schedule(isp, 501, at(14))
+    assert (afternoon["technician_id"], afternoon["ends_at"]) == (1, at(18))
+    await describe(isp, 502)
+    elsewhere = await visit(isp, (await schedule(isp, 502, installation_address="2 Back Yard"))["visit_id"])
+    assert (elsewhere["job"], elsewhere["latitude"], elsewhere["technician_id"]) == ("inst", None, 2)
+
+
+@ON_SQLITE
+async def test_what_a_router_has_told_before_counts_and_nobody_asks_it_while_technicians_are_held(
+    isp: Partnership,
+) -> None:
+    async with RouterDouble() as router:
+        ways = Ways(router=Osrm(router.url, timeout_seconds=30.0))
+        ahead = WaysAhead(isp.begin, tenant_id=TENANT, now=lambda: NOW, zone=UTC_DAYS, ways=ways)
+        await ahead.to_deployment(customer_id=OWN_CUSTOMER, order_id=500, scheduled_date=TUESDAY)
+        assert router.asked == []  # nobody knows where it is
+        await busy_nearby(isp)
+        await describe(isp, 500)
+        for when in (date.max, TUESDAY - timedelta(days=30)):
+            await ahead.to_deployment(customer_id=OWN_CUSTOMER, order_id=500, scheduled_date=when)
+        assert router.asked == []
+        await ahead.to_deployment(customer_id=OWN_CUSTOMER, order_id=500, scheduled_date=TUESDAY)
+        asked = list(router.asked)
+        assert len(asked) == 2 and ways.by(DOOR, FAR) == "road"
+        async with isp.begin() as db:
+            with structlog.testing.capture_logs() as logs:
+                await isp.deployment(db, NOW, ways=ways).schedule_deployment(
+                    order_id=500,
+                    customer_id=OWN_CUSTOMER,
+                    priority="normal",
+                    scheduled_date=TUESDAY,
+                    installation_address=ADDRESS,
+                )
+        assert router.asked == asked
+        [chosen] = [line for line in logs if line["event"] == "technician chosen"]
+        assert (chosen["why"], chosen["travel_by"]) == ("18 min away, has splicing, free 09:18-18:00", "road")
+
+
+@ON_SQLITE
+async def test_a_router_that_answers_nothing_holds_up_no_deployment_and_straight_lines_stand_in(
+    isp: Partnership,
+) -> None:
+    await describe(isp, 500)
+    async with RouterDouble() as router:
+        router.hangs = True
+        ways = Ways(router=Osrm(router.url, timeout_seconds=0.05))
+        ahead = WaysAhead(isp.begin, tenant_id=TENANT, now=lambda: NOW, zone=UTC_DAYS, ways=ways)
+        with structlog.testing.capture_logs() as logs:
+            await ahead.to_deployment(customer_id=OWN_CUSTOMER, order_id=500, scheduled_date=at(14))
+        assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["no ways by road"]
+        assert ways.by(DOOR, FAR) == "straight line"
+    assert (await schedule(isp, 500, at(14)))["technician_id"] == 1

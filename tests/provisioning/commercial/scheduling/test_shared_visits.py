@@ -193,6 +193,54 @@ async def test_only_a_confirmation_that_was_sent_of_the_visit_as_it_is_spares_th
     assert (await install(isp, at(8), scheduled["technician_id"]))["is_announced"] is False
 
 
+async def test_an_order_says_whether_its_customer_has_read_of_this_very_visit_or_is_written_of_it(
+    isp: Partnership,
+) -> None:
+    first = await schedule(isp, ORDER, at(9), request_id="quote/1/accepted/schedule_deployment")
+    await sent(isp, await confirm(isp, "quote/1/accepted"))
+    told = []
+    for number, when, address in ((2, 9, "1 High Street"), (3, 10, "1 High Street"), (4, 10, "2 Back Yard")):
+        await release(isp, first)
+        request = f"quote/1/accepted/schedule_deployment/{number}"
+        first = await schedule(isp, ORDER, at(when), request, installation_address=address)
+        told.append((first["technician_id"], first["is_announced"]))
+    assert told == [(1, True), (1, False), (1, False)]
+    await install(isp, at(10), first["technician_id"])
+    await release(isp, first)
+    joined = await schedule(isp, ORDER, at(10), "quote/1/accepted/schedule_deployment/5")
+    assert (joined["starts_at"], joined["is_announced"]) == (at(10), True)  # its run writes
+    await assert_one_call(isp, visit_count=4)
+
+
+@pytest.mark.parametrize("purpose", ["deployment", "installation"])
+async def test_a_visit_that_is_about_to_be_joined_anew_stays_dispatchs_and_goes_with_the_last_of_the_work(
+    isp: Partnership, purpose: str
+) -> None:
+    if purpose == "deployment":
+        scheduled = await schedule(isp, ORDER, at(9), request_id="quote/1")
+        async with isp.begin() as db:
+            await isp.deployment(db).release_deployment(
+                deployment_id=scheduled["deployment_id"], reason="moved", stays=True
+            )
+        visit_id = scheduled["visit_id"]
+    else:
+        visit_id = (await install(isp, at(9)))["visit_id"]
+        async with isp.begin() as db:
+            service = TicketingService(db, tenant_id=TENANT, now=lambda: NOW)
+            await service.release_visit(visit_id=visit_id, reason="moved", stays=True)
+    assert (await visit(isp, visit_id))["state"] == "booked"
+    await assert_one_call(isp)
+    if purpose == "deployment":
+        anew = await schedule(isp, ORDER, at(9), request_id="quote/1/2")
+        assert anew["visit_id"] == visit_id
+        await release(isp, anew)
+    else:
+        assert (await install(isp, at(9), request_id="ticket/1/2", visit_id=visit_id))["visit_id"] == visit_id
+        await drop_line(isp, visit_id)
+    assert (await visit(isp, visit_id))["state"] == "cancelled"
+    await assert_one_call(isp)
+
+
 async def test_a_ticket_that_moves_the_visit_is_no_news_of_the_orders_confirmation(isp: Partnership) -> None:
     scheduled = await schedule(isp, ORDER, request_id="quote/1/accepted/schedule_deployment")
     await sent(isp, await confirm(isp, "quote/1/accepted"))

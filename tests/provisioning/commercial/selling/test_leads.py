@@ -206,6 +206,10 @@ async def test_all_faults_of_a_lead_are_named_at_once(shop: Shop) -> None:
             )
         with pytest.raises(InvalidRequest, match="reason is missing"):
             await shop.leads(db).disqualify(lead_id=1, reason=" ")
+        for changes in ({"email": "nowhere"}, {}):  # what it refers to stands beside what is malformed, and each other
+            with pytest.raises(InvalidRequest) as nobody:
+                await shop.leads(db).register(**WISH | changes | {"offer_id": 77, "existing_customer_id": 78})
+            assert [fault.field for fault in nobody.value.faults] == [*changes, "offer_id", "existing_customer_id"]
     assert [fault.field for fault in refused.value.faults] == [
         "source",
         "name",

@@ -152,6 +152,8 @@ async def test_a_quote_for_nobody_is_refused(shop: Shop) -> None:
     async with shop.begin() as db:
         with pytest.raises(CustomerUnknown):
             await shop.quotes(db).draft(**WISH | {"customer_id": 9})
+        with pytest.raises(InvalidRequest, match=r"lines are 0.* customer_id Customer 9 is not registered"):
+            await shop.quotes(db).draft(**WISH | {"customer_id": 9, "lines": ()})
         with pytest.raises(QuoteUnknown):
             await shop.quotes(db).quote(9)
 

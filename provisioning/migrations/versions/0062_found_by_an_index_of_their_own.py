@@ -7,7 +7,7 @@ from alembic import op
 
 from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
 
-revision = "0063"
+revision = "0062"
 down_revision = "0061"
 branch_labels = None
 depends_on = None

@@ -1,0 +1,90 @@
+"""``firstlight devices import``: which CPEs serve whom, from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning import device_files
+from provisioning.access import subject_of
+from provisioning.bootstrap import Appliance
+from provisioning.cli.audited import changes_nothing, tells
+from provisioning.cli.devices_asking import Reason
+from provisioning.cli.printing import err, print_json, say
+from provisioning.cli.running import AsJson, run
+from provisioning.device_files import BATCH, MOST_IN_BATCH, BoundCpes, CpeListRefused
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds this command."""
+    app.command("import")(import_)
+
+
+def import_(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV: serial, username or external_id, template, leave_alone, and a column for each input of it."
+        ),
+    ],
+    reason: Reason,
+    template: Annotated[str | None, typer.Option(help="The template of lines that name none.")] = None,
+    line_by_hand: Annotated[
+        bool, typer.Option("--line-by-hand", help="You authorise them on the OLT; needed where that has another.")
+    ] = False,
+    batch: Annotated[int, typer.Option(min=1, max=MOST_IN_BATCH, help="How many lines are committed at once.")] = BATCH,
+    errors: Annotated[
+        Path | None, typer.Option(help="Write the list again, with a column of what is wrong with each line.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it comes to.")] = False,
+    json_: AsJson = False,
+) -> None:
+    """Bind CPEs to subscribers who are served, as `provision` does one; the same again changes nothing."""
+
+    async def act(appliance: Appliance) -> BoundCpes:
+        async with appliance.database.read() as db:
+            inputs = {name for each in appliance.device_settings(db).templates() for name in each["inputs"]}
+        list_ = await device_files.opened(file.read_bytes(), inputs=inputs, template=template)
+
+        def audited(db: AsyncSession, counts: Mapping[str, int]) -> None:
+            tells(subject=subject_of("import", "devices"), after={"file": file.name, **counts})
+            if not counts["bound"]:
+                changes_nothing(db)
+
+        try:
+            with _progress(len(list_.lines), shown=not json_) as (check, bind):
+                found = await device_files.check(appliance, list_, line_by_hand=line_by_hand, progress=check)
+                if dry_run:
+                    return found
+                return await device_files.bring_in(
+                    appliance, list_, line_by_hand=line_by_hand, batch=batch, audited=audited, progress=bind
+                )
+        except CpeListRefused as refused:
+            if errors is not None:
+                errors.write_text(device_files.with_errors(list_, refused.by_line), encoding="utf-8")
+            raise
+
+    done = run(act, as_json=json_)
+    if json_:
+        print_json({**vars(done), "dry_run": dry_run})
+        return
+    say(f"{done.lines} lines: {done.bound} CPEs {'to be ' if dry_run else ''}bound, {done.unchanged} bound already")
+    say("nothing was written" if dry_run else "the worker gives them their settings once they report")
+
+
+@contextmanager
+def _progress(lines: int, *, shown: bool) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
+    """Bars on standard error, for as long as a person looks: of what is checked, and of what is bound."""
+    if not (shown and err.is_terminal):
+        yield (lambda _lines: None), (lambda _lines: None)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        checked, bound = progress.add_task("checked", total=lines), progress.add_task("bound", total=lines)
+        yield (lambda done: progress.advance(checked, done)), (lambda done: progress.advance(bound, done))
