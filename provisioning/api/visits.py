@@ -235,7 +235,7 @@ async def report(call: InCall, visit_id: Number, wish: Report, response: Respons
     return await _report(call, visit_id, wish, response)
 
 
-async def _ways_of_move(call: Call) -> None:
+async def ways_of_move(call: Call) -> None:
     """The ways are asked for while nobody is held."""
     try:
         wish = Reschedule.model_validate_json(await call.request.body())
@@ -251,7 +251,7 @@ async def _ways_of_move(call: Call) -> None:
     "/{visit_id}/reschedule",
     permission="visits.report",
     if_match=True,
-    first=_ways_of_move,
+    first=ways_of_move,
     most_at_once=MOST_AT_ONCE,
 )
 async def reschedule(call: InCall, visit_id: Number, wish: Reschedule, response: Response) -> VisitRecord:

@@ -171,7 +171,7 @@ async def move(call: InCall, visit_id: Number) -> Response:
     return to(f"/dispatch?day={day_of(moved['starts_at'], call.appliance.zone).isoformat()}#visit-{visit_id}")
 
 
-@doors.post("/dispatch/visits/{visit_id}/end", permission="visits.write", keyed=False, takes_json=False)
+@doors.act("/dispatch/visits/{visit_id}/end", permission="visits.write")
 async def end(call: InCall, visit_id: Number) -> Response:
     """Calls it off, or keeps that nobody was at home, if it still is as it was seen; leads back to its day."""
     form, seen = form_of(call), await _visits(call).visit(visit_id)

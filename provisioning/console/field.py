@@ -155,7 +155,9 @@ async def one(call: InCall, visit_id: Number) -> Job:
 # What is done there is the API's, whole: one transaction, the visit's owner, the act's own key, the audit.
 _POST = {"permission": "visits.report", "keyed": False}
 scripted.post(f"{PAGE}/visits/{{visit_id}}/acts", **_POST)(visits_work.act)
-scripted.post(f"{PAGE}/visits/{{visit_id}}/reschedule", **_POST, most_at_once=visits.MOST_AT_ONCE)(visits.reschedule)
+scripted.post(
+    f"{PAGE}/visits/{{visit_id}}/reschedule", **_POST, first=visits.ways_of_move, most_at_once=visits.MOST_AT_ONCE
+)(visits.reschedule)
 scripted.post(
     f"{PAGE}/visits/{{visit_id}}/photos",
     **_POST,
