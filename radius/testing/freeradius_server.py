@@ -105,10 +105,10 @@ class FreeRadiusServer:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def serve_eap(self, *, certificate: Path, key: Path) -> None:
-        """PEAP from the next start on, with these PEM files."""
+    def serve_eap(self, *, certificate: Path, key: Path, kind: str = "peap") -> None:
+        """EAP of that kind from the next start on, with these PEM files."""
         self._options |= {
-            "FIRSTLIGHT_FREERADIUS_EAP": "peap",
+            "FIRSTLIGHT_FREERADIUS_EAP": kind,
             "FIRSTLIGHT_FREERADIUS_EAP_CERTIFICATE": str(certificate),
             "FIRSTLIGHT_FREERADIUS_EAP_KEY": str(key),
         }

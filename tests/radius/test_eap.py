@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from radius.logins.tables import radius_unknown_user
 from radius.projection.freeradius_tables import radcheck
 from radius.subscribers.md4 import md4
 from radius.subscribers.verbs import SubscriberVerbs
-from radius.testing import FreeRadiusServer, LabNas, LabSession
+from radius.testing import FreeRadiusFailed, FreeRadiusServer, LabNas, LabSession
+from radius.testing.freeradius_server import Ports
 from tests.radius.conftest import ADDRESSES, Site
 from tests.support.eapol import Certificate, EapDevice, write_certificate
-from tests.support.freeradius import RADDB
+from tests.support.freeradius import RADDB, prepare_radius_database
 
 ANYBODY = "anonymous@isp.example"
 
@@ -177,3 +179,26 @@ async def test_a_server_without_eap_refuses_it_as_a_login_without_a_password(
     stranger = site.new_username()
     assert (await device.login(stranger, "x")).code == "Access-Reject"
     assert await reasons_of_nobody(site, stranger) == ["no_such_user"]
+
+
+@pytest.mark.parametrize("word", ["PEAP", "yes", "peap "])
+def test_a_kind_of_eap_that_there_is_not_keeps_the_server_from_starting_and_is_named(
+    word: str, certificate: Certificate, tmp_path: Path, run_dir: Path
+) -> None:
+    server = FreeRadiusServer(raddb=RADDB, run_dir=run_dir, database_url=f"sqlite+aiosqlite:///{tmp_path}/radius.db")
+    server.serve_eap(certificate=certificate.certificate, key=certificate.key, kind=word)
+    with pytest.raises(FreeRadiusFailed, match="ended with status 1"):
+        server.start()
+    is_it_right = [server._program(), "-d", str(server.raddb), "-n", "radiusd", "-C", "-l", "stdout"]
+    said = subprocess.run(is_it_right, env=server._environment(Ports(1, 2, 3)), capture_output=True, text=True)
+    assert said.returncode == 1
+    assert f'Unable to open file "{server.raddb}/eap/{word}.conf"' in said.stdout
+
+
+def test_where_nobody_has_said_anything_of_eap_there_is_none(tmp_path: Path, run_dir: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path}/radius.db"
+    prepare_radius_database(url, None)
+    server = FreeRadiusServer(raddb=RADDB, run_dir=run_dir, database_url=url)
+    del server._options["FIRSTLIGHT_FREERADIUS_EAP"]
+    with server:
+        assert server.running
