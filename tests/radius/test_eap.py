@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -179,6 +180,41 @@ async def test_a_server_without_eap_refuses_it_as_a_login_without_a_password(
     stranger = site.new_username()
     assert (await device.login(stranger, "x")).code == "Access-Reject"
     assert await reasons_of_nobody(site, stranger) == ["no_such_user"]
+
+
+@pytest.mark.parametrize("serves_eap", [True, False])
+async def test_ms_chap_beside_eap_is_no_login_by_the_name_outside(
+    serves_eap: bool, site: Site, serving: FreeRadiusServer, log: LoginLog, tmp_path: Path
+) -> None:
+    server = serving if serves_eap else site.backend.server
+    nas, subscriber = await site.nas(server=server), await site.active()
+    name, password = subscriber["username"], await site.password(subscriber)
+    identity = bytes([2, 1]) + (len(name) + 5).to_bytes(2, "big") + b"\x01" + name.encode()
+    ms_chap = f'User-Name = "{name}"\nMS-CHAP-Password = "{password}"\n'
+    both = f"{ms_chap}EAP-Message = 0x{identity.hex()}\n"
+    assert await by_radclient(site, nas, server, tmp_path, ms_chap) == "Access-Accept"
+    answer = await by_radclient(site, nas, server, tmp_path, both)
+    assert answer == ("Access-Challenge" if serves_eap else "Access-Reject")
+    logins = [("mschapv2", None)] if serves_eap else [("mschapv2", None), ("eap", "no_password")]
+    assert await refusals(log, name) == logins
+
+
+async def by_radclient(site: Site, nas: LabNas, server: FreeRadiusServer, folder: Path, said: str) -> str:
+    request, secret = folder / "request", folder / "secret"
+    request.write_text(f"{said}Message-Authenticator = 0x00\nPacket-Src-IP-Address = {nas.source_address}\n")
+    async with site.database.begin() as db:
+        known = await site.service(db).nas_named(name=nas.name)
+        secret.write_text(await site.secrets.reveal(db, known["secret"]))
+    client = await asyncio.create_subprocess_exec(
+        *("radclient", "-x", "-r", "1", "-t", "5", "-f", str(request), "-S", str(secret)),
+        *(f"127.0.0.1:{server.auth_port}", "auth"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await client.communicate()
+    answer = re.search(r"Received (\S+)", output.decode())
+    assert answer is not None, output.decode()
+    return answer[1]
 
 
 @pytest.mark.parametrize("word", ["PEAP", "yes", "peap "])
