@@ -143,6 +143,7 @@ ProvisioningError
 |   |-- OrderScheduled
 |   |-- PlaceUnknown
 |   |-- NoTechnicians
+|   |-- NobodyAble
 |   |-- DayFull
 |   `-- SlotTaken
 |-- TeamError

@@ -127,6 +127,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "deployment.day_full",
         "deployment.error",
         "deployment.no_technicians",
+        "deployment.nobody_able",
         "deployment.order_scheduled",
         "deployment.place_unknown",
         "deployment.released",

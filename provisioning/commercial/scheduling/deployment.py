@@ -163,9 +163,10 @@ class DeploymentService:
         address is given, it is the place of the customer's newest site survey. ``priority`` (low,
         normal, high, urgent) is kept for dispatch.
 
-        Raises: InvalidRequest (all faults), CustomerUnknown, NoTechnicians, PlaceUnknown, DayFull (names the next day
-        with room), SlotTaken (names the next time), OrderScheduled (otherwise), DeploymentReleased (this request's was
-        released since), RequestConflict, ChangeRaced.
+        Raises: InvalidRequest (all faults), CustomerUnknown, NoTechnicians, NobodyAble (names the skills),
+        PlaceUnknown, DayFull (names the next day with room), SlotTaken (names the next time),
+        OrderScheduled (otherwise), DeploymentReleased (this request's was released since), RequestConflict,
+        ChangeRaced.
         """
         faults = Faults("The deployment")
         wanted = read_deployment(

@@ -24,6 +24,7 @@ from provisioning.commercial.tenants.tenant_errors import (
     DayFull,
     DeploymentReleased,
     DeploymentUnknown,
+    NobodyAble,
     NoTechnicians,
     OrderScheduled,
     PlaceUnknown,
@@ -227,7 +228,7 @@ class Deployments:
     async def _first_free(
         self, wanted: WantedDeployment, asked: Asked, take: Callable[[OfferRecord], Awaitable[VisitRecord]]
     ) -> VisitRecord:
-        """The best that can be had, as the dispatch board would offer it. Raises: DayFull, SlotTaken."""
+        """The best that can be had, as the dispatch board would offer it. Raises: NobodyAble, DayFull, SlotTaken."""
         is_at = wanted.moment is not None
         for offer in await (self._search.at_moment(asked) if is_at else self._search.on_day(asked)):
             try:
@@ -238,10 +239,14 @@ class Deployments:
             return visit
         raise await self._no_room(wanted, asked)
 
-    async def _no_room(self, wanted: WantedDeployment, asked: Asked) -> DayFull | SlotTaken:
+    async def _no_room(self, wanted: WantedDeployment, asked: Asked) -> NobodyAble | DayFull | SlotTaken:
         """The refusal, with the next time at which there is room."""
+        if not await self._search.is_anybody_able(asked.job):
+            return NobodyAble(asked.job["skills"])
         if wanted.moment is not None:
-            later = await self._search.first(asked, days=LOOKED_AHEAD_DAYS + 1)
+            # what is in the way past the calendar is not seen there either
+            another = replace(asked, but_not_at=wanted.moment)
+            later = await self._search.first(another, days=LOOKED_AHEAD_DAYS + 1)
             return SlotTaken(wanted.moment, later["starts_at"] if later else None)
         assert wanted.day is not None, "a deployment is wanted on a day or at a moment"
         next_day = replace(asked, starts_at=end_of(wanted.day, self._zone))

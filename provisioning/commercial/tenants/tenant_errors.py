@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 
 from provisioning.errors import ProvisioningError
@@ -147,6 +148,20 @@ class NoTechnicians(DeploymentError):
 
     def __init__(self) -> None:
         super().__init__("There is no technician who could be sent; import some with the estate.")
+
+
+class NobodyAble(DeploymentError):
+    """No technician is able to do the visit, on whatever day."""
+
+    code = "deployment.nobody_able"
+
+    def __init__(self, skills: Sequence[str]) -> None:
+        """``skills``: all that the visit needs of one technician."""
+        self.skills = tuple(skills)
+        super().__init__(
+            f"No technician has what the visit needs: {', '.join(skills)}. Give somebody these skills with the estate,"
+            " or correct the job."
+        )
 
 
 class DayFull(DeploymentError):

@@ -16,6 +16,7 @@ from provisioning.commercial import (
     DayFull,
     DeploymentReleased,
     DeploymentUnknown,
+    NobodyAble,
     NoTechnicians,
     OrderScheduled,
     PlaceUnknown,
@@ -170,6 +171,31 @@ async def test_a_moment_is_for_whoever_is_free_then(isp: Partnership) -> None:
     await book(isp, at(11, 30), technician_id=2, minutes=6 * 60)
     with pytest.raises(SlotTaken, match="the next time with room is 2026-03-04 08:00 UTC"):
         await schedule(isp, 502, at(10))
+
+
+@ON_SQLITE
+async def test_a_moment_that_a_visit_past_the_calendar_has_taken_is_not_named_as_the_next_one(isp: Partnership) -> None:
+    async with isp.begin() as db:
+        for technician_id in (1, 2):
+            begun = at(8) - timedelta(days=9)  # further back than a search looks
+            row = {"starts_at": begun, "ends_at": at(9), "address": "2 High Street", "technician_id": technician_id}
+            await db.execute(
+                insert(Visit).values(tenant_id=TENANT, customer_id=OWN_CUSTOMER, state="booked", **row, booked_at=begun)
+            )
+    with pytest.raises(SlotTaken, match="free at 2026-03-03 08:00 UTC; the next time with room is 2026-03-03 08:30"):
+        await schedule(isp, when=at(8))
+
+
+@ON_SQLITE
+async def test_a_visit_that_nobody_is_able_to_make_names_the_skill_and_no_days(isp: Partnership) -> None:
+    await describe(isp, 500)
+    async with isp.begin() as db:
+        planning = Planning(db, tenant_id=TENANT, now=lambda: NOW)
+        for technician_id, name in ((1, "Tom"), (2, "Uma")):
+            await planning.register(technician_id=technician_id, name=name, skills=[])
+    for when in (TUESDAY, at(14)):
+        with pytest.raises(NobodyAble, match="No technician has what the visit needs: splicing"):
+            await schedule(isp, when=when)
 
 
 @ON_SQLITE
