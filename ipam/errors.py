@@ -22,6 +22,7 @@
         ├── NameUnknown         a description refers to something that doesn't exist
         ├── AliasTaken          an alias already leads to another premise
         ├── Overlap             a prefix overlaps an assignable prefix of the same VRF
+        ├── OutsideShared       two rules of port blocks would have an outside address in common
         └── EstateInUse         the change would break what live services hold
 
 ``transient`` says whether the same call may succeed later without anybody changing anything.
@@ -318,6 +319,24 @@ class Overlap(EstateError):
         super().__init__(
             f"Prefix {network} overlaps {other or 'another assignable prefix'} in VRF {vrf}; it was not written."
             " Correct one of the two, or make the outer one a container."
+        )
+
+
+class OutsideShared(EstateError):
+    """Two rules of port blocks would have an outside address in common."""
+
+    code = "ipam.outside_shared"
+
+    def __init__(self, outside: str, *, vrf: str, other_outside: str, other_vrf: str, other_pool: str) -> None:
+        self.outside = outside
+        self.vrf = vrf
+        self.other_outside = other_outside
+        self.other_vrf = other_vrf
+        self.other_pool = other_pool
+        super().__init__(
+            f"Outside {outside} in VRF {vrf} overlaps {other_outside} in VRF {other_vrf}, the outside of pool"
+            f" {other_pool}'s rule; it was not written. Whoever asks for the holder of a port knows no VRF: choose"
+            f" another outside, or end pool {other_pool}'s rule."
         )
 
 

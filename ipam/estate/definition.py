@@ -232,7 +232,7 @@ class NetworkEstate:
         """A rule of port blocks; another one that was in force ends, and stays known for its time.
 
         Raises:
-            EstateRefused, Overlap: as ``PortBlocks.define_rule``.
+            EstateRefused, OutsideShared, Overlap: as ``PortBlocks.define_rule``.
         """
         blocks = PortBlocks(self._db, tenant_id=self._rows.tenant_id, now=self._now)
         known = {each["pool"] for each in await blocks.rules()}

@@ -11,7 +11,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import Network, format_address, from_bytes, parse_address, parse_network, to_bytes
-from ipam.errors import EstateRefused, Fault, NameUnknown, Overlap, RequestInvalid
+from ipam.errors import EstateRefused, Fault, NameUnknown, OutsideShared, RequestInvalid
 from ipam.estate.pools import add_prefix
 from ipam.estate.rows import EstateRows
 from ipam.estate.spec import DEFAULT_VRF
@@ -53,8 +53,9 @@ class PortBlocks:
         Raises:
             NameUnknown: no such pool or VRF.
             EstateRefused: with all that is wrong with it.
-            Overlap: the outside prefix is in use otherwise, be it by a rule in another VRF: who asks for the holder of
+            OutsideShared: another rule has part of the outside prefix, be it in another VRF: who asks for the holder of
                 a port has seen it on the Internet, and knows of none.
+            Overlap: the outside prefix is in use otherwise.
         """
         inside = await find_pool(self._db, self._tenant_id, pool)
         said = {
@@ -180,8 +181,11 @@ class PortBlocks:
             NatRule.first_outside <= columns["last_outside"],
             NatRule.last_outside >= columns["first_outside"],
         )
-        if other is not None:
-            raise Overlap(str(network), vrf=vrf, other=f"the outside of pool {other.name}'s rule")
+        if other is None:
+            return
+        its = select(Prefix.network, Vrf.name).join(Vrf, Vrf.id == Prefix.vrf_id).where(Prefix.id == other.prefix_id)
+        outside, its_vrf = (await self._db.execute(its)).one()
+        raise OutsideShared(str(network), vrf=vrf, other_outside=outside, other_vrf=its_vrf, other_pool=other.name)
 
     async def _held(self, block: NatBlockAt, vrf: str, at: datetime) -> NatHolder:
         service = await history.service_at(self._db, tenant_id=self._tenant_id, address=block["inside"], at=at, vrf=vrf)

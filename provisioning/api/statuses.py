@@ -164,6 +164,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "ipam.estate_in_use",
         "ipam.gateway_missing",
         "ipam.no_pool_bound",
+        "ipam.outside_shared",
         "ipam.overlap",
         "ipam.pool_exhausted",
         "ipam.pool_not_empty",

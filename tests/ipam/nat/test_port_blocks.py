@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ipam import EstateInUse, EstateRefused, LoggedBlock, NameUnknown, Overlap, RequestInvalid
+from ipam import EstateInUse, EstateRefused, LoggedBlock, NameUnknown, OutsideShared, Overlap, RequestInvalid
 from tests.ipam.conftest import STARTED_AT, Network, one_pool
 
 HOUR = timedelta(hours=1)
@@ -92,8 +92,13 @@ async def test_two_rules_have_no_outside_address_in_common_whatever_their_vrfs(e
     await empty.apply({"pool": [blue]})
     await empty.ports("define_rule", **RULE)
 
-    with pytest.raises(Overlap, match="overlaps the outside of pool cgnat's rule"):
-        await empty.ports("define_rule", **{**RULE, "pool": "blue", "vrf": "blue"})
+    with pytest.raises(OutsideShared) as refused:
+        await empty.ports("define_rule", **{**RULE, "pool": "blue", "vrf": "blue", "outside": "203.0.113.0/29"})
+    assert str(refused.value) == (
+        "Outside 203.0.113.0/29 in VRF blue overlaps 203.0.113.0/30 in VRF default, the outside of pool cgnat's rule;"
+        " it was not written. Whoever asks for the holder of a port knows no VRF: choose another outside, or end pool"
+        " cgnat's rule."
+    )
     await empty.ports("end_rule", pool="cgnat")
 
     assert await empty.ports("define_rule", **{**RULE, "pool": "blue", "vrf": "blue"})
