@@ -158,6 +158,19 @@ async def test_the_camera_is_switched_off_when_its_form_folds_and_who_was_let_in
         await expect(came.locator("[value=no_access]")).to_be_disabled()
 
 
+@pytest.mark.either_database
+async def test_a_browser_that_can_keep_no_page_is_told_so_and_not_that_it_lacks_tls(
+    lab: JourneyLab, secure: Secure
+) -> None:
+    await add_user(lab.appliance, "private", "technician", technician_id=lab.household().technician_id)
+    async with secure.machine.looker() as tess:
+        await tess.page.add_init_script("delete Navigator.prototype.serviceWorker")
+        await tess.sign_in("private")
+        await tess.go("/field")
+        told = "Here this page opens with a connection alone: this browser has no service worker, which would keep it."
+        await expect(tess.page.locator("#connected-only")).to_have_text(told)
+
+
 NOT_TRUSTED = """navigator.serviceWorker.register = () =>
   Promise.reject(new DOMException("An SSL certificate error occurred when fetching the script.", "SecurityError"))"""
 
