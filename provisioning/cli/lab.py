@@ -70,8 +70,7 @@ def certificate(
     """Make a server's certificate by a CA of the laboratory's own, which is made where there is none yet."""
     from provisioning.lab.authority import certify, names_here
 
-    wanted = list(dict.fromkeys([*names_here(), *(name or [])]))
-    made = guarded(lambda: certify(folder, wanted, now=utc_now()), as_json=json_)
+    made = guarded(lambda: certify(folder, name or [], besides=names_here(), now=utc_now()), as_json=json_)
     files = {"authority": made.authority, "certificate": made.certificate, "key": made.key}
     if json_:
         paths = {what: str(path) for what, path in files.items()}

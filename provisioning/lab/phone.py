@@ -44,7 +44,7 @@ def open_phone_door(home: Path, *, public_url: str | None, now: datetime) -> Pho
     wanted = (given.port or 443) if given.scheme == "https" else PORT
     with listen(EVERYWHERE, wanted):
         pass
-    certificate = certify(home / FOLDER, list(dict.fromkeys([host, *names_here()])), now=now)
+    certificate = certify(home / FOLDER, [host], besides=names_here(), now=now)
     return PhoneDoor(f"https://{host}:{wanted}", wanted, certificate)
 
 
