@@ -147,6 +147,11 @@ class DeviceBinding:
         return service_id
 
 
+def state_of(device: DeviceRecord | BoundDevice) -> dict[str, str]:
+    """What an audit entry tells of a binding: no value of it."""
+    return {"state": device["state"], "template": device["template"], "revision": device["revision"]}
+
+
 def _refuse_secrets_of_others(values: Mapping[str, str | int | None], *, own: tuple[str, str]) -> None:
     """A reference opens whatever secret it names, on the CPE. Raises: InvalidRequest."""
     given = {name: value for name, value in values.items() if isinstance(value, str) and value.startswith("secret:")}

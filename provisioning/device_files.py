@@ -63,9 +63,11 @@ class CpeListRefused(InvalidRequest):
 
     code = "device.list_refused"
 
-    def __init__(self, by_line: Mapping[int, Sequence[str]]) -> None:
+    def __init__(self, by_line: Mapping[int, Sequence[str]], *, bound: int = 0) -> None:
         self.by_line = by_line
-        super().__init__(WHAT, [Fault(f"line {number}", each) for number, all_ in by_line.items() for each in all_])
+        faults = [Fault(f"line {number}", each) for number, all_ in by_line.items() for each in all_]
+        left = f"and the {bound} lines before these are bound and stay so (mend these, and import the list again)"
+        super().__init__(WHAT, faults, **({"left": left} if bound else {}))
 
 
 @dataclass
@@ -142,7 +144,7 @@ async def bring_in(
         mine = BoundCpes(len(some))
         async with appliance.database.begin() as db:
             if wrong := await _bound(appliance, db, some, mine, line_by_hand=line_by_hand):
-                raise CpeListRefused(wrong)
+                raise CpeListRefused(wrong, bound=done.bound + done.unchanged)
             audited(db, {"bound": mine.bound, "unchanged": mine.unchanged})
         done.bound += mine.bound
         done.unchanged += mine.unchanged
@@ -272,7 +274,10 @@ def _wrong(cells: Mapping[str, str], template: str | None) -> list[str]:
 
 def _header(text: Sequence[str]) -> tuple[str, list[str]]:
     for separator in _SEPARATORS:
-        first: list[str] = next(csv.reader(text, delimiter=separator), [])
+        try:
+            first: list[str] = next(csv.reader(text, delimiter=separator), [])
+        except csv.Error as error:
+            raise InvalidRequest(WHAT, [Fault("file", f"is no CSV: {error} in line 1")]) from error
         names = {_plain(name) for name in first}
         if SERIAL in names and names.intersection(WHOSE):
             return separator, first

@@ -9,7 +9,7 @@ before that run gives its addresses back. Who writes the customer of what was bo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,6 +18,7 @@ from provisioning.errors import ChangeRaced
 from provisioning.field import (
     AS_THE_CROW_FLIES,
     Asked,
+    Asking,
     Fitting,
     HoldEnds,
     Jobs,
@@ -102,9 +103,10 @@ class DispatchDesk:
         job: str,
         latitude: float | None = None,
         longitude: float | None = None,
-    ) -> None:
+    ) -> Asking | None:
         """Looks whether a slot is plainly taken, without holding anybody: a crowd that wants one slot is told so
-        without standing in line to write. That nothing is refused here promises nothing. The ways to it are known then.
+        without standing in line to write. That nothing is refused here promises nothing. What it returns asks for the
+        ways to it.
 
         Raises: InvalidRequest (all faults), JobUnknown, TechnicianBusy (with what was asked for).
         """
@@ -114,15 +116,17 @@ class DispatchDesk:
         kind = await self._jobs.job(job)
         with asked_for(Asked.of(kind, place, starts_at)):
             await self._visits.refuse_taken(technician_id, starts_at, kind["duration_minutes"])
-        await self._fitting.learn_around(technician_id, starts_at, place)
+        return await self._fitting.ways_around(technician_id, starts_at, place)
 
-    async def look_ahead(self, *, visit_id: int, technician_id: int, starts_at: datetime) -> None:
-        """Sees to it that the ways to a visit that is to be moved are known, before anybody is held for it. Of a visit
-        that there is not, the move says so."""
-        with suppress(VisitUnknown):
+    async def look_ahead(self, *, visit_id: int, technician_id: int, starts_at: datetime) -> Asking | None:
+        """Asks for the ways to a visit that is to be moved, before anybody is held for it. Of a visit that there is
+        not, the move says so."""
+        try:
             visit = await self._visits.visit(visit_id)
-            place = place_of(visit["latitude"], visit["longitude"])
-            await self._fitting.learn_around(technician_id, starts_at, place, besides=visit_id)
+        except VisitUnknown:
+            return None
+        place = place_of(visit["latitude"], visit["longitude"])
+        return await self._fitting.ways_around(technician_id, starts_at, place, besides=visit_id)
 
     async def book(  # noqa: PLR0913 - each is a fact about the visit
         self,

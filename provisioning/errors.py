@@ -256,10 +256,12 @@ class InvalidRequest(ProvisioningError):
 
     code = "provisioning.invalid_request"
 
-    def __init__(self, what: str, faults: Iterable[Fault]) -> None:
+    def __init__(self, what: str, faults: Iterable[Fault], *, left: str = "nothing was written") -> None:
         self.what = what
+        self.left = left
+        """What there is of it all the same."""
         self.faults = tuple(faults)
-        super().__init__(f"{what} was refused, nothing was written: {'; '.join(str(fault) for fault in self.faults)}.")
+        super().__init__(f"{what} was refused, {left}: {'; '.join(str(fault) for fault in self.faults)}.")
 
 
 class RequestConflict(ProvisioningError):

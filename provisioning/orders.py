@@ -94,7 +94,8 @@ class OrderDesk:
             faults.add("quote_id", f"There is no quote {quote_id}.")
         if quote is not None and customer_id not in (None, quote.customer_id):
             faults.add("customer_id", f"Quote {quote_id} is not customer {customer_id}'s.")
-        self._checks.find_time_fault(faults, wishes)
+        if quote is None or quote.state != "accepted":  # a yes that was given holds, also when its day is over by now
+            self._checks.find_time_fault(faults, wishes)
         await self._checks.find_team_fault(faults, wishes)
 
     async def _quote(self, quote_id: int) -> Quote | None:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.selling.selling_tables import SalesOrder
 from provisioning.field import VisitBooking, VisitPurpose, VisitRecord
-from provisioning.order_visits import KNOWN_BY
+from provisioning.order_visits import KNOWN_BY, SIGNALS
 from workflows import GO_ON_BY_THEMSELVES, inputs_of, runs_before, runs_of_keys
 from workflows.definitions.installation import visit_letter
 from workflows.services import Services
@@ -66,7 +66,8 @@ class VisitMail:
         return any(state in GO_ON_BY_THEMSELVES for _, state in runs.values())
 
     async def _will_one_join(self, visit: VisitRecord, order_id: int) -> bool:
-        """A run of the order that has yet to schedule a visit takes the one that there is."""
+        """A run of the order that soon schedules a visit takes the one that there is. One that comes to it in days
+        writes only if the customer has not read of that very time by then."""
         of_order = select(SalesOrder.quote_id).where(
             SalesOrder.tenant_id == self._tenant_id,
             SalesOrder.customer_id == visit["customer_id"],
@@ -75,7 +76,12 @@ class VisitMail:
         known_as = {"order_id": order_id, "quote_id": await self._db.scalar(of_order)}
         for purpose, (journey, step) in JOINED_BY.items():
             runs = await runs_before(
-                self._db, tenant_id=self._tenant_id, journey=journey, step=step, customer_id=visit["customer_id"]
+                self._db,
+                tenant_id=self._tenant_id,
+                journey=journey,
+                step=step,
+                customer_id=visit["customer_id"],
+                told_of_by=SIGNALS[purpose],
             )
             inputs = await inputs_of(self._db, tenant_id=self._tenant_id, run_ids=runs)
             name = KNOWN_BY[purpose]

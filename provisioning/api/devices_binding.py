@@ -16,7 +16,7 @@ from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
-from provisioning.device_binding import BoundDevice
+from provisioning.device_binding import BoundDevice, state_of
 
 doors = Doors(prefix="/devices", tags=["devices"])
 
@@ -88,8 +88,6 @@ async def withdraw(call: InCall, serial: Annotated[str, Path(max_length=64)], wi
 
 def _tell(call: Call, before: DeviceRecord | None, after: BoundDevice) -> None:
     subject = subject_of("device", after["device_serial"])
-    call.tells(subject=subject, customer_id=after["customer_id"], before=before and _told(before), after=_told(after))
-
-
-def _told(device: DeviceRecord | BoundDevice) -> dict[str, str]:
-    return {"state": device["state"], "template": device["template"], "revision": device["revision"]}
+    call.tells(
+        subject=subject, customer_id=after["customer_id"], before=before and state_of(before), after=state_of(after)
+    )

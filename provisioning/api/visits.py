@@ -13,7 +13,7 @@ from provisioning.api.idempotency import key_of
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.own import require_own_visit
 from provisioning.api.pages import After, Limit, Moment, Number, Page, RunNumber, Wanted, page_of, row_of
-from provisioning.api.routes import Doors
+from provisioning.api.routes import Doors, Later
 from provisioning.api.technicians import override_of
 from provisioning.api.wishes import Wish
 from provisioning.field import (
@@ -144,19 +144,19 @@ async def slots(
     return Page(items=found)
 
 
-async def _unless_taken(call: Call) -> None:
+async def _unless_taken(call: Call) -> Later | None:
     """Who wants a slot that is taken is refused before anything may be written; who asks again under the same key for
     what they have got is answered as before."""
     key = key_of(call.request)
     if call.caller.token_id is not None and await is_key_used(
         call.db, tenant_id=call.tenant_id, token_id=call.caller.token_id, key=key
     ):
-        return
+        return None
     try:
         wish = Book.model_validate_json(await call.request.body())
     except ValidationError:
-        return  # the route names all faults
-    await call.appliance.dispatch_desk(call.db).refuse_taken(
+        return None  # the route names all faults
+    return await call.appliance.dispatch_desk(call.db).refuse_taken(
         technician_id=wish.technician_id,
         starts_at=wish.starts_at,
         job=wish.job,
@@ -235,14 +235,14 @@ async def report(call: InCall, visit_id: Number, wish: Report, response: Respons
     return await _report(call, visit_id, wish, response)
 
 
-async def ways_of_move(call: Call) -> None:
-    """The ways are asked for while nobody is held."""
+async def ways_of_move(call: Call) -> Later | None:
+    """The ways are asked for while nobody is held and no transaction is open."""
     try:
         wish = Reschedule.model_validate_json(await call.request.body())
         visit_id = TypeAdapter(Number).validate_python(call.request.path_params["visit_id"])
     except ValidationError:
-        return  # the route names all faults
-    await call.appliance.dispatch_desk(call.db).look_ahead(
+        return None  # the route names all faults
+    return await call.appliance.dispatch_desk(call.db).look_ahead(
         visit_id=visit_id, technician_id=wish.technician_id, starts_at=wish.starts_at
     )
 

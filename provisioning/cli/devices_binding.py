@@ -14,7 +14,7 @@ from provisioning.cli.devices_asking import Reason, Serial
 from provisioning.cli.printing import print_json, say, state_text
 from provisioning.cli.running import AsJson, By, run
 from provisioning.cli.whom import ByExternalId, Username, whom
-from provisioning.device_binding import BoundDevice, DeviceBinding
+from provisioning.device_binding import BoundDevice, DeviceBinding, state_of
 from provisioning.errors import Fault, InvalidRequest
 
 
@@ -81,7 +81,8 @@ def _told(serial: str, act: Callable[[DeviceBinding], Awaitable[BoundDevice]], *
             tells(
                 subject=subject_of("device", made["device_serial"]),
                 customer_id=made["customer_id"],
-                after={"state": made["state"], "revision": made["revision"]},
+                before=before and state_of(before),
+                after=state_of(made),
             )
         return made
 

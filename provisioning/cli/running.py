@@ -117,6 +117,7 @@ def _print_refusal(error: Exception, faults: Sequence[tuple[str, str]]) -> None:
         for other in getattr(error, "alternatives", ()):
             err.print(Text(f"  free: {minute(other['starts_at'])} UTC, {other['technician_name']}: {other['why']}"))
         return
-    err.print(Text(f"{getattr(error, 'what', 'The input')} is refused, nothing was written:", style="bold red"))
+    what, left = getattr(error, "what", "The input"), getattr(error, "left", "nothing was written")
+    err.print(Text(f"{what} is refused, {left}:", style="bold red"))
     for where, what in faults:
         err.print(Text(f"  {where}: {what}" if where else f"  {what}"))

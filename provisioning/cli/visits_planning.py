@@ -88,13 +88,15 @@ def book(  # noqa: PLR0913, PLR0917 - each is a fact about the visit
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
-            await appliance.dispatch_desk(db).refuse_taken(
+            asking = await appliance.dispatch_desk(db).refuse_taken(
                 technician_id=technician,
                 starts_at=at,
                 job=job,
                 latitude=place[0] if place else None,
                 longitude=place[1] if place else None,
             )
+        if asking is not None:
+            await asking()
         async with appliance.database.begin() as db:
             booked = await appliance.dispatch_desk(db).book(
                 customer_id=customer,
@@ -127,7 +129,10 @@ def move(
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
-            await appliance.dispatch_desk(db).look_ahead(visit_id=visit, technician_id=technician, starts_at=at)
+            desk = appliance.dispatch_desk(db)
+            asking = await desk.look_ahead(visit_id=visit, technician_id=technician, starts_at=at)
+        if asking is not None:
+            await asking()
         async with appliance.database.begin() as db:
             moved = await appliance.dispatch_desk(db).reschedule(
                 visit_id=visit,

@@ -17,6 +17,7 @@ from provisioning.api import Call, InCall
 from provisioning.api.calls import etag_of
 from provisioning.api.pages import Number
 from provisioning.api.problems import Problem
+from provisioning.api.routes import Later
 from provisioning.api.technicians import override_of
 from provisioning.console.day_board import ON_THE_BOARD, lanes_of
 from provisioning.console.doors import ConsoleDoors, Form, form_of
@@ -125,15 +126,15 @@ def _refused(request: Request, problem: Problem, headers: Mapping[str, str]) -> 
     )
 
 
-async def _ways_of_move(call: Call) -> None:
-    """The ways are asked for while nobody is held."""
+async def _ways_of_move(call: Call) -> Later | None:
+    """The ways are asked for while nobody is held and no transaction is open."""
     try:
         visit_id = TypeAdapter(Number).validate_python(call.request.path_params["visit_id"])
         technician, starts_at = _read(call, form_of(call))
     except (ValidationError, InvalidRequest):
-        return  # the route names all faults
+        return None  # the route names all faults
     desk = call.appliance.dispatch_desk(call.db)
-    await desk.look_ahead(visit_id=visit_id, technician_id=technician, starts_at=starts_at)
+    return await desk.look_ahead(visit_id=visit_id, technician_id=technician, starts_at=starts_at)
 
 
 @doors.post(

@@ -76,7 +76,7 @@ from provisioning.field.tables import (
 from provisioning.field.technicians import TechnicianRecord, Technicians, hold_technicians
 from provisioning.field.travel import Place, place_of, read_place
 from provisioning.field.visits import Visits
-from provisioning.field.ways import AS_THE_CROW_FLIES, Ways
+from provisioning.field.ways import AS_THE_CROW_FLIES, Asking, Ways
 
 __all__ = [
     "AS_THE_CROW_FLIES",
@@ -87,6 +87,7 @@ __all__ = [
     "ActKind",
     "Alternatives",
     "Asked",
+    "Asking",
     "CalendarFeed",
     "CancelRefused",
     "CustomerMoves",

@@ -17,7 +17,7 @@ from provisioning.field.planning_tables import TechnicianLeave
 from provisioning.field.rosters import Leave, Roster
 from provisioning.field.tables import LIVE_STATES, Technician, Visit
 from provisioning.field.travel import Place, place_of
-from provisioning.field.ways import AS_THE_CROW_FLIES, Ways
+from provisioning.field.ways import AS_THE_CROW_FLIES, Asking, Ways
 
 LONGEST_WAY = timedelta(hours=8)
 """Who was elsewhere longer ago than this has had the time to get anywhere."""
@@ -126,14 +126,14 @@ class Fitting:
             next_held_from=after.starts_at - timedelta(minutes=onward) if after is not None and onward else None,
         )
 
-    async def learn_around(
+    async def ways_around(
         self, technician_id: int, starts_at: datetime, place: Place | None, *, besides: int | None = None
-    ) -> None:
-        """Sees to it that the ways to and from a visit there are known, before anybody is held for it."""
+    ) -> Asking | None:
+        """Asks for the ways to and from a visit there, before anybody is held for it; None: nothing is to be asked."""
         if not self._ways.asks or place is None:
-            return
+            return None
         neighbours = await self._neighbours(technician_id, starts_at, besides)
-        await self._ways.learn([_place(each) for each in neighbours if each is not None], around=place)
+        return self._ways.to_ask([_place(each) for each in neighbours if each is not None], around=place)
 
     async def rosters(self, technicians: Iterable[Technician], *, zone: ZoneInfo = UTC_DAYS) -> dict[int, Roster]:
         """When each of them works; ``zone`` of those who have none of their own."""

@@ -18,7 +18,7 @@ from provisioning.field.jobs import JobRecord
 from provisioning.field.offers import UNKNOWN_MINUTES, Appointed, Candidate, Offer, offers_at, offers_on, rank
 from provisioning.field.tables import LIVE_STATES, Technician, Visit
 from provisioning.field.travel import Place, place_of
-from provisioning.field.ways import AS_THE_CROW_FLIES, Ways
+from provisioning.field.ways import AS_THE_CROW_FLIES, Asking, Ways
 from provisioning.intake import Clock
 
 MOST_DAYS = 31
@@ -150,16 +150,16 @@ class Search:
                 return self._record(min(found, key=lambda offer: (offer.starts_at, rank(offer))), asked.place)
         return None
 
-    async def know_ways(self, asked: Asked) -> None:
-        """Sees to it that the ways are known that ``on_day`` and ``at_moment`` compare."""
-        if self._ways.asks and asked.place is not None:
-            people = await self._able(asked.job)
-            await self._learn(await self._candidates(people, asked.starts_at, 1, asked.besides), asked.place)
+    async def ways_of(self, asked: Asked) -> Asking | None:
+        """Asks for the ways that ``on_day`` and ``at_moment`` compare; None: nothing is to be asked."""
+        if not self._ways.asks or asked.place is None:
+            return None
+        candidates = await self._candidates(await self._able(asked.job), asked.starts_at, 1, asked.besides)
+        return self._ways.to_ask(_places_of(candidates), around=asked.place)
 
     async def _learn(self, candidates: Sequence[Candidate], place: Place | None) -> None:
         """What is known of the ways to and from there is known before they are compared."""
-        homes = [each.home for each in candidates]
-        await self._ways.learn(homes + [visit.place for each in candidates for visit in each.visits], around=place)
+        await self._ways.learn(_places_of(candidates), around=place)
 
     def _record(self, offer: Offer, place: Place | None) -> OfferRecord:
         record = {name: value for name, value in asdict(offer).items() if name != "comes_from"}
@@ -254,3 +254,8 @@ def _each_time_once(offers: Sequence[Offer]) -> list[Offer]:
     for offer in offers:
         first.setdefault(offer.starts_at, offer)
     return list(first.values())
+
+
+def _places_of(candidates: Sequence[Candidate]) -> list[Place | None]:
+    """Where they come from, and where they are before and after."""
+    return [each.home for each in candidates] + [visit.place for each in candidates for visit in each.visits]

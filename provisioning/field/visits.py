@@ -216,7 +216,7 @@ class Visits:
         visit = await self._visit(visit_id, lock=True)
         needed_no_more = await self._claims.leave(visit, purpose, with_dispatchs=not stays)
         if visit.state in LIVE_STATES:
-            if needed_no_more and stays and visit.state == "booked":
+            if needed_no_more and stays:
                 await self._claims.join(visit, Whose("dispatch", visit.order_id))
             elif needed_no_more:
                 await self.cancel(visit_id=visit_id, reason=reason)

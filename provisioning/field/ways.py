@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -26,6 +27,9 @@ MOST_PLACES = 100
 
 Seconds = Sequence[Sequence[float | None]]
 """From each place (rows) to each (columns); None: no road leads there."""
+
+Asking = Callable[[], Awaitable[None]]
+"""Asks a router for ways, and takes its time: to be called when no transaction is open."""
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +81,13 @@ class Ways:
     def by(self, here: Place | None, there: Place | None) -> str:
         """What ``minutes`` are of: the road, or the straight line."""
         return STRAIGHT if self._told(here, there) is None else BY_ROAD
+
+    def to_ask(self, places: Collection[Place | None], *, around: Place | None) -> Asking | None:
+        """What ``learn`` would ask, for whoever has read the places in a transaction and asks when that is over. None:
+        there is nothing to ask."""
+        if self._router is None or around is None or all(each is None or self._knows(each, around) for each in places):
+            return None
+        return partial(self.learn, places, around=around)
 
     async def learn(self, places: Collection[Place | None], *, around: Place | None) -> None:
         """Asks the router for the ways between ``around`` and each of these places, both ways, as far as they are not

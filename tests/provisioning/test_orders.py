@@ -154,6 +154,10 @@ async def test_a_yes_for_a_day_that_is_over_is_none_and_one_that_was_given_stays
     assert isinstance(appliance.clock, VirtualClock)
     appliance.clock.advance(timedelta(days=1))
     assert await _accept(appliance, quote_id, by="Ada", scheduled_date="2026-03-03") == first
+    await appliance.events.take_up(appliance.database.begin)  # by a worker that was down meanwhile
+    async with appliance.database.read() as db:
+        [event] = await list_events(db, tenant_id=appliance.tenant_id)
+    assert (event.state, event.reason) == ("started", None)
 
 
 async def _accept(appliance: Appliance, quote_id: int, *, by: str, **wishes: Any) -> Any:

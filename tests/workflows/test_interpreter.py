@@ -500,6 +500,28 @@ async def test_a_reopening_signal_about_something_replaced_is_put_aside(toy: Toy
     assert "arrival about before A1 came too late: that has been replaced" in [note.text for note in done.notes]
 
 
+async def test_what_would_reopen_a_wait_is_put_aside_when_all_is_undone(database: Database) -> None:
+    """Else an undo would take it for word of what is done anew, and leave standing what it is there to take back."""
+    heard: list[bool] = []
+
+    async def free_desk(services: Any, run: Run[Any], taken: Any) -> None:
+        heard.append(run.is_told("arrival"))
+        await services.free(run.input["order"])
+
+    kept = replace(take_desk, undo=free_desk)
+    steps = tuple(kept if each is take_desk else each for each in HIRE.steps)
+    toy = await make_toy(database, {("hire", 1): replace(HIRE, steps=steps)})
+    run_id = await toy.start()
+    await toy.dispatch().drain()
+    await toy.arrive(run_id, key="first")
+    await toy.dispatch().drain()
+    await toy.arrive(run_id, key="second")
+    await act(toy, "cancel", run_id, reason="moved away")
+    await toy.dispatch().drain()
+    assert (heard, await toy.desks()) == ([False], [])
+    assert "arrival came too late: everything is undone" in [note.text for note in (await view(toy, run_id)).notes]
+
+
 async def test_a_run_being_undone_listens_no_more_and_cannot_be_cancelled(toy: Toy) -> None:
     toy.world.fail_next(ToyFault("no badge"))
     run_id = await toy.start()

@@ -20,6 +20,7 @@ def turn(course: Course) -> None:
     if row.cancel_requested and row.direction != Direction.UNDO:
         row.direction, row.back_to, row.end_state = Direction.UNDO, None, RunState.CANCELLED
         row.state, row.has_skips = RunState.PENDING_CANCELLATION, False
+        _forget_reopening(course)
         return
     _forget_replaced(course)
     reopened = reopening(course)
@@ -38,6 +39,14 @@ def _forget_replaced(course: Course) -> None:
             course.signals.remove(signal)
             signal.consumed_at, signal.consumed_by = course.clock(), "replaced"
             course.note(f"{signal.name} about {signal.subject} came too late: that has been replaced", step=row.step)
+
+
+def _forget_reopening(course: Course) -> None:
+    """A run that undoes everything goes back to no wait: what would have opened one again, nobody goes on with."""
+    for signal in [each for each in course.signals if each.name in course.definition.reopens]:
+        course.signals.remove(signal)
+        signal.consumed_at, signal.consumed_by = course.clock(), "undoing"
+        course.note(f"{signal.name} came too late: everything is undone")
 
 
 def reopening(course: Course) -> Wait[Any, Any] | None:
@@ -63,6 +72,7 @@ def undo_all(course: Course, reason: str, end: RunState) -> None:
     course.row.direction, course.row.back_to, course.row.end_state = Direction.UNDO, None, end
     course.row.has_skips = False  # what an operator skipped on the way there no longer counts
     course.row.end_reason = reason
+    _forget_reopening(course)
     course.note(f"undoing everything: {reason}")
 
 

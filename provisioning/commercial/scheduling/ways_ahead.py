@@ -22,7 +22,7 @@ EVERY_STATE: tuple[VisitState, ...] = get_args(VisitState)
 
 class WaysAhead:
     """Looks where an order's visit is, and asks how long it takes to get there. ``read`` opens a transaction that only
-    reads."""
+    reads; it is over when a router is asked."""
 
     def __init__(
         self,
@@ -47,10 +47,13 @@ class WaysAhead:
             return
         async with self._read() as db:
             visit = await self._of_order(db, customer_id, order_id)
-            if visit is not None:
-                fitting = Fitting(db, tenant_id=self._tenant_id, ways=self._ways)
-                place = place_of(visit["latitude"], visit["longitude"])
-                await fitting.learn_around(technician_id, scheduled_date, place, besides=visit["visit_id"])
+            if visit is None:
+                return
+            fitting = Fitting(db, tenant_id=self._tenant_id, ways=self._ways)
+            place = place_of(visit["latitude"], visit["longitude"])
+            asking = await fitting.ways_around(technician_id, scheduled_date, place, besides=visit["visit_id"])
+        if asking is not None:
+            await asking()
 
     async def to_deployment(self, *, customer_id: int, order_id: int, scheduled_date: date | datetime) -> None:
         """The ways of everybody who could come on that day."""
@@ -65,7 +68,9 @@ class WaysAhead:
             kind = await Jobs(db, tenant_id=self._tenant_id).of_visit(visit)
             place = place_of(visit["latitude"], visit["longitude"])
             search = Search(db, tenant_id=self._tenant_id, now=self._now, zone=self._zone, ways=self._ways)
-            await search.know_ways(Asked.of(kind, place, begin, besides=visit["visit_id"]))
+            asking = await search.ways_of(Asked.of(kind, place, begin, besides=visit["visit_id"]))
+        if asking is not None:
+            await asking()
 
     async def _of_order(self, db: AsyncSession, customer_id: int, order_id: int) -> VisitRecord | None:
         visits = Visits(db, tenant_id=self._tenant_id, now=self._now)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 import structlog
 from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial import (
     CrmService,
@@ -328,8 +331,22 @@ async def test_what_a_router_has_told_before_counts_and_nobody_asks_it_while_tec
     isp: Partnership,
 ) -> None:
     async with RouterDouble() as router:
-        ways = Ways(router=Osrm(router.url, timeout_seconds=30.0))
-        ahead = WaysAhead(isp.begin, tenant_id=TENANT, now=lambda: NOW, zone=UTC_DAYS, ways=ways)
+        reading: list[AsyncSession] = []
+
+        @asynccontextmanager
+        async def read() -> AsyncIterator[AsyncSession]:
+            async with isp.begin() as db:
+                reading.append(db)
+                yield db
+                reading.remove(db)
+
+        class AskedOutside(Osrm):
+            async def table(self, *places: Any, **asked: Any) -> Any:
+                assert reading == [], "a transaction waits for the router"
+                return await super().table(*places, **asked)
+
+        ways = Ways(router=AskedOutside(router.url, timeout_seconds=30.0))
+        ahead = WaysAhead(read, tenant_id=TENANT, now=lambda: NOW, zone=UTC_DAYS, ways=ways)
         await ahead.to_deployment(customer_id=OWN_CUSTOMER, order_id=500, scheduled_date=TUESDAY)
         assert router.asked == []  # nobody knows where it is
         await busy_nearby(isp)

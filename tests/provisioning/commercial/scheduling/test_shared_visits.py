@@ -241,6 +241,19 @@ async def test_a_visit_that_is_about_to_be_joined_anew_stays_dispatchs_and_goes_
     await assert_one_call(isp)
 
 
+async def test_a_visit_that_was_scanned_before_the_order_could_join_it_anew_is_not_called_off(isp: Partnership) -> None:
+    scheduled = await schedule(isp, ORDER, at(9), request_id="quote/1")
+    async with isp.begin() as db:
+        service = TicketingService(db, tenant_id=TENANT, now=lambda: NOW)
+        await service.report_visit(visit_id=scheduled["visit_id"], outcome="scanned", serial="HWTC00000001")
+        await isp.deployment(db).release_deployment(
+            deployment_id=scheduled["deployment_id"], reason="moved", stays=True
+        )
+    assert (await visit(isp, scheduled["visit_id"]))["state"] == "scanned"
+    anew = await schedule(isp, ORDER, at(9), request_id="quote/1/2")
+    assert (anew["visit_id"], anew["is_made"]) == (scheduled["visit_id"], True)
+
+
 async def test_a_ticket_that_moves_the_visit_is_no_news_of_the_orders_confirmation(isp: Partnership) -> None:
     scheduled = await schedule(isp, ORDER, request_id="quote/1/accepted/schedule_deployment")
     await sent(isp, await confirm(isp, "quote/1/accepted"))
