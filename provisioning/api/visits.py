@@ -273,8 +273,8 @@ async def reschedule(call: InCall, visit_id: Number, wish: Reschedule, response:
 
 @doors.post("/{visit_id}/cancel", permission="visits.write", if_match=True)
 async def cancel(call: InCall, visit_id: Number, wish: Cancel, response: Response) -> KeptReport:
-    """Calls a visit off; the run that waits for it looks for another time, and keeps its addresses no longer than it
-    would have anyhow."""
+    """Calls a visit off; the run that waits for it then waits until another time is agreed, and keeps its addresses no
+    longer than it would have anyhow."""
     report = Report(outcome="cancelled", note=wish.reason)
     return await _report(call, visit_id, report, response)
 

@@ -14,6 +14,7 @@ import typer
 from provisioning.bootstrap import utc_now
 from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, guarded
+from provisioning.settings import PREFIX
 
 app = typer.Typer(no_args_is_help=True, help="Laboratories: what an operator may break without harm.")
 
@@ -68,10 +69,10 @@ def certificate(
     json_: AsJson = False,
 ) -> None:
     """Make a server's certificate by a CA of the laboratory's own, which is made where there is none yet."""
-    from provisioning.lab.authority import certify, names_here
+    from provisioning.lab.authority import certify, lan_addresses, names_here
+    from provisioning.lab.phone import EVERYWHERE, PORT
 
-    wanted = list(dict.fromkeys([*names_here(), *(name or [])]))
-    made = guarded(lambda: certify(folder, wanted, now=utc_now()), as_json=json_)
+    made = guarded(lambda: certify(folder, name or [], besides=names_here(), now=utc_now()), as_json=json_)
     files = {"authority": made.authority, "certificate": made.certificate, "key": made.key}
     if json_:
         paths = {what: str(path) for what, path in files.items()}
@@ -82,7 +83,8 @@ def certificate(
     say(f"good for {', '.join(made.names)}")
     say(f"whoever trusts {made.authority} trusts this server, until {made.authority_until:%Y-%m-%d}:")
     given = f"--certificate {shlex.quote(str(made.certificate))} --key {shlex.quote(str(made.key))}"
-    say(f"  firstlight serve --host 0.0.0.0 --port 8443 {given}")
+    host = next(iter(lan_addresses()), "localhost")
+    say(f"  {PREFIX}PUBLIC_URL=https://{host}:{PORT} firstlight serve --host {EVERYWHERE} --port {PORT} {given}")
 
 
 def _tell(url: str, serials: list[str], cpes: int, tempers: dict[str, int], *, as_json: bool) -> None:

@@ -148,7 +148,7 @@ def move(
 
 
 def cancel(visit: VisitNumber, reason: Why, by: By = "", json_: AsJson = False) -> None:
-    """Call a visit off; the run that waits for it looks for another time."""
+    """Call a visit off; the run that waits for it then waits until another time is agreed."""
     _report(visit, "cancelled", reason, by, json_=json_)
 
 

@@ -83,7 +83,7 @@ def of_kept(each: Kept, may: Collection[Permission]) -> str:
     """Where something that a run keeps leads; nothing, if there is no page for it or not for them."""
     noun, _, number = each.what.partition(" ")
     known = KEPT.get(noun)
-    if known is None or known[0] not in may:
+    if known is None or known[0] not in may or (number and not number.isdigit()):  # a customer page is no customer
         return ""
     return known[1](number or each.particulars.partition(", ")[0])
 

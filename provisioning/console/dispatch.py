@@ -97,6 +97,7 @@ async def look(
         at=at or local.strftime("%Y-%m-%dT%H:%M"),
         reason=reason,
         override_reason=override_reason,
+        has_begun=_has_begun(call, visit),
         local=local,
         zone=call.appliance.zone,
     )
@@ -174,10 +175,14 @@ async def move(call: InCall, visit_id: Number) -> Response:
 
 @doors.act("/dispatch/visits/{visit_id}/end", permission="visits.write")
 async def end(call: InCall, visit_id: Number) -> Response:
-    """Calls it off, or keeps that nobody was at home, if it still is as it was seen; leads back to its day."""
+    """Calls it off, or keeps that nobody was at home, which nobody can tell before it begins; if it still is as it was
+    seen. Leads back to its day."""
     form, seen = form_of(call), await _visits(call).visit(visit_id)
     outcome, reason = ENDS.get(form.text("outcome")), form.text("reason")
     faults = [] if outcome else [Fault("outcome", f"is none of {', '.join(ENDS)}")]
+    if outcome == "no_access" and not _has_begun(call, seen):
+        begins, zone = seen["starts_at"].astimezone(call.appliance.zone), call.appliance.zone.key
+        faults.append(Fault("outcome", f"is no-show, but the visit begins at {begins:%Y-%m-%d %H:%M} ({zone})"))
     faults += [] if reason else [Fault("reason", "is missing")]
     if outcome is None or faults:
         raise InvalidRequest("The end of the visit", faults)
@@ -231,6 +236,10 @@ def moment_by(text: str, zone: ZoneInfo) -> datetime | Fault:
     if moment.astimezone(zone).replace(tzinfo=None) != told:
         return Fault("at", f"is no time in {zone.key}: the clocks go forward past it")
     return moment
+
+
+def _has_begun(call: Call, visit: VisitRecord) -> bool:
+    return visit["starts_at"] <= call.appliance.clock()
 
 
 def _mark(visit: VisitRecord) -> str:

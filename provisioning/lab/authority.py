@@ -55,9 +55,12 @@ class _Authority:
     is_new: bool
 
 
-def certify(folder: Path, names: Sequence[str], *, now: datetime) -> LabCertificate:
+def certify(folder: Path, names: Sequence[str], *, besides: Sequence[str] = (), now: datetime) -> LabCertificate:
     """A new server's certificate for these names and addresses, by the CA that is kept in this folder; the CA is made
     where there is none yet, or where its time is nearly over. Keys are readable by their owner alone.
+
+    ``besides``: names that nobody asked for; those that a CA of before (another host name's) can't vouch for are left
+    out.
 
     Raises: InvalidRequest naming every name that this CA can't vouch for; FileUnusable where what is kept is damaged.
     """
@@ -65,6 +68,7 @@ def certify(folder: Path, names: Sequence[str], *, now: datetime) -> LabCertific
     kept = _kept(folder, now)
     if faults := [fault for name in names if (fault := _fault_of(name, kept)) is not None]:
         raise InvalidRequest("The certificate", faults)
+    names = list(dict.fromkeys([*names, *(name for name in besides if _fault_of(name, kept) is None)]))
     authority = kept or _make_authority(folder, names, now)
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import shutil
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,12 +17,14 @@ from acs.testing import Clock, WallClock
 from provisioning.bootstrap import Appliance, open_appliance, utc_now
 from provisioning.estate import import_estate
 from provisioning.lab.database import empty_lab_database
+from provisioning.lab.errors import DemoFailed
 from provisioning.lab.phone import FOLDER as PHONES
 from provisioning.lab.world import LabWorld, open_world
 from provisioning.migrations import migrate
 from provisioning.settings import PREFIX, Settings, default_radius_database, default_radius_schema, load_settings
 from provisioning.vault import create_keyring
 
+ENDS_WITHIN_SECONDS = 10.0
 LAB_REALM = "isp.example"
 ITS_OWN: Mapping[str, Callable[[dict[str, Any]], Any]] = {
     "radius_database_url": default_radius_database,
@@ -132,7 +135,8 @@ def _where(appliance: Appliance, home: Path) -> str:
 
 
 def _end_what_was_left(home: Path) -> None:
-    """A demo that was killed leaves its FreeRADIUS behind; the configuration it was started with tells which it is."""
+    """A demo that was killed leaves its FreeRADIUS behind; the configuration it was started with tells which it is.
+    Returns once it has ended. Raises: DemoFailed where it doesn't."""
     configuration = str(home.absolute() / "freeradius" / "raddb").encode()
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -140,7 +144,26 @@ def _end_what_was_left(home: Path) -> None:
         except OSError:
             continue  # it has ended, or is somebody else's
         if configuration in command:
-            os.kill(int(process.name), signal.SIGTERM)
+            _end(int(process.name))
+
+
+def _end(number: int) -> None:
+    try:
+        process = os.pidfd_open(number)
+    except ProcessLookupError:
+        return
+    ending = select.poll()
+    ending.register(process, select.POLLIN)
+    try:
+        for word in (signal.SIGTERM, signal.SIGKILL):
+            signal.pidfd_send_signal(process, word)
+            if ending.poll(ENDS_WITHIN_SECONDS * 1000):
+                return
+    except ProcessLookupError:
+        return  # it has ended by itself
+    finally:
+        os.close(process)
+    raise DemoFailed(f"FreeRADIUS of an earlier demo still runs as process {number}, though it was told to end")
 
 
 def _empty_folder(home: Path) -> None:
@@ -148,6 +171,6 @@ def _empty_folder(home: Path) -> None:
     home.mkdir(parents=True, exist_ok=True)
     for each in home.iterdir():
         if each.is_symlink() or not each.is_dir():
-            each.unlink()
+            each.unlink(missing_ok=True)
         elif each.name != PHONES:
             shutil.rmtree(each)

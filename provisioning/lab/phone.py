@@ -32,7 +32,8 @@ def open_phone_door(home: Path, *, public_url: str | None, now: datetime) -> Pho
     """Makes the certificate. The phone goes to ``public_url`` if that begins with https, else to this machine's address
     in its network, at a port that is free.
 
-    Raises: DemoFailed where there is neither; AddressUnusable where nobody can listen there; what `certify` does.
+    Raises: DemoFailed where there is neither, or it is one of IPv6; AddressUnusable where nobody can listen there; what
+    `certify` does.
     """
     given = urlsplit(public_url or "")
     host = given.hostname if given.scheme == "https" else next(iter(lan_addresses()), None)
@@ -41,10 +42,14 @@ def open_phone_door(home: Path, *, public_url: str | None, now: datetime) -> Pho
             "this machine has no address in a private network that a phone could go to;"
             f" name one that it can: {PREFIX}PUBLIC_URL=https://ADDRESS:{PORT}"
         )
+    if ":" in host:
+        raise DemoFailed(
+            f"nothing listens at [{host}]: the laboratory answers by IPv4 alone, so name such an address, or a host"
+        )
     wanted = (given.port or 443) if given.scheme == "https" else PORT
     with listen(EVERYWHERE, wanted):
         pass
-    certificate = certify(home / FOLDER, list(dict.fromkeys([host, *names_here()])), now=now)
+    certificate = certify(home / FOLDER, [host], besides=names_here(), now=now)
     return PhoneDoor(f"https://{host}:{wanted}", wanted, certificate)
 
 

@@ -26,6 +26,8 @@ from provisioning.worker import open_worker
 
 GRACE_SECONDS = 20
 """How long requests under way may take after the word to stop."""
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - as somebody may have asked to listen
+"""Where a server listens, and nobody finds it (RFC 1122 s3.2.1.3, RFC 4291 s2.5.2)."""
 
 Tell = Callable[[str], None]
 """Takes a sentence for whoever has started the server; no log, since it may hold a link that opens once."""
@@ -159,6 +161,8 @@ async def _welcome(appliance: Appliance, listening: socket.socket, tls: TlsFiles
     if tell is None:
         return
     host, port = listening.getsockname()[:2]
+    if host in EVERYWHERE:
+        host = "localhost"
     scheme = "http" if tls is None else "https"
     here = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
     if (link := await first_link(appliance, base=str(appliance.settings.public_url or here))) is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
@@ -15,6 +16,7 @@ from provisioning.api.errors import CertificateRefused
 from provisioning.errors import Fault
 
 CERTIFICATE, KEY = "--certificate", "--key"
+STRANGE = "has a key of a kind that is not known here"
 SOON = timedelta(days=14)
 EVERYBODY = 0o007
 
@@ -34,7 +36,8 @@ def tls_files(certificate: Path | None, key: Path | None, *, now: datetime) -> T
     two weeks is logged.
 
     Raises: CertificateRefused naming everything that is wrong with either: missing, not to be read, no PEM, not yet or
-    not any more valid, the key sealed by a passphrase, open to everybody, or another certificate's.
+    not any more valid, a key of a kind that is not known, sealed by a passphrase, open to everybody, or another
+    certificate's.
     """
     if certificate is None and key is None:
         return None
@@ -57,13 +60,18 @@ def _certificate(path: Path | None, now: datetime, faults: list[Fault]) -> x509.
         return None
     try:
         found = x509.load_pem_x509_certificates(content)[0]
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         faults.append(Fault(CERTIFICATE, f"{path} holds no certificate as PEM"))
         return None
     if found.not_valid_after_utc <= now:
         faults.append(Fault(CERTIFICATE, f"{path} has run out at {_moment(found.not_valid_after_utc)}"))
     if found.not_valid_before_utc > now:
         faults.append(Fault(CERTIFICATE, f"{path} is not valid before {_moment(found.not_valid_before_utc)}"))
+    try:
+        found.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        faults.append(Fault(CERTIFICATE, f"{path} {STRANGE}"))
+        return None
     return found
 
 
@@ -78,6 +86,8 @@ def _key(path: Path | None, faults: list[Fault]) -> PrivateKeyTypes | None:
         return load_pem_private_key(content, password=None)
     except TypeError:
         faults.append(Fault(KEY, f"{path} is sealed by a passphrase, which nobody could type at a start by itself"))
+    except UnsupportedAlgorithm:
+        faults.append(Fault(KEY, f"{path} {STRANGE}"))
     except ValueError:
         faults.append(Fault(KEY, f"{path} holds no private key as PEM"))
     return None

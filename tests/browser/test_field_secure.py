@@ -123,6 +123,54 @@ async def test_by_tls_the_camera_reads_a_label(lab: JourneyLab, secure: Secure) 
         await expect(tess.page.locator("#connected-only")).to_be_hidden()
 
 
+SEES_NO_CODE = """() => {
+  const [dark, sees] = [new OffscreenCanvas(64, 64), window.createImageBitmap];
+  dark.getContext("2d").fillRect(0, 0, 64, 64);
+  window.createImageBitmap = () => sees(dark);
+}"""
+
+
+@pytest.mark.either_database
+async def test_the_camera_is_switched_off_when_its_form_folds_and_who_was_let_in_had_access(
+    lab: JourneyLab, secure: Secure
+) -> None:
+    _run, house, login, visit_id = await visited_today(lab)
+    async with secure.machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        await expect((await unfold(job, "end")).get_by_label("What came of it")).to_have_value("no_access")
+        await tess.page.evaluate(SEES_NO_CODE)
+        form = await unfold(job, "scan")
+        for fold in ("by hand", "when it is kept"):
+            await form.get_by_role("button", name="Scan with the camera").click()
+            await expect(form.locator("video")).to_have_js_property("paused", False)
+            track = await form.locator("video").evaluate_handle("view => view.srcObject.getTracks()[0]")
+            assert await track.evaluate("track => track.readyState") == "live"
+            if fold == "by hand":
+                await form.locator("summary").click()
+            else:
+                await scan(job, house.serial)
+            await expect(form.locator("video")).to_have_js_property("srcObject", None)
+            assert await track.evaluate("track => track.readyState") == "ended"
+            form = await unfold(job, "scan")
+        await expect(job.locator(".chip")).to_contain_text("scanned")
+        came = (await unfold(job, "end")).get_by_label("What came of it")
+        await expect(came).to_have_value("not_feasible")
+        await expect(came.locator("[value=no_access]")).to_be_disabled()
+
+
+@pytest.mark.either_database
+async def test_a_browser_that_can_keep_no_page_is_told_so_and_not_that_it_lacks_tls(
+    lab: JourneyLab, secure: Secure
+) -> None:
+    await add_user(lab.appliance, "private", "technician", technician_id=lab.household().technician_id)
+    async with secure.machine.looker() as tess:
+        await tess.page.add_init_script("delete Navigator.prototype.serviceWorker")
+        await tess.sign_in("private")
+        await tess.go("/field")
+        told = "Here this page opens with a connection alone: this browser has no service worker, which would keep it."
+        await expect(tess.page.locator("#connected-only")).to_have_text(told)
+
+
 NOT_TRUSTED = """navigator.serviceWorker.register = () =>
   Promise.reject(new DOMException("An SSL certificate error occurred when fetching the script.", "SecurityError"))"""
 

@@ -206,6 +206,7 @@
       }
     });
     stop.addEventListener("click", () => stopping.abort());
+    form.closest("details").addEventListener("toggle", (event) => event.target.open || stopping?.abort()); // out of sight
     form.elements.label.addEventListener("change", async (event) => {
       const [file] = event.target.files;
       if (!file) return;

@@ -171,7 +171,9 @@
     part("[data-act=done]").hidden = Boolean(sheet.done_at);
     part("[data-act=move]").hidden = visit.state !== "booked";
     for (const act of ["scan", "end"]) part(`[data-act=${act}]`).hidden = visit.state === "completed";
-    part("[value=no_access]").disabled = visit.state !== "booked"; // somebody has let them in
+    const noAccess = part("[value=no_access]");
+    noAccess.disabled = visit.state !== "booked"; // somebody has let them in
+    if (noAccess.disabled && noAccess.selected) part("[name=outcome]").value = "not_feasible"; // a browser leaves it chosen
     fill(element, field.sheetOf(job, own));
     verdict(element, job);
   };

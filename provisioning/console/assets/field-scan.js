@@ -56,7 +56,7 @@
       await video.play();
       while (!stopped.aborted) {
         const found = await read(await createImageBitmap(video));
-        if (found) return found;
+        if (found) return stopped.aborted ? null : found;
         await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
       }
       return null;

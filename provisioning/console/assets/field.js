@@ -216,7 +216,8 @@
     told.textContent = `Here this page opens with a connection alone: ${why}`;
     told.hidden = false;
   };
-  if (!("serviceWorker" in navigator)) noWorker("it came by plain HTTP, so there is no camera for labels either.");
+  if (!window.isSecureContext) noWorker("it came by plain HTTP, so there is no camera for labels either.");
+  else if (!("serviceWorker" in navigator)) noWorker("this browser has no service worker, which would keep it.");
   else {
     navigator.serviceWorker.register("/field/worker.js", { scope: "/field" }).catch((error) => {
       noWorker(`the browser keeps nothing of it (${error.message}); does this device trust the server's certificate?`);

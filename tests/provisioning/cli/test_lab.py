@@ -11,11 +11,13 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from acs import NbiClient
 from acs.testing import serial_of
 from provisioning.cli import app
+from provisioning.lab import authority
 from provisioning.serving import tls_files
 
 
@@ -54,7 +56,11 @@ def test_how_to_point_a_firstlight_at_it_is_said_in_words() -> None:
     assert lines[2] == f"  export FIRSTLIGHT_GENIEACS_NBI_URL={url}\n"
 
 
-def test_a_certificate_of_a_ca_of_its_own_is_made_and_how_to_serve_with_it_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("found", "host"), [(["192.168.7.9", "10.8.0.3"], "192.168.7.9"), ([], "localhost")])
+def test_a_certificate_of_a_ca_of_its_own_is_made_and_how_to_serve_with_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: list[str], host: str
+) -> None:
+    monkeypatch.setattr(authority, "lan_addresses", lambda: found)
     arguments = ["lab", "certificate", "--folder", str(tmp_path / "tls"), "--name", "box.lan", "--name", "10.1.2.3"]
     told = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
     assert told["authority_is_new"] is True
@@ -63,7 +69,8 @@ def test_a_certificate_of_a_ca_of_its_own_is_made_and_how_to_serve_with_it_is_sa
     again = CliRunner().invoke(app, arguments)
     words = " ".join(again.stdout.split())
     assert f"whoever trusts {told['authority']} trusts this server" in words
-    assert f"--certificate {told['certificate']} --key {told['key']}" in words
+    served = f"FIRSTLIGHT_PUBLIC_URL=https://{host}:8443 firstlight serve --host 0.0.0.0 --port 8443"
+    assert f"{served} --certificate {told['certificate']} --key {told['key']}" in words
     assert "PRIVATE KEY" not in again.stdout
 
 

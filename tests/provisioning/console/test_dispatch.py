@@ -88,9 +88,9 @@ async def test_a_visit_is_moved_with_a_reason_and_stands_on_its_new_day(console:
 async def test_a_visit_is_called_off_or_was_for_nothing_with_a_reason_that_stands_in_the_audit(
     console: Console,
 ) -> None:
-    at = in_two_days(console, 10)
+    to_come, begun = in_two_days(console, 10), console.appliance.clock() - timedelta(minutes=1)
     person, admin = await console.somebody("dispatch"), await console.somebody("admin")
-    for how, state in (("cancel", "cancelled"), ("no-show", "no_access")):
+    for how, state, at in (("cancel", "cancelled", to_come), ("no-show", "no_access", begun)):
         visit = await book(console, ANNA, at)
         address = f"/dispatch/visits/{visit['visit_id']}"
         mark = re.search(r'name="seen" value="([^"]+)"', (await person.get(address)).text)
@@ -103,12 +103,31 @@ async def test_a_visit_is_called_off_or_was_for_nothing_with_a_reason_that_stand
         assert all(fault in nothing.text for fault in ("is none of cancel, no-show", "is missing"))
         assert await stored(console, visit) == visit
         answer = await person.send(f"{address}/end", wish, page=address)
-        assert (answer.status_code, answer.headers["location"]) == (303, f"/dispatch?day={at.date()}")
+        day = day_of(at, console.appliance.zone)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/dispatch?day={day}")
         ended = await stored(console, visit)
         assert (ended["state"], ended["outcome_note"]) == (state, "sold the house")
         assert "It is not to come any more" in (await person.get(address)).text
         audit = (await admin.get("/audit", params={"subject": f"visit/{visit['visit_id']}"})).text
         assert (f"visits {how}" in audit, "sold the house" in audit) == (True, True)
+
+
+async def test_that_nobody_was_at_home_is_neither_offered_nor_kept_before_the_visit_begins(console: Console) -> None:
+    at = in_two_days(console, 10)
+    visit, begun = await book(console, ANNA, at), await book(console, BERT, console.appliance.clock())
+    person = await console.somebody("dispatch")
+    offer = 'value="no-show">Nobody was at home'
+    assert offer in (await person.get(f"/dispatch/visits/{begun['visit_id']}")).text
+    address = f"/dispatch/visits/{visit['visit_id']}"
+    form = (await person.get(address)).text
+    assert offer not in form and 'value="cancel">It is called off' in form
+    mark = re.search(r'name="seen" value="([^"]+)"', form)
+    assert mark is not None
+    wish = {"seen": html.unescape(mark[1]), "outcome": "no-show", "reason": "nobody answered"}
+    refused = await person.send(f"{address}/end", wish, page=address)
+    begins = f"is no-show, but the visit begins at {at:%Y-%m-%d %H:%M} ({console.appliance.zone.key})"
+    assert (refused.status_code, begins in refused.text) == (422, True)
+    assert await stored(console, visit) == visit
 
 
 async def test_what_does_not_fit_is_refused_with_who_is_in_the_way_and_what_is_free(console: Console) -> None:

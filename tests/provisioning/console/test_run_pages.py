@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import select, text, update
 
 from provisioning.console import visits
+from provisioning.console.destinations import of_kept
 from provisioning.field.tables import Visit
-from provisioning.keeps import ways
+from provisioning.keeps import Kept, ways
 from provisioning.ticks import has_ticks
 from tests.support.console import Console
 from workflows import show_run
@@ -53,6 +54,20 @@ async def test_what_a_run_keeps_leads_to_its_pages_where_one_may_go_there(consol
     assert '<a href="/customers/1003">customer 1003</a>' in page and '<a href="/subscribers/3">subscriber 3</a>' in page
     page = (await (await console.somebody("sales")).get("/runs/3")).text
     assert '<a href="/customers/1003">' in page and "subscriber 3" in page and "/subscribers/" not in page
+
+
+@pytest.mark.parametrize(
+    ("what", "particulars", "page"),
+    [
+        ("customer 7", "Grace Hopper, grace@customer.example", "/customers/7"),
+        ("customer page", "https://isp.example/t/hopper", ""),  # has no page of its own, and is no customer
+        ("CPE", "HWTC00000003, tr181-pppoe", "/devices/HWTC00000003"),
+        ("subscription 7", "fiber-300", ""),
+    ],
+)
+def test_what_has_a_number_leads_to_it_and_a_cpe_to_its_serial(what: str, particulars: str, page: str) -> None:
+    may = {"customers.read", "devices.read"}
+    assert of_kept(Kept(what, particulars, "a step"), may) == page  # type: ignore[arg-type]
 
 
 async def test_a_cpe_that_refused_its_settings_may_be_spared_what_it_refused(console: Console) -> None:

@@ -57,6 +57,18 @@ def test_names_of_elsewhere_are_refused_all_at_once_and_whoever_has_the_key_gets
     ]
 
 
+def test_of_names_that_nobody_has_given_those_that_the_kept_ca_cannot_vouch_for_are_left_out(tmp_path: Path) -> None:
+    here = ["localhost", "bench-3.isp.example", "bench-3.local", "192.168.7.9"]
+    first = certify(tmp_path, ["box.lan"], besides=here, now=NOW)
+    assert first.names == ("box.lan", *here)
+    renamed = ["localhost", "bench-4.isp.example", "bench-4.local", "192.168.7.9"]
+    again = certify(tmp_path, ["box.lan"], besides=renamed, now=NOW)
+    assert not again.authority_is_new
+    assert again.names == ("box.lan", "localhost", "bench-4.local", "192.168.7.9")
+    with pytest.raises(InvalidRequest, match=r"bench-4\.isp\.example"):
+        certify(tmp_path, ["bench-4.isp.example"], besides=renamed, now=NOW)
+
+
 @pytest.mark.parametrize(("name", "is_believed"), [("box.lan", True), ("bank.example", False)])
 def test_a_verifier_believes_the_ca_within_its_limits_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_believed: bool

@@ -27,6 +27,7 @@ from provisioning.bootstrap import open_appliance
 from provisioning.cli import app
 from provisioning.cli.demo import ways_in
 from provisioning.console import assets
+from provisioning.lab import demo
 from provisioning.lab.demo import Lab
 from provisioning.lab.errors import DemoFailed
 from provisioning.lab.installing import install
@@ -165,6 +166,38 @@ async def test_a_demo_that_is_called_off_leaves_no_freeradius(tmp_path: Path, nu
     assert process.returncode == 128 + number, told.decode()
     assert "Traceback" not in told.decode()
     assert freeradius_of(home) == []
+
+
+ENDS_LATE = """import pathlib, signal, sys, time
+def end(*_):
+    time.sleep(0.3)
+    pathlib.Path(sys.argv[2], "last-words").touch()
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+print("ready", flush=True)
+while True: signal.pause()"""
+NEVER_ENDS = """import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+while True: signal.pause()"""
+
+
+@pytest.mark.parametrize(("script", "status"), [(ENDS_LATE, 0), (NEVER_ENDS, -signal.SIGKILL)])
+def test_a_freeradius_that_was_left_has_ended_before_its_folder_is_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, status: int
+) -> None:
+    if script == NEVER_ENDS:
+        monkeypatch.setattr(demo, "ENDS_WITHIN_SECONDS", 0.2)
+    raddb = tmp_path / "freeradius" / "raddb"
+    raddb.mkdir(parents=True)
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(raddb), str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as left:
+        assert left.stdout is not None and left.stdout.readline() == "ready\n"
+        demo._end_what_was_left(tmp_path)
+        demo._empty_folder(tmp_path)
+        assert left.poll() == status
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.second_half

@@ -70,3 +70,9 @@ def test_a_machine_without_a_network_and_a_port_that_is_taken_are_told(
     monkeypatch.setattr(phone, "lan_addresses", lambda: [])
     with pytest.raises(DemoFailed, match="name one that it can: FIRSTLIGHT_PUBLIC_URL=https://ADDRESS:"):
         open_phone_door(tmp_path, public_url=None, now=NOW)
+
+
+def test_an_address_where_nothing_listens_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(DemoFailed, match=r"^nothing listens at \[fd00::5\]: the laboratory answers by IPv4 alone"):
+        open_phone_door(tmp_path, public_url="https://[fd00::5]:8443", now=NOW)
+    assert list(tmp_path.iterdir()) == []

@@ -96,6 +96,21 @@ async def test_it_stops_at_once_although_somebody_looks_at_a_live_page(
     assert told == []  # somebody can sign in
 
 
+async def test_where_it_listens_at_every_address_the_first_person_is_led_to_this_machine(
+    api: Api, log_lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    api.appliance.settings = api.appliance.settings.model_copy(update={"public_url": None})
+    told: list[str] = []
+    serving = asyncio.create_task(serve(api.appliance, host="0.0.0.0", port=0, with_worker=False, tell=told.append))
+    while not (started := [line for line in log_lines() if line["event"] == "serving"]):
+        assert not serving.done()
+        await asyncio.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(serving, GRACE_SECONDS / 2)
+    [link] = told
+    assert f": http://localhost:{started[0]['port']}/welcome/" in link
+
+
 @pytest.mark.parametrize(
     ("proxies", "believed"),
     [

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
+import re
 import signal
 import ssl
 from collections.abc import Callable
@@ -25,6 +27,9 @@ from tests.support.api import Api
 from tests.support.console import PASSWORD, SAME_ORIGIN, add_user
 
 NOW = datetime.now(UTC)
+PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----\n(.+?)-----END", re.DOTALL)
+CURVE = bytes.fromhex("06082a8648ce3d030107")
+"""The object identifier of P-256 (RFC 5480 s2.1.1.1); the one after it is nothing's."""
 
 
 @pytest.fixture
@@ -114,6 +119,21 @@ def test_files_that_are_missing_and_files_of_something_else_are_named(tmp_path: 
     ]
     assert faults(made.certificate, None) == ["--key is missing: a certificate and its key are named together"]
     assert faults(None, made.key) == ["--certificate is missing: a certificate and its key are named together"]
+
+
+def test_keys_of_a_kind_that_nobody_knows_are_refused_as_well(tmp_path: Path, made: LabCertificate) -> None:
+    paths = tmp_path / "strange.pem", tmp_path / "strange-key.pem"
+    for path, source in zip(paths, (made.certificate, made.key), strict=True):
+        label, content = PEM.search(source.read_text()).groups()  # type: ignore[union-attr]
+        strange = base64.b64decode(content).replace(CURVE, CURVE[:-1] + b"\x08")
+        path.write_text(f"-----BEGIN {label}-----\n{base64.encodebytes(strange).decode()}-----END {label}-----\n")
+        path.chmod(0o600)
+    with pytest.raises(CertificateRefused) as refused:
+        tls_files(*paths, now=NOW)
+    assert [str(fault) for fault in refused.value.faults] == [
+        f"--certificate {paths[0]} has a key of a kind that is not known here",
+        f"--key {paths[1]} has a key of a kind that is not known here",
+    ]
 
 
 def test_a_certificate_that_runs_out_within_two_weeks_is_logged(
