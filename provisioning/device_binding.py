@@ -37,8 +37,8 @@ class BoundDevice(ProvisionedDevice):
 
 
 class DeviceBinding:
-    """``settings`` knows the templates; ``named`` finds the subscriber, ``node_of`` the access node of a username's
-    line."""
+    """``settings`` knows the templates; ``named`` finds the subscriber and ``hold`` keeps others from changing it,
+    ``node_of`` is the access node of a username's line."""
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class DeviceBinding:
         settings: DeviceSettings,
         lines: LineService,
         named: Callable[[Who], Awaitable[SubscriberView]],
+        hold: Callable[[int], Awaitable[SubscriberView]],
         node_of: Callable[[str], Awaitable[str | None]],
         tenant_id: str,
     ) -> None:
@@ -56,6 +57,7 @@ class DeviceBinding:
         self.settings = settings
         self._lines = lines
         self._named = named
+        self._hold = hold
         self._node_of = node_of
         self._tenant_id = tenant_id
 
@@ -80,7 +82,8 @@ class DeviceBinding:
             SubscriberUnknown, ServiceUnderWay, OltHasOldCpe unless whoever asks looks after the line, and as
                 ``GenieAcsService.provision_device``.
         """
-        subscriber = await self._named(who)
+        named = await self._named(who)
+        subscriber = await self._hold(named["subscriber_id"])  # else two at once would each find it served by none
         service_id = await self._service_of(subscriber, serial)
         await refuse_under_way(self._db, self._tenant_id, [service_id], steps=[ALLOCATION])
         line = await self._lines.find_live_line_order(service_id=service_id)

@@ -123,6 +123,11 @@ class RadiusService(Definitions):
         await subscribers.give_addresses(self._db, subscriber, addresses, self._now())
         return await self._view(subscriber)
 
+    async def hold(self, *, subscriber_id: int) -> SubscriberView:
+        """The subscriber as it stands now, whom nobody else changes until the transaction ends. Raises:
+        SubscriberUnknown."""
+        return await self._view(await subscribers.locked(self._db, self._tenant_id, subscriber_id))
+
     async def subscriber(self, *, subscriber_id: int) -> SubscriberView:
         """The subscriber as it shall be, or ``SubscriberUnknown``."""
         return await self._view(await subscribers.found(self._db, self._tenant_id, subscriber_id))

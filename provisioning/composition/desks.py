@@ -179,6 +179,7 @@ class WithDesks(WithServices):
             settings=self.device_settings(db),
             lines=LineService(db, tenant_id=self.tenant_id, now=self.clock),
             named=self.subscriber_desk(db).named,
+            hold=lambda subscriber_id: self.services(db).radius_service.hold(subscriber_id=subscriber_id),
             node_of=node_of,
             tenant_id=self.tenant_id,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -66,6 +67,18 @@ async def test_one_cpe_serves_a_service_and_the_olt_knows_which(appliance: Appli
     await withdraw(appliance)
     with pytest.raises(OltHasOldCpe, match=OLD):
         await provision(appliance)
+
+
+async def test_of_two_cpes_that_are_bound_at_once_one_serves_the_service(appliance: Appliance) -> None:
+    await withdraw(appliance)
+    serials = [f"HWTC0000000{letter}" for letter in "ABCD"]
+    told = await asyncio.gather(
+        *(provision(appliance, serial, line_by_hand=True) for serial in serials), return_exceptions=True
+    )
+    [bound] = [each for each in told if not isinstance(each, BaseException)]
+    refused = [each for each in told if isinstance(each, InvalidRequest)]
+    assert len(refused) == 3
+    assert all(f"is served by CPE {bound['device_serial']}" in str(each) for each in refused)
 
 
 async def test_nobody_interferes_with_a_run_and_nothing_is_bound_to_nobody(appliance: Appliance) -> None:
