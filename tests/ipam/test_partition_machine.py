@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 
-import structlog
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from ipam import (
     EstateInUse,
@@ -29,6 +26,7 @@ from ipam import (
 )
 from provisioning.database import Database
 from tests.ipam.conftest import Network, one_pool
+from tests.support.machines import walk
 
 T = TypeVar("T")
 Subject = tuple[int, str]
@@ -279,21 +277,4 @@ class Addresses(RuleBasedStateMachine):
 
 
 def test_the_pool_stays_whole_whatever_happens(database_url: str) -> None:
-    machine = type("AddressesOnThisDatabase", (Addresses,), {"database_url": database_url})
-    quiet = structlog.make_filtering_bound_logger(logging.INFO)
-    structlog.configure(wrapper_class=quiet)
-    try:
-        run_state_machine_as_test(
-            machine,
-            settings=settings(
-                max_examples=5,
-                stateful_step_count=20,
-                deadline=None,
-                database=None,
-                phases=[Phase.generate],
-                derandomize=True,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
-    finally:
-        structlog.reset_defaults()
+    walk(Addresses, database_url=database_url, walks=5, steps=20)

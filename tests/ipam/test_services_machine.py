@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-import structlog
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import func, select
 
 from ipam import AllocatedResources, IpamError, PoolExhausted, RequestInvalid
 from ipam.tables import Allocation, AllocationEvent, FreeRange, Service
 from provisioning.database import Database
 from tests.ipam.conftest import Network, small
+from tests.support.machines import walk
 
 T = TypeVar("T")
 
@@ -157,20 +155,4 @@ class Services(RuleBasedStateMachine):
 
 
 def test_every_service_has_all_of_its_parts_or_nothing_was_written(database_url: str) -> None:
-    machine = type("ServicesOnThisDatabase", (Services,), {"database_url": database_url})
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
-    try:
-        run_state_machine_as_test(
-            machine,
-            settings=settings(
-                max_examples=4,
-                stateful_step_count=25,
-                deadline=None,
-                database=None,
-                phases=[Phase.generate],
-                derandomize=True,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
-    finally:
-        structlog.reset_defaults()
+    walk(Services, database_url=database_url, walks=4, steps=25)

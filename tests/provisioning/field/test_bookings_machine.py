@@ -9,9 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sqlalchemy import select
 
 from provisioning.commercial import invariants as commercial
@@ -35,6 +34,7 @@ from provisioning.field import (
 )
 from provisioning.field.fitting import Fitting
 from provisioning.field.tables import Technician
+from tests.support.machines import walk
 
 T = TypeVar("T")
 TENANTS = itertools.count(1)
@@ -195,16 +195,4 @@ class Calendar(RuleBasedStateMachine):
 
 @pytest.mark.both_databases
 def test_nobody_is_in_two_places_whatever_is_booked_moved_and_called_off(database_url: str) -> None:
-    machine = type("CalendarOnThisDatabase", (Calendar,), {"database_url": database_url})
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=6,
-            stateful_step_count=25,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate],
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    walk(Calendar, database_url=database_url, walks=6, steps=25)

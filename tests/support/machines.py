@@ -1,0 +1,28 @@
+"""How Hypothesis state machines run here: the same walks each time, and little said of them."""
+
+from __future__ import annotations
+
+import logging
+
+import structlog
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+
+def walk(machine: type[RuleBasedStateMachine], *, database_url: str, walks: int, steps: int) -> None:
+    """So many walks of at most so many steps, on databases of this kind."""
+    here = type(f"{machine.__name__}OnThisDatabase", (machine,), {"database_url": database_url})
+    how = settings(
+        max_examples=walks,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    try:
+        run_state_machine_as_test(here, settings=how)
+    finally:
+        structlog.reset_defaults()
