@@ -3,7 +3,7 @@
 ::
 
     IpamError
-    ├── RequestInvalid          a number or name was given that can't be meant
+    ├── RequestInvalid          what was given can't be meant; all faults at once
     ├── RequestConflict         a request id came again with other input
     ├── LocationUnknown         no premise of that id or alias
     ├── PlanUnknown             no address plan of that name
@@ -57,14 +57,26 @@ class IpamError(Exception):
         super().__init__(message or " ".join((type(self).__doc__ or "").split()))
 
 
+class RequestFault(NamedTuple):
+    """One thing wrong with what was asked for: which part of it, and what is wrong with that."""
+
+    where: str
+    what: str
+
+
 class RequestInvalid(IpamError):
-    """A value was given that can't be meant."""
+    """Values were given that can't be meant."""
 
     code = "ipam.request_invalid"
+    what = "The request"
 
-    def __init__(self, field: str, why: str) -> None:
+    def __init__(self, field: str, why: str, *others: RequestFault) -> None:
+        """``others``: what is wrong besides."""
         self.field = field
-        super().__init__(f"{field} {why}.")
+        self.faults = (RequestFault(field, why), *others)
+        listed = "; ".join(f"{where}: {what}" for where, what in self.faults).removesuffix(".")
+        several = f"The request has {len(self.faults)} faults, nothing was written: {listed}."
+        super().__init__(several if others else f"{field} {why.removesuffix('.')}.")
 
 
 class RequestConflict(IpamError):
@@ -88,14 +100,11 @@ class LocationUnknown(IpamError):
 
     code = "ipam.location_unknown"
 
-    def __init__(self, location: str, *, unknown_plan: str | None = None) -> None:
+    def __init__(self, location: str) -> None:
         self.location = location
-        self.unknown_plan = unknown_plan
-        """The plan that was asked for with it, if there is none of that name either."""
         super().__init__(
             f"No premise is known as {location[:120]!r}: it is neither a LOC id nor an alias of one."
             " Register the premise with its access node, or correct the ticket."
-            + (f" Nor is there an address plan {unknown_plan[:120]!r}." if unknown_plan is not None else "")
         )
 
 
@@ -292,7 +301,7 @@ class NameUnknown(EstateError):
     def __init__(self, kind: str, name: str) -> None:
         self.kind = kind
         self.name = name
-        super().__init__(f"There is no {kind} {name!r}. Define it first, or correct the name.")
+        super().__init__(f"There is no {kind} {name[:120]!r}. Define it first, or correct the name.")
 
 
 class AliasTaken(EstateError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from ipam import holdings
 from ipam.allocation import places, previewing
 from ipam.allocation.candidates import Holder
 from ipam.allocation.giving import Giving
-from ipam.allocation.orders import Order, check_order, check_request_id
+from ipam.allocation.orders import Order, check_order
 from ipam.allocation.places import Place
 from ipam.allocation.static_requests import StaticResources
 from ipam.answers import (
@@ -36,6 +37,7 @@ from ipam.tables import Service
 from ipam.upkeep import moving, returning, routing
 from ipam.upkeep.answers import KeaExport, PoolOutlook, PoolSampleAt, PreviewedUnit
 from ipam.upkeep.pool_units import checked_note
+from ipam.upkeep.request_parts import refuse_faults
 from ipam.usage import sampling, usage
 
 log = structlog.get_logger(__name__)
@@ -85,8 +87,19 @@ class NetworkService:
             PoolExhausted: with the numbers of the pool.
             PoolBusy: transient; others held the pool's last rows for too long.
         """
-        wanted = static.checked() if static else None
-        return await self._giving.give(Order(customer_id, service_location, bandwidth_plan, request_id, wanted))
+        try:
+            wanted = static.checked() if static else None
+            check_order(order := Order(customer_id, service_location, bandwidth_plan, request_id, wanted))
+        except RequestInvalid:
+            await self._refuse_faults(
+                customer_id=customer_id,
+                service_location=service_location,
+                bandwidth_plan=bandwidth_plan,
+                request_id=request_id,
+                **_numbers(static),
+            )
+            raise
+        return await self._giving.give(order)
 
     async def release_resources(self, *, service_id: int) -> ReleasedResources:
         """Take back all that a service holds, into its pools' quarantine. Again: the same answer.
@@ -110,7 +123,8 @@ class NetworkService:
         Raises:
             What ``allocate_resources`` would, were it called now.
         """
-        check_order(Order(customer_id, service_location, bandwidth_plan))
+        asked = {"service_location": service_location, "bandwidth_plan": bandwidth_plan}
+        await self._refuse_faults(customer_id=customer_id, **asked, **_numbers(static))
         place = await places.find_place(self._db, self._tenant_id, service_location)
         plan = await places.find_plan(self._db, self._tenant_id, bandwidth_plan)
         holder = self._holder(0, customer_id, place)
@@ -135,8 +149,14 @@ class NetworkService:
             RouteNotServed: a routed prefix can't follow.
             NoPoolBound, PoolExhausted, ...: as for an allocation.
         """
+        await self._refuse_faults(
+            live_service_id=service_id,
+            service_location=service_location,
+            note=note,
+            request_id=request_id,
+            **_numbers(static),
+        )
         said, wanted = checked_note(note), static.checked() if static else None
-        check_request_id(request_id)
         line = await self._live_line(service_id)
         place = await places.find_place(self._db, self._tenant_id, service_location)
         asked: dict[str, Any] = {"line": line, "place": place, "request_id": request_id, "static": wanted}
@@ -152,6 +172,7 @@ class NetworkService:
             ServiceUnknown, ServiceReleased, RequestInvalid, UnitElsewhere, UnitTaken, ...: nothing is routed.
             PoolExhausted, PoolBusy: as for an allocation.
         """
+        await self._refuse_faults(live_service_id=service_id, prefix=prefix)
         line = await self._live_line(service_id)
         holder = self._holder(service_id, line.customer_id, line.place)
         await routing.route(self._db, line=line, holder=holder, pool=pool, prefix=prefix)
@@ -164,6 +185,7 @@ class NetworkService:
             ServiceUnknown, ServiceReleased: there is nothing to take.
             UnitNotHeld: it isn't routed to the service.
         """
+        await self._refuse_faults(live_service_id=service_id, prefix=prefix)
         line = await self._live_line(service_id)
         await routing.withdraw(self._db, tenant_id=self._tenant_id, line=line, prefix=prefix, at=self._now())
         return await self.resources(service_id)
@@ -235,6 +257,9 @@ class NetworkService:
             self._db, tenant_id=self._tenant_id, address=address, at=at or self._now(), vrf=vrf
         )
 
+    async def _refuse_faults(self, **parts: Any) -> None:
+        await refuse_faults(self._db, self._tenant_id, **parts)
+
     def _holder(self, service_id: int, customer_id: int, place: Place) -> Holder:
         subject = holdings.subject_of(customer_id, place.location_id)
         return Holder(self._tenant_id, service_id, subject, self._now())
@@ -252,3 +277,7 @@ class NetworkService:
 
     async def _line(self, service_id: int, *, to_change: bool = False) -> Line:
         return await holdings.find_service(self._db, self._tenant_id, service_id, to_change=to_change)
+
+
+def _numbers(static: StaticResources | None) -> dict[str, Any]:
+    return asdict(static) if static else {}

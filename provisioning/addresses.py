@@ -8,6 +8,7 @@ is routed to it changes, it keeps what it was given until it ends.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
@@ -76,7 +77,7 @@ class AddressDesk:
             customer_id=customer_id,
             service_location=service_location,
             bandwidth_plan=bandwidth_plan,
-            request_id=TOLD_FROM_OUTSIDE + request_id,
+            request_id=TOLD_FROM_OUTSIDE + request_id if request_id.strip() else "",
             static=static,
         )
 
@@ -96,6 +97,13 @@ class AddressDesk:
             LineOnOlt: its line would need another VLAN, node or port than its OLT was told.
             As ``NetworkService.move_service``.
         """
+        await self._lookup.refuse_faults(
+            live_service_id=service_id,
+            service_location=service_location,
+            note=note,
+            request_id=request_id,
+            **(asdict(static) if static else {}),
+        )
         await self._hold(service_id)
         async with self._db.begin_nested():
             given = await self._network.move_service(
@@ -107,26 +115,28 @@ class AddressDesk:
             )
             return await self._followed(given, ends=True)
 
-    async def route(self, *, service_id: int, pool: str, prefix: str | None = None) -> ChangedService:
-        """A prefix of the pool is routed to the service besides.
+    async def route(self, *, service_id: int, pool: str, reason: str, prefix: str | None = None) -> ChangedService:
+        """A prefix of the pool is routed to the service besides; the reason is for whoever audits it.
 
         Raises:
             ServiceUnderWay
             As ``NetworkService.route_prefix``.
         """
+        await self._lookup.refuse_faults(live_service_id=service_id, pool=pool, prefix=prefix, reason=reason)
         await self._hold(service_id)
         async with self._db.begin_nested():
             return await self._followed(
                 await self._network.route_prefix(service_id=service_id, pool=pool, prefix=prefix)
             )
 
-    async def withdraw(self, *, service_id: int, prefix: str) -> ChangedService:
-        """A routed prefix goes back into its pool's quarantine.
+    async def withdraw(self, *, service_id: int, prefix: str, reason: str) -> ChangedService:
+        """A routed prefix goes back into its pool's quarantine; the reason is for whoever audits it.
 
         Raises:
             ServiceUnderWay
             As ``NetworkService.withdraw_prefix``.
         """
+        await self._lookup.refuse_faults(live_service_id=service_id, prefix=prefix, reason=reason)
         await self._hold(service_id)
         async with self._db.begin_nested():
             return await self._followed(await self._network.withdraw_prefix(service_id=service_id, prefix=prefix))
@@ -148,7 +158,7 @@ class AddressDesk:
                 await self._follow(held[each["service_id"]], lines.get(each["service_id"]), ends=True)
         return moved
 
-    async def release(self, *, service_id: int) -> ReleasedResources:
+    async def release(self, *, service_id: int, reason: str) -> ReleasedResources:
         """What a service holds of which nobody makes use any more goes into quarantine; again: the same answer.
 
         A journey releases what it has taken itself. This is for what another system has asked for, and for what a run
@@ -159,6 +169,7 @@ class AddressDesk:
             ServiceUnderWay, LineOnOlt
             ServiceUnknown: there never was such a service.
         """
+        await self._lookup.refuse_faults(service_id=service_id, reason=reason)
         facts = await self._lookup.service(service_id, hold=True)
         if facts["released_at"] is None:
             await self._refuse_under_way([service_id])

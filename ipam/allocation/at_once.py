@@ -17,8 +17,6 @@ from ipam.allocation import at_once_postgresql, at_once_sqlite
 from ipam.allocation.given import Given
 from ipam.allocation.orders import Order
 
-LARGEST_CUSTOMER = 2**63 - 1
-
 
 async def give_at_once(db: AsyncSession, order: Order, *, tenant_id: str, realm: str, at: datetime) -> Given | None:
     """What the service was given; None: nothing was done, and it is for others to find out why.
@@ -26,7 +24,7 @@ async def give_at_once(db: AsyncSession, order: Order, *, tenant_id: str, realm:
     Raises:
         UsernameTaken: by somebody who was not given it by us.
     """
-    if order.static is not None or order.customer_id > LARGEST_CUSTOMER:
+    if order.static is not None:
         return None
     connection = await db.connection()
     if connection.dialect.name == "postgresql":

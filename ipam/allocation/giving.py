@@ -16,7 +16,7 @@ from ipam.allocation.at_once import give_at_once
 from ipam.allocation.candidates import Candidate, Holder, bound
 from ipam.allocation.chains import chains_of
 from ipam.allocation.given import Given
-from ipam.allocation.orders import Order, check_order
+from ipam.allocation.orders import Order
 from ipam.allocation.patience import patiently
 from ipam.allocation.service_rows import named_only, service_row, username_of
 from ipam.allocation.wishes import Wish, resolve
@@ -42,12 +42,11 @@ class Giving:
         self._realm = realm
 
     async def give(self, order: Order) -> AllocatedResources:
-        """All of it or nothing; the same request again gets the same answer.
+        """All of it or nothing; the same request again gets the same answer. The order has been checked.
 
         Raises:
             As ``NetworkService.allocate_resources`` says.
         """
-        check_order(order)
         given = await give_at_once(self._db, order, tenant_id=self._tenant_id, realm=self._realm, at=self._now())
         return await self._in_steps(order) if given is None else _told(given)
 

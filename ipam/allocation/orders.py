@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipam.allocation.static_requests import StaticResources
 from ipam.errors import RequestInvalid
 
+LARGEST_CUSTOMER = 2**63 - 1
 LONGEST_REQUEST_ID = 200
 
 
@@ -30,9 +31,18 @@ def check_order(order: Order) -> None:
     Raises:
         RequestInvalid: a number or text that can't be meant.
     """
-    if order.customer_id < 1:
-        raise RequestInvalid("customer_id", f"is {order.customer_id}; customers are numbered from 1")
+    check_customer(order.customer_id)
     check_request_id(order.request_id)
+
+
+def check_customer(customer_id: int) -> None:
+    """
+    Raises:
+        RequestInvalid: no customer has this number.
+    """
+    if not 1 <= customer_id <= LARGEST_CUSTOMER:
+        why = f"is {customer_id}; customers are numbered from 1 to {LARGEST_CUSTOMER}"
+        raise RequestInvalid("customer_id", why)
 
 
 def check_request_id(request_id: str | None) -> None:
@@ -40,5 +50,8 @@ def check_request_id(request_id: str | None) -> None:
     Raises:
         RequestInvalid: it is empty or too long.
     """
-    if request_id is not None and not 0 < len(request_id) <= LONGEST_REQUEST_ID:
-        raise RequestInvalid("request_id", f"has {len(request_id)} characters; it takes 1 to {LONGEST_REQUEST_ID}")
+    if request_id is None:
+        return
+    length = len(request_id) if request_id.strip() else 0
+    if not 0 < length <= LONGEST_REQUEST_ID:
+        raise RequestInvalid("request_id", f"has {length} characters; it takes 1 to {LONGEST_REQUEST_ID}")

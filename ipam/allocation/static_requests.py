@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ipam.addresses import FIRST_VID, LAST_VID, format_address, parse_address, parse_network, to_bytes
-from ipam.errors import RequestInvalid
+from ipam.errors import RequestFault, RequestInvalid
 from ipam.kinds import Kind
 
 _KINDS: dict[str, Kind] = {
@@ -16,6 +16,7 @@ _KINDS: dict[str, Kind] = {
     "delegated_prefix": "ipv6_pd",
     "cvlan": "cvlan",
 }
+STATIC = tuple(_KINDS)
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,17 @@ class StaticResources:
         Raises:
             RequestInvalid: with all that is wrong.
         """
-        faults: list[str] = []
+        faults: list[RequestFault] = []
         spelt: dict[str, Any] = {}
         for name, value in asdict(self).items():
             if value is not None:
                 try:
                     spelt[name] = _spelt(name, value)
                 except ValueError as exc:
-                    faults.append(f"{name}: {exc}")
+                    faults.append(RequestFault(name, str(exc)))
         if faults:
-            raise RequestInvalid("static", f"can't be meant: {'; '.join(faults)}")
+            (where, what), *others = faults
+            raise RequestInvalid(where, what, *others)
         return StaticResources(**spelt) if spelt else None
 
     def by_kind(self) -> dict[Kind, str | int]:

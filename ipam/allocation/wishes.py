@@ -33,12 +33,14 @@ from ipam.allocation.places import (
     AnySelect,
     Place,
     Plan,
+    find_plan,
     place_from,
     plan_from,
     premise,
 )
 from ipam.errors import LocationUnknown, PlanUnknown
 from ipam.holdings import subject_of
+from ipam.request_faults import RequestFaults
 from ipam.tables import AccessNode, AddressPlan, Location, PoolBinding, Service
 
 
@@ -67,7 +69,7 @@ async def resolve(
 ) -> Wish:
     """
     Raises:
-        LocationUnknown, PlanUnknown: as their names say.
+        LocationUnknown, PlanUnknown: as their names say; RequestInvalid with both.
     """
     given = {
         "tenant_id": tenant_id,
@@ -80,10 +82,10 @@ async def resolve(
     connection = await db.connection()
     rows = (await connection.execute(question(connection.dialect.name), given)).all()
     if not rows:
-        known = await db.scalar(
-            select(AddressPlan.id).where(AddressPlan.tenant_id == tenant_id, AddressPlan.name == plan)
-        )
-        raise LocationUnknown(service_location, unknown_plan=plan if known is None else None)
+        faults = RequestFaults()
+        faults.note("service_location", LocationUnknown(service_location))
+        await faults.look("bandwidth_plan", find_plan(db, tenant_id, plan))
+        faults.refuse_if_any()
     first = rows[0]
     if first.plan_id is None:
         raise PlanUnknown(plan)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import holdings
+from ipam.errors import RequestFault
 from ipam.lookup import address_facts, places
 from ipam.lookup.answers import AddressFacts, Occupation, PlaceKind, PlaceUsage, ServiceFacts
 from ipam.lookup.places import Behind, LinePlace
 from ipam.nat.port_blocks import PortBlocks
 from ipam.tables import AccessNode, Bng, Service
+from ipam.upkeep import request_parts
 from ipam.upkeep.pool_units import find_pool
 from ipam.usage import occupation, place_usage, usage
 
@@ -54,6 +57,19 @@ class AddressLookup:
             state=line.state,
             released_at=line.released_at,
         )
+
+    async def faults_in(self, parts: Mapping[str, Any]) -> tuple[RequestFault, ...]:
+        """All that speaks against a request of which these parts are known, by their names in the verbs: `service_id` (or
+        `live_service_id`, which must hold something still), `service_location`, `pool`, `value`, `reason` and so on."""
+        return (await request_parts.faults_in(self._db, self._tenant_id, parts)).all
+
+    async def refuse_faults(self, **parts: Any) -> None:
+        """
+        Raises:
+            RequestInvalid: with all that ``faults_in`` finds; where that is one thing alone, its own error, such as
+                LocationUnknown.
+        """
+        await request_parts.refuse_faults(self._db, self._tenant_id, **parts)
 
     async def services_of_requests(self, prefix: str) -> list[int]:
         """The services that hold resources now and were asked for under a request id that begins like this."""

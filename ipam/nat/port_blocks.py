@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -11,17 +12,19 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import Network, format_address, from_bytes, parse_address, parse_network, to_bytes
-from ipam.errors import EstateRefused, Fault, NameUnknown, OutsideShared, RequestInvalid
+from ipam.errors import NameUnknown, OutsideShared, RequestInvalid
 from ipam.estate.pools import add_prefix
 from ipam.estate.rows import EstateRows
 from ipam.estate.spec import DEFAULT_VRF
 from ipam.lookup import history
 from ipam.nat import logged_blocks
-from ipam.nat.deterministic import FIRST_PORT, LAST_PORT, Algorithm, PortMapping, RuleTerms, rule_faults
+from ipam.nat.deterministic import FIRST_PORT, LAST_PORT, Algorithm, PortMapping
 from ipam.nat.logged_blocks import LoggedBlock
+from ipam.nat.rule_checks import checked_rule
+from ipam.request_faults import RequestFaults
 from ipam.tables import NatRule, Pool, Prefix, Vrf, table_of
 from ipam.upkeep.answers import NatBlockAt, NatHolder, NatRuleInForce
-from ipam.upkeep.pool_units import KnownPool, find_pool
+from ipam.upkeep.pool_units import KnownPool, checked_note, find_pool
 
 log = structlog.get_logger(__name__)
 
@@ -45,28 +48,28 @@ class PortBlocks:
         first_port: int = FIRST_PORT,
         last_port: int = LAST_PORT,
         vrf: str = DEFAULT_VRF,
+        reason: str | None = None,
     ) -> bool:
         """From now on the box maps the pool's addresses onto ``outside`` (a prefix in ``vrf``) like this.
 
-        What was so before stays known for its time. False: it is so already.
+        What was so before stays known for its time. False: it is so already. The reason is for whoever audits it.
 
         Raises:
             NameUnknown: no such pool or VRF.
-            EstateRefused: with all that is wrong with it.
+            EstateRefused: with all that is wrong with the rule.
+            RequestInvalid: with both.
             OutsideShared: another rule has part of the outside prefix, be it in another VRF: who asks for the holder of
                 a port has seen it on the Internet, and knows of none.
             Overlap: the outside prefix is in use otherwise.
         """
-        inside = await find_pool(self._db, self._tenant_id, pool)
         said = {
             "ports_per_subscriber": ports_per_subscriber,
             "algorithm": algorithm,
             "first_port": first_port,
             "last_port": last_port,
         }
-        mapping = self._checked(inside, outside, said)
+        inside, vrf_id, mapping = await self._meant(pool, vrf, outside, said, reason)
         await self._rows.be_alone()
-        vrf_id = await self._rows.id_of("vrf", vrf)
         network = parse_network(outside)
         columns = _columns(mapping)
         await self._refuse_shared(inside, network, columns, vrf)
@@ -82,18 +85,26 @@ class PortBlocks:
         log.debug("port blocks follow a rule", pool=pool, outside=outside)
         return True
 
-    async def end_rule(self, *, pool: str) -> None:
-        """The box maps the pool's addresses by this rule no longer; the outside prefix is free for something else.
+    async def end_rule(self, *, pool: str, reason: str | None = None) -> bool:
+        """The box maps the pool's addresses by this rule no longer; the outside prefix is free for something else. False:
+        it has ended already.
 
         Raises:
-            NameUnknown: no such pool, or no rule for it.
+            NameUnknown: no such pool, or it never had a rule.
         """
-        inside = await find_pool(self._db, self._tenant_id, pool)
+        faults = RequestFaults()
+        inside = await faults.look("pool", find_pool(self._db, self._tenant_id, pool))
+        if reason is not None:
+            faults.check("reason", partial(checked_note, reason, "reason"))
+        faults.refuse_if_any()
+        assert inside is not None, "what is missing has left a fault"
         await self._rows.be_alone()
         old = await self._in_force(NatRule.pool_id == inside.pool_id)
-        if old is None:
+        if old is not None:
+            await self._end(old)
+        elif await self._rows.find(NatRule, pool_id=inside.pool_id) is None:
             raise NameUnknown("rule of port blocks for pool", pool)
-        await self._end(old)
+        return old is not None
 
     async def rules(self) -> list[NatRuleInForce]:
         """The rules in force, by the names of their pools."""
@@ -175,6 +186,22 @@ class PortBlocks:
             raise RequestInvalid("inside", f"{inside} exists in the VRFs {', '.join(sorted(found))}: say which one")
         return next(iter(found.values()), [])
 
+    async def _meant(
+        self, pool: str, vrf: str, outside: str, said: Mapping[str, Any], reason: str | None
+    ) -> tuple[KnownPool, int, PortMapping]:
+        """Whose rule, in which VRF, and how it maps; when nothing speaks against any of it."""
+        faults = RequestFaults()
+        inside = await faults.look("pool", find_pool(self._db, self._tenant_id, pool))
+        vrf_id = await faults.look("vrf", self._rows.id_of("vrf", vrf))
+        if reason is not None:
+            faults.check("reason", partial(checked_note, reason, "reason"))
+        mapping = faults.check("outside", partial(checked_rule, inside, outside, said))
+        faults.refuse_if_any()
+        assert inside is not None, "what is missing has left a fault"
+        assert vrf_id is not None, "so has a VRF"
+        assert mapping is not None, "and a rule"
+        return inside, vrf_id, mapping
+
     async def _refuse_shared(self, inside: KnownPool, network: Network, columns: dict[str, Any], vrf: str) -> None:
         other = await self._in_force(
             NatRule.pool_id != inside.pool_id,
@@ -212,20 +239,6 @@ class PortBlocks:
             return
         await self._db.execute(update(NatRule).where(NatRule.prefix_id == prefix["id"]).values(prefix_id=same["id"]))
         await self._db.execute(delete(Prefix).where(Prefix.id == prefix["id"]))
-
-    def _checked(self, pool: KnownPool, outside: str, said: Mapping[str, Any]) -> PortMapping:
-        where = f"port blocks of pool {pool.name}"
-        inside = None if pool.network is None else parse_network(pool.network)
-        try:
-            terms = RuleTerms(parse_network(outside), **said)
-        except ValueError as exc:
-            # what else is wrong with it is told as well
-            blind = rule_faults(RuleTerms(Network(4, 0, 0), **said), pool=pool.name, kind=pool.kind, inside=inside)
-            raise EstateRefused([Fault(where, fault) for fault in (*blind, f"outside: {exc}")]) from exc
-        faults = rule_faults(terms, pool=pool.name, kind=pool.kind, inside=inside)
-        if faults or inside is None:
-            raise EstateRefused([Fault(where, fault) for fault in faults])
-        return terms.mapping(inside)
 
 
 def _rules(tenant_id: str) -> Any:

@@ -168,7 +168,7 @@ async def shrink(rows: EstateRows, pool: KnownPool, to: str, *, note: str, at: d
         PrefixNotEmpty: something outside of it is in use, or hasn't cooled off yet.
         PoolBusy: somebody was at it for too long.
     """
-    network, span = _smaller(pool, to)
+    network, span = smaller_network(pool, to)
     if span == pool.span:
         return False
     if await rows.find(NatRule, pool_id=pool.pool_id, until=None):
@@ -199,7 +199,12 @@ async def shrink(rows: EstateRows, pool: KnownPool, to: str, *, note: str, at: d
     return True
 
 
-def _smaller(pool: KnownPool, to: str) -> tuple[Network, int]:
+def smaller_network(pool: KnownPool, to: str) -> tuple[Network, int]:
+    """The prefix that a pool is to shrink to, and how many units it has.
+
+    Raises:
+        RequestInvalid: it isn't a smaller one that starts where the pool starts, or the gateway would lie outside of it.
+    """
     if pool.base is None or pool.unit_length is None or pool.prefix_length is None:
         raise RequestInvalid("pool", f"{pool.name} stands on no prefix")
     try:

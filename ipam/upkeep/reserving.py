@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam.allocation.carving import Unit, claim, give_up
 from ipam.allocation.patience import OthersWereQuicker, patiently
 from ipam.events import note_event
-from ipam.tables import Allocation, table_of
+from ipam.tables import Allocation, AllocationEvent, table_of
 from ipam.unit_errors import UnitNotHeld, UnitReserved
 from ipam.upkeep.pool_units import locked_row
 
@@ -42,41 +42,46 @@ async def _reserve(db: AsyncSession, unit: Unit, note: str, at: datetime, _: fro
     await note_event(db, unit, what="reserved", at=at, note=note)
 
 
-async def unreserve(db: AsyncSession, unit: Unit, *, note: str, at: datetime) -> None:
-    """Let a reserved unit be handed out again.
+async def unreserve(db: AsyncSession, unit: Unit, *, note: str, at: datetime) -> bool:
+    """Let a reserved unit be handed out again; False: that was done, and nothing has become of it since.
 
     Raises:
         UnitNotHeld: it isn't reserved.
         PoolBusy: somebody is at it for too long.
     """
-    await patiently(db, partial(_unreserve, db, unit, note, at))
+    return await patiently(db, partial(_unreserve, db, unit, note, at))
 
 
-async def _unreserve(db: AsyncSession, unit: Unit, note: str, at: datetime, _: frozenset[str]) -> None:
-    row = await _in_state(db, unit, "reserved")
+async def _unreserve(db: AsyncSession, unit: Unit, note: str, at: datetime, _: frozenset[str]) -> bool:
+    row = await _in_state(db, unit, "reserved", unless_last="unreserved")
+    if row is None:
+        return False
     await give_up(db, unit, row.id)
     await note_event(db, unit, what="unreserved", at=at, note=note)
+    return True
 
 
-async def lift(db: AsyncSession, unit: Unit, *, note: str, at: datetime) -> None:
-    """End the quarantine of a unit now.
+async def lift(db: AsyncSession, unit: Unit, *, note: str, at: datetime) -> bool:
+    """End the quarantine of a unit now; False: it is over already.
 
     Raises:
         UnitNotHeld: it isn't in quarantine.
         PoolBusy: somebody is at it for too long.
     """
-    await patiently(db, partial(_lift, db, unit, note, at))
+    return await patiently(db, partial(_lift, db, unit, note, at))
 
 
-async def _lift(db: AsyncSession, unit: Unit, note: str, at: datetime, _: frozenset[str]) -> None:
-    row = await _in_state(db, unit, "quarantine")
-    if row.available_at <= at:
-        raise UnitNotHeld(unit.value, pool=unit.pool, wanted="in quarantine", state="out of it already")
+async def _lift(db: AsyncSession, unit: Unit, note: str, at: datetime, _: frozenset[str]) -> bool:
+    row = await _in_state(db, unit, "quarantine", unless_last="lifted")
+    if row is None or row.available_at <= at:
+        return False
     await db.execute(update(_ALLOCATION).where(_ALLOCATION.c.id == row.id).values(available_at=at))
     await note_event(db, unit, what="lifted", at=at, available_at=at, note=note)
+    return True
 
 
-async def _in_state(db: AsyncSession, unit: Unit, state: str) -> Any:
+async def _in_state(db: AsyncSession, unit: Unit, state: str, *, unless_last: str) -> Any:
+    """Its row, locked; None: it has none, and this is what has become of it last."""
     row = await locked_row(db, unit)
     if row is None or row.state != state:
         words = {"quarantine": "in quarantine", "reserved": "reserved", "assigned": "held by a service"}
@@ -84,6 +89,15 @@ async def _in_state(db: AsyncSession, unit: Unit, state: str) -> Any:
         seen = count.where(Allocation.pool_id == unit.pool_id, Allocation.unit == unit.unit)
         if row is None and await db.scalar(seen):
             raise OthersWereQuicker([unit.pool])
+        if row is None and await _last_event(db, unit) == unless_last:
+            return None
         now = words[row.state] if row is not None else "neither held nor in quarantine"
         raise UnitNotHeld(unit.value, pool=unit.pool, wanted=words[state], state=now)
     return row
+
+
+async def _last_event(db: AsyncSession, unit: Unit) -> str | None:
+    of_unit = (AllocationEvent.pool_id == unit.pool_id, AllocationEvent.unit == unit.unit)
+    last = select(AllocationEvent.what).where(*of_unit).order_by(AllocationEvent.id.desc()).limit(1)
+    what: str | None = await db.scalar(last)
+    return what

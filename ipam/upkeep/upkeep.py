@@ -12,7 +12,8 @@ from ipam.estate.rows import EstateRows
 from ipam.lookup import history
 from ipam.upkeep import draining, excluding, moving, renaming, reserving, retiring
 from ipam.upkeep.answers import LeftBehind, MovedService, UnitEvent
-from ipam.upkeep.pool_units import checked_note, find_pool
+from ipam.upkeep.pool_units import KnownPool, checked_note, find_pool
+from ipam.upkeep.request_parts import refuse_faults
 
 log = structlog.get_logger(__name__)
 
@@ -20,9 +21,10 @@ log = structlog.get_logger(__name__)
 class NetworkUpkeep:
     """Reserves, excludes, lifts, drains and re-homes for one tenant, within the caller's transaction.
 
-    Each is all or nothing; those that answer True or False say whether anything was changed, so all may be repeated.
+    Each is all or nothing; those that answer True or False say whether anything was changed, so these may be repeated.
     ``note`` says why, for whoever finds it later. All raise ``NameUnknown`` for a pool that isn't there,
-    ``RequestInvalid`` for what can't be meant, and ``PoolBusy`` (transient) when others held its rows for too long.
+    ``RequestInvalid`` for what can't be meant (with all faults, and names that nobody knows among them), and ``PoolBusy``
+    (transient) when others held its rows for too long.
     """
 
     def __init__(self, db: AsyncSession, *, tenant_id: str, now: Callable[[], datetime]) -> None:
@@ -37,32 +39,34 @@ class NetworkUpkeep:
         Raises:
             UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining: why it can't be kept.
         """
-        said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool)
+        said, known = await self._asked(pool, note, value=value)
         await self._rows.be_alone()
         done = await reserving.reserve(self._db, known.unit(value), note=said, at=self._now())
         self._log("unit reserved", done, pool=pool, value=value)
         return done
 
-    async def unreserve(self, *, pool: str, value: str, note: str) -> None:
-        """Let a reserved one be handed out again.
+    async def unreserve(self, *, pool: str, value: str, note: str) -> bool:
+        """Let a reserved one be handed out again; again: it is so already.
 
         Raises:
-            UnitNotHeld: it isn't reserved.
+            UnitNotHeld: it wasn't reserved.
         """
-        said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool)
+        said, known = await self._asked(pool, note, value=value)
         await self._rows.be_alone()
-        await reserving.unreserve(self._db, known.unit(value), note=said, at=self._now())
-        self._log("unit unreserved", True, pool=pool, value=value)
+        done = await reserving.unreserve(self._db, known.unit(value), note=said, at=self._now())
+        self._log("unit unreserved", done, pool=pool, value=value)
+        return done
 
-    async def lift(self, *, pool: str, value: str, note: str) -> None:
-        """End a quarantine now: it may go to anybody.
+    async def lift(self, *, pool: str, value: str, note: str) -> bool:
+        """End a quarantine now: it may go to anybody; one that is over already is so.
 
         Raises:
-            UnitNotHeld: it isn't in quarantine.
+            UnitNotHeld: it isn't in quarantine, and wasn't.
         """
-        said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool)
-        await reserving.lift(self._db, known.unit(value), note=said, at=self._now())
-        self._log("quarantine lifted", True, pool=pool, value=value)
+        said, known = await self._asked(pool, note, value=value)
+        done = await reserving.lift(self._db, known.unit(value), note=said, at=self._now())
+        self._log("quarantine lifted", done, pool=pool, value=value)
+        return done
 
     async def exclude(self, *, pool: str, span: str, note: str) -> bool:
         """Never hand out an address, a prefix or from-to; the description of the network doesn't undo it.
@@ -70,7 +74,7 @@ class NetworkUpkeep:
         Raises:
             EstateInUse: a live service holds a part of it, or a part is reserved.
         """
-        said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool)
+        said, known = await self._asked(pool, note, span=span)
         async with self._db.begin_nested():
             done = await excluding.exclude(self._rows, known, known.interval(span), note=said)
         self._log("units excluded", done, pool=pool, span=span)
@@ -78,7 +82,7 @@ class NetworkUpkeep:
 
     async def include(self, *, pool: str, span: str) -> bool:
         """Let in again what was excluded by hand."""
-        known = await find_pool(self._db, self._tenant_id, pool)
+        known = await self._found(pool, span=span)
         async with self._db.begin_nested():
             done = await excluding.include(self._rows, known, known.interval(span))
         self._log("units included", done, pool=pool, span=span)
@@ -86,7 +90,7 @@ class NetworkUpkeep:
 
     async def drain(self, *, pool: str, note: str, span: str | None = None) -> bool:
         """Hand out nothing of the pool, or of a part of it, any more. Who has something keeps it until released."""
-        said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool)
+        said, known = await self._asked(pool, note, span=span)
         async with self._db.begin_nested():
             done = await draining.drain(self._rows, known, known.interval(span), note=said, at=self._now())
         self._log("drain begun", done, pool=pool, span=span)
@@ -94,7 +98,7 @@ class NetworkUpkeep:
 
     async def undrain(self, *, pool: str, span: str | None = None) -> bool:
         """Hand it out again."""
-        known = await find_pool(self._db, self._tenant_id, pool)
+        known = await self._found(pool, span=span)
         async with self._db.begin_nested():
             done = await draining.undrain(self._rows, known, known.interval(span))
         self._log("drain ended", done, pool=pool, span=span)
@@ -110,7 +114,7 @@ class NetworkUpkeep:
         Raises:
             PrefixNotEmpty: something outside of it is in use, or hasn't cooled off yet.
         """
-        said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool)
+        said, known = await self._asked(pool, note, network=network)
         async with self._db.begin_nested():
             done = await draining.shrink(self._rows, known, network, note=said, at=self._now())
         self._log("prefix shrunk", done, pool=pool, network=network)
@@ -123,7 +127,7 @@ class NetworkUpkeep:
         Raises:
             PoolNotEmpty: somebody has something of it, or it hasn't cooled off yet.
         """
-        said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool)
+        said, known = await self._asked(pool, note)
         async with self._db.begin_nested():
             await retiring.retire(self._rows, known, note=said, at=self._now())
         self._log("pool retired", True, pool=pool, network=known.network)
@@ -138,6 +142,7 @@ class NetworkUpkeep:
         Raises:
             NoPoolBound, PoolExhausted, ...: as for an allocation, when a service can't be served there.
         """
+        await refuse_faults(self._db, self._tenant_id, access_nodes=access_nodes, bng=bng, note=note)
         said = checked_note(note)
         async with self._db.begin_nested():
             moved = await moving.rehome(self._rows, access_nodes, bng, note=said, at=self._now())
@@ -156,13 +161,22 @@ class NetworkUpkeep:
 
     async def history(self, *, pool: str, value: str) -> list[UnitEvent]:
         """All that has become of an address, prefix or C-VLAN, oldest first."""
-        known = await find_pool(self._db, self._tenant_id, pool)
+        known = await self._found(pool, value=value)
         return await history.events_of(self._db, known.numbered(known.unit(value).unit))
 
     async def history_of_address(self, *, address: str, vrf: str | None = None) -> list[UnitEvent]:
         """The same for any address of a pool, also one that lies in a delegated prefix."""
         unit = await history.unit_at(self._db, tenant_id=self._tenant_id, address=address, at=self._now(), vrf=vrf)
         return [] if unit is None else await history.events_of(self._db, unit)
+
+    async def _asked(self, pool: str, note: str, **parts: str | None) -> tuple[str, KnownPool]:
+        """The note and the pool, when nothing speaks against any part of what is asked for."""
+        known = await self._found(pool, note=note, **parts)
+        return checked_note(note), known
+
+    async def _found(self, pool: str, **parts: str | None) -> KnownPool:
+        await refuse_faults(self._db, self._tenant_id, pool=pool, **parts)
+        return await find_pool(self._db, self._tenant_id, pool)
 
     def _log(self, event: str, done: bool, **fields: str | None) -> None:
         if done:

@@ -20,6 +20,7 @@ from ipam import (
     StaticResources,
     UnitEvent,
 )
+from provisioning.api.addresses_parts import misfits
 from provisioning.api.calls import InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import Moment
@@ -115,7 +116,7 @@ async def history(
     return await upkeep.history_of_address(address=value.partition("/")[0], vrf=vrf)
 
 
-@doors.get("/preview", permission="addresses.read", responses={**NOT_THERE, 409: problem("It could not be given now")})
+@doors.get("/preview", permission="addresses.read", responses={**NOT_THERE, 409: problem("It could not be given now")}, misfits=misfits)
 async def preview(
     call: InCall,
     customer_id: Annotated[int, Query(ge=1, le=LARGEST_NUMBER)],

@@ -19,7 +19,7 @@ from provisioning.api.bodies import is_csv
 from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, inlined, problem
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Wish
+from provisioning.api.wishes import LongReason, Wish
 from provisioning.bootstrap import Appliance
 from provisioning.reconciliation import KINDS, Reconciled, reconcile
 
@@ -41,7 +41,7 @@ class Import(Wish):
     mapping: str | None = Field(default=None, description="CSV: username or address; customer_id, location, plan")
     file_name: str | None = Field(default=None, max_length=200, description="For the audit")
     dry_run: bool = Field(default=False, description="Only say what it comes to")
-    reason: str | None = Field(default=None, min_length=1, max_length=1000, description="Why, for the audit")
+    reason: LongReason | None = Field(default=None, description="Why, for the audit")
 
 
 class Imported(ImportCounts):

@@ -8,11 +8,12 @@ from fastapi import Query
 from pydantic import Field
 
 from ipam import LoggedBlock, NatAlgorithm, NatBlockAt, NatRuleInForce
+from provisioning.api.addresses_parts import misfits
 from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import Moment
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Wish
+from provisioning.api.wishes import Reason, Wish
 
 doors = Doors(prefix="/addresses/nat", tags=["addresses"])
 
@@ -21,7 +22,6 @@ MOST_BLOCKS = 5000
 PoolName = Annotated[str, Field(min_length=1, max_length=120, description="The pool of the inside addresses")]
 Text = Annotated[str, Field(min_length=1, max_length=120)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Why = Annotated[str, Field(min_length=1, max_length=500, description="Why, for the audit")]
 
 
 class Rule(Wish):
@@ -34,14 +34,14 @@ class Rule(Wish):
     first_port: Port = 1024
     last_port: Port = 65535
     vrf: Text = "default"
-    reason: Why
+    reason: Reason
 
 
 class RuleEnd(Wish):
     """Of which pool the rule ends, and why."""
 
     pool: PoolName
-    reason: Why
+    reason: Reason
 
 
 class Ruled(Wish):
@@ -83,7 +83,7 @@ async def rules(call: InCall) -> list[NatRuleInForce]:
     return await call.appliance.port_blocks(call.db).rules()
 
 
-@doors.post("/rules", permission="addresses.write", responses=NOT_THERE)
+@doors.post("/rules", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def define_rule(call: InCall, wish: Rule) -> Ruled:
     """From now on the box maps like this; what was so before stays known for its time."""
     call.tells(subject=f"pool/{wish.pool}", reason=wish.reason, before={"rule": await _in_force(call, wish.pool)})
@@ -93,12 +93,14 @@ async def define_rule(call: InCall, wish: Rule) -> Ruled:
     return Ruled(pool=wish.pool, changed=done)
 
 
-@doors.post("/end-rule", permission="addresses.write", responses=NOT_THERE)
+@doors.post("/end-rule", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def end_rule(call: InCall, wish: RuleEnd) -> Ruled:
     """The box maps by this rule no longer; the outside prefix is free for something else."""
     call.tells(subject=f"pool/{wish.pool}", reason=wish.reason, before={"rule": await _in_force(call, wish.pool)})
-    await call.appliance.port_blocks(call.db).end_rule(pool=wish.pool)
-    return Ruled(pool=wish.pool, changed=True)
+    done = await call.appliance.port_blocks(call.db).end_rule(pool=wish.pool)
+    if not done:
+        call.changes_nothing()
+    return Ruled(pool=wish.pool, changed=done)
 
 
 @doors.get("/blocks", permission="addresses.read", responses=NOT_THERE)

@@ -10,17 +10,18 @@ from pydantic import Field
 
 from ipam import AllocatedResources, ReleasedResources, ServiceIncomplete, StaticResources
 from provisioning.addresses import AddressDesk, ChangedService
+from provisioning.api.addresses_parts import misfits, misfits_of_live
 from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.idempotency import key_of
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import Number
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Wish
+from provisioning.api.wishes import Reason, Wish
 from provisioning.intake import LARGEST_NUMBER
 
 doors = Doors(prefix="/addresses/services", tags=["addresses"])
 
-Why = Annotated[str, Field(min_length=1, max_length=500, description="Why, for whoever finds it later")]
+Why = Annotated[Reason, Field(description="Why, for whoever finds it later")]
 Prefix = Annotated[str, Field(max_length=64)]
 
 
@@ -68,7 +69,7 @@ class Release(Wish):
     reason: Why
 
 
-@doors.post("", permission="addresses.write", status_code=201, responses={404: problem(WORDS[404])}, shared=True)
+@doors.post("", permission="addresses.write", status_code=201, responses={404: problem(WORDS[404])}, shared=True, misfits=misfits)
 async def allocate(call: InCall, wish: Allocation, response: Response) -> AllocatedResources:
     """Gives a service that your own system looks after its addresses, prefixes and VLANs; 409 when a pool is full."""
     who = f"{call.caller.token_id}/{key_of(call.request)}"
@@ -93,10 +94,10 @@ async def of_service(call: InCall, service_id: Number, response: Response) -> Al
     return held
 
 
-@doors.post("/{service_id}/move", permission="addresses.write", if_match=True)
+@doors.post("/{service_id}/move", permission="addresses.write", if_match=True, misfits=misfits_of_live)
 async def move(call: InCall, service_id: Number, wish: Move, response: Response) -> ChangedService:
     """Lets it go on at another premise; named where it is, it gets out of what is being drained."""
-    desk = await _seen(call, service_id, reason=wish.note)
+    desk = await _seen(call, service_id, wish, reason=wish.note)
     numbers = StaticResources(wish.ip_address, wish.ipv6_wan_prefix, wish.delegated_prefix, wish.cvlan)
     changed = await desk.move(
         service_id=service_id, service_location=wish.service_location, note=wish.note, static=numbers
@@ -104,36 +105,38 @@ async def move(call: InCall, service_id: Number, wish: Move, response: Response)
     return _changed(changed, response)
 
 
-@doors.post("/{service_id}/route", permission="addresses.write", if_match=True)
+@doors.post("/{service_id}/route", permission="addresses.write", if_match=True, misfits=misfits_of_live)
 async def route(call: InCall, service_id: Number, wish: Route, response: Response) -> ChangedService:
     """Routes a prefix to it besides what its plan gives it."""
-    desk = await _seen(call, service_id, reason=wish.reason)
-    return _changed(await desk.route(service_id=service_id, pool=wish.pool, prefix=wish.prefix), response)
+    desk = await _seen(call, service_id, wish, reason=wish.reason)
+    return _changed(await desk.route(service_id=service_id, **wish.model_dump()), response)
 
 
-@doors.post("/{service_id}/withdraw", permission="addresses.write", if_match=True)
+@doors.post("/{service_id}/withdraw", permission="addresses.write", if_match=True, misfits=misfits_of_live)
 async def withdraw(call: InCall, service_id: Number, wish: Withdrawal, response: Response) -> ChangedService:
     """Takes a routed prefix back, into its pool's quarantine."""
-    desk = await _seen(call, service_id, reason=wish.reason)
-    return _changed(await desk.withdraw(service_id=service_id, prefix=wish.prefix), response)
+    desk = await _seen(call, service_id, wish, reason=wish.reason)
+    return _changed(await desk.withdraw(service_id=service_id, **wish.model_dump()), response)
 
 
-@doors.post("/{service_id}/release", permission="addresses.write", if_match=True)
+@doors.post("/{service_id}/release", permission="addresses.write", if_match=True, misfits=misfits)
 async def release(call: InCall, service_id: Number, wish: Release) -> ReleasedResources:
     """Takes back what nobody makes use of any more; again: the same answer. One in use ends by its termination."""
     facts = await call.appliance.address_lookup(call.db).service(service_id, hold=True)
     if facts["released_at"] is not None:
         call.changes_nothing()
-        return await call.appliance.address_desk(call.db).release(service_id=service_id)
-    desk = await _seen(call, service_id, reason=wish.reason)
-    return await desk.release(service_id=service_id)
+        return await call.appliance.address_desk(call.db).release(service_id=service_id, reason=wish.reason)
+    desk = await _seen(call, service_id, wish, reason=wish.reason)
+    return await desk.release(service_id=service_id, reason=wish.reason)
 
 
-async def _seen(call: Call, service_id: int, *, reason: str) -> AddressDesk:
+async def _seen(call: Call, service_id: int, wish: Move | Route | Withdrawal | Release, *, reason: str) -> AddressDesk:
     """The desk, for who has seen what the service holds now; nobody else changes that from here on.
 
-    Raises: ServiceUnknown, ServiceReleased, PreconditionMissing, PreconditionFailed.
+    Raises: ServiceUnknown, ServiceReleased and whatever else speaks against the wish, all at once; PreconditionMissing,
+    PreconditionFailed.
     """
+    await call.appliance.address_lookup(call.db).refuse_faults(live_service_id=service_id, **wish.model_dump())
     facts = await call.appliance.address_lookup(call.db).service(service_id, hold=True)
     try:
         held = await call.appliance.services(call.db).network_service.resources(service_id)

@@ -7,17 +7,18 @@ from typing import Annotated
 from pydantic import Field
 
 from ipam import MovedService, NetworkUpkeep
+from provisioning.api.addresses_parts import misfits
 from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Wish
+from provisioning.api.wishes import Reason, Wish
 
 doors = Doors(prefix="/addresses", tags=["addresses"])
 
 NOT_THERE = {404: problem(WORDS[404])}
 PoolName = Annotated[str, Field(min_length=1, max_length=120, description="The pool, by its name")]
 Text = Annotated[str, Field(min_length=1, max_length=120)]
-Why = Annotated[str, Field(min_length=1, max_length=500, description="Why, for whoever finds it later")]
+Why = Annotated[Reason, Field(description="Why, for whoever finds it later")]
 
 
 class OneUnit(Wish):
@@ -75,70 +76,70 @@ class Upkept(Wish):
     changed: bool
 
 
-@doors.post("/reserve", permission="addresses.write", responses=NOT_THERE)
+@doors.post("/reserve", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def reserve(call: InCall, wish: OneUnit) -> Upkept:
     """Keeps a free one for something: nobody is given it until it is unreserved."""
     done = await (await _upkeep(call, wish)).reserve(**wish.model_dump())
     return _upkept(call, wish.pool, wish.value, done)
 
 
-@doors.post("/unreserve", permission="addresses.write", responses=NOT_THERE)
+@doors.post("/unreserve", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def unreserve(call: InCall, wish: OneUnit) -> Upkept:
     """Lets a reserved one be handed out again."""
-    await (await _upkeep(call, wish)).unreserve(**wish.model_dump())
-    return _upkept(call, wish.pool, wish.value, True)
+    done = await (await _upkeep(call, wish)).unreserve(**wish.model_dump())
+    return _upkept(call, wish.pool, wish.value, done)
 
 
-@doors.post("/lift", permission="addresses.write", responses=NOT_THERE)
+@doors.post("/lift", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def lift(call: InCall, wish: OneUnit) -> Upkept:
     """Ends a quarantine now: it may go to anybody."""
-    await (await _upkeep(call, wish)).lift(**wish.model_dump())
-    return _upkept(call, wish.pool, wish.value, True)
+    done = await (await _upkeep(call, wish)).lift(**wish.model_dump())
+    return _upkept(call, wish.pool, wish.value, done)
 
 
-@doors.post("/exclude", permission="addresses.write", responses=NOT_THERE)
+@doors.post("/exclude", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def exclude(call: InCall, wish: Some) -> Upkept:
     """Never hands it out; an estate that is imported doesn't undo it."""
     done = await (await _upkeep(call, wish)).exclude(**wish.model_dump())
     return _upkept(call, wish.pool, wish.span, done)
 
 
-@doors.post("/include", permission="addresses.write", responses=NOT_THERE)
+@doors.post("/include", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def include(call: InCall, wish: Some) -> Upkept:
     """Lets in what was excluded by hand; what the estate excludes stays out."""
     done = await (await _upkeep(call, wish)).include(pool=wish.pool, span=wish.span)
     return _upkept(call, wish.pool, wish.span, done)
 
 
-@doors.post("/drain", permission="addresses.write", responses=NOT_THERE)
+@doors.post("/drain", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def drain(call: InCall, wish: SomeOrAll) -> Upkept:
     """Hands out nothing of it any more; who has something keeps it until it is released or moved."""
     done = await (await _upkeep(call, wish)).drain(**wish.model_dump())
     return _upkept(call, wish.pool, wish.span, done)
 
 
-@doors.post("/undrain", permission="addresses.write", responses=NOT_THERE)
+@doors.post("/undrain", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def undrain(call: InCall, wish: SomeOrAll) -> Upkept:
     """Hands it out again."""
     done = await (await _upkeep(call, wish)).undrain(pool=wish.pool, span=wish.span)
     return _upkept(call, wish.pool, wish.span, done)
 
 
-@doors.post("/shrink", permission="addresses.write", responses=NOT_THERE)
+@doors.post("/shrink", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def shrink(call: InCall, wish: Shrinking) -> Upkept:
     """Makes a pool's prefix smaller, once the rest of it is empty."""
     done = await (await _upkeep(call, wish)).shrink(**wish.model_dump())
     return _upkept(call, wish.pool, wish.network, done)
 
 
-@doors.post("/retire", permission="addresses.write", responses=NOT_THERE)
+@doors.post("/retire", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def retire(call: InCall, wish: Retiring) -> Upkept:
     """Takes a pool and its prefix out of the network for good, once nobody has anything of it."""
     await (await _upkeep(call, wish)).retire(**wish.model_dump())
     return _upkept(call, wish.pool, None, True)
 
 
-@doors.post("/rehome", permission="addresses.write", responses=NOT_THERE)
+@doors.post("/rehome", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def rehome(call: InCall, wish: Rehoming) -> list[MovedService]:
     """Puts access nodes behind another BNG, and gives their services what is served there; all of them or none."""
     desk = call.appliance.address_desk(call.db)

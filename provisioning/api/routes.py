@@ -27,6 +27,7 @@ from typing import Any, ClassVar, Final, Literal, TypeVar, cast
 
 import structlog
 from fastapi import APIRouter
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -55,6 +56,7 @@ from provisioning.access import (
 from provisioning.api.bodies import MOST_BYTES, check_address, check_json, is_csv, read_body, replayed
 from provisioning.api.calls import Call
 from provisioning.api.idempotency import earlier_answer, fingerprint, keep_answer, kept_body, key_of
+from provisioning.api.misfits import Misfits, with_misfits
 from provisioning.api.openapi import described
 from provisioning.api.problems import UNKEPT, Problem, problem_of, problem_response
 from provisioning.bootstrap import Appliance
@@ -83,6 +85,7 @@ class Terms:
     what it answers is the answer, and a function that it hands back is asked for one, with no transaction open.
     ``shared``: its transaction is short and waits for nobody (``Database.begin``).
     ``most_at_once``: of a crowd only so many are let in, and the others wait where they keep nothing from anybody.
+    ``misfits``: what else is wrong with a request of which a part is malformed.
     """
 
     permission: Permission | Literal["public", "signed in"]
@@ -95,6 +98,7 @@ class Terms:
     takes_csv: bool = False
     shared: bool = False
     most_at_once: int | None = None
+    misfits: Misfits | None = None
 
     @property
     def reads(self) -> bool:
@@ -144,7 +148,7 @@ class Door(APIRoute):
         appliance = _appliance(request)
         async with appliance.database.read() as db:
             caller = await self._caller(appliance, db, request)
-            response = await handler(self._called(request, appliance, db, caller))
+            response = await self._handled(self._called(request, appliance, db, caller), handler)
         if caller.token_id is not None and not caller.use_noted:
             response.background = BackgroundTask(_note_use, request.app.state.noting, appliance, caller.token_id)
         return response
@@ -201,7 +205,7 @@ class Door(APIRoute):
     async def _audited(self, request: Request, handler: Handler) -> Response:
         call: Call = request.state.call
         want_changes(call.db)
-        response = await handler(request)
+        response = await self._handled(request, handler)
         await call.db.flush()
         changes = noted_changes(call.db)
         if call.changed_nothing:
@@ -210,6 +214,14 @@ class Door(APIRoute):
             call.deed.after = json.loads(kept_body(response, call.shown_once))
         await keep_deed(call.db, filled(call.deed, changes), tenant_id=call.tenant_id, at=call.appliance.clock())
         return response
+
+    async def _handled(self, request: Request, handler: Handler) -> Response:
+        try:
+            return await handler(request)
+        except RequestValidationError as malformed:
+            if self.terms.misfits is None:
+                raise
+            raise await with_misfits(request.state.call, malformed, self.terms.misfits) from malformed
 
     async def _let_in(self, appliance: Appliance, request: Request) -> Caller:
         """Before anything is read or locked for a change, whose transaction looks the token up again."""
@@ -269,6 +281,7 @@ class Doors(APIRouter):
         first: First | None = None,
         shared: bool = False,
         most_at_once: int | None = None,
+        misfits: Misfits | None = None,
         **options: Any,
     ) -> Callable[[Endpoint], Endpoint]:
         """A route; ``options`` are FastAPI's own. Statuses that its terms bring are documented by themselves."""
@@ -283,6 +296,7 @@ class Doors(APIRouter):
             first=first,
             shared=shared,
             most_at_once=most_at_once,
+            misfits=misfits,
             takes_csv="text/csv" in options.get("openapi_extra", {}).get("requestBody", {}).get("content", {}),
         )
         documented = described(path, terms, if_match=if_match) if with_token else {}

@@ -6,7 +6,7 @@ import csv
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, TextIO, cast, get_args
 
 import typer
 
@@ -18,6 +18,7 @@ from provisioning.cli.audited import tells
 from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
+from provisioning.intake import Faults
 from provisioning.reconciliation import COLUMNS, KINDS, Reconciled, cells, reconcile
 
 STATES = ("assigned", "reserved", "quarantine", "unchanged")
@@ -51,7 +52,7 @@ def import_(
     """Take existing allocations over, all of a file or nothing; what has no owner is held as a reservation."""
 
     async def act(appliance: Appliance) -> ImportCounts:
-        source: ImportSource = chosen("from", from_, ImportSource)
+        source = _meant(from_, reason)
         content, known = (None if path is None else path.read_bytes() for path in (file, mapping))
         read = await opened(appliance, source, content=content, mapping=known)
         try:
@@ -71,6 +72,19 @@ def import_(
     say(f"{counts['lines']} lines, {counts['skipped']} left out: {made}; {counts['services']} new services")
     if dry_run:
         say("nothing was written")
+
+
+def _meant(from_: str, reason: str | None) -> ImportSource:
+    """
+    Raises: InvalidRequest
+    """
+    faults, known = Faults("The import"), get_args(ImportSource)
+    if from_ not in known:
+        faults.add("from", f"{from_} is none of {', '.join(known)}")
+    if reason is not None:
+        faults.line("reason", reason, longest=1000)
+    faults.refuse_if_any()
+    return cast(ImportSource, from_)
 
 
 async def _brought_in(appliance: Appliance, read: ImportFile, file: Path | None, *, dry_run: bool) -> ImportCounts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -12,7 +12,6 @@ from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.addresses_looks import At, Vrf
 from provisioning.cli.audited import tells
-from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
 from provisioning.nat_logs import read_blocks
@@ -47,15 +46,15 @@ def rule(
 
     async def act(appliance: Appliance) -> None:
         bounds = {"first_port": first_port, "last_port": last_port}
-        way: NatAlgorithm = chosen("algorithm", algorithm, NatAlgorithm)
         tells(subject=subject_of("pool", pool), after={"pool": pool, "outside": outside, "ports": ports})
         async with appliance.database.begin() as db:
             changed = await appliance.port_blocks(db).define_rule(
                 pool=pool,
                 outside=outside,
                 ports_per_subscriber=ports,
-                algorithm=way,
+                algorithm=cast(NatAlgorithm, algorithm),  # what is none is one of its faults
                 vrf=vrf,
+                reason=reason,
                 **{name: port for name, port in bounds.items() if port is not None},
             )
         if json_:
@@ -96,8 +95,11 @@ def end_rule(pool: Pool, reason: Reason, json_: AsJson = False) -> None:
     async def act(appliance: Appliance) -> None:
         tells(subject=subject_of("pool", pool), after={"pool": pool})
         async with appliance.database.begin() as db:
-            await appliance.port_blocks(db).end_rule(pool=pool)
-        print_json({"pool": pool, "changed": True}) if json_ else say(f"pool {pool}: its rule has ended")
+            changed = await appliance.port_blocks(db).end_rule(pool=pool, reason=reason)
+        if json_:
+            print_json({"pool": pool, "changed": changed})
+        else:
+            say(f"pool {pool}: its rule has ended" + ("" if changed else ", as before"))
 
     run(act, as_json=json_)
 

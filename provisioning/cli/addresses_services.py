@@ -83,7 +83,11 @@ def route(
     json_: AsJson = False,
 ) -> None:
     """Route a prefix to a service, besides what its plan gives it."""
-    _change(lambda desk: desk.route(service_id=service, pool=pool, prefix=prefix), {"pool": pool}, as_json=json_)
+    _change(
+        lambda desk: desk.route(service_id=service, pool=pool, prefix=prefix, reason=reason),
+        {"pool": pool},
+        as_json=json_,
+    )
 
 
 def withdraw(
@@ -93,7 +97,11 @@ def withdraw(
     json_: AsJson = False,
 ) -> None:
     """Take a routed prefix back from a service, into its pool's quarantine."""
-    _change(lambda desk: desk.withdraw(service_id=service, prefix=prefix), {"prefix": prefix}, as_json=json_)
+    _change(
+        lambda desk: desk.withdraw(service_id=service, prefix=prefix, reason=reason),
+        {"prefix": prefix},
+        as_json=json_,
+    )
 
 
 def release(service: Service, reason: Reason, json_: AsJson = False) -> None:
@@ -101,7 +109,7 @@ def release(service: Service, reason: Reason, json_: AsJson = False) -> None:
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            released = await appliance.address_desk(db).release(service_id=service)
+            released = await appliance.address_desk(db).release(service_id=service, reason=reason)
         if json_:
             print_json(released)
             return

@@ -126,9 +126,11 @@ def _do(pool: str, what: str | None, becomes: str, act: Act, reason: str | None 
     async def done(appliance: Appliance) -> None:
         said = {} if reason is None else {"reason": reason}
         async with appliance.database.begin() as db:
+            if reason is not None:  # a note is looked at by the act itself
+                await appliance.address_lookup(db).refuse_faults(pool=pool, span=what, **said)
             before = await appliance.address_desk(db).numbers_of(pool)
             tells(subject=subject_of("pool", pool), before=before, after={"pool": pool, "what": what}, **said)
-            changed = await act(appliance.network_upkeep(db)) is not False
+            changed = await act(appliance.network_upkeep(db)) is not False  # None: it can be done but once
         if as_json:
             print_json({"pool": pool, "what": what, "changed": changed})
         else:

@@ -1,0 +1,59 @@
+"""All that is wrong with a request, found before any of it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from ipam.errors import IpamError, RequestFault, RequestInvalid
+
+T = TypeVar("T")
+
+
+class RequestFaults:
+    """Of each part of a request what is wrong with it. Look at every part by this, then ``refuse_if_any()``."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[str, IpamError]] = []
+
+    @property
+    def all(self) -> tuple[RequestFault, ...]:
+        """Those that were found so far."""
+        return tuple(
+            RequestFault(fault.where, fault.what)
+            for where, error in self._found
+            for fault in getattr(error, "faults", None) or [RequestFault(where, str(error))]
+        )
+
+    def check(self, where: str, checking: Callable[[], T]) -> T | None:
+        """What it returns; None: it was refused, and that is noted."""
+        try:
+            return checking()
+        except IpamError as error:
+            self.note(where, error)
+        return None
+
+    async def look(self, where: str, looking: Awaitable[T]) -> T | None:
+        """As ``check``, of what has to be asked."""
+        try:
+            return await looking
+        except IpamError as error:
+            self.note(where, error)
+        return None
+
+    def refuse_if_any(self) -> None:
+        """
+        Raises:
+            RequestInvalid: with all that was found; where it is one thing alone, that error itself.
+        """
+        if len(self._found) == 1:
+            raise self._found[0][1]
+        if found := self.all:
+            (where, what), *others = found
+            raise RequestInvalid(where, what, *others)
+
+    def note(self, where: str, error: IpamError) -> None:
+        """What is transient isn't the request's fault, and is raised."""
+        if error.transient:
+            raise error
+        self._found.append((where, error))

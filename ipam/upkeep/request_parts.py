@@ -1,0 +1,115 @@
+"""What speaks against a request by its parts: all of them are looked at before any is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam import holdings
+from ipam.addresses import parse_network, parse_span, parse_vids
+from ipam.allocation.orders import check_customer, check_request_id
+from ipam.allocation.places import find_place, find_plan
+from ipam.allocation.static_requests import STATIC, StaticResources
+from ipam.errors import RequestInvalid, ServiceReleased
+from ipam.estate.rows import EstateRows
+from ipam.lookup.history import must_be_known
+from ipam.request_faults import RequestFaults
+from ipam.upkeep.draining import smaller_network
+from ipam.upkeep.pool_units import checked_note, find_pool
+from ipam.upkeep.routing import checked_prefix
+
+WHYS = ("note", "reason")
+
+
+async def refuse_faults(db: AsyncSession, tenant_id: str, **parts: Any) -> None:
+    """
+    Raises:
+        RequestInvalid: with all that ``faults_in`` finds; where that is one thing alone, its own error.
+    """
+    (await faults_in(db, tenant_id, parts)).refuse_if_any()
+
+
+async def faults_in(db: AsyncSession, tenant_id: str, parts: Mapping[str, Any]) -> RequestFaults:
+    """``parts``: named as in the verbs of the face, each of a fitting type; those that are None say nothing, and what
+    isn't known here isn't looked at. A ``live_service_id`` is one that must hold something still."""
+    faults = RequestFaults()
+    said = {name: value for name, value in parts.items() if value is not None}
+    _check(faults, said)
+    await _look(faults, db, tenant_id, said)
+    await _look_at_pool(faults, db, tenant_id, said)
+    return faults
+
+
+def _check(faults: RequestFaults, said: Mapping[str, Any]) -> None:
+    """What can be told without asking."""
+    for name in WHYS:
+        if name in said:
+            faults.check(name, partial(checked_note, said[name], name))
+    if "customer_id" in said:
+        faults.check("customer_id", partial(check_customer, said["customer_id"]))
+    if "request_id" in said:
+        faults.check("request_id", partial(check_request_id, said["request_id"]))
+    faults.check("static", StaticResources(**{name: said[name] for name in STATIC if name in said}).checked)
+    if "prefix" in said:
+        faults.check("prefix", partial(checked_prefix, said["prefix"]))
+
+
+async def _look(faults: RequestFaults, db: AsyncSession, tenant_id: str, said: Mapping[str, Any]) -> None:
+    rows = EstateRows(db, tenant_id)
+    if "service_id" in said:
+        await faults.look("service_id", holdings.find_service(db, tenant_id, said["service_id"]))
+    if "live_service_id" in said:
+        await faults.look("service_id", _live(db, tenant_id, said["live_service_id"]))
+    if "service_location" in said:
+        await faults.look("service_location", find_place(db, tenant_id, said["service_location"]))
+    if "bandwidth_plan" in said:
+        await faults.look("bandwidth_plan", find_plan(db, tenant_id, said["bandwidth_plan"]))
+    if "vrf" in said:
+        await faults.look("vrf", must_be_known(db, tenant_id, said["vrf"]))
+    if "bng" in said:
+        await faults.look("bng", rows.id_of("bng", said["bng"]))
+    for name in dict.fromkeys(said.get("access_nodes", ())):
+        await faults.look("access_nodes", rows.id_of("access_node", name))
+
+
+async def _live(db: AsyncSession, tenant_id: str, service_id: int) -> None:
+    line = await holdings.find_service(db, tenant_id, service_id)
+    if line.released_at is not None:
+        raise ServiceReleased(service_id, line.released_at)
+
+
+async def _look_at_pool(faults: RequestFaults, db: AsyncSession, tenant_id: str, said: Mapping[str, Any]) -> None:
+    """A pool, and what is said of it; of a pool that there isn't, at least whether that can be meant at all."""
+    pool = await faults.look("pool", find_pool(db, tenant_id, said["pool"])) if "pool" in said else None
+    value, span, network = (said.get(name) for name in ("value", "span", "network"))
+    if value is not None:
+        faults.check("value", partial(_some, "value", value) if pool is None else partial(pool.unit, value))
+    if span is not None:
+        faults.check("span", partial(_some, "span", span) if pool is None else partial(pool.interval, span))
+    if network is not None:
+        faults.check("network", partial(_network if pool is None else partial(smaller_network, pool), network))
+
+
+def _some(field: str, text: str) -> None:
+    """
+    Raises:
+        RequestInvalid: these are neither addresses nor VLAN numbers.
+    """
+    try:
+        parse_span(text) if set(text) & set(".:") else parse_vids([text])
+    except ValueError as exc:
+        raise RequestInvalid(field, f"can't be meant: {exc}") from exc
+
+
+def _network(text: str) -> None:
+    """
+    Raises:
+        RequestInvalid: it is no prefix.
+    """
+    try:
+        parse_network(text)
+    except ValueError as exc:
+        raise RequestInvalid("network", str(exc)) from exc

@@ -1,0 +1,39 @@
+"""What is wrong with a request about addresses besides its shape: told with that, not after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ipam import RequestFault
+from provisioning.api.calls import Call
+
+NUMBERS = frozenset({"customer_id", "cvlan"})
+
+
+async def misfits(call: Call, sound: Mapping[str, Any]) -> tuple[RequestFault, ...]:
+    """Names that nobody knows, and what can't be meant."""
+    return await _found(call, sound, service="service_id")
+
+
+async def misfits_of_live(call: Call, sound: Mapping[str, Any]) -> tuple[RequestFault, ...]:
+    """The same, where the service must hold something still."""
+    return await _found(call, sound, service="live_service_id")
+
+
+async def _found(call: Call, sound: Mapping[str, Any], *, service: str) -> tuple[RequestFault, ...]:
+    parts = {name: told for name, value in sound.items() if (told := _fitting(name, value)) is not None}
+    in_address = str(call.request.path_params.get("service_id", ""))
+    if in_address.isdecimal():
+        parts[service] = int(in_address)
+    return await call.appliance.address_lookup(call.db).faults_in(parts)
+
+
+def _fitting(name: str, value: Any) -> Any:
+    """The value in its type, as in an address or in JSON; None: it is of another one, which is a fault of its shape."""
+    if name in NUMBERS:
+        if isinstance(value, str) and value.isdecimal():
+            return int(value)
+        return value if isinstance(value, int) else None
+    is_some = isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return value if is_some == (name == "access_nodes") and isinstance(value, str | list) else None
