@@ -193,15 +193,21 @@ class Service(IpamBase):
         CheckConstraint("state IN ('active', 'released')", name="ipam_service_state"),
         CheckConstraint("(state = 'released') = (released_at IS NOT NULL)", name="ipam_service_released"),
         CheckConstraint("customer_id > 0", name="ipam_service_customer"),
+        Index(
+            "ix_ipam_service_framed_pool_id",
+            "framed_pool_id",
+            sqlite_where=text("framed_pool_id IS NOT NULL"),
+            postgresql_where=text("framed_pool_id IS NOT NULL"),
+        ),
     )
     service_id: Mapped[Id]
     request_id: Mapped[str | None] = mapped_column(Text)
     customer_id: Mapped[int] = mapped_column(BigInteger, index=True)
     location_id: Mapped[int] = reference("ipam_location.id", index=True)
-    plan_id: Mapped[int] = reference("ipam_address_plan.id", index=True)
+    plan_id: Mapped[int] = reference("ipam_address_plan.id")
     svlan_id: Mapped[int | None] = reference("ipam_svlan.id", index=True)
     """The shared S-VLAN (N:1). In 1:1 it is the one around the C-VLAN."""
-    framed_pool_id: Mapped[int | None] = reference("ipam_pool.id", index=True)
+    framed_pool_id: Mapped[int | None] = reference("ipam_pool.id")
     username: Mapped[str] = mapped_column(Text)
     static_request: Mapped[str | None] = mapped_column(Text)
     """What was asked for by its number (JSON), so that the same request is known again; None: nothing."""

@@ -1,12 +1,13 @@
 """PostgreSQL's function that gives a whole service: one question, one answer, and one undo for both.
 
-It is a constant so that a migration executes exactly this.
+There are two of it: one refuses by an error, which costs the transaction that it is called in; the other one calls it
+and leaves that as it was. They are constants so that a migration executes exactly these.
 """
 
 from __future__ import annotations
 
-# Whatever is out of the ordinary is answered by NULL, and all is as it was before: ``ipam.allocation.giving`` then asks
-# and takes in steps, which finds out why, comes again where that helps, and says so. Nothing is waited for here but the
+# Whatever is out of the ordinary is answered by NULL or an error: ``ipam.allocation.giving`` then asks and takes in
+# steps, which finds out why, comes again where that helps, and says so. Nothing is waited for here but the
 # outcome of the same request, made by somebody else just now, and that before anything is locked.
 #
 # - What serves the place is worked out anew when the network has changed since (``serving_tables``), and for who comes
@@ -25,13 +26,20 @@ from __future__ import annotations
 #   read all that rests in a pool and sort it seems as good then. So who is owed a unit is asked by ``state``, and which
 #   one has rested longest by ``available_at`` alone: each of the two has an index that the other can't use.
 _GIVE = """
-CREATE OR REPLACE FUNCTION ipam_give_at_once(
+CREATE OR REPLACE FUNCTION ipam_give_or_refuse(
     of_tenant text, for_customer bigint, at_place text, on_plan text, by_request text, at_realm text, now_at timestamptz
 ) RETURNS text LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET bytea_output = hex
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_incremental_sort = off
 SET jit = off AS $$
 DECLARE
-    spot record;
+    here integer;
+    here_node integer;
+    here_port integer;
+    here_onu integer;
+    here_name text;
+    this_subject text;
+    came_back boolean;
+    network_version bigint;
     asked record;
     bound record;
     front record;
@@ -46,7 +54,6 @@ DECLARE
     svlans integer[];
     number integer;
     login text;
-    refused_by text;
     best integer;
     served text := '';
     this_pool integer;
@@ -56,12 +63,12 @@ DECLARE
     units bigint[] := '{}';
     reused bigint[] := '{}';
 BEGIN
-    SELECT l.id AS location_id, l.name AS location, l.node_id, l.port_id, l.onu,
-        for_customer || '@' || l.id AS subject,
+    SELECT l.id, l.name, l.node_id, l.port_id, l.onu, for_customer || '@' || l.id,
         EXISTS (SELECT FROM ipam_allocation AS u
-            WHERE u.subject = for_customer || '@' || l.id AND u.state = 'quarantine') AS is_back,
+            WHERE u.subject = for_customer || '@' || l.id AND u.state = 'quarantine'),
         n.version, s.plan_id, s.wanted, s.kinds, s.standings, s.pools, s.reuses, s.svlans, s.facts
-    INTO spot
+    INTO here, here_name, here_node, here_port, here_onu, this_subject, came_back,
+        network_version, of_plan, wanted, kinds, standings, pools, reuses, svlans, facts
     FROM ipam_location_alias AS a JOIN ipam_location AS l ON l.id = a.location_id
         LEFT JOIN ipam_network_version AS n ON n.tenant_id = of_tenant
         LEFT JOIN ipam_serving AS s ON s.tenant_id = of_tenant AND s.node_id = l.node_id
@@ -70,16 +77,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    IF spot.facts IS NOT NULL AND NOT spot.is_back THEN
-        of_plan := spot.plan_id;
-        wanted := spot.wanted;
-        kinds := spot.kinds;
-        standings := spot.standings;
-        pools := spot.pools;
-        reuses := spot.reuses;
-        svlans := spot.svlans;
-        facts := spot.facts;
-    ELSE
+    IF facts IS NULL OR came_back THEN
         SELECT l.id AS location_id, l.name AS location, l.node_id, l.port_id, n.site_id, n.bng_id,
             n.name AS access_node, n.kind AS access_node_kind, n.vlan_model, n.cpe_vlan_id, n.management_vlan,
             o.name AS port, l.onu, s.name AS site, b.name AS bng,
@@ -95,7 +93,7 @@ BEGIN
             JOIN ipam_access_node AS n ON n.id = l.node_id JOIN ipam_site AS s ON s.id = n.site_id
             JOIN ipam_bng AS b ON b.id = n.bng_id LEFT JOIN ipam_access_port AS o ON o.id = l.port_id
             JOIN ipam_address_plan AS p ON p.tenant_id = of_tenant AND p.name = on_plan
-        WHERE l.id = spot.location_id AND l.node_id = spot.node_id AND l.port_id IS NOT DISTINCT FROM spot.port_id;
+        WHERE l.id = here AND l.node_id = here_node AND l.port_id IS NOT DISTINCT FROM here_port;
         IF NOT FOUND THEN
             RETURN NULL;
         END IF;
@@ -116,9 +114,9 @@ BEGIN
                 p.kind = 'cvlan' AND v.cvlan_formula IS NOT NULL
                     OR asked.access = 'ipoe' AND p.kind = 'ipv4' AND p.framed_pool IS NULL AND x.gateway IS NULL
                     AS is_odd,
-                spot.is_back AND EXISTS (
+                came_back AND EXISTS (
                     SELECT FROM ipam_allocation AS a
-                    WHERE a.subject = spot.subject AND a.pool_id = p.id AND a.state = 'quarantine'
+                    WHERE a.subject = this_subject AND a.pool_id = p.id AND a.state = 'quarantine'
                         AND (a.sticky_until IS NULL OR a.sticky_until >= now_at)) AS is_known
             FROM ipam_pool_binding AS d LEFT JOIN ipam_pool AS p ON p.id = d.pool_id
                 LEFT JOIN ipam_prefix AS x ON x.id = p.prefix_id
@@ -154,13 +152,13 @@ BEGIN
         facts := json_build_object('asked', asked, 'kinds', bound.kinds, 'bases', bound.bases,
             'unit_lengths', bound.unit_lengths, 'lengths', bound.lengths, 'gateways', bound.gateways,
             'vids', bound.vids, 'framed', bound.framed);
-        IF NOT spot.is_back AND spot.version IS NOT NULL
+        IF NOT came_back AND network_version IS NOT NULL
             AND current_setting('firstlight.network_changed', true) IS DISTINCT FROM of_tenant
             AND pg_try_advisory_xact_lock(hashtextextended(
-                concat_ws('/', 'ipam_serving', of_tenant, spot.node_id, spot.port_id, on_plan), 0)) THEN
+                concat_ws('/', 'ipam_serving', of_tenant, here_node, here_port, on_plan), 0)) THEN
             INSERT INTO ipam_serving AS s (tenant_id, node_id, port_id, plan, version, plan_id, wanted, kinds,
                 standings, pools, reuses, svlans, facts)
-            VALUES (of_tenant, spot.node_id, coalesce(spot.port_id, 0), on_plan, spot.version, of_plan, wanted, kinds,
+            VALUES (of_tenant, here_node, coalesce(here_port, 0), on_plan, network_version, of_plan, wanted, kinds,
                 standings, pools, reuses, svlans, facts)
             ON CONFLICT (tenant_id, node_id, port_id, plan) DO UPDATE
             SET version = excluded.version, plan_id = excluded.plan_id, wanted = excluded.wanted,
@@ -173,7 +171,7 @@ BEGIN
     login := 'c' || for_customer || '-s' || number || at_realm;
     INSERT INTO ipam_service (tenant_id, service_id, request_id, customer_id, location_id, plan_id, username, state,
         created_at, svlan_id, framed_pool_id)
-    VALUES (of_tenant, number, by_request, for_customer, spot.location_id, of_plan, login, 'active', now_at,
+    VALUES (of_tenant, number, by_request, for_customer, here, of_plan, login, 'active', now_at,
         svlans[array_position(kinds, 'svlan')], pools[array_position(kinds, 'framed_pool')]);
 
     FOR i IN 1 .. cardinality(kinds) LOOP
@@ -190,7 +188,7 @@ BEGIN
             this_pool := pools[i];
             IF known[i] THEN
                 SELECT a.id, a.unit INTO this_row, this_unit FROM ipam_allocation AS a
-                WHERE a.subject = spot.subject AND a.pool_id = this_pool AND a.state = 'quarantine'
+                WHERE a.subject = this_subject AND a.pool_id = this_pool AND a.state = 'quarantine'
                     AND (a.sticky_until IS NULL OR a.sticky_until >= now_at)
                 ORDER BY a.available_at DESC, a.id DESC LIMIT 1 FOR UPDATE SKIP LOCKED;
             END IF;
@@ -235,7 +233,7 @@ BEGIN
             END IF;
             IF this_row IS NOT NULL THEN
                 UPDATE ipam_allocation AS a
-                SET state = 'assigned', service_id = number, subject = spot.subject, assigned_at = now_at,
+                SET state = 'assigned', service_id = number, subject = this_subject, assigned_at = now_at,
                     available_at = NULL, sticky_until = NULL
                 WHERE a.id = this_row;
             END IF;
@@ -250,24 +248,38 @@ BEGIN
     END IF;
     WITH added AS (
         INSERT INTO ipam_allocation (tenant_id, pool_id, unit, state, service_id, subject, assigned_at)
-        SELECT of_tenant, pools[u.i], u.unit, 'assigned', number, spot.subject, now_at
+        SELECT of_tenant, pools[u.i], u.unit, 'assigned', number, this_subject, now_at
         FROM unnest(chosen, units, reused) AS u (i, unit, id) WHERE u.unit IS NOT NULL AND u.id IS NULL
     )
     INSERT INTO ipam_allocation_event (tenant_id, pool_id, unit, service_id, what, at)
     SELECT of_tenant, pools[u.i], u.unit, number, 'assigned', now_at
     FROM unnest(chosen, units) AS u (i, unit) WHERE u.unit IS NOT NULL;
-    RETURN json_build_object('service_id', number, 'username', login, 'location_id', spot.location_id,
-        'location', spot.location, 'onu', spot.onu, 'chosen', chosen, 'units', units, 'facts', facts::json);
+    RETURN format('{"service_id": %s, "username": %s, "location_id": %s, "location": %s, "onu": %s, "chosen": %s,'
+        ' "units": %s, "facts": %s}', number, to_json(login), here, to_json(here_name), coalesce(here_onu::text, 'null'),
+        array_to_json(chosen), array_to_json(units), facts);
+END $$
+"""
+
+# In a transaction of somebody else's: what was begun is undone by itself, which takes a transaction inside of that one.
+_OR_NOTHING = """
+CREATE OR REPLACE FUNCTION ipam_give_at_once(
+    of_tenant text, for_customer bigint, at_place text, on_plan text, by_request text, at_realm text, now_at timestamptz
+) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    refused_by text;
+BEGIN
+    RETURN ipam_give_or_refuse(of_tenant, for_customer, at_place, on_plan, by_request, at_realm, now_at);
 EXCEPTION
     WHEN lock_not_available OR no_data_found THEN
         RETURN NULL;
     WHEN integrity_constraint_violation THEN
         GET STACKED DIAGNOSTICS refused_by = CONSTRAINT_NAME;
         IF refused_by = 'ipam_service_username_once' THEN
-            RETURN json_build_object('taken', login);
+            RETURN json_build_object('taken',
+                'c' || for_customer || '-s' || currval('ipam_service_service_id_seq') || at_realm);
         END IF;
         RETURN NULL;
 END $$
 """
 
-GIVE_AT_ONCE: tuple[str, ...] = (_GIVE.strip(),)
+GIVE_AT_ONCE: tuple[str, ...] = (_GIVE.strip(), _OR_NOTHING.strip())

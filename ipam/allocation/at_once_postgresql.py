@@ -20,7 +20,15 @@ from ipam.errors import UsernameTaken
 
 # In the driver's own words: what SQLAlchemy does about a statement's shape takes longer than the statement.
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; "
-_CALL = "SELECT ipam_give_at_once(%s::text, %s::bigint, %s::text, %s::text, %s::text, %s::text, %s::timestamptz)"
+_ASKED = "(%s::text, %s::bigint, %s::text, %s::text, %s::text, %s::text, %s::timestamptz)"
+_CALL = f"SELECT ipam_give_at_once{_ASKED}"
+_CALL_ALONE = f"SELECT ipam_give_or_refuse{_ASKED}"
+"""Where nothing came before it that a refusal could cost."""
+_LEFT_TO_STEPS = (psycopg.errors.LockNotAvailable, psycopg.errors.NoDataFound, psycopg.errors.IntegrityError)
+"""So the function refuses."""
+_ONE_USERNAME = "ipam_service_username_once"
+_ANEW = f"ROLLBACK; {_BEGIN}".encode()
+_NUMBER_DRAWN = b"SELECT currval('ipam_service_service_id_seq')"
 _OF_PLACE, _OF_PLAN = len(PLACE_COLUMNS), len(PLAN_COLUMNS)
 
 
@@ -75,18 +83,32 @@ def _is_read_committed(driven: psycopg.AsyncConnection[Any]) -> bool:
     )
 
 
-async def _begun_and_asked(driven: psycopg.AsyncConnection[Any], asked: tuple[Any, ...]) -> bytes | None:
-    """
+async def _begun_and_asked(driven: psycopg.AsyncConnection[Any], asked: tuple[Any, ...]) -> str | bytes | None:
+    """What is refused costs the transaction that has begun here, and so nothing; another one has begun then.
+
     Raises:
-        psycopg.Error: the database has refused it, or has gone away.
+        psycopg.Error: the database has failed, or has gone away.
     """
-    said = psycopg.AsyncClientCursor(driven).mogrify(_BEGIN + _CALL, asked)
+    said = psycopg.AsyncClientCursor(driven).mogrify(_BEGIN + _CALL_ALONE, asked)
     async with driven.lock:
-        driven.pgconn.send_query(said.encode())
-        last = (await driven.wait(execute(driven.pgconn)))[-1]
-    if last.status != ExecStatus.TUPLES_OK:
+        try:
+            return await _told(driven, said.encode())
+        except _LEFT_TO_STEPS as refused:
+            if refused.diag.constraint_name != _ONE_USERNAME:
+                await _told(driven, _ANEW)
+                return None
+            number = await _told(driven, _ANEW + _NUMBER_DRAWN)
+    _, customer_id, *_, realm, _ = asked
+    return json.dumps({"taken": f"c{customer_id}-s{(number or b'').decode()}{realm}"})
+
+
+async def _told(driven: psycopg.AsyncConnection[Any], said: bytes) -> bytes | None:
+    """The last one's answer. Raises: psycopg.Error."""
+    driven.pgconn.send_query(said)
+    last = (await driven.wait(execute(driven.pgconn)))[-1]
+    if last.status == ExecStatus.FATAL_ERROR:
         raise psycopg.errors.error_from_result(last)
-    answer: bytes | None = last.get_value(0, 0)
+    answer: bytes | None = last.get_value(0, 0) if last.status == ExecStatus.TUPLES_OK else None
     return answer
 
 

@@ -21,3 +21,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION ipam_give_at_once")
+        op.execute("DROP FUNCTION IF EXISTS ipam_give_or_refuse")
