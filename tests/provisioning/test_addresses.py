@@ -23,6 +23,7 @@ from workflows.engine.tables import RunRow
 DONE, WAITING = 1, 2
 """Services of the households whose installation is over, and is waiting for its visit."""
 HOME, NEXT_DOOR, TIGHT = "LOC-20001", "LOC-20005", "LOC-20090"
+WHY = "an office moves in"
 MORE = {
     "pool": [
         {
@@ -79,8 +80,8 @@ async def broken(appliance: Appliance) -> set[str]:
 async def test_routed_prefixes_are_the_subscriber_s_wish_at_once_and_freeradius_after_the_projection(
     appliance: Appliance,
 ) -> None:
-    first = await act(appliance, "route", service_id=DONE, pool="office-nets", prefix="198.51.100.8/29")
-    second = await act(appliance, "route", service_id=DONE, pool="office-nets6")
+    first = await act(appliance, "route", service_id=DONE, pool="office-nets", prefix="198.51.100.8/29", reason=WHY)
+    second = await act(appliance, "route", service_id=DONE, pool="office-nets6", reason=WHY)
 
     assert first["projected"] is False
     assert second["resources"]["framed_routes"] == ["198.51.100.8/29 0.0.0.0 1"]
@@ -91,11 +92,11 @@ async def test_routed_prefixes_are_the_subscriber_s_wish_at_once_and_freeradius_
     assert await appliance.projections.catch_up() == 1
     assert await broken(appliance) == set()
 
-    gone = await act(appliance, "withdraw", service_id=DONE, prefix="198.51.100.8/29")
+    gone = await act(appliance, "withdraw", service_id=DONE, prefix="198.51.100.8/29", reason=WHY)
     assert (gone["resources"]["framed_routes"], gone["projected"]) == ([], False)
     allocated, told = await given(appliance)
     assert allocated == told
-    again = await act(appliance, "route", service_id=DONE, pool="office-nets6")
+    again = await act(appliance, "route", service_id=DONE, pool="office-nets6", reason=WHY)
     assert again["resources"] == gone["resources"]
 
 
@@ -153,20 +154,20 @@ async def test_nodes_with_services_of_open_runs_stay_behind_their_bng(appliance:
 
 async def test_what_is_in_use_is_not_released_and_what_an_ended_run_has_left_is(appliance: Appliance) -> None:
     with pytest.raises(ServiceServed, match="firstlight subscribers terminate c1001-s1@isp"):
-        await act(appliance, "release", service_id=DONE)
+        await act(appliance, "release", service_id=DONE, reason=WHY)
     with pytest.raises(ServiceUnderWay):
-        await act(appliance, "release", service_id=WAITING)
+        await act(appliance, "release", service_id=WAITING, reason=WHY)
     async with appliance.database.begin() as db:
         await db.execute(update(RunRow).where(RunRow.id == 3).values(state="partial"))
     with pytest.raises(LineOnOlt, match="taken off the OLT first"):
-        await act(appliance, "release", service_id=3)
+        await act(appliance, "release", service_id=3, reason=WHY)
     async with appliance.database.begin() as db:
         await db.execute(update(LineOrderRow).where(LineOrderRow.service_id == 3).values(state="withdrawn"))
 
-    released = await act(appliance, "release", service_id=3)
+    released = await act(appliance, "release", service_id=3, reason=WHY)
 
     assert {each["pool"] for each in released["released"]} > {"north-v4", "north-pd"}
-    assert await act(appliance, "release", service_id=3) == released
+    assert await act(appliance, "release", service_id=3, reason=WHY) == released
     async with appliance.database.read() as db:
         state = await db.scalar(select(Subscriber.state).where(Subscriber.service_id == 3))
         with pytest.raises(ServiceReleased):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
-from ipam import PoolExhausted, RequestConflict
+from ipam import PoolExhausted, RequestConflict, RequestInvalid, StaticResources
 from ipam.tables import Allocation, Service
 from tests.ipam.conftest import Network, one_pool
 
@@ -109,3 +110,43 @@ async def test_a_released_request_eight_times_at_once_brings_back_one_service(ne
 
     assert all(answer == first for answer in answers)
     assert await network.violations() == []
+
+
+async def test_all_that_speaks_against_a_request_is_told_at_once(network: Network) -> None:
+    wrong: list[tuple[str, dict[str, Any], list[str]]] = [
+        (
+            "allocate_resources",
+            {
+                "customer_id": 0,
+                "service_location": "LOC-9",
+                "bandwidth_plan": "fiber-9000",
+                "request_id": " ",
+                "static": StaticResources(ip_address="300.1.1.1", cvlan=1),
+            },
+            ["customer_id", "request_id", "ip_address", "cvlan", "service_location", "bandwidth_plan"],
+        ),
+        (
+            "preview",
+            {"customer_id": -1, "service_location": "LOC-1", "bandwidth_plan": "fiber-9000"},
+            ["customer_id", "bandwidth_plan"],
+        ),
+        (
+            "move_service",
+            {"service_id": 99, "service_location": "LOC-9", "note": " ", "static": StaticResources(cvlan=4095)},
+            ["note", "cvlan", "service_id", "service_location"],
+        ),
+        (
+            "route_prefix",
+            {"service_id": 99, "pool": "cgnat", "prefix": "10.0.0.1/8"},
+            ["prefix", "service_id"],
+        ),
+        ("withdraw_prefix", {"service_id": 2**40, "prefix": "10"}, ["prefix", "service_id"]),
+    ]
+
+    for verb, said, wheres in wrong:
+        with pytest.raises(RequestInvalid) as refused:
+            await network.serve(verb, **said)
+        assert [fault.where for fault in refused.value.faults] == wheres
+        assert f"{len(wheres)} faults, nothing was written: {wheres[0]}: " in str(refused.value)
+    async with network.database.begin() as db:
+        assert await network.service(db).active_service_ids() == []

@@ -56,7 +56,7 @@ async def test_a_new_rule_leaves_what_was_so_before_in_place(empty: Network) -> 
     empty.clock.forward(hours=1)
     assert await empty.ports("define_rule", **RULE)
     empty.clock.forward(hours=1)
-    await empty.ports("end_rule", pool="cgnat")
+    assert await empty.ports("end_rule", pool="cgnat", reason="another box")
 
     found = [
         [
@@ -67,8 +67,7 @@ async def test_a_new_rule_leaves_what_was_so_before_in_place(empty: Network) -> 
     ]
 
     assert found == [[("203.0.113.1", 7024)], [("198.51.100.2", 18024)], [("203.0.113.1", 7024)], []]
-    with pytest.raises(NameUnknown, match="rule of port blocks"):
-        await empty.ports("end_rule", pool="cgnat")
+    assert not await empty.ports("end_rule", pool="cgnat")
     assert await empty.violations() == []
 
 
@@ -139,6 +138,14 @@ async def test_a_rule_that_can_not_be_is_refused_with_all_its_faults(network: Ne
         with pytest.raises(EstateRefused) as refused:
             await network.ports("define_rule", **{**RULE, **changed})
         assert [fault.what for fault in refused.value.faults] == faults
+    with pytest.raises(RequestInvalid) as several:
+        wrong_names = {"pool": "north", "vrf": "blue", "reason": " ", "algorithm": "at_random"}
+        await network.ports("define_rule", **{**RULE, **wrong_names})
+    assert [fault.where for fault in several.value.faults] == ["pool", "vrf", "reason", "port blocks"]
+    with pytest.raises(NameUnknown, match="rule of port blocks"):
+        await network.ports("end_rule", pool="cgnat")
+    with pytest.raises(RequestInvalid, match="reason must say why"):
+        await network.ports("end_rule", pool="cgnat", reason="")
     for said, words in (({"port": 0}, "takes 1 to 65535"), ({"port": 1, "outside": "::1"}, "about IPv4")):
         with pytest.raises(RequestInvalid, match=words):
             await network.ports("holder", **{"outside": "203.0.113.1", **said})

@@ -32,7 +32,8 @@ async def test_what_is_reserved_is_given_to_nobody_until_it_is_unreserved(empty:
         await empty.allocate(2)
     usage = await empty.usage("cgnat")
     assert (usage["reserved"], usage["assigned"], usage["free"]) == (1, 1, 0)
-    await empty.keep("unreserve", pool="cgnat", value="192.0.2.1", note="the museum has closed")
+    assert await empty.keep("unreserve", pool="cgnat", value="192.0.2.1", note="the museum has closed")
+    assert not await empty.keep("unreserve", pool="cgnat", value="192.0.2.1", note="once more")
 
     assert (await empty.allocate(2))["ip_address"] == "192.0.2.1"
     history = await empty.keep("history", pool="cgnat", value="192.0.2.1")
@@ -67,6 +68,16 @@ async def test_what_can_not_be_reserved_or_unreserved_says_why(network: Network)
 
     with pytest.raises(NameUnknown, match="pool 'north'"):
         await network.keep("reserve", pool="north", value="100.64.0.9", note="x")
+    for verb, said, wheres in (
+        ("reserve", {"pool": "north", "value": "100.64", "note": ""}, ["note", "pool", "value"]),
+        ("unreserve", {"pool": "cgnat", "value": "8.8.8.8", "note": " \n"}, ["note", "value"]),
+        ("exclude", {"pool": "north", "span": "5-4", "note": "\x07"}, ["note", "pool", "span"]),
+        ("shrink", {"pool": "north", "network": "100.64.0.1/8", "note": "x" * 501}, ["note", "pool", "network"]),
+        ("rehome", {"access_nodes": ["OLT-8", "OLT-9"], "bng": "bng-9", "note": ""}, ["note", "bng", *["access_nodes"] * 2]),
+    ):
+        with pytest.raises(RequestInvalid) as several:
+            await network.keep(verb, **said)
+        assert [fault.where for fault in several.value.faults] == wheres
     with pytest.raises(RequestInvalid, match="handed out by the BNG, which knows it as POOL-A"):
         await network.keep("reserve", pool="at-the-bng", value="100.72.0.9", note="x")
     assert await network.violations() == []
@@ -91,7 +102,8 @@ async def test_a_lifted_quarantine_lets_anybody_have_it_at_once(empty: Network) 
     with pytest.raises(PoolExhausted):
         await empty.allocate(2)
 
-    await empty.keep("lift", pool="cgnat", value=first["ip_address"], note="no log names it")
+    assert await empty.keep("lift", pool="cgnat", value=first["ip_address"], note="no log names it")
+    assert not await empty.keep("lift", pool="cgnat", value=first["ip_address"], note="once more")
 
     assert (await empty.allocate(2))["ip_address"] == first["ip_address"]
     with pytest.raises(UnitNotHeld, match="held by a service"):

@@ -67,6 +67,9 @@ async def test_what_is_done_by_hand_is_audited_once_and_refused_to_whoever_only_
     for (verb, note), wanted in said.items():
         answer = await any_api.post(f"/addresses/{verb}", {**kept, "note": note})
         assert (answer.status_code, answer.json()["code"]) == wanted
+    freed = [await any_api.post("/addresses/unreserve", kept) for _ in range(2)]
+    assert [answer.json()["changed"] for answer in freed] == [True, False]
+    assert len(await any_api.audit(subject="pool/north-v4")) == 2
     span = {"pool": "north-v4", "span": "100.64.3.16/28", "note": "goes south"}
     assert (await any_api.post("/addresses/drain", span)).json()["changed"] is True
     assert (await any_api.get("/addresses/left-behind?pool=north-v4")).json() == []
@@ -77,6 +80,44 @@ async def test_what_is_done_by_hand_is_audited_once_and_refused_to_whoever_only_
     assert (nowhere.status_code, nowhere.json()["code"]) == (404, "ipam.name_unknown")
     usage = {each["kind"]: each for each in (await any_api.get("/addresses/usage?by=bng")).json()}
     assert usage["ipv4"]["reserved"] in (0, 1)
+
+
+async def test_all_that_is_wrong_with_a_request_is_told_at_once_whatever_its_shape(api: Api) -> None:
+    wrong: list[tuple[str, dict[str, Any], list[str]]] = [
+        (
+            "/addresses/services",
+            {"customer_id": "no", "service_location": "LOC-9", "bandwidth_plan": "gold", "cvlan": 1},
+            ["#/customer_id", "#/cvlan", "#/service_location", "#/bandwidth_plan"],
+        ),
+        (
+            "/addresses/services",
+            {"customer_id": 1, "service_location": "LOC-9", "bandwidth_plan": "gold"},
+            ["service_location", "bandwidth_plan"],
+        ),
+        (
+            "/addresses/services/99/move",
+            {"service_location": "LOC-9", "note": " \n", "ip_address": "300.1.1.1"},
+            ["#/note", "#/ip_address", "service_id", "#/service_location"],
+        ),
+        ("/addresses/services/99/route", {"pool": "nowhere", "reason": "x"}, ["service_id", "pool"]),
+        ("/addresses/services/99/release", {"reason": ""}, ["#/reason", "service_id"]),
+        ("/addresses/reserve", {"pool": "nowhere", "value": "100.64", "note": "x"}, ["pool", "value"]),
+        ("/addresses/reserve", {"pool": "nowhere", "value": 7}, ["#/value", "#/note", "#/pool"]),
+        ("/addresses/rehome", {"access_nodes": ["OLT-9"], "bng": "bng-9"}, ["#/note", "#/bng", "#/access_nodes"]),
+        ("/addresses/nat/end-rule", {"pool": "nowhere", "reason": " "}, ["#/reason", "#/pool"]),
+    ]
+    for path, body, wheres in wrong:
+        refused = await api.post(path, body, match="*")
+        found = [fault.get("pointer") or fault["field"] for fault in refused.json()["errors"]]
+        assert (refused.status_code, found) == (422, wheres), refused.text
+    asked = {"customer_id": 0, "service_location": "LOC-9", "bandwidth_plan": "gold", "cvlan": 1}
+    preview = await api.get("/addresses/preview", params=asked)
+    assert [fault["field"] for fault in preview.json()["errors"]] == [
+        "customer_id",
+        "cvlan",
+        "service_location",
+        "bandwidth_plan",
+    ]
 
 
 @pytest.mark.both_databases
@@ -154,8 +195,8 @@ async def test_who_was_behind_a_port_is_answered_by_rule_and_by_what_was_logged(
     asked = {"address": block["outside"], "port": block["last_port"]}
     found = (await api.get("/addresses/holder", params=asked)).json()
     assert (found["holder"]["service_id"], found["behind"]["block"]) == (1, block)
-    ended = await api.post("/addresses/nat/end-rule", {"pool": "north-v4", "reason": "another box"})
-    assert ended.status_code == 200
+    ended = [await api.post("/addresses/nat/end-rule", {"pool": "north-v4", "reason": "another box"}) for _ in range(2)]
+    assert [answer.json()["changed"] for answer in ended] == [True, False]
     assert (await api.get("/addresses/holder", params=asked)).json() == {"holder": None, "behind": None}
     line: dict[str, Any] = {
         "outside": "198.51.100.7",

@@ -96,6 +96,8 @@ def test_what_is_done_by_hand_is_done_once_with_a_reason_that_the_audit_keeps(an
         "what": "100.64.3.9",
         "changed": True,
     }
+    unreserved = type_("addresses", "unreserve", "north-v4", "100.64.3.9", "--note", "it moved")
+    assert unreserved.out == "100.64.3.9 of pool north-v4: unreserved, as before\n"
     out = ("north-v4", "100.64.3.16/28")
     assert type_("addresses", "exclude", *out, "--note", "printers").status == 0
     assert type_("addresses", "include", *out, "--reason", "no printers").out.endswith("no longer excluded by hand\n")
@@ -111,6 +113,37 @@ def test_what_is_done_by_hand_is_done_once_with_a_reason_that_the_audit_keeps(an
         ("addresses reserve", "pool/north-v4", "for the museum"),
     ]
     assert type_("check").status == 0
+
+
+def test_all_that_is_wrong_with_what_was_typed_is_told_at_once(isp: Settings, type_: Type) -> None:
+    typed = type_("addresses", "move", 99, "--to", "LOC-9", "--note", " ", "--ip", "300.1.1.1")
+    assert typed.status == 2
+    assert [line.split(":")[0].strip() for line in typed.err.splitlines() if line.startswith("  ")] == [
+        "note",
+        "ip_address",
+        "service_id",
+        "service_location",
+    ]
+    wrong: list[tuple[tuple[object, ...], list[str]]] = [
+        (
+            ("allocate", "--customer", 0, "--location", "LOC-9", "--plan", "gold", "--request", ""),
+            ["customer_id", "request_id", "service_location", "bandwidth_plan"],
+        ),
+        (("reserve", "nowhere", "100.64", "--note", ""), ["note", "pool", "value"]),
+        (("include", "nowhere", "100.64", "--reason", ""), ["reason", "pool", "span"]),
+        (("route", 99, "--pool", "nowhere", "--prefix", "10", "--reason", " "), ["reason", "prefix", "service_id", "pool"]),
+        (("release", 99, "--reason", ""), ["reason", "service_id"]),
+        (
+            ("nat-rule", "nowhere", "--outside", "::/64", "--ports", 0, "--vrf", "blue", "--reason", "", "--algorithm", "at_random"),
+            ["pool", "vrf", "reason", *["port blocks"] * 3],
+        ),
+        (("nat-end-rule", "nowhere", "--reason", ""), ["pool", "reason"]),
+        (("import", "--from", "excel", "--reason", ""), ["from", "reason"]),
+    ]
+    for words, wheres in wrong:
+        refused = type_("addresses", *words, "--json")
+        assert (refused.status, [where for where, _ in refused.json["error"]["faults"]]) == (2, wheres)
+    assert audited(type_) == []
 
 
 def test_a_prefix_shrinks_when_it_is_empty_and_a_quarantine_ends_by_hand(isp: Settings, type_: Type) -> None:
@@ -129,7 +162,7 @@ def test_a_prefix_shrinks_when_it_is_empty_and_a_quarantine_ends_by_hand(isp: Se
     assert lifted.out == f"{cooling['value']} of pool north-v4: out of quarantine\n"
     assert type_("addresses", "show", cooling["value"], "--json").json["state"] == "free"
     again = type_("addresses", "lift", "north-v4", cooling["value"], "--note", "once more")
-    assert (again.status, "out of it already" in again.err) == (2, True)
+    assert again.out == f"{cooling['value']} of pool north-v4: out of quarantine, as before\n"
 
 
 def test_a_pool_is_retired_when_nobody_has_anything_of_it(isp: Settings, type_: Type) -> None:
@@ -194,7 +227,11 @@ def test_who_was_behind_a_port_is_said_by_rule_and_by_log(any_isp: Settings, typ
     assert said[0].startswith(f"{outside}: {address}, service 1 of customer 1001")
     assert type_("addresses", "show", address).out.splitlines()[2].startswith(f"  outside {block['outside']} ports")
     assert [each["outside"] for each in type_("addresses", "nat-rules", "--json").json] == ["203.0.113.0/27"]
-    assert type_("addresses", "nat-end-rule", "north-v4", "--reason", "another box").status == 0
+    ended = ("addresses", "nat-end-rule", "north-v4", "--reason", "another box")
+    assert [type_(*ended).out for _ in range(2)] == [
+        "pool north-v4: its rule has ended\n",
+        "pool north-v4: its rule has ended, as before\n",
+    ]
     assert type_("addresses", "show", outside).out == f"{outside}: nobody\n"
 
     log = tmp_path / "cgn.csv"
