@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,9 +17,10 @@ from ipam.addresses import FIRST_VID, LAST_VID
 from ipam.allocation.candidates import Candidate, Holder, bound
 from ipam.allocation.cvlan_formula import parse_formula
 from ipam.allocation.places import Place, Plan
-from ipam.allocation.static_requests import StaticResources
+from ipam.allocation.static_requests import NAME_OF, StaticResources
 from ipam.errors import GatewayMissing, NoPoolBound
 from ipam.kinds import KIND_IN_WORDS, Kind, wanted
+from ipam.request_faults import RequestFaults
 from ipam.unit_errors import CvlanNotComputable, UnitElsewhere
 
 Chains = dict[Kind, list[Candidate]]
@@ -31,7 +33,8 @@ async def find_chains(
 
     Raises:
         NoPoolBound, GatewayMissing: the plan can't be served at this premise.
-        UnitElsewhere, CvlanNotComputable: what is asked for by its number, or is computed, can't be had here.
+        UnitElsewhere, CvlanNotComputable: what is asked for by its number, or is computed, can't be had here;
+            RequestInvalid with all such numbers.
     """
     by_number = static.by_kind() if static else {}
     return chains_of(await bound(db, place, plan, holder), place, plan, wanted(plan, place), by_number)
@@ -41,28 +44,37 @@ def chains_of(
     found: Sequence[Candidate], place: Place, plan: Plan, kinds: Sequence[Kind], by_number: Mapping[Kind, str | int]
 ) -> Chains:
     """As ``find_chains``, of what is bound there."""
-    if not_wanted := [kind for kind in by_number if kind not in kinds]:
-        number, why = by_number[not_wanted[0]], f"the plan takes nothing of {KIND_IN_WORDS[not_wanted[0]]} there"
-        raise UnitElsewhere(str(number), location=place.location, plan=plan.name, why=why)
+    bound_kinds = {candidate.kind for candidate in found}
+    if unbound := [KIND_IN_WORDS[kind] for kind in kinds if kind not in bound_kinds]:
+        node, needs = place.access_node, " and ".join(unbound)
+        raise NoPoolBound(location=place.location, plan=plan.name, kind=needs, access_node=node, bng=place.bng)
     chains: Chains = {}
+    faults = _not_wanted(place, plan, kinds, by_number)
     for kind in kinds:
         chain = most_specific(of_kind := [candidate for candidate in found if candidate.kind == kind])
-        if not chain:
-            raise NoPoolBound(
-                location=place.location,
-                plan=plan.name,
-                kind=KIND_IN_WORDS[kind],
-                access_node=place.access_node,
-                bng=place.bng,
-            )
         if kind in by_number:
-            chain = [by_its_number(of_kind, by_number[kind], place, plan)]
+            named = faults.check(NAME_OF[kind], partial(by_its_number, of_kind, by_number[kind], place, plan))
+            chain = [] if named is None else [named]
         elif kind == "cvlan" and chain[0].cvlan_formula is not None:
             chain = [computed(chain[0], place)]
         if kind == "ipv4" and plan.access == "ipoe" and (blind := [c for c in chain if c.gateway is None]):
             raise GatewayMissing(pool=blind[0].name, plan=plan.name)
         chains[kind] = chain
+    faults.refuse_if_any()
     return chains
+
+
+def _not_wanted(
+    place: Place, plan: Plan, kinds: Sequence[Kind], by_number: Mapping[Kind, str | int]
+) -> RequestFaults:
+    """What is asked for by its number although the plan takes nothing of the kind there."""
+    faults = RequestFaults()
+    for kind, number in by_number.items():
+        if kind not in kinds:
+            why = f"the plan takes nothing of {KIND_IN_WORDS[kind]} there"
+            refusal = UnitElsewhere(str(number), location=place.location, plan=plan.name, why=why)
+            faults.note(NAME_OF[kind], refusal)
+    return faults
 
 
 def most_specific(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -17,6 +17,7 @@ _KINDS: dict[str, Kind] = {
     "cvlan": "cvlan",
 }
 STATIC = tuple(_KINDS)
+NAME_OF = {kind: name for name, kind in _KINDS.items()}
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,9 @@ async def test_what_is_in_the_way_is_told_and_nothing_is_taken(network: Network)
         with pytest.raises(kind, match=words):
             await network.allocate(9, **static)
 
+    with pytest.raises(RequestInvalid) as several:
+        await network.allocate(9, ip_address="8.8.8.8", delegated_prefix="2001:db8:ffff::/56")
+    assert [fault.where for fault in several.value.faults] == ["ip_address", "delegated_prefix"]
     assert (await network.usage("cgnat"))["assigned"] == 1
     assert (await network.usage("pd"))["assigned"] == 1
     assert await network.violations() == []
