@@ -185,16 +185,16 @@ async def test_a_premise_of_another_tenant_is_unknown(network: Network) -> None:
         await stranger.allocate(1001, "LOC-1")
 
 
-async def test_a_plan_without_a_pool_at_the_premise_names_both(empty: Network) -> None:
+async def test_a_plan_without_pools_at_the_premise_names_all_that_is_missing(empty: Network) -> None:
     described = small()
-    described["pool"] = [pool for pool in described["pool"] if pool["name"] != "pd"]
+    described["pool"] = [pool for pool in described["pool"] if pool["name"] not in ("wan6", "pd")]
     await empty.apply(described)
 
     with pytest.raises(NoPoolBound) as refused:
         await empty.allocate(1001, "LOC-1", "fiber-100")
 
     assert (refused.value.location, refused.value.plan, refused.value.bng) == ("LOC-1", "fiber-100", "bng-1")
-    assert "a pool of delegated prefixes" in str(refused.value)
+    assert "needs an IPv6 WAN pool and a pool of delegated prefixes at LOC-1" in str(refused.value)
 
 
 async def test_an_ipoe_plan_is_never_served_without_a_gateway(empty: Network) -> None:
