@@ -84,13 +84,23 @@ async def _live(db: AsyncSession, tenant_id: str, service_id: int) -> None:
 async def _look_at_pool(faults: RequestFaults, db: AsyncSession, tenant_id: str, said: Mapping[str, Any]) -> None:
     """A pool, and what is said of it; of a pool that there isn't, at least whether that can be meant at all."""
     pool = await faults.look("pool", find_pool(db, tenant_id, said["pool"])) if "pool" in said else None
-    value, span, network = (said.get(name) for name in ("value", "span", "network"))
-    if value is not None:
-        faults.check("value", partial(_some, "value", value) if pool is None else partial(pool.unit, value))
-    if span is not None:
-        faults.check("span", partial(_some, "span", span) if pool is None else partial(pool.interval, span))
-    if network is not None:
-        faults.check("network", partial(_network if pool is None else partial(smaller_network, pool), network))
+    if pool is None:
+        _check_spelling(faults, said)
+        return
+    if "value" in said:
+        faults.check("value", partial(pool.unit, said["value"]))
+    if "span" in said:
+        faults.check("span", partial(pool.interval, said["span"]))
+    if "network" in said:
+        faults.check("network", partial(smaller_network, pool, said["network"]))
+
+
+def _check_spelling(faults: RequestFaults, said: Mapping[str, Any]) -> None:
+    for name in ("value", "span"):
+        if name in said:
+            faults.check(name, partial(_some, name, said[name]))
+    if "network" in said:
+        faults.check("network", partial(_network, said["network"]))
 
 
 def _some(field: str, text: str) -> None:
