@@ -254,9 +254,9 @@ BEGIN
     INSERT INTO ipam_allocation_event (tenant_id, pool_id, unit, service_id, what, at)
     SELECT of_tenant, pools[u.i], u.unit, number, 'assigned', now_at
     FROM unnest(chosen, units) AS u (i, unit) WHERE u.unit IS NOT NULL;
-    RETURN format('{"service_id": %s, "username": %s, "location_id": %s, "location": %s, "onu": %s, "chosen": %s,'
-        ' "units": %s, "facts": %s}', number, to_json(login), here, to_json(here_name), coalesce(here_onu::text, 'null'),
-        array_to_json(chosen), array_to_json(units), facts);
+    RETURN concat('{"service_id": ', number, ', "username": ', to_json(login), ', "location_id": ', here,
+        ', "location": ', to_json(here_name), ', "onu": ', coalesce(here_onu::text, 'null'),
+        ', "chosen": ', array_to_json(chosen), ', "units": ', array_to_json(units), ', "facts": ', facts, '}');
 END $$
 """
 

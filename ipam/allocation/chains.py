@@ -64,9 +64,7 @@ def chains_of(
     return chains
 
 
-def _not_wanted(
-    place: Place, plan: Plan, kinds: Sequence[Kind], by_number: Mapping[Kind, str | int]
-) -> RequestFaults:
+def _not_wanted(place: Place, plan: Plan, kinds: Sequence[Kind], by_number: Mapping[Kind, str | int]) -> RequestFaults:
     """What is asked for by its number although the plan takes nothing of the kind there."""
     faults = RequestFaults()
     for kind, number in by_number.items():

@@ -86,8 +86,8 @@ class PortBlocks:
         return True
 
     async def end_rule(self, *, pool: str, reason: str | None = None) -> bool:
-        """The box maps the pool's addresses by this rule no longer; the outside prefix is free for something else. False:
-        it has ended already.
+        """The box maps the pool's addresses by this rule no longer; the outside prefix is free for something else.
+        False: it has ended already.
 
         Raises:
             NameUnknown: no such pool, or it never had a rule.

@@ -203,7 +203,7 @@ def smaller_network(pool: KnownPool, to: str) -> tuple[Network, int]:
     """The prefix that a pool is to shrink to, and how many units it has.
 
     Raises:
-        RequestInvalid: it isn't a smaller one that starts where the pool starts, or the gateway would lie outside of it.
+        RequestInvalid: it isn't a smaller one that starts where the pool starts, or the gateway would be outside.
     """
     if pool.base is None or pool.unit_length is None or pool.prefix_length is None:
         raise RequestInvalid("pool", f"{pool.name} stands on no prefix")

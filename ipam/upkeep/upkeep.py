@@ -23,7 +23,7 @@ class NetworkUpkeep:
 
     Each is all or nothing; those that answer True or False say whether anything was changed, so these may be repeated.
     ``note`` says why, for whoever finds it later. All raise ``NameUnknown`` for a pool that isn't there,
-    ``RequestInvalid`` for what can't be meant (with all faults, and names that nobody knows among them), and ``PoolBusy``
+    ``RequestInvalid`` for what can't be meant (with all faults, names that nobody knows among them), and ``PoolBusy``
     (transient) when others held its rows for too long.
     """
 

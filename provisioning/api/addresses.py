@@ -116,7 +116,12 @@ async def history(
     return await upkeep.history_of_address(address=value.partition("/")[0], vrf=vrf)
 
 
-@doors.get("/preview", permission="addresses.read", responses={**NOT_THERE, 409: problem("It could not be given now")}, misfits=misfits)
+@doors.get(
+    "/preview",
+    permission="addresses.read",
+    responses={**NOT_THERE, 409: problem("It could not be given now")},
+    misfits=misfits,
+)
 async def preview(
     call: InCall,
     customer_id: Annotated[int, Query(ge=1, le=LARGEST_NUMBER)],

@@ -69,7 +69,14 @@ class Release(Wish):
     reason: Why
 
 
-@doors.post("", permission="addresses.write", status_code=201, responses={404: problem(WORDS[404])}, shared=True, misfits=misfits)
+@doors.post(
+    "",
+    permission="addresses.write",
+    status_code=201,
+    responses={404: problem(WORDS[404])},
+    shared=True,
+    misfits=misfits,
+)
 async def allocate(call: InCall, wish: Allocation, response: Response) -> AllocatedResources:
     """Gives a service that your own system looks after its addresses, prefixes and VLANs; 409 when a pool is full."""
     who = f"{call.caller.token_id}/{key_of(call.request)}"

@@ -51,7 +51,7 @@ async def test_the_migrated_schema_is_what_the_models_describe(database: Databas
     assert differences == []
 
 
-GIVEN_BY = "7145ae197efd28ed43f7fb31e7c2adb8f91ccb94d2aec56eab9503108df7b61a"
+GIVEN_BY = "eb2f94d2144253bf45243dc898b3ac73d9d277795f17d8fd0160c4786e3aea4e"
 
 
 def test_a_function_that_databases_have_is_changed_by_a_new_migration() -> None:

@@ -73,7 +73,11 @@ async def test_what_can_not_be_reserved_or_unreserved_says_why(network: Network)
         ("unreserve", {"pool": "cgnat", "value": "8.8.8.8", "note": " \n"}, ["note", "value"]),
         ("exclude", {"pool": "north", "span": "5-4", "note": "\x07"}, ["note", "pool", "span"]),
         ("shrink", {"pool": "north", "network": "100.64.0.1/8", "note": "x" * 501}, ["note", "pool", "network"]),
-        ("rehome", {"access_nodes": ["OLT-8", "OLT-9"], "bng": "bng-9", "note": ""}, ["note", "bng", *["access_nodes"] * 2]),
+        (
+            "rehome",
+            {"access_nodes": ["OLT-8", "OLT-9"], "bng": "bng-9", "note": ""},
+            ["note", "bng", *["access_nodes"] * 2],
+        ),
     ):
         with pytest.raises(RequestInvalid) as several:
             await network.keep(verb, **said)
