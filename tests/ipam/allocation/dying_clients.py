@@ -53,7 +53,7 @@ class Death:
         if network.database.is_postgresql:
             asked_at_once = at_once_postgresql._begun_and_asked  # beside SQLAlchemy, so that its events don't tell
 
-            async def asked(driven: Any, said: tuple[Any, ...]) -> bytes | None:
+            async def asked(driven: Any, said: tuple[Any, ...]) -> str | bytes | None:
                 self.comes()
                 return await asked_at_once(driven, said)
 

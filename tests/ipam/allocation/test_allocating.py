@@ -181,7 +181,7 @@ async def test_unknown_names_are_refused_by_name_and_nothing_is_written(network:
 async def test_a_premise_of_another_tenant_is_unknown(network: Network) -> None:
     stranger = Network(network.database, network.clock, tenant_id="other")
 
-    with pytest.raises(LocationUnknown):
+    with pytest.raises(RequestInvalid, match="No premise is known as 'LOC-1'"):
         await stranger.allocate(1001, "LOC-1")
 
 
