@@ -20,10 +20,9 @@ from ipam.errors import UsernameTaken
 
 # In the driver's own words: what SQLAlchemy does about a statement's shape takes longer than the statement.
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; "
-_ASKED = "(%s::text, %s::bigint, %s::text, %s::text, %s::text, %s::text, %s::timestamptz)"
-_CALL = f"SELECT ipam_give_at_once{_ASKED}"
-_CALL_ALONE = f"SELECT ipam_give_or_refuse{_ASKED}"
-"""Where nothing came before it that a refusal could cost."""
+_CALL = "SELECT ipam_give_at_once(%s::text, %s::bigint, %s::text, %s::text, %s::text, %s::text, %s::timestamptz)"
+_CALL_ALONE = "SELECT ipam_give_or_refuse(%s, %s, %s, %s, %s, %s, %s)"
+"""Where nothing came before it that a refusal could cost. Its values stand in it, and need no types to be looked up."""
 _LEFT_TO_STEPS = (psycopg.errors.LockNotAvailable, psycopg.errors.NoDataFound, psycopg.errors.IntegrityError)
 """So the function refuses."""
 _ONE_USERNAME = "ipam_service_username_once"

@@ -59,8 +59,8 @@ class AddressLookup:
         )
 
     async def faults_in(self, parts: Mapping[str, Any]) -> tuple[RequestFault, ...]:
-        """All that speaks against a request of which these parts are known, by their names in the verbs: `pool`, `value`
-        and so on, `service_id`, or `live_service_id`, which must hold something still."""
+        """All that speaks against a request of which these parts are known, by their names in the verbs: `pool` and so
+        on, `service_id`, or `live_service_id`, which must hold something still."""
         return (await request_parts.faults_in(self._db, self._tenant_id, parts)).all
 
     async def refuse_faults(self, **parts: Any) -> None:
