@@ -15,7 +15,7 @@ from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import Page
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Wish
+from provisioning.api.wishes import Reason, Wish
 from provisioning.nas_desk import NasWithSecret, SecretTakenUp, taken_up
 from provisioning.nas_probes import probe
 from radius import DefinedNas, Probe
@@ -23,7 +23,7 @@ from radius import DefinedNas, Probe
 doors = Doors(prefix="/nas", tags=["nas"])
 
 Name = Annotated[str, Path(max_length=64)]
-Reason = Annotated[str, Field(min_length=1, max_length=500, description="Why, for the audit: a secret is shown")]
+Why = Annotated[Reason, Field(description="Why, for the audit: a secret is shown")]
 Method = Literal["pap", "chap", "mschapv2"]
 
 
@@ -36,13 +36,13 @@ class Add(Wish):
     coa_port: Annotated[int, Field(ge=1, le=65535)] = 3799
     login_methods: Annotated[tuple[Method, ...], Field(min_length=1, max_length=3)] = ("pap", "chap", "mschapv2")
     lines: Annotated[bool, Field(description="It tells of lines that log in by themselves (IPoE)")] = False
-    reason: Reason
+    reason: Why
 
 
 class Rotate(Wish):
     """Why."""
 
-    reason: Reason
+    reason: Why
 
 
 class NasState(Wish):

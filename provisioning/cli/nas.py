@@ -11,7 +11,7 @@ from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, tells
 from provisioning.cli.printing import Entry, clock_time, print_indented, print_json, print_list, say
-from provisioning.cli.running import AsJson, By, run
+from provisioning.cli.running import AsJson, By, ReasonToSee, run
 from provisioning.nas_desk import NasWithSecret, taken_up
 from provisioning.nas_probes import probe
 from provisioning.vault import VaultError
@@ -20,7 +20,6 @@ from radius import LOGIN_METHODS, DefinedNas, RadiusError, UnknownNas
 app = typer.Typer(no_args_is_help=True, help="NASes: who may ask FreeRADIUS, with which secret, and does it work.")
 
 Name = Annotated[str, typer.Argument(help="The NAS's name.")]
-Reason = Annotated[str, typer.Option(help="Why, for the audit: a secret is shown.")]
 
 
 @app.command("list")
@@ -68,7 +67,7 @@ def add(
     name: Name,
     address: Annotated[str, typer.Argument(help="The IPv4 address its packets come from.")],
     dialect: Annotated[str, typer.Option(help="In whose words it is told a plan: mikrotik, cisco, ...")],
-    reason: Reason,
+    reason: ReasonToSee,
     coa_port: Annotated[int, typer.Option(min=1, max=65535, help="Where it takes requests about sessions.")] = 3799,
     login_method: Annotated[
         list[str] | None, typer.Option(help="How its subscribers may log in, once or more: pap, chap, mschapv2.")
@@ -100,7 +99,7 @@ def add(
 
 
 @app.command()
-def rotate_secret(name: Name, reason: Reason, by: By = "", json_: AsJson = False) -> None:
+def rotate_secret(name: Name, reason: ReasonToSee, by: By = "", json_: AsJson = False) -> None:
     """Give a NAS another secret, which is shown this once, and say when FreeRADIUS goes by it."""
 
     async def act(appliance: Appliance) -> None:

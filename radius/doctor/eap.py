@@ -82,7 +82,7 @@ def _of_certificate(path: Path, unseen: list[str], now: datetime) -> Iterator[Tr
 def _of_time(path: Path, certificate: x509.Certificate, now: datetime) -> Iterator[Trap]:
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     of, until = f"EAP's certificate {path} of {_name(certificate)}", f"{ends:%Y-%m-%d %H:%M} UTC"
-    renew = f"have it renewed, with the chain behind it, into {path}, and {_RESTART}: until then the former one is shown"
+    renew = f"have it renewed, with the chain behind it, into {path}, and {_RESTART}, which takes it up"
     if ends <= now:
         yield Trap(
             trap="eap_certificate_run_out",

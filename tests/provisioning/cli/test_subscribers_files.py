@@ -14,6 +14,7 @@ HEADER = "username,customer_id,plan,password,ipv4\n"
 SOUND = "".join(
     f"old{number}@isp.example,{2000 + number},fiber-300,pass-{number},198.51.100.{number}\n" for number in range(1, 6)
 )
+WHY = ("--reason", "we leave the old one")
 MANGLED = "old6@isp.example,2006,fiber-300,'quoted',\n"
 
 
@@ -22,7 +23,7 @@ def test_a_list_is_tried_mended_and_taken_over_once_whatever_is_typed_again(
 ) -> None:
     file, errors = tmp_path / "old.csv", tmp_path / "errors.csv"
     file.write_text(HEADER + SOUND + MANGLED)
-    words = ("subscribers", "import", file, "--errors", errors, "--batch", "2")
+    words = ("subscribers", "import", file, *WHY, "--errors", errors, "--batch", "2")
 
     tried = type_(*words, "--dry-run", "--json")
     assert (tried.status, tried.json["error"]["code"]) == (2, "radius.import_refused")
@@ -36,7 +37,7 @@ def test_a_list_is_tried_mended_and_taken_over_once_whatever_is_typed_again(
 
     file.write_text(HEADER + SOUND)
     assert type_(*words, "--dry-run").out == "5 lines: 5 new subscribers, 0 here already\nnothing was written\n"
-    done = type_(*words, "--reason", "we leave the old one")
+    done = type_(*words)
     assert (done.status, done.err, done.out) == (
         0,
         "",
@@ -69,10 +70,12 @@ def test_a_list_is_tried_mended_and_taken_over_once_whatever_is_typed_again(
         [],
     )
     assert type_("subscribers", "terminate", "old2@isp.example", "--now", "--reason", "moved").status == 2
+    blank = type_("subscribers", "terminate", "old3@isp.example", "--now", "--reason", " ")
+    assert (blank.status, "reason: is missing" in blank.err) == (2, True)
     assert type_("audit", "list", "--json").json[0]["action"] == "subscribers terminate"
     assert type_("check").status == 0
-    assert type_("subscribers", "import", file, "--mapping", file).status == 2
-    assert type_("subscribers", "import").status == 2
+    assert type_("subscribers", "import", file, *WHY, "--mapping", file).status == 2
+    assert type_("subscribers", "import", *WHY).status == 2
 
 
 def test_an_import_that_was_interrupted_goes_on_where_it_was(isp: Settings, type_: Type, tmp_path: Path) -> None:
@@ -84,13 +87,13 @@ def test_an_import_that_was_interrupted_goes_on_where_it_was(isp: Settings, type
             "CREATE TRIGGER gone BEFORE INSERT ON radcheck WHEN new.username = 'old3@isp.example'"
             " BEGIN SELECT RAISE(ABORT, 'disk full'); END"
         )
-    broken = type_("subscribers", "import", file, "--batch", "2")
+    broken = type_("subscribers", "import", file, *WHY, "--batch", "2")
     assert broken.status == 1
     assert "pass-" not in broken.err
     with vandal(isp.radius_database_url, isp.radius_database_schema) as hand:
         hand.execute("DROP TRIGGER gone")
 
-    done = type_("subscribers", "import", file, "--batch", "2", "--json").json
+    done = type_("subscribers", "import", file, *WHY, "--batch", "2", "--json").json
 
     assert (done["created"], done["unchanged"], done["projected"]) == (1, 4, 5)
     assert type_("check").status == 0
@@ -118,7 +121,7 @@ def test_another_servers_tables_are_taken_over_with_what_a_second_list_says(
         )
     mapping, errors = tmp_path / "customers.csv", tmp_path / "errors.csv"
     mapping.write_text("username,customer_id\nold1@isp.example,2001\n")
-    words = ("subscribers", "import", "--from-radcheck", "configured", "--mapping", mapping)
+    words = ("subscribers", "import", *WHY, "--from-radcheck", "configured", "--mapping", mapping)
 
     tried = type_(*words, "--dry-run", "--errors", errors, "--json").json["error"]["faults"]
     assert tried == [
@@ -135,7 +138,7 @@ def test_another_servers_tables_are_taken_over_with_what_a_second_list_says(
         assert (some.status, some.out.splitlines()[0]) == (0, "1 lines: 1 new subscribers, 0 here already")
     file = tmp_path / "old.csv"
     file.write_text(HEADER + "old1@isp.example,2001,fiber-300,kept-1,\n")
-    assert "Firstlight did not write" in type_("subscribers", "import", file).err
+    assert "Firstlight did not write" in type_("subscribers", "import", file, *WHY).err
 
     mapping.write_text(
         "username,customer_id,plan,password\nold1@isp.example,2001,,\nold2@isp.example,2002,fiber-300,\n"
@@ -156,4 +159,4 @@ def test_another_servers_tables_are_taken_over_with_what_a_second_list_says(
     assert type_("subscribers", "project", "--all", "--json").json["changed"] == []
     assert type_("check").status == 0
     for url in ("mysql://old/radius", "rubbish"):
-        assert type_("subscribers", "import", "--from-radcheck", url).status == 2, url
+        assert type_("subscribers", "import", *WHY, "--from-radcheck", url).status == 2, url
