@@ -91,6 +91,7 @@ from radius.nas.silence import NasSilence, note_silence
 from radius.nas_errors import DialectUnknown, NasAddressTaken, NasNameTaken, NasRefused, NasUnknown
 from radius.plan_errors import PlanRefused, PlanUnknown, RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
 from radius.plans.applying import PlanChanges, tell_of_plan
+from radius.plans.plans import plan_faults
 from radius.plans.terms import PlanTerms
 from radius.projection.drift import Drift
 from radius.projection.freeradius_tables import ensure_freeradius_tables
@@ -284,6 +285,7 @@ __all__ = [
     "live_username_of_service",
     "nas_doors",
     "note_silence",
+    "plan_faults",
     "probe_coa",
     "probe_log",
     "probe_login",
