@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 from provisioning.settings import Settings
@@ -160,3 +162,66 @@ def test_another_servers_tables_are_taken_over_with_what_a_second_list_says(
     assert type_("check").status == 0
     for url in ("mysql://old/radius", "rubbish"):
         assert type_("subscribers", "import", *WHY, "--from-radcheck", url).status == 2, url
+
+
+STOCK = """
+    CREATE TABLE radcheck (id INTEGER PRIMARY KEY, username varchar(64), attribute varchar(64), op char(2), value text);
+    CREATE TABLE radreply (id INTEGER PRIMARY KEY, username varchar(64), attribute varchar(64), op char(2), value text);
+    CREATE TABLE radusergroup (id INTEGER PRIMARY KEY, username varchar(64), groupname varchar(64), priority int);
+"""
+THEIRS = [
+    ("ann@old.example", "Cleartext-Password", ":=", "kept-1"),
+    ("ann@old.example", "Calling-Station-Id", "==", "00-1A-2B-3C-4D-5E"),
+    ("ann@old.example", "NAS-Port-Id", "==", "eth 0/1"),
+    ("ben@old.example", "Cleartext-Password", ":=", "'quoted'"),
+    ("ben@old.example", "Calling-Station-Id", ":=", "00-1A-2B-3C-4D-5F"),
+    ("cat#1@old.example", "User-Password", "==", "%{User-Name}"),
+    ("dan@old.example", "Cleartext-Password", ":=", " padded"),
+]
+
+
+def test_what_another_server_s_customers_have_chosen_is_listed_where_it_would_be_mangled_and_left_there(
+    isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    old, mapping, errors = tmp_path / "old" / "freeradius.db", tmp_path / "customers.csv", tmp_path / "errors.csv"
+    old.parent.mkdir()
+    with closing(sqlite3.connect(old)) as hand:
+        hand.executescript(STOCK)
+        hand.executemany("INSERT INTO radcheck (username, attribute, op, value) VALUES (?, ?, ?, ?)", THEIRS)
+        hand.commit()
+    before, names = old.read_bytes(), sorted({name for name, *_ in THEIRS})
+    mapping.write_text("username,customer_id,plan\n" + "".join(f"{name},2001,fiber-300\n" for name in names))
+    words = ("subscribers", "import", *WHY, "--from-radcheck", f"sqlite:///{old}", "--mapping", mapping)
+
+    faults = type_(*words, "--dry-run", "--errors", errors, "--json").json["error"]["faults"]
+    assert [(line, what.partition(":")[0]) for line, what in faults] == [
+        ("line 3", "radcheck has Calling-Station-Id"),
+        ("line 3", "password"),
+        ("line 4", "username"),
+        ("line 4", "password"),
+        ("line 5", "password"),
+    ]
+    said = [what for _, what in faults]
+    assert said[0] == "radcheck has Calling-Station-Id :=, for which there is no place"
+    assert said[3:] == [
+        "password: it holds %{, which some FreeRADIUS servers expand",
+        "password: it begins or ends with white space, which nobody sees",
+    ]
+    with errors.open(newline="") as written:
+        listed = {row["username"]: row for row in csv.DictReader(written)}
+    assert [(listed[name]["password"], bool(listed[name]["error"])) for name in names] == [
+        ("kept-1", False),
+        ("'quoted'", True),
+        ("%{User-Name}", True),
+        (" padded", True),
+    ]
+    mapping.write_text(f"username,customer_id,plan\n{names[0]},2001,fiber-300\n")
+    assert type_(*words, "--leave-out", "user=*", "--json").json["created"] == 1
+    shown = type_("subscribers", "show", names[0], "--json").json
+    assert shown["line"] == {"station": "001a2b3c4d5e", "port": "eth 0/1"}
+    assert (old.read_bytes(), list(old.parent.iterdir())) == (before, [old])
+
+    nowhere = tmp_path / "gone" / "freeradius.db"
+    typed = type_("subscribers", "import", *WHY, "--from-radcheck", f"sqlite:///{nowhere}")
+    assert (typed.status, f"there is no file {nowhere}" in typed.err) == (2, True)
+    assert not nowhere.parent.exists()
