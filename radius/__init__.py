@@ -85,7 +85,7 @@ from radius.logins.evidence import Diagnoses, DiagnosisTerms
 from radius.logins.findings import Diagnosis
 from radius.logins.logins import LoginLog, LoginView, UnknownNas, UnknownUser
 from radius.nas.canary import AuthDoor
-from radius.nas.nases import CoaTerms
+from radius.nas.nases import CoaChange, CoaTerms, NasChange
 from radius.nas.probe import Probe, probe_coa, probe_log, probe_login
 from radius.nas.silence import NasSilence, note_silence
 from radius.nas_errors import DialectUnknown, NasAddressTaken, NasNameTaken, NasRefused, NasUnknown
@@ -158,6 +158,7 @@ __all__ = [
     "BulkProjector",
     "CapCrossing",
     "CapPeriod",
+    "CoaChange",
     "CoaTerms",
     "CreatedSubscriber",
     "DataCapView",
@@ -191,6 +192,7 @@ __all__ = [
     "LookRefused",
     "LostSession",
     "NasAddressTaken",
+    "NasChange",
     "NasGuard",
     "NasNameTaken",
     "NasRefused",
