@@ -14,7 +14,14 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 
 from radius.importing.errors import ImportUnreadable
-from radius.importing.files import BETWEEN_ROUTES, COLUMNS, SubscriberFile, SubscriberLine, read_cells
+from radius.importing.files import (
+    BETWEEN_ROUTES,
+    COLUMNS,
+    SubscriberFile,
+    SubscriberLine,
+    password_faults,
+    read_cells,
+)
 from radius.ports import Begin
 from radius.projection.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
 from radius.projection.projection import HOST_NETMASK, Row, digest
@@ -110,6 +117,8 @@ class _Taken:
         for row in rows:
             self._take(row, dict(row.columns), beside)
         self._take_group([dict(row.columns) for row in rows if row.table == "radusergroup"], beside)
+        if beside.get("password") and password_faults(self.cells.get("password", "")):
+            self.cells["password"] = beside["password"]  # in the place of one that FreeRADIUS would mangle
         for column, text in beside.items():
             if text and self.cells.setdefault(column, text) != text and column not in ("username", "state"):
                 self.faults.append(f"{column} stands in the tables already, and otherwise")

@@ -215,8 +215,9 @@ def test_what_another_server_s_customers_have_chosen_is_listed_where_it_would_be
         ("%{User-Name}", True),
         (" padded", True),
     ]
-    mapping.write_text(f"username,customer_id,plan\n{names[0]},2001,fiber-300\n")
-    assert type_(*words, "--leave-out", "user=*", "--json").json["created"] == 1
+    some = f"{names[0]},2001,fiber-300,\n{names[3]},2004,fiber-300,another\n"
+    mapping.write_text(f"username,customer_id,plan,password\n{some}")
+    assert type_(*words, "--leave-out", "user=*", "--json").json["created"] == 2
     shown = type_("subscribers", "show", names[0], "--json").json
     assert shown["line"] == {"station": "001a2b3c4d5e", "port": "eth 0/1"}
     assert (old.read_bytes(), list(old.parent.iterdir())) == (before, [old])
