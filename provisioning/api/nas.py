@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from fastapi import Path, Response
 from pydantic import Field
@@ -71,7 +71,7 @@ class Change(Wish):
     @property
     def said(self) -> NasChange:
         terms = self.model_dump(exclude={"coa", "reason"}, exclude_none=True)
-        return NasChange(**terms, coa=self.coa.said)
+        return cast(NasChange, terms | {"coa": self.coa.said})
 
 
 class Rotate(Wish):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -150,7 +150,7 @@ def change(  # noqa: PLR0913, PLR0917 - each is a fact about the NAS
     )
     terms: dict[str, Any] = {"address": address, "dialect": dialect, "coa_port": coa_port, "lines": lines}
     terms["login_methods"] = tuple(login_method) if login_method else None
-    said = NasChange(**{term: value for term, value in terms.items() if value is not None}, coa=coa)
+    said = cast(NasChange, {"coa": coa} | {term: value for term, value in terms.items() if value is not None})
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
