@@ -132,9 +132,7 @@ class Definitions:
         Raises:
             NasUnknown, and as ``define_nas``.
         """
-        nas = await nases.change_nas(
-            self._db, self._tenant_id, name, said, secrets=self._secrets, now=self._now()
-        )
+        nas = await nases.change_nas(self._db, self._tenant_id, name, said, secrets=self._secrets, now=self._now())
         return _nas_view(nas)
 
     async def rotate_nas_secret(self, *, name: str) -> DefinedNas:

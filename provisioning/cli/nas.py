@@ -38,7 +38,8 @@ PerSecond = Annotated[
     int | None, typer.Option("--coa-per-second", min=0, help="How many requests it is sent at most; 0: no limit.")
 ]
 MayEnd = Annotated[
-    bool | None, typer.Option("--coa-may-end/--no-coa-may-end", help="Whether a session that it refuses to change ends.")
+    bool | None,
+    typer.Option("--coa-may-end/--no-coa-may-end", help="Whether a session is ended that it does not change."),
 ]
 
 
@@ -145,9 +146,7 @@ def change(  # noqa: PLR0913, PLR0917 - each is a fact about the NAS
 ) -> None:
     """Bring a NAS to what is said of it; the rest stays as it is, its secret too."""
     keys = [] if coa_dialect_keys else coa_key or None
-    coa = coa_said(
-        keys=keys, event_timestamp=coa_event_timestamp, per_second=coa_per_second, may_end=coa_may_end
-    )
+    coa = coa_said(keys=keys, event_timestamp=coa_event_timestamp, per_second=coa_per_second, may_end=coa_may_end)
     terms: dict[str, Any] = {"address": address, "dialect": dialect, "coa_port": coa_port, "lines": lines}
     terms["login_methods"] = tuple(login_method) if login_method else None
     said = cast(NasChange, {"coa": coa} | {term: value for term, value in terms.items() if value is not None})

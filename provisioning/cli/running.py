@@ -35,6 +35,8 @@ from workflows import CodeMissing, WorkflowError
 T = TypeVar("T")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
+
+
 def _in_words(reason: str) -> str:
     """
     Raises: typer.BadParameter, of a reason that says nothing.

@@ -30,8 +30,8 @@ def test_a_nas_is_added_its_secret_shown_once_and_rotated(any_isp: Settings, typ
     ]
     assert told[3].startswith("FreeRADIUS goes by it from ")
     count = len(type_("audit", "list", "--limit", 200, "--json").json)
-    shown = type_("nas", "show", "bng-9").out.splitlines()
-    assert (shown[:3], type_(*change, *WHY).out.splitlines()[:3]) == (told[:3], told[:3])
+    lines = type_("nas", "show", "bng-9").out.splitlines()
+    assert (lines[:3], type_(*change, *WHY).out.splitlines()[:3]) == (told[:3], told[:3])
     back = type_("nas", "change", "bng-9", "--coa-dialect-keys", "--coa-per-second", 0, *WHY, "--json").json["nas"]
     assert back["coa"] == {"keys": [], "event_timestamp": False, "per_second": None, "may_end": False}
     assert len(type_("audit", "list", "--limit", 200, "--json").json) == count + 1

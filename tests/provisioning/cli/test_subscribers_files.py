@@ -195,7 +195,7 @@ def test_what_another_server_s_customers_have_chosen_is_listed_where_it_would_be
 
     faults = type_(*words, "--dry-run", "--errors", errors, "--json").json["error"]["faults"]
     assert [(line, what.partition(":")[0]) for line, what in faults] == [
-        ("line 3", "radcheck has Calling-Station-Id"),
+        ("line 3", "radcheck has Calling-Station-Id "),
         ("line 3", "password"),
         ("line 4", "username"),
         ("line 4", "password"),

@@ -107,9 +107,7 @@ def test_a_certificate_for_tests_is_found_under_its_name_or_another_one(
 
 
 @pytest.mark.parametrize(("mode", "how"), [(0o644, "read"), (0o602, "written")])
-def test_a_key_that_everybody_reads_or_writes_is_found_and_never_printed(
-    own: Certificate, mode: int, how: str
-) -> None:
+def test_a_key_that_everybody_reads_or_writes_is_found_and_never_printed(own: Certificate, mode: int, how: str) -> None:
     own.key.chmod(mode)
     [trap], _ = look(own)
     assert trap["trap"] == "eap_key_open"
