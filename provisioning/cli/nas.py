@@ -32,14 +32,18 @@ Keys = Annotated[
 ]
 EventTimestamp = Annotated[
     bool | None,
-    typer.Option("--coa-event-timestamp/--no-coa-event-timestamp", help="Whether it takes an Event-Timestamp."),
+    typer.Option(
+        "--coa-event-timestamp/--no-coa-event-timestamp", help="It takes an Event-Timestamp (--no-...: refuses one)."
+    ),
 ]
 PerSecond = Annotated[
     int | None, typer.Option("--coa-per-second", min=0, help="How many requests it is sent at most; 0: no limit.")
 ]
 MayEnd = Annotated[
     bool | None,
-    typer.Option("--coa-may-end/--no-coa-may-end", help="Whether a session is ended that it does not change."),
+    typer.Option(
+        "--coa-may-end/--no-coa-may-end", help="A session that it refuses to change is ended (--no-...: left)."
+    ),
 ]
 
 
@@ -133,7 +137,10 @@ def change(  # noqa: PLR0913, PLR0917 - each is a fact about the NAS
     coa_port: Annotated[int | None, CoaPort] = None,
     login_method: Methods = None,
     lines: Annotated[
-        bool | None, typer.Option("--lines/--no-lines", help="Whether it tells of lines that log in by themselves.")
+        bool | None,
+        typer.Option(
+            "--lines/--no-lines", help="It tells of lines that log in by themselves (--no-lines: it does not)."
+        ),
     ] = None,
     coa_key: Keys = None,
     coa_dialect_keys: Annotated[
