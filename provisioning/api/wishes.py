@@ -6,7 +6,19 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-LONGEST_REASON = 500
+
+def _says_something(reason: str) -> str:
+    if not reason.strip():
+        raise ValueError("is blank: say why, in a few words")
+    return reason
+
+
+Reason = Annotated[
+    str,
+    Field(min_length=1, max_length=500, description="Why, for the audit", json_schema_extra={"pattern": r"\S"}),
+    AfterValidator(_says_something),
+]
+"""Must say something: an audit of blanks tells nobody anything."""
 
 
 class Wish(BaseModel):
@@ -15,22 +27,9 @@ class Wish(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def _why(text: str) -> str:
-    said = " ".join(text.split())
-    if not said:
-        raise ValueError("says nothing")
-    if not said.isprintable():
-        raise ValueError("holds a control character")
-    return said
-
-
-Reason = Annotated[
-    str, Field(min_length=1, max_length=LONGEST_REASON, description="Why, for the audit"), AfterValidator(_why)
+LongReason = Annotated[
+    str, Field(min_length=1, max_length=1000, json_schema_extra={"pattern": r"\S"}), AfterValidator(_says_something)
 ]
-"""A reason, or a note that says one, wherever one is needed: words, and not only blanks."""
-
-
-LongReason = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_why)]
 """The same where it may be a longer one, or left out."""
 
 
