@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import MutableMapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -21,12 +22,19 @@ from ipam.errors import UsernameTaken
 # In the driver's own words: what SQLAlchemy does about a statement's shape takes longer than the statement.
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; "
 _CALL = "SELECT ipam_give_at_once(%s::text, %s::bigint, %s::text, %s::text, %s::text, %s::text, %s::timestamptz)"
-_CALL_ALONE = "SELECT ipam_give_or_refuse(%s, %s, %s, %s, %s, %s, %s)"
-"""Where nothing came before it that a refusal could cost. Its values stand in it, and need no types to be looked up."""
+_PREPARE = (
+    b"PREPARE firstlight_give (text, bigint, text, text, text, text, timestamptz) AS"
+    b" SELECT ipam_give_or_refuse($1, $2, $3, $4, $5, $6, $7); "
+)
+_PREPARED = "firstlight_give_prepared"
+"""Of a connection's ``info``: it knows that statement."""
+_CALL_ALONE = "EXECUTE firstlight_give (%s, %s, %s, %s, %s, %s, %s)"
+"""Where nothing came before it that a refusal could cost."""
 _LEFT_TO_STEPS = (psycopg.errors.LockNotAvailable, psycopg.errors.NoDataFound, psycopg.errors.IntegrityError)
 """So the function refuses."""
 _ONE_USERNAME = "ipam_service_username_once"
-_ANEW = f"ROLLBACK; {_BEGIN}".encode()
+_ROLLBACK = b"ROLLBACK; "
+_ANEW = _ROLLBACK + _BEGIN.encode()
 _NUMBER_DRAWN = b"SELECT currval('ipam_service_service_id_seq')"
 _OF_PLACE, _OF_PLAN = len(PLACE_COLUMNS), len(PLAN_COLUMNS)
 
@@ -66,7 +74,7 @@ async def _asked(connection: AsyncConnection, asked: tuple[Any, ...]) -> str | b
     if driven.pgconn.transaction_status != TransactionStatus.IDLE or not _is_read_committed(driven):
         return cast("str | None", (await connection.exec_driver_sql(_CALL, asked)).scalar_one())
     try:
-        return await _begun_and_asked(driven, asked)
+        return await _begun_and_asked(driven, asked, connection.info)
     except psycopg.Error as error:  # told as for each other statement
         told = DBAPIError.instance(_CALL, {}, error, psycopg.Error, hide_parameters=True, dialect=plain.dialect)
         raise told from error
@@ -82,16 +90,19 @@ def _is_read_committed(driven: psycopg.AsyncConnection[Any]) -> bool:
     )
 
 
-async def _begun_and_asked(driven: psycopg.AsyncConnection[Any], asked: tuple[Any, ...]) -> str | bytes | None:
-    """What is refused costs the transaction that has begun here, and so nothing; another one has begun then.
+async def _begun_and_asked(
+    driven: psycopg.AsyncConnection[Any], asked: tuple[Any, ...], kept: MutableMapping[Any, Any]
+) -> str | bytes | None:
+    """What is refused costs the transaction that has begun here, and so nothing; another one has begun then. ``kept``:
+    the connection's ``info``.
 
     Raises:
         psycopg.Error: the database has failed, or has gone away.
     """
-    said = psycopg.AsyncClientCursor(driven).mogrify(_BEGIN + _CALL_ALONE, asked)
+    said = psycopg.AsyncClientCursor(driven).mogrify(_BEGIN + _CALL_ALONE, asked).encode()
     async with driven.lock:
         try:
-            return await _told(driven, said.encode())
+            return await _executed(driven, said, kept)
         except _LEFT_TO_STEPS as refused:
             if refused.diag.constraint_name != _ONE_USERNAME:
                 await _told(driven, _ANEW)
@@ -99,6 +110,17 @@ async def _begun_and_asked(driven: psycopg.AsyncConnection[Any], asked: tuple[An
             number = await _told(driven, _ANEW + _NUMBER_DRAWN)
     _, customer_id, *_, realm, _ = asked
     return json.dumps({"taken": f"c{customer_id}-s{(number or b'').decode()}{realm}"})
+
+
+async def _executed(driven: psycopg.AsyncConnection[Any], said: bytes, kept: MutableMapping[Any, Any]) -> bytes | None:
+    """Prepared with it when the connection does it first, and when its statements were forgotten since (DEALLOCATE)."""
+    if _PREPARED not in kept:
+        kept[_PREPARED] = True
+        return await _told(driven, _PREPARE + said)
+    try:
+        return await _told(driven, said)
+    except psycopg.errors.InvalidSqlStatementName:
+        return await _told(driven, _ROLLBACK + _PREPARE + said)
 
 
 async def _told(driven: psycopg.AsyncConnection[Any], said: bytes) -> bytes | None:

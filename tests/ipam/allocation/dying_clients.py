@@ -53,9 +53,9 @@ class Death:
         if network.database.is_postgresql:
             asked_at_once = at_once_postgresql._begun_and_asked  # beside SQLAlchemy, so that its events don't tell
 
-            async def asked(driven: Any, said: tuple[Any, ...]) -> str | bytes | None:
+            async def asked(driven: Any, said: tuple[Any, ...], kept: Any) -> str | bytes | None:
                 self.comes()
-                return await asked_at_once(driven, said)
+                return await asked_at_once(driven, said, kept)
 
             patch.object(at_once_postgresql, "_begun_and_asked", asked).start()
             event.listen(engine.sync_engine, "before_cursor_execute", self.comes)

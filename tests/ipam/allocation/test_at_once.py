@@ -242,3 +242,16 @@ async def test_who_is_called_off_while_its_turn_waits_gets_nothing_and_holds_up_
     assert (await network.allocate(2))["service_id"]
     assert await network.violations() == []
     await elsewhere.database.close()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.usefixtures("only_at_once")
+async def test_a_connection_that_has_forgotten_its_statements_prepares_anew(network: Network) -> None:
+    first = await network.allocate(1)
+    async with network.database.begin() as db:
+        await (await db.connection()).exec_driver_sql("DEALLOCATE ALL")
+
+    second = await network.allocate(2)
+
+    assert second["service_id"] > first["service_id"]
+    assert await network.violations() == []
