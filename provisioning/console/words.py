@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup, escape
 
 from provisioning.commercial.money import in_words
+from provisioning.days import second
 from provisioning.figures import Point
 from provisioning.logs import mask_secrets
 from provisioning.search import ClueKind
@@ -183,7 +184,7 @@ _MOMENTS = re.compile(rf"{_MOMENT}(?: to {_MOMENT})? UTC")
 
 def moment(value: datetime | None) -> str:
     """To the second, in UTC."""
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if value else ""
+    return second(value) if value else ""
 
 
 def moments_in(text: str, zone: ZoneInfo) -> str:

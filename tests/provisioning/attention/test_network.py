@@ -39,7 +39,9 @@ def test_how_urgent_a_pool_is_follows_from_its_level_and_its_date() -> None:
     for said, urgencies in cases:
         assert [item.urgency for item in network.of_pools([a_pool(**said)], NOW)] == urgencies, said
     [full] = network.of_pools([a_pool(level="exhausted", free=0, next_available_at=NOW + timedelta(hours=1))], NOW)
-    assert full.sentence == "Pool north-1 is full: 0 of 1022 are free; the next one is free again at 2026-03-10 04:00Z."
+    assert full.sentence == (
+        "Pool north-1 is full: 0 of 1022 are free; the next one is free again at 2026-03-10 04:00 UTC."
+    )
     [late] = network.of_pools([a_pool(days_to_exhaustion=1e12)], NOW)
     assert "full on 2126" in late.sentence
 
@@ -58,7 +60,7 @@ def test_cpes_that_wait_or_are_left_to_a_person_are_counted() -> None:
         ("cpes_handed_over", "1 CPE went wrong again and again and is left to a person.", 1),
         (
             "acs_backlog",
-            "CPEs that have settings waiting for them at the ACS: 3; the first, HWTC1, since 2026-03-10 01:00Z.",
+            "CPEs that have settings waiting for them at the ACS: 3; the first, HWTC1, since 2026-03-10 01:00 UTC.",
             3,
         ),
         ("cpes_unreached", "CPEs that cannot be reached: 2; it is off. Look.", 2),
