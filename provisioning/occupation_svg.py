@@ -1,8 +1,10 @@
 """A picture of where a pool's units are used, as SVG: drawn from numbers alone, for a file, a door or a page.
 
-It holds no script, no style sheet and no address of anything else, so it may stand in a page under any policy. Each
-square is a stack of what its units are; squares that are alike become one bar. The title of each says from where to
-where, and how many there are of each.
+It holds no script, no style sheet and no address of anything else, so it may stand in a page under any policy. Its
+colours are for white paper; a page has its own, by the class ``occupation`` and those of the ground and of each state.
+
+Each square is a stack of what its units are; squares that are alike become one bar. The title of each says from where
+to where, and how many there are of each.
 """
 
 from __future__ import annotations
@@ -49,11 +51,11 @@ def occupation_svg(occupation: Occupation) -> str:
     title = " ".join(heading)
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label={quoteattr(title)}'
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="occupation" role="img" aria-label={quoteattr(title)}'
             f' viewBox="0 0 {width:.0f} {height}" width="{width:.0f}" height="{height}"'
-            ' font-family="monospace" font-size="12">',
+            ' font-family="monospace" font-size="12" color="#222222">',
             f"<title>{escape(title)}</title>",
-            f'<rect width="{width:.0f}" height="{height}" fill="#ffffff"/>',
+            f'<rect class="ground" width="{width:.0f}" height="{height}" fill="#ffffff"/>',
             *(_text(MARGIN, MARGIN + (number + 1) * LINE - 6, line) for number, line in enumerate(heading)),
             *(line for number, row in enumerate(rows) for line in _row(row, labels + MARGIN, top + number * SQUARE)),
             *_legend_lines(legend, below, step),
@@ -121,9 +123,9 @@ def _legend_lines(legend: dict[State, int], top: float, step: float) -> Iterator
 
 
 def _bar(left: float, top: float, width: float, height: float, state: State) -> str:
-    fill = COLOURS[state]
-    return f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{fill}"/>'
+    where = f'x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect class="{state}" {where} fill="{COLOURS[state]}"/>'
 
 
 def _text(left: float, base: float, words: str) -> str:
-    return f'<text x="{left:.1f}" y="{base:.1f}" fill="#222222">{escape(words)}</text>'
+    return f'<text x="{left:.1f}" y="{base:.1f}" fill="currentColor">{escape(words)}</text>'

@@ -165,7 +165,7 @@ STATES = {
     "not_feasible": "not feasible",
 }
 CLUES: dict[ClueKind, str] = {
-    "mac": "the beginning of a MAC address",
+    "mac": "a MAC address or either half of one",
     "address": "an IP address or prefix",
     "serial": "the beginning of a serial number",
     "email": "a mail address",

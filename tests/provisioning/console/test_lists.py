@@ -59,7 +59,7 @@ async def test_a_pool_shows_its_numbers_its_forecast_and_its_picture(any_console
     assert '<a href="/pools/of?pool=aggregation-north/101">' in page and "no history yet" in page
     assert "<small>delegated IPv6 prefixes</small>" in page and "<small>C-VLANs</small>" in page
     one = (await nora.get("/pools/of", params={"pool": "north-v4"})).text
-    assert '<img class="picture" src="/pools/picture.svg?pool=north-v4" alt="' in one
+    assert 'class="occupation" role="img" aria-label="north-v4: ' in one
     picture = await nora.get("/pools/picture.svg", params={"pool": "north-v4"})
     assert picture.headers["content-type"] == "image/svg+xml"
     assert picture.headers["content-security-policy"] == "default-src 'none'; sandbox"
