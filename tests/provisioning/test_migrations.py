@@ -264,7 +264,7 @@ async def test_customers_of_old_are_found_by_what_they_are_called(database: Data
 async def test_lines_of_old_are_found_by_what_their_labels_end_with(database: Database, tmp_path: Path) -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     plan = {"name": "fiber", "download_kbps": 1, "upload_kbps": 1, "interim_interval_seconds": 300}
-    somebody = {"customer_id": 42, "state": "active", "request_fingerprint": "", "state_changed_at": moment}
+    somebody = {"customer_id": 42, "state": "active", "request_fingerprint": ""}
     times = {"tenant_id": "north", "created_at": moment, "updated_at": moment}
 
     def there_and_back(connection: Connection) -> dict[str, str | None]:
