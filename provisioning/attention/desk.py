@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import fleet_trouble
+from acs import CampaignService, fleet_trouble
 from ipam import AddressLookup, Behind, NetworkService
 from provisioning.attention import network
 from provisioning.attention.items import Attention, Item, Target, summed_up, worst_first
@@ -48,6 +48,7 @@ class AttentionDesk:
         work: Work,
         addresses: AddressLookup,
         pools: NetworkService,
+        campaigns: CampaignService,
         sessions: SessionLooks,
         losses: SessionLosses,
     ) -> None:
@@ -58,6 +59,7 @@ class AttentionDesk:
         self._work = work
         self._addresses = addresses
         self._pools = pools
+        self._campaigns = campaigns
         self._sessions = sessions
         self._losses = losses
 
@@ -117,6 +119,7 @@ class AttentionDesk:
         if sight.may("devices.read"):
             states = network.WAITING_STATES
             items += network.of_cpes(await fleet_trouble(self._db, tenant_id=self._tenant_id, states=states), now)
+            items += network.of_campaigns(await self._campaigns.campaigns(state="stopped"))
         if sight.may("webhooks.read") or sight.may("runs.operate"):
             items += network.of_webhooks(await failing_webhooks(self._db, tenant_id=self._tenant_id, now=now))
         if sight.may("mails.read"):

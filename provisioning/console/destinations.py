@@ -26,6 +26,7 @@ def _devices(which: str) -> str:
 TARGETS: dict[TargetNoun, Leads] = {
     "access_node": ("addresses.read", lambda name: _asking("/access-nodes/of", name=name)),
     "bng": ("subscribers.read", lambda name: _asking("/sessions", nas=name)),
+    "campaign": ("devices.read", lambda name: f"/campaigns/{quote(name, safe='')}"),
     "check": ("runs.operate", lambda _: "/checks"),
     "devices": ("devices.read", _devices),
     "mails": ("mails.read", lambda _: "/mails"),
