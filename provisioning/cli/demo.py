@@ -237,6 +237,7 @@ async def _stay_open(lab: Lab, console: socket.socket, door: PhoneDoor | None, s
     """Keeps the laboratory running for a person to play in, its console included, until Ctrl-C."""
     from provisioning.lab.demo import set_aside
     from provisioning.lab.phone import ways_of_a_phone
+    from provisioning.lab.town_people import invite_people
     from provisioning.serving import serve_on, tls_files
 
     say("the laboratory stays open; in another terminal:")
@@ -245,6 +246,10 @@ async def _stay_open(lab: Lab, console: socket.socket, door: PhoneDoor | None, s
     for line in [*ways_in(lab.appliance.settings), *_way_to_freeradius(lab)]:
         say(f"  {line}")
     say("  .venv/bin/firstlight runs list        (Ctrl-C here ends it)")
+    if lab.world.neighbours is not None:
+        say("at the console each of these chooses a password by their link, which opens once:")
+        for line in await invite_people(lab.appliance):
+            say(f"  {line}")
     tls = None
     if door is not None:
         for line in ways_of_a_phone(door):

@@ -77,8 +77,7 @@ async def _license(then: Appliance, home: Home, *, returned: bool) -> None:
 
 async def sell_through_partners(lab: Lab) -> None:
     """Two partners order, and a lead is found worth a customer; the worker carries out what that sets going."""
-    appliance, [partner_id, *_] = lab.appliance, BRANDS
-    name, colour = BRANDS[partner_id]
+    appliance, (partner_id, (name, colour)) = lab.appliance, next(iter(BRANDS.items()))
     async with appliance.database.begin() as db:
         desk = appliance.partner_desk(db)
         await desk.submit(partner_id, _order(10, 2, _brand(name, colour)), by="demo")

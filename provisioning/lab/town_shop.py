@@ -166,7 +166,7 @@ class _Till:
 
 async def sell_today(lab: Lab, neighbours: Neighbours, everybody: Sequence[Home]) -> list[int]:
     """Customers accept at the desk and say how they pay; the quotes. The worker carries out what that sets going."""
-    appliance, accepted = lab.appliance, []
+    appliance, accepted = lab.appliance, list[int]()
     homes = buyers(everybody, len(past_sales()) + len(TODAY))[-len(TODAY) :]
     for purchase, home in zip(TODAY, homes, strict=True):
         async with appliance.database.begin() as db:

@@ -272,7 +272,7 @@ def test_a_demo_whose_port_is_taken_starts_nothing_and_says_what_to_do(tmp_path:
 @pytest.mark.second_half
 @pytest.mark.timeout(300)
 async def test_a_demo_that_stays_open_gets_a_town_with_trouble_of_several_kinds(tmp_path: Path) -> None:
-    home, told = tmp_path / "lab", dict[str, str]()
+    home, told, link = tmp_path / "lab", dict[str, str](), ""
     process = await start_demo(home, "--customers", "120", stays=True)
     assert process.stdout is not None
     try:
@@ -281,6 +281,10 @@ async def test_a_demo_that_stays_open_gets_a_town_with_trouble_of_several_kinds(
                 assert line and "the town stays as far as it has come" not in line, line
                 if found := re.search(r"export (FIRSTLIGHT_\w+)=(\S+)", line):
                     told[found[1]] = found[2].strip("'")
+                if found := re.search(r"  noc       noc         (http\S+)", line):
+                    link = found[1]
+            async with httpx.AsyncClient(trust_env=False) as client:
+                assert "Choose a password" in (await client.get(link)).text
         async with open_appliance(load_settings(**_settings_of(told))) as appliance, appliance.database.read() as db:
             seen = await appliance.attention_desk(db, ALL_SIGHT).look()
             online = await appliance.session_looks.online(limit=500)
