@@ -148,6 +148,7 @@ async def _bind_cpes(lab: Lab, everybody: Sequence[Home], nases: dict[str, TownN
                     "pppoe_username": home.username,
                     "pppoe_password": f"secret:subscriber/{subscriber['subscriber_id']}",
                     "cpe_vlan_id": 100,
+                    "wifi_ssid": f"Home-{home.customer_id}",
                 },
             )
     for home, cpe in zip(chosen, cpes, strict=True):
