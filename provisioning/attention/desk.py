@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import CampaignService, fleet_trouble
+from acs import fleet_trouble, stopped_campaigns
 from ipam import AddressLookup, Behind, NetworkService
 from provisioning.attention import network
 from provisioning.attention.items import Attention, Item, Target, summed_up, worst_first
@@ -48,7 +48,6 @@ class AttentionDesk:
         work: Work,
         addresses: AddressLookup,
         pools: NetworkService,
-        campaigns: CampaignService,
         sessions: SessionLooks,
         losses: SessionLosses,
     ) -> None:
@@ -59,7 +58,6 @@ class AttentionDesk:
         self._work = work
         self._addresses = addresses
         self._pools = pools
-        self._campaigns = campaigns
         self._sessions = sessions
         self._losses = losses
 
@@ -119,7 +117,7 @@ class AttentionDesk:
         if sight.may("devices.read"):
             states = network.WAITING_STATES
             items += network.of_cpes(await fleet_trouble(self._db, tenant_id=self._tenant_id, states=states), now)
-            items += network.of_campaigns(await self._campaigns.campaigns(state="stopped"))
+            items += network.of_campaigns(await stopped_campaigns(self._db, tenant_id=self._tenant_id))
         if sight.may("webhooks.read") or sight.may("runs.operate"):
             items += network.of_webhooks(await failing_webhooks(self._db, tenant_id=self._tenant_id, now=now))
         if sight.may("mails.read"):

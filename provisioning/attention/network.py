@@ -101,9 +101,7 @@ def of_campaigns(stopped: Sequence[CampaignRecord]) -> list[Item]:
         left = each["devices"]["waiting"]
         alone = f" {several(left, 'CPE is', 'CPEs are')} left alone." if left else ""
         sentence = f"Campaign {each['name']} has stopped: {each['reason']}{alone}"
-        items.append(
-            Item("campaign_stopped", "today", sentence, Target("campaign", each["name"]), count=max(left, 1))
-        )
+        items.append(Item("campaign_stopped", "today", sentence, Target("campaign", each["name"]), count=max(left, 1)))
     return items
 
 

@@ -96,7 +96,6 @@ class WithViews(WithDesks):
             ),
             addresses=self.address_lookup(db),
             pools=self.services(db).network_service,
-            campaigns=self.campaigns(db),
             sessions=self.session_looks,
             losses=SessionLosses(self.radius_database.read, **common),
         )

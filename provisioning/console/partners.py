@@ -65,6 +65,4 @@ async def licences(call: InCall, customer: Annotated[str, Query(max_length=20)] 
     page = page_of(call, found, [licence["license_id"] for licence in found], ON_A_PAGE)
     names = await names_of(call, [licence["customer_id"] for licence in page.items])
     wanted = {"customer": customer}
-    return show(
-        call, "licences.html.j2", "Licences", licences=page.items, names=names, next=page.next, wanted=wanted
-    )
+    return show(call, "licences.html.j2", "Licences", licences=page.items, names=names, next=page.next, wanted=wanted)

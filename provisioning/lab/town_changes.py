@@ -23,7 +23,7 @@ FIRMWARE, VERSION, FILE_TYPE = "lab-cpe-2.1.4.bin", "2.1.4", "1 Firmware Upgrade
 WITH_FIRMWARE = 20
 AT_NIGHT = (time(1), time(5))
 ON_THEIR_WAY: tuple[DeviceState, ...] = ("awaiting_first_inform", "queued", "applied")
-LOOK_EVERY_SECONDS, PATIENCE_SECONDS = 2.0, 180.0
+LOOK_EVERY_SECONDS, LOOKS = 2.0, 90
 MOST_CPES = 500
 TOLD_TO = {CRM: ("run.state_changed", "lead.qualified", "quote.accepted"), BOOKS: ("quote.accepted",)}
 
@@ -67,11 +67,11 @@ async def plan_campaigns(lab: Lab, serials: Sequence[str]) -> None:
 async def start_campaign(lab: Lab, serials: Sequence[str], say: Say) -> None:
     """Once these CPEs have their first settings, or have refused them: what is on its way is not sent any more when a
     campaign stops."""
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while await _on_their_way(lab.appliance, set(serials)):
-                await asyncio.sleep(LOOK_EVERY_SECONDS)
-    except TimeoutError:
+    for _ in range(LOOKS):
+        if not await _on_their_way(lab.appliance, set(serials)):
+            break
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+    else:
         say(f"  campaign {SETTINGS_CAMPAIGN} waits for somebody to start it: not all CPEs have their settings yet")
         return
     async with lab.appliance.database.begin() as db:

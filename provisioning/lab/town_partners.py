@@ -84,7 +84,7 @@ async def sell_through_partners(lab: Lab) -> None:
         await desk.submit(ASKS_TOO_MUCH, _order(11, TOO_MANY, {"name": "Inselladen"}), by="demo")
     async with appliance.database.begin() as db:
         leads, person = appliance.leads(db), _person(12)
-        lead = await leads.register(source="web", offer_id=PORTAL_OFFER, **person)
+        lead = await leads.register(source="web", offer_id=PORTAL_OFFER, name=person["name"], email=person["email"])
         await leads.qualify(lead_id=lead["lead_id"], by="demo")
 
 

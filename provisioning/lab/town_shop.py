@@ -1,4 +1,4 @@
-"""What the town has bought: quotes, orders and payments of the last weeks, and some of today for the worker to carry out.
+"""What the town has bought: quotes, orders and payments of the last weeks, and some of today's.
 
 The services make them all. What is over was made at a clock that is set back to when it happened; today's sales come in
 at the desk, and of them one card is declined on purpose, one waits for its holder, and two for money by hand.
@@ -121,7 +121,7 @@ class _Till:
         async with self._then.database.begin() as db:
             quote_id = await _offer(self._then, db, home, sale.offer_id, sends=sale.fate != "drafted")
             if sale.fate == "withdrawn":
-                await self._then.quotes(db).withdraw(quote_id=quote_id, reason="The customer has asked for another one.")
+                await self._then.quotes(db).withdraw(quote_id=quote_id, reason="The customer wants another one.")
         if sale.fate in ("paid", "given back"):
             order_id, payment_id = await self._order(quote_id, sale, home)
             await self._pay(payment_id, sale)
@@ -188,9 +188,7 @@ async def carried_out(lab: Lab, quotes: Sequence[int], say: Say) -> None:
     say(f"  {len(quotes)} customers have bought something today; one card was declined")
 
 
-async def _offer(
-    appliance: Appliance, db: AsyncSession, home: Home, offer_id: int, *, sends: bool = True
-) -> int:
+async def _offer(appliance: Appliance, db: AsyncSession, home: Home, offer_id: int, *, sends: bool = True) -> int:
     """A quote for one of that offer, which the customer has if it is sent; its number."""
     quotes = appliance.quotes(db)
     drafted = await quotes.draft(
@@ -201,9 +199,7 @@ async def _offer(
     return drafted["quote_id"]
 
 
-async def _keep_card(
-    appliance: Appliance, neighbours: Neighbours, db: AsyncSession, home: Home, card: str
-) -> None:
+async def _keep_card(appliance: Appliance, neighbours: Neighbours, db: AsyncSession, home: Home, card: str) -> None:
     holder = neighbours.open_account(home.customer_id)
     await appliance.cards(db).keep(customer_id=home.customer_id, holder=holder, method=card)
 
