@@ -125,7 +125,10 @@ class _Till:
         if sale.fate in ("paid", "given back"):
             order_id, payment_id = await self._order(quote_id, sale, home)
             await self._pay(payment_id, sale)
-            await self._deliver(order_id, payment_id, sale, home)
+            if sale.fate == "paid":
+                await self._deliver(order_id, sale, home)
+            else:
+                await self._take_back(quote_id, order_id, payment_id)
 
     async def _order(self, quote_id: int, sale: Sale, home: Home) -> tuple[int, int]:
         async with self._then.database.begin() as db:
@@ -150,18 +153,22 @@ class _Till:
             reference = f"{sale.method} of {self._clock.moment:%Y-%m-%d}, {payment_id}"
             await self._then.payment_desk(db).settle(payment_id=payment_id, reference=reference, by="books")
 
-    async def _deliver(self, order_id: int, payment_id: int, sale: Sale, home: Home) -> None:
-        if sale.fate == "given back":
-            await self._capture.refund(payment_id, reason="The customer has sent it back.")
+    async def _deliver(self, order_id: int, sale: Sale, home: Home) -> None:
         async with self._then.database.begin() as db:
             services = self._then.services(db)
-            if sale.fate == "given back":
-                await services.sales_service.cancel_order(order_id=order_id, reason="The customer has sent it back.")
-                return
             await services.billing_service.create_subscription(
                 customer_id=home.customer_id, plan_id=sale.offer_id, tenant_id=self._then.tenant_id
             )
             await services.sales_service.complete_order(order_id=order_id)
+
+    async def _take_back(self, quote_id: int, order_id: int, payment_id: int) -> None:
+        """As the journey undoes it: the money goes back, the order is cancelled, and the yes no longer counts."""
+        why = "The customer does not want it any more."
+        await self._capture.refund(payment_id, reason=why)
+        async with self._then.database.begin() as db:
+            services = self._then.services(db)
+            await services.sales_service.cancel_order(order_id=order_id, reason=why)
+            await services.crm_service.withdraw_acceptance(quote_id=quote_id, reason=why)
 
 
 async def sell_today(lab: Lab, neighbours: Neighbours, everybody: Sequence[Home]) -> list[int]:
