@@ -27,6 +27,7 @@ COLOURS: dict[State, str] = {
     "free": "#e4ebe4",
 }
 """Told apart also by who sees no red and green, and in the legend by words."""
+NAMESPACE = ' xmlns="http://www.w3.org/2000/svg"'
 SQUARE = 14
 GAP = 1
 COLUMNS = 32
@@ -36,8 +37,9 @@ CHARACTER = 7.3
 """How wide a letter of the labels is at most, in the same unit as all else: a pixel at the usual size."""
 
 
-def occupation_svg(occupation: Occupation) -> str:
-    """The whole picture as one element, to be served as ``image/svg+xml`` or to stand in HTML."""
+def occupation_svg(occupation: Occupation, *, in_page: bool = False) -> str:
+    """The whole picture as one element, to be served as ``image/svg+xml``, or to stand ``in_page``: there it needs no
+    namespace, which would be the address of something else."""
     cells = occupation["cells"]
     rows = [cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)]
     heading, legend = _heading(occupation), _legend(cells)
@@ -51,7 +53,7 @@ def occupation_svg(occupation: Occupation) -> str:
     title = " ".join(heading)
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="occupation" role="img" aria-label={quoteattr(title)}'
+            f'<svg{"" if in_page else NAMESPACE} class="occupation" role="img" aria-label={quoteattr(title)}'
             f' viewBox="0 0 {width:.0f} {height}" width="{width:.0f}" height="{height}"'
             ' font-family="monospace" font-size="12" color="#222222">',
             f"<title>{escape(title)}</title>",

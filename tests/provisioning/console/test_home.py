@@ -31,7 +31,7 @@ async def test_all_quiet_is_said_with_the_time_of_the_look(console: Console) -> 
     async with console.appliance.database.begin() as db:
         await db.execute(update(RunRow).where(RunRow.id == 3).values(state="completed"))
     page = (await (await console.somebody("sales")).get("/home")).text
-    assert re.search(r"<strong>All quiet at \d{4}-\d\d-\d\d \d\d:\d\dZ\.</strong>", page)
+    assert re.search(r"<strong>All quiet at \d{4}-\d\d-\d\d \d\d:\d\d UTC\.</strong>", page)
     assert re.search(r"Looked at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\.", page)
 
 
