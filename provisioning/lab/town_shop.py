@@ -106,6 +106,8 @@ async def write_sales(lab: Lab, neighbours: Neighbours, everybody: Sequence[Home
         for sale, home in zip(sales, buyers(everybody, len(sales)), strict=True):
             clock.moment = now - timedelta(days=sale.days_ago)
             await till.sell(sale, home)
+        clock.moment = now
+        await then.expire_quotes()
 
 
 class _Till:

@@ -311,7 +311,6 @@ async def test_a_demo_that_stays_open_gets_a_town_with_trouble_of_several_kinds(
 
 async def _traded(appliance: Appliance, db: AsyncSession) -> dict[str, Any]:
     """The states of what was sold, and what is to be done with the CPEs."""
-    await appliance.expire_quotes()  # the worker does so once a minute
     quotes = await appliance.quotes(db).quotes(limit=200)
     return {
         "payments": {each.state for each in await list_payments(db, tenant_id=appliance.tenant_id, limit=200)},
