@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -24,6 +24,7 @@ from provisioning.errors import Fault, InvalidRequest
 from provisioning.projections import projected_or_why_not
 from radius import (
     Adoption,
+    GivingWay,
     ImportRefused,
     Settled,
     SubscriberFile,
@@ -136,8 +137,10 @@ async def bring_in(
     audited: Callable[[Mapping[str, int]], None],
     carrying: Callable[[], AbstractContextManager[None]] = nullcontext,
     progress: Callable[[int], None] = lambda _lines: None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Imported:
-    """Checks all of it, makes the subscribers batch by batch and carries each batch over.
+    """Checks all of it, makes the subscribers batch by batch and carries each batch over, with a rest between them for
+    those who log in meanwhile.
 
     ``audited`` is told within each batch's transaction what it comes to, and ``carrying`` is around what only carries
     over; ``progress`` is told how many lines are done.
@@ -150,16 +153,18 @@ async def bring_in(
     if checked.faults:
         raise ImportRefused(checked.faults)
     done = Imported(lines=len(file.lines))
+    giving_way = GivingWay(appliance.logins, sleep=sleep)
     for start in range(0, len(file.lines), batch):
         some = file.lines[start : start + batch]
-        async with appliance.database.begin() as db:
-            brought = await appliance.subscriber_import(db).bring_in(some)
-            if brought.created:
-                audited({"created": len(brought.created), "unchanged": len(brought.unchanged)})
-        done.created += len(brought.created)
-        done.unchanged += len(brought.unchanged)
-        with carrying():
-            await carry_over(appliance, some, {**brought.unchanged, **brought.created}, done)
+        async with giving_way.batch():
+            async with appliance.database.begin() as db:
+                brought = await appliance.subscriber_import(db).bring_in(some)
+                if brought.created:
+                    audited({"created": len(brought.created), "unchanged": len(brought.unchanged)})
+            done.created += len(brought.created)
+            done.unchanged += len(brought.unchanged)
+            with carrying():
+                await carry_over(appliance, some, {**brought.unchanged, **brought.created}, done)
         progress(len(some))
     if done.created >= MANY:
         async with appliance.database.begin() as db:

@@ -70,6 +70,7 @@ from radius.importing.adoption import Adoption, read_beside, read_radius_tables
 from radius.importing.errors import ImportRefused, ImportUnreadable
 from radius.importing.files import SubscriberFile, SubscriberLine, read_subscribers
 from radius.importing.importing import BroughtIn, Settled, SubscriberImport
+from radius.importing.pace import GivingWay
 from radius.importing.projecting import Bulk, BulkProjector
 from radius.invariants import (
     RADIUS_INVARIANTS,
@@ -176,6 +177,7 @@ __all__ = [
     "ForeignRows",
     "FramedAddresses",
     "GardenUnfit",
+    "GivingWay",
     "IllegalMove",
     "ImportRefused",
     "ImportUnreadable",
