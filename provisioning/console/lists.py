@@ -21,9 +21,9 @@ def one_of(states: Sequence[State], asked: str) -> State | None:
     return known
 
 
-async def names_of(call: Call, customers: Iterable[int]) -> dict[int, str]:
-    """What those of these customers are called whom the caller may know."""
+async def names_of(call: Call, customers: Iterable[int | None]) -> dict[int, str]:
+    """What those of these customers are called whom the caller may know; None is nobody."""
     if "customers.read" not in call.caller.permissions:
         return {}
     search = CustomerSearch(call.db, tenant_id=call.tenant_id, among=own_customers(call))
-    return await search.numbered(sorted(set(customers)))
+    return await search.numbered(sorted({number for number in customers if number is not None}))
