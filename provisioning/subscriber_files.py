@@ -13,7 +13,9 @@ import io
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -82,6 +84,7 @@ async def opened_tables(
     if url == CONFIGURED:
         return await read_radius_tables(appliance.radius_database.read, known, own=True)
     try:
+        _refuse_no_file(make_url(url))
         database = Database(url)
     except (
         ValueError,
@@ -232,6 +235,15 @@ def _lines(content: bytes) -> list[str]:
     except UnicodeDecodeError as error:
         raise InvalidRequest("The import", [Fault(FILE, f"is not UTF-8 text (byte {error.start + 1})")]) from error
     return io.StringIO(text, newline="").readlines()
+
+
+def _refuse_no_file(url: URL) -> None:
+    """Whoever opens a file of SQLite that is not there makes one.
+
+    Raises: InvalidRequest
+    """
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        raise InvalidRequest("The import", [Fault("from-radcheck", f"there is no file {url.database}")])
 
 
 def _in_words(error: Exception) -> str:

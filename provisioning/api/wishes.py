@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _says_something(reason: str) -> str:
+    if not reason.strip():
+        raise ValueError("is blank: say why, in a few words")
+    return reason
+
+
+Reason = Annotated[
+    str,
+    Field(min_length=1, max_length=500, description="Why, for the audit", json_schema_extra={"pattern": r"\S"}),
+    AfterValidator(_says_something),
+]
+"""Must say something: an audit of blanks tells nobody anything."""
 
 
 class Wish(BaseModel):

@@ -35,6 +35,19 @@ from workflows import CodeMissing, WorkflowError
 T = TypeVar("T")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
+
+
+def _in_words(reason: str) -> str:
+    """
+    Raises: typer.BadParameter, of a reason that says nothing.
+    """
+    if not reason.strip():
+        raise typer.BadParameter("is blank: say why, in a few words")
+    return reason.strip()
+
+
+Reason = Annotated[str, typer.Option(help="Why, for the audit.", callback=_in_words)]
+ReasonToSee = Annotated[str, typer.Option(help="Why, for the audit: a secret is shown.", callback=_in_words)]
 By = Annotated[
     str,
     typer.Option(
