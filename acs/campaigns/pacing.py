@@ -151,4 +151,4 @@ def _begin(terms: Terms, how_many: int, at: datetime, zone: ZoneInfo) -> Begin |
     if terms.window is None or terms.window.is_open(at, zone):
         return Begin(how_many)
     opens = terms.window.opens_next(at, zone)
-    return Wait(f"Outside of its window {terms.window.words}, which opens at {opens:%Y-%m-%d %H:%M}Z.")
+    return Wait(f"Outside of its window {terms.window.words}, which opens at {opens:%Y-%m-%d %H:%M} UTC.")

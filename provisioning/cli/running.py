@@ -128,7 +128,7 @@ def _print_refusal(error: Exception, faults: Sequence[tuple[str, str]]) -> None:
         word = "refused: " if exit_status(error) == EXIT_REFUSED else "failed: "
         err.print(Text.assemble((word, "bold red"), str(error)))
         for other in getattr(error, "alternatives", ()):
-            err.print(Text(f"  free: {minute(other['starts_at'])} UTC, {other['technician_name']}: {other['why']}"))
+            err.print(Text(f"  free: {minute(other['starts_at'])}, {other['technician_name']}: {other['why']}"))
         return
     what, left = getattr(error, "what", "The input"), getattr(error, "left", "nothing was written")
     err.print(Text(f"{what} is refused, {left}:", style="bold red"))

@@ -173,7 +173,7 @@ async def test_outside_of_its_window_nothing_begins(fleet: Fleet) -> None:
     await fleet.plan(canary=0, window=NIGHT)
     await fleet.start()
     assert await fleet.turns.turn() == 0
-    assert (await fleet.look())["reason"] == "Outside of its window 23:00-05:00, which opens at 2026-03-02 22:00Z."
+    assert (await fleet.look())["reason"] == "Outside of its window 23:00-05:00, which opens at 2026-03-02 22:00 UTC."
     fleet.clock.time += timedelta(minutes=1)
     assert await fleet.turns.turn() == 1
 

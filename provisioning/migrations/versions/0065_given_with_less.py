@@ -10,8 +10,8 @@ from alembic import op
 
 from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
 
-revision = "0064"
-down_revision = "0062"
+revision = "0065"
+down_revision = "0064"
 branch_labels = None
 depends_on = None
 
