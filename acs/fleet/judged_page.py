@@ -10,9 +10,9 @@ from typing import Any, cast
 from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs.convergence.seen_devices import SeenDevice, leaf_of
+from acs.convergence.seen_devices import SeenDevice
 from acs.convergence.unreached import AMBIGUOUS, cause_of
-from acs.fleet.judging import TAKEN, Judgement, inform_interval, is_silent, judge, placed_paths
+from acs.fleet.judging import TAKEN, Judgement, inform_interval, is_silent, judge
 from acs.fleet.repairing import RepairLimit, Tell, begin_repair
 from acs.tables import AcsDevice
 
@@ -105,16 +105,11 @@ class JudgedPage:
         self._hear(row, seen, interval, whole=whole)
         if row.handed_over_at is not None:
             return
-        judgement = judge(row, seen, self._leaves(row, document))
+        judgement = judge(row, seen, document, self._looked_at)
         if holder is None:
             self._act(row, seen, judgement)
         elif judgement.news != "none":
             self._outcome.left.append(f"CPE {row.serial} is left to {holder}.")
-
-    def _leaves(self, row: Any, document: Mapping[str, Any]) -> dict[str, Any]:
-        paths = placed_paths(row.parameters, row.delivery or {}, row.rows or {})
-        found = {path: leaf_of(document, path) for path in paths if path in self._looked_at}
-        return {path: leaf for path, leaf in found.items() if leaf is not None}
 
     def _hear(self, row: Any, seen: SeenDevice, interval: timedelta, *, whole: bool) -> None:
         """Whether it is silent, or back, or behind NAT."""
