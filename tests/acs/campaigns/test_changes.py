@@ -49,6 +49,19 @@ async def test_each_cpe_gets_one_operation_and_ends_as_it_does(fleet: Fleet) -> 
     assert unknown["reason"] == f"Operation {asked[3].id}: It is unknown."
 
 
+async def test_a_cpe_whose_outcome_is_still_looked_for_has_not_failed(fleet: Fleet) -> None:
+    """As after an answer of the ACS that did not come, or a session that broke off."""
+    await planned(fleet, range(1, 2))
+    await fleet.turns.turn()
+    async with fleet.devices.database.begin() as db:
+        await db.execute(update(AcsOperation).values(state="unknown", reason="Its effect is looked for."))
+    await fleet.turns.turn()
+    assert (await fleet.states(), (await fleet.look())["state"]) == (["under_way"], "running")
+    await end(fleet, 1, "done")
+    await fleet.turns.turn()
+    assert (await fleet.states(), (await fleet.look())["state"]) == (["done"], "completed")
+
+
 async def test_a_cpe_that_is_in_the_middle_of_something_else_is_left_out(fleet: Fleet) -> None:
     await planned(fleet, range(1, 3))
     async with fleet.devices.database.begin() as db:
