@@ -19,7 +19,7 @@ from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.whom import Whom
-from provisioning.api.wishes import Wish
+from provisioning.api.wishes import Reason, Wish
 from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, Who, was_so_already
 from radius import DataCapView, LineIdentity, State, SubscriberUnknown, SubscriberView
 
@@ -32,7 +32,7 @@ LineName = Annotated[str, Field(min_length=1, max_length=253)]
 class Why(Wish):
     """Why, for the audit."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=500, description="Why, for the audit")]
+    reason: Reason
 
 
 class New(Why):

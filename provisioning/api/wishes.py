@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Trimmed = Annotated[str, StringConstraints(strip_whitespace=True)]
+Reason = Annotated[Trimmed, Field(min_length=1, max_length=500, description="Why, for the audit")]
+"""One that says something: blanks are none."""
 
 
 class Wish(BaseModel):
@@ -14,4 +20,4 @@ class Wish(BaseModel):
 class WithReason(Wish):
     """No words are needed; ``reason`` stands in the audit."""
 
-    reason: str | None = Field(default=None, min_length=1, max_length=1000, description="Why, for the audit")
+    reason: Trimmed | None = Field(default=None, min_length=1, max_length=1000, description="Why, for the audit")

@@ -38,6 +38,7 @@ def swap(
     """Put a CPE in the place of another one, with its service, its settings and its WiFi passphrase."""
     ask(
         lambda desk: desk.swap(serial, new_serial=new_serial, line_by_hand=line_by_hand, by=by, request_id=request),
+        reason=reason,
         wait=wait_seconds if wait else None,
         as_json=json_,
     )
@@ -64,6 +65,7 @@ def wifi(
 
     ask(
         act,
+        reason=reason,
         wait=wait_seconds if wait else None,
         as_json=json_,
     )
@@ -82,6 +84,7 @@ def move(
     """Look for a CPE at another ACS from now on, and give it its settings there; you have it report there."""
     ask(
         lambda desk: desk.move(serial, acs_name=acs, by=by, request_id=request),
+        reason=reason,
         wait=wait_seconds if wait else None,
         as_json=json_,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select, update
 
-from acs import Group, Pace
+from acs import CampaignRefused, Group, Pace
 from acs.operations.tables import AcsOperation
 from tests.acs.campaigns.conftest import NEW, OLD, Fleet
 
@@ -71,15 +71,12 @@ async def test_a_cpe_that_is_in_the_middle_of_something_else_is_left_out(fleet: 
 
 
 @pytest.mark.parametrize("file", ["*", "a/b", ""])
-async def test_a_file_that_is_none_fails_its_canary_and_stops_it(fleet: Fleet, file: str) -> None:
+async def test_a_file_that_is_none_is_refused_when_it_is_planned(fleet: Fleet, file: str) -> None:
     await fleet.bind([1, 2])
-    pace, group = Pace(canary=1), Group(template=OLD)
-    await fleet.do(lambda service: service.plan_firmware(name="wpa3", file=file, group=group, by="ann", pace=pace))
-    await fleet.start()
-    await fleet.turns.turn()
-    await fleet.turns.turn()
-    assert (await fleet.look())["reason"] == "1 of 1 CPEs failed, which is more than 10 %."
-    assert await fleet.states() == ["failed", "waiting"]
+    pace, group = Pace(canary=-1), Group(template=OLD)
+    with pytest.raises(CampaignRefused) as refused:
+        await fleet.do(lambda service: service.plan_firmware(name="wpa3", file=file, group=group, by="ann", pace=pace))
+    assert refused.value.faults == (f"{file!r} is no name of a file", "the canaries are 0 or more")
 
 
 async def test_whoever_left_the_group_before_their_turn_is_left_out(fleet: Fleet) -> None:

@@ -75,6 +75,30 @@ def test_a_setting_is_path_and_value_and_what_a_template_sets_is_changed_there(i
     assert (owned.status, "is set by template tr181-pppoe" in " ".join(owned.err.split())) == (2, True)
 
 
+def test_a_reason_that_says_nothing_is_refused_with_all_else_that_is_wrong(isp: Settings, type_: Type) -> None:
+    for words in (
+        ("reboot", SERIAL),
+        ("factory-reset", SERIAL),
+        ("firmware", SERIAL, "v2.bin"),
+        ("set", SERIAL, "Device.WiFi.Radio.1.Channel=11"),
+        ("swap", SERIAL, "HWTC0000BEEF", "--line-by-hand"),
+        ("wifi", SERIAL, "--ssid", "Attic"),
+        ("withdraw", SERIAL),
+    ):
+        refused = type_("devices", *words, "--reason", " ")
+        assert (refused.status, refused.err.splitlines()[1:]) == (2, ["  reason: is missing"]), words
+    assert type_("devices", "operations").out == "no operations\n"
+    assert type_("audit", "list", "--json").json == []
+    wrong = type_("devices", "set", SERIAL, "Channel", "A.B=1", "--reason", "")
+    assert wrong.err.splitlines() == [
+        f"The setting of CPE {SERIAL} is refused, nothing was written:",
+        "  A.B begins neither with Device nor with InternetGatewayDevice",
+        "  values: 'Channel' is no PATH=VALUE",
+        "  reason: is missing",
+    ]
+    assert "There is no campaign 'x'." in type_("campaigns", "cancel", "x", "--reason", "").err
+
+
 def test_a_passphrase_comes_from_a_file_and_is_not_shown(isp: Settings, type_: Type, tmp_path: Path) -> None:
     (tmp_path / "passphrase").write_text("seven green bottles\n")
     changed = type_(
