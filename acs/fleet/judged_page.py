@@ -45,7 +45,8 @@ COLUMNS = (
 @dataclass(slots=True)
 class SweepOutcome:
     """What a sweep has found. ``due``: serials whose convergence is to begin; ``handed_over``: those given up;
-    ``left``: those with news that somebody else is busy with, each a sentence that names who."""
+    ``left``: those with news that somebody else is busy with, each a sentence that names who; ``elsewhere``: those that
+    are bound to another ACS."""
 
     devices: int = 0
     pages: int = 0
@@ -58,6 +59,7 @@ class SweepOutcome:
     silent: int = 0
     back: int = 0
     ambiguous: int = 0
+    elsewhere: int = 0
     due: list[str] = field(default_factory=list)
     handed_over: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)

@@ -203,7 +203,7 @@ class Sweep:
             page = JudgedPage(self._limit, self._inform_interval, self._now(), frozenset(plain), outcome)
             for serial, row in rows.items():
                 if row.acs_name != self._acs_name:
-                    outcome.ambiguous += 1
+                    outcome.elsewhere += 1
                     continue
                 page.look(row, seen_by_serial[serial], holder=holders.get(serial), whole=whole)
             await page.write(db, self._tell)

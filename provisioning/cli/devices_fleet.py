@@ -107,6 +107,11 @@ def _print_sweep(found: SweepOutcome) -> None:
     )
     if found.ambiguous:
         say(f"{found.ambiguous} left alone: several CPEs report their serial number (`firstlight devices fleet`)")
+    if found.elsewhere:
+        say(
+            f"{found.elsewhere} left to the other ACS that they are bound to; one that reports here from now on:"
+            " `firstlight devices move SERIAL --acs NAME --reason ...`"
+        )
     for sentence in found.left:
         say(sentence)
     for serial in found.handed_over:

@@ -273,6 +273,18 @@ async def test_two_cpes_with_one_serial_are_left_alone_and_named_until_there_is_
     assert (row.unreached_why, row.unreached_since) == (None, None)
 
 
+async def test_a_cpe_that_is_bound_to_another_acs_is_left_to_that(
+    tending: Tending, devices: Devices, lab: LabAcs
+) -> None:
+    await bind(devices, 1)
+    await plug_in(lab, 1)
+    async with devices.database.begin() as db:
+        await db.execute(update(AcsDevice).values(acs_name="south"))
+    found = await tending.sweep.everything()
+    assert (found.elsewhere, found.ambiguous, found.unbound, found.due) == (1, 0, 0, [])
+    assert (await tending.row(0)).state == "awaiting_first_inform"
+
+
 async def test_a_serial_that_two_cpes_report_says_so_to_whoever_converges_it(
     tending: Tending, devices: Devices, lab: LabAcs
 ) -> None:
