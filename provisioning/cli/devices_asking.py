@@ -64,6 +64,9 @@ def ask(
 
 def print_operation(record: OperationRecord) -> None:
     say(f"operation {record['operation_id']}: {record['kind'].replace('_', ' ')} of CPE {record['device_serial']}")
+    for name, value in record["arguments"].items():
+        if name != "as_far_as_there":
+            print_indented(f"{name.replace('_', ' ')}: {_asked(value)}", first="  ")
     say(state_text(record["state"]))
     print_indented(record["reason"], first="  ")
     for name, value in (record["result"] or {}).items():
@@ -95,6 +98,15 @@ def _progress() -> Callable[[OperationRecord], None]:
             print_indented(record["reason"], first="… ")
 
     return heard
+
+
+def _asked(value: Any) -> str:
+    """What was asked for, in one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{path}={each}" for path, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "(not shown)" if str(value).startswith("secret:") else str(value)
 
 
 def _print_result(name: str, value: Any) -> None:

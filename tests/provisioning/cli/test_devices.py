@@ -69,6 +69,7 @@ def test_what_is_done_to_a_cpe_is_written_down_listed_and_taken_back(isp: Settin
 def test_a_setting_is_path_and_value_and_what_a_template_sets_is_changed_there(isp: Settings, type_: Type) -> None:
     asked = type_("devices", "set", SERIAL, "Device.WiFi.Radio.1.Channel=11", "--reason", "interference", "--json").json
     assert asked["arguments"] == {"values": {"Device.WiFi.Radio.1.Channel": "11"}}
+    assert "  values: Device.WiFi.Radio.1.Channel=11\n" in type_("devices", "operation", asked["operation_id"]).out
     wrong = type_("devices", "set", SERIAL, "Channel", "A.B=1", "A.B=2", "--reason", "x")
     assert (wrong.status, "'Channel' is no PATH=VALUE" in wrong.err, "A.B is set twice" in wrong.err) == (2, True, True)
     owned = type_("devices", "set", SERIAL, "Device.PPP.Interface.1.Enable=false", "--reason", "x")
@@ -106,6 +107,7 @@ def test_a_passphrase_comes_from_a_file_and_is_not_shown(isp: Settings, type_: T
     )
     assert changed.status == 0, changed.err
     assert "wifi of CPE" in changed.out
+    assert "  ssid: Attic\n  passphrase: (not shown)\n" in changed.out
     assert "green" not in changed.out + str(type_("audit", "list", "--json").json)
     assert type_("devices", "show", SERIAL, "--json").json["inputs"]["wifi_ssid"] == "Attic"
     short = type_("devices", "wifi", SERIAL, "--reason", "asked")
