@@ -7,6 +7,7 @@ import html
 import re
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -149,9 +150,10 @@ def test_the_picture_of_the_demo_shows_every_step_of_today_and_the_proof() -> No
     assert '"state": "completed"' in picture
 
 
-def commands(command: Any = None, path: str = "firstlight") -> list[tuple[str, Any]]:
+@cache
+def commands(command: Any = None, path: str = "firstlight") -> tuple[tuple[str, Any], ...]:
     """(path, command) of everything that can be typed."""
-    found = []
+    found: list[tuple[str, Any]] = []
     for name, inner in getattr(command or get_command(app), "commands", {}).items():
-        found += commands(inner, f"{path} {name}") if hasattr(inner, "commands") else [(f"{path} {name}", inner)]
-    return found
+        found += commands(inner, f"{path} {name}") if hasattr(inner, "commands") else ((f"{path} {name}", inner),)
+    return tuple(found)

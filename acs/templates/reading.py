@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, cast
 
 from acs.templates.delivery import MANAGEMENT, PLACEHOLDER, Delivery, Management
@@ -56,15 +57,19 @@ _TEMPLATE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _PATH = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+")
 
 
-def read_template(name: str, content: bytes) -> tuple[Template | None, list[str]]:
-    """The template, or None and every fault in words, each beginning with the file's name."""
+@lru_cache(maxsize=64)
+def read_template(name: str, content: bytes) -> tuple[Template | None, tuple[str, ...]]:
+    """The template, or None and every fault in words, each beginning with the file's name.
+
+    The same words are read once in a process: those that come with Firstlight are asked for again and again.
+    """
     try:
         raw = tomllib.loads(content.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        return None, [f"{name}.toml: is not TOML ({error})"]
+        return None, (f"{name}.toml: is not TOML ({error})",)
     reading = _Reading(raw)
     template = reading.template(name)
-    faults = [f"{name}.toml: {fault}" for fault in reading.faults]
+    faults = tuple(f"{name}.toml: {fault}" for fault in reading.faults)
     return (None if faults else template), faults
 
 

@@ -153,6 +153,7 @@ async def test_what_is_reported_while_no_worker_runs_is_heard_by_the_next_one(
     assert await people.broken_invariants() == []
 
 
+@pytest.mark.durability_sweep
 async def test_a_second_worker_is_refused_on_sqlite_and_welcome_on_postgresql(
     people: JourneyLab, services: Services
 ) -> None:

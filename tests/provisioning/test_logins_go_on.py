@@ -64,7 +64,7 @@ async def served(appliance: Appliance, tmp_path: Path) -> AsyncIterator[FreeRadi
 
 @pytest.mark.parametrize(
     "logins",
-    [200, pytest.param(10_000, marks=pytest.mark.second_half)],
+    [pytest.param(200, marks=pytest.mark.durability_sweep), pytest.param(10_000, marks=pytest.mark.second_half)],
     ids=["some", "10000"],
 )
 @pytest.mark.timeout(600)

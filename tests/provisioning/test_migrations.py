@@ -326,6 +326,7 @@ IPAM_OF_OLD = (
 )
 
 
+@pytest.mark.second_half
 async def test_addresses_and_their_history_live_on_and_find_the_way_back(database: Database, tmp_path: Path) -> None:
     questions = (
         "SELECT id, unit, state, service_id, subject, available_at FROM ipam_allocation ORDER BY id",

@@ -76,6 +76,7 @@ async def bind(devices: Devices) -> str:
     return device["revision"]
 
 
+@pytest.mark.durability_sweep
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
 async def test_killed_at_any_request_and_started_again_the_cpe_gets_its_settings_once(
     devices: Devices,

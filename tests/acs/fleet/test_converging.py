@@ -218,6 +218,7 @@ class Mortal:
                 raise Killed
 
 
+@pytest.mark.durability_sweep
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
 async def test_killed_at_any_moment_and_started_again_nothing_is_lost(
     devices: Devices,

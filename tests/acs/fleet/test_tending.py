@@ -298,6 +298,7 @@ async def test_one_that_was_not_called_or_did_not_come_is_called_again(
     assert cpe.ppp.username == "u0@isp"
 
 
+@pytest.mark.durability_sweep
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
 async def test_killed_at_any_moment_of_a_look_and_started_again_nothing_is_lost_or_counted_twice(
     devices: Devices,

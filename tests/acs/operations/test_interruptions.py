@@ -23,6 +23,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.durability_sweep
 @pytest.mark.parametrize(("verb", "arguments", "rpc"), COMMANDS)
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
 async def test_killed_at_any_request_the_cpe_is_sent_it_once_and_that_is_known(

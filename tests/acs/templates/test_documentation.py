@@ -16,7 +16,7 @@ EXAMPLE = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)[0]
 
 def test_the_example_is_a_template() -> None:
     template, faults = read_template("acme-a1", EXAMPLE.encode())
-    assert faults == []
+    assert faults == ()
     assert template is not None
     assert [parameter.sureness for parameter in template.parameters] == ["standard", *["reported"] * 3]
     assert template.delivery.selectors[0].placeholders == ("wan", "ppp")

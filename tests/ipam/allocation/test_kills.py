@@ -30,6 +30,7 @@ async def requests(network: Network) -> dict[str, str]:
         return {each: state for each, state in await db.execute(select(Service.request_id, Service.state)) if each}
 
 
+@pytest.mark.durability_sweep
 async def test_clients_killed_at_every_instant_leave_what_they_were_told_and_nothing_by_halves(
     empty: Network, database_url: str
 ) -> None:

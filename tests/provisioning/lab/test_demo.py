@@ -153,7 +153,8 @@ async def test_a_demo_that_takes_too_long_says_so_and_leaves_nothing_running(tmp
     assert freeradius_of(home) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.second_half)])
+@pytest.mark.second_half
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_demo_that_is_called_off_leaves_no_freeradius(tmp_path: Path, number: signal.Signals) -> None:
     home = tmp_path / "lab"
     process = await start_demo(home)

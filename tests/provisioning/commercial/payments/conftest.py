@@ -17,6 +17,7 @@ from provisioning.commercial.mails.delivery import Begin
 from provisioning.commercial.payments import CardsOnFile, PaymentCapture, StripeSettings, payment_gateways
 from provisioning.commercial.payments.tables import Payment, PaymentAttempt
 from provisioning.commercial.payments.testing import StripeDouble
+from provisioning.configured import trusted_authorities
 from provisioning.database import Database
 from provisioning.vault import SecretVault, create_keyring, load_keyring
 from tests.provisioning.commercial.conftest import NOW, TENANT
@@ -119,7 +120,7 @@ async def double() -> AsyncIterator[StripeDouble]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(verify=trusted_authorities(), trust_env=False) as client:
         yield client
 
 
