@@ -62,9 +62,11 @@ class ReadStep:
     async def effect(self, operation: Operation, seen: SeenDevice) -> Wait | Again | Next | Over:
         paths = _paths_of(operation)
         leaves = await _leaves(self._nbi, seen, paths)
-        missing = [path for path in paths if path not in leaves]
         if (again := not_read(operation, leaves)) is not None:
             return again
+        # An object that the ACS has looked into has a time, and no value.
+        leaves = {path: leaf for path, leaf in leaves.items() if leaf.value is not None or holds_secret(path)}
+        missing = [path for path in paths if path not in leaves]
         values = {
             path: {"value": None if holds_secret(path) else leaf.value, "read_at": spelt(leaf.stamp)}
             for path, leaf in leaves.items()

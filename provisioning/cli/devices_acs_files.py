@@ -47,7 +47,7 @@ def files(acs: AcsName = DEFAULT_ACS, json_: AsJson = False) -> None:
         print_list(("file", "version", "model", "OUI", "bytes"), [_entry(each) for each in found])
 
 
-def upload(
+def upload(  # noqa: PLR0913, PLR0917 - each is a fact about the file
     file: Annotated[Path, typer.Argument(help="The firmware.")],
     model: Annotated[str, typer.Option(help="The product class of the CPEs that it is for, as they report it.")],
     oui: Annotated[str, typer.Option(help="The OUI of these CPEs: six hex digits.")],

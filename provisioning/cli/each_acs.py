@@ -25,9 +25,8 @@ async def of_each_acs(names: Iterable[str], act: Callable[[str], Awaitable[None]
             trouble[name] = error
         else:
             done += 1
-    for error in trouble.values():
-        if not done:
-            raise error
+    if trouble and not done:
+        raise next(iter(trouble.values()))
     return {name: str(error) for name, error in trouble.items()}
 
 
