@@ -86,9 +86,10 @@ class Download(Asked):
 
 
 class Swap(Wish):
-    """Who takes its place; `line_by_hand`: whoever asks authorises it on the OLT."""
+    """Who takes its place; `template`: of another model; `line_by_hand`: whoever asks authorises it on the OLT."""
 
     new_serial: Annotated[str, Field(min_length=1, max_length=64)]
+    template: Annotated[str | None, Field(min_length=1, max_length=64)] = None
     line_by_hand: bool = False
     reason: Reason
 
@@ -194,7 +195,12 @@ async def swap(call: InCall, response: Response, serial: Serial, wish: Swap) -> 
     """Puts a CPE in the place of this one, with its service, its settings and its WiFi passphrase."""
     desk = _desk(call, wish.reason)
     asked = await desk.swap(
-        serial, new_serial=wish.new_serial, line_by_hand=wish.line_by_hand, by=call.by, request_id=_request_id(call)
+        serial,
+        new_serial=wish.new_serial,
+        template=wish.template,
+        line_by_hand=wish.line_by_hand,
+        by=call.by,
+        request_id=_request_id(call),
     )
     return _accepted(call, response, asked)
 

@@ -110,6 +110,8 @@ def _asked(value: Any) -> str:
 
 
 def _print_result(name: str, value: Any) -> None:
+    if name == "refusals":  # the reason says them in words
+        return
     if isinstance(value, dict):
         for path, found in value.items():
             shown = found["value"] if isinstance(found, dict) and "value" in found else found
