@@ -53,7 +53,7 @@ from acs.campaigns.invariants import campaigns_called_complete_too_early
 from acs.campaigns.pace import Pace
 from acs.campaigns.pacing import MemberState
 from acs.campaigns.records import CampaignRecord, CampaignState, MemberRecord
-from acs.campaigns.service import CampaignService
+from acs.campaigns.service import CampaignService, stopped_campaigns
 from acs.campaigns.targets import Group
 from acs.campaigns.turning import CampaignTurns
 from acs.convergence.applying import ApplyOutcome
@@ -380,6 +380,7 @@ __all__ = [
     "same_serial",
     "secrets_in_clear",
     "serials_bound_twice",
+    "stopped_campaigns",
     "traces_left_at_the_acs",
     "unbound_devices",
     "unreached_without_a_cause",

@@ -15,8 +15,18 @@ UTC_DAYS = ZoneInfo("UTC")
 
 
 def minute(moment: datetime) -> str:
-    """A moment to the minute, in UTC, as sentences tell it."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}Z"
+    """A moment to the minute, in UTC, as every sentence tells it."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def second(moment: datetime) -> str:
+    """A moment to the second, in UTC: the same where more is to be known of it."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def span(begins: datetime, ends: datetime) -> str:
+    """From one moment to another, to the minute, in UTC."""
+    return f"{begins.astimezone(UTC):%Y-%m-%d %H:%M} to {minute(ends)}"
 
 
 def day_of(moment: datetime, zone: ZoneInfo) -> date:

@@ -37,6 +37,7 @@ async def examine_freeradius(appliance: Appliance, config_dir: Path | None = Non
     ours = {
         "FIRSTLIGHT_FREERADIUS_RADDB": str(folder),
         "FIRSTLIGHT_FREERADIUS_SQL": appliance.radius_database.url.get_backend_name(),
+        "FIRSTLIGHT_FREERADIUS_EAP": "",  # unset, it serves none
     }
     patient = Patient(
         config_dir=folder,

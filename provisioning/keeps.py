@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from acs import SettingsRefused
+from provisioning.days import minute, span
 from workflows import RunSummary, RunView
 
 HELD = "held"
@@ -198,9 +200,12 @@ def _account(result: dict[str, Any]) -> tuple[str, list[Any]]:
     return f"subscriber {result['subscriber_id']}", [result["username"]]
 
 
+def _times(visit: dict[str, Any]) -> str:
+    return span(datetime.fromisoformat(visit["starts_at"]), datetime.fromisoformat(visit["ends_at"]))
+
+
 def _visit(result: dict[str, Any]) -> tuple[str, list[Any]]:
-    times = f"{result['starts_at'][:16]}Z to {result['ends_at'][:16]}Z".replace("T", " ")
-    return f"visit {result['visit_id']}", [result["technician_name"], times]
+    return f"visit {result['visit_id']}", [result["technician_name"], _times(result)]
 
 
 def _line(result: dict[str, Any]) -> tuple[str, list[Any]]:
@@ -213,9 +218,8 @@ def _cpe(result: dict[str, Any]) -> tuple[str, list[Any]]:
 
 
 def _bill(result: dict[str, Any]) -> tuple[str, list[Any]]:
-    return f"subscription {result['subscription_id']}", [
-        f"runs since {result['billing_started_at'][:16]}Z".replace("T", " ")
-    ]
+    began = minute(datetime.fromisoformat(result["billing_started_at"]))
+    return f"subscription {result['subscription_id']}", [f"runs since {began}"]
 
 
 def _customer(result: dict[str, Any]) -> tuple[str, list[Any]]:
@@ -272,8 +276,7 @@ def _money(result: dict[str, Any]) -> tuple[str, list[Any]]:
 
 
 def _deployment(result: dict[str, Any]) -> tuple[str, list[Any]]:
-    times = f"{result['starts_at'][:16]}Z to {result['ends_at'][:16]}Z".replace("T", " ")
-    return f"visit {result['visit_id']}", [f"technician {result['technician_id']}", times]
+    return f"visit {result['visit_id']}", [f"technician {result['technician_id']}", _times(result)]
 
 
 def _notice(result: dict[str, Any]) -> tuple[str, list[Any]]:
@@ -281,7 +284,7 @@ def _notice(result: dict[str, Any]) -> tuple[str, list[Any]]:
 
 
 def _renewal(result: dict[str, Any]) -> tuple[str, list[Any]]:
-    until = f"open until {result['valid_until'][:16]}Z".replace("T", " ")
+    until = f"open until {minute(datetime.fromisoformat(result['valid_until']))}"
     return f"renewal quote {result['quote_id']}", [f"{result['total_amount']} {result['currency']}", until]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
@@ -15,7 +16,7 @@ from typing_extensions import TypedDict
 from provisioning.intake import Clock
 from provisioning.reveals import reveal_with_reason
 from provisioning.vault import SecretVault
-from radius import LOGIN_METHODS, CoaTerms, DefinedNas, RadiusService
+from radius import LOGIN_METHODS, CoaChange, CoaTerms, DefinedNas, RadiusService
 
 
 class NasWithSecret(TypedDict):
@@ -93,3 +94,31 @@ def taken_up(nas: DefinedNas, *, remembered: timedelta) -> SecretTakenUp:
     """When FreeRADIUS goes by what its rows say of a NAS now; ``remembered`` is for how long it remembers one."""
     shown_at = nas["projected_at"] if nas["projected"] else None
     return SecretTakenUp(earliest=shown_at, latest=None if shown_at is None else shown_at + remembered)
+
+
+async def address_said(radius: RadiusService, nas: str) -> str:
+    """The address of a NAS that is said by its name or by its address, which need not be one's that is known.
+
+    Raises: NasUnknown
+    """
+    try:
+        return str(ip_address(nas))
+    except ValueError:
+        return (await radius.nas_named(name=nas))["address"]
+
+
+def coa_said(
+    *, keys: Sequence[str] | None, event_timestamp: bool | None, per_second: int | None, may_end: bool | None
+) -> CoaChange:
+    """What is said of how a NAS takes requests about its sessions. None: nothing is; no keys: those of its dialect;
+    0 a second: as many as it takes."""
+    said = CoaChange()
+    if keys is not None:
+        said["keys"] = tuple(keys)
+    if event_timestamp is not None:
+        said["event_timestamp"] = event_timestamp
+    if per_second is not None:
+        said["per_second"] = per_second or None
+    if may_end is not None:
+        said["may_end"] = may_end
+    return said

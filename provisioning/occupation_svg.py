@@ -1,8 +1,10 @@
 """A picture of where a pool's units are used, as SVG: drawn from numbers alone, for a file, a door or a page.
 
-It holds no script, no style sheet and no address of anything else, so it may stand in a page under any policy. Each
-square is a stack of what its units are; squares that are alike become one bar. The title of each says from where to
-where, and how many there are of each.
+It holds no script, no style sheet and no address of anything else, so it may stand in a page under any policy. Its
+colours are for white paper; a page has its own, by the class ``occupation`` and those of the ground and of each state.
+
+Each square is a stack of what its units are; squares that are alike become one bar. The title of each says from where
+to where, and how many there are of each.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ COLOURS: dict[State, str] = {
     "free": "#e4ebe4",
 }
 """Told apart also by who sees no red and green, and in the legend by words."""
+NAMESPACE = ' xmlns="http://www.w3.org/2000/svg"'
 SQUARE = 14
 GAP = 1
 COLUMNS = 32
@@ -34,8 +37,9 @@ CHARACTER = 7.3
 """How wide a letter of the labels is at most, in the same unit as all else: a pixel at the usual size."""
 
 
-def occupation_svg(occupation: Occupation) -> str:
-    """The whole picture as one element, to be served as ``image/svg+xml`` or to stand in HTML."""
+def occupation_svg(occupation: Occupation, *, in_page: bool = False) -> str:
+    """The whole picture as one element, to be served as ``image/svg+xml``, or to stand ``in_page``: there it needs no
+    namespace, which would be the address of something else."""
     cells = occupation["cells"]
     rows = [cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)]
     heading, legend = _heading(occupation), _legend(cells)
@@ -49,11 +53,11 @@ def occupation_svg(occupation: Occupation) -> str:
     title = " ".join(heading)
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label={quoteattr(title)}'
+            f'<svg{"" if in_page else NAMESPACE} class="occupation" role="img" aria-label={quoteattr(title)}'
             f' viewBox="0 0 {width:.0f} {height}" width="{width:.0f}" height="{height}"'
-            ' font-family="monospace" font-size="12">',
+            ' font-family="monospace" font-size="12" color="#222222">',
             f"<title>{escape(title)}</title>",
-            f'<rect width="{width:.0f}" height="{height}" fill="#ffffff"/>',
+            f'<rect class="ground" width="{width:.0f}" height="{height}" fill="#ffffff"/>',
             *(_text(MARGIN, MARGIN + (number + 1) * LINE - 6, line) for number, line in enumerate(heading)),
             *(line for number, row in enumerate(rows) for line in _row(row, labels + MARGIN, top + number * SQUARE)),
             *_legend_lines(legend, below, step),
@@ -121,9 +125,9 @@ def _legend_lines(legend: dict[State, int], top: float, step: float) -> Iterator
 
 
 def _bar(left: float, top: float, width: float, height: float, state: State) -> str:
-    fill = COLOURS[state]
-    return f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{fill}"/>'
+    where = f'x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect class="{state}" {where} fill="{COLOURS[state]}"/>'
 
 
 def _text(left: float, base: float, words: str) -> str:
-    return f'<text x="{left:.1f}" y="{base:.1f}" fill="#222222">{escape(words)}</text>'
+    return f'<text x="{left:.1f}" y="{base:.1f}" fill="currentColor">{escape(words)}</text>'

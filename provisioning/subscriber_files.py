@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,6 +26,7 @@ from provisioning.errors import Fault, InvalidRequest
 from provisioning.projections import projected_or_why_not
 from radius import (
     Adoption,
+    GivingWay,
     ImportRefused,
     Settled,
     SubscriberFile,
@@ -81,6 +84,7 @@ async def opened_tables(
     if url == CONFIGURED:
         return await read_radius_tables(appliance.radius_database.read, known, own=True)
     try:
+        _refuse_no_file(make_url(url))
         database = Database(url)
     except (
         ValueError,
@@ -136,8 +140,10 @@ async def bring_in(
     audited: Callable[[Mapping[str, int]], None],
     carrying: Callable[[], AbstractContextManager[None]] = nullcontext,
     progress: Callable[[int], None] = lambda _lines: None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Imported:
-    """Checks all of it, makes the subscribers batch by batch and carries each batch over.
+    """Checks all of it, makes the subscribers batch by batch and carries each batch over, with a rest between them for
+    those who log in meanwhile.
 
     ``audited`` is told within each batch's transaction what it comes to, and ``carrying`` is around what only carries
     over; ``progress`` is told how many lines are done.
@@ -150,16 +156,18 @@ async def bring_in(
     if checked.faults:
         raise ImportRefused(checked.faults)
     done = Imported(lines=len(file.lines))
+    giving_way = GivingWay(appliance.logins, sleep=sleep)
     for start in range(0, len(file.lines), batch):
         some = file.lines[start : start + batch]
-        async with appliance.database.begin() as db:
-            brought = await appliance.subscriber_import(db).bring_in(some)
-            if brought.created:
-                audited({"created": len(brought.created), "unchanged": len(brought.unchanged)})
-        done.created += len(brought.created)
-        done.unchanged += len(brought.unchanged)
-        with carrying():
-            await carry_over(appliance, some, {**brought.unchanged, **brought.created}, done)
+        async with giving_way.batch():
+            async with appliance.database.begin() as db:
+                brought = await appliance.subscriber_import(db).bring_in(some)
+                if brought.created:
+                    audited({"created": len(brought.created), "unchanged": len(brought.unchanged)})
+            done.created += len(brought.created)
+            done.unchanged += len(brought.unchanged)
+            with carrying():
+                await carry_over(appliance, some, {**brought.unchanged, **brought.created}, done)
         progress(len(some))
     if done.created >= MANY:
         async with appliance.database.begin() as db:
@@ -227,6 +235,15 @@ def _lines(content: bytes) -> list[str]:
     except UnicodeDecodeError as error:
         raise InvalidRequest("The import", [Fault(FILE, f"is not UTF-8 text (byte {error.start + 1})")]) from error
     return io.StringIO(text, newline="").readlines()
+
+
+def _refuse_no_file(url: URL) -> None:
+    """Whoever opens a file of SQLite that is not there makes one.
+
+    Raises: InvalidRequest
+    """
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        raise InvalidRequest("The import", [Fault("from-radcheck", f"there is no file {url.database}")])
 
 
 def _in_words(error: Exception) -> str:

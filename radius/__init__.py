@@ -70,6 +70,7 @@ from radius.importing.adoption import Adoption, read_beside, read_radius_tables
 from radius.importing.errors import ImportRefused, ImportUnreadable
 from radius.importing.files import SubscriberFile, SubscriberLine, read_subscribers
 from radius.importing.importing import BroughtIn, Settled, SubscriberImport
+from radius.importing.pace import GivingWay
 from radius.importing.projecting import Bulk, BulkProjector
 from radius.invariants import (
     RADIUS_INVARIANTS,
@@ -85,12 +86,13 @@ from radius.logins.evidence import Diagnoses, DiagnosisTerms
 from radius.logins.findings import Diagnosis
 from radius.logins.logins import LoginLog, LoginView, UnknownNas, UnknownUser
 from radius.nas.canary import AuthDoor
-from radius.nas.nases import CoaTerms
+from radius.nas.nases import CoaChange, CoaTerms, NasChange
 from radius.nas.probe import Probe, probe_coa, probe_log, probe_login
 from radius.nas.silence import NasSilence, note_silence
 from radius.nas_errors import DialectUnknown, NasAddressTaken, NasNameTaken, NasRefused, NasUnknown
 from radius.plan_errors import PlanRefused, PlanUnknown, RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
 from radius.plans.applying import PlanChanges, tell_of_plan
+from radius.plans.plans import plan_faults
 from radius.plans.terms import PlanTerms
 from radius.projection.drift import Drift
 from radius.projection.freeradius_tables import ensure_freeradius_tables
@@ -157,6 +159,7 @@ __all__ = [
     "BulkProjector",
     "CapCrossing",
     "CapPeriod",
+    "CoaChange",
     "CoaTerms",
     "CreatedSubscriber",
     "DataCapView",
@@ -176,6 +179,7 @@ __all__ = [
     "ForeignRows",
     "FramedAddresses",
     "GardenUnfit",
+    "GivingWay",
     "IllegalMove",
     "ImportRefused",
     "ImportUnreadable",
@@ -190,6 +194,7 @@ __all__ = [
     "LookRefused",
     "LostSession",
     "NasAddressTaken",
+    "NasChange",
     "NasGuard",
     "NasNameTaken",
     "NasRefused",
@@ -284,6 +289,7 @@ __all__ = [
     "live_username_of_service",
     "nas_doors",
     "note_silence",
+    "plan_faults",
     "probe_coa",
     "probe_log",
     "probe_login",

@@ -8,12 +8,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.nas import nases
-from radius.nas.nases import CoaTerms, NasTerms
+from radius.nas.nases import CoaTerms, NasChange, NasTerms
 from radius.plans import plans
 from radius.plans.looks import list_plans, plan_view, render_plan
 from radius.plans.terms import PlanTerms
 from radius.ports import Now, Secrets
-from radius.results import DefinedNas, DefinedPlan, ListedPlan, RenderedPlan
+from radius.results import DefinedNas, DefinedPlan, ListedPlan, NasCoa, RenderedPlan
 from radius.subscribers.password_storage import LOGIN_METHODS, PasswordStorage
 from radius.tables import Nas
 
@@ -126,6 +126,15 @@ class Definitions:
         )
         return _nas_view(nas), is_new
 
+    async def change_nas(self, *, name: str, said: NasChange) -> DefinedNas:
+        """Bring a NAS to what is said of it; the rest stays as it is, its secret too.
+
+        Raises:
+            NasUnknown, and as ``define_nas``.
+        """
+        nas = await nases.change_nas(self._db, self._tenant_id, name, said, secrets=self._secrets, now=self._now())
+        return _nas_view(nas)
+
     async def rotate_nas_secret(self, *, name: str) -> DefinedNas:
         """Give a NAS another random secret, or ``NasUnknown``."""
         nas = await nases.rotate_secret(self._db, self._tenant_id, name, secrets=self._secrets, now=self._now())
@@ -154,6 +163,7 @@ class Definitions:
 
 
 def _nas_view(nas: Nas) -> DefinedNas:
+    coa = nases.terms_of_nas(nas).coa
     return DefinedNas(
         nas_id=nas.id,
         name=nas.name,
@@ -162,6 +172,12 @@ def _nas_view(nas: Nas) -> DefinedNas:
         coa_port=nas.coa_port,
         login_methods=nas.login_methods.split(),
         lines=nas.lines,
+        coa=NasCoa(
+            keys=[*coa.keys],
+            event_timestamp=coa.event_timestamp,
+            per_second=coa.per_second,
+            may_end=coa.may_end,
+        ),
         secret=nas.secret_ref,
         version=nas.version,
         projected=not nas.dirty,

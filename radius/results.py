@@ -103,6 +103,15 @@ class AppliedPlan(TypedDict):
     sessions: int | None
 
 
+class NasCoa(TypedDict):
+    """How a NAS takes requests about its sessions, as ``CoaTerms``; no ``keys``: those of its dialect."""
+
+    keys: list[str]
+    event_timestamp: bool
+    per_second: int | None
+    may_end: bool
+
+
 class DefinedNas(TypedDict):
     """A NAS as we want it. ``secret`` is a reference such as ``secret:nas/3``; ``projected_at`` is when FreeRADIUS'
     rows came to show what they show of it."""
@@ -114,6 +123,7 @@ class DefinedNas(TypedDict):
     coa_port: int
     login_methods: list[str]
     lines: bool
+    coa: NasCoa
     secret: str
     version: int
     projected: bool

@@ -201,6 +201,7 @@ class Subscriber(Projected, RadiusBase):
         Index("ix_radius_subscriber_service", "tenant_id", "service_id"),
         _where_given("ix_radius_subscriber_address", "framed_ipv4"),
         _where_given("ix_radius_subscriber_station", "bound_station"),
+        _where_given("ix_radius_subscriber_station_end", "bound_station_from_its_end"),
         CheckConstraint(f"state IN ({', '.join(repr(state) for state in STATES)})", name="state"),
         CheckConstraint("(state = 'testing') = (testing_until IS NOT NULL)", name="testing_until"),
         CheckConstraint("framed_ipv4 IS NULL OR framed_pool IS NULL", name="address_or_pool"),
@@ -228,6 +229,8 @@ class Subscriber(Projected, RadiusBase):
     external_id: Mapped[str | None] = mapped_column(String(128))
     """The ISP's own number of it, if it has one."""
     bound_station: Mapped[str | None] = mapped_column(String(253))
+    bound_station_from_its_end: Mapped[str | None] = mapped_column(String(12))
+    """The same from its last digit to its first, if it is a MAC address: so it is found by what a label ends with."""
     bound_port: Mapped[str | None] = mapped_column(String(253))
     bound_circuit: Mapped[str | None] = mapped_column(String(253))
     bound_remote: Mapped[str | None] = mapped_column(String(253))

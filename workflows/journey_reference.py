@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 from workflows.definitions import DEFINITIONS
 from workflows.engine.definition import Definition
 from workflows.engine.steps import Act, NothingToUndo, Step, Wait
+from workflows.lengths import in_words
 
 
 def render_journeys() -> str:
@@ -73,19 +73,3 @@ def _ways(definition: Definition[Any], step: Step[Any, Any]) -> Iterator[str]:
         yield "back to " + ", ".join(f"`{each.name}`" for each in step.again_from)
     if (begun_with := definition.back_with.get(step)) is not None:
         yield f"done again with `{begun_with.name}`"
-
-
-def in_words(length: timedelta) -> str:
-    """A length of time in its largest unit that is whole.
-
-    >>> in_words(timedelta(days=14)), in_words(timedelta(hours=1))
-    ('14 days', '1 hour')
-    """
-    seconds = int(length.total_seconds())
-    size, unit = next(
-        (size, unit)
-        for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
-        if seconds % size == 0
-    )
-    count = seconds // size
-    return f"{count} {unit}" + ("s" if count != 1 else "")

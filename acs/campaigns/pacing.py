@@ -138,7 +138,8 @@ def what_is_next(terms: Terms, counts: Counts, *, pardoned: Counts, at: datetime
     if begun < terms.canary:
         return _begin(terms, min(terms.canary - begun, counts.waiting), at, zone)
     if counts.ended < terms.canary:
-        return Wait(f"The first {terms.canary} CPEs are looked at before the others follow.")
+        first = "The first CPE is" if terms.canary == 1 else f"The first {terms.canary} CPEs are"
+        return Wait(f"{first} looked at before the others follow.")
     if terms.canary and not counts.done and not pardoned.total:
         return Stop(f"None of the first {counts.ended} CPEs has come through, so the others were left alone.")
     free = terms.batch_size - counts.under_way
@@ -151,4 +152,4 @@ def _begin(terms: Terms, how_many: int, at: datetime, zone: ZoneInfo) -> Begin |
     if terms.window is None or terms.window.is_open(at, zone):
         return Begin(how_many)
     opens = terms.window.opens_next(at, zone)
-    return Wait(f"Outside of its window {terms.window.words}, which opens at {opens:%Y-%m-%d %H:%M}Z.")
+    return Wait(f"Outside of its window {terms.window.words}, which opens at {opens:%Y-%m-%d %H:%M} UTC.")

@@ -265,6 +265,13 @@ class CampaignService:
         return await member_counts(self._db, campaign_id)
 
 
+async def stopped_campaigns(db: AsyncSession, *, tenant_id: str) -> list[CampaignRecord]:
+    """Those that have stopped by themselves and that nobody has looked after since, the oldest first."""
+    stopped = (AcsCampaign.tenant_id == tenant_id, AcsCampaign.state == "stopped")
+    found = list(await db.scalars(select(AcsCampaign).where(*stopped).order_by(AcsCampaign.id)))
+    return [campaign_record(each, await member_counts(db, each.id)) for each in found]
+
+
 async def member_counts(db: AsyncSession, campaign_id: int) -> MemberCounts:
     """How many CPEs of a campaign are in each state."""
     rows = await db.execute(

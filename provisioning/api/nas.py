@@ -5,8 +5,9 @@ What is changed is carried over to FreeRADIUS by the worker, within half a minut
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from fastapi import Path, Response
 from pydantic import Field
@@ -15,16 +16,32 @@ from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import Page
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Wish
-from provisioning.nas_desk import NasWithSecret, SecretTakenUp, taken_up
+from provisioning.api.wishes import Reason, Wish
+from provisioning.nas_desk import NasWithSecret, SecretTakenUp, coa_said, taken_up
 from provisioning.nas_probes import probe
-from radius import DefinedNas, Probe
+from radius import CoaChange, CoaTerms, DefinedNas, NasChange, Probe
 
 doors = Doors(prefix="/nas", tags=["nas"])
 
 Name = Annotated[str, Path(max_length=64)]
-Reason = Annotated[str, Field(min_length=1, max_length=500, description="Why, for the audit: a secret is shown")]
+Why = Annotated[Reason, Field(description="Why, for the audit: a secret is shown")]
 Method = Literal["pap", "chap", "mschapv2"]
+SessionKey = Literal["User-Name", "NAS-IP-Address", "Acct-Session-Id", "Framed-IP-Address"]
+
+
+class Coa(Wish):
+    """How it takes requests about its sessions (RFC 5176). null: as it is, or the usual."""
+
+    keys: Annotated[
+        tuple[SessionKey, ...] | None, Field(max_length=4, description="What names a session; none: as its dialect")
+    ] = None
+    event_timestamp: bool | None = None
+    per_second: Annotated[int | None, Field(ge=0, le=10_000, description="At most; 0: no limit")] = None
+    may_end: Annotated[bool | None, Field(description="Whether a session that it refuses to change is ended")] = None
+
+    @property
+    def said(self) -> CoaChange:
+        return coa_said(**self.model_dump())
 
 
 class Add(Wish):
@@ -36,13 +53,31 @@ class Add(Wish):
     coa_port: Annotated[int, Field(ge=1, le=65535)] = 3799
     login_methods: Annotated[tuple[Method, ...], Field(min_length=1, max_length=3)] = ("pap", "chap", "mschapv2")
     lines: Annotated[bool, Field(description="It tells of lines that log in by themselves (IPoE)")] = False
+    coa: Coa = Coa()
+    reason: Why
+
+
+class Change(Wish):
+    """What shall be otherwise; null: as it is."""
+
+    address: Annotated[str | None, Field(min_length=7, max_length=15)] = None
+    dialect: Annotated[str | None, Field(min_length=1, max_length=32)] = None
+    coa_port: Annotated[int | None, Field(ge=1, le=65535)] = None
+    login_methods: Annotated[tuple[Method, ...] | None, Field(min_length=1, max_length=3)] = None
+    lines: bool | None = None
+    coa: Coa = Coa()
     reason: Reason
+
+    @property
+    def said(self) -> NasChange:
+        terms = self.model_dump(exclude={"coa", "reason"}, exclude_none=True)
+        return cast(NasChange, terms | {"coa": self.coa.said})
 
 
 class Rotate(Wish):
     """Why."""
 
-    reason: Reason
+    reason: Why
 
 
 class NasState(Wish):
@@ -70,7 +105,8 @@ async def add(call: InCall, wish: Add, response: Response) -> ShownNas:
     """Adds a NAS with a secret of its own, which is shown this once. The same NAS again changes nothing, and is
     answered 200."""
     desk = call.appliance.nas_desk(call.db)
-    added = await desk.add(**wish.model_dump(), by=call.by)
+    coa = replace(CoaTerms(), **wish.coa.said)
+    added = await desk.add(**wish.model_dump(exclude={"coa"}), coa=coa, by=call.by)
     response.headers["Location"] = call.address(f"nas/{added['nas']['name']}")
     if not added["is_new"]:
         call.changes_nothing()
@@ -82,6 +118,18 @@ async def add(call: InCall, wish: Add, response: Response) -> ShownNas:
 async def show(call: InCall, name: Name) -> NasState:
     """One NAS."""
     nas = await call.appliance.services(call.db).radius_service.nas_named(name=name)
+    return NasState(nas=nas, taken_up=_taken_up(call, nas))
+
+
+@doors.post("/{name}/change", permission="nas.write", responses={404: problem(WORDS[404])})
+async def change(call: InCall, name: Name, wish: Change) -> NasState:
+    """Brings it to what is said of it; the rest stays as it is, its secret too. The same again changes nothing."""
+    radius = call.appliance.services(call.db).radius_service
+    before = await radius.nas_named(name=name)
+    nas = await radius.change_nas(name=name, said=wish.said)
+    call.tells(subject=f"nas/{nas['nas_id']}", reason=wish.reason, before=before)
+    if nas["version"] == before["version"]:
+        call.changes_nothing()
     return NasState(nas=nas, taken_up=_taken_up(call, nas))
 
 

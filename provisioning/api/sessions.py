@@ -8,18 +8,20 @@ from typing import Annotated
 from fastapi import Query
 
 from provisioning.api.calls import InCall
+from provisioning.api.openapi import problem
 from provisioning.api.pages import After, Limit, Moment, Page, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.whom import Whom
+from provisioning.nas_desk import address_said
 from radius import NasGuard, SessionView, UsageView
 
 doors = Doors(prefix="/sessions", tags=["sessions"])
 
 
-@doors.get("", permission="subscribers.read")
+@doors.get("", permission="subscribers.read", responses={404: problem("There is no such NAS or plan")})
 async def list_(
     call: InCall,
-    nas: Annotated[str | None, Query(max_length=64, description="Only those at the NAS of this address")] = None,
+    nas: Annotated[str | None, Query(max_length=64, description="Only those at this NAS (its name or address)")] = None,
     plan: Annotated[
         str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,60}$", description="Only those of subscribers of this plan")
     ] = None,
@@ -28,8 +30,12 @@ async def list_(
     limit: Limit = 50,
 ) -> Page[SessionView]:
     """The sessions that have not stopped, the newest first."""
+    radius = call.appliance.services(call.db).radius_service
+    at = None if nas is None else await address_said(radius, nas)
+    if plan is not None:
+        await radius.plan(name=plan)
     looks = call.appliance.session_looks
-    found = await looks.online(nas_address=nas, plan=plan, doubtful=doubtful, before=row_of(after), limit=limit + 1)
+    found = await looks.online(nas_address=at, plan=plan, doubtful=doubtful, before=row_of(after), limit=limit + 1)
     return page_of(call, found, [each["number"] for each in found], limit)
 
 

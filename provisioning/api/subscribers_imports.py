@@ -15,7 +15,7 @@ from provisioning.api.bodies import is_csv
 from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import inlined
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Wish
+from provisioning.api.wishes import Reason, Wish
 from provisioning.errors import Fault, InvalidRequest
 from radius import ImportRefused
 
@@ -32,7 +32,7 @@ class SubscriberImportWish(Wish):
     content: str = Field(description="CSV: username, customer_id, plan, ...")
     file_name: str | None = Field(default=None, max_length=200, description="For the audit")
     dry_run: bool = Field(default=False, description="Only say what it comes to")
-    reason: str | None = Field(default=None, min_length=1, max_length=1000, description="Why, for the audit")
+    reason: Reason
 
 
 class ImportedSubscribers(Wish):
@@ -81,7 +81,7 @@ async def import_(
     # Described and checked here, and read by ``_open``.
     file_name: Annotated[str | None, Query(max_length=200, description="Of a CSV body, for the audit")] = None,
     dry_run: Annotated[bool, Query(description="Of a CSV body: only say what it comes to")] = False,
-    reason: Annotated[str | None, Query(max_length=1000, description="Of a CSV body: why, for the audit")] = None,
+    reason: Annotated[str | None, Query(max_length=500, description="Of a CSV body, required: why")] = None,
 ) -> ImportedSubscribers:
     """Takes subscribers over, all of a list or nothing; each line's faults stand in the refusal."""
     wish, file, checked = call.request.state.opened

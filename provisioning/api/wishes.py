@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-Trimmed = Annotated[str, StringConstraints(strip_whitespace=True)]
-Reason = Annotated[Trimmed, Field(min_length=1, max_length=500, description="Why, for the audit")]
-"""One that says something: blanks are none."""
+
+def _says_something(reason: str) -> str:
+    if not reason.strip():
+        raise ValueError("is blank: say why, in a few words")
+    return reason
+
+
+Reason = Annotated[
+    str,
+    Field(min_length=1, max_length=500, description="Why, for the audit", json_schema_extra={"pattern": r"\S"}),
+    AfterValidator(_says_something),
+]
+"""Must say something: an audit of blanks tells nobody anything."""
 
 
 class Wish(BaseModel):
@@ -20,4 +30,6 @@ class Wish(BaseModel):
 class WithReason(Wish):
     """No words are needed; ``reason`` stands in the audit."""
 
-    reason: Trimmed | None = Field(default=None, min_length=1, max_length=1000, description="Why, for the audit")
+    reason: Annotated[str, AfterValidator(_says_something)] | None = Field(
+        default=None, min_length=1, max_length=1000, description="Why, for the audit"
+    )

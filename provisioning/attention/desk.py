@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import fleet_trouble
+from acs import fleet_trouble, stopped_campaigns
 from ipam import AddressLookup, Behind, NetworkService
 from provisioning.attention import network
 from provisioning.attention.items import Attention, Item, Target, summed_up, worst_first
@@ -117,6 +117,7 @@ class AttentionDesk:
         if sight.may("devices.read"):
             states = network.WAITING_STATES
             items += network.of_cpes(await fleet_trouble(self._db, tenant_id=self._tenant_id, states=states), now)
+            items += network.of_campaigns(await stopped_campaigns(self._db, tenant_id=self._tenant_id))
         if sight.may("webhooks.read") or sight.may("runs.operate"):
             items += network.of_webhooks(await failing_webhooks(self._db, tenant_id=self._tenant_id, now=now))
         if sight.may("mails.read"):

@@ -23,6 +23,7 @@ AttentionKind = Literal[
     "acs_backlog",
     "cpes_unreached",
     "cpes_handed_over",
+    "campaign_stopped",
     "webhook_failing",
     "mail_failing",
     "notice_failing",
@@ -32,6 +33,7 @@ AttentionKind = Literal[
 TargetNoun = Literal[
     "access_node",
     "bng",
+    "campaign",
     "check",
     "devices",
     "events",

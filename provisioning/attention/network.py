@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from acs import FleetTrouble
+from acs import CampaignRecord, FleetTrouble
 from ipam import PoolOutlook
 from provisioning.attention.items import Item, Target, Urgency, several
 from provisioning.commercial import FailingMessages
@@ -91,6 +91,17 @@ def of_cpes(fleet: FleetTrouble, now: datetime) -> list[Item]:
             sentence = f"CPEs that cannot be reached: {cause['devices']}; {cause['words']}. {cause['remedy']}"
             target = Target("devices", cause["why"])
             items.append(Item("cpes_unreached", "soon", sentence, target, cause["oldest_since"], cause["devices"]))
+    return items
+
+
+def of_campaigns(stopped: Sequence[CampaignRecord]) -> list[Item]:
+    """Campaigns that have stopped by themselves: what they have not begun waits for a person."""
+    items = []
+    for each in stopped:
+        left = each["devices"]["waiting"]
+        alone = f" {several(left, 'CPE is', 'CPEs are')} left alone." if left else ""
+        sentence = f"Campaign {each['name']} has stopped: {each['reason']}{alone}"
+        items.append(Item("campaign_stopped", "today", sentence, Target("campaign", each["name"]), count=max(left, 1)))
     return items
 
 

@@ -7,8 +7,9 @@ from rich.text import Text
 
 from provisioning.attention import Attention, Item
 from provisioning.bootstrap import Appliance
-from provisioning.cli.printing import clock_time, print_indented, print_json, say
+from provisioning.cli.printing import print_indented, print_json, say
 from provisioning.cli.running import AsJson, run
+from provisioning.days import second
 from provisioning.sight import ALL_SIGHT
 
 STYLES = {"now": "bold red", "today": "yellow", "soon": ""}
@@ -42,7 +43,7 @@ def figures(json_: AsJson = False) -> None:
             return
         for figure in found:
             first = figure.points[0] if figure.points else None
-            before = f" (was {first.value:g} at {clock_time(first.at)})" if first else ""
+            before = f" (was {first.value:g} at {second(first.at)})" if first else ""
             say(f"{figure.name}: {figure.now}{before}{'. ' if figure.gap else ''}{figure.gap}")
 
     run(act, as_json=json_)
@@ -55,13 +56,13 @@ def _print(seen: Attention) -> None:
     if seen.lost_elsewhere:
         say(f"sessions lost in the last ten minutes that are no outage: {seen.lost_elsewhere}")
     if seen.checked_at is not None:
-        say(f"last check: {clock_time(seen.checked_at)}")
+        say(f"last check: {second(seen.checked_at)}")
 
 
 def _print_item(item: Item) -> None:
     print_indented(item.sentence, first=f"{item.urgency:<7}", indent=7, style=STYLES[item.urgency])
     if item.since is not None:
-        print_indented(f"since {clock_time(item.since)}", indent=9, style="dim")
+        print_indented(f"since {second(item.since)}", indent=9, style="dim")
     if item.for_whom:
         print_indented(f"for {', '.join(item.for_whom)}", indent=9, style="dim")
     for each in item.held_meanwhile:

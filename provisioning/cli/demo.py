@@ -40,7 +40,10 @@ CUSTOMERS = 2_000
 WITHIN_SECONDS = 300.0
 WITH_A_REAL_CPE_SECONDS = 1800.0
 CALLED_OFF_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-THE_LABORATORYS = ("data_dir", "database_url", "radius_database_url", "genieacs_nbi_url", "tenant_id", "username_realm")
+THE_LABORATORYS = (
+    *("data_dir", "database_url", "radius_database_url", "genieacs_nbi_url", "tenant_id", "username_realm"),
+    "public_url",
+)
 """The settings by which another process finds the laboratory."""
 CONSOLE_HOST = "127.0.0.1"
 
@@ -189,12 +192,13 @@ async def _demo(
     except ModuleNotFoundError as error:  # the other commands need nothing of the laboratory
         raise DemoFailed(f"the laboratory needs {error.name}; install firstlight[lab]") from error
     real_cpe = load_settings().genieacs_nbi_url is not None
-    overrides: dict[str, Any] = {"public_url": door.url} if door else {}
+    has_town = console is not None and customers > 0
+    overrides: dict[str, Any] = {"public_url": _public_url(console, door)} if console is not None else {}
     seconds = within or (WITH_A_REAL_CPE_SECONDS if real_cpe else WITHIN_SECONDS)
     try:
         async with (
             asyncio.timeout(seconds) as deadline,
-            open_lab(home, estate, say, **overrides) as lab,
+            open_lab(home, estate, say, sells=has_town, **overrides) as lab,
             open_worker(lab.appliance),
         ):
             view, before_scan = await install(lab, ticket, say)
@@ -203,7 +207,7 @@ async def _demo(
             if not proof.broken:
                 say("proven: its own CPE has logged in with what it was given, the bill runs, the mail is there:")
                 say(f"  {proof.report['mail']['file']}")
-            if console is not None and customers:
+            if console is not None and has_town:
                 async with inhabited(lab, TOWN_ESTATE, home, customers, say):
                     await _stay_open(lab, console, door, say)
             elif console is not None:
@@ -213,6 +217,14 @@ async def _demo(
         if not deadline.expired():
             raise
         raise DemoFailed(f"the demo was not at its end after {seconds:g} s; the last it said was: {say.last}") from None
+
+
+def _public_url(console: socket.socket, door: PhoneDoor | None) -> str:
+    """Where customers' pages and the links in mails lead; the environment may name another address."""
+    if door is not None:
+        return door.url
+    host, port = console.getsockname()[:2]
+    return load_settings().public_url or f"http://{host}:{port}"
 
 
 def _phone_door(home: Path) -> PhoneDoor:
@@ -225,6 +237,7 @@ async def _stay_open(lab: Lab, console: socket.socket, door: PhoneDoor | None, s
     """Keeps the laboratory running for a person to play in, its console included, until Ctrl-C."""
     from provisioning.lab.demo import set_aside
     from provisioning.lab.phone import ways_of_a_phone
+    from provisioning.lab.town_people import invite_people
     from provisioning.serving import serve_on, tls_files
 
     say("the laboratory stays open; in another terminal:")
@@ -233,6 +246,10 @@ async def _stay_open(lab: Lab, console: socket.socket, door: PhoneDoor | None, s
     for line in [*ways_in(lab.appliance.settings), *_way_to_freeradius(lab)]:
         say(f"  {line}")
     say("  .venv/bin/firstlight runs list        (Ctrl-C here ends it)")
+    if lab.world.neighbours is not None:
+        say("at the console each of these chooses a password by their link, which opens once:")
+        for line in await invite_people(lab.appliance):
+            say(f"  {line}")
     tls = None
     if door is not None:
         for line in ways_of_a_phone(door):
@@ -248,6 +265,8 @@ def ways_in(settings: Settings) -> list[str]:
     holds one was set by whoever started the demo, who can set it there as well."""
     lines = []
     for name in THE_LABORATORYS:
+        if getattr(settings, name) is None:
+            continue
         variable, value = PREFIX + name.upper(), str(getattr(settings, name))
         if not name.endswith("database_url") or not _holds_password(value):
             lines.append(f"export {variable}={shlex.quote(value)}")

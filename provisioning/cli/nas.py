@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
-from provisioning.cli.audited import carrying, tells
+from provisioning.cli.audited import carrying, changes_nothing, tells
 from provisioning.cli.printing import Entry, clock_time, print_indented, print_json, print_list, say
-from provisioning.cli.running import AsJson, By, run
-from provisioning.nas_desk import NasWithSecret, taken_up
+from provisioning.cli.running import AsJson, By, Reason, ReasonToSee, run
+from provisioning.nas_desk import NasWithSecret, coa_said, taken_up
 from provisioning.nas_probes import probe
 from provisioning.vault import VaultError
-from radius import LOGIN_METHODS, DefinedNas, RadiusError, UnknownNas
+from radius import LOGIN_METHODS, CoaTerms, DefinedNas, NasChange, RadiusError, UnknownNas
 
 app = typer.Typer(no_args_is_help=True, help="NASes: who may ask FreeRADIUS, with which secret, and does it work.")
 
 Name = Annotated[str, typer.Argument(help="The NAS's name.")]
-Reason = Annotated[str, typer.Option(help="Why, for the audit: a secret is shown.")]
+CoaPort = typer.Option(min=1, max=65535, help="Where it takes requests about sessions.")
+Methods = Annotated[
+    list[str] | None,
+    typer.Option("--login-method", help="How its subscribers may log in, once or more: pap, chap, mschapv2."),
+]
+Keys = Annotated[
+    list[str] | None,
+    typer.Option("--coa-key", help="What names a session to it, once or more: Acct-Session-Id, User-Name, ..."),
+]
+EventTimestamp = Annotated[
+    bool | None,
+    typer.Option(
+        "--coa-event-timestamp/--no-coa-event-timestamp", help="It takes an Event-Timestamp (--no-...: refuses one)."
+    ),
+]
+PerSecond = Annotated[
+    int | None, typer.Option("--coa-per-second", min=0, help="How many requests it is sent at most; 0: no limit.")
+]
+MayEnd = Annotated[
+    bool | None,
+    typer.Option(
+        "--coa-may-end/--no-coa-may-end", help="A session that it refuses to change is ended (--no-...: left)."
+    ),
+]
 
 
 @app.command("list")
@@ -54,8 +78,7 @@ def show(name: Name, json_: AsJson = False) -> None:
             return
         heard = await appliance.logins.heard([nas["address"]])
         none = "none that is kept" if heard.looked_back is None else f"none among the last {heard.looked_back}"
-        say(f"{nas['name']}  {nas['address']}, dialect {nas['dialect']}, CoA port {nas['coa_port']}")
-        say(f"logins by: {', '.join([*nas['login_methods'], *(['line'] if nas['lines'] else [])])}")
+        _say_terms(nas)
         say(f"secret: {nas['secret']}")
         say(f"last login heard from it: {clock_time(heard.at.get(nas['address'])) or none}")
         say("carried over to FreeRADIUS" if nas["projected"] else "its last change is not carried over yet")
@@ -64,22 +87,27 @@ def show(name: Name, json_: AsJson = False) -> None:
 
 
 @app.command()
-def add(
+def add(  # noqa: PLR0913, PLR0917 - each is a fact about the NAS
     name: Name,
     address: Annotated[str, typer.Argument(help="The IPv4 address its packets come from.")],
     dialect: Annotated[str, typer.Option(help="In whose words it is told a plan: mikrotik, cisco, ...")],
-    reason: Reason,
-    coa_port: Annotated[int, typer.Option(min=1, max=65535, help="Where it takes requests about sessions.")] = 3799,
-    login_method: Annotated[
-        list[str] | None, typer.Option(help="How its subscribers may log in, once or more: pap, chap, mschapv2.")
-    ] = None,
+    reason: ReasonToSee,
+    coa_port: Annotated[int, CoaPort] = 3799,
+    login_method: Methods = None,
     lines: Annotated[
         bool, typer.Option("--lines", help="It tells of lines that log in by themselves (IPoE); never of a hotspot.")
     ] = False,
+    coa_key: Keys = None,
+    coa_event_timestamp: EventTimestamp = None,
+    coa_per_second: PerSecond = None,
+    coa_may_end: MayEnd = None,
     by: By = "",
     json_: AsJson = False,
 ) -> None:
     """Add a NAS with a secret of its own, which is shown this once; FreeRADIUS answers its first packet."""
+    said = coa_said(
+        keys=coa_key or None, event_timestamp=coa_event_timestamp, per_second=coa_per_second, may_end=coa_may_end
+    )
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
@@ -90,24 +118,77 @@ def add(
                 coa_port=coa_port,
                 login_methods=login_method or LOGIN_METHODS,
                 lines=lines,
+                coa=replace(CoaTerms(), **said),
                 by=by,
                 reason=reason,
             )
             tells(subject=subject_of("nas", added["nas"]["nas_id"]))
-        await _carried(appliance, added, as_json=json_)
+        await _show_secret(appliance, added, as_json=json_)
 
     run(act, as_json=json_)
 
 
 @app.command()
-def rotate_secret(name: Name, reason: Reason, by: By = "", json_: AsJson = False) -> None:
+def change(  # noqa: PLR0913, PLR0917 - each is a fact about the NAS
+    name: Name,
+    reason: Reason,
+    address: Annotated[str | None, typer.Option(help="The IPv4 address its packets come from.")] = None,
+    dialect: Annotated[str | None, typer.Option(help="In whose words it is told a plan: mikrotik, cisco, ...")] = None,
+    coa_port: Annotated[int | None, CoaPort] = None,
+    login_method: Methods = None,
+    lines: Annotated[
+        bool | None,
+        typer.Option(
+            "--lines/--no-lines", help="It tells of lines that log in by themselves (--no-lines: it does not)."
+        ),
+    ] = None,
+    coa_key: Keys = None,
+    coa_dialect_keys: Annotated[
+        bool, typer.Option("--coa-dialect-keys", help="A session is named to it by the keys of its dialect again.")
+    ] = False,
+    coa_event_timestamp: EventTimestamp = None,
+    coa_per_second: PerSecond = None,
+    coa_may_end: MayEnd = None,
+    json_: AsJson = False,
+) -> None:
+    """Bring a NAS to what is said of it; the rest stays as it is, its secret too."""
+    keys = [] if coa_dialect_keys else coa_key or None
+    coa = coa_said(keys=keys, event_timestamp=coa_event_timestamp, per_second=coa_per_second, may_end=coa_may_end)
+    terms: dict[str, Any] = {"address": address, "dialect": dialect, "coa_port": coa_port, "lines": lines}
+    terms["login_methods"] = tuple(login_method) if login_method else None
+    said = cast(NasChange, {"coa": coa} | {term: value for term, value in terms.items() if value is not None})
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            radius = appliance.services(db).radius_service
+            before = await radius.nas_named(name=name)
+            nas = await radius.change_nas(name=name, said=said)
+            if nas["version"] == before["version"]:
+                changes_nothing(db)
+            tells(subject=subject_of("nas", nas["nas_id"]))
+        nas, not_carried = await _carried(appliance, nas)
+        when = taken_up(nas, remembered=_remembered(appliance))
+        if json_:
+            print_json({"nas": nas, "taken_up": when, "not_carried_over": not_carried})
+            return
+        _say_terms(nas)
+        if not_carried is not None:
+            say(f"committed, not carried over yet: {not_carried}")
+        elif when["latest"] is not None:
+            say(f"FreeRADIUS goes by it from {clock_time(when['latest'])} at the latest")
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def rotate_secret(name: Name, reason: ReasonToSee, by: By = "", json_: AsJson = False) -> None:
     """Give a NAS another secret, which is shown this once, and say when FreeRADIUS goes by it."""
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
             rotated = await appliance.nas_desk(db).rotate_secret(name, by=by, reason=reason)
             tells(subject=subject_of("nas", rotated["nas"]["nas_id"]))
-        await _carried(appliance, rotated, as_json=json_)
+        await _show_secret(appliance, rotated, as_json=json_)
 
     run(act, as_json=json_)
 
@@ -145,17 +226,21 @@ def unknown(json_: AsJson = False) -> None:
     run(act, as_json=json_)
 
 
-async def _carried(appliance: Appliance, made: NasWithSecret, *, as_json: bool) -> None:
-    """Committed it is; now FreeRADIUS is told, and if that fails the worker goes on with it."""
+async def _carried(appliance: Appliance, nas: DefinedNas) -> tuple[DefinedNas, str | None]:
+    """Committed it is; now FreeRADIUS is told, and if that fails the worker goes on with it. Also why it failed."""
     not_carried = None
     try:
         with carrying(appliance):
-            await appliance.projector.project_one("nas", made["nas"]["nas_id"])
+            await appliance.projector.project_one("nas", nas["nas_id"])
     except (RadiusError, VaultError) as error:  # what is committed stands
         not_carried = str(error)
     async with appliance.database.read() as db:
-        made["nas"] = await appliance.services(db).radius_service.nas_named(name=made["nas"]["name"])
-    when = taken_up(made["nas"], remembered=timedelta(seconds=appliance.settings.radius_nas_lifetime_seconds))
+        return await appliance.services(db).radius_service.nas_named(name=nas["name"]), not_carried
+
+
+async def _show_secret(appliance: Appliance, made: NasWithSecret, *, as_json: bool) -> None:
+    made["nas"], not_carried = await _carried(appliance, made["nas"])
+    when = taken_up(made["nas"], remembered=_remembered(appliance))
     if as_json:
         print_json({**made, "taken_up": when})
         return
@@ -171,6 +256,21 @@ async def _carried(appliance: Appliance, made: NasWithSecret, *, as_json: bool) 
         say("FreeRADIUS answers its first packet")
     else:
         say(f"FreeRADIUS goes by the new secret from {clock_time(when['latest'])} at the latest: change it there then")
+
+
+def _remembered(appliance: Appliance) -> timedelta:
+    return timedelta(seconds=appliance.settings.radius_nas_lifetime_seconds)
+
+
+def _say_terms(nas: DefinedNas) -> None:
+    coa = nas["coa"]
+    keys = f"by {', '.join(coa['keys'])}" if coa["keys"] else "by the keys of its dialect"
+    most = "as many as it answers" if coa["per_second"] is None else f"{coa['per_second']} a second at most"
+    stamp = "with" if coa["event_timestamp"] else "without"
+    ends = "ended" if coa["may_end"] else "left as it is"
+    say(f"{nas['name']}  {nas['address']}, dialect {nas['dialect']}, CoA port {nas['coa_port']}")
+    say(f"logins by: {', '.join([*nas['login_methods'], *(['line'] if nas['lines'] else [])])}")
+    say(f"asked about sessions {keys}, {stamp} Event-Timestamp, {most}; what it refuses to change is {ends}")
 
 
 def _entry(nas: DefinedNas, heard: str) -> Entry:

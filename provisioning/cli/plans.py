@@ -12,14 +12,13 @@ from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, tells
 from provisioning.cli.printing import Entry, print_json, print_list, say
-from provisioning.cli.running import AsJson, run
+from provisioning.cli.running import AsJson, Reason, run
 from provisioning.plans import read_plan
 from radius import ListedPlan, PlanTerms, RadiusError, RenderedPlan
 
 app = typer.Typer(no_args_is_help=True, help="Plans: rates, and what NASes are told of them.")
 
 Name = Annotated[str, typer.Argument(help="The plan by its name.")]
-Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
 OneDialect = Annotated[str | None, typer.Option("--dialect", help="Of NASes of this dialect; left out, of each.")]
 PlanFile = Annotated[
     Path, typer.Argument(help="TOML (or .json): plan (its name) and its terms, as a rate of an estate has them.")

@@ -115,7 +115,7 @@ def plain(value: Any) -> Any:
 
 
 def clock_time(moment: datetime | None) -> str:
-    """A moment to the second; the Z says that it is UTC."""
+    """A moment to the second, short for a column (Z is UTC); sentences have `provisioning.days`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if moment else ""
 
 

@@ -35,6 +35,19 @@ from workflows import CodeMissing, WorkflowError
 T = TypeVar("T")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
+
+
+def _in_words(reason: str) -> str:
+    """
+    Raises: typer.BadParameter, of a reason that says nothing.
+    """
+    if not reason.strip():
+        raise typer.BadParameter("is blank: say why, in a few words")
+    return reason.strip()
+
+
+Reason = Annotated[str, typer.Option(help="Why, for the audit.", callback=_in_words)]
+ReasonToSee = Annotated[str, typer.Option(help="Why, for the audit: a secret is shown.", callback=_in_words)]
 By = Annotated[
     str,
     typer.Option(
@@ -115,7 +128,7 @@ def _print_refusal(error: Exception, faults: Sequence[tuple[str, str]]) -> None:
         word = "refused: " if exit_status(error) == EXIT_REFUSED else "failed: "
         err.print(Text.assemble((word, "bold red"), str(error)))
         for other in getattr(error, "alternatives", ()):
-            err.print(Text(f"  free: {minute(other['starts_at'])} UTC, {other['technician_name']}: {other['why']}"))
+            err.print(Text(f"  free: {minute(other['starts_at'])}, {other['technician_name']}: {other['why']}"))
         return
     what, left = getattr(error, "what", "The input"), getattr(error, "left", "nothing was written")
     err.print(Text(f"{what} is refused, {left}:", style="bold red"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from typing import Annotated
 
 import typer
@@ -15,6 +14,7 @@ from provisioning.cli.data_cap_words import cap_of
 from provisioning.cli.printing import Entry, clock_minute, clock_time, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.cli.whom import ByExternalId, Username, names_of
+from provisioning.nas_desk import address_said
 from radius import DataCapView, SessionView, SubscriberUnknown, UnsplitUsage, UsageView, UsedOctets
 
 app = typer.Typer(no_args_is_help=True, help="RADIUS sessions: who is online, who was, and what was used.")
@@ -39,9 +39,7 @@ def list_(
         looks = appliance.session_looks
         async with appliance.database.read() as db:
             radius = appliance.services(db).radius_service
-            at = nas
-            if nas is not None and not _is_address(nas):
-                at = (await radius.nas_named(name=nas))["address"]
+            at = None if nas is None else await address_said(radius, nas)
             if plan is not None:
                 await radius.plan(name=plan)
         found = await looks.online(nas_address=at, plan=plan, doubtful=doubtful, before=before, limit=limit)
@@ -139,14 +137,6 @@ async def _cap_of(appliance: Appliance, name: str) -> tuple[DataCapView | None, 
         except SubscriberUnknown:
             return None, None
     return await cap_of(appliance, subscriber["subscriber_id"])
-
-
-def _is_address(word: str) -> bool:
-    try:
-        ip_address(word)
-    except ValueError:
-        return False
-    return True
 
 
 def _print_sessions(found: Sequence[SessionView], nothing: str) -> None:

@@ -13,11 +13,12 @@ from provisioning.cli import logins, subscribers_files, subscribers_verbs, truth
 from provisioning.cli.audited import changes_nothing, tells
 from provisioning.cli.data_cap_words import cap_of
 from provisioning.cli.printing import clock_time, print_json, say
-from provisioning.cli.running import AsJson, By, run
+from provisioning.cli.running import AsJson, By, Reason, run
 from provisioning.cli.whom import ByExternalId, Username, whom
 from provisioning.errors import Fault, InvalidRequest
+from provisioning.intake import Faults
 from provisioning.projections import ProjectedAll
-from provisioning.subscriber_desk import ExternalId, Who, ends_by_hand
+from provisioning.subscriber_desk import ChangedSubscriber, ExternalId, SubscriberDesk, Who, ends_by_hand
 from radius import SubscriberUnknown, SubscriberView
 
 app = typer.Typer(no_args_is_help=True, help="RADIUS subscribers: how they shall be, and making it so.")
@@ -50,7 +51,7 @@ def create(
     username: Annotated[str, typer.Argument(help="The RADIUS username, realm included.")],
     customer: Annotated[int, typer.Option(help="Whose it is, by your customer number.")],
     plan: Annotated[str, typer.Option(help="The plan by its name.")],
-    reason: Annotated[str, typer.Option(help="Why, for the audit.")],
+    reason: Reason,
     pool: Annotated[
         str | None, typer.Option(help="The pool of its NAS that it gets an IPv4 address from; left out, its plan's.")
     ] = None,
@@ -80,8 +81,8 @@ def create(
 @app.command()
 def identify(
     username: Username,
+    reason: Reason,
     new_id: Annotated[str | None, typer.Argument(help="Your own id of it; left out, it has none any more.")] = None,
-    reason: Annotated[str, typer.Option(help="Why, for the audit.")] = "",
     external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
@@ -141,7 +142,7 @@ def terminate(
 
     who = whom(username, external_id)
     if now and on is None and run(lambda appliance: _ends_by_hand(appliance, who), as_json=json_):
-        subscribers_verbs.change(who, lambda desk, named: desk.end(named), as_json=json_)
+        subscribers_verbs.change(who, lambda desk, named: _ended(desk, named, reason), as_json=json_)
         return
 
     async def act(appliance: Appliance) -> None:
@@ -167,7 +168,7 @@ def terminate(
 @app.command()
 def keep(
     username: Annotated[str, typer.Argument(help="The RADIUS username, realm included.")],
-    reason: Annotated[str, typer.Option(help="Why, in one line.")],
+    reason: Reason,
     by: By = "",
     external_id: ByExternalId = False,
     json_: AsJson = False,
@@ -186,6 +187,16 @@ def keep(
         print_json({"username": named, "run": run_id}) if json_ else say(f"{named} is kept (run {run_id})")
 
     run(act, as_json=json_)
+
+
+async def _ended(desk: SubscriberDesk, who: Who, reason: str) -> ChangedSubscriber:
+    """
+    Raises: InvalidRequest without a reason, and as ``SubscriberDesk.end``
+    """
+    faults = Faults("The termination")
+    faults.line("reason", reason, longest=1000)
+    faults.refuse_if_any()
+    return await desk.end(who)
 
 
 async def _ends_by_hand(appliance: Appliance, who: Who) -> bool:

@@ -16,7 +16,7 @@ from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, tells
 from provisioning.cli.printing import err, print_json, say
-from provisioning.cli.running import AsJson, run
+from provisioning.cli.running import AsJson, Reason, run
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.subscriber_files import BATCH, MOST_IN_BATCH, Imported
 from radius import ImportRefused, Settled, SubscriberFile
@@ -32,6 +32,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def import_(
+    reason: Reason,
     file: Annotated[
         Path | None, typer.Argument(help="CSV: username, customer_id, plan, and what else docs/radius-import.md names.")
     ] = None,
@@ -54,7 +55,6 @@ def import_(
         Path | None, typer.Option(help="Write the list again, with a column of what is wrong with each line.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it comes to.")] = False,
-    reason: Annotated[str | None, typer.Option(help="Why, for the audit.")] = None,
     json_: AsJson = False,
 ) -> None:
     """Take subscribers over with their passwords, and tell FreeRADIUS of them; the same again changes nothing."""

@@ -16,7 +16,7 @@ from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, changes_nothing, tells
 from provisioning.cli.printing import clock_time, print_json, say
-from provisioning.cli.running import AsJson, run
+from provisioning.cli.running import AsJson, Reason, run
 from provisioning.cli.whom import ByExternalId, Username, whom
 from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, Who, was_so_already
 from provisioning.vault import VaultError
@@ -35,7 +35,6 @@ AT_ONCE = Retransmission(sends=3, first_wait_seconds=1.0)
 PAUSES = (0.1, 0.2, 0.3, 0.5, 0.8, 1.0, 1.5, 2.0)
 """Seconds between looks where the worker was quicker and is at it."""
 
-Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
 Request = Annotated[str | None, typer.Option(help="Names this act: the same again changes nothing.")]
 
 

@@ -1,4 +1,4 @@
-"""``/customers``: who buys; of one customer all that is theirs: lines, CPEs, orders, tickets, mails, runs."""
+"""``/customers``: who buys; of one customer all that is theirs: lines, CPEs, quotes, orders, tickets, mails, runs."""
 
 from __future__ import annotations
 
@@ -59,6 +59,8 @@ async def _theirs(call: Call, customer: CustomerRecord) -> dict[str, Any]:
         theirs["lines"] = await services.radius_service.subscribers(customer_id=number, limit=NEWEST)
     if "devices.read" in may:
         theirs["devices"] = await services.genieacs_service.devices(customer_id=number, limit=NEWEST)
+    if "quotes.read" in may:
+        theirs["quotes"] = await call.appliance.quotes(call.db).quotes(customer_id=number, limit=NEWEST)
     if "orders.read" in may:
         theirs["orders"] = await call.appliance.sales(call.db).orders(customer_id=number, limit=NEWEST)
     if "tickets.read" in may:

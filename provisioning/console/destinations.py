@@ -26,6 +26,7 @@ def _devices(which: str) -> str:
 TARGETS: dict[TargetNoun, Leads] = {
     "access_node": ("addresses.read", lambda name: _asking("/access-nodes/of", name=name)),
     "bng": ("subscribers.read", lambda name: _asking("/sessions", nas=name)),
+    "campaign": ("devices.read", lambda name: f"/campaigns/{quote(name, safe='')}"),
     "check": ("runs.operate", lambda _: "/checks"),
     "devices": ("devices.read", _devices),
     "mails": ("mails.read", lambda _: "/mails"),
@@ -40,10 +41,11 @@ TARGETS: dict[TargetNoun, Leads] = {
     "visits": ("visits.read", lambda _: "/visits"),
     "webhook": ("webhooks.read", lambda number: f"/webhooks/{number}"),
 }
-"""What is not here has no page yet: ``COMMANDS`` says where else to look."""
+"""What is not here has no page yet, or none for everybody who is told of it: ``COMMANDS`` says where else to look."""
 COMMANDS: dict[TargetNoun, str] = {
     "events": "firstlight events list --state refused",
     "radius": "firstlight doctor",
+    "webhook": "firstlight webhooks list",
 }
 HITS: dict[Noun, Leads] = {
     "customer": ("customers.read", lambda number: f"/customers/{number}"),
@@ -75,7 +77,7 @@ def of_target(target: Target, may: Collection[Permission]) -> str:
 
 
 def command_for(target: Target) -> str:
-    """Which command shows more of what has no page; nothing, if it has one."""
+    """Which command shows more of what may have no page for them; nothing, if everybody who is told of it has one."""
     return COMMANDS.get(target.noun, "")
 
 

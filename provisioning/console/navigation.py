@@ -22,6 +22,7 @@ PLACES = (
     Place("/runs", "Runs", "runs.read"),
     Place("/subscribers", "Subscribers", "subscribers.read"),
     Place("/customers", "Customers", "customers.read"),
+    Place("/quotes", "Quotes", "quotes.read"),
     Place("/orders", "Orders", "orders.read"),
     Place("/tickets", "Tickets", "tickets.read"),
     Place("/visits", "Visits", "visits.read"),

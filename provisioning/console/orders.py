@@ -11,7 +11,7 @@ from provisioning.api import InCall
 from provisioning.api.pages import After, Number, page_of, row_of
 from provisioning.commercial.payments import list_payments
 from provisioning.console.doors import ConsoleDoors
-from provisioning.console.lists import one_of
+from provisioning.console.lists import names_of, one_of
 from provisioning.console.pages import show
 from provisioning.console.run_pages import read_customer
 from workflows.answers import OrderState
@@ -37,6 +37,7 @@ async def orders(call: InCall, state: Word = "", customer: Word = "", after: Aft
         "orders.html.j2",
         "Orders",
         orders=page.items,
+        names=await names_of(call, [order["customer_id"] for order in page.items]),
         next=page.next,
         states=STATES,
         wanted={"state": state, "customer": customer},
@@ -50,4 +51,5 @@ async def order(call: InCall, order_id: Number) -> Response:
     payments = []
     if "payments.read" in call.caller.permissions:
         payments = await list_payments(call.db, tenant_id=call.tenant_id, order_id=order_id, limit=MOST_PAYMENTS)
-    return show(call, "order.html.j2", f"Order {order_id}", order=found, payments=payments)
+    names = await names_of(call, [found["customer_id"]])
+    return show(call, "order.html.j2", f"Order {order_id}", order=found, payments=payments, names=names)

@@ -12,6 +12,7 @@ from provisioning.api.own import require_own_partner
 from provisioning.api.pages import After, Number, page_of, row_of
 from provisioning.commercial import Partners, PartnerService
 from provisioning.console.doors import ConsoleDoors
+from provisioning.console.lists import names_of
 from provisioning.console.pages import show
 from provisioning.console.run_pages import read_customer
 
@@ -62,6 +63,6 @@ async def licences(call: InCall, customer: Annotated[str, Query(max_length=20)] 
         limit=ON_A_PAGE + 1,
     )
     page = page_of(call, found, [licence["license_id"] for licence in found], ON_A_PAGE)
-    return show(
-        call, "licences.html.j2", "Licences", licences=page.items, next=page.next, wanted={"customer": customer}
-    )
+    names = await names_of(call, [licence["customer_id"] for licence in page.items])
+    wanted = {"customer": customer}
+    return show(call, "licences.html.j2", "Licences", licences=page.items, names=names, next=page.next, wanted=wanted)

@@ -10,7 +10,7 @@ from provisioning.api import InCall
 from provisioning.api.pages import After, Number, page_of, row_of
 from provisioning.commercial.payments import list_payments, show_payment
 from provisioning.console.doors import ConsoleDoors
-from provisioning.console.lists import one_of
+from provisioning.console.lists import names_of, one_of
 from provisioning.console.pages import show
 from provisioning.console.run_pages import read_customer
 from workflows.answers import PaymentState
@@ -41,6 +41,7 @@ async def payments(call: InCall, state: Word = "", customer: Word = "", after: A
         "payments.html.j2",
         "Payments",
         payments=page.items,
+        names=await names_of(call, [payment.customer_id for payment in page.items]),
         next=page.next,
         states=STATES,
         wanted={"state": state, "customer": customer},
@@ -51,4 +52,6 @@ async def payments(call: InCall, state: Word = "", customer: Word = "", after: A
 async def payment(call: InCall, payment_id: Number) -> Response:
     """One payment, whole."""
     found = await show_payment(call.db, payment_id, tenant_id=call.tenant_id)
-    return show(call, "payment.html.j2", f"Payment {payment_id}", payment=found.payment, history=found.history)
+    names = await names_of(call, [found.payment.customer_id])
+    title = f"Payment {payment_id}"
+    return show(call, "payment.html.j2", title, payment=found.payment, history=found.history, names=names)

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Annotated
 
 from fastapi import Query, Response
+from markupsafe import Markup
 
 from ipam import NetworkService, PoolOutlook, PoolSampleAt
 from provisioning.api import Call, InCall
@@ -58,6 +59,7 @@ async def pool_of(call: InCall, pool: PoolName) -> Response:
         "pool.html.j2",
         f"Pool {pool}",
         occupation=occupation,
+        drawn=Markup(occupation_svg(occupation, in_page=True)),  # noqa: S704 - numbers, and names that it has quoted
         pool=outlook,
         line="" if outlook is None else _line(outlook, samples, now),
         forecast="" if outlook is None else forecast(outlook, now),

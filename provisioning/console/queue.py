@@ -12,6 +12,7 @@ from provisioning.api import Call, InCall
 from provisioning.api.own import own_runs
 from provisioning.api.pages import After, page_of, row_of
 from provisioning.console.doors import ConsoleDoors
+from provisioning.console.lists import names_of
 from provisioning.console.pages import show
 from provisioning.console.run_pages import handed_over, read_customer
 from provisioning.console.topics import HELD
@@ -64,6 +65,7 @@ async def _queue(
         "Fallout queue",
         topics=[] if after else [HELD],
         runs=[_shown(call, run) for run in page.items],
+        names=await names_of(call, [run.customer_id for run in page.items]),
         next=page.next.replace("/queue/now", "/queue") if page.next else None,
         groups=[_group(call, group) for group in groups if not journey or group.held_for.journey == journey],
         total=sum(group.count for group in groups),

@@ -16,6 +16,7 @@ from provisioning.api.pages import After, RunNumber, page_of, row_of
 from provisioning.commercial import TicketRecord
 from provisioning.console.destinations import of_kept
 from provisioning.console.doors import ConsoleDoors
+from provisioning.console.lists import names_of
 from provisioning.console.pages import show, to
 from provisioning.console.topics import NEWEST, run_topic
 from provisioning.errors import Fault, InvalidRequest
@@ -117,6 +118,7 @@ async def _list(call: Call, template: str, state: str, journey: str, customer: s
         "Runs",
         topics=[NEWEST] if is_newest else [],
         runs=page.items,
+        names=await names_of(call, [one.customer_id for one in page.items]),
         next=page.next.replace("/runs/now", "/runs") if page.next else None,
         states=list(RunState),
         journeys=sorted({name for name, _ in DEFINITIONS}),
@@ -140,6 +142,7 @@ async def _run(call: Call, template: str, run_id: int, done: str) -> Response:
         topics=[run_topic(run_id)],
         topic=run_topic(run_id),
         run=summary,
+        names=await names_of(call, [summary.customer_id]),
         steps=[_shown(view, step, call.appliance.clock()) for step in view.steps],
         notes=list(reversed(view.notes)),
         ticks=ticks_in(view) if has_ticks(view) else [],

@@ -10,6 +10,7 @@ from provisioning.api import Call, InCall
 from provisioning.api.own import own_sight
 from provisioning.api.pages import After, Number, page_of, row_of
 from provisioning.console.doors import ConsoleDoors
+from provisioning.console.lists import names_of
 from provisioning.console.pages import show
 from provisioning.console.run_pages import read_customer
 from provisioning.console.topics import subscriber_topic
@@ -50,6 +51,7 @@ async def subscribers(
         "subscribers.html.j2",
         "Subscribers",
         subscribers=page.items,
+        names=await names_of(call, [each["customer_id"] for each in page.items]),
         next=page.next,
         states=STATES,
         wanted={"state": state, "plan": plan, "customer": customer},

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup, escape
 
 from provisioning.commercial.money import in_words
+from provisioning.days import second
 from provisioning.figures import Point
 from provisioning.logs import mask_secrets
 from provisioning.search import ClueKind
@@ -38,6 +39,8 @@ MARKS = {
     "requires_action": "!",
     "declined": "✗",
     "captured": "✓",
+    "accepted": "✓",
+    "expired": "-",
     "exhausted": "✗",
     "critical": "!",
     "low": "!",
@@ -109,6 +112,8 @@ TONES = {
     "requires_action": "warn",
     "declined": "bad",
     "captured": "good",
+    "accepted": "good",
+    "expired": "warn",
     "exhausted": "bad",
     "critical": "bad",
     "low": "warn",
@@ -164,7 +169,7 @@ STATES = {
     "not_feasible": "not feasible",
 }
 CLUES: dict[ClueKind, str] = {
-    "mac": "the beginning of a MAC address",
+    "mac": "a MAC address or either half of one",
     "address": "an IP address or prefix",
     "serial": "the beginning of a serial number",
     "email": "a mail address",
@@ -183,7 +188,7 @@ _MOMENTS = re.compile(rf"{_MOMENT}(?: to {_MOMENT})? UTC")
 
 def moment(value: datetime | None) -> str:
     """To the second, in UTC."""
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if value else ""
+    return second(value) if value else ""
 
 
 def moments_in(text: str, zone: ZoneInfo) -> str:

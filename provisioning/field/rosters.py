@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import holidays
 
-from provisioning.days import begin_of, day_of, minute
+from provisioning.days import begin_of, day_of, span
 from provisioning.intake import Faults
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -63,7 +63,7 @@ class Roster:
         """Why they can't be sent then, in words; None if they work all that time."""
         for away in self.leave:
             if away.starts_at < ends_at and starts_at < away.ends_at:
-                return f"is away from {minute(away.starts_at)} to {minute(away.ends_at)} ({away.reason})"
+                return f"is away from {span(away.starts_at, away.ends_at)} ({away.reason})"
         day = day_of(starts_at, self.zone)
         if self.week is None:
             name = self.holiday(day)

@@ -60,16 +60,17 @@ class Lab:
 
 @asynccontextmanager
 async def open_lab(
-    home: Path, estate: Path, say: Say, *, clock: Clock | None = None, **overrides: Any
+    home: Path, estate: Path, say: Say, *, clock: Clock | None = None, sells: bool = False, **overrides: Any
 ) -> AsyncIterator[Lab]:
     """An empty database, the world, FreeRADIUS on its tables, the estate imported. Nothing moves runs yet.
 
-    ``clock`` is the time of the appliance and of the ACS, ``overrides`` are settings that win over everything.
+    ``clock`` is the time of the appliance and of the ACS, ``overrides`` are settings that win over everything. One that
+    ``sells`` takes cards and has systems of its own to tell, beside what every ISP has.
     """
     clock = clock or WallClock()
     await asyncio.to_thread(_end_what_was_left, home)
     await asyncio.to_thread(_empty_folder, home)
-    async with open_world(home, clock=clock) as world:
+    async with open_world(home, clock=clock, sells=sells) as world:
         settings = lab_settings(home, world, **overrides)
         if aside := set_aside(settings):
             say(f"not gone by, since a laboratory has its own: {', '.join(aside)}")
@@ -104,7 +105,7 @@ def lab_settings(home: Path, world: LabWorld, **overrides: Any) -> Settings:
     )
     own |= {"data_dir": home.absolute(), "username_realm": LAB_REALM, **overrides}
     for name, value_of in ITS_OWN.items():
-        if name in named and name not in overrides:
+        if name in named and name not in own:
             own[name] = value_of(own)
     return load_settings(**own)
 

@@ -13,8 +13,11 @@ from provisioning.bootstrap import Appliance
 from provisioning.lab.demo import Lab, Say
 from provisioning.lab.settling import import_town, settle, write_history
 from provisioning.lab.town import DISTRICTS, SILENT, Home, homes
+from provisioning.lab.town_changes import plan_campaigns, start_campaign, tell_systems
 from provisioning.lab.town_life import TownNas
 from provisioning.lab.town_orders import ORDERS, estate_of, take_orders
+from provisioning.lab.town_partners import sell_through_partners, write_partners
+from provisioning.lab.town_shop import carried_out, sell_today, write_sales
 from radius.testing import LabNas
 from workflows.answers import TicketPriority
 
@@ -55,6 +58,7 @@ async def _inhabit(lab: Lab, estate: Path, home: Path, customers: int, say: Say,
     passwords = await settle(appliance, everybody, say)
     addresses = await _addresses_of_nases(appliance)
     await write_history(appliance, everybody, addresses)
+    bought = await _trade(lab, everybody, say)
     nases = {
         district.bng: await _connected(lab, district.bng, addresses[district.bng], everybody, passwords)
         for district in DISTRICTS
@@ -64,15 +68,31 @@ async def _inhabit(lab: Lab, estate: Path, home: Path, customers: int, say: Say,
         stack.push_async_callback(nas.close)
         await nas.everybody_dials()
     say("  the lines are online; from one BNG no accounting comes any more")
-    await _bind_cpes(lab, everybody, nases)
+    serials = await _bind_cpes(lab, everybody, nases)
+    await plan_campaigns(lab, serials)
     say(f"  {WITH_CPE} CPEs report to the ACS")
     await _open_tickets(appliance, everybody)
     await take_orders(lab, say)
+    await carried_out(lab, bought, say)
     say(f"  port {PORT_DOWN} goes dark for {DOWN_SECONDS / 60:g} minutes; the town is complete")
     await asyncio.gather(
         *(nas.darken(PORT_DOWN, seconds=DOWN_SECONDS) for nas in nases.values()),
         *(nas.go_on() for nas in nases.values()),
+        start_campaign(lab, [serial for number, serial in enumerate(serials) if number not in UNREACHABLE], say),
     )
+
+
+async def _trade(lab: Lab, everybody: Sequence[Home], say: Say) -> list[int]:
+    """What was bought in the last weeks, and what is bought today; the quotes that were accepted today."""
+    neighbours = lab.world.neighbours
+    assert neighbours is not None, "a laboratory with a town in it sells"
+    await write_sales(lab, neighbours, everybody)
+    await write_partners(lab, everybody)
+    say("  there are quotes, orders, payments, partners and licences of the last weeks")
+    await tell_systems(lab, neighbours)
+    bought = await sell_today(lab, neighbours, everybody)
+    await sell_through_partners(lab)
+    return bought
 
 
 async def _addresses_of_nases(appliance: Appliance) -> dict[str, str]:
@@ -106,8 +126,8 @@ async def _connected(
     return TownNas(nas, behind, passwords, now=appliance.clock)
 
 
-async def _bind_cpes(lab: Lab, everybody: Sequence[Home], nases: dict[str, TownNas]) -> None:
-    """Some lines have a CPE that the ACS knows; it is given its settings as any other."""
+async def _bind_cpes(lab: Lab, everybody: Sequence[Home], nases: dict[str, TownNas]) -> list[str]:
+    """Some lines have a CPE that the ACS knows; it is given its settings as any other. Their serial numbers."""
     appliance = lab.appliance
     chosen = [home for home in everybody if home.bng in nases and home.delegated_prefix][:WITH_CPE]
     cpes = [_cpe(number, home) for number, home in enumerate(chosen)]
@@ -128,6 +148,7 @@ async def _bind_cpes(lab: Lab, everybody: Sequence[Home], nases: dict[str, TownN
                     "pppoe_username": home.username,
                     "pppoe_password": f"secret:subscriber/{subscriber['subscriber_id']}",
                     "cpe_vlan_id": 100,
+                    "wifi_ssid": f"Home-{home.customer_id}",
                 },
             )
     for home, cpe in zip(chosen, cpes, strict=True):
@@ -137,6 +158,7 @@ async def _bind_cpes(lab: Lab, everybody: Sequence[Home], nases: dict[str, TownN
     async with appliance.database.begin() as db:
         now, serials = appliance.clock(), [cpe.serial for cpe in cpes]
         await resume_devices(db, serials, tenant_id=appliance.tenant_id, now=now)
+    return serials
 
 
 def _cpe(number: int, home: Home) -> LabCpe:

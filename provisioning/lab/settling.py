@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -30,7 +31,7 @@ GIGABYTE = 10**9
 CAUSES = ("User-Request", "Lost-Carrier", "Session-Timeout", "User-Request")
 
 
-class _PastClock:
+class PastClock:
     """A clock that stands where it was set."""
 
     def __init__(self, moment: datetime) -> None:
@@ -38,6 +39,14 @@ class _PastClock:
 
     def now(self) -> datetime:
         return self.moment
+
+
+@asynccontextmanager
+async def set_back(appliance: Appliance) -> AsyncIterator[tuple[Appliance, PastClock]]:
+    """The same appliance by a clock of its own, which stands where it is set; at first at what it is now."""
+    clock = PastClock(appliance.clock())
+    async with open_appliance(appliance.settings, clock=clock.now) as then:
+        yield then, clock
 
 
 async def import_town(appliance: Appliance, estate: Path, home: Path, *, more: str = "") -> None:
@@ -55,8 +64,7 @@ async def settle(appliance: Appliance, everybody: Sequence[Home], say: Say) -> d
     """Everybody comes, as long ago as they did; the pools are looked at meanwhile. Returns each line's password."""
     passwords = {home.username: secrets.token_urlsafe(9) for home in everybody}
     now = appliance.clock()
-    clock = _PastClock(now)
-    async with open_appliance(appliance.settings, clock=clock.now) as then:
+    async with set_back(appliance) as (then, clock):
         for moment, came in arrivals(everybody, now):
             clock.moment = moment
             if came:

@@ -139,12 +139,12 @@ async def take_orders(lab: Lab, say: Say) -> None:
         if order.fate in VISITED:
             await _visited(lab, order, started.run_id)
     for order, run_id in zip(ORDERS, runs, strict=True):
-        await _until(lab, run_id, None if order.fate in VISITED else "visit")
+        await until(lab, run_id, None if order.fate in VISITED else "visit")
     say(f"  {len(ORDERS)} orders are under way; some of them are broken on purpose")
 
 
 async def _visited(lab: Lab, order: Order, run_id: int) -> None:
-    view = await _until(lab, run_id, "visit")
+    view = await until(lab, run_id, "visit")
     if view.summary.waiting_for != "visit":
         summary = view.summary
         raise DemoFailed(f"run {summary.id} is {summary.state} in {summary.current_step}: {summary.reason}")
@@ -159,7 +159,7 @@ async def _visited(lab: Lab, order: Order, run_id: int) -> None:
         )
 
 
-async def _until(lab: Lab, run_id: int, signal: str | None) -> RunView:
+async def until(lab: Lab, run_id: int, signal: str | None) -> RunView:
     """Until it has ended, is held, or waits for that signal."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from acs.testing import Change, Clock, LabAcs, LabCpe, WallClock
 from provisioning.commercial.testing import MailSink
+from provisioning.lab.neighbours import Neighbours, open_neighbours
 from provisioning.line.testing import LabLine, LabOlt
 from radius.testing import FreeRadiusServer, LabNas, LabSession, LoginReply, NoAnswer, Usage
 
@@ -40,7 +41,9 @@ class DialIn:
 class LabWorld:
     """Acts on the world as people and physics do: plug a CPE in, switch it on. Made by `open_world`."""
 
-    def __init__(self, *, acs: LabAcs, olt: LabOlt, mail: MailSink) -> None:
+    def __init__(self, *, acs: LabAcs, olt: LabOlt, mail: MailSink, neighbours: Neighbours | None = None) -> None:
+        self.neighbours = neighbours
+        """Of an ISP that sells, too."""
         self.acs = acs
         self.olt = olt
         self.mail = mail
@@ -60,6 +63,7 @@ class LabWorld:
             "smtp_host": "127.0.0.1",
             "smtp_port": self.mail.port,
             "smtp_tls": "none",
+            **(self.neighbours.settings() if self.neighbours is not None else {}),
         }
 
     async def start_freeradius(self, run_dir: Path, database_url: str, schema: str | None) -> FreeRadiusServer:
@@ -211,8 +215,9 @@ class LabWorld:
 
 
 @asynccontextmanager
-async def open_world(home: Path, *, clock: Clock | None = None) -> AsyncIterator[LabWorld]:
-    """A world without RADIUS yet (its tables come from the appliance): ACS, OLT and mail server answer on loopback."""
+async def open_world(home: Path, *, clock: Clock | None = None, sells: bool = False) -> AsyncIterator[LabWorld]:
+    """A world without RADIUS yet (its tables come from the appliance): ACS, OLT and mail server answer on loopback, and
+    whom an ISP has to do with that ``sells``."""
     async with AsyncExitStack() as stack:
         acs = LabAcs(clock=clock or WallClock())
         await acs.start()
@@ -224,7 +229,8 @@ async def open_world(home: Path, *, clock: Clock | None = None) -> AsyncIterator
         )
         await stack.enter_async_context(olt)
         mail = await stack.enter_async_context(MailSink(home / "mail"))
-        world = LabWorld(acs=acs, olt=olt, mail=mail)
+        neighbours = await stack.enter_async_context(open_neighbours(home)) if sells else None
+        world = LabWorld(acs=acs, olt=olt, mail=mail, neighbours=neighbours)
         worlds.append(world)
         stack.push_async_callback(world.stop)
         yield world

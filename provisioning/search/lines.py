@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import DeviceRecord, DeviceSearch
 from ipam import AddressFacts, AddressLookup, RequestInvalid
+from provisioning.days import minute
 from provisioning.intake import Clock
 from provisioning.search.hits import ASIDE, BEGINS, NEARLY, PAST, WHOLE, Hit, NotAsked
 from provisioning.search.recognise import LONGEST_MAC, Clue, ClueKind, network_of
@@ -211,7 +212,7 @@ def spelt(digits: str) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    return "a time that nobody told" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%MZ}"
+    return "a time that nobody told" if at is None else minute(at)
 
 
 def _by_name(found: Iterable[SubscriberView]) -> Mapping[str, SubscriberView]:

@@ -73,7 +73,7 @@ class ReopenedSessions:
             .where(
                 radacct.c.acctstoptime.is_(None),
                 radacct.c.acctterminatecause == REOPENED,
-                ours(radacct, self._tenant_id),
+                ours(radacct.c.username, self._tenant_id),
             )
             .order_by(radacct.c.radacctid)
             .limit(AT_ONCE)

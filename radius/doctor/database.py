@@ -169,8 +169,8 @@ async def _log_not_written(db: AsyncSession, oldest: datetime) -> list[Trap]:
     return [
         Trap(
             trap="login_log_not_written",
-            what=f"a session began {session:%Y-%m-%d %H:%MZ}, and radius_login has "
-            + ("no login" if login is None else f"none since {login:%Y-%m-%d %H:%MZ}"),
+            what=f"a session began {session:%Y-%m-%d %H:%M} UTC, and radius_login has "
+            + ("no login" if login is None else f"none since {login:%Y-%m-%d %H:%M} UTC"),
             why="Who is refused is told nowhere: FreeRADIUS lets in as ever, and each INSERT fails without a word.",
             fix="grant it what docs/radius-logins.md says; call log_the_login and log_the_refusal in post-auth",
         )

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing_extensions import TypedDict
 
 from radius.doctor.database import database_traps
+from radius.doctor.eap import eap_traps
 from radius.doctor.raddb import Raddb, read_raddb
 from radius.doctor.traps import Trap, config_traps, lifetime_traps, signing_traps
 from radius.doctor.wire import Patient, answers
@@ -38,6 +39,7 @@ async def examine(patient: Patient, radius_read: Begin, *, now: datetime) -> Exa
     raddb = await asyncio.to_thread(_text, patient, traps, unseen)
     if raddb is not None:
         traps += await asyncio.to_thread(config_traps, raddb)
+        traps += await asyncio.to_thread(eap_traps, raddb, unseen, now=now)
         if patient.nas_lifetime is not None:
             traps += lifetime_traps(raddb, int(patient.nas_lifetime.total_seconds()))
     traps += await database_traps(radius_read, unseen, oldest=now - patient.keep)

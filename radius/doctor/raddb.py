@@ -59,6 +59,22 @@ class Raddb:
         """What may be called by a name besides modules."""
         return {one.name: one for section in self.root.named("policy") for one in section.sections}
 
+    def servers(self) -> Iterator[Section]:
+        """Virtual servers that take logins or accounting of NASes."""
+        for server in self.root.named("server"):
+            kinds = {listen.value("type") for listen in server.named("listen")}
+            if kinds & {"auth", "acct", "auth+acct"} or (not kinds and server.section("authenticate")):
+                yield server
+
+    def followed(self, section: Section, seen: frozenset[str] = frozenset()) -> Iterator[Section]:
+        """The section, all inside of it, and all that the policies do which it calls."""
+        policies = self.policies()
+        for inner in section.every():
+            yield inner
+            for call in inner.calls:
+                if call in policies and call not in seen:
+                    yield from self.followed(policies[call], seen | {call})
+
     def resolved(self, value: str) -> str:
         """The value with references to other values followed, as far as they are known."""
         for _ in range(DEEPEST):

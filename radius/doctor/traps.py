@@ -40,7 +40,7 @@ def config_traps(raddb: Raddb) -> list[Trap]:
 
 
 def _rejects_when_down(raddb: Raddb) -> Iterator[Trap]:
-    for server in _servers(raddb):
+    for server in raddb.servers():
         asks = [one for one in server.named("authorize") if _asks_sql(raddb, one)]
         for authorize in asks:
             if not any("Do-Not-Respond" in value for _, value in _values(raddb, authorize)):
@@ -72,7 +72,7 @@ def _pool_below_threads(raddb: Raddb) -> Iterator[Trap]:
 
 
 def _noop_unanswered(raddb: Raddb) -> Iterator[Trap]:
-    for server in _servers(raddb):
+    for server in raddb.servers():
         for accounting in server.named("accounting"):
             settles = {"ok", "detail", "handled"} & {call.lstrip("-") for call in accounting.calls}
             noticed = any("noop" in one.instance for one in accounting.every() if one.name in ("if", "elsif"))
@@ -121,7 +121,7 @@ def _passwords_logged(raddb: Raddb) -> Iterator[Trap]:
 
 
 def _post_auth_rejects(raddb: Raddb) -> Iterator[Trap]:
-    for server in _servers(raddb):
+    for server in raddb.servers():
         for section in server.named("post-auth"):
             for module in _unguarded(raddb, section):
                 yield Trap(
@@ -195,7 +195,7 @@ def _weak_clients(raddb: Raddb) -> Iterator[Trap]:
 
 
 def _replies_unsigned(raddb: Raddb) -> Iterator[Trap]:
-    for server in _servers(raddb):
+    for server in raddb.servers():
         for authorize in server.named("authorize"):
             signs = any("Message-Authenticator" in name for name, _ in _values(raddb, authorize))
             if not signs:
@@ -258,14 +258,6 @@ def signing_traps(raddb: Raddb) -> list[Trap]:
     return list(_replies_unsigned(raddb))
 
 
-def _servers(raddb: Raddb) -> Iterator[Section]:
-    """Virtual servers that take logins or accounting of NASes."""
-    for server in raddb.root.named("server"):
-        kinds = {listen.value("type") for listen in server.named("listen")}
-        if kinds & {"auth", "acct", "auth+acct"} or (not kinds and server.section("authenticate")):
-            yield server
-
-
 def _clients(raddb: Raddb) -> Iterator[Section]:
     return (client for section in raddb.root.every() for client in section.named("client"))
 
@@ -278,24 +270,14 @@ def _sql_names(raddb: Raddb) -> set[str]:
     return {sql.instance or sql.name for sql in _sql_modules(raddb)} | {"sql"}
 
 
-def _with_policies(raddb: Raddb, section: Section, seen: frozenset[str] = frozenset()) -> Iterator[Section]:
-    """The section, all inside of it, and all that the policies do which it calls."""
-    policies = raddb.policies()
-    for inner in section.every():
-        yield inner
-        for call in inner.calls:
-            if call in policies and call not in seen:
-                yield from _with_policies(raddb, policies[call], seen | {call})
-
-
 def _values(raddb: Raddb, section: Section) -> Iterator[tuple[str, str]]:
-    return (value for inner in _with_policies(raddb, section) for value in inner.values)
+    return (value for inner in raddb.followed(section) for value in inner.values)
 
 
 def _called(raddb: Raddb, section: Section) -> Iterator[tuple[str, bool]]:
     """Modules of SQL that are called, and whether their failure is guarded (``sql { fail = 1 }``)."""
     names = _sql_names(raddb)
-    for inner in _with_policies(raddb, section):
+    for inner in raddb.followed(section):
         for call in inner.calls:
             if call.lstrip("-") in names:
                 yield call.lstrip("-"), False
@@ -309,7 +291,7 @@ def _asks_sql(raddb: Raddb, section: Section) -> bool:
 
 
 def _calls_by_servers(raddb: Raddb, parts: Sequence[str]) -> set[str]:
-    sections = [section for server in _servers(raddb) for part in parts for section in server.named(part)]
+    sections = [section for server in raddb.servers() for part in parts for section in server.named(part)]
     return {name for section in sections for name, _ in _called(raddb, section)}
 
 

@@ -14,7 +14,14 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 
 from radius.importing.errors import ImportUnreadable
-from radius.importing.files import BETWEEN_ROUTES, COLUMNS, SubscriberFile, SubscriberLine, read_cells
+from radius.importing.files import (
+    BETWEEN_ROUTES,
+    COLUMNS,
+    SubscriberFile,
+    SubscriberLine,
+    password_faults,
+    read_cells,
+)
 from radius.ports import Begin
 from radius.projection.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
 from radius.projection.projection import HOST_NETMASK, Row, digest
@@ -28,6 +35,9 @@ _ONE_EACH = {
     "Delegated-IPv6-Prefix": "delegated_prefix",
 }
 _SEVERAL = {"Framed-Route": "routes", "Framed-IPv6-Route": "ipv6_routes"}
+_LINE = {"Calling-Station-Id": "station", "NAS-Port-Id": "port"}
+_BINDS = "=="
+"""The operator by which radcheck compares one of them; by := it says nothing of from where a login comes."""
 _SAID_BY_EVERY_PLAN = {
     ("Service-Type", "Framed-User"),
     ("Framed-Protocol", "PPP"),
@@ -107,6 +117,8 @@ class _Taken:
         for row in rows:
             self._take(row, dict(row.columns), beside)
         self._take_group([dict(row.columns) for row in rows if row.table == "radusergroup"], beside)
+        if beside.get("password") and password_faults(self.cells.get("password", "")):
+            self.cells["password"] = beside["password"]  # in the place of one that FreeRADIUS would mangle
         for column, text in beside.items():
             if text and self.cells.setdefault(column, text) != text and column not in ("username", "state"):
                 self.faults.append(f"{column} stands in the tables already, and otherwise")
@@ -124,7 +136,7 @@ class _Taken:
             return
         attribute, value = values["attribute"], values["value"]
         if row.table == "radcheck":
-            self._take_check(attribute, value, beside)
+            self._take_check(attribute, values["op"], value, beside)
         elif attribute in _ONE_EACH:
             self._once(_ONE_EACH[attribute], attribute, value)
         elif attribute in _SEVERAL:
@@ -133,15 +145,18 @@ class _Taken:
         elif (attribute, value) not in _SAID_BY_EVERY_PLAN:
             self.faults.append(f"radreply has {attribute}, for which there is no place")
 
-    def _take_check(self, attribute: str, value: str, beside: Mapping[str, str]) -> None:
+    def _take_check(self, attribute: str, op: str, value: str, beside: Mapping[str, str]) -> None:
         if attribute in PASSWORDS:
             self._once("password", attribute, value)
         elif (attribute, value) == ("Auth-Type", "Reject"):
             self.cells["state"] = "suspended"
+        elif attribute in _LINE and op == _BINDS:
+            self._once(_LINE[attribute], attribute, value)
         elif attribute.endswith("-Password") and beside.get("password"):
             pass  # a hash, in whose place the password itself is said
         else:
-            self.faults.append(f"radcheck has {attribute}, for which there is no place")
+            how = f" {op}" if attribute in _LINE else ""
+            self.faults.append(f"radcheck has {attribute}{how}, for which there is no place")
 
     def _once(self, column: str, attribute: str, value: str) -> None:
         if column in self.cells:

@@ -10,7 +10,7 @@ from sqlalchemy import Row, Select, Table, select
 
 from radius.importing.files import SubscriberLine
 from radius.projection.projection import FramedAddresses
-from radius.subscribers.line_identity import LineIdentity, line_of
+from radius.subscribers.line_identity import LineIdentity, line_columns, line_of
 from radius.subscribers.subscribers import SubscriberRequest
 from radius.tables import Subscriber, password_ref_of
 
@@ -118,7 +118,7 @@ def row_of(line: SubscriberLine, plan_id: int) -> dict[str, Any]:
         "framed_routes": "\n".join(addresses.routes),
         "framed_ipv6_routes": "\n".join(addresses.ipv6_routes),
         "external_id": line.external_id,
-        **{f"bound_{field.name}": getattr(line.line, field.name) for field in fields(LineIdentity)},
+        **line_columns(line.line),
         "login_by_line": line.login_by_line,
         "origin": "imported",
         "request_fingerprint": request.fingerprint,

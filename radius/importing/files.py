@@ -115,7 +115,7 @@ def read_cells(number: int, cells: Mapping[str, str], *, seen: str | None = None
     username, password = given.get("username", ""), given.get("password") or None
     faults += _username(username)
     if password is not None:
-        faults += _refused("password", "Cleartext-Password", password)
+        faults += password_faults(password)
     customer_id = _number(given, "customer_id", faults)
     if customer_id is None and not given.get("customer_id"):
         faults.append("customer_id is missing")
@@ -179,11 +179,13 @@ def _username(username: str) -> Iterator[str]:
         yield f"username: {str(refused).rstrip('.')}"
 
 
-def _refused(column: str, attribute: str, value: str) -> Iterator[str]:
+def password_faults(password: str) -> list[str]:
+    """Why FreeRADIUS would not have it as it is."""
     try:
-        encode(attribute, value, place="check")
+        encode("Cleartext-Password", password, place="check")
     except EncodingRefused as refused:
-        yield f"{column}: {getattr(refused, 'reason', refused)}"
+        return [f"password: {getattr(refused, 'reason', refused)}"]
+    return []
 
 
 def _number(cells: Mapping[str, str], name: str, faults: list[str]) -> int | None:

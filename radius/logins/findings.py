@@ -150,4 +150,4 @@ def times(count: int) -> str:
 
 
 def clock(moment: datetime | None) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M:%SZ") if moment is not None else "at an unknown time"
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC") if moment is not None else "at an unknown time"

@@ -137,6 +137,15 @@ class LoginLog:
             found = (await db.execute(mine.order_by(radius_login.c.id.desc()).limit(1))).first()
             return None if found is None else _login(found)
 
+    async def newest_id(self) -> int:
+        """The number of the newest login, 0 of none: by how much it grows, so many came.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        async with radius_transaction(self._radius_read) as db:
+            return await db.scalar(select(func.max(radius_login.c.id))) or 0
+
     async def wrong_in_a_row(self, nas_address: str) -> int:
         """How many users had a wrong password by PAP at that NAS since one was accepted by PAP there, among the latest
         few thousand logins.

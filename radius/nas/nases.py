@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Address
-from typing import get_args
+from typing import Any, get_args
 
 from sqlalchemy import Select, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import TypedDict
 
 from radius.coa.dynamic_authorization import EVERY_KEY
 from radius.dialects import DIALECTS, dialect_named
@@ -67,6 +68,26 @@ class NasTerms:
         columns = {name: value for name, value in vars(self).items() if name != "coa"}
         coa = {f"coa_{name}": value for name, value in vars(self.coa).items()}
         return columns | coa | {"login_methods": " ".join(self.login_methods), "coa_keys": " ".join(self.coa.keys)}
+
+
+class CoaChange(TypedDict, total=False):
+    """What of ``CoaTerms`` is to be otherwise."""
+
+    keys: tuple[str, ...]
+    event_timestamp: bool
+    per_second: int | None
+    may_end: bool
+
+
+class NasChange(TypedDict, total=False):
+    """What of ``NasTerms`` is to be otherwise."""
+
+    address: str
+    dialect: str
+    coa_port: int
+    login_methods: tuple[str, ...]
+    lines: bool
+    coa: CoaChange
 
 
 async def define_nas(
@@ -130,6 +151,20 @@ async def add_nas(
     if terms_of_nas(earlier) != terms:
         raise NasNameTaken(name, earlier.address)
     return earlier, False
+
+
+async def change_nas(
+    db: AsyncSession, tenant_id: str, name: str, said: NasChange, *, secrets: Secrets, now: datetime
+) -> Nas:
+    """Bring a NAS to what is said of it; the rest stays as it is, its secret too.
+
+    Raises:
+        NasUnknown, and as ``define_nas``.
+    """
+    await one_definition_at_a_time(db, tenant_id)
+    before = terms_of_nas(await nas_named(db, tenant_id, name))
+    whole: dict[str, Any] = {**said, "coa": replace(before.coa, **said.get("coa", {}))}
+    return await define_nas(db, tenant_id, name, replace(before, **whole), None, secrets=secrets, now=now)
 
 
 async def nas_named(db: AsyncSession, tenant_id: str, name: str) -> Nas:

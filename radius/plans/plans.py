@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets as randomness
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, or_, select, update
@@ -109,13 +109,21 @@ async def _renew_in_gardens(db: AsyncSession, plan: Plan, now: datetime) -> None
     await db.execute(update(Subscriber).where(*mine).values(version=Subscriber.version + 1, updated_at=now))
 
 
+def plan_faults(name: str | None, terms: PlanTerms, *, unknown: Collection[str] = ()) -> list[str]:
+    """Everything wrong with a plan by itself, in plain phrases. None: its name is ``unknown`` as well, as those of its
+    terms may be that nobody could read.
+    """
+    named = name is None or NAME.fullmatch(name)
+    return [*([] if named else ["its name needs 1 to 60 of A-Z a-z 0-9 . _ -"]), *terms.faults(unknown=unknown)]
+
+
 def meant(name: str, terms: PlanTerms) -> PlanTerms:
     """The terms in their one spelling.
 
     Raises:
         PlanRefused: a name or term that cannot be meant; all faults at once.
     """
-    faults = ([] if NAME.fullmatch(name) else ["its name needs 1 to 60 of A-Z a-z 0-9 . _ -"]) + terms.faults()
+    faults = plan_faults(name, terms)
     if faults:
         raise PlanRefused(name, faults)
     return in_one_spelling(terms)

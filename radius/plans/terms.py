@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
@@ -41,6 +41,9 @@ MAX_DNS = 2
 
 _NAME_AT_NAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _URL = re.compile(r"https?://[!-~]{1,230}")
+_BURST = ("burst_download_kbps", "burst_upload_kbps", "burst_seconds")
+_CAP = ("data_cap_octets", "at_cap", "cap_plan")
+"""Terms of which one needs another."""
 _LISTS = {"dns_ipv4": "ERX-Primary-Dns", "dns_ipv6": "ERX-Ipv6-Primary-Dns"}
 """Lists of name servers, each with an attribute that takes what may stand in it."""
 
@@ -128,9 +131,11 @@ class PlanTerms:
         }
         return frozenset(name for name in get_args(Option) if said[name])
 
-    def faults(self) -> list[str]:
-        """Everything wrong with these terms, in plain phrases."""
-        return [*self._numbers(), *self._burst(), *self._names(), *self._servers(), *self._cap()]
+    def faults(self, *, unknown: Collection[str] = ()) -> list[str]:
+        """Everything wrong with these terms, in plain phrases. Whether one needs another is not said of those that are
+        ``unknown``: something else stands here for them."""
+        burst, cap = (not set(unknown).intersection(each) for each in (_BURST, _CAP))
+        return [*self._numbers(), *self._burst(burst), *self._names(), *self._servers(), *self._cap(cap)]
 
     def _numbers(self) -> Iterator[str]:
         bounds = (
@@ -151,9 +156,9 @@ class PlanTerms:
             if value is not None and not low <= value <= high:
                 yield f"{name} is {value}, not between {low} and {high}"
 
-    def _burst(self) -> Iterator[str]:
-        given = (self.burst_download_kbps, self.burst_upload_kbps, self.burst_seconds)
-        if any(value is not None for value in given) and None in given:
+    def _burst(self, whole: bool) -> Iterator[str]:
+        given = [getattr(self, name) for name in _BURST]
+        if whole and any(value is not None for value in given) and None in given:
             yield "a burst needs burst_download_kbps, burst_upload_kbps and burst_seconds"
         for direction in ("download", "upload"):
             burst, rate = getattr(self, f"burst_{direction}_kbps"), getattr(self, f"{direction}_kbps")
@@ -174,16 +179,16 @@ class PlanTerms:
         if self.garden_url is not None and not _URL.fullmatch(self.garden_url):
             yield "garden_url needs to be http:// or https:// and up to 230 characters that can be seen, no blank"
 
-    def _cap(self) -> Iterator[str]:
+    def _cap(self, whole: bool) -> Iterator[str]:
         if self.data_cap_counts not in get_args(CapCounts):
             yield f"data_cap_counts is {self.data_cap_counts[:40]!r}, not {' or '.join(get_args(CapCounts))}"
         if self.at_cap not in get_args(AtCap):
             yield f"at_cap is {self.at_cap[:40]!r}, not {', '.join(get_args(AtCap))}"
-        elif self.at_cap == "tell" and self.cap_plan is not None:
+        elif whole and self.at_cap == "tell" and self.cap_plan is not None:
             yield "cap_plan needs at_cap to be throttle or garden"
-        elif self.at_cap != "tell" and self.cap_plan is None:
+        elif whole and self.at_cap != "tell" and self.cap_plan is None:
             yield f"at_cap {self.at_cap} needs cap_plan, the plan that serves the line then"
-        if self.data_cap_octets is None and (self.at_cap != "tell" or self.cap_plan is not None):
+        if whole and self.data_cap_octets is None and (self.at_cap != "tell" or self.cap_plan is not None):
             yield "at_cap and cap_plan need data_cap_octets"
 
     def _servers(self) -> Iterator[str]:

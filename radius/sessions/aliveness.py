@@ -82,11 +82,15 @@ async def worth_a_look_after(db: AsyncSession) -> timedelta:
     return MISSED_INTERIMS * timedelta(seconds=max(least, MIN_INTERIM_SECONDS))
 
 
-def ours(sessions: Table, tenant_id: str | ColumnElement[Any]) -> ColumnElement[bool]:
-    """Sessions of this tenant's subscribers, and those of nobody who is known here."""
+def ours(username: ColumnElement[Any], tenant_id: str | ColumnElement[Any]) -> ColumnElement[bool]:
+    """Sessions of this tenant's subscribers, and those of nobody who is known here.
+
+    Where all sessions are of one username, that is what should be given and not the column: it is then asked once, and
+    not for each session.
+    """
     anothers = select(radius_projection.c.name).where(
         radius_projection.c.kind == "subscriber",
-        radius_projection.c.name == sessions.c.username,
+        radius_projection.c.name == username,
         radius_projection.c.tenant_id != tenant_id,
     )
     return ~anothers.exists()

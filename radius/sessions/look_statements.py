@@ -30,10 +30,10 @@ STARTS_LOOKED_AT = 50
 """An address is one session's at a time, so who had it began last before; this many of those are looked at."""
 
 
-def _sessions(table: Table, dialect: str) -> Select[Any]:
+def _sessions(table: Table, dialect: str, username: ColumnElement[Any]) -> Select[Any]:
     """Each of the tenant ``tenant_id`` with the interval at which it accounts."""
     interval = interval_of(table, dialect).label("interval_seconds")
-    return select(table, interval).where(ours(table, bindparam("tenant_id", type_=String)))
+    return select(table, interval).where(ours(username, bindparam("tenant_id", type_=String)))
 
 
 @cache
@@ -55,7 +55,7 @@ def online_page(dialect: str, asked: frozenset[str]) -> Select[Any]:
         last = func.coalesce(radacct.c.acctupdatetime, radacct.c.acctstarttime)
         wanted.append(last < bindparam("not_since", type_=radacct.c.acctstarttime.type))
         wanted.append(silent_at(radacct, bindparam("moment", type_=Float), dialect))
-    page = _sessions(radacct, dialect).where(*wanted).order_by(radacct.c.radacctid.desc())
+    page = _sessions(radacct, dialect, radacct.c.username).where(*wanted).order_by(radacct.c.radacctid.desc())
     return page.limit(bindparam("limit", type_=Integer))
 
 
@@ -63,8 +63,8 @@ def online_page(dialect: str, asked: frozenset[str]) -> Select[Any]:
 def users_page(table: Table, dialect: str, *, is_first: bool) -> Select[Any]:
     """The sessions of ``username``, the one that began last first; unless it is the first page, behind the session
     ``before``, which began at ``began``."""
-    at, number = table.c.acctstarttime, table.c.radacctid
-    page = _sessions(table, dialect).where(table.c.username == bindparam("username", type_=String), at.is_not(None))
+    at, number, username = table.c.acctstarttime, table.c.radacctid, bindparam("username", type_=String)
+    page = _sessions(table, dialect, username).where(table.c.username == username, at.is_not(None))
     if not is_first:
         began, before = bindparam("began", type_=at.type), bindparam("before", type_=Integer)
         page = page.where(at <= began, or_(at < began, number < before))
@@ -80,8 +80,11 @@ def numbered(table: Table, dialect: str) -> Select[Any]:
 
 
 @cache
-def last_begun(table: Table, dialect: str, column: str) -> Select[Any]:
-    """Number, beginning and end of the sessions that have one of ``values`` in that column and began by ``at``."""
+def last_begun(table: Table, dialect: str, column: str, *, is_one: bool) -> Select[Any]:
+    """Number, beginning and end of the sessions that have one of ``values`` in that column and began by ``at``.
+
+    Of one value (``value``) the index has them in their order, and those before the last few are not looked at.
+    """
     began = table.c.acctstarttime
     return (
         select(
@@ -92,8 +95,10 @@ def last_begun(table: Table, dialect: str, column: str) -> Select[Any]:
             interval_of(table, dialect).label("interval_seconds"),
         )
         .where(
-            _one_of(table.c[column], dialect),
-            ours(table, bindparam("tenant_id", type_=String)),
+            table.c[column] == bindparam("value", type_=table.c[column].type)
+            if is_one
+            else _one_of(table.c[column], dialect),
+            ours(table.c.username, bindparam("tenant_id", type_=String)),
             began <= bindparam("at", type_=began.type),
         )
         .order_by(began.desc())

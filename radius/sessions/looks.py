@@ -167,8 +167,9 @@ class SessionLooks:
         self, db: AsyncSession, table: Table, column: str, values: list[str], at: datetime
     ) -> list[Row[Any]]:
         """Number, beginning and end of the sessions that had it then, or may have had it."""
-        asked = {"tenant_id": self._tenant_id, "at": at, "values": values}
-        rows = await db.execute(last_begun(table, dialect_of(db), column), asked)
+        is_one = len(values) == 1
+        asked = {"tenant_id": self._tenant_id, "at": at, **({"value": values[0]} if is_one else {"values": values})}
+        rows = await db.execute(last_begun(table, dialect_of(db), column, is_one=is_one), asked)
         return [row for row in rows if row.acctstoptime is None or row.acctstoptime >= at or _is_uncertain(row, at)]
 
     async def guards(self) -> list[NasGuard]:

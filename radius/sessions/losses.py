@@ -53,7 +53,7 @@ class SessionLosses:
                 at.username.is_not(None),
                 or_(at.acctterminatecause.is_(None), at.acctterminatecause.not_in(WANTED_ENDS)),
                 ~is_back.exists(),
-                ours(radacct, self._tenant_id),
+                ours(radacct.c.username, self._tenant_id),
             )
             .order_by(at.acctstoptime, at.radacctid)
             .limit(MOST_LOST)

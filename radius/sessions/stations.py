@@ -134,7 +134,9 @@ class StationLooks:
         found: dict[tuple[str, str], StationView] = {}
         async with radius_transaction(self._radius_read) as db:
             for side, order in zip(sides, (at.station, at.from_its_end), strict=True):
-                page = select(at.username, at.station, at.seen_at).where(side, ours(radius_station, self._tenant_id))
+                page = select(at.username, at.station, at.seen_at).where(
+                    side, ours(radius_station.c.username, self._tenant_id)
+                )
                 for row in await db.execute(page.order_by(order).limit(limit)):
                     view = StationView(username=row.username, station=row.station, seen_at=row.seen_at)
                     found.setdefault((row.username, row.station), view)

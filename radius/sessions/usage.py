@@ -184,14 +184,16 @@ class UsageLooks:
             columns.username.in_(names),
             columns.day >= first_day,
             columns.since_day <= last_day,
-            ours(radius_usage_daily, self._tenant_id),
+            ours(radius_usage_daily.c.username, self._tenant_id),
         )
         return [Used(*row) for row in await db.execute(found)]
 
     async def _uncounted(self, db: AsyncSession, names: Sequence[str], last_day: date) -> list[Used]:
         began = radacct.c.acctstarttime < midnight(last_day + timedelta(days=1))
         rows = await db.execute(
-            sessions_and_counted(radacct.c.username.in_(names), began, ours(radacct, self._tenant_id), may_have_grown())
+            sessions_and_counted(
+                radacct.c.username.in_(names), began, ours(radacct.c.username, self._tenant_id), may_have_grown()
+            )
         )
         return [one for row in rows if (one := growth(row)) is not None]
 

@@ -63,9 +63,15 @@ class SubscriberSearch:
         return await self._found(SUBSCRIBER.framed_ipv4 == ipv4, limit)
 
     async def bound_to(self, digits: str, *, limit: int) -> list[SubscriberView]:
-        """Those whose line is a MAC address that begins with these hexadecimal digits."""
-        first, last = (digits.ljust(HEX_DIGITS_OF_A_MAC, filler) for filler in "0f")
-        return await self._found(SUBSCRIBER.bound_station.between(first, last), limit)
+        """Those whose line is a MAC address that begins or ends with these hexadecimal digits."""
+        found: dict[int, SubscriberView] = {}
+        for column, asked in (
+            (SUBSCRIBER.bound_station, digits),
+            (SUBSCRIBER.bound_station_from_its_end, digits[::-1]),
+        ):
+            first, last = (asked.ljust(HEX_DIGITS_OF_A_MAC, filler) for filler in "0f")
+            found |= {each["subscriber_id"]: each for each in await self._found(column.between(first, last), limit)}
+        return sorted(found.values(), key=lambda one: one["state"] == "terminated")[:limit]
 
     async def _found(
         self, wanted: ColumnElement[bool], limit: int | None, *, order: ColumnElement[Any] | None = None

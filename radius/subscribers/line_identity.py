@@ -21,6 +21,7 @@ from radius.tables import Subscriber
 
 _PAIR = "[0-9a-fA-F]{2}"
 _MAC = re.compile(rf"{_PAIR}([^0-9a-fA-F]?{_PAIR}){{5}}")
+_ONE_SPELLING = re.compile("[0-9a-f]{12}")
 _ATTRIBUTES = {
     "station": "Firstlight-Station",
     "port": "Firstlight-Port",
@@ -75,9 +76,17 @@ def line_of(subscriber: Subscriber | Row[*tuple[Any, ...]]) -> LineIdentity:
     )
 
 
+def line_columns(line: LineIdentity) -> dict[str, str | None]:
+    """What is written of a line, by the columns of `Subscriber`."""
+    station = line.station
+    from_its_end = station[::-1] if station is not None and _ONE_SPELLING.fullmatch(station) else None
+    given = {f"bound_{field.name}": getattr(line, field.name) for field in fields(line)}
+    return {**given, "bound_station_from_its_end": from_its_end}
+
+
 def give_line(subscriber: Subscriber, line: LineIdentity, *, logs_in: bool) -> None:
-    for field in fields(line):
-        setattr(subscriber, f"bound_{field.name}", getattr(line, field.name))
+    for name, value in line_columns(line).items():
+        setattr(subscriber, name, value)
     subscriber.login_by_line = logs_in
 
 

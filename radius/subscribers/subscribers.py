@@ -252,7 +252,7 @@ async def move(
     if (subscriber.state, subscriber.testing_until) == (wanted, until):
         return
     if until is not None and until <= now:
-        raise TestingWindowOver(subscriber.username, until.isoformat())
+        raise TestingWindowOver(subscriber.username, f"{until:%Y-%m-%d %H:%M} UTC")
     subscriber.state = wanted
     subscriber.garden_plan_id = subscriber.capped_plan_id = None
     subscriber.testing_until = until

@@ -62,6 +62,7 @@ LISTS = (
     "/subscribers",
     "/customers",
     "/customers/77",
+    "/quotes",
     "/orders",
     "/tickets",
     "/sessions",

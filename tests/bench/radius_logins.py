@@ -14,6 +14,7 @@ import uvloop
 from sqlalchemy import delete, insert, text
 
 from provisioning.database import Database
+from radius import GivingWay, LoginLog
 from radius.importing.rows import show_new
 from radius.lists import among
 from radius.projection.freeradius_tables import (
@@ -131,12 +132,12 @@ def _line(what: str, pairs: Sequence[tuple[Logins, Logins]]) -> dict[str, Any]:
 async def _import_until(database: Database, wanted: Sequence[Wish], ended: asyncio.Event) -> int:
     """How many were brought in, batch by batch, until it is over; they are taken away again."""
     shown = list[Wish]()
+    giving_way = GivingWay(LoginLog(database.read, database.begin))
     for start in range(0, len(wanted), BATCH):
         if ended.is_set():
             break
-        async with database.begin() as db:
+        async with giving_way.batch(), database.begin() as db:
             shown += await show_new(db, wanted[start : start + BATCH], utc_now(), seen={})
-        await asyncio.sleep(0)
     await ended.wait()
     async with database.begin() as db:
         names = [wish.name for wish in shown]

@@ -56,7 +56,7 @@ async def test_a_cpe_that_never_comes_is_held_with_what_to_look_at(lab: JourneyL
     lab.clock.skip(hours=2)
     held = await run.until_held()
     assert held.summary.reason == (
-        f"CPE {house.serial} has not informed within 2:00:00: check its power, the fibre, the management VLAN and the"
+        f"CPE {house.serial} has not informed within 2 hours: check its power, the fibre, the management VLAN and the"
         " ACS address it was given"
     )
     assert await lab.broken_invariants() == []
@@ -171,7 +171,7 @@ async def test_an_nbi_that_is_down_past_the_deadline_is_named_and_the_cpe_is_not
         lab.clock.skip(hours=2)
         held = await run.until_held()
         assert held.summary.reason == (
-            f"nobody knows whether CPE {house.serial} has informed within 2:00:00: {blind}. Retry once that is mended;"
+            f"nobody knows whether CPE {house.serial} has informed within 2 hours: {blind}. Retry once that is mended;"
             " an Inform of meanwhile counts"
         )
         assert (await traces_of(lab, house)).bills == 0
@@ -287,7 +287,7 @@ async def test_a_subscriber_who_never_logs_in_is_held_and_billed_nothing(lab: Jo
         username = (await run.result("allocate_resources"))["username"]
         until = datetime.fromisoformat((await run.result("begin_testing"))["testing_until"])
         assert held.summary.reason == (
-            f"{username} has not logged in within 1:00:00 of the CPE's configuration: look at the NAS' log and the last"
+            f"{username} has not logged in within 1 hour of the CPE's configuration: look at the NAS' log and the last"
             f" RADIUS replies of this user. The testing window ends {until:%Y-%m-%d %H:%M} UTC; retry from"
             " begin_testing renews it"
         )

@@ -67,7 +67,7 @@ async def test_a_login_that_nobody_could_see_is_not_said_to_have_failed(lab: Jou
         held = await run.until_held()
         username = (await run.result("allocate_resources"))["username"]
         assert str(held.summary.reason).startswith(
-            f"nobody knows whether {username} has logged in within 1:00:00 of the CPE's configuration: {blind}. Retry"
+            f"nobody knows whether {username} has logged in within 1 hour of the CPE's configuration: {blind}. Retry"
             " once that is mended; a session of meanwhile counts. The testing window ends "
         )
 

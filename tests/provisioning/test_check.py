@@ -358,7 +358,7 @@ CORRUPTIONS = (
             (
                 "field.within_hours",
                 "visit 2",
-                "Visit 2: technician Technician 2 is away from 2000-01-01 00:00Z to 2100-01-01 00:00Z (gone), and"
+                "Visit 2: technician Technician 2 is away from 2000-01-01 00:00 to 2100-01-01 00:00 UTC (gone), and"
                 " nobody has said why it is then.",
             ),
         ),

@@ -147,7 +147,7 @@ CORRUPTIONS = (
                 "tenant.at_its_host_name",
                 "page $page",
                 "Page $page does not answer at portal.nordnetz.example, which is not proven to be partner 21's any more"
-                " since 2026-01-01 00:00Z; `firstlight partners domains claim 21 NAME` says how it is.",
+                " since 2026-01-01 00:00 UTC; `firstlight partners domains claim 21 NAME` says how it is.",
             ),
         ),
         ours=(f"UPDATE partner_domain SET proven_at = NULL, lost_at = {LONG_AGO}",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, create_engine, inspect, select, text
+from sqlalchemy import URL, Connection, create_engine, insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 import provisioning.migrations
@@ -25,6 +26,7 @@ from provisioning.check_records import InvariantCheck
 from provisioning.database import EVERY_TENANT, TENANT_SETTING, Database, sync_url
 from provisioning.migrations import alembic_config, migrate
 from provisioning.migrations.metadata import ALL_TABLES
+from radius.tables import Plan, Subscriber
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.both_databases
@@ -256,6 +258,33 @@ async def test_customers_of_old_are_found_by_what_they_are_called(database: Data
         ("phone", "4930"),
         ("phone_end", "0394"),
     ]
+
+
+@pytest.mark.second_half
+async def test_lines_of_old_are_found_by_what_their_labels_end_with(database: Database, tmp_path: Path) -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    plan = {"name": "fiber", "download_kbps": 1, "upload_kbps": 1, "interim_interval_seconds": 300}
+    somebody = {"customer_id": 42, "state": "active", "request_fingerprint": ""}
+    times = {"tenant_id": "north", "created_at": moment, "updated_at": moment}
+
+    def there_and_back(connection: Connection) -> dict[str, str | None]:
+        config = alembic_config(connection)
+        command.upgrade(config, "head")
+        number = connection.scalar(insert(Plan).values(**plan, **times).returning(Plan.id))
+        for name, station in (("anna", "a47b2c11223f"), ("bob", "olt-1 eth 0"), ("eve", None)):
+            who = {"username": name, "plan_id": number, "bound_station": station}
+            connection.execute(insert(Subscriber).values(**who, **somebody, **times))
+        command.downgrade(config, "0062")
+        command.upgrade(config, "head")
+        found = connection.execute(select(Subscriber.username, Subscriber.bound_station_from_its_end))
+        return {username: reversed_ for username, reversed_ in found}
+
+    options = {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"} if database.is_postgresql else {}
+    engine = create_engine(sync_url(database.url), connect_args=options)
+    with engine.begin() as connection:
+        found = there_and_back(connection)
+    engine.dispose()
+    assert found == {"anna": "f32211c2b74a", "bob": None, "eve": None}
 
 
 @pytest.mark.second_half

@@ -42,6 +42,7 @@ def test_neighbours_that_are_alike_become_one_bar_whose_title_counts_them() -> N
     ]
     back, front = bars[0][1]
     assert (back.get("fill"), front.get("fill")) == (COLOURS["free"], COLOURS["assigned"])
+    assert (back.get("class"), front.get("class")) == ("free", "assigned")  # by which a page gives them its own colours
     assert (front.get("width"), front.get("height")) == (f"{2 * SQUARE - 1}.0", f"{SQUARE - 1}.0")
     labels = [text.text for text in picture.findall(f"{SVG}text")]
     assert labels[:4] == [
@@ -70,7 +71,7 @@ def test_whatever_a_pool_is_called_the_picture_holds_nothing_but_shapes_and_word
     assert {element.tag.removeprefix(SVG) for element in picture.iter()} == {"svg", "title", "rect", "g", "text"}
     names = {name for element in picture.iter() for name in element.attrib}
     assert names <= {
-        *("role", "aria-label", "viewBox", "width", "height", "font-family", "font-size"),
-        *("x", "y", "fill"),
+        *("role", "aria-label", "viewBox", "width", "height", "font-family", "font-size", "color"),
+        *("x", "y", "fill", "class"),
     }
     assert (picture.findtext(f"{SVG}title") or "").startswith('<script>"&\' onload="x": 192.0.2.0/26')

@@ -62,3 +62,47 @@ def test_a_message_authenticator_is_made_by_the_hmac_of_rfc_2202_section_2(
     key: bytes, said: bytes, digest: str
 ) -> None:
     assert hmac.digest(key, said, "md5").hex() == digest
+
+
+CHAP_REQUEST = bytes.fromhex(
+    "01010047 2aee86f08d0d55969ca5978e0d3367a2 0108 666c6f707379 0313 16e97557c316185895f293ff63440772 75"
+    "0406 c0a80110 0506 00000014 0606 00000002 0706 00000001"
+)
+"""RFC 2865 s7.2: flopsy logs in with CHAP from port 20; the Request Authenticator is the challenge."""
+CHAP_ACCEPT = bytes.fromhex(
+    "02010038 15efbc7dab26cfa3dc34d9c03c8601a4 0606 00000002 0706 00000001 0806 fffffffe 0a06 00000002"
+    "0d06 00000001 0c06 000005dc"
+)
+CARD_REQUEST = bytes.fromhex(
+    "01020039 f3a47a1f6a6d76710b947ab93041a039 0107 6d6f707379 0212 33657573778289b570885e15084825c5"
+    "0406 c0a80110 0506 00000007"
+)
+"""RFC 2865 s7.3: mopsy is asked for what a card of his answers to 32769430."""
+CARD_CHALLENGE = bytes.fromhex(
+    "0b02004e 36f3c8764ae8c71157403c0c71ff9c45 1230"
+    "4368616c6c656e67652033323736393433302e2020456e74657220726573706f6e73652061742070726f6d70742e"
+    "180a 3332373639343330"
+)
+
+
+@pytest.mark.parametrize(
+    ("request_", "reply", "code"),
+    [(REQUEST, ACCEPT, 2), (CHAP_REQUEST, CHAP_ACCEPT, 2), (CARD_REQUEST, CARD_CHALLENGE, 11)],
+)
+def test_each_answer_of_rfc_2865_section_7_is_believed_by_who_asked_alone(
+    request_: bytes, reply: bytes, code: int
+) -> None:
+    asked = pyrad_packet.AuthPacket(packet=request_, secret=SECRET, dict=dictionary())
+    answer = asked.CreateReply(packet=reply)
+    assert (answer.code, asked.VerifyReply(answer, reply)) == (code, True)
+    for other in (REQUEST, CHAP_REQUEST, CARD_REQUEST):
+        if other != request_:
+            another = pyrad_packet.AuthPacket(packet=other, secret=SECRET, dict=dictionary())
+            assert not another.VerifyReply(another.CreateReply(packet=reply), reply)
+
+
+def test_what_a_framed_user_is_told_in_rfc_2865_section_7_2_is_read_as_it_was_meant() -> None:
+    asked = pyrad_packet.AuthPacket(packet=CHAP_REQUEST, secret=SECRET, dict=dictionary())
+    told = asked.CreateReply(packet=CHAP_ACCEPT)
+    assert (told["Service-Type"], told["Framed-Protocol"]) == (["Framed-User"], ["PPP"])
+    assert told["Framed-IP-Address"] == ["255.255.255.254"]

@@ -12,12 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius import (
     AddressConflict,
+    CoaChange,
+    CoaTerms,
     CreatedSubscriber,
     DialectUnknown,
     FramedAddresses,
     IllegalMove,
     NasAddressTaken,
+    NasChange,
     NasRefused,
+    NasUnknown,
     PlanRefused,
     PlanTerms,
     PlanUnknown,
@@ -455,6 +459,29 @@ async def test_a_nas_defined_twice_alike_is_one_nas_and_keeps_its_secret(site: S
     assert again == first
     assert (moved["nas_id"], moved["version"], kept) == (first["nas_id"], 2, secret)
     assert (rotated["version"], new) == (3, "another-secret-for-it")
+
+
+async def test_a_nas_is_changed_in_what_is_said_of_it_alone_and_keeps_its_secret(site: Site) -> None:
+    async with site.database.begin() as db:
+        service = site.service(db)
+        first = await service.define_nas(
+            name="bng-1", address="10.0.0.1", dialect="mikrotik", coa=CoaTerms(per_second=50, may_end=False)
+        )
+        secret = await site.secrets.reveal(db, first["secret"])
+        said = NasChange(
+            address="10.0.0.2", coa_port=1700, coa=CoaChange(keys=("Acct-Session-Id",), event_timestamp=False)
+        )
+        changed = await service.change_nas(name="bng-1", said=said)
+        again = await service.change_nas(name="bng-1", said=said)
+        with pytest.raises(NasRefused, match="coa keys need Acct-Session-Id"):
+            await service.change_nas(name="bng-1", said=NasChange(coa=CoaChange(keys=("User-Name",))))
+        with pytest.raises(NasUnknown):
+            await service.change_nas(name="bng-9", said=said)
+        assert await site.secrets.reveal(db, changed["secret"]) == secret
+    assert first["coa"] == {"keys": [], "event_timestamp": True, "per_second": 50, "may_end": False}
+    assert (changed["nas_id"], changed["version"], again) == (first["nas_id"], 2, changed)
+    assert (changed["address"], changed["dialect"], changed["coa_port"]) == ("10.0.0.2", "mikrotik", 1700)
+    assert changed["coa"] == {**first["coa"], "keys": ["Acct-Session-Id"], "event_timestamp": False}
 
 
 async def test_a_nas_that_cannot_be_meant_is_refused_with_every_fault(site: Site) -> None:

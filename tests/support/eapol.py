@@ -41,10 +41,17 @@ class EapReply:
         return next((value for name, value in self.attributes if name == attribute), None)
 
 
-def write_certificate(folder: Path, name: str) -> Certificate:
-    """One for a RADIUS server of this name."""
+def write_certificate(
+    folder: Path,
+    name: str,
+    *,
+    days: int = 2,
+    organisation: str = "isp.example",
+) -> Certificate:
+    """One for a RADIUS server of this name, valid from yesterday on for so many days from now."""
     key = ec.generate_private_key(ec.SECP256R1())
-    named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    said = {NameOID.ORGANIZATION_NAME: organisation, NameOID.COMMON_NAME: name}
+    named = x509.Name([x509.NameAttribute(part, value) for part, value in said.items()])
     today = datetime.now(UTC)
     signed = (
         x509.CertificateBuilder()
@@ -53,7 +60,7 @@ def write_certificate(folder: Path, name: str) -> Certificate:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(today - timedelta(days=1))
-        .not_valid_after(today + timedelta(days=2))
+        .not_valid_after(today + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -56,7 +56,7 @@ def payment_steps(
         payment = run[asked]
         return Hold(
             f"payment {payment['payment_id']} of {payment['amount']} {payment['currency']} by "
-            f"{payment['payment_method']} has not come within {run.patience('payment')}: ask the customer, then "
+            f"{payment['payment_method']} has not come within {run.within('payment')}: ask the customer, then "
             f"confirm it by `firstlight payments settle {payment['payment_id']}` and retry; or {instead}"
         )
 

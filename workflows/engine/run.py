@@ -11,6 +11,7 @@ from workflows.engine.definition import Definition
 from workflows.engine.steps import Step, Wait
 from workflows.engine.tables import SignalRow, StepRow, StepState
 from workflows.errors import ResultMissing
+from workflows.lengths import in_words
 
 InputT = TypeVar("InputT")
 ResultT = TypeVar("ResultT")
@@ -96,6 +97,10 @@ class Run(Generic[InputT]):
     def patience(self, name: str) -> timedelta:
         """How long what has this name may take. The step that asks names it in its ``patience``."""
         return self.definition.patience[name]
+
+    def within(self, name: str) -> str:
+        """The same in words, for a sentence: ``14 days``."""
+        return in_words(self.patience(name))
 
     def done(self, step: Step[Any, Any]) -> bool:
         """Whether the step is completed in its latest round."""

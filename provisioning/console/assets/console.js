@@ -45,7 +45,7 @@
     const asked = topics.map((topic) => `topic=${encodeURIComponent(topic)}`).join("&");
     stream = new EventSource(`/live?${asked}`);
     stream.addEventListener("open", () => tell("live", true));
-    stream.addEventListener("error", () => tell(`not live since ${new Date().toLocaleTimeString()}`, false));
+    stream.addEventListener("error", () => tell(`not live since ${new Date().toISOString().slice(11, 19)} UTC`, false));
     stream.addEventListener("moved", (event) => {
       for (const part of document.querySelectorAll("[data-topic]")) {
         if (part.dataset.topic === event.data) htmx.trigger(part, "moved");

@@ -25,7 +25,7 @@ async def test_canaries_go_first_then_batches_and_all_are_done_when_all_are_veri
     await fleet.fare([1], "applied", "The CPE has taken its settings; they are yet to be read back.")
     await fleet.turns.turn()
     assert await fleet.states() == ["under_way", *["waiting"] * 4], "applied is not verified"
-    assert (await fleet.look())["reason"] == "The first 1 CPEs are looked at before the others follow."
+    assert (await fleet.look())["reason"] == "The first CPE is looked at before the others follow."
 
     await fleet.fare([1], "verified", "The CPE has its settings.")
     await fleet.turns.turn()
@@ -173,7 +173,7 @@ async def test_outside_of_its_window_nothing_begins(fleet: Fleet) -> None:
     await fleet.plan(canary=0, window=NIGHT)
     await fleet.start()
     assert await fleet.turns.turn() == 0
-    assert (await fleet.look())["reason"] == "Outside of its window 23:00-05:00, which opens at 2026-03-02 22:00Z."
+    assert (await fleet.look())["reason"] == "Outside of its window 23:00-05:00, which opens at 2026-03-02 22:00 UTC."
     fleet.clock.time += timedelta(minutes=1)
     assert await fleet.turns.turn() == 1
 

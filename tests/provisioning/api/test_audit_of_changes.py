@@ -356,6 +356,8 @@ async def subscribers(script: Script) -> None:
     for verb in ("activate", "end"):
         await script(f"/subscribers/{{username}}/{verb}", {"reason": WHY}, username="old2@isp.example")
     added = await script("/nas", {"name": "bng-9", "address": "198.51.100.9", "dialect": "mikrotik", "reason": WHY})
+    await script("/nas/{name}/change", {"coa_port": 1700, "reason": WHY}, name="bng-9")
+    assert (script.last["before"]["coa_port"], script.last["after"]["nas"]["coa_port"]) == (3799, 1700)
     rotated = await script("/nas/{name}/rotate-secret", {"reason": WHY}, name="bng-9")
     assert script.last["subject"] == f"nas/{added['nas']['nas_id']}"
     kept_in_audit = str(await script.api.audit(limit=3))

@@ -23,6 +23,18 @@ async def test_a_nas_is_added_and_rotated_and_its_secret_is_shown_once(api: Api)
     assert (same.status_code, same.json()["is_new"], same.json()["secret"]) == (200, False, None)
     other = await api.post("/nas", {**ADD, "dialect": "cisco"})
     assert (other.status_code, other.json()["code"]) == (409, "radius.nas_name_taken")
+    wish = {"coa_port": 1700, "coa": {"keys": ["Acct-Session-Id"], "per_second": 200}, "reason": "its vendor says so"}
+    changed = await api.post("/nas/bng-9/change", wish, role="noc")
+    coa = {"keys": ["Acct-Session-Id"], "event_timestamp": True, "per_second": 200, "may_end": True}
+    assert (changed.json()["nas"]["coa_port"], changed.json()["nas"]["coa"]) == (1700, coa)
+    count = len(await api.audit(limit=200))
+    again = await api.post("/nas/bng-9/change", {**wish, "address": "198.51.100.9"})
+    assert (again.json()["nas"]["version"], len(await api.audit(limit=200))) == (2, count)
+    back = await api.post("/nas/bng-9/change", {"coa": {"keys": [], "per_second": 0}, "reason": "no more"})
+    assert back.json()["nas"]["coa"] == {**coa, "keys": [], "per_second": None}
+    for wrong in ({"reason": "x", "coa": {"keys": ["Class"]}}, {"reason": " "}, {"reason": "x", "secret": "mine"}):
+        assert (await api.post("/nas/bng-9/change", wrong)).status_code == 422
+    assert (await api.post("/nas/nowhere/change", wish)).status_code == 404
     address = added.headers["location"]
     rotated = await api.post(f"{address}/rotate-secret", {"reason": "left the company"})
     assert rotated.json()["secret"] != added.json()["secret"]

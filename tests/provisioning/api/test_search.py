@@ -9,6 +9,7 @@ from sqlalchemy import insert, select, text, update
 
 from provisioning.access import Role
 from radius.projection.freeradius_tables import radacct
+from radius.subscribers.line_identity import LineIdentity, line_columns
 from radius.tables import FormerUsername, Subscriber
 from tests.support.api import PARTNER, Api
 from workflows.engine.tables import RunRow
@@ -83,7 +84,8 @@ async def test_numbers_of_orders_tickets_runs_and_visits_are_found_and_no_amount
 @pytest.mark.both_databases
 async def test_a_subscriber_is_found_by_its_line_by_your_number_and_by_the_name_that_it_had(any_api: Api) -> None:
     waiting = "c1002-s2@isp.example"
-    bound = {"bound_station": "f0761c0000aa", "external_id": "K-77/b"}
+    line = line_columns(LineIdentity(station="f0761c0000aa"))
+    bound = {**line, "external_id": "K-77/b"}
     async with any_api.appliance.database.begin() as db:
         await db.execute(update(Subscriber).where(Subscriber.username == waiting).values(**bound))
         number = await db.scalar(select(Subscriber.id).where(Subscriber.username == waiting))
@@ -92,6 +94,7 @@ async def test_a_subscriber_is_found_by_its_line_by_your_number_and_by_the_name_
         await db.execute(insert(FormerUsername).values(**former))
     for q, why in (
         ("f0:76:1c", "its line is f0:76:1c:00:00:aa"),
+        ("0000aa", "its line is f0:76:1c:00:00:aa"),
         ("K-77/b", "it is K-77/b to you"),
         ("old-name@isp", "it was old-name@isp before"),
     ):

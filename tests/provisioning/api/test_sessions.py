@@ -54,8 +54,14 @@ async def test_sessions_are_listed_page_by_page_and_said_to_be_doubtful(any_api:
     doubtful = (await any_api.get("/sessions?nas=10.0.0.1&doubtful=true")).json()
     assert (doubtful["items"], doubtful["next"]) == ([second], None)
     assert (await any_api.get("/sessions?nas=10.0.0.9")).json()["items"] == []
-    refused = await any_api.get("/sessions?nas=bng-1")
-    assert (refused.status_code, refused.json()["code"]) == (422, "radius.look_refused")
+    for unknown, code in (("nas=bng-1", "radius.nas_unknown"), ("plan=gold", "radius.plan_unknown")):
+        refused = await any_api.get(f"/sessions?{unknown}")
+        assert (refused.status_code, refused.json()["code"]) == (404, code)
+    [nas] = (await any_api.get("/nas")).json()["items"]
+    async with any_api.appliance.radius_database.begin() as db:
+        await db.execute(update(radacct).where(radacct.c.radacctid == 2).values(nasipaddress=nas["address"]))
+    for said in (nas["name"], nas["address"]):
+        assert [one["number"] for one in (await any_api.get(f"/sessions?nas={said}")).json()["items"]] == [2]
     assert (await any_api.get("/sessions", role="technician")).status_code == 403
 
 

@@ -11,11 +11,12 @@ from tests.support.api import Api
 HEADER = "username,customer_id,plan,password\n"
 SOUND = HEADER + "old1@isp.example,2001,fiber-300,pass-1\nold2@isp.example,2002,fiber-300,\n"
 WRONG = HEADER + "old1@isp.example,2001,gold,pass-1\nold2@isp.example,,fiber-300,`id`\n"
+WHY = {"reason": "we move"}
 CSV = {"Content-Type": "text/csv; charset=utf-8"}
 
 
 async def test_each_wrong_line_of_a_list_stands_in_the_refusal_and_nothing_is_written(any_api: Api) -> None:
-    for body in ({"content": WRONG, "dry_run": True}, {"content": WRONG}):
+    for body in ({"content": WRONG, "dry_run": True, **WHY}, {"content": WRONG, **WHY}):
         answer = await any_api.post("/subscribers/imports", body)
         assert (answer.status_code, answer.json()["code"]) == (422, "radius.import_refused")
         assert answer.json()["errors"] == [
@@ -38,7 +39,7 @@ async def test_a_list_is_brought_in_once_and_the_worker_tells_freeradius(any_api
 
     first = await any_api.send("POST", where, headers=CSV, content=SOUND, key="k-1")
     same = await any_api.send("POST", where, headers=CSV, content=SOUND, key="k-1")
-    again = await any_api.post("/subscribers/imports", {"content": SOUND})
+    again = await any_api.post("/subscribers/imports", {"content": SOUND, **WHY})
 
     assert first.json() == {"lines": 2, "created": 2, "unchanged": 0, "dry_run": False}
     assert (same.json(), same.headers["Idempotent-Replay"]) == (first.json(), "true")
@@ -62,5 +63,15 @@ async def test_what_is_no_list_is_refused_and_is_read_while_others_write(api: Ap
             ({"headers": CSV, "content": HEADER.encode() + b"\xff"}, "provisioning.invalid_request"),
             ({"json": {"reason": "no list"}}, "api.request_invalid"),
         ):
-            answer = await api.send("POST", "/subscribers/imports", **request)
+            answer = await api.send("POST", "/subscribers/imports?reason=we%20move", **request)
             assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+async def test_a_list_without_a_reason_or_with_a_blank_one_is_refused(api: Api) -> None:
+    address, missing, blank = "/subscribers/imports", "is missing", "is blank: say why, in a few words"
+    for body, detail in (({}, missing), ({"reason": "  "}, blank)):
+        answer = await api.post(address, {"content": SOUND, "dry_run": True, **body})
+        assert (answer.status_code, answer.json()["errors"]) == (422, [{"pointer": "#/reason", "detail": detail}])
+    for query, detail in (("", missing), ("?reason=%20", blank)):
+        answer = await api.send("POST", address + query, headers=CSV, content=SOUND)
+        assert (answer.status_code, answer.json()["errors"]) == (422, [{"field": "reason", "detail": detail}])

@@ -32,7 +32,7 @@ def test_a_missing_proof_is_told_with_the_day_until_which_it_counts() -> None:
     [item] = of_host_names([a_name(1)])
     assert item.sentence == (
         "The proof of n1.example, partner 21's, is gone from its DNS; pages under it answer there until"
-        ' 2026-03-09 09:00Z, unless _firstlight.n1.example TXT "firstlight-partner=0a1b" is back.'
+        ' 2026-03-09 09:00 UTC, unless _firstlight.n1.example TXT "firstlight-partner=0a1b" is back.'
     )
     assert (item.kind, item.urgency, item.since) == ("host_name_unproven", "today", SINCE)
     assert (item.target.noun, item.target.id) == ("partner", "21")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
+from acs import CampaignRecord
 from ipam import PoolOutlook
-from provisioning.attention import network
+from provisioning.attention import Target, network
 from provisioning.commercial import FailingMessages
 from provisioning.webhooks import FailingWebhook
 
@@ -39,7 +40,9 @@ def test_how_urgent_a_pool_is_follows_from_its_level_and_its_date() -> None:
     for said, urgencies in cases:
         assert [item.urgency for item in network.of_pools([a_pool(**said)], NOW)] == urgencies, said
     [full] = network.of_pools([a_pool(level="exhausted", free=0, next_available_at=NOW + timedelta(hours=1))], NOW)
-    assert full.sentence == "Pool north-1 is full: 0 of 1022 are free; the next one is free again at 2026-03-10 04:00Z."
+    assert full.sentence == (
+        "Pool north-1 is full: 0 of 1022 are free; the next one is free again at 2026-03-10 04:00 UTC."
+    )
     [late] = network.of_pools([a_pool(days_to_exhaustion=1e12)], NOW)
     assert "full on 2126" in late.sentence
 
@@ -58,7 +61,7 @@ def test_cpes_that_wait_or_are_left_to_a_person_are_counted() -> None:
         ("cpes_handed_over", "1 CPE went wrong again and again and is left to a person.", 1),
         (
             "acs_backlog",
-            "CPEs that have settings waiting for them at the ACS: 3; the first, HWTC1, since 2026-03-10 01:00Z.",
+            "CPEs that have settings waiting for them at the ACS: 3; the first, HWTC1, since 2026-03-10 01:00 UTC.",
             3,
         ),
         ("cpes_unreached", "CPEs that cannot be reached: 2; it is off. Look.", 2),
@@ -76,3 +79,14 @@ def test_messages_that_do_not_arrive_say_why_the_last_one_has_not() -> None:
     ]
     [hook] = network.of_webhooks([FailingWebhook(3, "is disabled: 410 Gone", NOW, 2)])
     assert hook.sentence == "Webhook 3 is disabled: 410 Gone. 2 messages given up since yesterday."
+
+
+def test_a_campaign_that_has_stopped_says_why_and_how_many_it_has_left_alone() -> None:
+    devices = {"waiting": 40, "under_way": 0, "done": 19, "failed": 1, "unreached": 0, "skipped": 0}
+    why = "1 of 20 CPEs failed, which is more than 3 %."
+    campaign = cast(CampaignRecord, {"name": "wifi", "state": "stopped", "reason": why, "devices": devices})
+    over = cast(CampaignRecord, {**campaign, "devices": {**devices, "waiting": 0}})
+    left, none_left = network.of_campaigns([campaign, over])
+    assert left.sentence == f"Campaign wifi has stopped: {why} 40 CPEs are left alone."
+    assert (left.urgency, left.target, left.count) == ("today", Target("campaign", "wifi"), 40)
+    assert (none_left.sentence, none_left.count) == (f"Campaign wifi has stopped: {why}", 1)

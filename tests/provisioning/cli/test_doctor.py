@@ -8,6 +8,7 @@ import pytest
 
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
+from tests.support.eapol import write_certificate
 from tests.support.freeradius import RADDB
 
 
@@ -26,3 +27,16 @@ def test_a_server_that_is_down_is_a_finding_and_an_unread_configuration_is_said(
     said = type_("doctor", "--config", RADDB).out.splitlines()
     assert [line for line in said if line.startswith("?")] == [f"? not looked at: {acs}"]
     assert [line for line in said if line.startswith("✗ no_answer: FreeRADIUS at 127.0.0.1 port 1812")]
+
+
+def test_eap_is_looked_at_where_freeradius_variables_say_that_it_is_served(
+    isp: Settings, type_: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = write_certificate(tmp_path, "radius.isp.example")
+    shown.key.chmod(0o644)
+    monkeypatch.setenv("FIRSTLIGHT_FREERADIUS_EAP_CERTIFICATE", str(shown.certificate))
+    monkeypatch.setenv("FIRSTLIGHT_FREERADIUS_EAP_KEY", str(shown.key))
+    monkeypatch.setenv("FIRSTLIGHT_FREERADIUS_EAP", "peap")
+    found = type_("doctor", "--config", RADDB, "--json").json["traps"]
+    eap = [each["trap"] for each in found if each["trap"].startswith("eap_")]
+    assert eap == ["eap_certificate_runs_out", "eap_key_open"]

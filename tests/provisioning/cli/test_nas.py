@@ -20,6 +20,24 @@ def test_a_nas_is_added_its_secret_shown_once_and_rotated(any_isp: Settings, typ
     assert type_("keys", "reveal", reference, "--reason", "look").out == f"{made['secret']}\n"
     again = type_("nas", "add", "bng-9", "198.51.100.9", "--dialect", "mikrotik", *WHY)
     assert again.out == f"bng-9 is there already; `firstlight keys reveal {reference}` shows its secret\n"
+    change = ("nas", "change", "bng-9", "--coa-port", 1700, "--coa-key", "Acct-Session-Id", "--coa-per-second", 200)
+    told = type_(*change, "--no-coa-event-timestamp", "--no-coa-may-end", *WHY).out.splitlines()
+    assert told[:3] == [
+        "bng-9  198.51.100.9, dialect mikrotik, CoA port 1700",
+        "logins by: pap, chap, mschapv2",
+        "asked about sessions by Acct-Session-Id, without Event-Timestamp, 200 a second at most;"
+        " what it refuses to change is left as it is",
+    ]
+    assert told[3].startswith("FreeRADIUS goes by it from ")
+    count = len(type_("audit", "list", "--limit", 200, "--json").json)
+    lines = type_("nas", "show", "bng-9").out.splitlines()
+    assert (lines[:3], type_(*change, *WHY).out.splitlines()[:3]) == (told[:3], told[:3])
+    back = type_("nas", "change", "bng-9", "--coa-dialect-keys", "--coa-per-second", 0, *WHY, "--json").json["nas"]
+    assert back["coa"] == {"keys": [], "event_timestamp": False, "per_second": None, "may_end": False}
+    assert len(type_("audit", "list", "--limit", 200, "--json").json) == count + 1
+    faulty = type_("nas", "change", "bng-9", "--address", "here", "--coa-key", "User-Name", *WHY)
+    assert (faulty.status, len(faulty.err.splitlines())) == (2, 3)
+    assert type_("nas", "change", "nowhere", *WHY).status == 2
     other = type_("nas", "add", "bng-9", "198.51.100.10", "--dialect", "mikrotik", *WHY)
     assert (other.status, "There is a NAS bng-9 already, at 198.51.100.9" in other.err) == (2, True)
 
@@ -37,6 +55,7 @@ def test_a_nas_is_added_its_secret_shown_once_and_rotated(any_isp: Settings, typ
     assert {(each["action"], each["reason"]) for each in entries} >= {
         ("nas add", "new street"),
         ("nas rotate-secret", "left the company"),
+        ("nas change", "new street"),
     }
     assert not [each for each in (made["secret"], rotated["secret"]) if each in str(entries)]
     assert type_("check").status == 0

@@ -72,3 +72,24 @@ def test_a_file_that_says_no_plan_is_refused_with_every_fault(isp: Settings, typ
     missing = type_("plans", "define", tmp_path / "none.toml", *WHY)
     assert (missing.status, "No such file" in missing.err) == (2, True)
     assert type_("plans", "show", "gold").status == 2
+
+
+def test_what_is_malformed_in_a_file_hides_nothing_that_cannot_be_meant(
+    isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    file = tmp_path / "plan.json"
+    terms = {"plan": "go ld", "download_kbps": "much", "upload_kbps": 0, "priority": 12, "second_login": "maybe"}
+    terms |= {"dns_ipv4": ["9.9.9.9", 5], "dns_ipv6": ["nowhere"], "burst_upload_kbps": 5, "burst_seconds": [1]}
+    file.write_text(json.dumps(terms | {"at_cap": "throttle", "cap_plan": 7}))
+    for words in ((), ("--dry-run",)):
+        refused = type_("plans", "define", file, *WHY, *words)
+        head, *faults = refused.err.splitlines()
+        assert (refused.status, head) == (2, "The plan plan.json is refused, nothing was written:")
+        found = [line.strip().partition(": ") for line in faults]
+        malformed = {where for where, _, _ in found} - {"plan"}
+        assert malformed == {"download_kbps", "second_login", "dns_ipv4.1", "burst_seconds", "cap_plan"}
+        not_meant = [reason.split()[0] for where, _, reason in found if where == "plan"]
+        assert not_meant == ["its", "upload_kbps", "priority", "dns_ipv6:"]
+    file.write_text(json.dumps({"download_kbps": 5}))
+    missing = type_("plans", "define", file, *WHY).err.splitlines()
+    assert missing[1:] == ["  plan: is missing", "  upload_kbps: is missing"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 from provisioning.settings import Settings
@@ -14,6 +16,7 @@ HEADER = "username,customer_id,plan,password,ipv4\n"
 SOUND = "".join(
     f"old{number}@isp.example,{2000 + number},fiber-300,pass-{number},198.51.100.{number}\n" for number in range(1, 6)
 )
+WHY = ("--reason", "we leave the old one")
 MANGLED = "old6@isp.example,2006,fiber-300,'quoted',\n"
 
 
@@ -22,7 +25,7 @@ def test_a_list_is_tried_mended_and_taken_over_once_whatever_is_typed_again(
 ) -> None:
     file, errors = tmp_path / "old.csv", tmp_path / "errors.csv"
     file.write_text(HEADER + SOUND + MANGLED)
-    words = ("subscribers", "import", file, "--errors", errors, "--batch", "2")
+    words = ("subscribers", "import", file, *WHY, "--errors", errors, "--batch", "2")
 
     tried = type_(*words, "--dry-run", "--json")
     assert (tried.status, tried.json["error"]["code"]) == (2, "radius.import_refused")
@@ -36,7 +39,7 @@ def test_a_list_is_tried_mended_and_taken_over_once_whatever_is_typed_again(
 
     file.write_text(HEADER + SOUND)
     assert type_(*words, "--dry-run").out == "5 lines: 5 new subscribers, 0 here already\nnothing was written\n"
-    done = type_(*words, "--reason", "we leave the old one")
+    done = type_(*words)
     assert (done.status, done.err, done.out) == (
         0,
         "",
@@ -69,10 +72,12 @@ def test_a_list_is_tried_mended_and_taken_over_once_whatever_is_typed_again(
         [],
     )
     assert type_("subscribers", "terminate", "old2@isp.example", "--now", "--reason", "moved").status == 2
+    blank = type_("subscribers", "terminate", "old3@isp.example", "--now", "--reason", " ")
+    assert (blank.status, "reason: is missing" in blank.err) == (2, True)
     assert type_("audit", "list", "--json").json[0]["action"] == "subscribers terminate"
     assert type_("check").status == 0
-    assert type_("subscribers", "import", file, "--mapping", file).status == 2
-    assert type_("subscribers", "import").status == 2
+    assert type_("subscribers", "import", file, *WHY, "--mapping", file).status == 2
+    assert type_("subscribers", "import", *WHY).status == 2
 
 
 def test_an_import_that_was_interrupted_goes_on_where_it_was(isp: Settings, type_: Type, tmp_path: Path) -> None:
@@ -84,13 +89,13 @@ def test_an_import_that_was_interrupted_goes_on_where_it_was(isp: Settings, type
             "CREATE TRIGGER gone BEFORE INSERT ON radcheck WHEN new.username = 'old3@isp.example'"
             " BEGIN SELECT RAISE(ABORT, 'disk full'); END"
         )
-    broken = type_("subscribers", "import", file, "--batch", "2")
+    broken = type_("subscribers", "import", file, *WHY, "--batch", "2")
     assert broken.status == 1
     assert "pass-" not in broken.err
     with vandal(isp.radius_database_url, isp.radius_database_schema) as hand:
         hand.execute("DROP TRIGGER gone")
 
-    done = type_("subscribers", "import", file, "--batch", "2", "--json").json
+    done = type_("subscribers", "import", file, *WHY, "--batch", "2", "--json").json
 
     assert (done["created"], done["unchanged"], done["projected"]) == (1, 4, 5)
     assert type_("check").status == 0
@@ -118,7 +123,7 @@ def test_another_servers_tables_are_taken_over_with_what_a_second_list_says(
         )
     mapping, errors = tmp_path / "customers.csv", tmp_path / "errors.csv"
     mapping.write_text("username,customer_id\nold1@isp.example,2001\n")
-    words = ("subscribers", "import", "--from-radcheck", "configured", "--mapping", mapping)
+    words = ("subscribers", "import", *WHY, "--from-radcheck", "configured", "--mapping", mapping)
 
     tried = type_(*words, "--dry-run", "--errors", errors, "--json").json["error"]["faults"]
     assert tried == [
@@ -135,7 +140,7 @@ def test_another_servers_tables_are_taken_over_with_what_a_second_list_says(
         assert (some.status, some.out.splitlines()[0]) == (0, "1 lines: 1 new subscribers, 0 here already")
     file = tmp_path / "old.csv"
     file.write_text(HEADER + "old1@isp.example,2001,fiber-300,kept-1,\n")
-    assert "Firstlight did not write" in type_("subscribers", "import", file).err
+    assert "Firstlight did not write" in type_("subscribers", "import", file, *WHY).err
 
     mapping.write_text(
         "username,customer_id,plan,password\nold1@isp.example,2001,,\nold2@isp.example,2002,fiber-300,\n"
@@ -156,4 +161,68 @@ def test_another_servers_tables_are_taken_over_with_what_a_second_list_says(
     assert type_("subscribers", "project", "--all", "--json").json["changed"] == []
     assert type_("check").status == 0
     for url in ("mysql://old/radius", "rubbish"):
-        assert type_("subscribers", "import", "--from-radcheck", url).status == 2, url
+        assert type_("subscribers", "import", *WHY, "--from-radcheck", url).status == 2, url
+
+
+STOCK = """
+    CREATE TABLE radcheck (id INTEGER PRIMARY KEY, username varchar(64), attribute varchar(64), op char(2), value text);
+    CREATE TABLE radreply (id INTEGER PRIMARY KEY, username varchar(64), attribute varchar(64), op char(2), value text);
+    CREATE TABLE radusergroup (id INTEGER PRIMARY KEY, username varchar(64), groupname varchar(64), priority int);
+"""
+THEIRS = [
+    ("ann@old.example", "Cleartext-Password", ":=", "kept-1"),
+    ("ann@old.example", "Calling-Station-Id", "==", "00-1A-2B-3C-4D-5E"),
+    ("ann@old.example", "NAS-Port-Id", "==", "eth 0/1"),
+    ("ben@old.example", "Cleartext-Password", ":=", "'quoted'"),
+    ("ben@old.example", "Calling-Station-Id", ":=", "00-1A-2B-3C-4D-5F"),
+    ("cat#1@old.example", "User-Password", "==", "%{User-Name}"),
+    ("dan@old.example", "Cleartext-Password", ":=", " padded"),
+]
+
+
+def test_what_another_server_s_customers_have_chosen_is_listed_where_it_would_be_mangled_and_left_there(
+    isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    old, mapping, errors = tmp_path / "old" / "freeradius.db", tmp_path / "customers.csv", tmp_path / "errors.csv"
+    old.parent.mkdir()
+    with closing(sqlite3.connect(old)) as hand:
+        hand.executescript(STOCK)
+        hand.executemany("INSERT INTO radcheck (username, attribute, op, value) VALUES (?, ?, ?, ?)", THEIRS)
+        hand.commit()
+    before, names = old.read_bytes(), sorted({name for name, *_ in THEIRS})
+    mapping.write_text("username,customer_id,plan\n" + "".join(f"{name},2001,fiber-300\n" for name in names))
+    words = ("subscribers", "import", *WHY, "--from-radcheck", f"sqlite:///{old}", "--mapping", mapping)
+
+    faults = type_(*words, "--dry-run", "--errors", errors, "--json").json["error"]["faults"]
+    assert [(line, what.partition(":")[0]) for line, what in faults] == [
+        ("line 3", "radcheck has Calling-Station-Id "),
+        ("line 3", "password"),
+        ("line 4", "username"),
+        ("line 4", "password"),
+        ("line 5", "password"),
+    ]
+    said = [what for _, what in faults]
+    assert said[0] == "radcheck has Calling-Station-Id :=, for which there is no place"
+    assert said[3:] == [
+        "password: it holds %{, which some FreeRADIUS servers expand",
+        "password: it begins or ends with white space, which nobody sees",
+    ]
+    with errors.open(newline="") as written:
+        listed = {row["username"]: row for row in csv.DictReader(written)}
+    assert [(listed[name]["password"], bool(listed[name]["error"])) for name in names] == [
+        ("kept-1", False),
+        ("'quoted'", True),
+        ("%{User-Name}", True),
+        (" padded", True),
+    ]
+    some = f"{names[0]},2001,fiber-300,\n{names[3]},2004,fiber-300,another\n"
+    mapping.write_text(f"username,customer_id,plan,password\n{some}")
+    assert type_(*words, "--leave-out", "user=*", "--json").json["created"] == 2
+    shown = type_("subscribers", "show", names[0], "--json").json
+    assert shown["line"] == {"station": "001a2b3c4d5e", "port": "eth 0/1"}
+    assert (old.read_bytes(), list(old.parent.iterdir())) == (before, [old])
+
+    nowhere = tmp_path / "gone" / "freeradius.db"
+    typed = type_("subscribers", "import", *WHY, "--from-radcheck", f"sqlite:///{nowhere}")
+    assert (typed.status, f"there is no file {nowhere}" in typed.err) == (2, True)
+    assert not nowhere.parent.exists()

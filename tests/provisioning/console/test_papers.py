@@ -74,6 +74,22 @@ async def test_a_partner_opens_their_own_customers_and_nobody_else_s(console: Co
     assert (await partner.get(f"/customers/{ANNA}")).status_code == 404
 
 
+async def test_quotes_are_listed_and_lead_from_the_customer_to_the_order(any_console: Console) -> None:
+    sales, nora = await any_console.somebody("sales"), await any_console.somebody("noc")
+    listed = await page(sales, "/quotes")
+    [quote] = set(re.findall(r'<a href="(/quotes/\d+)">', listed))
+    assert "Bob Hill" in listed and "EUR 88.90" in listed
+    seen = await page(sales, quote)
+    assert "Fibre 300" in seen and "by Bob Hill" in seen and "EUR 49.00" in seen
+    [orders] = re.findall(r'<a href="(/orders\?customer=\d+)">', seen)
+    [order] = set(re.findall(r'<a href="(/orders/\d+)">', await page(sales, orders)))
+    assert f'<a href="{quote}">' in await page(sales, order)
+    [customer] = set(re.findall(r'<a href="(/customers/\d+)">', seen))
+    assert f'<a href="{quote}">' in await page(sales, customer)
+    assert "No quote like that." in await page(sales, "/quotes", state="expired")
+    assert (await nora.get("/quotes")).status_code == 403
+
+
 async def test_orders_are_listed_and_shown_whole_for_who_may_see_them(any_console: Console) -> None:
     sales = await any_console.somebody("sales")
     [order] = set(re.findall(r'<a href="(/orders/\d+)">', await page(sales, "/orders")))

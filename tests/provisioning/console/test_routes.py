@@ -32,6 +32,7 @@ VALUES = {
     "visit_id": "1",
     "customer_id": "1001",
     "order_id": "1",
+    "quote_id": "1",
     "ticket_id": "1",
     "email_id": "1",
 }

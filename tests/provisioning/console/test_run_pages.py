@@ -30,6 +30,9 @@ async def test_a_run_shows_every_step_of_its_plan_why_it_is_held_and_what_it_kee
         assert f"<strong>{step.name.replace('_', ' ')}</strong>" in page
     assert str(view.summary.reason) in page.replace("&#39;", "'")
     assert "service 3" in page and "c1003-s3@isp.example" in page
+    assert '<a href="/customers/1003">customer 1003</a> <small>Customer 3</small>' in page
+    for listed in ("/runs", "/queue"):
+        assert "customer 1003, Customer 3" in (await nora.get(listed)).text
     part = (await nora.get("/runs/3/now")).text
     assert "<html" not in part and "<strong>get site survey</strong>" in part
 

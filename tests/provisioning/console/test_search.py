@@ -61,7 +61,7 @@ async def test_what_is_too_short_or_found_nowhere_is_told_in_words(console: Cons
     assert short.status_code == 422 and "is too short" in short.text
     assert "Nothing that you may see fits" in (await nora.get("/search", params={"q": "zzzzzzz"})).text
     half = (await nora.get("/search", params={"q": "ff:ff:0c"})).text
-    assert "It was looked for as the beginning of a MAC address, a username." in half
+    assert "It was looked for as a MAC address or either half of one, a username." in half
     asked = (await nora.get("/search", params={"q": '"><script>'})).text
     assert "<script>" not in asked and "&lt;script&gt;" in asked
     assert "Type a name" in (await nora.get("/search")).text

@@ -89,7 +89,7 @@ async def test_leave_refuses_visits_and_booked_visits_refuse_leave(begin: Begin)
         assert refused.value.visit_ids == [booked["visit_id"]]
         away = await planning(db).take_leave(technician_id=1, starts_at=at(12), ends_at=at(18), reason="ill")
         assert await planning(db).take_leave(technician_id=1, starts_at=at(12), ends_at=at(18), reason="ill") == away
-        with pytest.raises(OutsideHours, match=r"is away from 2026-03-03 12:00Z to 2026-03-03 18:00Z \(ill\)"):
+        with pytest.raises(OutsideHours, match=r"is away from 2026-03-03 12:00 to 2026-03-03 18:00 UTC \(ill\)"):
             await book(db, starts_at=at(13))
         await planning(db).withdraw_leave(away["leave_id"])
         await book(db, starts_at=at(13))

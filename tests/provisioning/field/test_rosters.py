@@ -62,7 +62,7 @@ def test_public_holidays_are_free_where_they_are_kept() -> None:
 def test_leave_cuts_a_hole_into_a_day_and_says_why() -> None:
     away = roster(leave=(Leave(utc(2, 8), utc(2, 12), "dentist"),))
     assert away.periods(MONDAY) == [(utc(2, 7), utc(2, 8)), (utc(2, 12), utc(2, 16))]
-    assert away.refusal(utc(2, 7), utc(2, 8, 1)) == "is away from 2026-03-02 08:00Z to 2026-03-02 12:00Z (dentist)"
+    assert away.refusal(utc(2, 7), utc(2, 8, 1)) == "is away from 2026-03-02 08:00 to 2026-03-02 12:00 UTC (dentist)"
     assert away.refusal(utc(2, 7), utc(2, 8)) is None
 
 

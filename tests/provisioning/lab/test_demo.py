@@ -20,12 +20,14 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 from typer.testing import CliRunner
 
 from acs.testing import LabAcs, LabCpe, WallClock
-from provisioning.bootstrap import open_appliance
+from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.cli import app
 from provisioning.cli.demo import ways_in
+from provisioning.commercial.payments import list_payments
 from provisioning.console import assets
 from provisioning.lab import demo
 from provisioning.lab.demo import Lab
@@ -271,7 +273,7 @@ def test_a_demo_whose_port_is_taken_starts_nothing_and_says_what_to_do(tmp_path:
 @pytest.mark.second_half
 @pytest.mark.timeout(300)
 async def test_a_demo_that_stays_open_gets_a_town_with_trouble_of_several_kinds(tmp_path: Path) -> None:
-    home, told = tmp_path / "lab", dict[str, str]()
+    home, told, link = tmp_path / "lab", dict[str, str](), ""
     process = await start_demo(home, "--customers", "120", stays=True)
     assert process.stdout is not None
     try:
@@ -280,19 +282,45 @@ async def test_a_demo_that_stays_open_gets_a_town_with_trouble_of_several_kinds(
                 assert line and "the town stays as far as it has come" not in line, line
                 if found := re.search(r"export (FIRSTLIGHT_\w+)=(\S+)", line):
                     told[found[1]] = found[2].strip("'")
+                if found := re.search(r"  noc       noc         (http\S+)", line):
+                    link = found[1]
+            async with httpx.AsyncClient(trust_env=False) as client:
+                assert "Choose a password" in (await client.get(link)).text
         async with open_appliance(load_settings(**_settings_of(told))) as appliance, appliance.database.read() as db:
             seen = await appliance.attention_desk(db, ALL_SIGHT).look()
             online = await appliance.session_looks.online(limit=500)
+            traded = await _traded(appliance, db)
     finally:
         process.send_signal(signal.SIGINT)
         await process.communicate()
     assert process.returncode == 0
     assert freeradius_of(home) == []
-    assert {item.kind for item in seen.items} >= {"nas_silent", "run_held"}
+    assert {item.kind for item in seen.items} >= {"nas_silent", "run_held", "webhook_failing"}
     held = " ".join(item.sentence for item in seen.items if item.kind == "run_held")
-    for step in ("apply_device", "confirm_port", "schedule_installation"):
+    for step in ("apply_device", "confirm_port", "schedule_installation", "capture_payment"):
         assert f"held in {step}" in held
     assert len(online) > 100  # all but who is suspended, and the port that is dark
+    assert traded == {
+        "payments": {"captured", "refunded", "declined", "requires_action", "awaiting"},
+        "orders": {"completed", "cancelled", "acknowledged"},
+        "quotes": {"draft", "sent", "accepted", "withdrawn", "expired"},
+        "licences": {"active", "revoked"},
+        "campaigns": {"settings-of-autumn", "firmware-2.1.4"},
+        "webhooks": ["enabled", "enabled"],
+    }
+
+
+async def _traded(appliance: Appliance, db: AsyncSession) -> dict[str, Any]:
+    """The states of what was sold, and what is to be done with the CPEs."""
+    quotes = await appliance.quotes(db).quotes(limit=200)
+    return {
+        "payments": {each.state for each in await list_payments(db, tenant_id=appliance.tenant_id, limit=200)},
+        "orders": {each["state"] for each in await appliance.sales(db).orders(limit=200)},
+        "quotes": {each["state"] for each in quotes},
+        "licences": {each["state"] for each in await appliance.licences(db).licenses(limit=200)},
+        "campaigns": {each["name"] for each in await appliance.campaigns(db).campaigns()},
+        "webhooks": [each["state"] for each in await appliance.webhooks(db).webhooks()],
+    }
 
 
 def _settings_of(told: Mapping[str, str]) -> dict[str, str]:

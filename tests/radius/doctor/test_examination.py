@@ -33,7 +33,8 @@ from tests.support.postgres import as_superuser
 WAITS = (0.3, 0.3)
 PATIENTLY = (0.3, 0.6, 1.2, 2.4, 4.8)
 """For what is to be answered: a busy machine takes its time, and nobody waits once there is an answer."""
-SQLITE = {"FIRSTLIGHT_FREERADIUS_SQL": "sqlite"}
+NO_EAP = {"FIRSTLIGHT_FREERADIUS_EAP": ""}
+SQLITE = {"FIRSTLIGHT_FREERADIUS_SQL": "sqlite", **NO_EAP}
 
 SHARED = "Xk29fLq0PwZ7mN3bVc8dXk29"
 SEEDS = [
@@ -318,7 +319,7 @@ async def seen(
     waits: tuple[float, ...] = PATIENTLY,
     unsigned: tuple[float, ...] = WAITS,
 ) -> Examination:
-    environment = {"FIRSTLIGHT_FREERADIUS_SQL": "postgresql" if site.backend.is_postgresql else "sqlite"}
+    environment = {"FIRSTLIGHT_FREERADIUS_SQL": "postgresql" if site.backend.is_postgresql else "sqlite", **NO_EAP}
     patient = Patient(
         folder, (door,), timedelta(days=30), environment=environment, waits=waits, unsigned_waits=unsigned
     )

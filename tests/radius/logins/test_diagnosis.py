@@ -142,7 +142,7 @@ def test_who_is_online_has_nothing_wrong() -> None:
         ("online", "fine"),
     ]
     assert one(online, "online")["evidence"] == [
-        "session 00a1 at bng-2 since 2026-11-26 11:00:00Z, last heard 2026-11-26 11:57:00Z, 100.64.0.7"
+        "session 00a1 at bng-2 since 2026-11-26 11:00:00 UTC, last heard 2026-11-26 11:57:00 UTC, 100.64.0.7"
     ]
 
 
@@ -151,9 +151,9 @@ def test_a_wrong_password_says_how_often_since_when_and_what_to_do() -> None:
     found = one(wrong, "wrong_password")
     assert diagnose(wrong)["verdict"] == "Its last login was refused at bng-2: wrong password."
     assert found["evidence"] == [
-        "2026-11-26 11:59:00Z bng-2 chap 02-00-00-00-00-01 eth 1/1: refused, wrong password",
-        "2 times in a row, since 2026-11-26 11:58:00Z or before",
-        "accepted last 2026-11-26 10:30:00Z",
+        "2026-11-26 11:59:00 UTC bng-2 chap 02-00-00-00-00-01 eth 1/1: refused, wrong password",
+        "2 times in a row, since 2026-11-26 11:58:00 UTC or before",
+        "accepted last 2026-11-26 10:30:00 UTC",
     ]
     assert "firstlight keys reveal secret:subscriber/7" in (found["next_act"] or "")
     everybody = one(replace(wrong, wrong_at_nas=5), "wrong_password")
@@ -198,9 +198,9 @@ def test_no_request_names_every_nas_the_secret_that_does_not_fit_and_who_is_no_n
     )
     assert causes(silent) == ["no_request"]
     assert one(silent, "no_request")["evidence"] == [
-        "bng-2: packets with another secret were dropped, last 2026-11-26 11:59:00Z;"
-        " its last login 2026-11-26 11:00:00Z",
-        "10.9.9.9 asks and is no NAS, last 2026-11-26 12:00:00Z",
+        "bng-2: packets with another secret were dropped, last 2026-11-26 11:59:00 UTC;"
+        " its last login 2026-11-26 11:00:00 UTC",
+        "10.9.9.9 asks and is no NAS, last 2026-11-26 12:00:00 UTC",
         "requests without a Message-Authenticator are dropped too, and FreeRADIUS' log need not say so",
     ]
     unsigned = replace(silent, misfits={BNG: SecretMisfit(NOW, unsigned=True)}, open_sessions=[], looked_back=100_000)
@@ -223,8 +223,8 @@ def test_nothing_since_the_last_session_is_a_cause_that_names_its_own_nas_first(
     }
     assert causes(facts(**gone)) == ["nothing_since"]
     found = one(facts(**gone), "nothing_since")
-    assert "since its last session ended 2026-11-26 10:30:00Z at bng-2" in found["sentence"]
-    assert found["evidence"][0] == "bng-2: its last login 2026-11-26 10:29:00Z"
+    assert "since its last session ended 2026-11-26 10:30:00 UTC at bng-2" in found["sentence"]
+    assert found["evidence"][0] == "bng-2: its last login 2026-11-26 10:29:00 UTC"
     assert found["evidence"][-2] == "4 more NASes: `firstlight nas list`"
     dropped = facts(**gone | {"misfits": {BNG: SecretMisfit(last_at=NOW), "10.1.0.9": SecretMisfit(last_at=NOW)}})
     told = one(dropped, "nothing_since")
@@ -244,7 +244,9 @@ def test_an_unknown_name_and_a_misspelt_one_are_told_with_what_is_close() -> Non
     unknown = facts(username="Ann", subscriber=None, near_names=["ann@isp.example"], tried_names=[tried])
     assert causes(unknown) == ["user_unknown"]
     assert diagnose(unknown)["verdict"] == "There is no subscriber Ann. Close to it: ann@isp.example."
-    assert one(unknown, "user_unknown")["evidence"] == ["'Ann' was tried 3 times at bng-2, last 2026-11-26 12:00:00Z"]
+    assert one(unknown, "user_unknown")["evidence"] == [
+        "'Ann' was tried 3 times at bng-2, last 2026-11-26 12:00:00 UTC"
+    ]
     renamed = facts(username="ann", subscriber=None, renamed_to="anna@isp.example")
     assert causes(renamed) == ["user_renamed"]
     assert diagnose(renamed)["verdict"].endswith("it was renamed, and is anna@isp.example now.")

@@ -52,6 +52,13 @@ def test_every_fault_of_the_terms_is_named_at_once(terms: dict[str, Any], phrase
     assert all(phrase in fault for phrase, fault in zip(phrases, faults, strict=True))
 
 
+def test_whether_terms_go_together_is_not_said_of_those_that_nobody_could_read() -> None:
+    terms = _terms(burst_seconds=16, at_cap="garden", priority=9)
+    assert len(terms.faults()) == 4
+    assert terms.faults(unknown=["burst_upload_kbps", "cap_plan"]) == ["priority is 9, not between 1 and 8"]
+    assert len(terms.faults(unknown=["upload_kbps"])) == 4
+
+
 def test_terms_are_kept_as_they_are() -> None:
     terms = _terms(
         dns_ipv4=("192.0.2.53", "198.51.100.53"), burst_seconds=5, vrf="home", access="ipoe", second_login="reject"

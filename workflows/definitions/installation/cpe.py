@@ -58,11 +58,11 @@ def no_inform(run: Installation) -> Hold:
     serial_number, unseen = run[provision_device]["device_serial"], run.unseen(device_informed)
     if unseen is not None:
         return Hold(
-            f"nobody knows whether CPE {serial_number} has informed within {run.patience('inform')}: {unseen}. Retry "
+            f"nobody knows whether CPE {serial_number} has informed within {run.within('inform')}: {unseen}. Retry "
             "once that is mended; an Inform of meanwhile counts"
         )
     return Hold(
-        f"CPE {serial_number} has not informed within {run.patience('inform')}: check its power, the fibre, the "
+        f"CPE {serial_number} has not informed within {run.within('inform')}: check its power, the fibre, the "
         "management VLAN and the ACS address it was given"
     )
 

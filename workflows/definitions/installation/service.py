@@ -43,12 +43,12 @@ def no_login(run: Installation) -> Hold:
     window = f"{run[begin_testing]['testing_until']:%Y-%m-%d %H:%M} UTC; retry from begin_testing renews it"
     if unseen is not None:
         return Hold(
-            f"nobody knows whether {username} has logged in within {run.patience('session')} of the CPE's "
+            f"nobody knows whether {username} has logged in within {run.within('session')} of the CPE's "
             f"configuration: {unseen}. Retry once that is mended; a session of meanwhile counts. The testing window "
             f"ends {window}"
         )
     return Hold(
-        f"{username} has not logged in within {run.patience('session')} of the CPE's configuration: look at the NAS' "
+        f"{username} has not logged in within {run.within('session')} of the CPE's configuration: look at the NAS' "
         f"log and the last RADIUS replies of this user. The testing window ends {window}"
     )
 

@@ -58,7 +58,7 @@ deployment_date = agreement(
     says="a day for the technician's visit has to be agreed with the customer",
     deadline=lambda run: run.now + run.patience("dispatch"),
     on_deadline=lambda run: Hold(
-        f"no visit for order {run[create_order_from_quote]['order_id']} was agreed within {run.patience('dispatch')}: "
+        f"no visit for order {run[create_order_from_quote]['order_id']} was agreed within {run.within('dispatch')}: "
         "ask the customer, tell the run deployment_date (`firstlight runs signal`) and retry, or roll back"
     ),
     otherwise="the day of the visit is known already, or nothing that was sold needs a line",
@@ -229,7 +229,7 @@ visit = visit_to(
     says="the order is confirmed: waiting for the technician's visit",
     deadline=lambda run: run[schedule_deployment]["ends_at"] + run.patience("report"),
     on_deadline=lambda run: Hold(
-        f"nobody has reported within {run.patience('report')} what came of visit "
+        f"nobody has reported within {run.within('report')} what came of visit "
         f"{run[schedule_deployment]['visit_id']}: ask technician {run[schedule_deployment]['technician_id']}, report "
         "it by `firstlight visits report` and retry"
     ),

@@ -44,7 +44,7 @@ payment_method = wait_for(
     says="the order is paid in advance: how the customer pays has to be said",
     deadline=lambda run: run.now + run.patience("payment"),
     on_deadline=lambda run: Hold(
-        f"nobody has said within {run.patience('payment')} how order {run[create_order_from_quote]['order_id']} is "
+        f"nobody has said within {run.within('payment')} how order {run[create_order_from_quote]['order_id']} is "
         "paid: ask the customer, say so (`firstlight orders pay-by`) and retry, or roll back"
     ),
     when=lambda run: run.is_told("payment_method") or (is_paid_in_advance(run) and run.input.payment_method is None),

@@ -1,0 +1,50 @@
+"""What brings in many subscribers gives way to those who log in meanwhile.
+
+Both are answered by the same database, mostly on the same machine: without a rest between its batches an import takes a
+quarter of the logins that two cores answer, just when a BNG came back and all its customers ask at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from radius.logins.logins import LoginLog
+
+Sleep = Callable[[float], Awaitable[None]]
+LOGINS_PER_SECOND_OF_REST = 500
+LONGEST_REST = 8
+"""In times of what was worked: it always comes to its end."""
+
+
+def rest_seconds(worked_seconds: float, logins: int) -> float:
+    """How long to rest from work of so long, in which so many logged in: hardly at all where few do."""
+    return min(max(logins, 0) / LOGINS_PER_SECOND_OF_REST, worked_seconds * LONGEST_REST)
+
+
+class GivingWay:
+    """Batches of a long piece of work, each but the first after a rest for those who logged in during the last one."""
+
+    def __init__(
+        self, logins: LoginLog, *, sleep: Sleep = asyncio.sleep, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._logins = logins
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._owed_seconds = 0.0
+
+    @asynccontextmanager
+    async def batch(self) -> AsyncIterator[None]:
+        """Around one batch.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        if self._owed_seconds:
+            await self._sleep(self._owed_seconds)
+        before, began = await self._logins.newest_id(), self._monotonic()
+        yield
+        worked_seconds = self._monotonic() - began
+        self._owed_seconds = rest_seconds(worked_seconds, await self._logins.newest_id() - before)

@@ -1,0 +1,45 @@
+"""Work on thousands of subscribers rests while many log in, and comes to its end."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import insert
+
+from radius import GivingWay, LoginLog
+from radius.importing.pace import rest_seconds
+from radius.logins.tables import radius_login
+from tests.radius.conftest import Site
+
+
+@pytest.mark.parametrize(
+    ("logins", "rest"),
+    [(0, 0.0), (10, 0.02), (1000, 2.0), (1_000_000, 16.0), (-3, 0.0)],
+    ids=["nobody", "a few", "many", "more than there is time for", "the log was emptied meanwhile"],
+)
+def test_a_batch_of_two_seconds_is_rested_from_by_how_many_logged_in(logins: int, rest: float) -> None:
+    assert rest_seconds(2.0, logins) == rest
+
+
+async def test_each_batch_but_the_first_waits_for_those_who_logged_in_during_the_last_one(site: Site) -> None:
+    database = site.radius_database
+    rested: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        rested.append(seconds)
+
+    clock = iter(range(0, 1000, 2))
+    way = GivingWay(LoginLog(database.read, database.begin), sleep=sleep, monotonic=lambda: float(next(clock)))
+    login = {
+        "username": "nora",
+        "accepted": True,
+        "method": "pap",
+        "nas_address": "10.0.0.1",
+        "happened_at": site.now(),
+    }
+    for logins in (500, 0, 250):
+        async with way.batch(), database.begin() as db:
+            if logins:
+                await db.execute(insert(radius_login), [login] * logins)
+    async with way.batch():
+        pass
+    assert rested == [1.0, 0.5]
