@@ -104,10 +104,10 @@ class CustomerSlots:
         await self._refuse_unless_movable(seen)
         asked = await self._asked(seen, starts_at)
         with asked_for(asked):
-            offer = await self._search.at(asked)
-            if offer is None:
+            free = await self._search.at(asked, only_offered=True)
+            if not free:
                 raise NobodyFree(seen["visit_id"], starts_at)
-        return Chosen(seen, asked, offer["technician_id"])
+        return Chosen(seen, asked, free[0]["technician_id"])
 
     async def move(self, chosen: Chosen, *, by: str) -> VisitRecord:
         """Moves it to this time, if it still is as it was seen. The one-time link that allows this was used up in

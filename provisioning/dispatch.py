@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.errors import ChangeRaced
 from provisioning.field import (
     AS_THE_CROW_FLIES,
+    VISIT,
     Asked,
     Asking,
     Fitting,
@@ -194,7 +195,7 @@ class DispatchDesk:
         faults = Faults("The reschedule")
         override = _override(faults, override_reason, by)
         faults.refuse_if_any()
-        runs = await self._runs.about(self._db, "visit", str(visit_id))
+        runs = await self._runs.about(self._db, VISIT, str(visit_id))
         await self._runs.lock(self._db, runs)
         before = await self._visits.visit(visit_id)
         with asked_for(await self.asked(before, starts_at)):
@@ -206,7 +207,7 @@ class DispatchDesk:
                 override=override,
                 seen=seen,
             )
-        if await self._runs.about(self._db, "visit", str(visit_id)) != runs:
+        if await self._runs.about(self._db, VISIT, str(visit_id)) != runs:
             raise ChangeRaced
         told, now_told = ((each["starts_at"], each["technician_id"]) for each in (before, moved))
         if now_told == told:
@@ -225,7 +226,7 @@ class DispatchDesk:
         """Until when the runs that wait for this visit keep their addresses; None: a move moves that, too."""
         if visit["order_id"] is not None:
             return None
-        ends = await self._holds(await self._runs.about(self._db, "visit", str(visit["visit_id"])))
+        ends = await self._holds(await self._runs.about(self._db, VISIT, str(visit["visit_id"])))
         return min((ends_at for ends_at, _ in ends), default=None)
 
     async def _refuse_after_hold(self, visit: VisitRecord, runs: list[int]) -> None:
@@ -236,7 +237,7 @@ class DispatchDesk:
 
     async def _holds(self, runs: list[int]) -> list[tuple[datetime, int]]:
         """Of those of these runs that wait for a visit, when each gives up."""
-        waiting = await waiting_runs(self._db, tenant_id=self._tenant_id, waiting_for="visit")
+        waiting = await waiting_runs(self._db, tenant_id=self._tenant_id, waiting_for=VISIT)
         return [(run.wake_at, run.id) for run in waiting if run.id in runs and run.wake_at is not None]
 
 

@@ -5,8 +5,9 @@ in ``provisioning.commercial.errors``, what is sold in its ``.selling_errors``, 
 ``.payments.errors``, licences, partners and pages in its ``.licence_errors``, ``.partner_errors`` and
 ``.tenant_errors``, notices and tickets in its ``.notice_errors`` and ``.ticket_errors``; links in
 ``provisioning.links``, ONTs that were found in ``provisioning.found_onts``, that of field work in
-``provisioning.field.errors``, of a live service's addresses in ``provisioning.address_errors``; those of the HTTP API's
-doors in ``provisioning.access.errors`` and ``provisioning.api.errors``.
+``provisioning.field.errors``, its ``.work_errors`` and ``.choice_errors``, of a live service's addresses in
+``provisioning.address_errors``; those of the HTTP API's doors in ``provisioning.access.errors`` and
+``provisioning.api.errors``.
 
 ProvisioningError
 |-- InvalidRequest                the words given can't be meant: every fault named at once
@@ -187,6 +188,7 @@ ProvisioningError
 |   |-- HoldEnds                  the run gives its addresses back before the visit would be
 |   |-- VisitUnknown
 |   |-- VisitOver                 the visit's state doesn't allow what was asked
+|   |-- VisitNotBegun             that nobody is there can't be told before
 |   |-- CancelRefused             only dispatch calls a visit off
 |   |-- VisitChanged              somebody else was quicker
 |   |-- NoTimeChosen              by the customer; or the one that the visit has

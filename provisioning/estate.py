@@ -174,14 +174,6 @@ class EstateSpec(Part):
     partners: tuple[PartnerSpec, ...] = Field(default=(), alias="partner")
 
 
-def read_estate(path: Path) -> EstateSpec:
-    """Raises: InvalidRequest naming every fault of the file's form and where it stands."""
-    try:
-        return EstateSpec.model_validate(_parsed(path))
-    except ValidationError as error:
-        raise InvalidRequest(_named(path), faults_of(error, whole="estate")) from error
-
-
 def _parsed(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))

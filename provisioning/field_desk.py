@@ -8,7 +8,7 @@ the visit ends with the run's own activation; a visit that no run waits for ends
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -27,7 +27,7 @@ from provisioning.field import (
     read_made_at,
 )
 from provisioning.intake import Clock, Faults
-from provisioning.ticks import Ticks, ticks_of
+from provisioning.ticks import TickName, Ticks, seen_ticks, ticks_of
 from provisioning.visits import Outcome, VisitDesk
 from workflows import Definition
 from workflows.services import VisitState
@@ -80,6 +80,10 @@ class FieldDesk:
         await self._visits.visit(visit_id)
         return await ticks_of(self._db, visit_id, tenant_id=self._tenant_id, definitions=self._definitions)
 
+    async def seen_ticks(self, visit_ids: Sequence[int]) -> dict[int, dict[TickName, bool]]:
+        """Of many visits at once; of one that no installation waits for, nothing."""
+        return await seen_ticks(self._db, visit_ids, tenant_id=self._tenant_id, definitions=self._definitions)
+
     async def sheet(self, visit_id: int) -> SheetRecord:
         """Raises: VisitUnknown."""
         await self._visits.visit(visit_id)
@@ -91,8 +95,8 @@ class FieldDesk:
         """Takes one act. The same one again, by its key, changes nothing more and has the same answer.
 
         Raises: InvalidRequest (all faults), VisitUnknown, RequestConflict (another act has this key), VisitOver (what
-        the visit's state doesn't allow: it was called off, say, or waits for a scan), SheetChanged (somebody else has
-        written what this act hasn't seen), StockElsewhere, NotDone, ChangeRaced.
+        the visit's state doesn't allow: it was called off, say, or waits for a scan), VisitNotBegun, SheetChanged
+        (somebody else has written what this act hasn't seen), StockElsewhere, NotDone, ChangeRaced.
         """
         faults = Faults("The act")
         plain_key = faults.line("key", key, longest=200)

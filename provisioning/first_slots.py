@@ -17,6 +17,8 @@ from provisioning.commercial.selling.selling_tables import SalesOrder
 from provisioning.customer_slots import DAYS_AT_ONCE, FURTHEST
 from provisioning.dispatch import DispatchDesk, asked_for
 from provisioning.field import (
+    JOINING,
+    OF_SIGNAL,
     Asked,
     CustomerMoves,
     InvitationOver,
@@ -37,8 +39,6 @@ from workflows import Runs, RunSummary, inputs_of, run_summary, waiting_runs
 from workflows.answers import LinkTo
 from workflows.services import Services
 
-PURPOSES = {"appointment": "order_id", "deployment_date": "quote_id"}
-"""What a run waits for while a time is to be agreed, and the fact of its input that tells its order."""
 MOST_DAYS = 30
 LONGEST_ADDRESS = 500
 
@@ -104,7 +104,7 @@ class FirstSlots:
         """What waits for a time, the longest waiting first."""
         waiting = [
             run
-            for signal in PURPOSES
+            for signal in OF_SIGNAL
             for run in await waiting_runs(self._db, tenant_id=self._tenant_id, waiting_for=signal)
         ]
         numbers = [run.id for run in waiting]
@@ -211,10 +211,10 @@ class FirstSlots:
             raise InvitationOver(invitation["invitation_id"])
         asked = await self._asked(invitation, await self._awaited(invitation), starts_at)
         with asked_for(asked):
-            offer = await self._search.at(asked)
-            if offer is None:
+            free = await self._search.at(asked, only_offered=True)
+            if not free:
                 raise NobodyFree(None, starts_at)
-        return ChosenFirst(invitation, asked, offer["technician_id"])
+        return ChosenFirst(invitation, asked, free[0]["technician_id"])
 
     async def book(self, chosen: ChosenFirst, *, by: str) -> VisitRecord:
         """Books it, if the run still waits and nobody has booked for the order meanwhile. The one-time link that allows
@@ -262,8 +262,9 @@ class FirstSlots:
         )
 
     async def _order(self, run: RunSummary, said: dict[str, object]) -> int:
-        known = said[PURPOSES[run.waiting_for or ""]]
-        if run.waiting_for == "appointment":
+        purpose = OF_SIGNAL[run.waiting_for or ""]
+        known = said[JOINING[purpose].known_by]
+        if purpose == "installation":
             return int(str(known))
         of_quote = select(SalesOrder.id).where(SalesOrder.tenant_id == self._tenant_id, SalesOrder.quote_id == known)
         order_id = await self._db.scalar(of_quote.order_by(SalesOrder.id.desc()).limit(1))
@@ -282,7 +283,8 @@ class FirstSlots:
     def _furthest(self, run: RunSummary) -> datetime:
         """An installation gives its addresses back when its wait ends; an order keeps none, and is only held then."""
         furthest = self._now() + FURTHEST
-        return furthest if run.wake_at is None or run.waiting_for != "appointment" else min(furthest, run.wake_at)
+        gives_back = run.waiting_for == JOINING["installation"].signal
+        return min(furthest, run.wake_at) if gives_back and run.wake_at is not None else furthest
 
     async def _write(self, invitation: InvitationRecord) -> None:
         customer = await self._services.customer_service.customer(invitation["customer_id"])
@@ -303,4 +305,4 @@ class FirstSlots:
 
 
 def _waits_for_a_time(run: RunSummary) -> bool:
-    return run.state == "pending" and run.waiting_for in PURPOSES
+    return run.state == "pending" and run.waiting_for in OF_SIGNAL

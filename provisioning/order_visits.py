@@ -20,16 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.scheduling.deployments import DONE_OR_TO_COME
 from provisioning.commercial.selling.selling_tables import SalesOrder
-from provisioning.field import Visit, VisitBooking, VisitPurpose
+from provisioning.field import JOINING, Visit, VisitBooking, VisitPurpose
 from provisioning.intake import Clock
 from workflows import ENDED, RunNotOpenFor, Runs, WorkflowError, inputs_of, open_runs_told, runs_of_keys, waiting_runs
-
-SIGNALS: dict[VisitPurpose, str] = {"deployment": "deployment_date", "installation": "appointment"}
-"""What tells a run of the visit that it needs for this."""
-
-KNOWN_BY: dict[VisitPurpose, str] = {"deployment": "quote_id", "installation": "order_id"}
-"""What such a run was started with, and knows its order by. Tickets may carry orders of another system's numbering:
-the customer counts, too."""
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +69,7 @@ class OrderVisits:
         """How many runs have heard something new."""
         async with self._read() as db:
             news = await self._moved(db)
-            for purpose in SIGNALS:
+            for purpose in JOINING:
                 news += await self._awaited(db, purpose)
         return sum([await self._tell(one) for one in news])
 
@@ -112,14 +105,14 @@ class OrderVisits:
         customers = {customer_id for customer_id, _ in visits}
         waiting = [
             run.id
-            for run in await waiting_runs(db, tenant_id=self._tenant_id, waiting_for=SIGNALS[purpose])
+            for run in await waiting_runs(db, tenant_id=self._tenant_id, waiting_for=JOINING[purpose].signal)
             if run.customer_id in customers
         ]
         inputs = await inputs_of(db, tenant_id=self._tenant_id, run_ids=waiting)
         news = []
         for run_id in waiting:
             said = inputs[run_id]
-            row = visits.pop((said["customer_id"], said.get(KNOWN_BY[purpose])), None)
+            row = visits.pop((said["customer_id"], said.get(JOINING[purpose].known_by)), None)
             if row is not None:
                 news.append(News(run_id, purpose, row.id, row.technician_id, row.starts_at))
         told = await open_runs_told(db, tenant_id=self._tenant_id, keys=[one.key for one in news])
@@ -150,7 +143,7 @@ class OrderVisits:
         return query.join(SalesOrder, its_order).where(Visit.state.in_(DONE_OR_TO_COME), is_open)
 
     async def _tell(self, news: News) -> bool:
-        signal = SIGNALS[news.purpose]
+        signal = JOINING[news.purpose].signal
         async with self._begin() as db:
             try:
                 return await self._runs.signal(db, news.run_id, signal, news.payload, key=news.key, by="calendar")

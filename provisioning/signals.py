@@ -12,12 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.scheduling.wanted_deployment import find_time_fault
 from provisioning.errors import Fault, InvalidRequest
+from provisioning.field import JOINING, VISIT
 from provisioning.intake import Clock, Faults
 from workflows import Runs
 from workflows.definitions.ordering import DayOrMoment
 
 DESKS = {
-    "visit": ("firstlight visits report VISIT OUTCOME", "the visit changes with the run"),
+    VISIT: ("firstlight visits report VISIT OUTCOME", "the visit changes with the run"),
     "line_answer": ("firstlight line answer ORDER --port PORT", "the line order changes with the run"),
     "payment_method": ("firstlight orders pay-by ORDER METHOD", "the order is looked at first"),
     "payment_settled": ("firstlight payments settle PAYMENT --reference WHERE", "the payment changes with the run"),
@@ -27,7 +28,7 @@ DESKS = {
 """Signals that only a desk may tell, since a record has a say in it or changes with the run: the command, and why."""
 WATCHED = {"device_informed": "the ACS has seen the CPE", "session_started": "RADIUS accounting has the session"}
 """Signals that only a watcher may tell, since billing rests on them: what it must have seen."""
-TIMES = frozenset({"appointment", "deployment_date"})
+TIMES = frozenset(joining.signal for joining in JOINING.values())
 """Signals that name the time of a visit; a visit of its own, if it has one, stands at it already."""
 TOLD_FROM_OUTSIDE = "told/"
 """What keys begin with that people and other systems choose, so that none is ever one that a door of ours makes."""

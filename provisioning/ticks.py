@@ -10,14 +10,24 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from provisioning.field import VisitBooking
-from workflows import Definition, RunState, RunView, StepState, StepView, runs_of_keys, show_run
+from provisioning.field import VISIT
+from workflows import (
+    Definition,
+    RunState,
+    RunView,
+    StepState,
+    StepView,
+    runs_about,
+    show_run,
+    states_of_steps,
+)
 
 TickName = Literal["bound", "authorised", "informed", "configured", "online"]
+
+Definitions = Mapping[tuple[str, int], Definition[Any]]
 
 STEPS: dict[TickName, tuple[str, str]] = {
     "bound": ("provision_device", "the CPE's settings for this service, under the scanned serial"),
@@ -48,28 +58,30 @@ class Ticks(TypedDict):
     ticks: list[Tick]
 
 
-async def ticks_of(
-    db: AsyncSession, visit_id: int, *, tenant_id: str, definitions: Mapping[tuple[str, int], Definition[Any]]
-) -> Ticks:
+async def ticks_of(db: AsyncSession, visit_id: int, *, tenant_id: str, definitions: Definitions) -> Ticks:
     """What has been seen of what the visit is for.
 
     Raises: CodeMissing if this release has no definition for the run's version.
     """
-    keys = await db.scalars(
-        select(VisitBooking.request_id).where(
-            VisitBooking.tenant_id == tenant_id,
-            VisitBooking.visit_id == visit_id,
-            VisitBooking.purpose == "installation",
-            VisitBooking.request_id.is_not(None),
-        )
-    )
-    found = await runs_of_keys(db, tenant_id=tenant_id, keys=[key for key in keys if key is not None])
-    run_id = max((number for number, _ in found.values()), default=None)
-    view = None
+    runs = await _installations(db, [visit_id], tenant_id=tenant_id, definitions=definitions)
+    run_id, view = runs.get(visit_id), None
     if run_id is not None:
         view = await show_run(db, run_id, tenant_id=tenant_id, definitions=definitions)
     ticks = ticks_in(view)
     return Ticks(visit_id=visit_id, run_id=run_id, all_true=all(each["is_true"] for each in ticks), ticks=ticks)
+
+
+async def seen_ticks(
+    db: AsyncSession, visit_ids: Sequence[int], *, tenant_id: str, definitions: Definitions
+) -> dict[int, dict[TickName, bool]]:
+    """Of many visits at once which ticks are true, in their order; of one that no installation waits for, nothing."""
+    runs = await _installations(db, visit_ids, tenant_id=tenant_id, definitions=definitions)
+    steps = [step for step, _ in STEPS.values()]
+    states = await states_of_steps(db, tenant_id=tenant_id, run_ids=sorted(set(runs.values())), steps=steps)
+    return {
+        visit_id: {tick: states.get(run_id, {}).get(step) == StepState.COMPLETED for tick, (step, _) in STEPS.items()}
+        for visit_id, run_id in runs.items()
+    }
 
 
 def ticks_in(view: RunView | None) -> list[Tick]:
@@ -80,6 +92,17 @@ def ticks_in(view: RunView | None) -> list[Tick]:
 def has_ticks(view: RunView) -> bool:
     """Whether this run's steps can make them true: whether it is an installation."""
     return all(_named(view.steps, step_name) is not None for step_name, _ in STEPS.values())
+
+
+async def _installations(
+    db: AsyncSession, visit_ids: Sequence[int], *, tenant_id: str, definitions: Definitions
+) -> dict[int, int]:
+    """By visit: the newest run that waits for it, or has waited, and can make ticks true."""
+    needed = {step for step, _ in STEPS.values()}
+    journeys = {name for (name, _), each in definitions.items() if needed <= {step.name for step in each.steps}}
+    subjects = [str(visit_id) for visit_id in visit_ids]
+    runs = await runs_about(db, tenant_id=tenant_id, signal=VISIT, subjects=subjects, journeys=journeys)
+    return {int(subject): run_id for subject, run_id in runs.items()}
 
 
 def _tick(name: TickName, view: RunView | None) -> Tick:

@@ -12,17 +12,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.selling.selling_tables import SalesOrder
-from provisioning.field import VisitBooking, VisitPurpose, VisitRecord
-from provisioning.order_visits import KNOWN_BY, SIGNALS
+from provisioning.field import JOINING, VisitBooking, VisitRecord
 from workflows import GO_ON_BY_THEMSELVES, inputs_of, runs_before, runs_of_keys
 from workflows.definitions.installation import visit_letter
 from workflows.services import Services
-
-JOINED_BY: dict[VisitPurpose, tuple[str, str]] = {
-    "deployment": ("quote_accepted_to_order", "schedule_deployment"),
-    "installation": ("isp_ticket_to_deployment", "schedule_installation"),
-}
-"""The journey that joins an order's visit for this, and its step that does."""
 
 
 class VisitMail:
@@ -56,7 +49,7 @@ class VisitMail:
             select(VisitBooking.request_id).where(
                 VisitBooking.tenant_id == self._tenant_id,
                 VisitBooking.visit_id == visit_id,
-                VisitBooking.purpose.in_(JOINED_BY),
+                VisitBooking.purpose.in_(JOINING),
                 VisitBooking.released_at.is_(None),
                 VisitBooking.request_id.is_not(None),
             )
@@ -74,17 +67,17 @@ class VisitMail:
             SalesOrder.id == order_id,
         )
         known_as = {"order_id": order_id, "quote_id": await self._db.scalar(of_order)}
-        for purpose, (journey, step) in JOINED_BY.items():
+        for joining in JOINING.values():
             runs = await runs_before(
                 self._db,
                 tenant_id=self._tenant_id,
-                journey=journey,
-                step=step,
+                journey=joining.journey,
+                step=joining.step,
                 customer_id=visit["customer_id"],
-                told_of_by=SIGNALS[purpose],
+                told_of_by=joining.signal,
             )
             inputs = await inputs_of(self._db, tenant_id=self._tenant_id, run_ids=runs)
-            name = KNOWN_BY[purpose]
-            if any(said.get(name) is not None and said[name] == known_as[name] for said in inputs.values()):
+            mine = known_as[joining.known_by]
+            if mine is not None and any(said.get(joining.known_by) == mine for said in inputs.values()):
                 return True
         return False

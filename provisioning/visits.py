@@ -8,7 +8,7 @@ from typing import Any, Literal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.errors import ChangeRaced
-from provisioning.field import ReportedVisit, VanStock, VisitChanged, VisitRecord, Visits
+from provisioning.field import VISIT, ReportedVisit, VanStock, VisitChanged, VisitRecord, Visits
 from provisioning.intake import Clock
 from workflows import RunNotOpenFor, Runs
 from workflows.definitions.installation import Appointment
@@ -42,17 +42,19 @@ class VisitDesk:
 
         A scan of another ONT after the first is a swap: the run goes back and binds the new one. The same ONT scanned
         again while its run is held (the fibre was moved, say) is tried again from the scan on. ``seen``: only if the
-        visit still is as its reader saw it. ``made_at``: when it was scanned, if not now.
+        visit still is as its reader saw it. ``made_at``: when it was seen, if not now.
 
-        Raises: InvalidRequest, VisitUnknown, VisitOver, VisitChanged, ChangeRaced (a run joins the visit at this
-        moment, and its lock would have come before the visit's).
+        Raises: InvalidRequest, VisitUnknown, VisitOver, VisitNotBegun, VisitChanged, ChangeRaced (a run joins the visit
+        at this moment, and its lock would have come before the visit's).
         """
-        runs = await self._runs.about(self._db, "visit", str(visit_id))
+        runs = await self._runs.about(self._db, VISIT, str(visit_id))
         await self._runs.lock(self._db, runs)
         if seen is not None and seen != await self._visits.visit(visit_id, lock=True):
             raise VisitChanged(visit_id)
-        reported = await self._visits.report(visit_id=visit_id, outcome=outcome, serial=serial, port=port, note=note)
-        if await self._runs.about(self._db, "visit", str(visit_id)) != runs:
+        reported = await self._visits.report(
+            visit_id=visit_id, outcome=outcome, serial=serial, port=port, note=note, made_at=made_at
+        )
+        if await self._runs.about(self._db, VISIT, str(visit_id)) != runs:
             raise ChangeRaced
         if reported["serial"] is not None:
             await self._stock.install(reported["serial"], await self._visits.visit(visit_id), made_at=made_at, by=by)
@@ -75,6 +77,6 @@ class VisitDesk:
     async def _tell(self, run_id: int, payload: dict[str, Any], *, key: str, by: str, subject: str) -> bool:
         """False if the run knows it already, or is undoing itself and listens no more."""
         try:
-            return await self._runs.signal(self._db, run_id, "visit", payload, key=key, by=by, subject=subject)
+            return await self._runs.signal(self._db, run_id, VISIT, payload, key=key, by=by, subject=subject)
         except RunNotOpenFor:
             return False

@@ -152,6 +152,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "field.technician_busy",
         "field.technician_conflict",
         "field.visit_changed",
+        "field.visit_not_begun",
         "field.visit_not_movable",
         "field.visit_over",
         "installation.line_refused",

@@ -281,7 +281,7 @@ async def cancel(call: InCall, visit_id: Number, wish: Cancel, response: Respons
 
 @doors.post("/{visit_id}/no-show", permission="visits.report", if_match=True)
 async def no_show(call: InCall, visit_id: Number, wish: Cancel, response: Response) -> KeptReport:
-    """Nobody was there to open the door: the same as a report of ``no_access``."""
+    """Nobody was there to open the door: as a report of ``no_access``, refused before the visit begins."""
     return await _report(call, visit_id, Report(outcome="no_access", note=wish.reason), response)
 
 

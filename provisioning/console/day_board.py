@@ -17,6 +17,9 @@ from workflows.services import VisitState
 SHORTEST_GAP = timedelta(minutes=15)
 ON_THE_BOARD: tuple[VisitState, ...] = ("booked", "scanned", "completed")
 """What takes a technician's time; a visit that was called off doesn't."""
+AT_WORK: tuple[VisitState, ...] = ("scanned",)
+"""Of which more ticks may turn true."""
+HAS_TICKS: tuple[VisitState, ...] = (*AT_WORK, "completed")
 
 
 @dataclass(frozen=True)

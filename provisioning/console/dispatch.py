@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -19,12 +19,13 @@ from provisioning.api.pages import Number
 from provisioning.api.problems import Problem
 from provisioning.api.routes import Later
 from provisioning.api.technicians import override_of
-from provisioning.console.day_board import ON_THE_BOARD, lanes_of
+from provisioning.console.day_board import HAS_TICKS, ON_THE_BOARD, lanes_of
 from provisioning.console.doors import ConsoleDoors, Form, form_of
 from provisioning.console.invitations import waiting_for_a_time
 from provisioning.console.pages import refused, refused_with, show, to
+from provisioning.console.topics import TODAY
 from provisioning.console.words import moments_in
-from provisioning.days import begin_of, day_of
+from provisioning.days import begin_of, day_of, end_of
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.field import VisitChanged, VisitRecord, Visits
 from provisioning.visits import Outcome
@@ -39,39 +40,68 @@ NO_FIT = frozenset({"field.technician_busy", "field.outside_hours", "field.skill
 doors = ConsoleDoors(name="visits")
 
 Word = Annotated[str, Query(max_length=500)]
+Day = Annotated[date | None, Query()]
 
 
 @doors.page("/dispatch", permission="visits.write")
-async def board(call: InCall, day: Annotated[date | None, Query()] = None) -> Response:
-    """One day, today if none is named."""
-    zone = call.appliance.zone
-    if day is not None and not FIRST_YEAR <= day.year <= LAST_YEAR:
-        raise InvalidRequest("The board", [Fault("day", f"is in the year {day.year}, {BEYOND}")])
-    wanted = day or day_of(call.appliance.clock(), zone)
-    begins, ends = begin_of(wanted, zone), begin_of(wanted + timedelta(days=1), zone)
-    calendar, planning = _visits(call), call.appliance.planning(call.db)
-    found = await calendar.visits(starts_at=begins, ends_at=ends, states=ON_THE_BOARD, limit=MOST_VISITS + 1)
-    lanes = lanes_of(
-        wanted,
-        zone=zone,
-        technicians=await planning.technicians(),
-        leave=await planning.leave(),
-        visits=found[:MOST_VISITS],
-    )
+async def board(call: InCall, day: Day = None) -> Response:
+    """One day, today if none is named. Today's visits follow what becomes of them."""
+    wanted = _wanted(call, day)
+    is_today = wanted == _today(call)
     return show(
         call,
         "dispatch.html.j2",
-        f"Dispatch: {wanted:%A} {wanted.isoformat()}",
+        _title(wanted),
+        topics=[TODAY] if is_today else [],
         day=wanted,
+        is_today=is_today,
         before=wanted - timedelta(days=1),
         after=wanted + timedelta(days=1),
-        lanes=[lane for lane in lanes if lane.blocks],
-        idle=[lane.technician["name"] for lane in lanes if not lane.blocks],
-        is_cut=len(found) > MOST_VISITS,
-        most=MOST_VISITS,
-        zone=zone,
+        **await _lanes(call, wanted),
         **await waiting_for_a_time(call),
     )
+
+
+@doors.page("/dispatch/now", permission="visits.write")
+async def board_now(call: InCall, day: Day = None) -> Response:
+    """The lanes alone, as they are now."""
+    wanted = _wanted(call, day)
+    return show(call, "dispatch_now.html.j2", _title(wanted), **await _lanes(call, wanted))
+
+
+async def _lanes(call: Call, day: date) -> dict[str, Any]:
+    """Who works and is visited on that day, and the ticks of what was scanned."""
+    zone, planning = call.appliance.zone, call.appliance.planning(call.db)
+    begins, ends = begin_of(day, zone), end_of(day, zone)
+    found = await _visits(call).visits(starts_at=begins, ends_at=ends, states=ON_THE_BOARD, limit=MOST_VISITS + 1)
+    visits = found[:MOST_VISITS]
+    scanned = [each["visit_id"] for each in visits if each["state"] in HAS_TICKS and each["scanned_serial"]]
+    lanes = lanes_of(
+        day, zone=zone, technicians=await planning.technicians(), leave=await planning.leave(), visits=visits
+    )
+    return {
+        "lanes": [lane for lane in lanes if lane.blocks],
+        "idle": [lane.technician["name"] for lane in lanes if not lane.blocks],
+        "ticks": await call.appliance.field_desk(call.db).seen_ticks(scanned),
+        "is_cut": len(found) > MOST_VISITS,
+        "most": MOST_VISITS,
+        "zone": zone,
+    }
+
+
+def _wanted(call: Call, day: date | None) -> date:
+    """Raises: InvalidRequest, where nobody can mean this day."""
+    if day is not None and not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise InvalidRequest("The board", [Fault("day", f"is in the year {day.year}, {BEYOND}")])
+    return day or _today(call)
+
+
+def _today(call: Call) -> date:
+    return day_of(call.appliance.clock(), call.appliance.zone)
+
+
+def _title(day: date) -> str:
+    return f"Dispatch: {day:%A} {day.isoformat()}"
 
 
 @doors.page("/dispatch/visits/{visit_id}", permission="visits.write")
@@ -173,16 +203,14 @@ async def move(call: InCall, visit_id: Number) -> Response:
     return to(f"/dispatch?day={day_of(moved['starts_at'], call.appliance.zone).isoformat()}#visit-{visit_id}")
 
 
-@doors.act("/dispatch/visits/{visit_id}/end", permission="visits.write")
+@doors.post(
+    "/dispatch/visits/{visit_id}/end", permission="visits.write", refusal=_refused, keyed=False, takes_json=False
+)
 async def end(call: InCall, visit_id: Number) -> Response:
-    """Calls it off, or keeps that nobody was at home, which nobody can tell before it begins; if it still is as it was
-    seen. Leads back to its day."""
+    """Calls it off, or keeps that nobody was at home; if it still is as it was seen. Leads back to its day."""
     form, seen = form_of(call), await _visits(call).visit(visit_id)
     outcome, reason = ENDS.get(form.text("outcome")), form.text("reason")
     faults = [] if outcome else [Fault("outcome", f"is none of {', '.join(ENDS)}")]
-    if outcome == "no_access" and not _has_begun(call, seen):
-        begins, zone = seen["starts_at"].astimezone(call.appliance.zone), call.appliance.zone.key
-        faults.append(Fault("outcome", f"is no-show, but the visit begins at {begins:%Y-%m-%d %H:%M} ({zone})"))
     faults += [] if reason else [Fault("reason", "is missing")]
     if outcome is None or faults:
         raise InvalidRequest("The end of the visit", faults)

@@ -1,4 +1,4 @@
-"""What pages follow: what needs a person, runs, subscribers; and whether the looker's own session still runs."""
+"""What pages follow: what needs a person, runs, subscribers, today's visits; and whether the looker's session runs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from provisioning.access import ConsoleSessions
 from provisioning.api import Call
 from provisioning.api.own import require_own_run
 from provisioning.bootstrap import Appliance
+from provisioning.console.day_board import AT_WORK
+from provisioning.days import begin_of, day_of, end_of
 from provisioning.errors import Fault, InvalidRequest
+from provisioning.field import KnownVisits
 from provisioning.sight import ALL_SIGHT
 from provisioning.subscriber_desk import SubscriberNumber
 from workflows import held_mark, newest_mark, run_marks
 
-HELD, NEWEST = "held", "runs"
+HELD, NEWEST, TODAY = "held", "runs", "visits"
 ATTENTION, FIGURES = "attention", "figures"
 LOOKS_ANEW = {ATTENTION: 10, FIGURES: 60}
 """What comes of many things is looked at anew after so many seconds, and at once when a run is held or let go."""
@@ -48,7 +51,7 @@ async def checked_topics(call: Call, topics: Sequence[str]) -> frozenset[str]:
     of_subscribers = [topic for topic in topics if _SUBSCRIBER.fullmatch(topic)]
     of_runs = [topic for topic in topics if topic in (HELD, NEWEST) or _RUN.fullmatch(topic)]
     anew = [topic for topic in topics if topic in LOOKS_ANEW]
-    strange = [topic for topic in topics if topic not in (*of_subscribers, *of_runs, *anew)]
+    strange = [topic for topic in topics if topic not in (*of_subscribers, *of_runs, *anew, TODAY)]
     if strange or len(topics) > MOST_TOPICS:
         faults = [Fault("topic", f"is nothing that moves: {topic}") for topic in strange]
         raise InvalidRequest("The stream", faults or [Fault("topic", f"more than {MOST_TOPICS}")])
@@ -56,6 +59,8 @@ async def checked_topics(call: Call, topics: Sequence[str]) -> frozenset[str]:
         call.caller.require("subscribers.read")
     if anew:
         call.caller.require("attention.read")
+    if TODAY in topics:
+        call.caller.require("visits.write")
     if of_runs or not topics:
         call.caller.require("runs.read")
     for topic in topics:
@@ -80,6 +85,8 @@ def marks_of(appliance: Appliance) -> Callable[[AsyncSession, Collection[str]], 
             found[topic] = f"{held} {int(appliance.clock().timestamp()) // LOOKS_ANEW[topic]}"
         if NEWEST in topics:
             found[NEWEST] = await newest_mark(db, tenant_id=tenant_id)
+        if TODAY in topics:
+            found[TODAY] = await _mark_of_today(appliance, db)
         for topic in topics:
             if match := _SUBSCRIBER.fullmatch(topic):
                 found[topic] = await appliance.truth_desk(db, ALL_SIGHT).live_mark(SubscriberNumber(int(match[1])))
@@ -89,3 +96,13 @@ def marks_of(appliance: Appliance) -> Callable[[AsyncSession, Collection[str]], 
         return found
 
     return marks
+
+
+async def _mark_of_today(appliance: Appliance, db: AsyncSession) -> str:
+    """Of the visits of today, and of what is seen of those that somebody is at work at."""
+    today = day_of(appliance.clock(), appliance.zone)
+    begins, ends = begin_of(today, appliance.zone), end_of(today, appliance.zone)
+    calendar = KnownVisits(db, tenant_id=appliance.tenant_id, now=appliance.clock)
+    at_work = await calendar.visits(starts_at=begins, ends_at=ends, states=AT_WORK)
+    ticks = await appliance.field_desk(db).seen_ticks([visit["visit_id"] for visit in at_work])
+    return f"{await calendar.mark(starts_at=begins, ends_at=ends)} {ticks}"

@@ -7,11 +7,18 @@ they are given; the caller commits. ``Planning`` keeps when technicians work, ``
 ``Search`` finds who can come when, the best first, and says why.
 
 To add an outcome of a visit: name it in ``workflows.services.VisitState`` and in ``tables.VisitOutcome`` (and in the
-CHECK), and say in ``visits.ALLOWED`` from which states it may follow. A state in which the technician is still needed
-also goes into ``tables.LIVE_STATES`` and into the four rules below it.
+CHECK), and say in ``reporting.ALLOWED`` from which states it may follow. A state in which the technician is still
+needed also goes into ``tables.LIVE_STATES`` and into the four rules below it.
 """
 
 from provisioning.field.alternatives import Alternatives
+from provisioning.field.choice_errors import (
+    InvitationOver,
+    InvitationUnknown,
+    NoTimeAwaited,
+    NoTimeChosen,
+    VisitNotMovable,
+)
 from provisioning.field.claims import Whose
 from provisioning.field.customer_moves import NO_MOVES, CustomerMoves, MoveTerms, Standing, WhyNot
 from provisioning.field.errors import (
@@ -19,31 +26,19 @@ from provisioning.field.errors import (
     FeedUnknown,
     FieldError,
     HoldEnds,
-    InvitationOver,
-    InvitationUnknown,
     JobUnknown,
     LeaveUnknown,
     NobodyFree,
-    NotDone,
-    NoTimeAwaited,
-    NoTimeChosen,
     OutsideHours,
-    PhotosFull,
-    PhotoUnknown,
     RosterCollides,
-    SheetChanged,
     SkillMissing,
     SkillsNeeded,
     SlotRefused,
-    StockElsewhere,
-    StockInstalled,
-    StockMissing,
-    StockUnknown,
     TechnicianBusy,
     TechnicianConflict,
     TechnicianUnknown,
     VisitChanged,
-    VisitNotMovable,
+    VisitNotBegun,
     VisitOver,
     VisitUnknown,
 )
@@ -52,9 +47,11 @@ from provisioning.field.feeds import FeedRecord, Feeds, MadeFeed
 from provisioning.field.fitting import Asked, Fitting, Override, Task
 from provisioning.field.invitations import InvitationRecord, Invitations, VisitInvitation, place_of_invitation
 from provisioning.field.jobs import JobRecord, Jobs
+from provisioning.field.known_visits import KnownVisits
 from provisioning.field.osrm import Osrm
 from provisioning.field.planning import LeaveRecord, PlannedTechnician, Planning
 from provisioning.field.planning_tables import TechnicianLeave, VisitJob
+from provisioning.field.purposes import JOINING, OF_SIGNAL, VISIT, Joining
 from provisioning.field.record_tables import ActKind, JobSheet, VisitAct, VisitPhoto
 from provisioning.field.records import ReportedVisit, VisitRecord
 from provisioning.field.search import OfferRecord, Search
@@ -77,13 +74,26 @@ from provisioning.field.technicians import TechnicianRecord, Technicians, hold_t
 from provisioning.field.travel import Place, place_of, read_place
 from provisioning.field.visits import Visits
 from provisioning.field.ways import AS_THE_CROW_FLIES, Asking, Ways
+from provisioning.field.work_errors import (
+    NotDone,
+    PhotosFull,
+    PhotoUnknown,
+    SheetChanged,
+    StockElsewhere,
+    StockInstalled,
+    StockMissing,
+    StockUnknown,
+)
 
 __all__ = [
     "AS_THE_CROW_FLIES",
     "CAME_TO_NOTHING",
     "IN_A_VAN",
+    "JOINING",
     "LIVE_STATES",
     "NO_MOVES",
+    "OF_SIGNAL",
+    "VISIT",
     "ActKind",
     "Alternatives",
     "Asked",
@@ -106,6 +116,8 @@ __all__ = [
     "JobSheet",
     "JobUnknown",
     "Jobs",
+    "Joining",
+    "KnownVisits",
     "LeaveRecord",
     "LeaveUnknown",
     "MadeFeed",
@@ -159,6 +171,7 @@ __all__ = [
     "VisitChanged",
     "VisitInvitation",
     "VisitJob",
+    "VisitNotBegun",
     "VisitNotMovable",
     "VisitOutcome",
     "VisitOver",

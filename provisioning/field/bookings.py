@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.field.claims import Claims, Whose
+from provisioning.field.departures import leave_technician
 from provisioning.field.errors import VisitOver, VisitUnknown
-from provisioning.field.feed_tables import FormerTechnician
 from provisioning.field.fitting import Fit, Fitting, Task
 from provisioning.field.jobs import Jobs
 from provisioning.field.overlaps import Overlaps, busy_with
@@ -175,17 +175,7 @@ class Bookings:
     async def _leave_behind(self, visit: Visit, technician_id: int) -> None:
         """Whose visit it isn't any more has to read so in their calendar."""
         if technician_id != visit.technician_id:
-            await self._db.execute(
-                insert(FormerTechnician).values(
-                    tenant_id=self._tenant_id,
-                    visit_id=visit.id,
-                    technician_id=visit.technician_id,
-                    starts_at=visit.starts_at,
-                    ends_at=visit.ends_at,
-                    sequence=visit.sequence + 1,
-                    left_at=self._now(),
-                )
-            )
+            await leave_technician(self._db, visit, now=self._now())
 
     def _changed(self, visit: Visit) -> dict[str, Any]:
         return {"sequence": visit.sequence + 1, "changed_at": self._now()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from provisioning.errors import ProvisioningError
 
@@ -16,7 +16,7 @@ NAMED = 10
 """So many are named in a sentence."""
 
 
-def _some(words: Sequence[str]) -> str:
+def some(words: Sequence[str]) -> str:
     """The first of them, and that there are more."""
     return ", ".join([*words[:NAMED], *["..."] * (len(words) > NAMED)])
 
@@ -85,6 +85,47 @@ class TechnicianBusy(SlotRefused):
         )
 
 
+class OutsideHours(SlotRefused):
+    """The technician doesn't work at that time."""
+
+    code = "field.outside_hours"
+
+    def __init__(self, technician_name: str, why: str) -> None:
+        self.technician_name = technician_name
+        self.why = why
+        super().__init__(
+            f"Technician {technician_name} {why}; choose another time or another technician, or say why it must be so."
+        )
+
+
+class SkillMissing(SlotRefused):
+    """The technician can't do what the job needs."""
+
+    code = "field.skill_missing"
+
+    def __init__(self, technician_name: str, job: str, missing: list[str]) -> None:
+        self.technician_name = technician_name
+        self.job = job
+        self.missing = missing
+        super().__init__(
+            f"Technician {technician_name} lacks {', '.join(missing)}, which {job} needs; choose another technician, or"
+            " say why it must be this one."
+        )
+
+
+class NobodyFree(SlotRefused):
+    """Nobody can come at that time."""
+
+    code = "field.nobody_free"
+
+    def __init__(self, visit_id: int | None, starts_at: datetime) -> None:
+        """``visit_id``: None of one that isn't booked yet."""
+        self.visit_id = visit_id
+        self.starts_at = starts_at
+        what = "come" if visit_id is None else f"make visit {visit_id}"
+        super().__init__(f"Nobody can {what} at {starts_at:%Y-%m-%d %H:%M} UTC; choose another time.")
+
+
 class VisitUnknown(FieldError):
     """No such visit."""
 
@@ -105,6 +146,20 @@ class VisitOver(FieldError):
         self.state = state
         self.asked = asked
         super().__init__(f"Visit {visit_id} is {state} and can't be {asked}; book a new visit if one is needed.")
+
+
+class VisitNotBegun(FieldError):
+    """Nobody can know yet: the visit has not begun."""
+
+    code = "field.visit_not_begun"
+
+    def __init__(self, visit_id: int, starts_at: datetime) -> None:
+        self.visit_id = visit_id
+        self.starts_at = starts_at
+        super().__init__(
+            f"Visit {visit_id} begins at {starts_at:%Y-%m-%d %H:%M} UTC; that nobody is there can't be told before:"
+            " report it then, or move the visit."
+        )
 
 
 class VisitChanged(FieldError):
@@ -150,111 +205,6 @@ class LeaveUnknown(FieldError):
         super().__init__(f"There is no leave {leave_id}.")
 
 
-class OutsideHours(SlotRefused):
-    """The technician doesn't work at that time."""
-
-    code = "field.outside_hours"
-
-    def __init__(self, technician_name: str, why: str) -> None:
-        self.technician_name = technician_name
-        self.why = why
-        super().__init__(
-            f"Technician {technician_name} {why}; choose another time or another technician, or say why it must be so."
-        )
-
-
-class SkillMissing(SlotRefused):
-    """The technician can't do what the job needs."""
-
-    code = "field.skill_missing"
-
-    def __init__(self, technician_name: str, job: str, missing: list[str]) -> None:
-        self.technician_name = technician_name
-        self.job = job
-        self.missing = missing
-        super().__init__(
-            f"Technician {technician_name} lacks {', '.join(missing)}, which {job} needs; choose another technician, or"
-            " say why it must be this one."
-        )
-
-
-class NobodyFree(SlotRefused):
-    """Nobody can come at that time."""
-
-    code = "field.nobody_free"
-
-    def __init__(self, visit_id: int | None, starts_at: datetime) -> None:
-        """``visit_id``: None of one that isn't booked yet."""
-        self.visit_id = visit_id
-        self.starts_at = starts_at
-        what = "come" if visit_id is None else f"make visit {visit_id}"
-        super().__init__(f"Nobody can {what} at {starts_at:%Y-%m-%d %H:%M} UTC; choose another time.")
-
-
-class NoTimeChosen(FieldError):
-    """The customer has chosen no time, or the one that the visit has."""
-
-    code = "field.no_time_chosen"
-
-    def __init__(self, visit_id: int | None) -> None:
-        """``visit_id``: None of one that isn't booked yet."""
-        self.visit_id = visit_id
-        what = "No time was chosen" if visit_id is None else f"No other time was chosen for visit {visit_id}"
-        super().__init__(f"{what}; choose one that is offered.")
-
-
-class InvitationUnknown(FieldError):
-    """No customer was invited so to choose a time."""
-
-    code = "field.invitation_unknown"
-
-    def __init__(self, invitation_id: int) -> None:
-        self.invitation_id = invitation_id
-        super().__init__(f"There is no invitation {invitation_id}; choose one from the list of invitations.")
-
-
-class InvitationOver(FieldError):
-    """Nothing can be chosen by this invitation any more."""
-
-    code = "field.invitation_over"
-
-    def __init__(self, invitation_id: int) -> None:
-        self.invitation_id = invitation_id
-        super().__init__(
-            f"Nothing is to be chosen by invitation {invitation_id} any more: there is a visit, another invitation, or"
-            " nobody waits for it."
-        )
-
-
-class NoTimeAwaited(FieldError):
-    """This run does not wait for a customer to choose a time."""
-
-    code = "field.no_time_awaited"
-
-    def __init__(self, run_id: int, state: str) -> None:
-        self.run_id = run_id
-        self.state = state
-        super().__init__(
-            f"Run {run_id} is {state} and waits for no time to be agreed, or its order has a visit: nobody is invited."
-        )
-
-
-class VisitNotMovable(FieldError):
-    """The customer can't move this visit themselves, or not any more."""
-
-    code = "field.visit_not_movable"
-    WORDS: ClassVar = {
-        "over": "it is not to come any more",
-        "too_late": "it begins too soon",
-        "too_often": "they have moved it as often as they may",
-    }
-
-    def __init__(self, visit_id: int, why: str) -> None:
-        self.visit_id = visit_id
-        self.why = why
-        super().__init__(f"The customer can't move visit {visit_id}: {self.WORDS[why]}; dispatch still can.")
-
-
 class RosterCollides(FieldError):
     """Visits are booked in the time in which the technician wouldn't work any more."""
 
@@ -263,7 +213,7 @@ class RosterCollides(FieldError):
     def __init__(self, technician_name: str, visit_ids: list[int]) -> None:
         self.technician_name = technician_name
         self.visit_ids = visit_ids
-        named = _some([str(number) for number in visit_ids])
+        named = some([str(number) for number in visit_ids])
         super().__init__(
             f"Technician {technician_name} would not work then any more, and has visits to make: {named}; move them"
             " first, or say why they are made all the same."
@@ -279,7 +229,7 @@ class SkillsNeeded(FieldError):
         self.technician_name = technician_name
         self.skills = list(skills)
         self.visit_ids = list(visit_ids)
-        named = _some([str(number) for number in visit_ids])
+        named = some([str(number) for number in visit_ids])
         super().__init__(
             f"Technician {technician_name} would lack {', '.join(skills)}, and has visits that need it: {named}; give"
             " them to somebody else first, or say why they are made all the same."
@@ -299,94 +249,6 @@ class HoldEnds(FieldError):
             f"Run {run_id} waits for visit {visit_id} until {until:%Y-%m-%d %H:%M} UTC and then gives its addresses"
             " back; choose a time before that."
         )
-
-
-class StockElsewhere(FieldError):
-    """A serial is in somebody else's van."""
-
-    code = "field.stock_elsewhere"
-
-    def __init__(self, vans: Mapping[str, int]) -> None:
-        self.vans = dict(vans)
-        told = _some([f"{serial} (technician {whose})" for serial, whose in vans.items()])
-        super().__init__(f"In other vans already: {told}. Book them out there first.")
-
-
-class StockInstalled(FieldError):
-    """A serial is at a customer's."""
-
-    code = "field.stock_installed"
-
-    def __init__(self, visits: Mapping[str, int | None]) -> None:
-        self.visits = dict(visits)
-        told = _some([f"{serial} (visit {visit_id})" for serial, visit_id in visits.items()])
-        super().__init__(f"Installed at customers' by these visits: {told}. Say why it is in a van all the same.")
-
-
-class StockMissing(FieldError):
-    """A serial isn't in this van."""
-
-    code = "field.stock_missing"
-
-    def __init__(self, technician_id: int, serials: Sequence[str]) -> None:
-        self.technician_id = technician_id
-        self.serials = list(serials)
-        told = _some(self.serials)
-        super().__init__(f"Not in the van of technician {technician_id}: {told}. Nothing was booked out.")
-
-
-class StockUnknown(FieldError):
-    """No van has ever had this serial."""
-
-    code = "field.stock_unknown"
-
-    def __init__(self, serial: str) -> None:
-        self.serial = serial
-        super().__init__(f"No van has ever had {serial}.")
-
-
-class SheetChanged(FieldError):
-    """Somebody else has written into the visit's record meanwhile."""
-
-    code = "field.sheet_changed"
-
-    def __init__(self, visit_id: int, now: Mapping[str, Any]) -> None:
-        self.visit_id = visit_id
-        self.now = dict(now)
-        told = "; ".join(f"{name} is {value!r}" for name, value in now.items())
-        super().__init__(f"The record of visit {visit_id} says something else by now: {told}. Look, and decide which.")
-
-
-class NotDone(FieldError):
-    """Not everything has been seen to work yet."""
-
-    code = "field.not_done"
-
-    def __init__(self, visit_id: int, missing: Mapping[str, str]) -> None:
-        self.visit_id = visit_id
-        self.missing = dict(missing)
-        told = "; ".join(f"not {name}: {why}" for name, why in missing.items())
-        super().__init__(f"Visit {visit_id} isn't done ({told}); wait for it, or say why you leave it so.")
-
-
-class PhotoUnknown(FieldError):
-    """No such photo of this visit."""
-
-    code = "field.photo_unknown"
-
-    def __init__(self, visit_id: int, photo_id: int) -> None:
-        self.photo_id = photo_id
-        super().__init__(f"Visit {visit_id} has no photo {photo_id}.")
-
-
-class PhotosFull(FieldError):
-    """The visit has as many photos as are kept of one."""
-
-    code = "field.photos_full"
-
-    def __init__(self, visit_id: int, most: int) -> None:
-        self.visit_id = visit_id
-        super().__init__(f"Visit {visit_id} has {most} photos already; more than that aren't kept of one visit.")
 
 
 class FeedUnknown(FieldError):

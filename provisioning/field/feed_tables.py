@@ -1,4 +1,4 @@
-"""Calendar feeds, and who had a visit before somebody else got it."""
+"""Calendar feeds, and whose calendars visits have left."""
 
 from __future__ import annotations
 
@@ -31,18 +31,23 @@ class CalendarFeed(ProvisioningBase):
 
 
 class FormerTechnician(ProvisioningBase):
-    """Who was to make a visit and isn't any more: their calendar must say that it is off, at the time that it had."""
+    """Whose a visit was until it left their calendar, or their team's: it must read as off there, at the time it had.
+
+    ``team``: which they were of then; None: of none.
+    """
 
     __tablename__ = "visit_former_technician"
     __table_args__ = (
         ForeignKeyConstraint(("visit_id",), ("visit.id",)),
         Index("ix_visit_former_technician_left", "tenant_id", "technician_id", "left_at"),
+        Index("ix_visit_former_technician_team", "tenant_id", "team", "left_at"),
     )
 
     id: Mapped[RowId]
     tenant_id: Mapped[TenantId]
     visit_id: Mapped[Reference]
     technician_id: Mapped[Reference]
+    team: Mapped[str | None] = mapped_column(Text)
     starts_at: Mapped[datetime]
     ends_at: Mapped[datetime]
     sequence: Mapped[int]

@@ -10,13 +10,13 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
+from provisioning.field.departures import KEPT
 from provisioning.field.errors import FeedUnknown, TechnicianUnknown
 from provisioning.field.feed_tables import CalendarFeed, FormerTechnician
 from provisioning.field.ical import Shown, render_calendar
@@ -24,8 +24,6 @@ from provisioning.field.tables import Technician, Visit
 from provisioning.field.travel import place_of
 from provisioning.intake import Clock, Faults
 
-KEPT = timedelta(days=30)
-"""So long what is over, or off, stays in the calendar."""
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -115,7 +113,7 @@ class Feeds:
         zones = {each.time_zone for each in people if each.time_zone}
         zone = ZoneInfo(zones.pop()) if len(zones) == 1 else self._zone
         name = feed.team or next((each.name for each in people), "visits")
-        shown = [*await self._visits(people), *await self._left(people)]
+        shown = [*await self._visits(people), *await self._left(feed, people)]
         return render_calendar(name, shown, tenant_id=self._tenant_id, zone=zone, now=self._now())
 
     async def _people(self, feed: CalendarFeed) -> Sequence[Technician]:
@@ -140,37 +138,24 @@ class Feeds:
         )
         return [_shown(visit, names[visit.technician_id]) for visit in found]
 
-    async def _left(self, people: Sequence[Technician]) -> list[Shown]:
-        """Visits that somebody else has got since, unless one of these has them; each as it was left last."""
-        names = {each.id: each.name for each in people}
+    async def _left(self, feed: CalendarFeed, people: Sequence[Technician]) -> list[Shown]:
+        """Visits that have left this calendar, unless one of these people has them; each as it was left last."""
+        former = FormerTechnician.team == feed.team
+        if feed.team is None:
+            former = FormerTechnician.technician_id == feed.technician_id
         found = await self._db.execute(
             select(FormerTechnician, Visit)
             .join(Visit, Visit.id == FormerTechnician.visit_id)
             .where(
                 FormerTechnician.tenant_id == self._tenant_id,
-                FormerTechnician.technician_id.in_(names),
+                former,
                 FormerTechnician.left_at > self._now() - KEPT,
-                Visit.technician_id.not_in(names),
+                Visit.technician_id.not_in([each.id for each in people]),
             )
             .order_by(FormerTechnician.id)
         )
-        last = {visit.id: (former, visit) for former, visit in found}
-        return [
-            Shown(
-                visit_id=visit.id,
-                title=_title(visit),
-                starts_at=former.starts_at,
-                ends_at=former.ends_at,
-                address=visit.address,
-                place=None,
-                description=f"Visit {visit.id}: somebody else goes there now.",
-                is_off=True,
-                sequence=former.sequence,
-                booked_at=visit.booked_at,
-                changed_at=former.left_at,
-            )
-            for former, visit in last.values()
-        ]
+        last = {visit.id: (left, visit) for left, visit in found}
+        return [_off(left, visit) for left, visit in last.values()]
 
 
 def _shown(visit: Visit, technician: str) -> Shown:
@@ -190,6 +175,27 @@ def _shown(visit: Visit, technician: str) -> Shown:
         sequence=visit.sequence,
         booked_at=visit.booked_at,
         changed_at=visit.changed_at or visit.booked_at,
+    )
+
+
+def _off(left: FormerTechnician, visit: Visit) -> Shown:
+    why = "somebody else goes there now"
+    if visit.state == "cancelled":
+        why = "it was called off"
+    elif visit.technician_id == left.technician_id:
+        why = "its technician is of another team now"
+    return Shown(
+        visit_id=visit.id,
+        title=_title(visit),
+        starts_at=left.starts_at,
+        ends_at=left.ends_at,
+        address=visit.address,
+        place=None,
+        description=f"Visit {visit.id}: {why}.",
+        is_off=True,
+        sequence=left.sequence,
+        booked_at=visit.booked_at,
+        changed_at=left.left_at,
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 from typing_extensions import TypedDict
 
-from provisioning.field.errors import InvitationUnknown
+from provisioning.field.choice_errors import InvitationUnknown
 from provisioning.field.tables import LIVE_STATES, Visit
 from provisioning.field.travel import Place, place_of
 from provisioning.intake import Clock

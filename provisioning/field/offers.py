@@ -75,12 +75,24 @@ def offers_on(
 
 
 def offers_at(
-    moment: datetime, people: Iterable[Candidate], job: JobRecord, place: Place | None, *, way: Way
+    moment: datetime,
+    people: Iterable[Candidate],
+    job: JobRecord,
+    place: Place | None,
+    *,
+    way: Way,
+    only_offered: bool = False,
 ) -> list[Offer]:
-    """Who can come at this very moment, whatever minute it is, the best first; nobody is offered who lacks a skill of
-    the job. Whose week nobody has told may be asked at any hour."""
+    """Who can come at this very moment, the best first; nobody is offered who lacks a skill of the job.
+
+    Any minute will do, and whose week nobody has told may be asked at any hour; ``only_offered``: a quarter of an hour
+    alone, and the hours in which ``offers_on`` offers them.
+    """
+    if only_offered and _next_quarter(moment) != moment:
+        return []
     able = [each for each in people if each.skills >= set(job["skills"])]
-    return sorted((offer for each in able for offer in _then(each, moment, job, place, way)), key=rank)
+    found = [offer for each in able for offer in _then(each, moment, job, place, way, only_offered=only_offered)]
+    return sorted(found, key=rank)
 
 
 def rank(offer: Offer) -> tuple[int, datetime, int, int]:
@@ -102,15 +114,23 @@ def _of(who: Candidate, day: date, job: JobRecord, place: Place | None, way: Way
     return offers
 
 
-def _then(who: Candidate, moment: datetime, job: JobRecord, place: Place | None, way: Way) -> list[Offer]:
+def _then(
+    who: Candidate, moment: datetime, job: JobRecord, place: Place | None, way: Way, *, only_offered: bool
+) -> list[Offer]:
     ends = moment + timedelta(minutes=job["duration_minutes"])
-    if who.roster.refusal(moment, ends) is not None:
+    hours = who.roster.periods(day_of(moment, who.roster.zone))
+    is_offered = any(begins <= moment and ends <= until for begins, until in hours)
+    if who.roster.refusal(moment, ends) is not None or (only_offered and not is_offered):
         return []
-    periods = [(moment, ends), *who.roster.periods(day_of(moment, who.roster.zone))]
-    todays = _between(who, min(begins for begins, _ in periods), max(until for _, until in periods))
+    span = [(moment, ends), *hours]
+    todays = _between(who, min(begins for begins, _ in span), max(until for _, until in span))
     before = max((each for each in who.visits if each.starts_at < moment), key=_begin, default=None)
     after = min((each for each in who.visits if each.starts_at >= moment), key=_begin, default=None)
-    offers = _in_gap(who, (moment, ends), (before, after), job, place, way, len(todays), begin=lambda free: free)
+    free_from = moment
+    if before is not None and before not in todays:  # they come from home then, if there is time to have been there
+        free_from = max(moment, before.busy_until + timedelta(minutes=way(before.place, place) or 0))
+        before = None
+    offers = _in_gap(who, (free_from, ends), (before, after), job, place, way, len(todays), begin=lambda free: free)
     return [offer for offer in offers if offer.starts_at == moment]
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
+from provisioning.field.departures import change_team
 from provisioning.field.errors import LeaveUnknown, RosterCollides, SkillsNeeded, TechnicianUnknown
 from provisioning.field.fitting import Fitting, Override
 from provisioning.field.planning_tables import TechnicianLeave, VisitJob
@@ -117,11 +118,13 @@ class Planning:
             faults.add("time_zone", "is missing beside the week whose hours it tells")
         faults.refuse_if_any()
         row = await hold_technician(self._db, technician_id, tenant_id=self._tenant_id)
-        before = await self._roster(row)
+        before, former_team = await self._roster(row), row.team
         for name, value in values.items():
             setattr(row, name, value)
         await self._db.flush()
         await self._settle(row, before, override)
+        if row.team != former_team:
+            await change_team(self._db, row, former_team, now=self._now())
         return planned(row)
 
     async def technician(self, technician_id: int) -> PlannedTechnician:

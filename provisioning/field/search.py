@@ -72,7 +72,7 @@ class Search:
         limit: int = 20,
     ) -> list[OfferRecord]:
         """Day by day the best first."""
-        people = [each for each in await self._able(job) if technician_id in (None, each.id)]
+        people = await self._able(job, technician_id)
         earliest = max(starts_after, self._now())
         found: list[Offer] = []
         candidates = await self._candidates(people, earliest, min(days, MOST_DAYS))
@@ -115,29 +115,25 @@ class Search:
                 break
         return [self._record(offer, asked.place) for offer in sorted(found, key=lambda offer: offer.starts_at)]
 
-    async def at(self, asked: Asked) -> OfferRecord | None:
-        """Who can come at this very time with the least way; None: nobody."""
-        if self._earliest(asked, asked.starts_at) != asked.starts_at:
-            return None
-        for part in await self._parts(asked):
-            offers = await self._found(part, asked, asked.starts_at, 2)
-            if then := [offer for offer in offers if offer.starts_at == asked.starts_at]:
-                return self._record(min(then, key=rank), asked.place)
-        return None
-
     async def on_day(self, asked: Asked) -> list[OfferRecord]:
         """What can be had from then on until that day is over, the best first, as ``offers`` ranks it."""
         found = await self._found(await self._able(asked.job), asked, self._earliest(asked, asked.starts_at), 1)
         return [self._record(offer, asked.place) for offer in found]
 
-    async def at_moment(self, asked: Asked) -> list[OfferRecord]:
-        """Who can come at this very moment, whatever minute it is, the best first; nobody once it is over."""
+    async def at(self, asked: Asked, *, only_offered: bool = False) -> list[OfferRecord]:
+        """Who can come at this very moment, whatever minute it is, the best first; nobody once it is over.
+
+        ``only_offered``: at a moment, and in hours, that ``times`` may offer. It need not be among what is offered now:
+        a time that was shown stays to be had as long as somebody is free.
+        """
         if self._earliest(asked, asked.starts_at) != asked.starts_at:
             return []
-        candidates = await self._candidates(await self._able(asked.job), asked.starts_at, 1, asked.besides)
+        people = await self._able(asked.job, asked.technician_id)
+        candidates = await self._candidates(people, asked.starts_at, 1, asked.besides)
         await self._learn(candidates, asked.place)
-        found = offers_at(asked.starts_at, candidates, asked.job, asked.place, way=self._ways.minutes)
-        return [self._record(offer, asked.place) for offer in found]
+        when, what, way = asked.starts_at, asked.job, self._ways.minutes
+        found = offers_at(when, candidates, what, asked.place, way=way, only_offered=only_offered)
+        return [self._record(offer, asked.place) for offer in found if _is_wanted(offer, asked)]
 
     async def first(self, asked: Asked, *, days: int) -> OfferRecord | None:
         """The earliest that can be had on so many days from then on, with whoever has the least way then; None:
@@ -151,7 +147,7 @@ class Search:
         return None
 
     async def ways_of(self, asked: Asked) -> Asking | None:
-        """Asks for the ways that ``on_day`` and ``at_moment`` compare; None: nothing is to be asked."""
+        """Asks for the ways that ``on_day`` and ``at`` compare; None: nothing is to be asked."""
         if not self._ways.asks or asked.place is None:
             return None
         candidates = await self._candidates(await self._able(asked.job), asked.starts_at, 1, asked.besides)
@@ -171,7 +167,7 @@ class Search:
 
     async def _parts(self, asked: Asked) -> list[list[Technician]]:
         """Who is able to do it, those who live near first, as many at once as are looked at together."""
-        able = [each for each in await self._able(asked.job) if asked.technician_id in (None, each.id)]
+        able = await self._able(asked.job, asked.technician_id)
         people = sorted(able, key=lambda each: self._from_home(each, asked.place))
         return [people[start : start + LOOKED_AT_ONCE] for start in range(0, len(people), LOOKED_AT_ONCE)]
 
@@ -181,15 +177,13 @@ class Search:
         found: list[Offer] = []
         for day in self._days(earliest, days):
             found += offers_on(day, candidates, asked.job, asked.place, way=self._ways.minutes, now=earliest)
-        return [
-            offer
-            for offer in found
-            if offer.starts_at != asked.but_not_at and (asked.not_after is None or offer.ends_at <= asked.not_after)
-        ]
+        return [offer for offer in found if _is_wanted(offer, asked)]
 
-    async def _able(self, job: JobRecord) -> list[Technician]:
-        """Who has the skills that the job needs."""
+    async def _able(self, job: JobRecord, technician_id: int | None = None) -> list[Technician]:
+        """Who has the skills that the job needs; ``technician_id``: nobody else."""
         query = select(Technician).where(Technician.tenant_id == self._tenant_id).order_by(Technician.id)
+        if technician_id is not None:
+            query = query.where(Technician.id == technician_id)
         return [each for each in await self._db.scalars(query) if set(each.skills) >= set(job["skills"])]
 
     def _from_home(self, who: Technician, place: Place | None) -> tuple[int, int]:
@@ -246,6 +240,10 @@ class Search:
             place = place_of(row.latitude, row.longitude)
             found.setdefault(row.technician_id, []).append(Appointed(row.starts_at, row.busy_until, place))
         return found
+
+
+def _is_wanted(offer: Offer, asked: Asked) -> bool:
+    return offer.starts_at != asked.but_not_at and (asked.not_after is None or offer.ends_at <= asked.not_after)
 
 
 def _each_time_once(offers: Sequence[Offer]) -> list[Offer]:

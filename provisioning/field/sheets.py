@@ -17,9 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from provisioning.errors import ChangeRaced, RequestConflict
-from provisioning.field.errors import PhotosFull, PhotoUnknown, SheetChanged
 from provisioning.field.optics import HIGHEST_READING, LEAST_DBM, LOWEST_READING, MOST_DBM, Verdict, verdict_on
 from provisioning.field.record_tables import ActKind, JobSheet, VisitAct, VisitPhoto
+from provisioning.field.work_errors import PhotosFull, PhotoUnknown, SheetChanged
 from provisioning.intake import Clock, Faults
 
 FIELDS = ("splitter", "drop_label", "optical_dbm", "note", "signed_by")

@@ -27,12 +27,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import canonical_serial
 from provisioning.errors import ChangeRaced
-from provisioning.field.errors import StockElsewhere, StockInstalled, StockMissing, StockUnknown
 from provisioning.field.records import VisitRecord
 from provisioning.field.serials import normalise_serial
 from provisioning.field.stock_records import StockHistory, StockItem, as_item, as_movement
 from provisioning.field.stock_tables import IN_A_VAN, StockState, VanItem, VanMovement
 from provisioning.field.technicians import hold_technician
+from provisioning.field.work_errors import StockElsewhere, StockInstalled, StockMissing, StockUnknown
 from provisioning.intake import Clock, Faults
 
 LONGEST_REASON = 500

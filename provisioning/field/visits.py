@@ -1,13 +1,6 @@
-"""Visits: booked against the technician's other visits, reported from the field, and read.
+"""Visits: booked against the technician's other visits, joined and left by those who need them, and reported from.
 
-    +-----+--> rescheduled: booked, at another time
-    v     +--> no_access
-booked ---+--> not_feasible <---+
-          +--> cancelled    <---+
-          +--> scanned  --------+--> completed
-               (again, with another serial: a swap)
-
-A visit that dispatch alone needs may have nothing to scan: done, it is completed from booked.
+What states they have, and which may follow which, is drawn in ``reporting``.
 """
 
 from __future__ import annotations
@@ -15,28 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, insert, select, tuple_
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.errors import RequestConflict
 from provisioning.field.bookings import NOTHING_SAID, Booking, Bookings
-from provisioning.field.claims import Claims, Whose
-from provisioning.field.errors import VisitChanged, VisitOver, VisitUnknown
+from provisioning.field.claims import Whose
+from provisioning.field.errors import VisitChanged, VisitOver
 from provisioning.field.fitting import Override, Task
 from provisioning.field.jobs import JobRecord, Jobs
+from provisioning.field.known_visits import KnownVisits
 from provisioning.field.overlaps import Overlaps
-from provisioning.field.periods import in_period
 from provisioning.field.records import ReportedVisit, VisitRecord, as_record, as_report
+from provisioning.field.reporting import Reporting
 from provisioning.field.reports import LONGEST_NOTE, Report, read_report
-from provisioning.field.tables import (
-    LIVE_STATES,
-    Technician,
-    Visit,
-    VisitOutcome,
-    VisitPurpose,
-    VisitReport,
-)
+from provisioning.field.tables import LIVE_STATES, Visit, VisitOutcome, VisitPurpose
 from provisioning.field.technicians import hold_technician
 from provisioning.field.travel import place_of
 from provisioning.field.ways import AS_THE_CROW_FLIES, Ways
@@ -46,29 +30,17 @@ from workflows.services import VisitState
 SHORTEST_VISIT_MINUTES = 5
 LONGEST_VISIT_MINUTES = 24 * 60
 LONGEST_ADDRESS = 500
-
-ALLOWED: dict[VisitState, frozenset[VisitOutcome]] = {
-    "booked": frozenset({"scanned", "no_access", "not_feasible", "cancelled"}),
-    "scanned": frozenset({"scanned", "not_feasible", "cancelled", "completed"}),
-    "no_access": frozenset(),
-    "not_feasible": frozenset(),
-    "cancelled": frozenset(),
-    "completed": frozenset(),
-}
-
-
 AN_INSTALLATION = Whose()
 
 
-class Visits:
+class Visits(KnownVisits):
     """The ISP's calendar of visits. Writes only ``db``; the caller commits."""
 
     def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, ways: Ways = AS_THE_CROW_FLIES) -> None:
-        self._db = db
-        self._tenant_id = tenant_id
+        super().__init__(db, tenant_id=tenant_id, now=now)
         self._now = now
         self._bookings = Bookings(db, tenant_id=tenant_id, now=now, ways=ways)
-        self._claims = Claims(db, tenant_id=tenant_id, now=now)
+        self._reporting = Reporting(db, tenant_id=tenant_id, now=now)
         self._overlaps = Overlaps(db, tenant_id=tenant_id)
         self._jobs = Jobs(db, tenant_id=tenant_id)
 
@@ -115,11 +87,7 @@ class Visits:
         booking = Booking(customer, technician, start, ends_at, where, location, planned_port, task)
         held = await hold_technician(self._db, technician, tenant_id=self._tenant_id)
         visit = await self._bookings.book(booking, whose, request, held)
-        return as_record(visit, await self._technician(visit.technician_id))
-
-    async def is_requested(self, request_id: str | None) -> bool:
-        """Whether this request has its visit already."""
-        return await self._claims.is_requested(request_id)
+        return await self._recorded(visit)
 
     async def refuse_taken(self, technician_id: int, starts_at: datetime, duration_minutes: int) -> None:
         """Raises: TechnicianBusy, if a visit that is booked lies in this time; nothing is held."""
@@ -130,7 +98,7 @@ class Visits:
     ) -> VisitRecord | None:
         """The order's newest visit in one of these states; held, nobody changes it until the transaction ends."""
         visit = await self._bookings.of_order(customer_id, order_id, states, is_held=is_held)
-        return None if visit is None else as_record(visit, await self._technician(visit.technician_id))
+        return None if visit is None else await self._recorded(visit)
 
     async def join(self, *, visit_id: int, whose: Whose, request_id: str | None = None) -> VisitRecord:
         """From now on the visit is needed for this too.
@@ -139,14 +107,7 @@ class Visits:
         """
         visit = await self._visit(visit_id, lock=True)
         await self._claims.join(visit, whose, request_id)
-        return as_record(visit, await self._technician(visit.technician_id))
-
-    async def is_promised(self, *, visit_id: int, purpose: VisitPurpose) -> bool:
-        """Whether those who need the visit for this know when it is, and who comes: it was not moved since.
-
-        Raises: VisitUnknown.
-        """
-        return await self._claims.is_promised(await self._visit(visit_id), purpose)
+        return await self._recorded(visit)
 
     async def move(
         self,
@@ -197,14 +158,14 @@ class Visits:
         faults.refuse_if_any()
         assert start is not None, "a missing time has left a fault"
         report = Report("rescheduled", None, None, why, request)
-        if request is not None and await self._reported(await self._visit(visit_id), report) is not None:
+        if request is not None and await self._reporting.known(await self._visit(visit_id), report) is not None:
             return await self.visit(visit_id)
         # before the visit, as everybody does who books
         await hold_technician(self._db, technician, tenant_id=self._tenant_id)
         if seen is not None and seen != await self.visit(visit_id, lock=True):
             raise VisitChanged(visit_id)
         moved = await self.move(visit_id=visit_id, technician_id=technician, starts_at=start, override=override)
-        await self._keep(await self._visit(visit_id, lock=True), report)
+        await self._reporting.keep(await self._visit(visit_id, lock=True), report)
         return moved
 
     async def leave(self, *, visit_id: int, purpose: VisitPurpose, reason: str, stays: bool = False) -> VisitRecord:
@@ -233,23 +194,12 @@ class Visits:
         visit = await self._visit(visit_id, lock=True)
         if visit.state == "booked" and purpose == "dispatch" and await self._claims.is_dispatchs_alone(visit):
             await self._claims.leave(visit, purpose)
-            await self._keep(visit, Report("completed", None, None, None, request_id))
+            await self._reporting.keep(visit, Report("completed", None, None, None, request_id))
             return await self.visit(visit_id)
         needed_no_more = await self._claims.leave(visit, purpose)
         if visit.state == "booked" or (needed_no_more and visit.state in LIVE_STATES):
             await self.report(visit_id=visit_id, outcome="completed", request_id=request_id)
         return await self.visit(visit_id)
-
-    async def is_dispatchs_alone(self, visit_id: int) -> bool:
-        """Whether neither an order nor a line needs the visit: it ends when its technician is done.
-
-        Raises: VisitUnknown.
-        """
-        return await self._claims.is_dispatchs_alone(await self._visit(visit_id))
-
-    async def is_installations(self, visit_id: int) -> bool:
-        """Whether an installation needs the visit. Raises: VisitUnknown."""
-        return await self._claims.is_installations(await self._visit(visit_id))
 
     async def report(
         self,
@@ -260,131 +210,28 @@ class Visits:
         port: str | None = None,
         note: str | None = None,
         request_id: str | None = None,
+        made_at: datetime | None = None,
     ) -> ReportedVisit:
         """Keep what came of a visit. The same report again, by its request id or word for word, is the same answer.
 
-        Raises: InvalidRequest (all faults), VisitUnknown, VisitOver (the state doesn't allow it), RequestConflict.
+        ``made_at``: when it was seen, if not now.
+
+        Raises: InvalidRequest (all faults), VisitUnknown, VisitOver (the state doesn't allow it), VisitNotBegun,
+        RequestConflict.
         """
         report = read_report(outcome=outcome, serial=serial, port=port, note=note, request_id=request_id)
         visit = await self._visit(visit_id, lock=True)
-        if (earlier := await self._reported(visit, report)) is not None:
-            return as_report(visit, earlier)
-        if outcome not in ALLOWED[visit.state]:
-            raise VisitOver(visit.id, visit.state, report.outcome)
-        return as_report(visit, await self._keep(visit, report))
+        return as_report(visit, await self._reporting.take(visit, report, made_at=made_at))
 
     async def cancel(self, *, visit_id: int, reason: str, request_id: str | None = None) -> ReportedVisit:
         """Call a visit off that has not ended; its technician is free again.
 
-        Raises: as ``report``.
+        Raises: InvalidRequest (all faults), VisitUnknown, VisitOver, RequestConflict.
         """
         return await self.report(visit_id=visit_id, outcome="cancelled", note=reason, request_id=request_id)
 
-    async def visit(self, visit_id: int, *, lock: bool = False) -> VisitRecord:
-        """``lock``: nobody else changes it until the transaction ends. Raises: VisitUnknown."""
-        visit = await self._visit(visit_id, lock=lock)
-        return as_record(visit, await self._technician(visit.technician_id))
-
-    async def in_its_place(self, visit_id: int) -> VisitRecord:
-        """The visit; where it is not to come any more, the newest that its order has now, if it has one.
-
-        Raises: VisitUnknown.
-        """
-        visit = await self._visit(visit_id)
-        if visit.state not in LIVE_STATES and visit.order_id is not None:
-            others = select(Visit.id).where(Visit.tenant_id == self._tenant_id, Visit.state.in_(LIVE_STATES))
-            others = others.where(Visit.customer_id == visit.customer_id, Visit.order_id == visit.order_id)
-            visit_id = await self._db.scalar(others.order_by(Visit.id.desc()).limit(1)) or visit_id
-        return await self.visit(visit_id)
-
-    async def visits(
-        self,
-        *,
-        starts_at: datetime | None = None,
-        ends_at: datetime | None = None,
-        technician_id: int | None = None,
-        states: Sequence[VisitState] = (),
-        after: int | None = None,
-        limit: int | None = None,
-    ) -> list[VisitRecord]:
-        """The visits that touch this period (open where an end is not given), in the order of start.
-
-        ``after``: the number of the last one of the page before. Raises: VisitUnknown (there is no ``after``).
-        """
-        query = (
-            select(Visit, Technician)
-            .join(Technician, (Technician.tenant_id == Visit.tenant_id) & (Technician.id == Visit.technician_id))
-            .where(Visit.tenant_id == self._tenant_id, *in_period(starts_at, ends_at, technician_id, states))
-            .order_by(Visit.starts_at, Visit.id)
-            .execution_options(populate_existing=True)
-        )
-        if after is not None:
-            last = await self._visit(after)
-            query = query.where(tuple_(Visit.starts_at, Visit.id) > (last.starts_at, last.id))
-        if limit is not None:
-            query = query.limit(limit)
-        return [as_record(visit, technician) for visit, technician in await self._db.execute(query)]
-
-    async def count(
-        self, *, starts_at: datetime | None = None, ends_at: datetime | None = None, technician_id: int | None = None
-    ) -> int:
-        """How many visits touch this period."""
-        wanted = in_period(starts_at, ends_at, technician_id)
-        query = select(func.count()).select_from(Visit).where(Visit.tenant_id == self._tenant_id, *wanted)
-        return await self._db.scalar(query) or 0
-
     async def _job(self, visit: Visit) -> JobRecord | None:
         return None if visit.job is None else await self._jobs.job(visit.job)
-
-    async def _technician(self, technician_id: int) -> Technician:
-        row = await self._db.get(Technician, (self._tenant_id, technician_id))
-        assert row is not None, "a visit has its technician, by foreign key"
-        return row
-
-    async def _visit(self, visit_id: int, *, lock: bool = False) -> Visit:
-        query = select(Visit).where(Visit.tenant_id == self._tenant_id, Visit.id == visit_id)
-        visit = await self._db.scalar(
-            (query.with_for_update() if lock else query).execution_options(populate_existing=True)
-        )
-        if visit is None:
-            raise VisitUnknown(visit_id)
-        return visit
-
-    async def _reported(self, visit: Visit, report: Report) -> VisitReport | None:
-        """This very report, if it is known: under its request id, or as the last thing said about the visit."""
-        mine = select(VisitReport).where(VisitReport.tenant_id == self._tenant_id)
-        if report.request_id is not None:
-            earlier = await self._db.scalar(mine.where(VisitReport.request_id == report.request_id))
-            if earlier is not None:
-                if earlier.visit_id != visit.id or not report.says_the_same_as(earlier):
-                    raise RequestConflict(report.request_id, f"a report on visit {earlier.visit_id}")
-                return earlier
-        last = await self._db.scalar(
-            mine.where(VisitReport.visit_id == visit.id).order_by(VisitReport.id.desc()).limit(1)
-        )
-        return last if last is not None and report.says_the_same_as(last) else None
-
-    async def _keep(self, visit: Visit, report: Report) -> VisitReport:
-        try:
-            async with self._db.begin_nested():
-                kept: VisitReport | None = await self._db.scalar(
-                    insert(VisitReport)
-                    .values(tenant_id=self._tenant_id, visit_id=visit.id, reported_at=self._now(), **vars(report))
-                    .returning(VisitReport)
-                )
-        except IntegrityError as exc:  # the same request id, at the same moment, on another visit
-            raise RequestConflict(report.request_id or "", "a report on another visit") from exc
-        assert kept is not None
-        if report.outcome == "rescheduled":
-            return kept
-        visit.sequence, visit.changed_at = visit.sequence + 1, kept.reported_at
-        visit.state = report.outcome
-        visit.outcome_note = report.note
-        visit.outcome_at = kept.reported_at
-        if report.outcome == "scanned":
-            visit.scanned_serial, visit.scanned_port = report.serial, report.port
-        await self._db.flush()  # a later question in this transaction must find the visit as reported
-        return kept
 
 
 def _end(start: datetime | None, duration_minutes: int, faults: Faults) -> datetime | None:

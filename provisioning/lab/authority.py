@@ -1,8 +1,10 @@
 """The laboratory's own certificate authority (CA), and the server's certificate by it.
 
-A phone gives a page its camera and offline work over TLS alone, so it is told to trust this CA. What it trusts by that
-is narrow: the CA can vouch for this machine's names and for addresses in private networks, and for nothing else (RFC
-5280 s4.2.1.10, critical), whoever gets hold of its key.
+A phone gives a page its camera and offline work over TLS alone, so it is told to trust this CA. Its certificate limits
+it to this machine's names and to addresses in private networks (name constraints, critical: RFC 5280 s4.2.1.10), and it
+signs nothing else here. A device that heeds the limits takes nothing else from whoever gets hold of its key, either;
+but path validation needn't look at what a trust anchor's own certificate says (RFC 5280 s6.1, s6.2; RFC 5937 tells how
+it may), and not every device does. So the key is the owner's alone, and the CA is taken off a phone afterwards.
 """
 
 from __future__ import annotations

@@ -64,5 +64,5 @@ def ways_of_a_phone(door: PhoneDoor) -> list[str]:
         "  Android: Settings, Security, Encryption & credentials, Install a certificate, CA certificate",
         "  iPhone: open the file, then Settings, General, VPN & Device Management, Install; and",
         "    Settings, General, About, Certificate Trust Settings, switch it on",
-        "  the CA can vouch for this machine and private networks alone; take it off the phone when you are done",
+        "  the CA is limited to this machine and private networks, which not every phone heeds: take it off afterwards",
     ]

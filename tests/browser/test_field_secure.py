@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import httpx
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from tests.support.browser import LAN_NAME, Machine
 from tests.support.console import add_user
@@ -32,6 +32,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SCAN_TO_GREEN = timedelta(seconds=90)
 STANDS = "[location.protocol, isSecureContext, 'serviceWorker' in navigator, field.hasCamera()]"
+A_MOMENT_BEFORE = """id => {
+  field.clock = Date.now;
+  Date.now = () => Date.parse(field.jobOf(id).visit.starts_at) - 1;
+}"""
+"""By its device the visit has not begun."""
 SAY_DONE = """async id => {
   const act = { key: `done-too-early/${id}`, kind: "done", made_at: new Date().toISOString(), content: {} };
   const headers = { "Content-Type": "application/json" };
@@ -40,7 +45,7 @@ SAY_DONE = """async id => {
 }"""
 
 
-async def until_green(page: Page) -> None:
+async def until_green(page: Page | Locator) -> None:
     """Until all five ticks are green, in their order."""
     await expect(page.locator(".ticks li.good")).to_have_count(len(TICKS), timeout=60_000)
     assert [text.split()[-1] for text in await page.locator(".ticks li.good").all_inner_texts()] == TICKS
@@ -51,7 +56,8 @@ async def test_by_tls_what_is_done_in_a_cellar_arrives_once_and_both_screens_tur
 ) -> None:
     run, house, login, visit_id = await visited_today(lab)
     lost = LostAnswer(secure.trusting())
-    async with secure.machine.looker() as tess, secure.machine.looker() as nora:
+    looker = secure.machine.looker
+    async with looker() as tess, looker() as nora, looker() as dora:
         job = await open_day(tess, login, visit_id)
         assert await tess.page.evaluate(STANDS) == ["https:", True, True, True]
         cookies = [each for each in await tess.page.context.cookies() if each["httpOnly"]]
@@ -60,6 +66,12 @@ async def test_by_tls_what_is_done_in_a_cellar_arrives_once_and_both_screens_tur
         await nora.go(f"/runs/{run.id}")
         await expect(nora.page.locator("#live")).to_have_text("live")
         await expect(nora.page.locator(".ticks li")).to_have_count(len(TICKS))
+        await dora.sign_in("dora")
+        await dora.go("/dispatch")
+        await expect(dora.page.locator("#live")).to_have_text("live")
+        block = dora.page.locator(f"#visit-{visit_id}")
+        await expect(block.locator(".chip")).to_contain_text("booked")
+        await expect(block.locator(".ticks")).to_have_count(0)
         for page in (tess.page, nora.page):
             await expect(page.locator(".ticks li.good")).to_have_count(0)
         assert await tess.page.evaluate(SAY_DONE, visit_id) == [409, "field.not_done"]
@@ -79,8 +91,10 @@ async def test_by_tls_what_is_done_in_a_cellar_arrives_once_and_both_screens_tur
         await lab.plug(house.serial, house)
         await tess.page.route("**/acts", lost)
         await tess.page.context.set_offline(False)
-        await until_green(tess.page)
-        await until_green(nora.page)
+        for screen in (tess.page, nora.page, block):
+            await until_green(screen)
+        await expect(block.locator(".chip")).to_contain_text("completed")
+        assert await block.evaluate("each => each.style.flexGrow === each.dataset.minutes")
         await expect(job.locator(".done-at")).to_have_text("Done.")
         await expect(job.locator(".chip")).to_contain_text("completed")
         for act in ("scan", "done", "end"):  # they would be refused by now
@@ -88,6 +102,7 @@ async def test_by_tls_what_is_done_in_a_cellar_arrives_once_and_both_screens_tur
         await expect(tess.page.locator("#standing")).to_have_text("online, all sent")
         await secure.machine.picture(tess, "secure-green")
         await secure.machine.picture(nora, "secure-green-run")
+        await secure.machine.picture(dora, "secure-green-board")
         forgive(tess, "net::ERR_CONNECTION_RESET")
 
     assert lost.lost == [200]
@@ -137,7 +152,12 @@ async def test_the_camera_is_switched_off_when_its_form_folds_and_who_was_let_in
     _run, house, login, visit_id = await visited_today(lab)
     async with secure.machine.looker() as tess:
         job = await open_day(tess, login, visit_id)
-        await expect((await unfold(job, "end")).get_by_label("What came of it")).to_have_value("no_access")
+        ends = await unfold(job, "end")
+        await expect(ends.get_by_label("What came of it")).to_have_value("no_access")
+        await tess.page.evaluate(A_MOMENT_BEFORE, visit_id)
+        await ends.get_by_role("button", name="End the visit").click()
+        await expect(ends.get_by_role("alert")).to_contain_text("that nobody is there can't be told before")
+        await tess.page.evaluate("Date.now = field.clock")
         await tess.page.evaluate(SEES_NO_CODE)
         form = await unfold(job, "scan")
         for fold in ("by hand", "when it is kept"):

@@ -30,8 +30,8 @@ def now() -> datetime:
     return NOW
 
 
-def visits(db: AsyncSession) -> Visits:
-    return Visits(db, tenant_id=TENANT, now=now)
+def visits(db: AsyncSession, at: datetime = NOW) -> Visits:
+    return Visits(db, tenant_id=TENANT, now=lambda: at)
 
 
 async def booked(db: AsyncSession, whose: Whose, **changes: Any) -> VisitRecord:
@@ -96,7 +96,7 @@ async def test_what_a_line_or_an_order_waits_for_is_not_done_without_a_scan(begi
 async def test_done_on_a_visit_that_came_to_nothing_is_a_conflict(begin: Begin, outcome: Any) -> None:
     async with begin() as db:
         visit_id = (await booked(db, Whose("dispatch")))["visit_id"]
-        await visits(db).report(visit_id=visit_id, outcome=outcome, note="by dispatch")
+        await visits(db, at=TEN).report(visit_id=visit_id, outcome=outcome, note="by dispatch")
         with pytest.raises(VisitOver, match=f"is {outcome} and can't be done"):
             await act(db, visit_id, "done", reason="did it")
 
@@ -105,7 +105,7 @@ async def test_done_on_a_visit_that_came_to_nothing_is_a_conflict(begin: Begin, 
 async def test_a_record_of_a_visit_at_which_nobody_was_is_a_conflict(begin: Begin, outcome: Any) -> None:
     async with begin() as db:
         visit_id = (await booked(db, Whose("dispatch")))["visit_id"]
-        await visits(db).report(visit_id=visit_id, outcome=outcome, note="by dispatch")
+        await visits(db, at=TEN).report(visit_id=visit_id, outcome=outcome, note="by dispatch")
         with pytest.raises(VisitOver, match="can't be written down"):
             await act(db, visit_id, "record", changes={"splitter": "S-1"})
 

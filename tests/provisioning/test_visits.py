@@ -38,7 +38,7 @@ def needs(appliance: Appliance, run_id: int, visit_id: int) -> StepRow:
 async def report(appliance: Appliance, visit_id: int) -> list[int]:
     async with appliance.database.begin() as db:
         _, told = await appliance.visit_desk(db).report(
-            visit_id=visit_id, outcome="no_access", note="gate locked", by="technician"
+            visit_id=visit_id, outcome="cancelled", note="gate locked", by="technician"
         )
     return told
 

@@ -23,6 +23,7 @@ from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.check import check_everything
 from provisioning.commercial.testing import KeptMail
 from provisioning.estate import import_estate
+from provisioning.field import Visits
 from provisioning.lab.demo import Lab, open_lab
 from provisioning.lab.world import LabWorld
 from provisioning.visits import Outcome
@@ -192,6 +193,12 @@ class JourneyLab:
         """A ticket for a household, with an appointment tomorrow."""
         return await self.submit(house.ticket(tomorrow(self.clock.now()), **changes))
 
+    async def until_it_begins(self, visit_id: int) -> None:
+        """The time of the visit comes."""
+        async with self.appliance.database.read() as db:
+            visit = await Visits(db, tenant_id=self.appliance.tenant_id, now=self.clock.now).visit(visit_id)
+        self.clock.skip_to(visit["starts_at"])
+
     async def device(self, serial: str) -> DeviceRecord:
         """What is known of a CPE."""
         async with self.appliance.database.read() as db:
@@ -295,6 +302,8 @@ class Installation:
         """The technician reports from the visit that is booked."""
         appliance = self.lab.appliance
         visit_id = (await self.result("schedule_installation"))["visit_id"]
+        if outcome == "no_access":
+            await self.lab.until_it_begins(visit_id)
         async with appliance.database.begin() as db:
             again = Appointment.model_validate(next_appointment) if next_appointment else None
             _, told = await appliance.visit_desk(db).report(

@@ -185,6 +185,8 @@ class Shop:
     async def report(self, run: Installation, outcome: Outcome, **said: Any) -> None:
         """The technician reports from the order's visit."""
         visit_id = (await run.result("schedule_deployment"))["visit_id"]
+        if outcome == "no_access":
+            await self.lab.until_it_begins(visit_id)
         async with self.lab.appliance.database.begin() as db:
             desk = self.lab.appliance.visit_desk(db)
             _, told = await desk.report(visit_id=visit_id, outcome=outcome, by="technician", **said)

@@ -9,8 +9,19 @@ import pytest
 from sqlalchemy import insert, literal, select, update
 
 from provisioning.database import Database
-from workflows import Among, HeldFor, ended_by_hour, held_groups, held_mark, held_runs, newest_mark, run_marks
-from workflows.engine.tables import RunNote, RunRow, WorkflowBase
+from workflows import (
+    Among,
+    HeldFor,
+    ended_by_hour,
+    held_groups,
+    held_mark,
+    held_runs,
+    newest_mark,
+    run_marks,
+    runs_about,
+    states_of_steps,
+)
+from workflows.engine.tables import RunNote, RunRow, StepRow, WorkflowBase
 
 BEGAN = datetime(2026, 3, 2, tzinfo=UTC)
 REFUSED, SILENT = HeldFor("provision", "hand_over_line", "line.refused"), HeldFor("provision", "apply_device", "")
@@ -123,3 +134,27 @@ async def test_runs_are_counted_by_the_hour_in_which_they_ended(listed: Database
         (timedelta(hours=2), 0, 0),
     ]
     assert [hour.ended for hour in own] == [1, 0, 0]
+
+
+async def test_runs_are_found_by_what_they_wait_for_and_their_steps_stand_as_the_latest_round(listed: Database) -> None:
+    rounds = [
+        (1, "visit", 1, "completed", "visit:9"),
+        (2, "visit", 1, "pending", "visit:9"),
+        (3, "visit", 1, "pending", "visit:91"),
+        (6, "visit", 1, "pending", "visit:9"),  # another tenant's
+        (1, "bind", 1, "undone", None),
+        (1, "bind", 2, "completed", None),
+        (2, "bind", 1, "undone", None),
+        (6, "bind", 1, "completed", None),
+    ]
+    names = ("run_id", "step", "round", "state", "waits_on")
+    async with listed.begin() as db:
+        for each in rounds:
+            row = dict(zip(names, each, strict=True))
+            db.add(StepRow(**row, effect="wait", key="/".join(map(str, each[:3])), started_at=BEGAN))
+    async with listed.read() as db:
+        about: dict[str, Any] = {"tenant_id": "main", "signal": "visit", "subjects": ["9", "10"]}
+        assert await runs_about(db, **about, journeys=["provision"]) == {"9": 2}
+        assert await runs_about(db, **about, journeys=["another"]) == {}
+        states = await states_of_steps(db, tenant_id="main", run_ids=[1, 2, 3, 6], steps=["bind"])
+    assert states == {1: {"bind": "completed"}, 2: {"bind": "undone"}}

@@ -106,6 +106,36 @@ async def begun_rounds(db: AsyncSession, *, tenant_id: str, steps: Collection[st
     return [BegunRound(*row) for row in found]
 
 
+async def runs_about(
+    db: AsyncSession, *, tenant_id: str, signal: str, subjects: Sequence[str], journeys: Collection[str]
+) -> dict[str, int]:
+    """By subject: the newest run of these journeys that waits, has waited or will wait next for the signal about it."""
+    query = (
+        select(StepRow.waits_on, RunRow.id)
+        .join(RunRow, RunRow.id == StepRow.run_id)
+        .where(RunRow.tenant_id == tenant_id, RunRow.journey.in_(journeys))
+    )
+    subject_of = {waits_on(signal, subject): subject for subject in subjects}
+    found = await _all_of(db, query, StepRow.__table__.c.waits_on, list(subject_of))
+    return {subject_of[waited]: run_id for waited, run_id in sorted(tuple(row) for row in found)}
+
+
+async def states_of_steps(
+    db: AsyncSession, *, tenant_id: str, run_ids: Sequence[int], steps: Collection[str]
+) -> dict[int, dict[str, str]]:
+    """By run: how the latest round of each of these steps stands; what was not begun is not among them."""
+    query = (
+        select(StepRow.run_id, StepRow.step, StepRow.round, StepRow.state)
+        .join(RunRow, RunRow.id == StepRow.run_id)
+        .where(RunRow.tenant_id == tenant_id, StepRow.step.in_(steps))
+    )
+    found = await _all_of(db, query, StepRow.__table__.c.run_id, run_ids)
+    states: dict[int, dict[str, str]] = {}
+    for run_id, step, _, state in sorted(found, key=lambda row: row.round):
+        states.setdefault(run_id, {})[step] = state
+    return states
+
+
 async def runs_of_keys(db: AsyncSession, *, tenant_id: str, keys: Sequence[str]) -> dict[str, tuple[int, str]]:
     """(run, its state) for each idempotency key that a step of one of our runs has used."""
     query = (

@@ -155,7 +155,8 @@ class TicketingService:
     ) -> ReportedVisit:
         """Keep what the technician reports; a scan brings the serial, normalised, and may bring the actual port.
 
-        Raises: InvalidRequest (all faults), VisitUnknown, VisitOver, RequestConflict.
+        Raises: InvalidRequest (all faults), VisitUnknown, VisitOver, VisitNotBegun (nobody can be missing yet),
+        RequestConflict.
         """
         return await self._visits.report(
             visit_id=visit_id, outcome=outcome, serial=serial, port=port, note=note, request_id=request_id

@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.tables import Mail
 from provisioning.commercial.tenants.tenant_tables import Deployment
-from provisioning.field import Visit, VisitBooking, VisitRecord
+from provisioning.field import JOINING, Visit, VisitBooking, VisitRecord
 
-SCHEDULED_BY = "/schedule_deployment"
+SCHEDULED_BY = f"/{JOINING['deployment'].step}"
 """The step in the key of an order's deployment."""
 TELL_OF_A_VISIT = ("order_confirmation", "installation_scheduled")
 

@@ -230,7 +230,7 @@ class Deployments:
     ) -> VisitRecord:
         """The best that can be had, as the dispatch board would offer it. Raises: NobodyAble, DayFull, SlotTaken."""
         is_at = wanted.moment is not None
-        for offer in await (self._search.at_moment(asked) if is_at else self._search.on_day(asked)):
+        for offer in await (self._search.at(asked) if is_at else self._search.on_day(asked)):
             try:
                 visit = await take(offer)
             except SlotRefused:  # a visit written past the calendar is in the way: the next one

@@ -4,7 +4,20 @@
   const STEP_MINUTES = 15;
   let dragged = null;
 
-  for (const block of document.querySelectorAll(".block")) block.style.flexGrow = block.dataset.minutes;
+  const widen = () => {
+    for (const block of document.querySelectorAll(".block")) block.style.flexGrow = block.dataset.minutes;
+  };
+  widen();
+  document.addEventListener("htmx:after:swap", widen); // what is fetched anew has no widths
+
+  // While something is dragged the lanes stand still: what was to move them does so afterwards.
+  let late = null;
+  const hold = (event) => {
+    if (!dragged) return;
+    event.stopImmediatePropagation();
+    late = event.target;
+  };
+  document.addEventListener("moved", hold, true);
 
   // The time under the pointer: the block's own begin, and of its length what lies before the pointer.
   const timeAt = (block, event) => {
@@ -35,6 +48,8 @@
   document.addEventListener("dragend", () => {
     dragged = null;
     for (const each of document.querySelectorAll(".block.over")) each.classList.remove("over");
+    if (late) htmx.trigger(late, "moved");
+    late = null;
   });
   document.addEventListener("drop", (event) => {
     const block = under(event);

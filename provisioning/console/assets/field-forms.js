@@ -116,6 +116,9 @@
     const outcome = form.elements.outcome.value;
     const note = typed(form, "note");
     if (outcome === "not_feasible" && !note) throw new Fault("Why it is not feasible, is missing.");
+    if (outcome === "no_access" && Date.now() < Date.parse(job.visit.starts_at)) {
+      throw new Fault(`The visit begins at ${job.begins}: that nobody is there can't be told before.`);
+    }
     await add(job, outcome, filled({ note }));
     form.reset();
   };

@@ -181,7 +181,7 @@ async def tickets_visits_and_lines(script: Script) -> None:
     ticket = await script("/tickets", wish)
     await script("/tickets/{ticket_id}", {"state": "inProgress", "note": WHY}, "PATCH", **ticket)
     visits = (await api.get("/visits?state=booked")).json()["items"]
-    await script("/visits/{visit_id}/reports", {"outcome": "no_access", "note": WHY}, **visits[0])
+    await script("/visits/{visit_id}/reports", {"outcome": "not_feasible", "note": WHY}, **visits[0])
     await found_ont(script, visits)
     await field_work(script)
     said = {"answer": {"actual_port": "0/1/3", "reason": WHY}, "refused": {"reason": WHY}, "removed": {"reason": WHY}}
@@ -216,6 +216,8 @@ async def field_work(script: Script) -> None:
         await script("/visits/{visit_id}/reschedule", moved, **visit)
         act = {"key": f"act {number}", "kind": "record", "made_at": api.appliance.clock().isoformat()}
         await script("/visits/{visit_id}/acts", {**act, "content": {"changes": {"splitter": "SP-4"}}}, **visit)
+        begun = {"starts_at": api.appliance.clock() - timedelta(minutes=1), "held_from": None}
+        await script.set(update(Visit).where(Visit.id == visit["visit_id"]).values(begun))
         await script(f"/visits/{{visit_id}}/{verb}", body, **visit)
     photo = await api.send(
         "POST",

@@ -226,9 +226,9 @@ async def test_a_time_is_looked_for_before_anything_is_locked(
     begun = list[bool]()
     looks, opens = Search.at, appliance.database.begin
 
-    async def look(self: Search, asked: Asked) -> OfferRecord | None:
+    async def look(self: Search, asked: Asked, *, only_offered: bool = False) -> list[OfferRecord]:
         assert not begun
-        return await looks(self, asked)
+        return await looks(self, asked, only_offered=only_offered)
 
     def begin(*, shared: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
         begun.append(shared)

@@ -66,7 +66,14 @@ def test_a_scan_is_told_to_the_run_that_waits_for_it_once(any_isp: Settings, typ
     assert [by for by, text in notes_of(type_, 2) if text == "told visit about 2"] == ["tess"]
 
 
-def test_nobody_at_home_can_bring_the_next_appointment_along(isp: Settings, type_: Type) -> None:
+def test_nobody_at_home_can_bring_the_next_appointment_along_once_the_visit_has_begun(
+    isp: Settings, type_: Type
+) -> None:
+    for words in (("report", 2, "no_access"), ("no-show", 2, "--reason", "nobody there")):
+        refused = type_("visits", *words)
+        assert (refused.status, "can't be told before" in " ".join(refused.err.split())) == (2, True), refused.err
+    with vandal(isp.database_url) as database:
+        database.execute("UPDATE visit SET starts_at = '2026-01-05 10:00:00.000000' WHERE id = 2")
     reported = type_(
         "visits", "report", 2, "no_access", "--next-technician", 7002, "--next-date", "2036-03-10T09:00+0100", "--json"
     ).json

@@ -11,15 +11,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import update
 
 from provisioning.console.dispatch import moment_by
+from provisioning.console.topics import marks_of
 from provisioning.console.words import moments_in
 from provisioning.days import day_of
 from provisioning.errors import Fault
-from provisioning.field import Invitations, Jobs, Technicians, VisitRecord, Visits
+from provisioning.field import Invitations, Jobs, Technicians, Visit, VisitRecord, Visits
 from tests.provisioning.test_order_visits import waiting
 from tests.support.console import Console, Person, open_console
 from tests.support.healthy_estate import HealthyEstate
+from workflows.engine.tables import StepRow
 
 ANNA, BERT = 801, 802
 LOCAL = "%Y-%m-%dT%H:%M"
@@ -69,6 +72,51 @@ async def test_the_board_has_a_lane_per_technician_with_visits_and_gaps_in_the_o
     assert f'data-visit="{visit["visit_id"]}"' in lane
     assert (await person.get("/dispatch")).status_code == 200
     assert (await person.get("/dispatch", params={"day": "never"})).status_code == 422
+
+
+def ticks_on(page: str, visit_id: int) -> dict[str, bool] | None:
+    """By name, whether each is green; None: there are none."""
+    shown = re.search(rf'aria-label="Seen to work, visit {visit_id}">(.*?)</ol>', page)
+    if shown is None:
+        return None
+    return {name: mark == "✓" for mark, name in re.findall(r"<li[^>]*>(.) (\w+)</li>", shown[1])}
+
+
+async def test_the_ticks_of_what_was_scanned_stand_on_the_board_and_are_followed_today(any_console: Console) -> None:
+    appliance, person = any_console.appliance, await any_console.somebody("dispatch")
+    marks = marks_of(appliance)
+    async with appliance.database.read() as db:
+        visits = await Visits(db, tenant_id=appliance.tenant_id, now=appliance.clock).visits()
+        wanted = {}
+        for each in visits:
+            if each["state"] in ("scanned", "completed"):
+                whole = await appliance.field_desk(db).ticks(each["visit_id"])
+                wanted[each["visit_id"]] = {tick["name"]: tick["is_true"] for tick in whole["ticks"]}
+                run_id = whole["run_id"]
+        before = (await marks(db, ["visits"]))["visits"]
+    assert [sum(each.values()) for each in wanted.values()] == [5, 0]  # completed; held at another port than planned
+    day = day_of(visits[0]["starts_at"], appliance.zone).isoformat()
+    page = (await person.get("/dispatch", params={"day": day})).text
+    assert {each["visit_id"]: ticks_on(page, each["visit_id"]) for each in visits} == {
+        each["visit_id"]: wanted.get(each["visit_id"]) for each in visits
+    }
+    assert "data-topic" not in page  # it is another day's
+    at_work, begins = max(wanted), appliance.clock()
+    seen = {"run_id": run_id, "step": "provision_device", "round": 9, "key": "of the test", "started_at": begins}
+    async with appliance.database.begin() as db:
+        hour = {"starts_at": begins, "ends_at": begins + timedelta(hours=1)}
+        await db.execute(update(Visit).where(Visit.id == at_work).values(hour))
+    async with appliance.database.read() as db:
+        came = (await marks(db, ["visits"]))["visits"]
+    async with appliance.database.begin() as db:
+        db.add(StepRow(**seen, state="completed", effect="keyed"))
+    async with appliance.database.read() as db:
+        assert len({before, came, (await marks(db, ["visits"]))["visits"]}) == 3
+    today = (await person.get("/dispatch")).text
+    assert 'data-topic="visits" hx-get="/dispatch/now?day=' in today
+    part = (await person.get("/dispatch/now")).text
+    assert (ticks_on(today, at_work) or {})["bound"] and ticks_on(part, at_work) == ticks_on(today, at_work)
+    assert "<html" not in part
 
 
 async def test_a_visit_is_moved_with_a_reason_and_stands_on_its_new_day(console: Console) -> None:
@@ -125,8 +173,9 @@ async def test_that_nobody_was_at_home_is_neither_offered_nor_kept_before_the_vi
     assert mark is not None
     wish = {"seen": html.unescape(mark[1]), "outcome": "no-show", "reason": "nobody answered"}
     refused = await person.send(f"{address}/end", wish, page=address)
-    begins = f"is no-show, but the visit begins at {at:%Y-%m-%d %H:%M} ({console.appliance.zone.key})"
-    assert (refused.status_code, begins in refused.text) == (422, True)
+    zone = console.appliance.zone.key
+    begins = f"Visit {visit['visit_id']} begins at {at:%Y-%m-%d %H:%M} ({zone}); that nobody is there"
+    assert (refused.status_code, begins in refused.text) == (409, True)
     assert await stored(console, visit) == visit
 
 

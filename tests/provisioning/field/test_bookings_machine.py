@@ -29,6 +29,7 @@ from provisioning.field import (
     TechnicianBusy,
     Technicians,
     Visit,
+    VisitNotBegun,
     VisitOver,
     Visits,
 )
@@ -51,6 +52,7 @@ whom = st.integers(1, 2)
 quarters = st.integers(24, 88)  # from six in the morning to ten at night
 lengths = st.sampled_from([15, 60, 120])
 jobs = st.sampled_from(["plain", "splice"])
+OUTCOMES = ["cancelled", "no_access", "scanned", "completed"]
 overrides = st.sampled_from([None, WHY])
 
 
@@ -130,19 +132,19 @@ class Calendar(RuleBasedStateMachine):
 
             self.attempt(act, TechnicianBusy, OutsideHours, SkillMissing, VisitOver)
 
-    @rule(index=st.integers(0, 9), outcome=st.sampled_from(["cancelled", "no_access", "scanned", "completed"]))
-    def report(self, index: int, outcome: Any) -> None:
+    @rule(index=st.integers(0, 9), outcome=st.sampled_from(OUTCOMES), is_over=st.booleans())
+    def report(self, index: int, outcome: Any, is_over: bool) -> None:
         if index < len(self.booked):
 
             async def act(db: Any) -> None:
-                await Visits(db, tenant_id=self.tenant_id, now=lambda: NOW).report(
+                await Visits(db, tenant_id=self.tenant_id, now=lambda: at(200) if is_over else NOW).report(
                     visit_id=self.booked[index],
                     outcome=outcome,
                     serial="HWTC12345678" if outcome == "scanned" else None,
                     note="because" if outcome == "cancelled" else None,
                 )
 
-            self.attempt(act, VisitOver)
+            self.attempt(act, VisitOver, VisitNotBegun)
 
     @rule(who=whom, week=st.sampled_from(WEEKS), override=overrides)
     def plan(self, who: int, week: dict[str, list[str]] | None, override: Override | None) -> None:
@@ -165,6 +167,15 @@ class Calendar(RuleBasedStateMachine):
             )
 
         self.attempt(act, RosterCollides)
+
+    @invariant()
+    def nobody_was_missed_before_a_visit_began(self) -> None:
+        assert self.do(self.missed()) == []
+
+    async def missed(self) -> list[int]:
+        async with self.database.read() as db:
+            missed = select(Visit.id).where(Visit.tenant_id == self.tenant_id, Visit.state == "no_access")
+            return list(await db.scalars(missed.where(Visit.outcome_at < Visit.starts_at)))
 
     @invariant()
     def nobody_is_in_two_places_or_out_of_hours_without_a_reason(self) -> None:

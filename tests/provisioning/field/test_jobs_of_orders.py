@@ -107,7 +107,8 @@ async def test_the_visit_after_one_that_came_to_nothing_is_that_job_and_at_the_s
     door = Place(48.1, 11.58)
     async with begin() as db:
         first = await by_dispatch(db, place=door)
-        await visits(db).report(visit_id=first["visit_id"], outcome="no_access", note="gate locked")
+        there = visits(db, now=lambda: first["starts_at"])
+        await there.report(visit_id=first["visit_id"], outcome="no_access", note="gate locked")
         with pytest.raises(SkillMissing):
             await by_ticket(db, technician_id=2)
         again = await by_ticket(db, starts_at=at(13))

@@ -12,10 +12,10 @@ from sqlalchemy import func, select
 
 from provisioning.commercial.mails.delivery import Begin
 from provisioning.errors import InvalidRequest, RequestConflict
-from provisioning.field import VisitOutcome, VisitOver, VisitReport, VisitUnknown
+from provisioning.field import VisitNotBegun, VisitOutcome, VisitOver, VisitReport, VisitUnknown
 from tests.provisioning.field.conftest import NOW, TEN, at, book, visits
 
-WITH: dict[VisitOutcome, dict[str, str]] = {
+WITH: dict[VisitOutcome, dict[str, Any]] = {
     "scanned": {"serial": "HWTC12345678"},
     "no_access": {},
     "not_feasible": {"note": "duct collapsed"},
@@ -74,7 +74,7 @@ async def test_only_the_drawn_ways_lead_from_state_to_state(begin: Begin) -> Non
     states = ["booked", *get_args(VisitOutcome)]
     for day, (before, outcome) in enumerate(product(states, get_args(VisitOutcome))):
         async with begin() as db:
-            calendar = visits(db)
+            calendar = visits(db, now=lambda: TEN + timedelta(days=40))  # all of them have begun
             visit_id = (await book(db, starts_at=TEN + timedelta(days=day)))["visit_id"]
             if before == "completed":
                 await calendar.report(visit_id=visit_id, outcome="scanned", serial="HWTC12345678")
@@ -88,6 +88,20 @@ async def test_only_the_drawn_ways_lead_from_state_to_state(begin: Begin) -> Non
                 with pytest.raises(VisitOver, match=f"Visit {visit_id} is {before} and can't be {outcome}"):
                     await calendar.report(visit_id=visit_id, outcome=outcome, **wish)
                 assert (await calendar.visit(visit_id))["state"] == before
+
+
+async def test_that_nobody_is_there_is_not_known_before_the_visit_begins(begin: Begin) -> None:
+    minute = timedelta(minutes=1)
+    async with begin() as db:
+        visit_id = (await book(db))["visit_id"]
+        early, late = visits(db, now=lambda: TEN - minute), visits(db, now=lambda: TEN + 90 * minute)
+        # now; by a clock that is ahead; before, and told later
+        for calendar, seen_at in ((early, None), (early, TEN + minute), (late, TEN - minute)):
+            with pytest.raises(VisitNotBegun, match=f"Visit {visit_id} begins at 2026-03-03 10:00 UTC; that nobody is"):
+                await calendar.report(visit_id=visit_id, outcome="no_access", made_at=seen_at)
+        assert (await early.visit(visit_id))["state"] == "booked"
+        reported = await late.report(visit_id=visit_id, outcome="no_access", made_at=TEN)
+    assert (reported["outcome"], reported["reported_at"]) == ("no_access", TEN + 90 * minute)
 
 
 async def test_a_second_scan_with_another_serial_is_a_swap(begin: Begin) -> None:
@@ -121,7 +135,8 @@ async def test_a_report_that_arrives_twice_is_one_report(begin: Begin, request_i
 
     async def report() -> object:
         async with begin() as db:
-            return await visits(db).report(visit_id=visit_id, outcome="no_access", note="bell", request_id=request_id)
+            calendar = visits(db, now=lambda: TEN)
+            return await calendar.report(visit_id=visit_id, outcome="no_access", note="bell", request_id=request_id)
 
     first, *others = await asyncio.gather(*(report() for _ in range(4)))
     assert others == [first] * 3
@@ -131,7 +146,7 @@ async def test_a_report_that_arrives_twice_is_one_report(begin: Begin, request_i
 
 async def test_a_report_key_with_other_content_or_another_visit_is_a_conflict(begin: Begin) -> None:
     async with begin() as db:
-        calendar = visits(db)
+        calendar = visits(db, now=lambda: TEN)
         one = (await book(db))["visit_id"]
         two = (await book(db, starts_at=at(15)))["visit_id"]
         await calendar.report(visit_id=one, outcome="no_access", request_id="phone/7")

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.mails.delivery import Begin
 from provisioning.days import UTC_DAYS
-from provisioning.field import Asked, Jobs, Planning, Search
-from tests.provisioning.field.conftest import NOW, TENANT, at, book
+from provisioning.field import Asked, Jobs, Place, Planning, Search, Task
+from tests.provisioning.field.conftest import NOW, TENANT, at, book, visits
 
 HOUR = timedelta(hours=1)
 
@@ -48,16 +48,19 @@ async def test_at_a_time_whoever_is_free_then_comes_and_nobody_at_one_that_was_n
         visit = await book(db, starts_at=at(10), minutes=60)
 
         async def comes(starts_at: datetime, **more: object) -> int | None:
-            offer = await search(db).at(replace(Asked(starts_at, 60), **more))  # type: ignore[arg-type]
-            return None if offer is None else offer["technician_id"]
+            asked = replace(Asked(starts_at, 60), **more)  # type: ignore[arg-type]
+            free = await search(db).at(asked, only_offered=True)
+            return free[0]["technician_id"] if free else None
 
         assert await comes(at(10)) == 2
         assert await comes(at(10), technician_id=1) is None
         assert await comes(at(10), technician_id=1, besides=visit["visit_id"]) == 1
         assert await comes(at(9), not_before=at(9) + HOUR / 4) is None
         assert await comes(at(9), not_after=at(9) + HOUR / 2) is None
+        assert await comes(at(9), but_not_at=at(9)) is None
         assert await comes(at(9, 7)) is None  # between the quarters
         assert await comes(at(19)) is None
+        assert await comes(at(17, 30)) is None  # it would end behind the hours
         assert await comes(NOW - HOUR) is None
 
 
@@ -67,7 +70,7 @@ async def test_a_moment_is_had_at_any_minute_by_whoever_is_free_and_has_the_leas
 
         async def come(starts_at: datetime, **more: object) -> list[int]:
             asked = replace(Asked(starts_at, 60), **more)  # type: ignore[arg-type]
-            offers = await search(db).at_moment(asked)
+            offers = await search(db).at(asked)
             assert {each["starts_at"] for each in offers} <= {starts_at}
             return [each["technician_id"] for each in offers]
 
@@ -77,6 +80,32 @@ async def test_a_moment_is_had_at_any_minute_by_whoever_is_free_and_has_the_leas
         assert await come(at(11)) == [2, 1]
         assert await come(at(22)) == [2, 1]  # whose week nobody has told
         assert await come(NOW - HOUR) == []
+
+
+async def test_a_time_that_was_shown_is_had_though_others_are_offered_by_now(begin: Begin) -> None:
+    asked = Asked(at(0), 60, technician_id=1)
+    async with begin() as db:
+        assert at(9) in [one["starts_at"] for one in await search(db).times(asked, days=1)]
+        await book(db, starts_at=at(8), minutes=15)  # what is offered begins at a quarter past now
+        assert at(9) not in [one["starts_at"] for one in await search(db).times(asked, days=1)]
+        [offer] = await search(db).at(replace(asked, starts_at=at(9)), only_offered=True)
+    assert (offer["technician_id"], offer["starts_at"], offer["visits_that_day"]) == (1, at(9), 1)
+
+
+async def test_who_had_a_visit_yesterday_comes_from_home_also_at_a_moment(begin: Begin) -> None:
+    near, far = Place(48.10, 11.50), Place(48.10, 11.58)
+    async with begin() as db:
+        people = Planning(db, tenant_id=TENANT, now=lambda: NOW)
+        await people.plan(technician_id=1, home_latitude=near.latitude, home_longitude=near.longitude)
+        job = await Jobs(db, tenant_id=TENANT).define(name="splice", duration_minutes=60, skills=["splicing"])
+        task = Task(job, far)
+        wish = {"customer_id": 42, "technician_id": 1, "duration_minutes": 60, "address": "far", "task": task}
+        await visits(db).book(starts_at=at(10) - timedelta(hours=20), **wish)  # type: ignore[arg-type]
+        asked = Asked.of(job, near, at(10))
+        [there] = await search(db).at(asked)
+        [shown] = [one for one in await search(db).on_day(asked) if one["starts_at"] == at(10)]
+    known = ("travel_minutes", "detour_minutes", "visits_that_day")
+    assert [dict(one)[name] for one in (there, shown) for name in known] == [0, 0, 0] * 2
 
 
 async def test_the_first_time_of_weeks_is_found_and_a_day_s_in_the_order_of_the_board(begin: Begin) -> None:

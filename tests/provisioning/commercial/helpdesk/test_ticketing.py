@@ -108,11 +108,11 @@ async def test_taking_back_a_visit_that_has_ended_leaves_what_happened(begin: Be
     async with begin() as db:
         service = await ticketing(db)
         visit_id = (await service.schedule_installation(**WISH))["visit_id"]
-        await service.report_visit(visit_id=visit_id, outcome="no_access", note="nobody at home")
-        with pytest.raises(VisitOver, match="is no_access and can't be cancelled"):
+        await service.report_visit(visit_id=visit_id, outcome="not_feasible", note="no duct")
+        with pytest.raises(VisitOver, match="is not_feasible and can't be cancelled"):
             await service.cancel_visit(visit_id=visit_id, reason="customer asked")
         released = await service.release_visit(visit_id=visit_id, reason="run undone")
-    assert (released["state"], released["outcome_note"]) == ("no_access", "nobody at home")
+    assert (released["state"], released["outcome_note"]) == ("not_feasible", "no duct")
 
 
 async def test_a_dispatcher_cancels_with_a_reason(begin: Begin) -> None:

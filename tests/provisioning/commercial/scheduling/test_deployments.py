@@ -236,7 +236,7 @@ async def test_a_released_deployment_frees_its_technician_and_its_request_is_ove
 async def test_an_order_whose_visit_came_to_nothing_is_scheduled_anew(isp: Partnership, outcome: Any) -> None:
     first = await schedule(isp)
     async with isp.begin() as db:
-        await Visits(db, tenant_id=TENANT, now=lambda: NOW).report(
+        await Visits(db, tenant_id=TENANT, now=lambda: first["starts_at"]).report(
             visit_id=first["visit_id"], outcome=outcome, note="nobody there"
         )
     second = await schedule(isp, when=TUESDAY + timedelta(days=1))
@@ -312,7 +312,8 @@ async def describe(isp: Partnership, order_id: int, address: str = ADDRESS) -> N
             whose=Whose("dispatch", order_id),
             task=Task(kind, DOOR),
         )
-        await calendar.report(visit_id=booked["visit_id"], outcome="no_access", note="nobody there")
+        there = Visits(db, tenant_id=TENANT, now=lambda: booked["starts_at"])
+        await there.report(visit_id=booked["visit_id"], outcome="no_access", note="nobody there")
 
 
 async def busy_nearby(isp: Partnership) -> None:
