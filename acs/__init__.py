@@ -155,6 +155,7 @@ from acs.nbi.outcomes import (
     Unknown,
     Why,
     WriteOutcome,
+    require_done,
 )
 from acs.nbi.preset import Condition, Preset
 from acs.operations.carrier import OperationCarrier
@@ -372,6 +373,7 @@ __all__ = [
     "pon_serial",
     "provisioning_code",
     "render",
+    "require_done",
     "require_verified",
     "resume_devices",
     "revisions_that_do_not_fit",

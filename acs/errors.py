@@ -307,6 +307,14 @@ class SerialAmbiguous(DeviceError):
         )
 
 
+def _choose_template(serial: str) -> str:
+    """What to do about a template that is for others."""
+    return (
+        "Choose a template for this CPE (`firstlight devices templates`):"
+        f" `firstlight devices provision {serial} USERNAME --template ... --reason ...`."
+    )
+
+
 class WrongDataModel(DeviceError):
     """The CPE speaks another TR-069 data model than the template."""
 
@@ -319,7 +327,7 @@ class WrongDataModel(DeviceError):
         super().__init__(
             serial,
             f"CPE {serial} speaks {' and '.join(self.reported)}, but template {template} is for {wanted}."
-            " Nothing was sent. Choose a template for this CPE.",
+            f" Nothing was sent. {_choose_template(serial)}",
         )
 
 
@@ -335,7 +343,7 @@ class WrongModel(DeviceError):
         super().__init__(
             serial,
             f"CPE {serial} is a {reported}, but template {template} is for {', '.join(wanted)}. Nothing was sent."
-            " Choose a template for this CPE.",
+            f" {_choose_template(serial)}",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import time
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -37,23 +38,42 @@ class Teller:
 
 
 async def planned(
-    service: CampaignService, *, name: str, template: str | None, file: str | None, group: Group, by: str, pace: Pace
+    service: CampaignService,
+    *,
+    name: str,
+    template: str | None,
+    file: str | None,
+    group: Group,
+    by: str,
+    pace: Pace,
+    window: str | None,
 ) -> CampaignRecord:
-    """Plan a campaign for a template or for the file of a firmware. Raises: InvalidRequest, and as the service does."""
-    if template is not None and file is None:
+    """Plan a campaign for a template or for the file of a firmware, in a ``window`` like 23:00-05:00.
+
+    Raises: InvalidRequest with everything that is wrong, and as the service does.
+    """
+    times, faults = _window_of(window)
+    pace = replace(pace, window=times)
+    if template is not None and file is None and not faults:
         return await service.plan_template(name=name, template=template, group=group, by=by, pace=pace)
-    if file is not None and template is None:
+    if file is not None and template is None and not faults:
         return await service.plan_firmware(name=name, file=file, group=group, by=by, pace=pace)
-    raise InvalidRequest("The campaign", [Fault("template", "give either a template or a firmware")])
+    if (template is None) == (file is None):
+        faults.append(Fault("template", "give either a template or a firmware"))
+    faults += [Fault("", each) for each in service.faults(name=name, file=file, group=group, pace=pace)]
+    raise InvalidRequest("The campaign", faults)
 
 
-def window_of(text: str | None) -> tuple[time, time] | None:
-    """``23:00-05:00`` as two times of day. Raises: InvalidRequest."""
+def _window_of(text: str | None) -> tuple[tuple[time, time] | None, list[Fault]]:
+    """``23:00-05:00`` as two times of day; and what is wrong with it."""
     if text is None:
-        return None
+        return None, []
     begins, _, ends = text.partition("-")
+    times: tuple[time, time] | None
     try:
-        return time.fromisoformat(begins.strip()), time.fromisoformat(ends.strip())
+        times = time.fromisoformat(begins.strip()), time.fromisoformat(ends.strip())
     except ValueError:
-        fault = Fault("window", f"{text!r} is no window; 23:00-05:00 would be one, by the ISP's clock")
-        raise InvalidRequest("The campaign", [fault]) from None
+        times = None
+    if times is None or any(each.tzinfo is not None for each in times):
+        return None, [Fault("window", f"{text!r} is no window; 23:00-05:00 would be one, by the ISP's clock")]
+    return times, []

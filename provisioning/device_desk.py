@@ -78,9 +78,16 @@ class DeviceDesk:
         )
 
     async def swap(
-        self, serial: str, *, new_serial: str, line_by_hand: bool, by: str, request_id: str | None = None
+        self,
+        serial: str,
+        *,
+        new_serial: str,
+        template: str | None = None,
+        line_by_hand: bool,
+        by: str,
+        request_id: str | None = None,
     ) -> OperationRecord:
-        """Put a CPE in the place of another one.
+        """Put a CPE in the place of another one; ``template`` where that is another model.
 
         Raises: ServiceUnderWay, OltHasOldCpe unless whoever asks looks after the line, and as ``CustomerWishes.swap``.
         """
@@ -89,7 +96,9 @@ class DeviceDesk:
             line = None if service_id is None else await self._lines.find_live_line_order(service_id=service_id)
             if line is not None and not line_by_hand and not same_serial(line["device_serial"], new_serial):
                 raise OltHasOldCpe(canonical_serial(serial), new_serial.strip()[:80], line["access_node"])
-        return await self._wishes.swap(device_serial=serial, new_serial=new_serial, by=by, request_id=request_id)
+        return await self._wishes.swap(
+            device_serial=serial, new_serial=new_serial, template=template, by=by, request_id=request_id
+        )
 
     async def move(self, serial: str, *, acs_name: str, by: str, request_id: str | None = None) -> OperationRecord:
         """Look for a CPE at another ACS from now on. Raises: ServiceUnderWay, and as ``DeviceMoving.move``."""

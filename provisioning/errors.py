@@ -251,7 +251,7 @@ class Fault:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.field} {self.reason.removesuffix('.')}"  # a reason may be another error's sentence
+        return f"{self.field} {self.reason.removesuffix('.')}".lstrip()  # a reason may be another error's sentence
 
 
 class InvalidRequest(ProvisioningError):

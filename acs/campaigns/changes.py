@@ -169,9 +169,10 @@ class FirmwareChange:
         return {mark: f"{RECALLED if _operation_of(mark) in taken_back else KEPT}{mark}" for mark in marks}
 
     def _standing(self, operation: AcsOperation, mark: str) -> Standing:
-        """One whose outcome nobody knows counts as failed: it is a person's turn to look. One that the campaign itself
-        took back, or that only its window has ended, waits for its turn again."""
-        state = OUTCOMES.get(operation.state, "under_way")
+        """One whose outcome nobody knows counts as failed, once its effect is not looked for any more: it is a person's
+        turn to look. One that the campaign itself took back, or that only its window has ended, waits for its turn
+        again."""
+        state = "under_way" if operation.ended_at is None else OUTCOMES[operation.state]
         reason = f"Operation {operation.id}: {operation.reason}"
         if state == "skipped" and mark.startswith(RECALLED):
             return Standing("waiting", "It was taken back before it was sent, since the campaign had stopped.")

@@ -138,7 +138,8 @@ def what_is_next(terms: Terms, counts: Counts, *, pardoned: Counts, at: datetime
     if begun < terms.canary:
         return _begin(terms, min(terms.canary - begun, counts.waiting), at, zone)
     if counts.ended < terms.canary:
-        return Wait(f"The first {terms.canary} CPEs are looked at before the others follow.")
+        first = "The first CPE is" if terms.canary == 1 else f"The first {terms.canary} CPEs are"
+        return Wait(f"{first} looked at before the others follow.")
     if terms.canary and not counts.done and not pardoned.total:
         return Stop(f"None of the first {counts.ended} CPEs has come through, so the others were left alone.")
     free = terms.batch_size - counts.under_way

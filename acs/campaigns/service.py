@@ -23,6 +23,7 @@ from acs.campaigns.records import (
 from acs.campaigns.sending import STILL_TO_GET, UNTAKEN
 from acs.campaigns.tables import AcsCampaign, AcsCampaignMember
 from acs.campaigns.targets import Group, Target, targets
+from acs.operations.paths import file_faults
 from acs.ports import Now
 from acs.tables import AcsDevice
 from acs.templates.library import TemplateLibrary
@@ -60,10 +61,20 @@ class CampaignService:
         """
         return await self._plan(name, "firmware", {"file": file}, group=group, by=by, pace=pace)
 
+    @staticmethod
+    def faults(*, name: str, file: str | None = None, group: Group, pace: Pace) -> list[str]:
+        """What is wrong with a plan in itself, each in words."""
+        return [
+            *_name_faults(name),
+            *([] if file is None else file_faults(file)),
+            *pace.faults,
+            *group.faults,
+        ]
+
     async def _plan(
         self, name: str, kind: CampaignKind, what: dict[str, str], *, group: Group, by: str, pace: Pace
     ) -> CampaignRecord:
-        faults = [*_name_faults(name), *pace.faults, *group.faults]
+        faults = self.faults(name=name, file=what.get("file"), group=group, pace=pace)
         found, strangers = ([], []) if faults else await targets(self._db, group, tenant_id=self._tenant_id)
         faults += [f"{serial} is bound to no service, or not of this template and model" for serial in strangers]
         if not faults and not found:

@@ -185,7 +185,7 @@ def leaf_of(document: Mapping[str, Any], path: str) -> Leaf | None:
         if not isinstance(node, dict):
             return None
         node = node.get(name)
-    if not isinstance(node, dict) or not ({"_value", "_timestamp"} & set(node)):
+    if not isinstance(node, dict) or ("_value" not in node and "_timestamp" not in node):
         return None
     value = node.get("_value")
     return Leaf(value if isinstance(value, str | int | bool) else None, moment(node.get("_timestamp")))

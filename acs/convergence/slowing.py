@@ -39,8 +39,9 @@ INFORM_INTERVAL = ".ManagementServer.PeriodicInformInterval"
 def interval_given(parameters: Sequence[Sequence[Any]], *, seldom: bool) -> int | None:
     """The inform interval in seconds that these settings give a CPE, ``seldom`` once it was verified and has that one;
     None where they give none, and it keeps its own."""
-    for setting in map(Setting.from_row, parameters):
-        if setting.path.endswith(INFORM_INTERVAL):
+    for row in parameters:
+        if str(row[0]).endswith(INFORM_INTERVAL):
+            setting = Setting.from_row(row)
             value = setting.settled if seldom and setting.settled is not None else setting.value
             return int(value) if str(value).isdigit() and int(value) > 0 else None
     return None

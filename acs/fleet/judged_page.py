@@ -10,9 +10,9 @@ from typing import Any, cast
 from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs.convergence.seen_devices import SeenDevice, leaf_of
+from acs.convergence.seen_devices import SeenDevice
 from acs.convergence.unreached import AMBIGUOUS, cause_of
-from acs.fleet.judging import TAKEN, Judgement, inform_interval, is_silent, judge, placed_paths
+from acs.fleet.judging import TAKEN, Judgement, inform_interval, is_silent, judge
 from acs.fleet.repairing import RepairLimit, Tell, begin_repair
 from acs.tables import AcsDevice
 
@@ -45,7 +45,8 @@ COLUMNS = (
 @dataclass(slots=True)
 class SweepOutcome:
     """What a sweep has found. ``due``: serials whose convergence is to begin; ``handed_over``: those given up;
-    ``left``: those with news that somebody else is busy with, each a sentence that names who."""
+    ``left``: those with news that somebody else is busy with, each a sentence that names who; ``elsewhere``: those that
+    are bound to another ACS."""
 
     devices: int = 0
     pages: int = 0
@@ -58,6 +59,7 @@ class SweepOutcome:
     silent: int = 0
     back: int = 0
     ambiguous: int = 0
+    elsewhere: int = 0
     due: list[str] = field(default_factory=list)
     handed_over: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
@@ -105,16 +107,11 @@ class JudgedPage:
         self._hear(row, seen, interval, whole=whole)
         if row.handed_over_at is not None:
             return
-        judgement = judge(row, seen, self._leaves(row, document))
+        judgement = judge(row, seen, document, self._looked_at)
         if holder is None:
             self._act(row, seen, judgement)
         elif judgement.news != "none":
             self._outcome.left.append(f"CPE {row.serial} is left to {holder}.")
-
-    def _leaves(self, row: Any, document: Mapping[str, Any]) -> dict[str, Any]:
-        paths = placed_paths(row.parameters, row.delivery or {}, row.rows or {})
-        found = {path: leaf_of(document, path) for path in paths if path in self._looked_at}
-        return {path: leaf for path, leaf in found.items() if leaf is not None}
 
     def _hear(self, row: Any, seen: SeenDevice, interval: timedelta, *, whole: bool) -> None:
         """Whether it is silent, or back, or behind NAT."""

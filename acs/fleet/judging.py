@@ -7,14 +7,14 @@ a reading. Times compared with each other are both the ACS's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Row
 
-from acs.convergence.seen_devices import Leaf, SeenDevice, leaf_of
+from acs.convergence.seen_devices import SeenDevice, leaf_of
 from acs.convergence.slowing import interval_given
 from acs.convergence.verifying import Drift, is_same
 from acs.tables import AcsDevice
@@ -46,8 +46,8 @@ Known = AcsDevice | Row[*tuple[Any, ...]]
 """What our row says, or as much of it as is judged."""
 
 
-def judge(device: Known, seen: SeenDevice, leaves: Mapping[str, Leaf]) -> Judgement:
-    """``leaves``: what the record says of parameters that it was asked for, by their paths at this CPE."""
+def judge(device: Known, seen: SeenDevice, document: Mapping[str, Any], looked_at: Collection[str]) -> Judgement:
+    """``document``: the record; ``looked_at``: the parameters that it was asked for, by their paths at this CPE."""
     last_inform = seen["last_inform"]
     if device.state == "awaiting_first_inform":
         return Judgement("first_inform") if last_inform is not None else NOTHING
@@ -58,7 +58,7 @@ def judge(device: Known, seen: SeenDevice, leaves: Mapping[str, Leaf]) -> Judgem
     if device.state == "drifted":  # a verification found that; the details are its own
         return Judgement("drifted", device.reason, list(device.details))
     if device.state in TAKEN and device.applied_revision == device.revision and device.written_at is not None:
-        return _taken(device, seen, _shown_drift(device, leaves))
+        return _taken(device, seen, _shown_drift(device, document, looked_at))
     reported = last_inform is not None and (device.last_inform_at is None or last_inform > device.last_inform_at)
     return Judgement("reported") if reported else NOTHING
 
@@ -110,15 +110,16 @@ def placed_paths(
     return [chosen.placed(path) if "{" in path else path for path in paths]
 
 
-def _shown_drift(device: Known, leaves: Mapping[str, Leaf]) -> list[Drift]:
+def _shown_drift(device: Known, document: Mapping[str, Any], looked_at: Collection[str]) -> list[Drift]:
     drift: list[Drift] = []
-    if not leaves or device.written_at is None:
+    if device.written_at is None:
         return drift
-    for path, row in zip(placed_paths(device.parameters, device.delivery, device.rows), device.parameters, strict=True):
-        leaf = leaves.get(path)
-        if leaf is None or leaf.stamp is None or leaf.value is None or row[3]:
+    paths = placed_paths(device.parameters, device.delivery or {}, device.rows or {})
+    for path, row in zip(paths, device.parameters, strict=True):
+        leaf = None if row[3] or path not in looked_at else leaf_of(document, path)
+        if leaf is None or leaf.stamp is None or leaf.value is None or leaf.stamp <= device.written_at:
             continue
-        if leaf.stamp > device.written_at and not is_same(setting := Setting.from_row(row), leaf.value):
+        if not is_same(setting := Setting.from_row(row), leaf.value):
             drift.append(Drift(path=path, wanted=setting.value, reported=leaf.value))
     return drift
 

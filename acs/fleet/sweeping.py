@@ -6,26 +6,30 @@ devices again for every page. ``Sweep.recent`` asks for those alone that have re
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from sqlalchemy import Select, Text, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs.convergence.seen_devices import FIELDS, SeenDevice, seen_of
+from acs.convergence.seen_devices import SeenDevice, seen_of
 from acs.fleet.judged_page import COLUMNS, JudgedPage, SweepOutcome
 from acs.fleet.judging import INTERVAL, placed_paths
 from acs.fleet.repairing import RepairLimit, Tell, nobody_is_told
 from acs.fleet.seen_rows import forget_bound, note_unbound
 from acs.fleet.twins import forget_twins, ids_at_the_acs, note_twins
-from acs.nbi.client import NbiClient
+from acs.nbi.client import Found, NbiClient
 from acs.nbi.errors import NbiGarbled
 from acs.ports import Begin, Now
 from acs.serials import canonical_serial, is_serial
 from acs.tables import DEFAULT_ACS, AcsDevice
 from acs.templates.rendering import ROOTS
 
+FIELDS = ("_id", "_deviceId", "_lastInform", "_lastBoot", "_lastBootstrap")
+"""Of a CPE, beside its parameters: what is judged, and who it is."""
 PAGE = 1_000
 LONGEST_PROJECTION = 7_000
 """Characters of the parameters that are asked for, encoded; the rest of a request is ours."""
@@ -72,9 +76,10 @@ class Sweep:
         plain = await self._shown_paths()
         twins: set[str] = set()
         latest = self._latest
-        async for documents in self._pages(plain):
-            outcome.pages += 1
-            latest = _later(latest, await self._take(documents, plain, outcome, whole=True, twins=twins))
+        async with aclosing(self._pages(plain)) as pages:
+            async for documents in pages:
+                outcome.pages += 1
+                latest = _later(latest, await self._take(documents, plain, outcome, whole=True, twins=twins))
         async with self._begin() as db:
             await forget_twins(db, but=twins, tenant_id=self._tenant_id, acs_name=self._acs_name, now=self._now())
         self._latest = latest
@@ -98,19 +103,28 @@ class Sweep:
         self._latest = _later(latest, await self._take(page, plain, outcome, whole=False))
         return outcome
 
-    async def _pages(self, plain: Sequence[str]) -> AsyncIterator[list[dict[str, Any]]]:
+    async def _pages(self, plain: Sequence[str]) -> AsyncGenerator[list[dict[str, Any]], None]:
+        """While one is judged the next is asked for: neither the ACS nor we stand idle meanwhile."""
+        asked = self._ask_for_page("", plain)
         after = ""
-        while True:
-            found = await self._nbi.find("devices", {"_id": {"$gt": after}}, _fields(plain), limit=PAGE)
-            documents = list(found.documents)
-            ids = [str(document.get("_id")) for document in documents]
-            if ids != sorted(ids) or (ids and ids[0] <= after):
-                raise NbiGarbled("The ACS does not list its devices in the order of their ids; some would be missed.")
-            if documents:
-                yield documents
-                after = ids[-1]
-            if len(documents) < PAGE:
-                return
+        try:
+            while True:
+                documents = list((await asked).documents)
+                ids = [str(document.get("_id")) for document in documents]
+                _require_order(ids, after)
+                is_last = len(documents) < PAGE
+                if not is_last:
+                    after = ids[-1]
+                    asked = self._ask_for_page(after, plain)
+                if documents:
+                    yield documents
+                if is_last:
+                    return
+        finally:
+            await _call_off(asked)
+
+    def _ask_for_page(self, after: str, plain: Sequence[str]) -> asyncio.Task[Found]:
+        return asyncio.create_task(self._nbi.find("devices", {"_id": {"$gt": after}}, _fields(plain), limit=PAGE))
 
     async def _shown_paths(self) -> list[str]:
         """The parameters that are looked at: those of one CPE of each sort, as many as a request can name.
@@ -189,7 +203,7 @@ class Sweep:
             page = JudgedPage(self._limit, self._inform_interval, self._now(), frozenset(plain), outcome)
             for serial, row in rows.items():
                 if row.acs_name != self._acs_name:
-                    outcome.ambiguous += 1
+                    outcome.elsewhere += 1
                     continue
                 page.look(row, seen_by_serial[serial], holder=holders.get(serial), whole=whole)
             await page.write(db, self._tell)
@@ -228,6 +242,18 @@ class Sweep:
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:
     return max((each for each in (one, other) if each is not None), default=None)
+
+
+def _require_order(ids: Sequence[str], after: str) -> None:
+    """Raises: NbiGarbled."""
+    if list(ids) != sorted(ids) or (ids and ids[0] <= after):
+        raise NbiGarbled("The ACS does not list its devices in the order of their ids; some would be missed.")
+
+
+async def _call_off(asked: asyncio.Task[Found]) -> None:
+    """Nobody waits for that page any more; what becomes of it is nobody's error."""
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
 
 
 def _fields(plain: Sequence[str]) -> tuple[str, ...]:

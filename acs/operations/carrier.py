@@ -99,7 +99,7 @@ class OperationCarrier:
         self, operation_id: int, *, seconds: float, heard: Callable[[OperationRecord], None] | None = None
     ) -> OperationRecord:
         """Carry it until it ends, or so long; ``heard`` is told of every look. Raises: OperationUnknown."""
-        waited, pause = 0.0, 0.5
+        began, waited, pause = self._now(), 0.0, 0.5
         while True:
             record = await self.carry(operation_id)
             if heard is not None:
@@ -107,7 +107,7 @@ class OperationCarrier:
             if record["ended_at"] is not None or waited >= seconds:
                 return record
             await self._sleep(pause)
-            waited += pause
+            waited = max(waited + pause, (self._now() - began).total_seconds())  # a look may take seconds itself
             pause = min(pause * 1.3, 3.0)
 
     async def _advance(self, operation: Operation) -> None:

@@ -20,6 +20,7 @@ from acs.templates.rendering import ROOTS
 
 FIRMWARE = "1 Firmware Upgrade Image"
 """TR-069 A.3.2.8."""
+MOST_NAMED = 10
 
 
 class RebootStep:
@@ -85,7 +86,7 @@ class FirmwareStep:
         found = await self._nbi.find("files", {"_id": name}, ("_id", "metadata"))
         files = [document.get("metadata") for document in found.documents if document.get("_id") == name]
         if not files:
-            return Over("faulted", f"The ACS has no file {name}; nothing was sent.")
+            return Over("faulted", f"The ACS has no file {name}; nothing was sent. {await self._fitting(seen)}")
         about = files[0] if isinstance(files[0], dict) else {}
         version = str(about.get("version") or "")
         wrong = _unfit(about, seen)
@@ -111,6 +112,13 @@ class FirmwareStep:
                 "faulted", f"The CPE has ended the transfer and booted, and still runs {runs}.", {"version": runs}
             )
         return Wait("The CPE has ended the transfer and has not reported the new version yet.", 5.0)
+
+    async def _fitting(self, seen: SeenDevice) -> str:
+        """The files that there are for such a CPE, in words."""
+        found = await self._nbi.find("files", {}, ("_id", "metadata"))
+        about = {str(each.get("_id")): each.get("metadata") for each in found.documents}
+        fit = sorted(name for name, said in about.items() if isinstance(said, dict) and not _unfit(said, seen))
+        return f"For its model it has {', '.join(fit[:MOST_NAMED])}." if fit else "It has none for its model."
 
     async def _answered(self, seen: SeenDevice, file: str) -> datetime | None:
         """The session in which the CPE last took a download of that file."""

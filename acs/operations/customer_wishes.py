@@ -99,16 +99,24 @@ class CustomerWishes:
         return await self._operations.keep("wifi", row, arguments, by=by, request_id=request_id)
 
     async def swap(
-        self, *, device_serial: str, new_serial: str, by: str, request_id: str | None = None
+        self,
+        *,
+        device_serial: str,
+        new_serial: str,
+        template: str | None = None,
+        by: str,
+        request_id: str | None = None,
     ) -> OperationRecord:
         """Put a CPE in the place of another one, with all that one was to have; the old one is unbound.
 
         A WiFi passphrase that we keep goes along, so that the customer's own devices find the network again.
+        ``template``: of a new one that is another model; of the inputs those go along that it has.
 
-        Raises: SerialMalformed, DeviceUnknown, SerialBoundElsewhere, OperationRefused, RequestConflict.
+        Raises: SerialMalformed, DeviceUnknown, SerialBoundElsewhere, TemplateUnknown, TemplateInputsRefused,
+            OverridesRefused, OperationRefused, RequestConflict.
         """
         old, new = canonical_serial(device_serial), canonical_serial(new_serial)
-        arguments = {"old_serial": old}
+        arguments = {"old_serial": old} | ({} if template is None else {"template": template})
         earlier = await self._operations.earlier(request_id, "swap", arguments)
         if earlier is not None:
             if earlier.device_serial != new:
@@ -118,8 +126,9 @@ class CustomerWishes:
             raise OperationRefused(old, "The swap", ["both serials are the same CPE's"])
         record = await self._devices.device(device_serial=old)
         await self._require_free(new, record["customer_id"])
-        inputs: dict[str, str | int | None] = {**record["inputs"]}
-        for name, value in record["inputs"].items():
+        known = self._templates.get(template).inputs if template is not None else record["inputs"]
+        inputs: dict[str, str | int | None] = {name: value for name, value in record["inputs"].items() if name in known}
+        for name, value in list(inputs.items()):
             if value == wifi_ref(old):
                 await self._secrets.seal(self._db, wifi_ref(new), await self._secrets.reveal(self._db, wifi_ref(old)))
                 inputs[name] = wifi_ref(new)
@@ -129,7 +138,7 @@ class CustomerWishes:
             customer_id=record["customer_id"],
             service_id=record["service_id"],
             device_serial=new_serial,
-            config_template=record["template"],
+            config_template=template or record["template"],
             values=inputs,
             plan=record["plan"],
         )

@@ -62,17 +62,26 @@ class ReadStep:
     async def effect(self, operation: Operation, seen: SeenDevice) -> Wait | Again | Next | Over:
         paths = _paths_of(operation)
         leaves = await _leaves(self._nbi, seen, paths)
-        missing = [path for path in paths if path not in leaves]
         if (again := not_read(operation, leaves)) is not None:
             return again
+        # An object that the ACS has looked into has a time, and no value.
+        leaves = {path: leaf for path, leaf in leaves.items() if leaf.value is not None or holds_secret(path)}
+        missing = [path for path in paths if path not in leaves]
         values = {
             path: {"value": None if holds_secret(path) else leaf.value, "read_at": spelt(leaf.stamp)}
             for path, leaf in leaves.items()
         }
         result = {"parameters": values, "missing": missing}
         if missing and not operation.arguments.get("as_far_as_there"):
-            return Over("faulted", f"The CPE has no {', '.join(missing)}.", result)
+            return Over("faulted", why_not_read(missing, await self._objects(seen, missing)), result)
         return Over("done", "The CPE was asked, and has answered.", result)
+
+    async def _objects(self, seen: SeenDevice, paths: Sequence[str]) -> list[str]:
+        """Which of these are objects, by what the ACS knows of the CPE."""
+        fields = [f"{path}._object" for path in paths]
+        found = await self._nbi.find("devices", {"_id": seen["device_id"]}, ("_id", *fields))
+        its = [each for each in found.documents if each.get("_id") == seen["device_id"]]
+        return [path for path in paths for each in its if (_node(each, path) or {}).get("_object") is True]
 
 
 class WriteStep:
@@ -126,6 +135,14 @@ class ReadBackStep:
                 "faulted", f"The CPE took it and does not have it: {shown}.", {"parameters": found}, disproven=True
             )
         return Over("done", "The CPE has it: it was read back.", {"parameters": found})
+
+
+def why_not_read(missing: Sequence[str], objects: Sequence[str]) -> str:
+    """Why these could not be read: the CPE lacks them, or they are ``objects``, which have no value."""
+    lacking = [path for path in missing if path not in objects]
+    words = [f"The CPE has no {', '.join(lacking)}."] if lacking else []
+    words += [f"{path} is an object; `firstlight devices refresh` reads what is in it." for path in objects]
+    return " ".join(words)
 
 
 def script_task(operation: Operation, values: Mapping[str, SettingValue]) -> dict[str, Any]:

@@ -65,3 +65,22 @@ def refresh_faults(paths: Iterable[str]) -> list[str]:
         elif not _PATH.fullmatch(path):
             faults.append(f"{path[:80]!r} is no parameter path")
     return faults
+
+
+def read_faults(paths: Iterable[str]) -> list[str]:
+    """The same for parameters that are read."""
+    named = list(paths)
+    blanking = [
+        path
+        for path in named
+        if "ConnectionRequestPassword" in path or (below_management(path) and path.count(".") == 1)
+    ]
+    return path_faults(named) + [
+        f"reading {path} would blank the password of connection requests at the ACS" for path in blanking
+    ]
+
+
+def file_faults(file: str) -> list[str]:
+    """What keeps this from being the name of a file at the ACS."""
+    is_name = 1 <= len(file) <= 200 and file.isprintable() and "*" not in file and "/" not in file
+    return [] if is_name else [f"{file[:80]!r} is no name of a file"]

@@ -105,22 +105,23 @@ class DeviceReadings:
         *_, places = await self._places(device_serial)
         return list(dict.fromkeys(place.path for place in places))
 
-    async def late(self, *, missed_at_least: int = 2) -> LateCpes:
-        """Every bound CPE that has missed so many periodic Informs, by the interval it was given.
+    async def late(self, *, missed_at_least: int = 2, acs_name: str | None = None) -> LateCpes:
+        """Every bound CPE that has missed so many periodic Informs, by the interval it was given; of all ACSes or one.
 
-        One projected question to each ACS, however many there are. Raises: NbiError.
+        One projected question to each ACS, however many CPEs there are. Raises: AcsUnknown, NbiError.
         """
         now = self._now()
         latest = now - timedelta(seconds=SHORTEST_INTERVAL_SECONDS * missed_at_least)
         silent: dict[tuple[str, str], datetime] = {}
         query = {"_lastInform": {"$lt": latest.isoformat().replace("+00:00", "Z")}}
-        for acs_name, nbi in self._fleet.items():
-            async for document in nbi.stream("devices", query, ("_id", "_lastInform")):
+        asked = list(self._fleet) if acs_name is None else [acs_name]
+        for name in asked:
+            async for document in self._fleet[name].stream("devices", query, ("_id", "_lastInform")):
                 if (last := moment(document.get("_lastInform"))) is not None:
-                    silent[acs_name, str(document.get("_id"))] = last
+                    silent[name, str(document.get("_id"))] = last
         late: list[LateCpe] = []
         service_ids: list[int] = []
-        async for serial, customer_id, service_id, at_acs, interval in self._bound():
+        async for serial, customer_id, service_id, at_acs, interval in self._bound(acs_name):
             service_ids += [] if service_id is None else [service_id]
             last = silent.get(at_acs)
             if interval is None or last is None:
@@ -139,9 +140,12 @@ class DeviceReadings:
                 )
         return LateCpes(late=late, service_ids=service_ids)
 
-    async def _bound(self) -> AsyncIterator[tuple[str, int, int | None, tuple[str, str], int | None]]:
+    async def _bound(
+        self, acs_name: str | None
+    ) -> AsyncIterator[tuple[str, int, int | None, tuple[str, str], int | None]]:
         """Every bound CPE that the ACS has shown us, a page at a time: its settings are long."""
         after = 0
+        of_acs = () if acs_name is None else (AcsDevice.acs_name == acs_name,)
         while True:
             async with self._begin() as db:
                 found = await db.execute(
@@ -161,6 +165,7 @@ class DeviceReadings:
                         AcsDevice.state != "withdrawn",
                         AcsDevice.device_id.is_not(None),
                         AcsDevice.id > after,
+                        *of_acs,
                     )
                     .order_by(AcsDevice.id)
                     .limit(PAGE)

@@ -14,7 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from acs.nbi.requests import is_xml_value
 from acs.operations.book import OperationBook, require
 from acs.operations.errors import ParameterOwned
-from acs.operations.paths import below_management, holds_secret, is_at, path_faults, refresh_faults
+from acs.operations.paths import (
+    below_management,
+    file_faults,
+    holds_secret,
+    is_at,
+    path_faults,
+    read_faults,
+    refresh_faults,
+)
 from acs.operations.records import OperationRecord
 from acs.ports import Now
 from acs.tables import AcsDevice
@@ -67,9 +75,7 @@ class DeviceOperations(OperationBook):
         Raises: SerialMalformed, DeviceUnknown, OperationRefused, RequestConflict.
         """
         device = await self.bound(device_serial)
-        faults = path_faults(paths)
-        faults += [f"reading {path} would blank it at the ACS" for path in paths if "ConnectionRequestPassword" in path]
-        require("The reading", device, faults, within)
+        require("The reading", device, read_faults(paths), within)
         asked = {"paths": list(paths)} | ({"as_far_as_there": True} if as_far_as_there else {})
         return await self.keep("get", device, asked, by=by, request_id=request_id, within=within)
 
@@ -136,8 +142,7 @@ class DeviceOperations(OperationBook):
         Raises: SerialMalformed, DeviceUnknown, OperationRefused, OperationUnderWay, RequestConflict.
         """
         device = await self.bound(device_serial)
-        is_name = 1 <= len(file) <= 200 and file.isprintable() and "*" not in file and "/" not in file
-        require("The firmware", device, [] if is_name else [f"{file[:80]!r} is no name of a file"], within)
+        require("The firmware", device, file_faults(file), within)
         return await self.keep("firmware", device, {"file": file}, by=by, request_id=request_id, within=within)
 
     # Tests

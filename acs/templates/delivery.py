@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any, Literal, cast
 
 Management = Literal["separate_wan", "same_wan"]
@@ -69,8 +70,7 @@ class Selector:
 
     def numbers_of(self, row: str) -> dict[str, str] | None:
         """The open numbers by a row's whole path; None when that is no row of this table."""
-        pattern = PLACEHOLDER.sub(r"([1-9][0-9]*)", re.sub(r"[.\-]", r"\\\g<0>", self.row))
-        found = re.fullmatch(pattern, row)
+        found = _rows_like(self.row).fullmatch(row)
         return None if found is None else dict(zip(self.placeholders, found.groups(), strict=True))
 
 
@@ -176,6 +176,11 @@ class ChosenRows:
     def rows(self, selectors: Sequence[Selector]) -> dict[str, str]:
         """The whole path of each chosen row, by its selector's name."""
         return {selector.name: self.placed(selector.row) for selector in selectors}
+
+
+@cache
+def _rows_like(row: str) -> re.Pattern[str]:
+    return re.compile(PLACEHOLDER.sub(r"([1-9][0-9]*)", re.sub(r"[.\-]", r"\\\g<0>", row)))
 
 
 def fits(path: str, pattern: str) -> bool:

@@ -70,6 +70,8 @@ class Documents:
         query = with_lists(query)
         matches({}, query)  # an operator nobody knows throws even when there is nothing to search
         documents, unasked = self._candidates(collection, query)
+        if not unasked:
+            return list(documents)
         return [document for document in documents if matches(document, unasked)]
 
     def _candidates(self, collection: str, query: object) -> tuple[Iterable[Document], object]:
@@ -83,7 +85,7 @@ class Documents:
         if (after := text_after(query.get("_id"))) is not None:
             if (order := self._orders.get(collection)) is None or len(order) != len(documents):
                 order = self._orders[collection] = sorted(documents)
-            return (documents[key] for key in order[bisect.bisect_right(order, after) :]), query
+            return [documents[key] for key in order[bisect.bisect_right(order, after) :]], _without(query, "_id")
         if collection == "tasks" and (devices := exact_texts(query.get("device"))) is not None:
             return [task for device in devices for task in self.tasks_of(device)], _without(query, "device")
         return documents.values(), query
@@ -160,14 +162,17 @@ class TasksByDevice(dict[str, Document]):
             self._of.pop(device_id, None)
 
 
-def project(document: Document, paths: Iterable[str]) -> Document:
-    """`_id` and the named parts. As in MongoDB, the objects on the way to an absent path are there, empty."""
+def projected_paths(paths: Iterable[str]) -> list[list[str]]:
+    """The names of a projection in their segments; a path below another one is contained in it."""
     wanted = sorted({path for path in paths if path})
-    # A path below another one is contained in it.
-    wanted = [path for path in wanted if not any(path.startswith(f"{other}.") for other in wanted)]
+    return [path.split(".") for path in wanted if not any(path.startswith(f"{other}.") for other in wanted)]
+
+
+def project(document: Document, wanted: Iterable[list[str]]) -> Document:
+    """`_id` and the named parts. As in MongoDB, the objects on the way to an absent path are there, empty."""
     projected: Document = {"_id": document["_id"]}
-    for path in wanted:
-        _copy_path(document, projected, path.split("."))
+    for segments in wanted:
+        _copy_path(document, projected, segments)
     return projected
 
 

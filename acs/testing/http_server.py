@@ -20,6 +20,7 @@ from acs.testing.clock import Clock
 KEEP_ALIVE_SECONDS = 5.0
 REQUEST_HEAD_BYTES = 16 * 1024
 _READ_BYTES = 64 * 1024
+_WRITTEN_BYTES = 64 * 1024
 _REASONS = {
     200: "OK",
     201: "Created",
@@ -211,9 +212,13 @@ class _Connection:
         else:
             headers += [("Connection", "keep-alive"), ("Keep-Alive", f"timeout={KEEP_ALIVE_SECONDS:.0f}")]
         await self._send(_head(response.status, response.reason, headers), framed=method != "HEAD")
-        if method != "HEAD":
-            for chunk in response.chunks:
-                await self._send(h11.Data(data=chunk))
+        together = bytearray()  # as Node does: chunks that come at once are chunks of one write
+        for chunk in response.chunks if method != "HEAD" else ():
+            together += self._http.send(h11.Data(data=chunk)) or b""
+            if len(together) >= _WRITTEN_BYTES:
+                await self._write(bytes(together))
+                together.clear()
+        await self._write(bytes(together))
         if response.cut_short:
             raise Disconnect
         await self._send(h11.EndOfMessage())
@@ -227,11 +232,15 @@ class _Connection:
         data = self._http.send(event)
         if data and not framed:  # Node names no framing where there is no body; h11 always does
             data = data.replace(b"Transfer-Encoding: chunked\r\n", b"").replace(b"transfer-encoding: chunked\r\n", b"")
-        if data:
-            if self._writer.is_closing():  # uvloop would call it an error of ours
-                raise Disconnect
-            self._writer.write(data)
-            await self._writer.drain()
+        await self._write(data or b"")
+
+    async def _write(self, data: bytes) -> None:
+        if not data:
+            return
+        if self._writer.is_closing():  # uvloop would call it an error of ours
+            raise Disconnect
+        self._writer.write(data)
+        await self._writer.drain()
 
 
 def _head(status: int, reason: str | None, headers: Iterable[tuple[str, str]]) -> h11.Response:

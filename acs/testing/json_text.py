@@ -66,7 +66,7 @@ def _literal_prefix(rest: str) -> int:
 
 def dump_json(value: Any) -> str:
     """One line; datetimes become `2026-11-22T13:13:16.106Z`."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_encode)
+    return _ENCODER.encode(value)
 
 
 def iso(instant: datetime) -> str:
@@ -89,3 +89,6 @@ def _encode(value: object) -> str:
     if isinstance(value, datetime):
         return iso(value)
     raise TypeError(f"not JSON: {type(value).__name__}")
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_encode)

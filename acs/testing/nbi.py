@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote
 
 from acs.testing.clock import Clock
 from acs.testing.cwmp import Cwmp
-from acs.testing.documents import ALIASES, COLLECTIONS, Documents, project, sort_documents
+from acs.testing.documents import ALIASES, COLLECTIONS, Documents, project, projected_paths, sort_documents
 from acs.testing.errors import WorkerCrash
 from acs.testing.http_server import HttpRequest, HttpResponse
 from acs.testing.javascript_syntax import javascript_error
@@ -100,7 +100,8 @@ class Nbi:
         skip, limit = _number(call.query.get("skip")), _number(call.query.get("limit"))
         found = found[skip : skip + limit] if limit else found[skip:]
         if "projection" in call.query:
-            found = [project(document, call.query["projection"].split(",")) for document in found]
+            wanted = projected_paths(call.query["projection"].split(","))
+            found = [project(document, wanted) for document in found]
         return HttpResponse(200, _lines(found), headers={"Content-Type": "application/json", "total": total})
 
     # --- devices --------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Page, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish, WithReason
-from provisioning.campaigns import planned, window_of
+from provisioning.campaigns import planned
 
 doors = Doors(prefix="/campaigns", tags=["campaigns"])
 
@@ -67,12 +67,18 @@ async def plan(call: InCall, wish: Plan, response: Response) -> CampaignRecord:
         batch_size=wish.batch_size,
         most_failed_percent=wish.most_failed_percent,
         patience_seconds=wish.patience_seconds,
-        window=window_of(wish.window),
     )
     group = Group(**wish.group.model_dump())
     service = call.appliance.campaigns(call.db)
     campaign = await planned(
-        service, name=wish.name, template=wish.template, file=wish.firmware, group=group, by=call.by, pace=pace
+        service,
+        name=wish.name,
+        template=wish.template,
+        file=wish.firmware,
+        group=group,
+        by=call.by,
+        pace=pace,
+        window=wish.window,
     )
     response.headers["Location"] = call.address(f"campaigns/{campaign['name']}")
     return _told(call, campaign, None)

@@ -12,7 +12,7 @@ from provisioning.api.calls import InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import Page
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Wish
+from provisioning.api.wishes import Reason, Wish
 
 doors = Doors(prefix="/devices", tags=["devices"])
 
@@ -27,7 +27,7 @@ class Override(Wish):
 
     changes: Annotated[dict[Name, Value], Field(max_length=100)] = Field(default_factory=dict)
     removed: Annotated[list[Name], Field(max_length=100)] = Field(default_factory=list)
-    reason: Annotated[str, Field(min_length=1, max_length=500, description="Why, for the audit")]
+    reason: Reason
 
 
 @doors.get("/templates", permission="devices.read")

@@ -15,12 +15,11 @@ from provisioning.access import subject_of
 from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Wish
+from provisioning.api.wishes import Reason, Wish
 from provisioning.device_binding import BoundDevice, state_of
 
 doors = Doors(prefix="/devices", tags=["devices"])
 
-Reason = Annotated[str, Field(min_length=1, max_length=500, description="Why, for the audit")]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 
 

@@ -10,7 +10,7 @@ from acs import FleetOverview, UnboundDevice, fleet_overview, resume_devices, un
 from provisioning.api.calls import InCall
 from provisioning.api.pages import After, Limit, Page, page_of, row_of
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Wish
+from provisioning.api.wishes import Reason, Wish
 
 doors = Doors(prefix="/fleet", tags=["devices"])
 
@@ -19,7 +19,7 @@ class Converge(Wish):
     """CPEs that a person has looked at."""
 
     serials: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(min_length=1, max_length=1_000)]
-    reason: Annotated[str, Field(min_length=1, max_length=500, description="Why, for the audit")]
+    reason: Reason
 
 
 class Converging(Wish):

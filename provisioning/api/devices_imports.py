@@ -10,7 +10,7 @@ from provisioning import device_files
 from provisioning.access import subject_of
 from provisioning.api.calls import InCall
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Wish
+from provisioning.api.wishes import Reason, Wish
 from provisioning.errors import Fault, InvalidRequest
 
 doors = Doors(prefix="/devices", tags=["devices"])
@@ -30,7 +30,7 @@ class CpeListWish(Wish):
     line_by_hand: bool = False
     file_name: Annotated[str | None, Field(max_length=200, description="For the audit")] = None
     dry_run: Annotated[bool, Field(description="Only say what it comes to")] = False
-    reason: Annotated[str, Field(min_length=1, max_length=500, description="Why, for the audit")]
+    reason: Reason
 
 
 class BoundFromList(BaseModel):

@@ -38,10 +38,11 @@ async def readings(
 async def missed_informs(
     call: InCall,
     at_least: Annotated[int, Query(ge=1, le=1000, description="Only CPEs that have missed so many in a row")] = 2,
+    acs: Annotated[str | None, Query(max_length=63, description="Only those of this ACS")] = None,
 ) -> list[SilentPort]:
     """CPEs that have missed Informs, by access port, the port with the most first; a cut fibre shows as one port."""
-    async with _readings(call) as acs:
-        late = await acs.late(missed_at_least=at_least)
+    async with _readings(call) as found:
+        late = await found.late(missed_at_least=at_least, acs_name=acs)
     return by_port(late, await call.appliance.services(call.db).network_service.all_resources())
 
 

@@ -18,7 +18,7 @@ from provisioning.api.idempotency import key_of
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Page, page_of, row_of
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Wish
+from provisioning.api.wishes import Reason, Wish
 from provisioning.device_desk import DeviceDesk
 
 doors = Doors(prefix="/devices", tags=["devices"])
@@ -43,7 +43,7 @@ class Asked(Wish):
 class Why(Asked):
     """Why, for the audit: the customer notices it."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=500, description="Why, for the audit")]
+    reason: Reason
 
 
 class Objects(Asked):
@@ -86,18 +86,19 @@ class Download(Asked):
 
 
 class Swap(Wish):
-    """Who takes its place; `line_by_hand`: whoever asks authorises it on the OLT."""
+    """Who takes its place; `template`: of another model; `line_by_hand`: whoever asks authorises it on the OLT."""
 
     new_serial: Annotated[str, Field(min_length=1, max_length=64)]
+    template: Annotated[str | None, Field(min_length=1, max_length=64)] = None
     line_by_hand: bool = False
-    reason: Annotated[str, Field(min_length=1, max_length=500, description="Why, for the audit")]
+    reason: Reason
 
 
 class Move(Wish):
     """The name of the ACS that it reports to from now on."""
 
     acs: Annotated[str, Field(min_length=1, max_length=63)]
-    reason: Annotated[str, Field(min_length=1, max_length=500, description="Why, for the audit")]
+    reason: Reason
 
 
 class Wifi(Wish):
@@ -109,7 +110,7 @@ class Wifi(Wish):
     request_id: Annotated[str, Field(min_length=1, max_length=100)]
     ssid: Annotated[str | None, Field(min_length=1, max_length=32)] = None
     passphrase: Annotated[str | None, Field(min_length=8, max_length=63)] = None
-    reason: Annotated[str, Field(min_length=1, max_length=500, description="Why, for the audit")]
+    reason: Reason
 
 
 @doors.post("/{serial}/reboot", permission="devices.operate", status_code=202, responses=NOT_THERE)
@@ -194,7 +195,12 @@ async def swap(call: InCall, response: Response, serial: Serial, wish: Swap) -> 
     """Puts a CPE in the place of this one, with its service, its settings and its WiFi passphrase."""
     desk = _desk(call, wish.reason)
     asked = await desk.swap(
-        serial, new_serial=wish.new_serial, line_by_hand=wish.line_by_hand, by=call.by, request_id=_request_id(call)
+        serial,
+        new_serial=wish.new_serial,
+        template=wish.template,
+        line_by_hand=wish.line_by_hand,
+        by=call.by,
+        request_id=_request_id(call),
     )
     return _accepted(call, response, asked)
 

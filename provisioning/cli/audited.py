@@ -98,6 +98,11 @@ def audit_changes(appliance: Appliance) -> None:
     appliance.database.witness = witness
 
 
+async def changes_elsewhere(db: AsyncSession) -> None:
+    """What the command changes is no row of ours; the audit is to have it all the same."""
+    (await db.connection()).info[WROTE] = True
+
+
 @contextmanager
 def carrying(appliance: Appliance) -> Iterator[None]:
     """What is only carried out now was decided, and audited, before: for the time of the block nothing is kept."""

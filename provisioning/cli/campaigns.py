@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,10 +15,11 @@ from acs import CampaignRecord, CampaignService, CampaignState, Group, MemberRec
 from provisioning.access import subject_of
 from provisioning.act_previews import CAMPAIGN_VERBS, CampaignVerb, campaign_preview
 from provisioning.bootstrap import Appliance
-from provisioning.campaigns import planned, window_of
+from provisioning.campaigns import planned
 from provisioning.cli.account import account
 from provisioning.cli.audited import tells
 from provisioning.cli.choices import chosen
+from provisioning.cli.faults import reason_faults, unless_faulty
 from provisioning.cli.printing import Entry, clock_time, err, print_json, print_list, say, say_touches, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.errors import Fault, InvalidRequest
@@ -58,10 +59,18 @@ def plan(  # noqa: PLR0913, PLR0917 - each is a term of the campaign
             batch_size=batch,
             most_failed_percent=most_failed,
             patience_seconds=round(patience_hours * 3600),
-            window=window_of(window),
         )
         group = Group(template=of_template, model=model, serials=tuple(wanted))
-        return await planned(service, name=name, template=template, file=firmware, group=group, by=account(), pace=pace)
+        return await planned(
+            service,
+            name=name,
+            template=template,
+            file=firmware,
+            group=group,
+            by=account(),
+            pace=pace,
+            window=window,
+        )
 
     _change(act, as_json=json_)
 
@@ -81,13 +90,13 @@ def pause(name: Name, json_: AsJson = False) -> None:
 @app.command()
 def resume(name: Name, reason: Reason, json_: AsJson = False) -> None:
     """Go on after a pause or a stop; after a stop the faults so far are not held against it again."""
-    _change(lambda service: service.resume(name=name), as_json=json_)
+    _change(lambda service: service.resume(name=name), faults=reason_faults(reason), as_json=json_)
 
 
 @app.command()
 def cancel(name: Name, reason: Reason, json_: AsJson = False) -> None:
     """End it: what has begun goes on by itself, what waits is left alone."""
-    _change(lambda service: service.cancel(name=name), as_json=json_)
+    _change(lambda service: service.cancel(name=name), faults=reason_faults(reason), as_json=json_)
 
 
 @app.command("list")
@@ -181,10 +190,12 @@ def preview(
     run(act, as_json=json_)
 
 
-def _change(act: Callable[[CampaignService], Awaitable[CampaignRecord]], *, as_json: bool) -> None:
+def _change(
+    act: Callable[[CampaignService], Awaitable[CampaignRecord]], *, faults: Sequence[Fault] = (), as_json: bool
+) -> None:
     async def change(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            campaign = await act(appliance.campaigns(db))
+            campaign = await unless_faulty(act(appliance.campaigns(db)), faults, what="The request")
             tells(subject=subject_of("campaign", campaign["campaign_id"]), after={"state": campaign["state"]})
         print_json(campaign) if as_json else _print_campaign(campaign)
 

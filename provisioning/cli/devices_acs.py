@@ -16,15 +16,15 @@ from acs import (
     PresetInstaller,
 )
 from provisioning.bootstrap import Appliance
-from provisioning.cli import devices_codes
+from provisioning.cli import devices_acs_files, devices_codes
+from provisioning.cli.devices_acs_files import AcsName
 from provisioning.cli.printing import Entry, print_indented, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, run
 from provisioning.configured import acs_baseline, acs_fleet
 
-app = typer.Typer(no_args_is_help=True, help="The ACSes, and the presets and scripts that are ours there.")
+app = typer.Typer(no_args_is_help=True, help="The ACSes: presets and scripts of ours, and firmware.")
 
 T = TypeVar("T")
-AcsName = Annotated[str, typer.Option("--acs", help="Which ACS, where there are several.")]
 
 
 @app.command("list")
@@ -117,6 +117,7 @@ def rollback(acs: AcsName = DEFAULT_ACS, by: By = "", json_: AsJson = False) -> 
 
 
 devices_codes.add_to(app)
+devices_acs_files.add_to(app)
 
 
 async def _at(appliance: Appliance, acs: str, act: Callable[[PresetInstaller], Awaitable[T]]) -> T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -11,10 +11,12 @@ from acs import OperationRecord
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, tells
+from provisioning.cli.faults import reason_faults, unless_faulty
 from provisioning.cli.printing import clock_time, print_indented, print_json, say, state_text
 from provisioning.cli.running import run
 from provisioning.device_desk import DeviceDesk
 from provisioning.device_operations import acs_side
+from provisioning.errors import Fault
 
 Serial = Annotated[str, typer.Argument(help="The CPE's serial number, in any spelling of it.")]
 Reason = Annotated[str, typer.Option(help="Why, for the audit: the customer notices it.")]
@@ -26,12 +28,23 @@ Hours = Annotated[
 ]
 
 
-def ask(act: Callable[[DeviceDesk], Awaitable[OperationRecord]], *, wait: int | None, as_json: bool) -> None:
-    """Commits an operation; with ``wait`` it is carried out at once, so many seconds long."""
+def ask(
+    act: Callable[[DeviceDesk], Awaitable[OperationRecord]],
+    *,
+    reason: str | None = None,
+    faults: Sequence[Fault] = (),
+    wait: int | None,
+    as_json: bool,
+) -> None:
+    """Commits an operation; with ``wait`` it is carried out at once, so many seconds long.
+
+    ``reason``: None where none is asked for. ``faults``: what is wrong with the words that were typed.
+    """
+    wrong = [*faults, *(reason_faults(reason) if reason is not None else ())]
 
     async def done(appliance: Appliance) -> bool:
         async with appliance.database.begin() as db:
-            asked = await act(appliance.device_desk(db))
+            asked = await unless_faulty(act(appliance.device_desk(db)), wrong, what="The request")
             tells(subject=subject_of("device_operation", asked["operation_id"]), customer_id=asked["customer_id"])
         if wait is not None and asked["ended_at"] is None:
             asked = await _carried(appliance, asked, seconds=wait, heard=None if as_json else _progress())
@@ -51,6 +64,9 @@ def ask(act: Callable[[DeviceDesk], Awaitable[OperationRecord]], *, wait: int | 
 
 def print_operation(record: OperationRecord) -> None:
     say(f"operation {record['operation_id']}: {record['kind'].replace('_', ' ')} of CPE {record['device_serial']}")
+    for name, value in record["arguments"].items():
+        if name != "as_far_as_there":
+            print_indented(f"{name.replace('_', ' ')}: {_asked(value)}", first="  ")
     say(state_text(record["state"]))
     print_indented(record["reason"], first="  ")
     for name, value in (record["result"] or {}).items():
@@ -84,7 +100,18 @@ def _progress() -> Callable[[OperationRecord], None]:
     return heard
 
 
+def _asked(value: Any) -> str:
+    """What was asked for, in one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{path}={each}" for path, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "(not shown)" if str(value).startswith("secret:") else str(value)
+
+
 def _print_result(name: str, value: Any) -> None:
+    if name == "refusals":  # the reason says them in words
+        return
     if isinstance(value, dict):
         for path, found in value.items():
             shown = found["value"] if isinstance(found, dict) and "value" in found else found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -11,11 +11,12 @@ from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import changes_nothing, tells
 from provisioning.cli.devices_asking import Reason, Serial
+from provisioning.cli.faults import reason_faults, unless_faulty
 from provisioning.cli.printing import print_json, say, state_text
 from provisioning.cli.running import AsJson, By, run
 from provisioning.cli.whom import ByExternalId, Username, whom
 from provisioning.device_binding import BoundDevice, DeviceBinding, state_of
-from provisioning.errors import Fault, InvalidRequest
+from provisioning.errors import Fault
 
 
 def add_to(app: typer.Typer) -> None:
@@ -48,11 +49,10 @@ def provision(  # noqa: PLR0913, PLR0917 - each is a fact about the CPE
 ) -> None:
     """Bind a CPE to a subscriber who is served, and write down what it is to have; it need not have reported yet."""
 
+    faults = [Fault(each, "is not NAME=VALUE") for each in values or () if "=" not in each]
+    texts = dict(each.split("=", 1) for each in values or () if "=" in each)
+
     async def act(binding: DeviceBinding) -> BoundDevice:
-        faults = [Fault(each, "is not NAME=VALUE") for each in values or () if "=" not in each]
-        if faults:
-            raise InvalidRequest("The CPE", faults)
-        texts = dict(each.split("=", 1) for each in values or ())
         return await binding.provision(
             serial,
             who=whom(username, external_id),
@@ -62,20 +62,22 @@ def provision(  # noqa: PLR0913, PLR0917 - each is a fact about the CPE
             line_by_hand=line_by_hand,
         )
 
-    _told(serial, act, as_json=json_)
+    _told(serial, act, faults=[*faults, *reason_faults(reason)], as_json=json_)
 
 
 def withdraw(serial: Serial, reason: Reason, by: By = "", json_: AsJson = False) -> None:
     """Take a CPE from whom it serves: nothing is sent to it any more; what it holds stays on it."""
-    _told(serial, lambda binding: binding.withdraw(serial), as_json=json_)
+    _told(serial, lambda binding: binding.withdraw(serial), faults=reason_faults(reason), as_json=json_)
 
 
-def _told(serial: str, act: Callable[[DeviceBinding], Awaitable[BoundDevice]], *, as_json: bool) -> None:
+def _told(
+    serial: str, act: Callable[[DeviceBinding], Awaitable[BoundDevice]], *, faults: Sequence[Fault], as_json: bool
+) -> None:
     async def done(appliance: Appliance) -> BoundDevice:
         async with appliance.database.begin() as db:
             binding = appliance.device_binding(db)
             before = await binding.live(serial)
-            made = await act(binding)
+            made = await unless_faulty(act(binding), faults, what="The CPE")
             if before is not None and before == await binding.live(serial):
                 changes_nothing(db)
             tells(

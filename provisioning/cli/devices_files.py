@@ -16,9 +16,11 @@ from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import changes_nothing, tells
 from provisioning.cli.devices_asking import Reason
+from provisioning.cli.faults import reason_faults
 from provisioning.cli.printing import err, print_json, say
 from provisioning.cli.running import AsJson, run
 from provisioning.device_files import BATCH, MOST_IN_BATCH, BoundCpes, CpeListRefused
+from provisioning.errors import InvalidRequest
 
 
 def add_to(app: typer.Typer) -> None:
@@ -48,6 +50,8 @@ def import_(
     """Bind CPEs to subscribers who are served, as `provision` does one; the same again changes nothing."""
 
     async def act(appliance: Appliance) -> BoundCpes:
+        if faults := reason_faults(reason):
+            raise InvalidRequest("The list", faults)
         async with appliance.database.read() as db:
             inputs = {name for each in appliance.device_settings(db).templates() for name in each["inputs"]}
         list_ = await device_files.opened(file.read_bytes(), inputs=inputs, template=template)

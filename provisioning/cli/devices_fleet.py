@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import (
+    AcsUnknown,
     FleetOverview,
     FleetProgress,
     NbiError,
@@ -22,9 +24,10 @@ from acs import (
 )
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying
+from provisioning.cli.each_acs import end_without, of_each_acs
 from provisioning.cli.printing import Entry, clock_time, err, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
-from provisioning.configured import acs_fleet
+from provisioning.configured import acs_fleet, acs_names
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.fleet import fleet_convergence, fleet_sweep
 
@@ -47,25 +50,30 @@ def converge(
 ) -> None:
     """Give CPEs their settings and read them back. One that cannot be called gets them at its next Inform."""
 
-    async def act(appliance: Appliance) -> FleetProgress:
+    async def act(appliance: Appliance) -> tuple[FleetProgress, dict[str, str]]:
         _require_one(serial, all_not_converged, reason)
         wanted: list[str] | None = None
         if serial:
             async with appliance.database.begin() as db:
                 wanted = await resume_devices(db, serial, tenant_id=appliance.tenant_id, now=appliance.clock())
+                await _require_known_acs(appliance, db, wanted)
         async with acs_fleet(appliance.settings) as acses:
             whole = FleetProgress(total=0)
-            for name, nbi in acses.items():
-                many = fleet_convergence(appliance, nbi, acs_name=name, sleep=asyncio.sleep)
+
+            async def at(name: str) -> None:
+                many = fleet_convergence(appliance, acses[name], acs_name=name, sleep=asyncio.sleep)
                 with carrying(appliance), _bar(shown=not json_) as moved:
                     mine = None if wanted is None else await many.own(wanted)
-                    whole.add(await many.converge_many(mine, on_progress=moved))
-            return whole
+                    if mine is None or mine:
+                        whole.add(await many.converge_many(mine, on_progress=moved))
 
-    progress = run(act, as_json=json_)
-    print_json(_as_json(progress)) if json_ else _print_progress(progress)
+            return whole, await of_each_acs(acses, at)
+
+    progress, trouble = run(act, as_json=json_)
+    print_json({**_as_json(progress), "without": trouble}) if json_ else _print_progress(progress)
     if all_not_converged and not json_:
         run(_say_waiting, as_json=False)
+    end_without(trouble)
     if progress.converged < progress.done:
         raise typer.Exit(1)
 
@@ -73,18 +81,25 @@ def converge(
 def sweep(json_: AsJson = False) -> None:
     """Look at all CPEs of the ACS: who is new, reset, changed, silent or back. The worker repairs what is found."""
 
-    async def act(appliance: Appliance) -> SweepOutcome:
+    async def act(appliance: Appliance) -> tuple[SweepOutcome, dict[str, str]]:
         async with acs_fleet(appliance.settings) as acses:
             whole = SweepOutcome()
-            with carrying(appliance):
-                for name, nbi in acses.items():
-                    whole.add(await fleet_sweep(appliance, nbi, acs_name=name).everything())
-            return whole
 
-    found = run(act, as_json=json_)
+            async def at(name: str) -> None:
+                whole.add(await fleet_sweep(appliance, acses[name], acs_name=name).everything())
+
+            with carrying(appliance):
+                return whole, await of_each_acs(acses, at)
+
+    found, trouble = run(act, as_json=json_)
     if json_:
-        print_json({name: getattr(found, name) for name in SweepOutcome.__dataclass_fields__})
-        return
+        print_json({**{name: getattr(found, name) for name in SweepOutcome.__dataclass_fields__}, "without": trouble})
+    else:
+        _print_sweep(found)
+    end_without(trouble)
+
+
+def _print_sweep(found: SweepOutcome) -> None:
     say(f"{found.devices} CPEs in {found.pages} pages: {found.unbound} serve nobody ({found.new_unbound} of them new)")
     say(
         f"{found.first_informs} reported for the first time, {found.resets} were reset, {found.drifted} changed,"
@@ -92,6 +107,11 @@ def sweep(json_: AsJson = False) -> None:
     )
     if found.ambiguous:
         say(f"{found.ambiguous} left alone: several CPEs report their serial number (`firstlight devices fleet`)")
+    if found.elsewhere:
+        say(
+            f"{found.elsewhere} left to the other ACS that they are bound to; one that reports here from now on:"
+            " `firstlight devices move SERIAL --acs NAME --reason ...`"
+        )
     for sentence in found.left:
         say(sentence)
     for serial in found.handed_over:
@@ -157,6 +177,15 @@ async def _say_waiting(appliance: Appliance) -> None:
     waiting = sum(each["devices"] for each in found["states"] if each["state"] == "awaiting_first_inform")
     if waiting:
         say(f"{waiting} more await their first Inform; `firstlight devices sweep` looks who has reported meanwhile")
+
+
+async def _require_known_acs(appliance: Appliance, db: AsyncSession, serials: list[str]) -> None:
+    """Else nothing would be done to a CPE, and nobody told. Raises: AcsUnknown."""
+    known, service = acs_names(appliance.settings), appliance.services(db).genieacs_service
+    for serial in serials:
+        acs_name = (await service.device(device_serial=serial))["acs_name"]
+        if acs_name not in known:
+            raise AcsUnknown(acs_name, known)
 
 
 def _require_one(serials: list[str] | None, all_not_converged: bool, reason: str | None) -> None:

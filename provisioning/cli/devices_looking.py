@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
-from acs import DeviceReading, OperationRecord, OperationState
+from acs import DeviceReading, LateCpes, OperationRecord, OperationState
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, tells
 from provisioning.cli.devices_asking import Serial, print_operation
+from provisioning.cli.each_acs import end_without, of_each_acs
 from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, By, run
+from provisioning.configured import acs_names
 from provisioning.device_operations import acs_side, by_port
 
 UNITS = {"optical_rx": "dBm", "wan_uptime": "s", "cpe_uptime": "s"}
@@ -100,15 +102,23 @@ def missed_informs(
 ) -> None:
     """Count the CPEs that have missed Informs by access port, so that a cut fibre shows as one port."""
 
-    async def act(appliance: Appliance) -> None:
+    async def act(appliance: Appliance) -> dict[str, str]:
+        late = LateCpes(late=[], service_ids=[])
         async with acs_side(appliance) as acs:
-            late = await acs.readings.late(missed_at_least=at_least)
+
+            async def at(name: str) -> None:
+                found = await acs.readings.late(missed_at_least=at_least, acs_name=name)
+                late["late"] += found["late"]
+                late["service_ids"] += found["service_ids"]
+
+            without = await of_each_acs(acs_names(appliance.settings), at)
         async with appliance.database.read() as db:
             ports = by_port(late, await appliance.services(db).network_service.all_resources())
         if json_:
             print_json(ports)
         elif not ports:
-            say("every CPE that has reported once reports as it should")
+            of_these = " of the ACSes that were asked" if without else ""
+            say(f"every CPE{of_these} that has reported once reports as it should")
         else:
             rows = [
                 Entry(
@@ -123,8 +133,9 @@ def missed_informs(
                 for each in ports
             ]
             print_list(("access node", "port", "silent", "missed"), rows)
+        return without
 
-    run(act, as_json=json_)
+    end_without(run(act, as_json=json_))
 
 
 def _entry(record: OperationRecord) -> Entry:

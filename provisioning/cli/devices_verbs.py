@@ -11,8 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
+from acs import OperationRecord
 from provisioning.cli.devices_asking import Hours, Reason, Request, Serial, Wait, WaitSeconds, ask
 from provisioning.cli.running import AsJson, By
+from provisioning.device_desk import DeviceDesk
 from provisioning.errors import Fault, InvalidRequest
 
 Paths = Annotated[list[str], typer.Argument(help="Parameters by their full paths.")]
@@ -38,6 +40,7 @@ def reboot(
     """Reboot a CPE once; done when it has reported a boot since."""
     ask(
         lambda desk: desk.operations.reboot(device_serial=serial, by=by, request_id=request, within=_within(hours)),
+        reason=reason,
         wait=wait_seconds if wait else None,
         as_json=json_,
     )
@@ -58,6 +61,7 @@ def factory_reset(
         lambda desk: desk.operations.factory_reset(
             device_serial=serial, by=by, request_id=request, within=_within(hours)
         ),
+        reason=reason,
         wait=wait_seconds if wait else None,
         as_json=json_,
     )
@@ -79,6 +83,7 @@ def firmware(
         lambda desk: desk.operations.firmware(
             device_serial=serial, file=file, by=by, request_id=request, within=_within(hours)
         ),
+        reason=reason,
         wait=wait_seconds if wait else None,
         as_json=json_,
     )
@@ -138,10 +143,19 @@ def set_(
     json_: AsJson = False,
 ) -> None:
     """Set parameters that no template sets, once; done when they were read back in a later session."""
+    assigned, faults = _assignments(values)
+
+    async def act(desk: DeviceDesk) -> OperationRecord:
+        if not assigned:
+            raise InvalidRequest("The request", faults)
+        return await desk.operations.set(
+            device_serial=serial, values=assigned, by=by, request_id=request, within=_within(hours)
+        )
+
     ask(
-        lambda desk: desk.operations.set(
-            device_serial=serial, values=_assignments(values), by=by, request_id=request, within=_within(hours)
-        ),
+        act,
+        reason=reason,
+        faults=faults if assigned else (),
         wait=wait_seconds if wait else None,
         as_json=json_,
     )
@@ -200,6 +214,7 @@ def cancel(
     """Take an operation back that the CPE has not been sent yet."""
     ask(
         lambda desk: desk.operations.cancel(operation_id=operation),
+        reason=reason,
         wait=wait_seconds if wait else None,
         as_json=json_,
     )
@@ -209,8 +224,8 @@ def _within(hours: int | None) -> timedelta | None:
     return None if hours is None else timedelta(hours=hours)
 
 
-def _assignments(words: list[str]) -> dict[str, Any]:
-    """Raises: InvalidRequest for a word that is no PATH=VALUE, or a path that is there twice."""
+def _assignments(words: list[str]) -> tuple[dict[str, Any], list[Fault]]:
+    """The values by their paths; and what is wrong: a word that is no PATH=VALUE, a path that is there twice."""
     values: dict[str, Any] = {}
     faults = []
     for word in words:
@@ -221,6 +236,4 @@ def _assignments(words: list[str]) -> dict[str, Any]:
             faults.append(Fault("values", f"{path} is set twice"))
         else:
             values[path] = value
-    if faults:
-        raise InvalidRequest("The command", faults)
-    return values
+    return values, faults

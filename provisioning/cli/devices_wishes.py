@@ -21,10 +21,11 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def swap(
+def swap(  # noqa: PLR0913, PLR0917 - each is a fact about the swap
     serial: Serial,
     new_serial: Annotated[str, typer.Argument(help="The serial number of the CPE that takes its place.")],
     reason: Reason,
+    template: Annotated[str | None, typer.Option(help="The template of the new one, if it is another model.")] = None,
     line_by_hand: Annotated[
         bool,
         typer.Option("--line-by-hand", help="You authorise the new one on the OLT; needed where that has the old."),
@@ -37,7 +38,10 @@ def swap(
 ) -> None:
     """Put a CPE in the place of another one, with its service, its settings and its WiFi passphrase."""
     ask(
-        lambda desk: desk.swap(serial, new_serial=new_serial, line_by_hand=line_by_hand, by=by, request_id=request),
+        lambda desk: desk.swap(
+            serial, new_serial=new_serial, template=template, line_by_hand=line_by_hand, by=by, request_id=request
+        ),
+        reason=reason,
         wait=wait_seconds if wait else None,
         as_json=json_,
     )
@@ -64,6 +68,7 @@ def wifi(
 
     ask(
         act,
+        reason=reason,
         wait=wait_seconds if wait else None,
         as_json=json_,
     )
@@ -82,6 +87,7 @@ def move(
     """Look for a CPE at another ACS from now on, and give it its settings there; you have it report there."""
     ask(
         lambda desk: desk.move(serial, acs_name=acs, by=by, request_id=request),
+        reason=reason,
         wait=wait_seconds if wait else None,
         as_json=json_,
     )

@@ -52,7 +52,7 @@ class Acs(BaseModel):
 
     @field_validator("genieacs_nbi_urls", "genieacs_by_node", mode="before")
     @classmethod
-    def _split_pairs(cls, value: object) -> object:
+    def _split_acs_pairs(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]

@@ -56,7 +56,7 @@ class Line(BaseModel):
 
     @field_validator("olt_vendor_by_node", mode="before")
     @classmethod
-    def _split_pairs(cls, value: object) -> object:
+    def _split_vendor_pairs(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]

@@ -17,12 +17,14 @@ instead: ``acs.enqueue`` queues a reading of one parameter for its CPEs, which e
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 
 import structlog
 import uvloop
 
+from provisioning.__main__ import COLLECT_AFTER
 from tests.bench import acs_converging, acs_enqueueing, acs_sweeping
 
 ONLY = os.environ.get("ONLY", "")
@@ -35,6 +37,8 @@ BENCHES = {
 
 def main() -> None:
     """All of them, or the one that is asked for."""
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)  # as the product's own processes do
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     for name, measure in BENCHES.items():
         if ONLY in ("", name):

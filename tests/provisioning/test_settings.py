@@ -67,11 +67,25 @@ def test_the_environment_is_read_and_an_argument_wins_over_it(monkeypatch: pytes
     monkeypatch.setenv("FIRSTLIGHT_TESTING_HOURS", "6")
     monkeypatch.setenv("FIRSTLIGHT_GENIEACS_NBI_URL", "http://127.0.0.1:7557/")
     monkeypatch.setenv("FIRSTLIGHT_OLT_VENDOR_BY_NODE", "OLT-3=zte, OLT-7=nokia")
+    monkeypatch.setenv("FIRSTLIGHT_GENIEACS_NBI_URLS", "south=http://10.2.0.5:7557, west=http://10.3.0.5:7557/")
+    monkeypatch.setenv("FIRSTLIGHT_GENIEACS_BY_NODE", "OLT-7=south")
+    monkeypatch.setenv("FIRSTLIGHT_GENIEACS_FIRST_SESSION", "default, south")
     settings = load_settings(tenant_id="south", data_dir=tmp_path)
     assert settings.tenant_id == "south"
     assert settings.testing_hours == 6
     assert settings.genieacs_nbi_url == "http://127.0.0.1:7557"
     assert settings.olt_vendor_by_node == {"OLT-3": "zte", "OLT-7": "nokia"}
+    assert settings.genieacs_nbi_urls == {"south": "http://10.2.0.5:7557", "west": "http://10.3.0.5:7557"}
+    assert (settings.genieacs_by_node, settings.genieacs_first_session) == (
+        {"OLT-7": "south"},
+        frozenset({"default", "south"}),
+    )
+
+
+def test_no_part_of_the_settings_hides_a_rule_of_another_one() -> None:
+    """The whole is made of classes, and of two methods with one name only the first would be asked."""
+    rules = [name for part in Settings.__bases__ for name in vars(part)["__pydantic_decorators__"].field_validators]
+    assert len(rules) == len(set(rules))
 
 
 def test_variables_that_freeradius_reads_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

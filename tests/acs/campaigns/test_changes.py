@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select, update
 
-from acs import Group, Pace
+from acs import CampaignRefused, Group, Pace
 from acs.operations.tables import AcsOperation
 from tests.acs.campaigns.conftest import NEW, OLD, Fleet
 
@@ -49,6 +49,19 @@ async def test_each_cpe_gets_one_operation_and_ends_as_it_does(fleet: Fleet) -> 
     assert unknown["reason"] == f"Operation {asked[3].id}: It is unknown."
 
 
+async def test_a_cpe_whose_outcome_is_still_looked_for_has_not_failed(fleet: Fleet) -> None:
+    """As after an answer of the ACS that did not come, or a session that broke off."""
+    await planned(fleet, range(1, 2))
+    await fleet.turns.turn()
+    async with fleet.devices.database.begin() as db:
+        await db.execute(update(AcsOperation).values(state="unknown", reason="Its effect is looked for."))
+    await fleet.turns.turn()
+    assert (await fleet.states(), (await fleet.look())["state"]) == (["under_way"], "running")
+    await end(fleet, 1, "done")
+    await fleet.turns.turn()
+    assert (await fleet.states(), (await fleet.look())["state"]) == (["done"], "completed")
+
+
 async def test_a_cpe_that_is_in_the_middle_of_something_else_is_left_out(fleet: Fleet) -> None:
     await planned(fleet, range(1, 3))
     async with fleet.devices.database.begin() as db:
@@ -58,15 +71,12 @@ async def test_a_cpe_that_is_in_the_middle_of_something_else_is_left_out(fleet: 
 
 
 @pytest.mark.parametrize("file", ["*", "a/b", ""])
-async def test_a_file_that_is_none_fails_its_canary_and_stops_it(fleet: Fleet, file: str) -> None:
+async def test_a_file_that_is_none_is_refused_when_it_is_planned(fleet: Fleet, file: str) -> None:
     await fleet.bind([1, 2])
-    pace, group = Pace(canary=1), Group(template=OLD)
-    await fleet.do(lambda service: service.plan_firmware(name="wpa3", file=file, group=group, by="ann", pace=pace))
-    await fleet.start()
-    await fleet.turns.turn()
-    await fleet.turns.turn()
-    assert (await fleet.look())["reason"] == "1 of 1 CPEs failed, which is more than 10 %."
-    assert await fleet.states() == ["failed", "waiting"]
+    pace, group = Pace(canary=-1), Group(template=OLD)
+    with pytest.raises(CampaignRefused) as refused:
+        await fleet.do(lambda service: service.plan_firmware(name="wpa3", file=file, group=group, by="ann", pace=pace))
+    assert refused.value.faults == (f"{file!r} is no name of a file", "the canaries are 0 or more")
 
 
 async def test_whoever_left_the_group_before_their_turn_is_left_out(fleet: Fleet) -> None:

@@ -91,16 +91,16 @@ def test_what_a_person_has_let_pass_is_not_held_against_it_again() -> None:
 @pytest.mark.parametrize(
     ("at", "expected"),
     [
-        ("2026-11-26T12:00Z", Wait("Outside of its window 23:00-05:00, which opens at 2026-11-26 22:00Z.")),
-        ("2026-11-26T21:59Z", Wait("Outside of its window 23:00-05:00, which opens at 2026-11-26 22:00Z.")),
+        ("2026-11-26T12:00Z", Wait("Outside of its window 23:00-05:00, which opens at 2026-11-26 22:00 UTC.")),
+        ("2026-11-26T21:59Z", Wait("Outside of its window 23:00-05:00, which opens at 2026-11-26 22:00 UTC.")),
         ("2026-11-26T22:00Z", Begin(2)),
         ("2026-11-27T03:59Z", Begin(2)),
-        ("2026-11-27T04:00Z", Wait("Outside of its window 23:00-05:00, which opens at 2026-11-27 22:00Z.")),
+        ("2026-11-27T04:00Z", Wait("Outside of its window 23:00-05:00, which opens at 2026-11-27 22:00 UTC.")),
         # The night of 25 October 2026 has an hour more: 23:00 of the 24th is UTC+2, 05:00 of the 25th UTC+1.
-        ("2026-10-24T20:59Z", Wait("Outside of its window 23:00-05:00, which opens at 2026-10-24 21:00Z.")),
+        ("2026-10-24T20:59Z", Wait("Outside of its window 23:00-05:00, which opens at 2026-10-24 21:00 UTC.")),
         ("2026-10-24T21:00Z", Begin(2)),
         ("2026-10-25T03:59Z", Begin(2)),
-        ("2026-10-25T04:00Z", Wait("Outside of its window 23:00-05:00, which opens at 2026-10-25 22:00Z.")),
+        ("2026-10-25T04:00Z", Wait("Outside of its window 23:00-05:00, which opens at 2026-10-25 22:00 UTC.")),
     ],
 )
 def test_a_window_is_told_by_the_isp_s_clock_and_goes_over_midnight(at: str, expected: Next) -> None:

@@ -25,7 +25,7 @@ async def test_canaries_go_first_then_batches_and_all_are_done_when_all_are_veri
     await fleet.fare([1], "applied", "The CPE has taken its settings; they are yet to be read back.")
     await fleet.turns.turn()
     assert await fleet.states() == ["under_way", *["waiting"] * 4], "applied is not verified"
-    assert (await fleet.look())["reason"] == "The first 1 CPEs are looked at before the others follow."
+    assert (await fleet.look())["reason"] == "The first CPE is looked at before the others follow."
 
     await fleet.fare([1], "verified", "The CPE has its settings.")
     await fleet.turns.turn()

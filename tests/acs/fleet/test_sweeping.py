@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -272,6 +273,18 @@ async def test_two_cpes_with_one_serial_are_left_alone_and_named_until_there_is_
     assert (row.unreached_why, row.unreached_since) == (None, None)
 
 
+async def test_a_cpe_that_is_bound_to_another_acs_is_left_to_that(
+    tending: Tending, devices: Devices, lab: LabAcs
+) -> None:
+    await bind(devices, 1)
+    await plug_in(lab, 1)
+    async with devices.database.begin() as db:
+        await db.execute(update(AcsDevice).values(acs_name="south"))
+    found = await tending.sweep.everything()
+    assert (found.elsewhere, found.ambiguous, found.unbound, found.due) == (1, 0, 0, [])
+    assert (await tending.row(0)).state == "awaiting_first_inform"
+
+
 async def test_a_serial_that_two_cpes_report_says_so_to_whoever_converges_it(
     tending: Tending, devices: Devices, lab: LabAcs
 ) -> None:
@@ -325,6 +338,49 @@ async def test_a_look_that_breaks_off_is_made_again_whole(
         with pytest.raises(NbiGarbled):
             await tending.sweep.recent()
     assert sorted((await tending.sweep.recent()).due) == [serial_of(number) for number in range(3)]
+
+
+async def test_the_next_page_is_asked_for_while_one_is_judged_and_called_off_when_that_goes_wrong(
+    tending: Tending, devices: Devices, lab: LabAcs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("acs.fleet.sweeping.PAGE", 1)
+    await bind(devices, 3)
+    cpes = await plug_in(lab, 3)
+    asked: list[str] = []
+    asked_when_judged: list[int] = []
+    called_off: list[str] = []
+    find, write = NbiClient.find, JudgedPage.write
+
+    async def noted(self: NbiClient, collection: str, query: Any, *rest: Any, **how: Any) -> Any:
+        asked.append(query["_id"]["$gt"])
+        return await find(self, collection, query, *rest, **how)
+
+    async def counted(self: JudgedPage, db: AsyncSession, tell: Tell) -> None:
+        asked_when_judged.append(len(asked))
+        await write(self, db, tell)
+
+    async def first_alone(self: NbiClient, collection: str, query: Any, *rest: Any, **how: Any) -> Any:
+        if query["_id"]["$gt"] == "":
+            return await find(self, collection, query, *rest, **how)
+        try:
+            return await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            called_off.append(query["_id"]["$gt"])
+            raise
+
+    async def broken(self: JudgedPage, db: AsyncSession, tell: Tell) -> None:
+        raise LookupError("judging broke off")
+
+    monkeypatch.setattr(NbiClient, "find", noted)
+    monkeypatch.setattr(JudgedPage, "write", counted)
+    assert (await tending.sweep.everything()).devices == 3
+    ids = sorted(cpe.device_id for cpe in cpes)
+    assert (asked, asked_when_judged) == (["", *ids], [2, 3, 4])
+    monkeypatch.setattr(NbiClient, "find", first_alone)
+    monkeypatch.setattr(JudgedPage, "write", broken)
+    with pytest.raises(LookupError):
+        await tending.sweep.everything()
+    assert called_off == ids[:1]
 
 
 async def test_a_row_that_the_cpe_has_chosen_is_looked_at_there(

@@ -93,6 +93,15 @@ async def test_a_look_at_a_cpe_that_cannot_be_called_takes_seconds(ops: Ops) -> 
     assert ((await ops.done(asked))["state"], cpe.value(SSID)) == ("done", "Attic")
 
 
+async def test_a_wait_is_over_when_its_time_is_also_where_every_look_takes_seconds(ops: Ops) -> None:
+    cpe = await ops.configured()
+    cpe.quirks.reachable = False
+    asked = await change_wifi(ops)
+    began = ops.bench.lab.clock.now()
+    waiting = await ops.done(asked, seconds=20.0)
+    assert (waiting["state"], ops.bench.lab.clock.now() - began < timedelta(seconds=28)) == ("queued", True)
+
+
 async def test_what_is_carried_for_longer_than_a_lease_is_taken_by_nobody_else(
     ops: Ops, convergence: DeviceConvergence, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -278,13 +278,19 @@ async def test_a_firmware_is_done_when_the_cpe_has_booted_with_it(ops: Ops) -> N
 async def test_a_firmware_that_is_not_for_this_cpe_is_not_sent(ops: Ops) -> None:
     cpe = await ops.configured()
     none = await ops.done(await ops.ask("firmware", file=IMAGE))
-    assert (none["state"], none["reason"]) == ("faulted", f"The ACS has no file {IMAGE}; nothing was sent.")
+    assert (none["state"], none["reason"]) == (
+        "faulted",
+        f"The ACS has no file {IMAGE}; nothing was sent. It has none for its model.",
+    )
     await upload(ops, productClass="F660", oui="")
     other = await ops.done(await ops.ask("firmware", file=IMAGE))
     assert other["reason"] == (
         f"File {IMAGE} is not for this CPE: its product class is F660, the CPE's HG8245; its OUI is not said, the"
         " CPE's 00259E. Nothing was sent."
     )
+    await upload(ops)
+    mistyped = await ops.done(await ops.ask("firmware", file="v9.bin"))
+    assert mistyped["reason"] == f"The ACS has no file v9.bin; nothing was sent. For its model it has {IMAGE}."
     assert sent(cpe, "Download") == 0
 
 

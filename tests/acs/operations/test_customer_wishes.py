@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from acs import DeviceUnknown, OperationRefused, RequestConflict, SerialBoundElsewhere
+from acs import DeviceUnknown, OperationRefused, RequestConflict, SerialBoundElsewhere, TemplateUnknown
 from acs.testing import LabCpe
 from tests.acs.bench import PASSPHRASE, SERIAL, SSID, USERNAME, WIFI_REF
 from tests.acs.operations.conftest import Ops
@@ -65,6 +65,25 @@ async def test_a_new_cpe_takes_the_old_ones_place_with_its_passphrase_and_the_ol
     assert await ops.bench.tags() == []
     with pytest.raises(DeviceUnknown):
         await ops.ask("reboot")
+
+
+@pytest.mark.parametrize("acs_database", ["sqlite"], indirect=True)
+async def test_a_new_cpe_of_another_model_is_given_a_template_of_its_own(ops: Ops) -> None:
+    await ops.configured()
+    with pytest.raises(TemplateUnknown):
+        async with ops.wishes() as wishes:
+            await wishes.swap(device_serial=SERIAL, new_serial=NEW, template="nosuch", by="nora")
+    async with ops.wishes() as wishes:
+        asked = await wishes.swap(
+            device_serial=SERIAL, new_serial=NEW, template="tr098-pppoe", by="nora", request_id="s1"
+        )
+    with pytest.raises(RequestConflict):
+        async with ops.wishes() as wishes:
+            await wishes.swap(device_serial=SERIAL, new_serial=NEW, by="nora", request_id="s1")
+    new = ops.bench.lab.attach(LabCpe(NEW, data_model="TR-098"))
+    await new.power_on()
+    done = await ops.done(asked, seconds=200.0)
+    assert (done["state"], new.ppp.username) == ("done", "u42@isp"), done["reason"]
 
 
 @pytest.mark.parametrize("acs_database", ["sqlite"], indirect=True)

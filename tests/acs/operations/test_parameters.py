@@ -32,6 +32,14 @@ async def test_a_parameter_that_the_cpe_lacks_is_told_and_not_passed_over(ops: O
         assert (faulted["state"], faulted["reason"]) == ("faulted", f"The CPE has no {lacking}."), verb
     wrong = await ops.done(await ops.ask("get", paths=["InternetGatewayDevice.DeviceInfo.UpTime"]))
     assert wrong["reason"] == "The CPE speaks TR-181 and has no InternetGatewayDevice.DeviceInfo.UpTime."
+    radio = CHANNEL.rpartition(".")[0]
+    neither = await ops.done(await ops.ask("get", paths=[CHANNEL, radio, lacking]))
+    assert neither["reason"] == (
+        f"The CPE has no {lacking}. {radio} is an object; `firstlight devices refresh` reads what is in it."
+    )
+    for path in ("Device.ManagementServer", "Device.ManagementServer.ConnectionRequestPassword"):
+        with pytest.raises(OperationRefused, match=r"would blank the password of connection requests"):
+            await ops.ask("get", paths=[CHANNEL, path])
 
 
 async def test_a_refresh_reads_what_the_settings_are_in_and_never_the_way_to_the_acs(ops: Ops) -> None:

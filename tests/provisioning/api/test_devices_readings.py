@@ -29,6 +29,8 @@ async def test_readings_are_those_of_the_acs_and_a_silent_cpe_is_counted_at_its_
         nobodys = await api.get("/devices/NOBODYS/readings")
         ports = (await api.get("/fleet/missed-informs", role="read-only")).json()
         patient = await api.get("/fleet/missed-informs?at_least=0")
+        of_one = await api.get("/fleet/missed-informs?acs=default")
+        of_none = await api.get("/fleet/missed-informs?acs=south")
     await lab.stop()
     found = answered.json()
     assert (answered.status_code, found["device_serial"], found["device_id"]) == (200, SERIAL, cpe.device_id)
@@ -38,6 +40,8 @@ async def test_readings_are_those_of_the_acs_and_a_silent_cpe_is_counted_at_its_
     assert (nobodys.status_code, nobodys.json()["code"]) == (404, "acs.device_unknown")
     assert [(each["serials"], each["silent"]) for each in ports] == [([SERIAL], 1)]
     assert patient.status_code == 422
+    assert of_one.json() == ports
+    assert (of_none.status_code, of_none.json()["code"]) == (404, "acs.acs_unknown")
 
 
 async def test_without_an_acs_nobody_is_asked(api: Api) -> None:

@@ -51,6 +51,8 @@ async def test_every_verb_has_its_door_and_nobody_else_goes_through(api: Api) ->
     assert (owned.status_code, owned.json()["code"]) == (409, "acs.parameter_owned")
     wrong = await api.post(f"/devices/{SERIAL}/refresh", {"paths": ["Device.ManagementServer"]})
     assert (wrong.status_code, wrong.json()["code"]) == (422, "acs.operation_refused")
+    blank = await api.post(f"/devices/{SERIAL}/set", {"reason": " ", "values": {"Device.WiFi.Radio.1.Channel": 11}})
+    assert (blank.status_code, "reason" in str(blank.json()["errors"])) == (422, True), blank.text
     for path in ("/devices/NOBODYS/reboot", "/device-operations/999/cancel"):
         assert (await api.post(path, WHY)).status_code == 404, path
 

@@ -26,6 +26,9 @@ def test_a_campaign_is_planned_started_paused_and_looked_at(isp: Settings, type_
     shown = type_("campaigns", "show", "wifi", "--json").json
     assert [each["device_serial"] for each in shown["devices"]] == sorted(serials, key=serials.index, reverse=True)
     assert [each["name"] for each in type_("campaigns", "list", "--state", "paused", "--json").json] == ["wifi"]
+    for verb in ("resume", "cancel"):
+        blank = type_("campaigns", verb, "wifi", "--reason", " ")
+        assert (blank.status, blank.err.splitlines()[1:]) == (2, ["  reason: is missing"]), verb
     type_("campaigns", "cancel", "wifi", "--reason", "the wrong template")
     [entry] = [each for each in type_("audit", "list", "--json").json if each["action"] == "campaigns cancel"]
     assert (entry["reason"], entry["after"]["state"]) == ("the wrong template", "cancelled")
@@ -39,8 +42,16 @@ def test_what_is_wrong_with_a_plan_is_said_at_once(isp: Settings, type_: Type, t
         "  a batch is 1 CPE or more",
         "  a group needs a template, a model or serial numbers",
     ]
-    window = type_("campaigns", "plan", "wifi", "--template", "tr181-pppoe", "--model", "x", "--window", "night")
-    assert "'night' is no window; 23:00-05:00 would be one, by the ISP's clock" in window.err
+    for words in ("night", "23:00Z-05:00Z"):
+        window = type_("campaigns", "plan", "wifi", "--canary", "-1", "--model", "x", "--window", words)
+        assert (window.status, window.err.splitlines()[1:]) == (
+            2,
+            [
+                f"  window: {words!r} is no window; 23:00-05:00 would be one, by the ISP's clock",
+                "  template: give either a template or a firmware",
+                "  the canaries are 0 or more",
+            ],
+        )
     missing = tmp_path / "missing.txt"
     plan = ("campaigns", "plan", "w", "--template", "tr181-pppoe")
     assert f"{missing} can't be read" in type_(*plan, "--serials", str(missing)).err

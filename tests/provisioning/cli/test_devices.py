@@ -69,10 +69,35 @@ def test_what_is_done_to_a_cpe_is_written_down_listed_and_taken_back(isp: Settin
 def test_a_setting_is_path_and_value_and_what_a_template_sets_is_changed_there(isp: Settings, type_: Type) -> None:
     asked = type_("devices", "set", SERIAL, "Device.WiFi.Radio.1.Channel=11", "--reason", "interference", "--json").json
     assert asked["arguments"] == {"values": {"Device.WiFi.Radio.1.Channel": "11"}}
+    assert "  values: Device.WiFi.Radio.1.Channel=11\n" in type_("devices", "operation", asked["operation_id"]).out
     wrong = type_("devices", "set", SERIAL, "Channel", "A.B=1", "A.B=2", "--reason", "x")
     assert (wrong.status, "'Channel' is no PATH=VALUE" in wrong.err, "A.B is set twice" in wrong.err) == (2, True, True)
     owned = type_("devices", "set", SERIAL, "Device.PPP.Interface.1.Enable=false", "--reason", "x")
     assert (owned.status, "is set by template tr181-pppoe" in " ".join(owned.err.split())) == (2, True)
+
+
+def test_a_reason_that_says_nothing_is_refused_with_all_else_that_is_wrong(isp: Settings, type_: Type) -> None:
+    for words in (
+        ("reboot", SERIAL),
+        ("factory-reset", SERIAL),
+        ("firmware", SERIAL, "v2.bin"),
+        ("set", SERIAL, "Device.WiFi.Radio.1.Channel=11"),
+        ("swap", SERIAL, "HWTC0000BEEF", "--line-by-hand"),
+        ("wifi", SERIAL, "--ssid", "Attic"),
+        ("withdraw", SERIAL),
+    ):
+        refused = type_("devices", *words, "--reason", " ")
+        assert (refused.status, refused.err.splitlines()[1:]) == (2, ["  reason: is missing"]), words
+    assert type_("devices", "operations").out == "no operations\n"
+    assert type_("audit", "list", "--json").json == []
+    wrong = type_("devices", "set", SERIAL, "Channel", "A.B=1", "--reason", "")
+    assert wrong.err.splitlines() == [
+        f"The setting of CPE {SERIAL} is refused, nothing was written:",
+        "  A.B begins neither with Device nor with InternetGatewayDevice",
+        "  values: 'Channel' is no PATH=VALUE",
+        "  reason: is missing",
+    ]
+    assert "There is no campaign 'x'." in type_("campaigns", "cancel", "x", "--reason", "").err
 
 
 def test_a_passphrase_comes_from_a_file_and_is_not_shown(isp: Settings, type_: Type, tmp_path: Path) -> None:
@@ -82,6 +107,7 @@ def test_a_passphrase_comes_from_a_file_and_is_not_shown(isp: Settings, type_: T
     )
     assert changed.status == 0, changed.err
     assert "wifi of CPE" in changed.out
+    assert "  ssid: Attic\n  passphrase: (not shown)\n" in changed.out
     assert "green" not in changed.out + str(type_("audit", "list", "--json").json)
     assert type_("devices", "show", SERIAL, "--json").json["inputs"]["wifi_ssid"] == "Attic"
     short = type_("devices", "wifi", SERIAL, "--reason", "asked")

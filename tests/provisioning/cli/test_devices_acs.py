@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -122,3 +123,28 @@ def test_an_acs_that_asks_in_first_sessions_has_one_preset_more(
     monkeypatch.setenv("FIRSTLIGHT_GENIEACS_FIRST_SESSION", "default,south")
     refused = type_("devices", "acs", "diff")
     assert "names south, which FIRSTLIGHT_GENIEACS_NBI_URLS does not" in refused.err
+
+
+def test_a_firmware_is_put_at_the_acs_once_with_a_reason_and_listed(
+    isp: Settings, type_: Type, acs: str, tmp_path: Path
+) -> None:
+    image = tmp_path / "v2.bin"
+    image.write_bytes(b"firmware")
+    assert type_("devices", "acs", "files").out == "no files\n"
+    upload = ("devices", "acs", "upload", image, "--version", "2.0")
+    wrong = type_(*upload, "--model", " ", "--oui", "x", "--reason", " ")
+    assert (wrong.status, wrong.err.splitlines()[1:]) == (
+        2,
+        ["  model: is missing", "  oui: 'X' is not six hex digits", "  reason: is missing"],
+    )
+    fit = ("--model", "HG8245", "--oui", "00259e", "--reason", "mends the WiFi")
+    assert type_(*upload, *fit).out == "v2.bin is at ACS default: 2.0 for HG8245 (00259E)\n"
+    again = type_(*upload, *fit)
+    assert (again.status, "v2.bin is there already, version 2.0" in again.err) == (2, True)
+    assert type_(*upload, *fit, "--replace").status == 0
+    listed = type_("devices", "acs", "files", "--json").json
+    assert [(each["file"], each["bytes"], each["model"], each["oui"], each["version"]) for each in listed] == [
+        ("v2.bin", 8, "HG8245", "00259E", "2.0")
+    ]
+    kept = [entry for entry in type_("audit", "list", "--json").json if entry["action"] == "devices acs upload"]
+    assert [(entry["subject"], entry["reason"]) for entry in kept] == [("acs_file/v2.bin", "mends the WiFi")] * 2

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from acs.testing import LabControl, serial_of
 from provisioning.bootstrap import open_appliance
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
+
+SERIAL = "HWTC00000001"
 
 
 @pytest.fixture
@@ -38,6 +43,11 @@ async def bind(isp: Settings, serial: str) -> None:
             values={"pppoe_username": "x@isp", "pppoe_password": "secret:lab/x", "cpe_vlan_id": 100},
         )
         await appliance.vault.seal(db, "secret:lab/x", "pass-of-x")
+
+
+def set_acs(isp: Settings, acs_name: str) -> None:
+    with closing(sqlite3.connect(make_url(isp.database_url).database or "")) as database, database:
+        database.execute("UPDATE acs_device SET acs_name = ? WHERE serial = ?", (acs_name, SERIAL))
 
 
 async def username_at(control_url: str, serial: str) -> str:
@@ -74,3 +84,21 @@ def test_what_is_to_be_converged_has_to_be_said_and_why(isp: Settings, type_: Ty
     assert "give serial numbers, or --all-not-converged" in type_("devices", "converge").err
     unknown = type_("devices", "converge", "NOSUCH", "--reason", "why not")
     assert unknown.err == "refused: CPE NOSUCH is not bound to any service.\n"
+
+
+def test_an_acs_that_does_not_answer_keeps_nobody_from_the_others(
+    isp: Settings, type_: Type, lab: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setenv("FIRSTLIGHT_GENIEACS_NBI_URLS", "south=http://127.0.0.1:9")
+        patched.setattr("acs.nbi.transport.CONNECT_RETRY_SECONDS", ())
+        swept = type_("devices", "sweep")
+        assert (swept.status, swept.out.startswith("4 CPEs in 1 pages:")) == (1, True), swept.err
+        assert "not asked: ACS south. The ACS at http://127.0.0.1:9 cannot be reached.\n" in swept.err
+        late = type_("devices", "missed-informs")
+        assert (late.status, "of the ACSes that were asked" in late.out, "ACS south" in late.err) == (1, True, True)
+        some = type_("devices", "converge", "--all-not-converged", "--json")
+        assert (some.status, list(some.json["without"])) == (1, ["south"])
+        set_acs(isp, "south")
+    nowhere = type_("devices", "converge", SERIAL, "--reason", "why not")
+    assert (nowhere.status, "There is no ACS 'south'; known are: default." in nowhere.err) == (2, True)
