@@ -223,6 +223,7 @@ class Search:
                 func.coalesce(Visit.held_to, Visit.ends_at).label("busy_until"),
                 Visit.latitude,
                 Visit.longitude,
+                Visit.held_from,
             )
             .where(
                 Visit.tenant_id == self._tenant_id,
@@ -238,7 +239,9 @@ class Search:
         found: dict[int, list[Appointed]] = {}
         for row in rows:
             place = place_of(row.latitude, row.longitude)
-            found.setdefault(row.technician_id, []).append(Appointed(row.starts_at, row.busy_until, place))
+            found.setdefault(row.technician_id, []).append(
+                Appointed(row.starts_at, row.busy_until, place, row.held_from)
+            )
         return found
 
 
