@@ -11,8 +11,20 @@ from sqlalchemy import func, select
 
 from provisioning.commercial.mails.delivery import Begin
 from provisioning.errors import InvalidRequest, RequestConflict
-from provisioning.field import TechnicianBusy, TechnicianUnknown, Visit, VisitOver, VisitUnknown
-from tests.provisioning.field.conftest import NOW, TEN, at, book, tomorrow, visits
+from provisioning.field import (
+    Jobs,
+    Place,
+    Task,
+    TechnicianBusy,
+    TechnicianUnknown,
+    Visit,
+    VisitOver,
+    Visits,
+    VisitUnknown,
+    Ways,
+    Whose,
+)
+from tests.provisioning.field.conftest import NOW, TEN, TENANT, at, book, tomorrow, visits
 
 
 async def test_a_booked_visit_reads_as_it_was_wished(begin: Begin) -> None:
@@ -218,3 +230,33 @@ async def test_all_faults_of_a_booking_are_named_at_once(begin: Begin) -> None:
         "installation_address",
         "service_location",
     ]
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("how", ["moved", "taken over"])
+async def test_the_way_on_that_takes_longer_by_now_is_in_nobodys_way_at_the_visits_old_place(
+    begin: Begin, how: str
+) -> None:
+    near, far = Place(48.10, 11.50), Place(48.10, 11.58)
+    async with begin() as db:
+        job = await Jobs(db, tenant_id=TENANT).define(name="splice", duration_minutes=50)
+        wish = {"customer_id": 42, "technician_id": 1, "duration_minutes": 50, "address": "here"}
+        of_order = {"whose": Whose("deployment", 7), "task": Task(job, near)}
+        visit = await visits(db).book(starts_at=at(12), **wish, **of_order)  # type: ignore[arg-type]
+        after = await visits(db).book(starts_at=at(13), task=Task(job, far), **wish)  # type: ignore[arg-type]
+        slower = Visits(db, tenant_id=TENANT, now=lambda: NOW, ways=Ways(kmh=20))  # 18 minutes, no longer 9
+
+        async def put(starts_at: datetime) -> datetime:
+            if how == "moved":
+                moved = await slower.move(visit_id=visit["visit_id"], technician_id=1, starts_at=starts_at)
+            else:
+                moved = await slower.book(starts_at=starts_at, whose=Whose("installation", 7), **wish)  # type: ignore[arg-type]
+            assert moved["visit_id"] == visit["visit_id"]
+            return moved["starts_at"]
+
+        with pytest.raises(TechnicianBusy, match=f"visit {after['visit_id']} of"):
+            await put(at(12, 1))
+        held = select(Visit.held_from).where(Visit.id == after["visit_id"])
+        assert await db.scalar(held) == at(12, 51)
+        assert await put(at(10)) == at(10)
+        assert await db.scalar(held) == at(12, 42)
