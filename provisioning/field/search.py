@@ -246,7 +246,9 @@ class Search:
 
 
 def _is_wanted(offer: Offer, asked: Asked) -> bool:
-    return offer.starts_at != asked.but_not_at and (asked.not_after is None or offer.ends_at <= asked.not_after)
+    if offer.starts_at == asked.but_not_at or (offer.technician_id, offer.starts_at) == asked.but_not_as:
+        return False
+    return asked.not_after is None or offer.ends_at <= asked.not_after
 
 
 def _each_time_once(offers: Sequence[Offer]) -> list[Offer]:
