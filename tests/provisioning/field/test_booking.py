@@ -7,14 +7,15 @@ from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from provisioning.commercial.mails.delivery import Begin
-from provisioning.errors import InvalidRequest, RequestConflict
+from provisioning.errors import ChangeRaced, InvalidRequest, RequestConflict
 from provisioning.field import (
     Jobs,
     Place,
     Task,
+    Technician,
     TechnicianBusy,
     TechnicianUnknown,
     Visit,
@@ -260,3 +261,46 @@ async def test_the_way_on_that_takes_longer_by_now_is_in_nobodys_way_at_the_visi
         assert await db.scalar(held) == at(12, 51)
         assert await put(at(10)) == at(10)
         assert await db.scalar(held) == at(12, 42)
+
+
+@pytest.mark.parametrize("how", ["moved", "rescheduled", "taken over"])
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_of_a_visit_that_somebody_else_gets_both_technicians_are_held_so_two_that_cross_do_not_deadlock(
+    begin: Begin, how: str
+) -> None:
+    free = select(Technician.id).where(Technician.tenant_id == TENANT).with_for_update(skip_locked=True, key_share=True)
+    wish = {"customer_id": 42, "technician_id": 2, "duration_minutes": 60, "address": "here"}
+    async with begin() as db:
+        visit = await visits(db).book(starts_at=TEN, **wish, whose=Whose("deployment", 7))  # type: ignore[arg-type]
+    async with begin() as db:
+        if how == "moved":
+            await visits(db).move(visit_id=visit["visit_id"], technician_id=1, starts_at=TEN)
+        elif how == "rescheduled":
+            await visits(db).reschedule(visit_id=visit["visit_id"], technician_id=1, starts_at=TEN, reason="rain")
+        else:
+            theirs = {**wish, "technician_id": 1, "whose": Whose("installation", 7)}
+            await visits(db).book(starts_at=TEN, **theirs)  # type: ignore[arg-type]
+        assert (await visits(db).visit(visit["visit_id"]))["technician_id"] == 1
+        async with begin() as other:
+            assert list(await other.scalars(free)) == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_visit_that_somebody_else_got_before_its_technicians_were_held_is_not_moved(begin: Begin) -> None:
+    async def back() -> None:
+        async with begin() as db:
+            await visits(db).move(visit_id=visit["visit_id"], technician_id=1, starts_at=at(14))
+
+    async with begin() as db:
+        visit = await book(db)
+    async with begin() as db:
+        await visits(db).move(visit_id=visit["visit_id"], technician_id=2, starts_at=TEN)
+        moving = asyncio.create_task(back())
+        while not await db.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+            assert not moving.done()
+            await asyncio.sleep(0)
+    with pytest.raises(ChangeRaced):
+        await moving
+    async with begin() as db:
+        kept = await visits(db).visit(visit["visit_id"])
+    assert (kept["technician_id"], kept["starts_at"]) == (2, TEN)
