@@ -27,7 +27,7 @@ from provisioning.console.topics import TODAY
 from provisioning.console.words import moments_in
 from provisioning.days import begin_of, day_of, end_of
 from provisioning.errors import Fault, InvalidRequest
-from provisioning.field import VisitChanged, VisitRecord, Visits
+from provisioning.field import IN_VAIN, VisitChanged, VisitRecord, Visits
 from provisioning.visits import Outcome
 from workflows import FIRST_YEAR, LAST_YEAR
 
@@ -57,16 +57,19 @@ async def board(call: InCall, day: Day = None) -> Response:
         is_today=is_today,
         before=wanted - timedelta(days=1),
         after=wanted + timedelta(days=1),
-        **await _lanes(call, wanted),
-        **await waiting_for_a_time(call),
+        **await _now(call, wanted),
     )
 
 
 @doors.page("/dispatch/now", permission="visits.write")
 async def board_now(call: InCall, day: Day = None) -> Response:
-    """The lanes alone, as they are now."""
+    """The lanes and who waits for a time, as they are now, without the page."""
     wanted = _wanted(call, day)
-    return show(call, "dispatch_now.html.j2", _title(wanted), **await _lanes(call, wanted))
+    return show(call, "dispatch_now.html.j2", _title(wanted), **await _now(call, wanted))
+
+
+async def _now(call: Call, day: date) -> dict[str, Any]:
+    return {**await _lanes(call, day), **await waiting_for_a_time(call)}
 
 
 async def _lanes(call: Call, day: date) -> dict[str, Any]:
@@ -85,6 +88,7 @@ async def _lanes(call: Call, day: date) -> dict[str, Any]:
         "ticks": await call.appliance.field_desk(call.db).seen_ticks(scanned),
         "is_cut": len(found) > MOST_VISITS,
         "most": MOST_VISITS,
+        "in_vain": IN_VAIN,
         "zone": zone,
     }
 

@@ -160,6 +160,30 @@ async def test_a_visit_is_called_off_or_was_for_nothing_with_a_reason_that_stand
         assert (f"visits {how}" in audit, "sold the house" in audit) == (True, True)
 
 
+async def test_a_visit_in_vain_stays_on_the_board_with_what_was_said_of_it(console: Console) -> None:
+    visit = await book(console, ANNA, console.appliance.clock() - timedelta(minutes=1))
+    person = await console.somebody("dispatch")
+    async with console.appliance.database.begin() as db:
+        calendar = Visits(db, tenant_id=console.appliance.tenant_id, now=console.appliance.clock)
+        await calendar.report(visit_id=visit["visit_id"], outcome="no_access", note="the bell is broken")
+    day = day_of(visit["starts_at"], console.appliance.zone).isoformat()
+    board = (await person.get("/dispatch/now", params={"day": day})).text
+    block = board.partition(f'id="visit-{visit["visit_id"]}"')[2].partition("</li>")[0]
+    assert ("no access" in block, "the bell is broken" in block, "data-visit" in block) == (True, True, False)
+
+
+async def test_who_waits_for_a_time_is_followed_with_the_lanes_of_today(any_console: Console) -> None:
+    appliance, person = any_console.appliance, await any_console.somebody("dispatch")
+    marks = marks_of(appliance)
+    async with appliance.database.read() as db:
+        before = (await marks(db, ["visits"]))["visits"]
+    run_id = await a_run_without_an_appointment(any_console)
+    async with appliance.database.read() as db:
+        assert (await marks(db, ["visits"]))["visits"] != before
+    live = (await person.get("/dispatch/now")).text
+    assert f"Run {run_id}</a>, customer 1001: " in live.partition('id="to-agree"')[2]
+
+
 async def test_that_nobody_was_at_home_is_neither_offered_nor_kept_before_the_visit_begins(console: Console) -> None:
     at = in_two_days(console, 10)
     visit, begun = await book(console, ANNA, at), await book(console, BERT, console.appliance.clock())
