@@ -23,7 +23,7 @@ from provisioning.console.assets import address_of, assets
 from provisioning.console.doors import ConsoleDoors, ScriptDoors, signed_in
 from provisioning.console.pages import HEADERS, policy, show
 from provisioning.console.words import mark, state, tone
-from provisioning.field import SheetRecord, StockItem, VisitRecord, Visits
+from provisioning.field import LIVE_STATES, SheetRecord, StockItem, VisitRecord, Visits
 from provisioning.photo_files import MOST_BYTES
 from provisioning.ticks import Ticks
 
@@ -36,6 +36,8 @@ LOADS = (
 ALLOWS = {"script-src": "'self' 'wasm-unsafe-eval'", "manifest-src": "'self'", "worker-src": "'self'"}
 """A barcode reader in WebAssembly, where the browser has none of its own; a manifest, and a worker."""
 MOST_JOBS = 100
+LATE = timedelta(days=3)
+"""How long a visit that should be over stays among its technician's jobs, as long as nobody has reported from it."""
 
 doors = ConsoleDoors(name="field")
 scripted = ScriptDoors(name="visits")
@@ -57,13 +59,14 @@ class Shown(TypedDict):
 
 
 class Job(TypedDict):
-    """One visit, as the page shows it. ``etag`` goes with moving it; times of the day are the ISP's own.
+    """One visit, as the page shows it. ``etag`` goes with moving it; its day and times are the ISP's own.
 
     ``from_van``: whether what was scanned was in the technician's van; None where nobody can tell.
     """
 
     visit: VisitRecord
     etag: str
+    day: str
     begins: str
     ends: str
     arrives_until: str
@@ -75,8 +78,8 @@ class Job(TypedDict):
 
 
 class Day(TypedDict):
-    """A technician's day. ``owner``: whose acts these are; ``total``: of how many jobs these are the first; ``stock``:
-    what is in their own van."""
+    """A technician's day, after what is late. ``owner``: whose acts these are; ``total``: of how many jobs these are
+    the first; ``stock``: what is in their own van."""
 
     owner: str
     form_token: str
@@ -128,18 +131,20 @@ async def manifest(call: InCall) -> Response:
 
 @scripted.get(f"{PAGE}/day", permission="visits.report")
 async def day(call: InCall) -> Day:
-    """Today's jobs: a technician's own, or everybody's for who is none."""
+    """Today's jobs: a technician's own, after those of late that are not at their end; or everybody's for who is
+    none."""
     begins, ends = _today(call)
     technician, calendar = call.caller.technician_id, _visits(call)
     found = await calendar.visits(starts_at=begins, ends_at=ends, technician_id=technician, limit=MOST_JOBS)
+    late = await _late(calendar, technician, begins) if technician is not None else []
     return Day(
         owner=call.caller.name,
         form_token=signed_in(call.request).form_token,
         day=begins.date().isoformat(),
         zone=str(call.appliance.zone),
         most_photo_bytes=MOST_BYTES,
-        jobs=[await _job(call, visit) for visit in found],
-        total=await calendar.count(starts_at=begins, ends_at=ends, technician_id=technician),
+        jobs=[await _job(call, visit) for visit in (*late, *found)],
+        total=len(late) + await calendar.count(starts_at=begins, ends_at=ends, technician_id=technician),
         stock=[] if technician is None else await call.appliance.van_stock(call.db).stock(technician),
     )
 
@@ -177,6 +182,7 @@ async def _job(call: Call, visit: VisitRecord) -> Job:
     return Job(
         visit=visit,
         etag=etag_of(*visit.values()),
+        day=visit["starts_at"].astimezone(call.appliance.zone).date().isoformat(),
         begins=_clock(call, visit["starts_at"]),
         ends=_clock(call, visit["ends_at"]),
         arrives_until=_clock(call, visit["arrives_until"]),
@@ -189,14 +195,23 @@ async def _job(call: Call, visit: VisitRecord) -> Job:
 
 
 async def _whom(call: Call, visit: VisitRecord) -> Whom | None:
-    """For who may see customers; and for the technician who is sent to their door today."""
+    """For who may see customers; and for the technician who is sent to their door today, or is late there."""
     begins, ends = _today(call)
     is_sent = visit["technician_id"] == call.caller.technician_id
-    is_today = visit["starts_at"] < ends and visit["ends_at"] > begins
-    if "customers.read" not in call.caller.permissions and not (is_sent and is_today):
+    since = begins - LATE if visit["state"] in LIVE_STATES else begins
+    is_theirs = is_sent and visit["starts_at"] < ends and visit["ends_at"] > since
+    if "customers.read" not in call.caller.permissions and not is_theirs:
         return None
     found = await call.appliance.customers(call.db).customers(customer_id=visit["customer_id"], limit=1)
     return Whom(name=found[0]["name"], phone=found[0]["phone"]) if found else None
+
+
+async def _late(calendar: Visits, technician_id: int, until: datetime) -> list[VisitRecord]:
+    """What of the days before this moment still needs its technician."""
+    found = await calendar.visits(
+        starts_at=until - LATE, ends_at=until, technician_id=technician_id, states=LIVE_STATES
+    )
+    return [visit for visit in found if visit["ends_at"] <= until]
 
 
 def _today(call: Call) -> tuple[datetime, datetime]:
