@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 
 from fastapi import Response
 from fastapi.responses import JSONResponse
@@ -21,8 +21,9 @@ from provisioning.api.own import require_own_visit
 from provisioning.api.pages import Number
 from provisioning.console.assets import address_of, assets
 from provisioning.console.doors import ConsoleDoors, ScriptDoors, signed_in
-from provisioning.console.pages import HEADERS, policy, show
+from provisioning.console.pages import HEADERS, policy, show, today
 from provisioning.console.words import mark, state, tone
+from provisioning.days import begin_of, day_of, end_of
 from provisioning.field import LIVE_STATES, SheetRecord, StockItem, VisitRecord, Visits
 from provisioning.photo_files import MOST_BYTES
 from provisioning.ticks import Ticks
@@ -130,18 +131,19 @@ async def manifest(call: InCall) -> Response:
 
 
 @scripted.get(f"{PAGE}/day", permission="visits.report")
-async def day(call: InCall) -> Day:
+async def jobs(call: InCall) -> Day:
     """Today's jobs: a technician's own, after those of late that are not at their end; or everybody's for who is
     none."""
-    begins, ends = _today(call)
+    day, zone = today(call), call.appliance.zone
+    begins, ends = begin_of(day, zone), end_of(day, zone)
     technician, calendar = call.caller.technician_id, _visits(call)
     found = await calendar.visits(starts_at=begins, ends_at=ends, technician_id=technician, limit=MOST_JOBS)
     late = await _late(calendar, technician, begins) if technician is not None else []
     return Day(
         owner=call.caller.name,
         form_token=signed_in(call.request).form_token,
-        day=begins.date().isoformat(),
-        zone=str(call.appliance.zone),
+        day=day.isoformat(),
+        zone=str(zone),
         most_photo_bytes=MOST_BYTES,
         jobs=[await _job(call, visit) for visit in (*late, *found)],
         total=len(late) + await calendar.count(starts_at=begins, ends_at=ends, technician_id=technician),
@@ -182,7 +184,7 @@ async def _job(call: Call, visit: VisitRecord) -> Job:
     return Job(
         visit=visit,
         etag=etag_of(*visit.values()),
-        day=visit["starts_at"].astimezone(call.appliance.zone).date().isoformat(),
+        day=day_of(visit["starts_at"], call.appliance.zone).isoformat(),
         begins=_clock(call, visit["starts_at"]),
         ends=_clock(call, visit["ends_at"]),
         arrives_until=_clock(call, visit["arrives_until"]),
@@ -196,7 +198,8 @@ async def _job(call: Call, visit: VisitRecord) -> Job:
 
 async def _whom(call: Call, visit: VisitRecord) -> Whom | None:
     """For who may see customers; and for the technician who is sent to their door today, or is late there."""
-    begins, ends = _today(call)
+    day, zone = today(call), call.appliance.zone
+    begins, ends = begin_of(day, zone), end_of(day, zone)
     is_sent = visit["technician_id"] == call.caller.technician_id
     since = begins - LATE if visit["state"] in LIVE_STATES else begins
     is_theirs = is_sent and visit["starts_at"] < ends and visit["ends_at"] > since
@@ -212,12 +215,6 @@ async def _late(calendar: Visits, technician_id: int, until: datetime) -> list[V
         starts_at=until - LATE, ends_at=until, technician_id=technician_id, states=LIVE_STATES
     )
     return [visit for visit in found if visit["ends_at"] <= until]
-
-
-def _today(call: Call) -> tuple[datetime, datetime]:
-    today = call.appliance.clock().astimezone(call.appliance.zone).date()
-    begins = datetime.combine(today, time(), call.appliance.zone)
-    return begins, datetime.combine(today + timedelta(days=1), time(), call.appliance.zone)
 
 
 def _clock(call: Call, at: datetime) -> str:

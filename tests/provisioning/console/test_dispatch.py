@@ -16,7 +16,7 @@ from sqlalchemy import update
 from provisioning.console.dispatch import moment_by
 from provisioning.console.topics import marks_of
 from provisioning.console.words import moments_in
-from provisioning.days import day_of
+from provisioning.days import day_of, end_of
 from provisioning.errors import Fault
 from provisioning.field import Invitations, Jobs, Technicians, Visit, VisitRecord, Visits
 from tests.provisioning.test_order_visits import waiting
@@ -182,6 +182,25 @@ async def test_who_waits_for_a_time_is_followed_with_the_lanes_of_today(any_cons
         assert (await marks(db, ["visits"]))["visits"] != before
     live = (await person.get("/dispatch/now")).text
     assert f"Run {run_id}</a>, customer 1001: " in live.partition('id="to-agree"')[2]
+
+
+async def test_a_board_that_stays_open_past_midnight_says_that_its_day_is_over(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appliance, person = console.appliance, await console.somebody("dispatch")
+    day, marks = day_of(appliance.clock(), appliance.zone), marks_of(appliance)
+    assert "is over" not in (await person.get("/dispatch/now", params={"day": day.isoformat()})).text
+    quiet = end_of(day + timedelta(days=400), appliance.zone)  # nobody is visited then
+    async with appliance.database.read() as db:
+        with monkeypatch.context() as then:
+            then.setattr(appliance, "clock", lambda: quiet - timedelta(seconds=1))
+            before = (await marks(db, ["visits"]))["visits"]
+            then.setattr(appliance, "clock", lambda: quiet)
+            assert (await marks(db, ["visits"]))["visits"] != before
+    yesterday = (day - timedelta(days=1)).isoformat()
+    part = (await person.get("/dispatch/now", params={"day": yesterday})).text
+    assert f'{yesterday} is over: <a href="/dispatch">' in part
+    assert "is over" not in (await person.get("/dispatch", params={"day": yesterday})).text  # where nothing is live
 
 
 async def test_that_nobody_was_at_home_is_neither_offered_nor_kept_before_the_visit_begins(console: Console) -> None:
