@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.support.browser import Machine
 from tests.support.lab import JourneyLab
@@ -158,6 +158,36 @@ async def test_the_kept_page_is_shown_whatever_the_network_would_say(lab: Journe
         await expect(tess.page.locator("h1")).to_have_text("Kept: Today's jobs")
         await expect(job).to_be_visible()
         await expect(tess.page.locator("#standing")).to_contain_text("online")
+
+
+@pytest.mark.either_database
+async def test_what_is_half_typed_on_a_visit_that_has_ended_stays_past_midnight_until_it_is_kept(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    midnight_was = False
+
+    async def ended(route: Route) -> None:
+        """The day as it would be with this visit completed."""
+        answer = await route.fetch()
+        day = await answer.json()
+        day["jobs"][0]["visit"]["state"] = "completed"
+        await route.fulfill(response=answer, json={**day, "day": "2199-01-01", "jobs": []} if midnight_was else day)
+
+    async with machine.looker() as tess:
+        await tess.page.route("**/field/day", ended)
+        job = await open_day(tess, login, visit_id)
+        form = await unfold(job, "record")
+        await form.get_by_label("Splitter").fill("S-4")
+        midnight_was = True
+        await tess.page.evaluate("field.refresh()")
+        await expect(tess.page.locator("#lead")).to_contain_text("2199-01-01")
+        await expect(form.get_by_label("Splitter")).to_have_value("S-4")
+        await form.get_by_role("button", name="Write it down").click()
+        await expect(tess.page.locator("#standing")).to_have_text("online, all sent")
+        await tess.page.evaluate("field.refresh()")
+        await expect(job).to_have_count(0)
+    assert [act.content["changes"] for act in await acts_of(lab, visit_id)] == [{"splitter": "S-4"}]
 
 
 STRANGER = {"owner": "otto", "visit_id": 0, "address": "Somewhere 1", "kind": "record"}
