@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from tests.support.browser import Machine
 from tests.support.lab import JourneyLab
-from tests.support.labels import label_of
+from tests.support.labels import ean_of, label_of
 from tests.support.technician import (
     PICTURE,
     TICKS,
@@ -101,6 +101,38 @@ async def test_a_label_is_read_from_its_photo_offline_and_what_is_no_label_is_to
         await expect(form.get_by_role("alert")).to_contain_text("No code was found")
         await form.get_by_label("Or a photo").set_input_files(label)
         await expect(form.get_by_label("Serial number")).to_have_value(house.serial)
+
+
+READ = "texts => texts.map(each => field.serialIn(each)).map(({ sure, likely }) => [sure, likely])"
+
+
+@pytest.mark.either_database
+async def test_of_a_label_s_codes_the_serial_number_is_taken_whole_and_no_other_code(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    labels = [
+        ["A4:B1:C1:00:11:22", "HG8245", "S/N: HWTC4A2B9C01"],
+        ["GPON SN: 48575443-4A2B9C01", "A4B1C1001122"],
+        ["A4B1C1001122", "SN12345678901"],
+        ["HG8245", "1234567890123"],
+        ["AABBCC001122"],
+        ["https://vendor.example/ont"],
+    ]
+    async with machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        assert await tess.page.evaluate(READ, labels) == [
+            ["HWTC4A2B9C01", None],
+            ["48575443-4A2B9C01", "48575443-4A2B9C01"],
+            [None, "SN12345678901"],
+            [None, None],
+            [None, "AABBCC001122"],
+            [None, None],
+        ]
+        form = await unfold(job, "scan")
+        await form.get_by_label("Or a photo").set_input_files(await ean_of(tess.page, "0012345678905"))
+        await expect(form.get_by_role("alert")).to_contain_text("No code was found")
+        await expect(form.get_by_label("Serial number")).to_have_value("")
 
 
 async def test_what_somebody_else_wrote_meanwhile_is_shown_beside_the_act_and_one_decides(

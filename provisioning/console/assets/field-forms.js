@@ -217,7 +217,7 @@
       try {
         const found = await field.readPhoto(file);
         if (found) form.elements.serial.value = found;
-        else tell(form, "No code was found in the photo; take it nearer, or type the number.");
+        else tell(form, "No code was found in the photo that is surely the serial number; take it nearer, or type it.");
       } catch (error) {
         tell(form, `The photo can't be read (${error.message}); type the number.`);
       }
