@@ -12,6 +12,7 @@ from tests.support.technician import (
     PICTURE,
     TICKS,
     acts_of,
+    forgive,
     open_day,
     photos_of,
     scan,
@@ -162,6 +163,27 @@ async def test_what_somebody_else_wrote_meanwhile_is_shown_beside_the_act_and_on
     async with lab.appliance.database.read() as db:
         sheet = await lab.appliance.field_desk(db).sheet(visit_id)
     assert (sheet["splitter"], sheet["note"]) == ("S-4", "the dog is loud")
+
+
+async def test_what_somebody_else_wrote_while_one_was_typing_is_not_written_over(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    _run, house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        form = await unfold(job, "record")
+        await form.get_by_label("Splitter").fill("S-4")
+        async with lab.appliance.database.begin() as db:
+            desk, common = lab.appliance.field_desk(db), {"kind": "record", "made_at": lab.clock.now(), "by": "dora"}
+            content = {"changes": {"splitter": "S-9", "note": "by the door"}}
+            await desk.act(visit_id=visit_id, key=f"dora/{house.number}", content=content, **common)  # type: ignore[arg-type]
+        await tess.page.evaluate("field.refresh()")
+        await expect(form.get_by_label("Notes")).to_have_value("by the door")
+        await write_down(job, Splitter="S-4")
+        await expect(job.locator(".kept li.refused")).to_contain_text("splitter is 'S-9'")
+        forgive(tess, "409 (Conflict)")
+    [_, *rest] = await acts_of(lab, visit_id)
+    assert rest == []
 
 
 IS_EMPTY = """() => new Promise((resolve, reject) => {

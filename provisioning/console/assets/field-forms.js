@@ -39,12 +39,14 @@
     return Object.assign({}, job.sheet, ...waiting.map((act) => act.content.changes));
   };
 
-  field.record = async (job, changes) => {
-    const stands = field.sheetOf(job, field.actsOf(job.visit.visit_id));
-    const names = Object.keys(changes).filter((name) => changes[name] !== stands[name]);
+  // What its form showed when one began to type there: by the time it is sent, somebody else may have written.
+  const shown = (form, name) => JSON.parse(form.elements[name].dataset.shown);
+
+  const write = async (job, form, changes) => {
+    const names = Object.keys(changes).filter((name) => changes[name] !== shown(form, name));
     if (!names.length) return false;
-    const pick = (from) => Object.fromEntries(names.map((name) => [name, from[name] ?? null]));
-    await add(job, "record", { changes: pick(changes), seen: pick(stands) });
+    const seen = Object.fromEntries(names.map((name) => [name, shown(form, name)]));
+    await add(job, "record", { changes: Object.fromEntries(names.map((name) => [name, changes[name]])), seen });
     return true;
   };
 
@@ -67,7 +69,7 @@
   const record = async (job, form) => {
     const changes = { optical_dbm: field.reading(typed(form, "optical_dbm")) };
     for (const name of ["splitter", "drop_label", "note"]) changes[name] = typed(form, name) || null;
-    if (!(await field.record(job, changes))) throw new Fault("Nothing was changed.");
+    if (!(await write(job, form, changes))) throw new Fault("Nothing was changed.");
     field.untouch(form);
   };
 
@@ -94,7 +96,7 @@
     const pad = form.querySelector(".pad");
     const name = typed(form, "signed_by");
     if (!name) throw new Fault("Whose signature it is, is missing.");
-    const isNew = await field.record(job, { signed_by: name });
+    const isNew = await write(job, form, { signed_by: name });
     if (pad.dataset.drawn) {
       const bytes = await field.bytesOf(pad, "image/png");
       await add(job, "photo", { purpose: "signature", caption: name }, { bytes, media_type: "image/png" });

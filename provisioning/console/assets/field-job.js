@@ -118,7 +118,9 @@
   const fill = (element, sheet) => {
     for (const name of WRITTEN) {
       const input = element.querySelector(`.record [name=${name}], .sign [name=${name}]`);
-      if (!input.dataset.touched) input.value = sheet[name] ?? "";
+      if (input.dataset.touched) continue;
+      input.value = sheet[name] ?? "";
+      input.dataset.shown = JSON.stringify(sheet[name] ?? null);
     }
   };
 
