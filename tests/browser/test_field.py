@@ -153,7 +153,9 @@ async def test_what_somebody_else_wrote_meanwhile_is_shown_beside_the_act_and_on
         refused = job.locator(".kept li.refused")
         await expect(refused).to_contain_text("splitter S-4: not taken. The record of visit")
         await expect(refused).to_contain_text("splitter is 'S-9'")
-        await expect(job.locator(".kept li.sent")).to_contain_text("note the dog is loud: sent")
+        await expect(job.locator(".kept li.waits")).to_contain_text(
+            "note the dog is loud: waits until what was refused"
+        )
         await machine.picture(tess, "field-conflict")
         await refused.get_by_role("button", name="Write mine all the same").click()
         await expect(job.locator(".kept li.sent")).to_have_count(2)

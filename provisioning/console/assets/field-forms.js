@@ -23,15 +23,16 @@
     return { words: `Passes: from ${least} to ${most} dBm.`, tone: "good" };
   };
 
-  const add = (job, kind, content, more = {}) =>
-    field.store.add({
-      owner: field.day.owner,
-      visit_id: job.visit.visit_id,
-      address: job.visit.address,
-      kind,
-      content,
-      ...more,
-    });
+  const made = (job, kind, content, more = {}) => ({
+    owner: field.day.owner,
+    visit_id: job.visit.visit_id,
+    address: job.visit.address,
+    kind,
+    content,
+    ...more,
+  });
+
+  const add = (...act) => field.store.add(made(...act));
 
   // What stands there by now: the server's sheet, and over it what waits here.
   field.sheetOf = (job, acts) => {
@@ -52,17 +53,26 @@
 
   // -- forms -----------------------------------------------------------------------------------------------------------
 
-  const scan = async (job, form) => {
+  // As it stands on the label. It is looked at here, since what would be refused hours later holds up all after it.
+  const serialOf = (form) => {
     const serial = typed(form, "serial");
     if (!serial) throw new Fault("The serial number is missing.");
-    await add(job, "scanned", filled({ serial, port: typed(form, "port") }));
+    if (!field.isSerial(serial)) throw new Fault(`This is no serial number: ${serial}. Type what is printed on the label.`);
+    return serial;
+  };
+
+  // One that was refused is set right: done, which may wait behind it, comes after the right one.
+  const scan = async (job, form) => {
+    const content = filled({ serial: serialOf(form), port: typed(form, "port") });
+    const isRefused = (act) => act.kind === "scanned" && act.state === "refused";
+    const refused = field.actsOf(job.visit.visit_id).find(isRefused);
+    if (refused) await field.store.instead(refused.number, made(job, "scanned", content));
+    else await add(job, "scanned", content);
     form.reset();
   };
 
   const back = async (job, form) => {
-    const serial = typed(form, "serial");
-    if (!serial) throw new Fault("The serial number is missing.");
-    await add(job, "returned", filled({ serial, note: typed(form, "note") }));
+    await add(job, "returned", filled({ serial: serialOf(form), note: typed(form, "note") }));
     form.reset();
   };
 

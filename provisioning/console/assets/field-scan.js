@@ -46,6 +46,12 @@
 
   const isGpon = (text) => GPON.test(text.replace(/[\s:-]/g, ""));
 
+  // Whether the server takes that as a serial number.
+  field.isSerial = (text) => {
+    const plain = text.trim().replace(PREFIX, "");
+    return isGpon(plain) || OTHER.test(plain);
+  };
+
   // A label carries several codes. ``sure``: what has the form of a GPON serial number, and can't be a MAC address.
   // ``likely``: what stands there alone beside MAC addresses, and may be a serial number of another form.
   field.serialIn = (texts) => {
