@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.async_api import expect
 
@@ -214,6 +216,37 @@ async def test_the_kept_page_is_shown_whatever_the_network_would_say(lab: Journe
         await expect(tess.page.locator("h1")).to_have_text("Kept: Today's jobs")
         await expect(job).to_be_visible()
         await expect(tess.page.locator("#standing")).to_contain_text("online")
+
+
+INSTALL = """async (answers) => {
+  const [handlers, outside] = [{}, window.fetch];
+  const self = { addEventListener: (name, act) => (handlers[name] = act), skipWaiting: async () => {} };
+  const fetch = {
+    busy: async () => new Response("Busy", { status: 503 }),
+    signed_out: (address) => outside(address, { credentials: "omit" }),
+    well: outside.bind(window),
+  }[answers];
+  WORKER
+  let installed = null;
+  handlers.install({ waitUntil: (promise) => (installed = promise) });
+  const came = await installed.then(() => "installed", (error) => error.message);
+  const names = await caches.keys();
+  return [came.split(":")[0], names.length, Boolean(await caches.match("/field", { cacheName: "field-anew" }))];
+}"""
+"""A worker of another version is installed; its page is answered so."""
+
+
+@pytest.mark.either_database
+async def test_a_new_worker_that_gets_no_page_takes_the_kept_one_from_nobody(lab: JourneyLab, machine: Machine) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        await open_day(tess, login, visit_id)
+        source = await tess.page.evaluate("fetch('/field/worker.js').then(answer => answer.text())")
+        worker = INSTALL.replace("WORKER", re.sub(r'VERSION = "\w+"', 'VERSION = "anew"', source))
+        refused = ["The page can't be kept", 1, False]
+        assert await tess.page.evaluate(worker, "busy") == refused
+        assert await tess.page.evaluate(worker, "signed_out") == refused
+        assert await tess.page.evaluate(worker, "well") == ["installed", 2, True]
 
 
 STRANGER = {"owner": "otto", "visit_id": 0, "address": "Somewhere 1", "kind": "record"}
