@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -220,7 +221,8 @@ class DispatchDesk:
     async def asked(self, visit: VisitRecord, starts_at: datetime) -> Asked:
         """What a search for another time of this visit has to know. Raises: JobUnknown."""
         place = place_of(visit["latitude"], visit["longitude"])
-        return Asked.of(await self._jobs.of_visit(visit), place, starts_at, besides=visit["visit_id"])
+        asked = Asked.of(await self._jobs.of_visit(visit), place, starts_at, besides=visit["visit_id"])
+        return replace(asked, but_not_as=(visit["technician_id"], visit["starts_at"]))
 
     async def kept_until(self, visit: VisitRecord) -> datetime | None:
         """Until when the runs that wait for this visit keep their addresses; None: a move moves that, too."""

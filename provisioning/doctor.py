@@ -11,6 +11,8 @@ from provisioning.configured import acs_baseline, acs_fleet
 from provisioning.settings import freeradius_variables
 from radius import AuthDoor, Examination, Patient, examine, nas_doors
 
+EAP_UNSAID = "EAP: FIRSTLIGHT_FREERADIUS_EAP is not set here; give doctor FreeRADIUS' variables (empty: it serves none)"
+
 
 async def examine_freeradius(appliance: Appliance, config_dir: Path | None = None) -> Examination:
     """Looks at its configuration (of ``config_dir``, else of the settings), its database, and its answers to a NAS of
@@ -37,16 +39,20 @@ async def examine_freeradius(appliance: Appliance, config_dir: Path | None = Non
     ours = {
         "FIRSTLIGHT_FREERADIUS_RADDB": str(folder),
         "FIRSTLIGHT_FREERADIUS_SQL": appliance.radius_database.url.get_backend_name(),
-        "FIRSTLIGHT_FREERADIUS_EAP": "",  # unset, it serves none
+        "FIRSTLIGHT_FREERADIUS_EAP": "",  # unset, it serves none; but see below
     }
+    said = freeradius_variables()
     patient = Patient(
         config_dir=folder,
         doors=doors,
         keep=keep,
-        environment={**ours, **freeradius_variables()},
+        environment={**ours, **said},
         nas_lifetime=timedelta(seconds=settings.radius_nas_lifetime_seconds),
     )
-    return await examine(patient, appliance.radius_database.read, now=appliance.clock())
+    found = await examine(patient, appliance.radius_database.read, now=appliance.clock())
+    if "FIRSTLIGHT_FREERADIUS_EAP" not in said and folder is not None and (folder / "eap").is_dir():
+        found["not_looked_at"].append(EAP_UNSAID)
+    return found
 
 
 async def examine_acses(appliance: Appliance) -> AcsExamination:

@@ -102,17 +102,27 @@ class FirstSlots:
 
     async def to_agree(self) -> list[ToAgree]:
         """What waits for a time, the longest waiting first."""
-        waiting = [
-            run
-            for signal in OF_SIGNAL
-            for run in await waiting_runs(self._db, tenant_id=self._tenant_id, waiting_for=signal)
-        ]
+        waiting = await self._waiting()
         numbers = [run.id for run in waiting]
         invitations = await self._invitations.of_runs(numbers)
         said = await inputs_of(self._db, tenant_id=self._tenant_id, run_ids=numbers)
         return [
             ToAgree(run, said[run.id].get("installation_address"), invitations.get(run.id))
             for run in sorted(waiting, key=lambda each: each.waiting_since or each.updated_at)
+        ]
+
+    async def mark(self) -> str:
+        """What is another one as soon as another run waits for a time, or its customer is invited."""
+        numbers = sorted(run.id for run in await self._waiting())
+        invitations = await self._invitations.of_runs(numbers)
+        known = {number: invitations[number]["invitation_id"] for number in numbers if number in invitations}
+        return f"{numbers} {known}"
+
+    async def _waiting(self) -> list[RunSummary]:
+        return [
+            run
+            for signal in OF_SIGNAL
+            for run in await waiting_runs(self._db, tenant_id=self._tenant_id, waiting_for=signal)
         ]
 
     async def awaited(self, run_id: int) -> ToAgree:

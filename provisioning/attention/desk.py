@@ -79,6 +79,7 @@ class AttentionDesk:
         items += await self._work.of_runs(groups, folded)
         items += await self._work.of_events()
         items += await self._work.of_visits(visits)
+        items += await self._work.of_visits_in_vain()
         items += await self._work.of_host_names()
         items += [each for each in network.of_nases(guards) if not _is_at(each, down)]
         items += await self._others()

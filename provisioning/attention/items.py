@@ -18,6 +18,7 @@ AttentionKind = Literal[
     "run_held",
     "event_refused",
     "visit_at_risk",
+    "visit_in_vain",
     "pool_running_dry",
     "invariant_broken",
     "acs_backlog",

@@ -163,6 +163,15 @@ class Work:
             _without_its_run(visit, runs[visit["customer_id"]]) for visit in to_come if visit["customer_id"] in runs
         ]
 
+    async def of_visits_in_vain(self) -> list[Item]:
+        """Visits of late that came to nothing, after which no run goes on and nobody comes again; a technician's own
+        alone."""
+        if not self._sight.may("visits.read"):
+            return []
+        since, whose = self._now() - LOOK_BACK, self._sight.technician_id
+        visits = await self._visits.in_vain(since=since, technician_id=whose)
+        return [_in_vain(visits)] if len(visits) > TOLD_ONE_BY_ONE else [_in_vain([visit]) for visit in visits]
+
     async def of_host_names(self) -> list[Item]:
         """Partners' names whose DNS doesn't say any more that they are theirs."""
         if not self._sight.may("partners.read"):
@@ -340,6 +349,32 @@ def _overdue(visits: Sequence[VisitRecord]) -> Item:
         sentence=sentence,
         target=target,
         since=first["ends_at"],
+        count=len(visits),
+        customers=sorted({visit["customer_id"] for visit in visits}),
+    )
+
+
+def _in_vain(visits: Sequence[VisitRecord]) -> Item:
+    first = visits[0]
+    if len(visits) == 1:
+        why = "nobody was there" if first["state"] == "no_access" else "it was not feasible"
+        sentence = (
+            f"Visit {first['visit_id']} of {first['technician_name']} to customer {first['customer_id']} at"
+            f" {minute(first['starts_at'])} was in vain ({why}), and no later one is booked."
+        )
+        target = Target("visit", str(first["visit_id"]))
+    else:
+        sentence = (
+            f"{several(len(visits), 'visit')} were in vain, the first at {minute(first['starts_at'])}, and no later"
+            " ones are booked."
+        )
+        target = Target("visits")
+    return Item(
+        kind="visit_in_vain",
+        urgency="today",
+        sentence=sentence,
+        target=target,
+        since=first["outcome_at"],
         count=len(visits),
         customers=sorted({visit["customer_id"] for visit in visits}),
     )

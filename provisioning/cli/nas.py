@@ -13,6 +13,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, changes_nothing, tells
 from provisioning.cli.printing import Entry, clock_time, print_indented, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, Reason, ReasonToSee, run
+from provisioning.days import second
 from provisioning.nas_desk import NasWithSecret, coa_said, taken_up
 from provisioning.nas_probes import probe
 from provisioning.vault import VaultError
@@ -175,7 +176,7 @@ def change(  # noqa: PLR0913, PLR0917 - each is a fact about the NAS
         if not_carried is not None:
             say(f"committed, not carried over yet: {not_carried}")
         elif when["latest"] is not None:
-            say(f"FreeRADIUS goes by it from {clock_time(when['latest'])} at the latest")
+            say(f"what FreeRADIUS has to know of it counts from {second(when['latest'])} at the latest")
 
     run(act, as_json=json_)
 
@@ -254,8 +255,8 @@ async def _show_secret(appliance: Appliance, made: NasWithSecret, *, as_json: bo
         say(f"committed, not carried over yet: {not_carried}")
     elif made["is_new"]:
         say("FreeRADIUS answers its first packet")
-    else:
-        say(f"FreeRADIUS goes by the new secret from {clock_time(when['latest'])} at the latest: change it there then")
+    elif when["latest"] is not None:
+        say(f"FreeRADIUS goes by the new secret from {second(when['latest'])} at the latest: change it there then")
 
 
 def _remembered(appliance: Appliance) -> timedelta:

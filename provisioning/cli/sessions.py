@@ -14,6 +14,7 @@ from provisioning.cli.data_cap_words import cap_of
 from provisioning.cli.printing import Entry, clock_minute, clock_time, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.cli.whom import ByExternalId, Username, names_of
+from provisioning.days import second
 from provisioning.nas_desk import address_said
 from radius import DataCapView, SessionView, SubscriberUnknown, UnsplitUsage, UsageView, UsedOctets
 
@@ -161,7 +162,7 @@ def _in_words(session: SessionView) -> str:
         " ".join(each for each in where if each),
     ]
     if session["stopped_at"] is not None:
-        facts.append(f"ended {clock_time(session['stopped_at'])} ({session['terminate_cause'] or 'no cause told'})")
+        facts.append(f"ended {second(session['stopped_at'])} ({session['terminate_cause'] or 'no cause told'})")
     else:
         facts.append(f"last heard of {clock_time(session['updated_at'])}")
     if session["uncertain"]:

@@ -12,9 +12,10 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli import logins, subscribers_files, subscribers_verbs, truth
 from provisioning.cli.audited import changes_nothing, tells
 from provisioning.cli.data_cap_words import cap_of
-from provisioning.cli.printing import clock_time, print_json, say
+from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, By, Reason, run
 from provisioning.cli.whom import ByExternalId, Username, whom
+from provisioning.days import minute
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Faults
 from provisioning.projections import ProjectedAll
@@ -224,7 +225,7 @@ async def _one(appliance: Appliance, who: Who) -> ProjectedAll:
 
 def _print(found: SubscriberView) -> None:
     service = f"service {found['service_id']}" if found["service_id"] else "no service"
-    until = f" until {clock_time(found['testing_until'])}" if found["testing_until"] else ""
+    until = f" until {minute(found['testing_until'])}" if found["testing_until"] else ""
     pool = f"pool {found['ipv4_pool']}" if found["ipv4_pool"] else None
     addresses = (found["ipv4"], pool, found["ipv6_wan_prefix"], found["delegated_prefix"])
     routes = [*found["routes"], *found["ipv6_routes"]]

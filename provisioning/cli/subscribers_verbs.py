@@ -15,9 +15,10 @@ import typer
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, changes_nothing, tells
-from provisioning.cli.printing import clock_time, print_json, say
+from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, Reason, run
 from provisioning.cli.whom import ByExternalId, Username, whom
+from provisioning.days import second
 from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, Who, was_so_already
 from provisioning.vault import VaultError
 from radius import (
@@ -319,4 +320,4 @@ def print_change(change: SessionChangeView) -> None:
         said = each["said"].replace("_", " ")
         say(f"  session {each['session_id']} at {each['nas_address']}: {said} ({each['reason']}){proof}")
     if change["next_at"] is not None:
-        say(f"  the worker looks again {clock_time(change['next_at'])}")
+        say(f"  the worker looks again {second(change['next_at'])}")

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from provisioning.field import LeaveRecord, PlannedTechnician, VisitRecord
+from provisioning.field import IN_VAIN, LeaveRecord, PlannedTechnician, VisitRecord
 from provisioning.field.rosters import Leave, Period, Roster
 from workflows.services import VisitState
 
 SHORTEST_GAP = timedelta(minutes=15)
-ON_THE_BOARD: tuple[VisitState, ...] = ("booked", "scanned", "completed")
-"""What takes a technician's time; a visit that was called off doesn't."""
+ON_THE_BOARD: tuple[VisitState, ...] = ("booked", "scanned", "completed", *IN_VAIN)
+"""What takes a technician's time, or has taken it in vain; a visit that was called off doesn't."""
 AT_WORK: tuple[VisitState, ...] = ("scanned",)
 """Of which more ticks may turn true."""
 HAS_TICKS: tuple[VisitState, ...] = (*AT_WORK, "completed")
@@ -58,18 +58,28 @@ def lanes_of(
 
 
 def blocks_of(periods: Sequence[Period], visits: Sequence[VisitRecord]) -> list[Block]:
-    """The visits, and what they leave of these periods, in the order of time."""
+    """The visits, and what they leave of these periods, in the order of time.
+
+    One that was in vain takes time until that was reported.
+    """
     blocks = [Block(visit["starts_at"], visit["ends_at"], visit) for visit in visits]
     for begins, ends in periods:
         free_from = begins
         for visit in sorted(visits, key=lambda each: each["starts_at"]):
-            if visit["ends_at"] <= free_from or visit["starts_at"] >= ends:
+            taken_until = _taken_until(visit)
+            if taken_until <= free_from or visit["starts_at"] >= ends:
                 continue
             blocks.append(Block(free_from, visit["starts_at"], None))
-            free_from = visit["ends_at"]
+            free_from = taken_until
         blocks.append(Block(free_from, ends, None))
     kept = [each for each in blocks if each.visit is not None or each.ends - each.begins >= SHORTEST_GAP]
     return sorted(kept, key=lambda each: each.begins)
+
+
+def _taken_until(visit: VisitRecord) -> datetime:
+    if visit["state"] not in IN_VAIN or visit["outcome_at"] is None:
+        return visit["ends_at"]
+    return min(max(visit["outcome_at"], visit["starts_at"]), visit["ends_at"])
 
 
 def _roster(technician: PlannedTechnician, leave: Sequence[LeaveRecord], zone: ZoneInfo) -> Roster:

@@ -64,6 +64,7 @@ KEPT: dict[str, Leads] = {
     "customer": HITS["customer"],
     "order": HITS["order"],
     "payment": ("payments.read", lambda number: f"/payments/{number}"),
+    "quote": ("quotes.read", lambda number: f"/quotes/{number}"),
     "subscriber": ("subscribers.read", lambda number: f"/subscribers/{number}"),
     "ticket": HITS["ticket"],
 }

@@ -22,12 +22,12 @@ from provisioning.api.technicians import override_of
 from provisioning.console.day_board import HAS_TICKS, ON_THE_BOARD, lanes_of
 from provisioning.console.doors import ConsoleDoors, Form, form_of
 from provisioning.console.invitations import waiting_for_a_time
-from provisioning.console.pages import refused, refused_with, show, to
+from provisioning.console.pages import refused, refused_with, show, to, today
 from provisioning.console.topics import TODAY
 from provisioning.console.words import moments_in
 from provisioning.days import begin_of, day_of, end_of
 from provisioning.errors import Fault, InvalidRequest
-from provisioning.field import VisitChanged, VisitRecord, Visits
+from provisioning.field import IN_VAIN, VisitChanged, VisitRecord, Visits
 from provisioning.visits import Outcome
 from workflows import FIRST_YEAR, LAST_YEAR
 
@@ -47,7 +47,7 @@ Day = Annotated[date | None, Query()]
 async def board(call: InCall, day: Day = None) -> Response:
     """One day, today if none is named. Today's visits follow what becomes of them."""
     wanted = _wanted(call, day)
-    is_today = wanted == _today(call)
+    is_today = wanted == today(call)
     return show(
         call,
         "dispatch.html.j2",
@@ -55,18 +55,23 @@ async def board(call: InCall, day: Day = None) -> Response:
         topics=[TODAY] if is_today else [],
         day=wanted,
         is_today=is_today,
+        is_over=False,
         before=wanted - timedelta(days=1),
         after=wanted + timedelta(days=1),
-        **await _lanes(call, wanted),
-        **await waiting_for_a_time(call),
+        **await _now(call, wanted),
     )
 
 
 @doors.page("/dispatch/now", permission="visits.write")
 async def board_now(call: InCall, day: Day = None) -> Response:
-    """The lanes alone, as they are now."""
+    """The lanes and who waits for a time, as they are now, without the page; and that its day is over, if it is."""
     wanted = _wanted(call, day)
-    return show(call, "dispatch_now.html.j2", _title(wanted), **await _lanes(call, wanted))
+    is_over = wanted < today(call)
+    return show(call, "dispatch_now.html.j2", _title(wanted), day=wanted, is_over=is_over, **await _now(call, wanted))
+
+
+async def _now(call: Call, day: date) -> dict[str, Any]:
+    return {**await _lanes(call, day), **await waiting_for_a_time(call)}
 
 
 async def _lanes(call: Call, day: date) -> dict[str, Any]:
@@ -85,6 +90,7 @@ async def _lanes(call: Call, day: date) -> dict[str, Any]:
         "ticks": await call.appliance.field_desk(call.db).seen_ticks(scanned),
         "is_cut": len(found) > MOST_VISITS,
         "most": MOST_VISITS,
+        "in_vain": IN_VAIN,
         "zone": zone,
     }
 
@@ -93,11 +99,7 @@ def _wanted(call: Call, day: date | None) -> date:
     """Raises: InvalidRequest, where nobody can mean this day."""
     if day is not None and not FIRST_YEAR <= day.year <= LAST_YEAR:
         raise InvalidRequest("The board", [Fault("day", f"is in the year {day.year}, {BEYOND}")])
-    return day or _today(call)
-
-
-def _today(call: Call) -> date:
-    return day_of(call.appliance.clock(), call.appliance.zone)
+    return day or today(call)
 
 
 def _title(day: date) -> str:

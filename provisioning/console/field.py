@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 
 from fastapi import Response
 from fastapi.responses import JSONResponse
@@ -21,9 +21,10 @@ from provisioning.api.own import require_own_visit
 from provisioning.api.pages import Number
 from provisioning.console.assets import address_of, assets
 from provisioning.console.doors import ConsoleDoors, ScriptDoors, signed_in
-from provisioning.console.pages import HEADERS, policy, show
+from provisioning.console.pages import HEADERS, policy, show, today
 from provisioning.console.words import mark, state, tone
-from provisioning.field import SheetRecord, StockItem, VisitRecord, Visits
+from provisioning.days import begin_of, day_of, end_of
+from provisioning.field import LIVE_STATES, SheetRecord, StockItem, VisitRecord, Visits
 from provisioning.photo_files import MOST_BYTES
 from provisioning.ticks import Ticks
 
@@ -36,6 +37,8 @@ LOADS = (
 ALLOWS = {"script-src": "'self' 'wasm-unsafe-eval'", "manifest-src": "'self'", "worker-src": "'self'"}
 """A barcode reader in WebAssembly, where the browser has none of its own; a manifest, and a worker."""
 MOST_JOBS = 100
+LATE = timedelta(days=3)
+"""How long a visit that should be over stays among its technician's jobs, as long as nobody has reported from it."""
 
 doors = ConsoleDoors(name="field")
 scripted = ScriptDoors(name="visits")
@@ -57,13 +60,14 @@ class Shown(TypedDict):
 
 
 class Job(TypedDict):
-    """One visit, as the page shows it. ``etag`` goes with moving it; times of the day are the ISP's own.
+    """One visit, as the page shows it. ``etag`` goes with moving it; its day and times are the ISP's own.
 
     ``from_van``: whether what was scanned was in the technician's van; None where nobody can tell.
     """
 
     visit: VisitRecord
     etag: str
+    day: str
     begins: str
     ends: str
     arrives_until: str
@@ -75,8 +79,8 @@ class Job(TypedDict):
 
 
 class Day(TypedDict):
-    """A technician's day. ``owner``: whose acts these are; ``total``: of how many jobs these are the first; ``stock``:
-    what is in their own van."""
+    """A technician's day, after what is late. ``owner``: whose acts these are; ``total``: of how many jobs these are
+    the first; ``stock``: what is in their own van."""
 
     owner: str
     form_token: str
@@ -127,19 +131,22 @@ async def manifest(call: InCall) -> Response:
 
 
 @scripted.get(f"{PAGE}/day", permission="visits.report")
-async def day(call: InCall) -> Day:
-    """Today's jobs: a technician's own, or everybody's for who is none."""
-    begins, ends = _today(call)
+async def jobs(call: InCall) -> Day:
+    """Today's jobs: a technician's own, after those of late that are not at their end; or everybody's for who is
+    none."""
+    day, zone = today(call), call.appliance.zone
+    begins, ends = begin_of(day, zone), end_of(day, zone)
     technician, calendar = call.caller.technician_id, _visits(call)
     found = await calendar.visits(starts_at=begins, ends_at=ends, technician_id=technician, limit=MOST_JOBS)
+    late = await _late(calendar, technician, begins) if technician is not None else []
     return Day(
         owner=call.caller.name,
         form_token=signed_in(call.request).form_token,
-        day=begins.date().isoformat(),
-        zone=str(call.appliance.zone),
+        day=day.isoformat(),
+        zone=str(zone),
         most_photo_bytes=MOST_BYTES,
-        jobs=[await _job(call, visit) for visit in found],
-        total=await calendar.count(starts_at=begins, ends_at=ends, technician_id=technician),
+        jobs=[await _job(call, visit) for visit in (*late, *found)],
+        total=len(late) + await calendar.count(starts_at=begins, ends_at=ends, technician_id=technician),
         stock=[] if technician is None else await call.appliance.van_stock(call.db).stock(technician),
     )
 
@@ -177,6 +184,7 @@ async def _job(call: Call, visit: VisitRecord) -> Job:
     return Job(
         visit=visit,
         etag=etag_of(*visit.values()),
+        day=day_of(visit["starts_at"], call.appliance.zone).isoformat(),
         begins=_clock(call, visit["starts_at"]),
         ends=_clock(call, visit["ends_at"]),
         arrives_until=_clock(call, visit["arrives_until"]),
@@ -189,20 +197,24 @@ async def _job(call: Call, visit: VisitRecord) -> Job:
 
 
 async def _whom(call: Call, visit: VisitRecord) -> Whom | None:
-    """For who may see customers; and for the technician who is sent to their door today."""
-    begins, ends = _today(call)
+    """For who may see customers; and for the technician who is sent to their door today, or is late there."""
+    day, zone = today(call), call.appliance.zone
+    begins, ends = begin_of(day, zone), end_of(day, zone)
     is_sent = visit["technician_id"] == call.caller.technician_id
-    is_today = visit["starts_at"] < ends and visit["ends_at"] > begins
-    if "customers.read" not in call.caller.permissions and not (is_sent and is_today):
+    since = begins - LATE if visit["state"] in LIVE_STATES else begins
+    is_theirs = is_sent and visit["starts_at"] < ends and visit["ends_at"] > since
+    if "customers.read" not in call.caller.permissions and not is_theirs:
         return None
     found = await call.appliance.customers(call.db).customers(customer_id=visit["customer_id"], limit=1)
     return Whom(name=found[0]["name"], phone=found[0]["phone"]) if found else None
 
 
-def _today(call: Call) -> tuple[datetime, datetime]:
-    today = call.appliance.clock().astimezone(call.appliance.zone).date()
-    begins = datetime.combine(today, time(), call.appliance.zone)
-    return begins, datetime.combine(today + timedelta(days=1), time(), call.appliance.zone)
+async def _late(calendar: Visits, technician_id: int, until: datetime) -> list[VisitRecord]:
+    """What of the days before this moment still needs its technician."""
+    found = await calendar.visits(
+        starts_at=until - LATE, ends_at=until, technician_id=technician_id, states=LIVE_STATES
+    )
+    return [visit for visit in found if visit["ends_at"] <= until]
 
 
 def _clock(call: Call, at: datetime) -> str:

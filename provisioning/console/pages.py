@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from provisioning.api import Call
 from provisioning.api.problems import Problem
 from provisioning.console.navigation import places_of
 from provisioning.console.words import FILTERS
+from provisioning.days import day_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 FORM_TOKEN = "form_token"  # noqa: S105 - the field's name
@@ -48,6 +50,11 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+
+
+def today(call: Call) -> date:
+    """The day that it is where the ISP is."""
+    return day_of(call.appliance.clock(), call.appliance.zone)
 
 
 def show(

@@ -99,10 +99,11 @@ def marks_of(appliance: Appliance) -> Callable[[AsyncSession, Collection[str]], 
 
 
 async def _mark_of_today(appliance: Appliance, db: AsyncSession) -> str:
-    """Of the visits of today, and of what is seen of those that somebody is at work at."""
+    """Of the visits of today, of what is seen of those that somebody is at work at, and of who waits for a time."""
     today = day_of(appliance.clock(), appliance.zone)
     begins, ends = begin_of(today, appliance.zone), end_of(today, appliance.zone)
     calendar = KnownVisits(db, tenant_id=appliance.tenant_id, now=appliance.clock)
     at_work = await calendar.visits(starts_at=begins, ends_at=ends, states=AT_WORK)
     ticks = await appliance.field_desk(db).seen_ticks([visit["visit_id"] for visit in at_work])
-    return f"{await calendar.mark(starts_at=begins, ends_at=ends)} {ticks}"
+    to_agree = await appliance.first_slots(db).mark()
+    return f"{today} {await calendar.mark(starts_at=begins, ends_at=ends)} {ticks} {to_agree}"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
-
 from fastapi import Response
 
-from provisioning.api import Call, InCall
+from provisioning.api import InCall
 from provisioning.api.pages import After, page_of, row_of
 from provisioning.console.doors import ConsoleDoors
-from provisioning.console.pages import show
+from provisioning.console.pages import show, today
+from provisioning.days import begin_of, end_of
 from provisioning.field import Visits
 
 ON_A_PAGE = 200
@@ -20,7 +19,8 @@ doors = ConsoleDoors(name="visits")
 @doors.page("/visits", permission="visits.read")
 async def visits(call: InCall, after: After = None) -> Response:
     """Today's visits, in the ISP's time zone, the earliest first."""
-    begins, ends = _today(call)
+    day, zone = today(call), call.appliance.zone
+    begins, ends = begin_of(day, zone), end_of(day, zone)
     calendar = Visits(call.db, tenant_id=call.tenant_id, now=call.appliance.clock)
     technician = call.caller.technician_id
     found = await calendar.visits(
@@ -34,13 +34,7 @@ async def visits(call: InCall, after: After = None) -> Response:
         visits=page.items,
         total=await calendar.count(starts_at=begins, ends_at=ends, technician_id=technician),
         next=page.next,
-        zone=call.appliance.zone,
-        day=begins.date(),
+        zone=zone,
+        day=day,
         is_own=call.caller.technician_id is not None,
     )
-
-
-def _today(call: Call) -> tuple[datetime, datetime]:
-    day = call.appliance.clock().astimezone(call.appliance.zone).date()
-    begins = datetime.combine(day, time(), call.appliance.zone)
-    return begins, datetime.combine(day + timedelta(days=1), time(), call.appliance.zone)

@@ -62,6 +62,7 @@ from provisioning.field.stock_records import StockHistory, StockItem, StockMovem
 from provisioning.field.stock_tables import IN_A_VAN, StockState, VanItem, VanMovement
 from provisioning.field.tables import (
     CAME_TO_NOTHING,
+    IN_VAIN,
     LIVE_STATES,
     Technician,
     Visit,
@@ -89,6 +90,7 @@ __all__ = [
     "AS_THE_CROW_FLIES",
     "CAME_TO_NOTHING",
     "IN_A_VAN",
+    "IN_VAIN",
     "JOINING",
     "LIVE_STATES",
     "NO_MOVES",

@@ -7,7 +7,8 @@ an order never has two visits to come. Locks are taken in one order: technicians
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -126,8 +127,7 @@ class Bookings:
         """Raises: TechnicianBusy, OutsideHours, SkillMissing."""
         fit = await self._fitting.fit(technician, starts_at, ends_at, task, besides=visit.id)
         try:
-            async with self._db.begin_nested():
-                await self._make_way(fit)
+            async with self._db.begin_nested(), self._makes_way(fit):
                 when = {"technician_id": technician.id, "starts_at": starts_at, "ends_at": ends_at}
                 await self._leave_behind(visit, technician.id)
                 await self._change(visit.id, **when, **_held(fit), **self._changed(visit))
@@ -167,9 +167,19 @@ class Bookings:
         task = Task(job, place, wanted.task.override)
         return replace(wanted, ends_at=wanted.starts_at + (visit.ends_at - visit.starts_at), task=task)
 
-    async def _make_way(self, fit: Fit) -> None:
-        """The next visit is gone to from here now."""
-        if fit.next_id is not None:
+    @asynccontextmanager
+    async def _makes_way(self, fit: Fit) -> AsyncIterator[None]:
+        """The next visit is gone to from here now.
+
+        Meanwhile nothing is kept of the way to it: the old one must not be in the way of the visit's new place, nor the
+        new one of its old place.
+        """
+        if fit.next_id is None:
+            yield
+            return
+        await self._change(fit.next_id, held_from=None)
+        yield
+        if fit.next_held_from is not None:
             await self._change(fit.next_id, held_from=fit.next_held_from)
 
     async def _leave_behind(self, visit: Visit, technician_id: int) -> None:
@@ -194,8 +204,7 @@ class Bookings:
                 **_held(fit),
             }
         is_another = any(getattr(visit, name) != value for name, value in {**where, **when}.items())
-        async with self._db.begin_nested():
-            await self._make_way(fit or Fit())
+        async with self._db.begin_nested(), self._makes_way(fit or Fit()):
             await self._leave_behind(visit, when.get("technician_id", visit.technician_id))
             await self._change(visit.id, **where, **when, **(self._changed(visit) if is_another else {}))
             await self._claims.lay(await self._visit(visit.id), whose, request_id)
@@ -204,8 +213,7 @@ class Bookings:
     async def _new(
         self, wanted: Booking, whose: Whose, order_id: int | None, request_id: str | None, fit: Fit
     ) -> Visit:
-        async with self._db.begin_nested():
-            await self._make_way(fit)
+        async with self._db.begin_nested(), self._makes_way(fit):
             visit: Visit | None = await self._db.scalar(
                 insert(Visit)
                 .values(

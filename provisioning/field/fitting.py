@@ -46,7 +46,8 @@ class Asked:
 
     ``besides``: a visit that is to be moved, and is in nobody's way. ``technician_id``: nobody else will do.
     ``not_before`` and ``not_after``: when it may begin at the earliest, and must be over. ``each_time_once``: who comes
-    doesn't matter. ``but_not_at``: when the visit is already.
+    doesn't matter. ``but_not_at``: when the visit is already. ``but_not_as``: with whom and when it is already; with
+    somebody else then, or with them at another time, it would be moved.
     """
 
     starts_at: datetime
@@ -61,6 +62,7 @@ class Asked:
     not_after: datetime | None = None
     each_time_once: bool = False
     but_not_at: datetime | None = None
+    but_not_as: tuple[int, datetime] | None = None
 
     @classmethod
     def of(cls, job: JobRecord, place: Place | None, starts_at: datetime, besides: int | None = None) -> Asked:

@@ -1,7 +1,9 @@
 """A calendar of visits as iCalendar (RFC 5545). Pure: what is to be shown comes in, text goes out.
 
 A visit keeps its UID for ever; its SEQUENCE grows with every change (section 3.8.7.4), so that a calendar which has the
-visit already takes the change; and one that was called off stays, as STATUS:CANCELLED, instead of vanishing.
+visit already takes the change; and one that was called off stays, as STATUS:CANCELLED, instead of vanishing. There is
+no METHOD: it is what the calendar holds, and no message by which anybody agrees on it (section 3.7.2), which would need
+an ORGANIZER of each visit (RFC 5546 section 3.2.1).
 """
 
 from __future__ import annotations
@@ -40,7 +42,6 @@ def render_calendar(name: str, visits: Iterable[Shown], *, tenant_id: str, zone:
     calendar.add("prodid", PRODUCT)
     calendar.add("version", "2.0")
     calendar.add("calscale", "GREGORIAN")
-    calendar.add("method", "PUBLISH")
     calendar.add("name", name)  # RFC 7986 section 5.1
     calendar.add("x-wr-calname", name)
     calendar.add("refresh-interval", REFRESH, parameters={"value": "DURATION"})  # RFC 7986 section 5.7

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import and_, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from provisioning.field.claims import Claims
 from provisioning.field.errors import VisitUnknown
 from provisioning.field.periods import in_period
 from provisioning.field.records import VisitRecord, as_record
-from provisioning.field.tables import LIVE_STATES, Technician, Visit, VisitPurpose
+from provisioning.field.tables import IN_VAIN, LIVE_STATES, Technician, Visit, VisitBooking, VisitPurpose
 from provisioning.intake import Clock
 from workflows.services import VisitState
 
@@ -67,6 +68,34 @@ class KnownVisits:
             query = query.where(tuple_(Visit.starts_at, Visit.id) > (last.starts_at, last.id))
         if limit is not None:
             query = query.limit(limit)
+        return [as_record(visit, technician) for visit, technician in await self._db.execute(query)]
+
+    async def in_vain(self, *, since: datetime, technician_id: int | None = None) -> list[VisitRecord]:
+        """The visits since then that came to nothing and after which nothing follows by itself: dispatch alone needed
+        them, and their customer (or order, where it is known) has no later visit.
+        """
+        later = aliased(Visit)
+        goes_on = or_(
+            and_(
+                later.state.in_((*LIVE_STATES, "completed")),
+                or_(later.id > Visit.id, later.starts_at > Visit.starts_at),
+            ),
+            and_(later.state.in_(IN_VAIN), later.id > Visit.id),  # that one is told instead
+        )
+        of_the_same = and_(
+            later.tenant_id == Visit.tenant_id,
+            later.customer_id == Visit.customer_id,
+            or_(Visit.order_id.is_(None), later.order_id == Visit.order_id),
+        )
+        of_a_run = and_(VisitBooking.visit_id == Visit.id, VisitBooking.purpose != "dispatch")
+        query = (
+            select(Visit, Technician)
+            .join(Technician, (Technician.tenant_id == Visit.tenant_id) & (Technician.id == Visit.technician_id))
+            .where(Visit.tenant_id == self._tenant_id, *in_period(since, None, technician_id, IN_VAIN))
+            .where(~select(VisitBooking.id).where(of_a_run).exists())
+            .where(~select(later.id).where(of_the_same, goes_on).exists())
+            .order_by(Visit.starts_at, Visit.id)
+        )
         return [as_record(visit, technician) for visit, technician in await self._db.execute(query)]
 
     async def count(

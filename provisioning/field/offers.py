@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 from provisioning.days import day_of
 from provisioning.field.jobs import JobRecord
@@ -27,11 +28,15 @@ Way = Callable[[Place | None, Place | None], int | None]
 
 @dataclass(frozen=True)
 class Appointed:
-    """A visit that is there already: when its technician is busy with it, and where."""
+    """A visit that is there already: when its technician is busy with it, and where.
+
+    ``held_from``: since when the way to it is kept free; it stays so for who comes from where nobody knows the way.
+    """
 
     starts_at: datetime
     busy_until: datetime
     place: Place | None
+    held_from: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -105,12 +110,14 @@ def _of(who: Candidate, day: date, job: JobRecord, place: Place | None, way: Way
     periods = who.roster.periods(day)
     if not periods:
         return []
-    todays = _between(who, periods[0][0], periods[-1][1])
+    opens, closes = periods[0][0], periods[-1][1]
+    todays = _between(who, opens, closes)
+    earlier = max((each for each in who.visits if each.busy_until <= opens), key=_begin, default=None)
+    later = min((each for each in who.visits if each.starts_at >= closes), key=_begin, default=None)
     offers = []
-    for before, after in zip([None, *todays], [*todays, None], strict=True):
+    for between in pairwise([earlier, *todays, later]):
         for begins, ends in periods:
-            gap = (max(begins, now), ends)
-            offers += _in_gap(who, gap, (before, after), job, place, way, len(todays))
+            offers += _in_gap(who, (max(begins, now), ends), between, todays, job, place, way)
     return offers
 
 
@@ -126,11 +133,7 @@ def _then(
     todays = _between(who, min(begins for begins, _ in span), max(until for _, until in span))
     before = max((each for each in who.visits if each.starts_at < moment), key=_begin, default=None)
     after = min((each for each in who.visits if each.starts_at >= moment), key=_begin, default=None)
-    free_from = moment
-    if before is not None and before not in todays:  # they come from home then, if there is time to have been there
-        free_from = max(moment, before.busy_until + timedelta(minutes=way(before.place, place) or 0))
-        before = None
-    offers = _in_gap(who, (free_from, ends), (before, after), job, place, way, len(todays), begin=lambda free: free)
+    offers = _in_gap(who, (moment, ends), (before, after), todays, job, place, way, begin=lambda free: free)
     return [offer for offer in offers if offer.starts_at == moment]
 
 
@@ -147,22 +150,22 @@ def _in_gap(
     who: Candidate,
     gap: tuple[datetime, datetime],
     between: tuple[Appointed | None, Appointed | None],
+    todays: Sequence[Appointed],
     job: JobRecord,
     place: Place | None,
     way: Way,
-    visits_that_day: int,
     *,
     begin: Callable[[datetime], datetime] = lambda free: _next_quarter(free),
 ) -> list[Offer]:
-    """``begin``: when a visit begins of which the technician is free from then on."""
-    before, after = between
+    """``between``: the visits before and after, which leave time for the way also where they aren't ``todays``: then
+    the technician comes from home, and is on the way to nowhere else.
+
+    ``begin``: when a visit begins of which the technician is free from then on.
+    """
+    free_from, free_to = _free(gap, between, job, place, way)
+    before, after = (each if each in todays else None for each in between)
     here = before.place if before else who.home
     there, onward = way(here, place), way(place, after.place if after else None)
-    free_from = gap[0] if before is None else max(gap[0], before.busy_until + timedelta(minutes=there or 0))
-    free_to = gap[1]
-    if after is not None:  # what is kept free, and the way on, lie before the next visit
-        reserve = timedelta(minutes=job["buffer_minutes"] + (onward or 0))
-        free_to = min(free_to, after.starts_at - reserve)
     length = timedelta(minutes=job["duration_minutes"])
     direct = way(here, after.place if after else None) or 0
     detour = None if there is None else max(0, there + (onward or 0) - direct)
@@ -177,13 +180,34 @@ def _in_gap(
                 arrives_until=start + timedelta(minutes=job["window_minutes"]),
                 travel_minutes=there,
                 detour_minutes=detour,
-                visits_that_day=visits_that_day,
+                visits_that_day=len(todays),
                 why=_why(who, there, before is None, job["skills"], (free_from, free_to)),
                 comes_from=here,
             )
         )
         start += STEP
     return offers
+
+
+def _free(
+    gap: tuple[datetime, datetime],
+    between: tuple[Appointed | None, Appointed | None],
+    job: JobRecord,
+    place: Place | None,
+    way: Way,
+) -> tuple[datetime, datetime]:
+    """What a booking finds free of the gap (``Fitting.fit``)."""
+    before, after = between
+    free_from, free_to = gap
+    if before is not None:
+        free_from = max(free_from, before.busy_until + timedelta(minutes=way(before.place, place) or 0))
+    if after is not None:  # what is kept free, and the way on, lie before the next visit
+        onward = way(place, after.place)
+        way_from = (
+            (after.held_from or after.starts_at) if onward is None else after.starts_at - timedelta(minutes=onward)
+        )
+        free_to = min(free_to, way_from - timedelta(minutes=job["buffer_minutes"]))
+    return free_from, free_to
 
 
 def _why(

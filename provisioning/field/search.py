@@ -223,6 +223,7 @@ class Search:
                 func.coalesce(Visit.held_to, Visit.ends_at).label("busy_until"),
                 Visit.latitude,
                 Visit.longitude,
+                Visit.held_from,
             )
             .where(
                 Visit.tenant_id == self._tenant_id,
@@ -238,12 +239,16 @@ class Search:
         found: dict[int, list[Appointed]] = {}
         for row in rows:
             place = place_of(row.latitude, row.longitude)
-            found.setdefault(row.technician_id, []).append(Appointed(row.starts_at, row.busy_until, place))
+            found.setdefault(row.technician_id, []).append(
+                Appointed(row.starts_at, row.busy_until, place, row.held_from)
+            )
         return found
 
 
 def _is_wanted(offer: Offer, asked: Asked) -> bool:
-    return offer.starts_at != asked.but_not_at and (asked.not_after is None or offer.ends_at <= asked.not_after)
+    if offer.starts_at == asked.but_not_at or (offer.technician_id, offer.starts_at) == asked.but_not_as:
+        return False
+    return asked.not_after is None or offer.ends_at <= asked.not_after
 
 
 def _each_time_once(offers: Sequence[Offer]) -> list[Offer]:

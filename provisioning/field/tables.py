@@ -28,6 +28,8 @@ LIVE_STATES: tuple[VisitState, ...] = ("booked", "scanned")
 """States in which the visit still needs its technician."""
 CAME_TO_NOTHING: tuple[VisitState, ...] = ("no_access", "cancelled")
 """States after which the same work still needs a visit."""
+IN_VAIN: tuple[VisitState, ...] = ("no_access", "not_feasible")
+"""States of a visit for which somebody went, or was to go, and that brought nothing."""
 
 LIVE_OF_AN_ORDER = text("order_id IS NOT NULL AND state IN ('booked', 'scanned')")
 OPEN_BOOKING = text("released_at IS NULL")

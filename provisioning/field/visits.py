@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.errors import ChangeRaced
 from provisioning.field.bookings import NOTHING_SAID, Booking, Bookings
 from provisioning.field.claims import Whose
 from provisioning.field.errors import VisitChanged, VisitOver
@@ -20,7 +21,7 @@ from provisioning.field.overlaps import Overlaps
 from provisioning.field.records import ReportedVisit, VisitRecord, as_record, as_report
 from provisioning.field.reporting import Reporting
 from provisioning.field.reports import LONGEST_NOTE, Report, read_report
-from provisioning.field.tables import LIVE_STATES, Visit, VisitOutcome, VisitPurpose
+from provisioning.field.tables import LIVE_STATES, Technician, Visit, VisitOutcome, VisitPurpose
 from provisioning.field.technicians import hold_technician
 from provisioning.field.travel import place_of
 from provisioning.field.ways import AS_THE_CROW_FLIES, Ways
@@ -85,7 +86,8 @@ class Visits(KnownVisits):
         faults.refuse_if_any()
         assert start is not None and ends_at is not None, "a missing time has left a fault"
         booking = Booking(customer, technician, start, ends_at, where, location, planned_port, task)
-        held = await hold_technician(self._db, technician, tenant_id=self._tenant_id)
+        there = await self._bookings.of_order(customer, whose.order_id, is_held=False)
+        held = await self._hold(technician, there)
         visit = await self._bookings.book(booking, whose, request, held)
         return await self._recorded(visit)
 
@@ -121,10 +123,13 @@ class Visits(KnownVisits):
         """Another time, or somebody else, for a visit that is to come; it takes as long as it was to, unless told.
 
         Raises: TechnicianUnknown, VisitUnknown, VisitOver (somebody is at the door, or it has ended), TechnicianBusy,
-        OutsideHours, SkillMissing.
+        OutsideHours, SkillMissing, ChangeRaced.
         """
-        held = await hold_technician(self._db, technician_id, tenant_id=self._tenant_id)
+        theirs = (seen := await self._visit(visit_id)).technician_id
+        held = await self._hold(technician_id, seen)
         visit = await self._visit(visit_id, lock=True)
+        if visit.technician_id not in (technician_id, theirs):
+            raise ChangeRaced  # somebody else got it before they were held
         if visit.state != "booked":
             raise VisitOver(visit.id, visit.state, "moved")
         takes = visit.ends_at - visit.starts_at if duration_minutes is None else timedelta(minutes=duration_minutes)
@@ -161,7 +166,7 @@ class Visits(KnownVisits):
         if request is not None and await self._reporting.known(await self._visit(visit_id), report) is not None:
             return await self.visit(visit_id)
         # before the visit, as everybody does who books
-        await hold_technician(self._db, technician, tenant_id=self._tenant_id)
+        await self._hold(technician, await self._visit(visit_id))
         if seen is not None and seen != await self.visit(visit_id, lock=True):
             raise VisitChanged(visit_id)
         moved = await self.move(visit_id=visit_id, technician_id=technician, starts_at=start, override=override)
@@ -229,6 +234,16 @@ class Visits(KnownVisits):
         Raises: InvalidRequest (all faults), VisitUnknown, VisitOver, RequestConflict.
         """
         return await self.report(visit_id=visit_id, outcome="cancelled", note=reason, request_id=request_id)
+
+    async def _hold(self, technician_id: int, visit: Visit | None) -> Technician:
+        """Who is to get this visit, if it is one, held along with whose it is, in the order of their numbers: of two
+        visits that change technicians at once, each may be the other's next, and neither must wait for the other.
+
+        Raises: TechnicianUnknown.
+        """
+        numbers = {technician_id} if visit is None else {technician_id, visit.technician_id}
+        held = {each: await hold_technician(self._db, each, tenant_id=self._tenant_id) for each in sorted(numbers)}
+        return held[technician_id]
 
     async def _job(self, visit: Visit) -> JobRecord | None:
         return None if visit.job is None else await self._jobs.job(visit.job)

@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
 from radius.doctor.raddb import Raddb
@@ -23,6 +25,7 @@ EXAMPLE = "Example Inc."
 """In whose name FreeRADIUS' own certificates for tests are (raddb/certs/server.cnf)."""
 
 _RESTART = "systemctl restart freeradius"
+_PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z ]*)PRIVATE KEY-----.+?-----END \1PRIVATE KEY-----\s*", re.DOTALL)
 
 
 def eap_traps(raddb: Raddb, unseen: list[str], *, now: datetime) -> list[Trap]:
@@ -35,7 +38,7 @@ def eap_traps(raddb: Raddb, unseen: list[str], *, now: datetime) -> list[Trap]:
         if "$ENV{" in certificate + key:
             unseen.append(f"EAP's certificate {certificate} and key {key}: what they stand for is not set here")
             continue
-        traps += [*_of_certificate(Path(certificate), unseen, now), *_of_key(Path(key), unseen)]
+        traps += [*_of_certificate(Path(certificate), unseen, now), *_of_key(Path(key), Path(certificate), unseen)]
     return traps
 
 
@@ -93,7 +96,7 @@ def _of_time(path: Path, certificate: x509.Certificate, now: datetime) -> Iterat
     elif ends < now + SOON:
         yield Trap(
             trap="eap_certificate_runs_out",
-            what=f"{of} runs out at {until}, in {(ends - now).days} days",
+            what=f"{of} runs out at {until}, {_in_days((ends - now).days)}",
             why="From then on devices that look at it do not log in.",
             fix=renew,
         )
@@ -106,7 +109,11 @@ def _of_time(path: Path, certificate: x509.Certificate, now: datetime) -> Iterat
         )
 
 
-def _of_key(path: Path, unseen: list[str]) -> Iterator[Trap]:
+def _in_days(days: int) -> str:
+    return f"in {days} days" if days > 1 else "in a day" if days else "within a day"
+
+
+def _of_key(path: Path, certificate: Path, unseen: list[str]) -> Iterator[Trap]:
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError:
@@ -122,6 +129,32 @@ def _of_key(path: Path, unseen: list[str]) -> Iterator[Trap]:
             why="Whoever has it is this server to every device, and gets what they log in with.",
             fix=f"chmod o= {path}; if others were on this machine, have another key and certificate made",
         )
+    yield from _of_pair(path, certificate, unseen)
+
+
+def _of_pair(path: Path, certificate: Path, unseen: list[str]) -> Iterator[Trap]:
+    """Whether it is the certificate's key; of a certificate that is unfit that was said before."""
+    try:
+        written = _PRIVATE_KEY.search(path.read_bytes())
+        if written is None:
+            yield _unfit(path, "holds no private key as PEM")
+            return
+        key = load_pem_private_key(written[0], password=None)
+    except OSError as error:
+        unseen.append(f"EAP's key: {path} can't be read ({error.strerror})")
+        return
+    except TypeError:
+        unseen.append(f"whether EAP's key {path} is that of {certificate}: it has a passphrase")
+        return
+    except (ValueError, UnsupportedAlgorithm):
+        yield _unfit(path, "holds a private key that can't be read")
+        return
+    try:
+        [shown, *_] = x509.load_pem_x509_certificates(certificate.read_bytes())
+    except (OSError, ValueError, x509.InvalidVersion):
+        return
+    if key.public_key() != shown.public_key():
+        yield _unfit(path, f"is another key than that of {certificate}")
 
 
 def _unfit(path: Path, reason: str) -> Trap:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.support.browser import Machine
 from tests.support.lab import JourneyLab
-from tests.support.labels import ean_of, label_of
 from tests.support.technician import (
     PICTURE,
     TICKS,
@@ -88,54 +87,6 @@ async def test_what_is_done_offline_arrives_once_and_in_order_and_its_ticks_turn
         "the ONT on the wall",
     )
     await run.until_ended()
-
-
-async def test_a_label_is_read_from_its_photo_offline_and_what_is_no_label_is_told(
-    lab: JourneyLab, machine: Machine
-) -> None:
-    _run, house, login, visit_id = await visited_today(lab)
-    async with machine.looker() as tess:
-        job = await open_day(tess, login, visit_id)
-        label = await label_of(tess.page, house.serial)
-        await tess.page.context.set_offline(True)
-        await tess.page.reload()
-        form = await unfold(job, "scan")
-        await form.get_by_label("Or a photo").set_input_files(PICTURE)
-        await expect(form.get_by_role("alert")).to_contain_text("No code was found")
-        await form.get_by_label("Or a photo").set_input_files(label)
-        await expect(form.get_by_label("Serial number")).to_have_value(house.serial)
-
-
-READ = "texts => texts.map(each => field.serialIn(each)).map(({ sure, likely }) => [sure, likely])"
-
-
-@pytest.mark.either_database
-async def test_of_a_label_s_codes_the_serial_number_is_taken_whole_and_no_other_code(
-    lab: JourneyLab, machine: Machine
-) -> None:
-    _run, _house, login, visit_id = await visited_today(lab)
-    labels = [
-        ["A4:B1:C1:00:11:22", "HG8245", "S/N: HWTC4A2B9C01"],
-        ["GPON SN: 48575443-4A2B9C01", "A4B1C1001122"],
-        ["A4B1C1001122", "SN12345678901"],
-        ["HG8245", "1234567890123"],
-        ["AABBCC001122"],
-        ["https://vendor.example/ont"],
-    ]
-    async with machine.looker() as tess:
-        job = await open_day(tess, login, visit_id)
-        assert await tess.page.evaluate(READ, labels) == [
-            ["HWTC4A2B9C01", None],
-            ["48575443-4A2B9C01", "48575443-4A2B9C01"],
-            [None, "SN12345678901"],
-            [None, None],
-            [None, "AABBCC001122"],
-            [None, None],
-        ]
-        form = await unfold(job, "scan")
-        await form.get_by_label("Or a photo").set_input_files(await ean_of(tess.page, "0012345678905"))
-        await expect(form.get_by_role("alert")).to_contain_text("No code was found")
-        await expect(form.get_by_label("Serial number")).to_have_value("")
 
 
 async def test_what_somebody_else_wrote_meanwhile_is_shown_beside_the_act_and_one_decides(
@@ -247,6 +198,36 @@ async def test_a_new_worker_that_gets_no_page_takes_the_kept_one_from_nobody(lab
         assert await tess.page.evaluate(worker, "busy") == refused
         assert await tess.page.evaluate(worker, "signed_out") == refused
         assert await tess.page.evaluate(worker, "well") == ["installed", 2, True]
+
+
+@pytest.mark.either_database
+async def test_what_is_half_typed_on_a_visit_that_has_ended_stays_past_midnight_until_it_is_kept(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    midnight_was = False
+
+    async def ended(route: Route) -> None:
+        """The day as it would be with this visit completed."""
+        answer = await route.fetch()
+        day = await answer.json()
+        day["jobs"][0]["visit"]["state"] = "completed"
+        await route.fulfill(response=answer, json={**day, "day": "2199-01-01", "jobs": []} if midnight_was else day)
+
+    async with machine.looker() as tess:
+        await tess.page.route("**/field/day", ended)
+        job = await open_day(tess, login, visit_id)
+        form = await unfold(job, "record")
+        await form.get_by_label("Splitter").fill("S-4")
+        midnight_was = True
+        await tess.page.evaluate("field.refresh()")
+        await expect(tess.page.locator("#lead")).to_contain_text("2199-01-01")
+        await expect(form.get_by_label("Splitter")).to_have_value("S-4")
+        await form.get_by_role("button", name="Write it down").click()
+        await expect(tess.page.locator("#standing")).to_have_text("online, all sent")
+        await tess.page.evaluate("field.refresh()")
+        await expect(job).to_have_count(0)
+    assert [act.content["changes"] for act in await acts_of(lab, visit_id)] == [{"splitter": "S-4"}]
 
 
 STRANGER = {"owner": "otto", "visit_id": 0, "address": "Somewhere 1", "kind": "record"}

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from playwright.async_api import Route, expect
 
-from provisioning.field import Visits, normalise_serial
+from provisioning.field import Visits
 from tests.support.browser import Machine
 from tests.support.lab import JourneyLab
 from tests.support.technician import (
@@ -213,33 +213,6 @@ async def test_a_scan_that_was_refused_holds_done_back_until_the_right_one_has_a
         ("scanned", {"serial": house.serial}),
         ("done", {"reason": "the port is dark"}),
     ]
-
-
-SCANNED = [
-    *("HWTC12345678", " hwtc-1234 5678", "S/N: HWTC12345678", "48:57:54:43:12:34:56:78", "SN12345678901", "A.b_c~d"),
-    *(
-        "",
-        "abc",
-        "HWTC/1234",
-        "HWTC1234567*",
-        "a b c d e",
-        "-abcd",
-        "x" * 64,
-        "x" * 65,
-        "SN:",
-        "ÄBCD1234",
-        "GPON SN: HWTC12345678",
-    ),
-]
-
-
-@pytest.mark.either_database
-async def test_the_page_takes_for_a_serial_number_what_the_server_takes(lab: JourneyLab, machine: Machine) -> None:
-    _run, _house, login, visit_id = await visited_today(lab)
-    async with machine.looker() as tess:
-        await open_day(tess, login, visit_id)
-        taken = await tess.page.evaluate("texts => texts.map(field.isSerial)", SCANNED)
-    assert dict(zip(SCANNED, taken, strict=True)) == {each: normalise_serial(each) is not None for each in SCANNED}
 
 
 async def test_what_nobody_answers_is_given_up_and_sent_again(lab: JourneyLab, machine: Machine) -> None:

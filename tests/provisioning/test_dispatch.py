@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text, update
@@ -13,7 +14,7 @@ from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.commercial import CustomerUnknown
 from provisioning.errors import InvalidRequest
 from provisioning.estate import import_estate
-from provisioning.field import Jobs, Technicians, Visits
+from provisioning.field import Jobs, TechnicianBusy, Technicians, Visits
 from tests.provisioning.test_order_visits import CUSTOMER, ORDER, waiting, waiting_order
 from tests.provisioning.test_visits import needs
 from tests.support.appliances import ESTATE, Original
@@ -95,6 +96,25 @@ async def test_who_waits_for_a_visit_is_written_when_somebody_else_comes_and_not
                 by="nora",
             )
     assert await written(appliance) == [f"visit/{visit_id}/{sequence}/scheduled" for sequence in (0, 1)]
+
+
+async def test_who_may_not_move_a_visit_there_is_not_offered_to_leave_it_where_it_is(appliance: Appliance) -> None:
+    await prepared(appliance)
+    visit_id = await book(appliance, CUSTOMER)
+    nine = (appliance.clock() + DAYS).replace(hour=9, minute=0, second=0, microsecond=0)
+    async with appliance.database.begin() as db:
+        await Technicians(db, tenant_id=appliance.tenant_id).register(technician_id=9, name="Thea")
+        desk = appliance.dispatch_desk(db)
+        theirs: dict[str, Any] = {"customer_id": CUSTOMER, "address": "there", "job": "repair", "by": "nora"}
+        await desk.book(technician_id=8, starts_at=nine + timedelta(minutes=30), **theirs)
+    with pytest.raises(TechnicianBusy) as refused:
+        async with appliance.database.begin() as db:
+            await appliance.dispatch_desk(db).reschedule(
+                visit_id=visit_id, technician_id=8, starts_at=nine + timedelta(minutes=15), reason="rain", by="nora"
+            )
+    await appliance.alternatives.tell(refused.value)
+    offered = [(one["technician_id"], one["starts_at"]) for one in refused.value.alternatives]
+    assert offered == [(9, nine), (7, nine + timedelta(minutes=30)), (9, nine + timedelta(minutes=30))]
 
 
 @pytest.mark.both_databases

@@ -155,7 +155,8 @@
     const { visit, customer, sheet } = job;
     const part = (name) => element.querySelector(name);
     const own = field.actsOf(visit.visit_id);
-    part(".when").textContent = `${job.begins} to ${job.ends}`;
+    const day = job.day && job.day !== field.day.day ? `${job.day} ` : "";
+    part(".when").textContent = `${day}${job.begins} to ${job.ends}`;
     part(".chip").className = `chip ${job.state.tone}`;
     part(".chip").textContent = `${job.state.mark} ${job.state.words}`;
     part(".numbers").textContent = `visit ${visit.visit_id}${visit.job ? ` · ${visit.job}` : ""} · customer ${visit.customer_id}`;

@@ -132,10 +132,26 @@
     return field.isFresh ? answer.content : null;
   };
 
+  // What was typed, chosen or drawn on a job and is not kept yet; what its record says already is typed by nobody.
+  const isBegun = (id) => {
+    const element = shown.get(id);
+    if (!element) return false;
+    const isTyped = (each) => each.value !== "" && (each.dataset.touched || !each.closest(".record, .sign"));
+    return Boolean(element.querySelector("[data-drawn]")) || [...element.querySelectorAll("input, textarea")].some(isTyped);
+  };
+
+  // A visit that has ended leaves with its day, but not from under the hands of who is still writing it down.
+  const heldOver = (found) => {
+    if (found.owner !== field.day?.owner) return [];
+    const there = new Set(found.jobs.map((job) => job.visit.visit_id));
+    const isOver = ({ day, visit }) => day < found.day && visit.state !== "booked" && !there.has(visit.visit_id);
+    return field.day.jobs.filter((job) => isOver(job) && isBegun(job.visit.visit_id));
+  };
+
   field.refresh = async () => {
     const found = understood(navigator.onLine ? await field.get("/field/day") : null);
     if (found && found.form_token !== over) {
-      field.day = { ...found, seen_at: new Date().toISOString() };
+      field.day = { ...found, jobs: [...heldOver(found), ...found.jobs], seen_at: new Date().toISOString() };
       await keep();
     }
     if (!field.day) field.isFresh = false;

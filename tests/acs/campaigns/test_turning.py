@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from acs import Group
+from acs import Group, stopped_campaigns
 from acs.campaigns.tables import AcsCampaign
 from tests.acs.campaigns.conftest import NEW, NIGHT, OLD, Fleet
+from tests.acs.conftest import TENANT
 
 
 async def test_canaries_go_first_then_batches_and_all_are_done_when_all_are_verified(fleet: Fleet) -> None:
@@ -62,13 +63,23 @@ async def test_it_stops_by_itself_at_its_fault_rate_and_goes_on_when_a_person_sa
     assert await fleet.states() == ["failed", *["waiting"] * 4]
     assert await fleet.turns.turn() == 0
     assert await fleet.template_of(2) == OLD
+    assert await stopped_now(fleet, TENANT) == [("wpa3", 4)]
+    assert await stopped_now(fleet, "another-isp") == []
 
     await fleet.do(lambda service: service.resume(name="wpa3"))
+    assert await stopped_now(fleet, TENANT) == []
     await fleet.turns.turn()
     assert await fleet.states() == ["failed", "under_way", "under_way", "waiting", "waiting"]
     await fleet.fare([2, 3], "faulted", "again")
     await fleet.turns.turn()
     assert (await fleet.look())["reason"] == "2 of 2 CPEs failed, which is more than 30 %."
+
+
+async def stopped_now(fleet: Fleet, tenant_id: str) -> list[tuple[str, int]]:
+    """Campaigns that need a person, and how many of their CPEs wait for it."""
+    async with fleet.devices.database.read() as db:
+        found = await stopped_campaigns(db, tenant_id=tenant_id)
+    return [(each["name"], each["devices"]["waiting"]) for each in found]
 
 
 async def test_canaries_of_which_none_is_heard_stop_it_until_a_person_lets_the_others_follow(fleet: Fleet) -> None:

@@ -18,7 +18,7 @@ from provisioning.check_records import InvariantCheck, record_check
 from provisioning.checking import check_and_record
 from provisioning.commercial.partners.domain_tables import PartnerDomain
 from provisioning.commercial.tables import Mail
-from provisioning.field import Visit
+from provisioning.field import Technicians, Visit, VisitPurpose, Visits, Whose
 from radius.projection.freeradius_tables import radacct
 from radius.sessions.tables import radius_nas_heard
 from tests.support.api import Api
@@ -125,6 +125,51 @@ async def test_lines_that_are_down_are_one_outage_with_visits_and_runs_folded_in
         await db.execute(insert(radacct), [back])
     seen = await look(checked)
     assert ([item["kind"] for item in seen["items"]], seen["lost_elsewhere"]) == (["run_held", "run_held"], 2)
+
+
+async def test_a_visit_in_vain_after_which_nothing_follows_is_told_until_a_later_one_is_booked(checked: Api) -> None:
+    appliance = checked.appliance
+
+    async def book(begins: datetime, order_id: int | None = None, purpose: VisitPurpose = "dispatch") -> int:
+        async with appliance.database.begin() as db:
+            await Technicians(db, tenant_id=appliance.tenant_id).register(technician_id=801, name="Anna")
+            booked = await Visits(db, tenant_id=appliance.tenant_id, now=appliance.clock).book(
+                customer_id=1009,
+                technician_id=801,
+                starts_at=begins,
+                duration_minutes=30,
+                address="Lindenweg 4",
+                whose=Whose(purpose, order_id),
+            )
+        return booked["visit_id"]
+
+    async def report(visit_id: int) -> None:
+        async with appliance.database.begin() as db:
+            calendar = Visits(db, tenant_id=appliance.tenant_id, now=appliance.clock)
+            await calendar.report(visit_id=visit_id, outcome="no_access")
+
+    async def told() -> list[dict[str, Any]]:
+        return [item for item in (await look(checked))["items"] if item["kind"] == "visit_in_vain"]
+
+    begun = appliance.clock() - timedelta(minutes=10)
+    vain = await book(begun, 17)
+    assert await told() == []
+    await report(vain)
+    [item] = await told()
+    assert item["sentence"] == (
+        f"Visit {vain} of Anna to customer 1009 at {begun:%Y-%m-%d %H:%M} UTC was in vain (nobody was there),"
+        " and no later one is booked."
+    )
+    assert (item["target"], item["customers"]) == ({"noun": "visit", "id": str(vain)}, [1009])
+    again = await book(begun, 18)  # another order's
+    assert len(await told()) == 1
+    await report(again)
+    assert [each["target"]["id"] for each in await told()] == [str(vain), str(again)]
+    of_a_run = await book(begun, 17, "installation")
+    assert [each["target"]["id"] for each in await told()] == [str(again)]
+    await report(of_a_run)  # its run goes on from there
+    await book(appliance.clock() + timedelta(days=1), 18)
+    assert await told() == []
 
 
 async def test_what_an_outage_holds_is_told_with_the_number_of_the_rest(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioning.doctor import EAP_UNSAID
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.eapol import write_certificate
@@ -24,6 +25,9 @@ def test_a_server_that_is_down_is_a_finding_and_an_unread_configuration_is_said(
     unseen, acs = found.json["not_looked_at"]
     assert acs == "the ACS: FIRSTLIGHT_GENIEACS_NBI_URL is not set"
     assert unseen.startswith("the configuration: ") and unseen.endswith("can't be read (No such file or directory)")
+    unsaid = type_("doctor", "--config", RADDB, "--json").json["not_looked_at"]
+    assert unsaid == [EAP_UNSAID, acs]
+    monkeypatch.setenv("FIRSTLIGHT_FREERADIUS_EAP", "")
     said = type_("doctor", "--config", RADDB).out.splitlines()
     assert [line for line in said if line.startswith("?")] == [f"? not looked at: {acs}"]
     assert [line for line in said if line.startswith("✗ no_answer: FreeRADIUS at 127.0.0.1 port 1812")]

@@ -28,7 +28,7 @@ def test_a_nas_is_added_its_secret_shown_once_and_rotated(any_isp: Settings, typ
         "asked about sessions by Acct-Session-Id, without Event-Timestamp, 200 a second at most;"
         " what it refuses to change is left as it is",
     ]
-    assert told[3].startswith("FreeRADIUS goes by it from ")
+    assert told[3].startswith("what FreeRADIUS has to know of it counts from ")
     count = len(type_("audit", "list", "--limit", 200, "--json").json)
     lines = type_("nas", "show", "bng-9").out.splitlines()
     assert (lines[:3], type_(*change, *WHY).out.splitlines()[:3]) == (told[:3], told[:3])

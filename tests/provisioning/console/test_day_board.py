@@ -13,8 +13,8 @@ def at(hour: int, minute: int = 0) -> datetime:
     return datetime(2026, 3, 2, hour, minute, tzinfo=UTC)
 
 
-def visit(begins: datetime, ends: datetime) -> VisitRecord:
-    return cast(VisitRecord, {"starts_at": begins, "ends_at": ends})
+def visit(begins: datetime, ends: datetime, **more: Any) -> VisitRecord:
+    return cast(VisitRecord, {"starts_at": begins, "ends_at": ends, "state": "booked", "outcome_at": None, **more})
 
 
 def shown(*, periods: list[tuple[datetime, datetime]], visits: list[VisitRecord]) -> list[tuple[Any, ...]]:
@@ -48,6 +48,18 @@ def test_a_visit_across_a_break_or_outside_the_hours_leaves_what_it_doesn_t_touc
 def test_a_gap_that_nothing_fits_into_is_none() -> None:
     visits = [visit(at(8, 10), at(10)), visit(at(10, 10), at(11, 50))]
     assert shown(periods=[(at(8), at(12))], visits=visits) == [("08:10", "10:00", True), ("10:10", "11:50", True)]
+
+
+def test_a_visit_in_vain_stays_in_its_place_and_takes_time_until_that_was_reported() -> None:
+    told = visit(at(9), at(10), state="no_access", outcome_at=at(9, 20))
+    known_before = visit(at(11), at(12), state="not_feasible", outcome_at=at(7))
+    assert shown(periods=[(at(8), at(13))], visits=[told, known_before]) == [
+        ("08:00", "09:00", False),
+        ("09:00", "10:00", True),
+        ("09:20", "11:00", False),
+        ("11:00", "12:00", True),
+        ("11:00", "13:00", False),
+    ]
 
 
 def test_somebody_who_is_not_there_has_nothing_free() -> None:

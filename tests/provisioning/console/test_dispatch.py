@@ -16,7 +16,7 @@ from sqlalchemy import update
 from provisioning.console.dispatch import moment_by
 from provisioning.console.topics import marks_of
 from provisioning.console.words import moments_in
-from provisioning.days import day_of
+from provisioning.days import day_of, end_of
 from provisioning.errors import Fault
 from provisioning.field import Invitations, Jobs, Technicians, Visit, VisitRecord, Visits
 from tests.provisioning.test_order_visits import waiting
@@ -158,6 +158,49 @@ async def test_a_visit_is_called_off_or_was_for_nothing_with_a_reason_that_stand
         assert "It is not to come any more" in (await person.get(address)).text
         audit = (await admin.get("/audit", params={"subject": f"visit/{visit['visit_id']}"})).text
         assert (f"visits {how}" in audit, "sold the house" in audit) == (True, True)
+
+
+async def test_a_visit_in_vain_stays_on_the_board_with_what_was_said_of_it(console: Console) -> None:
+    visit = await book(console, ANNA, console.appliance.clock() - timedelta(minutes=1))
+    person = await console.somebody("dispatch")
+    async with console.appliance.database.begin() as db:
+        calendar = Visits(db, tenant_id=console.appliance.tenant_id, now=console.appliance.clock)
+        await calendar.report(visit_id=visit["visit_id"], outcome="no_access", note="the bell is broken")
+    day = day_of(visit["starts_at"], console.appliance.zone).isoformat()
+    board = (await person.get("/dispatch/now", params={"day": day})).text
+    block = board.partition(f'id="visit-{visit["visit_id"]}"')[2].partition("</li>")[0]
+    assert ("no access" in block, "the bell is broken" in block, "data-visit" in block) == (True, True, False)
+
+
+async def test_who_waits_for_a_time_is_followed_with_the_lanes_of_today(any_console: Console) -> None:
+    appliance, person = any_console.appliance, await any_console.somebody("dispatch")
+    marks = marks_of(appliance)
+    async with appliance.database.read() as db:
+        before = (await marks(db, ["visits"]))["visits"]
+    run_id = await a_run_without_an_appointment(any_console)
+    async with appliance.database.read() as db:
+        assert (await marks(db, ["visits"]))["visits"] != before
+    live = (await person.get("/dispatch/now")).text
+    assert f"Run {run_id}</a>, customer 1001: " in live.partition('id="to-agree"')[2]
+
+
+async def test_a_board_that_stays_open_past_midnight_says_that_its_day_is_over(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appliance, person = console.appliance, await console.somebody("dispatch")
+    day, marks = day_of(appliance.clock(), appliance.zone), marks_of(appliance)
+    assert "is over" not in (await person.get("/dispatch/now", params={"day": day.isoformat()})).text
+    quiet = end_of(day + timedelta(days=400), appliance.zone)  # nobody is visited then
+    async with appliance.database.read() as db:
+        with monkeypatch.context() as then:
+            then.setattr(appliance, "clock", lambda: quiet - timedelta(seconds=1))
+            before = (await marks(db, ["visits"]))["visits"]
+            then.setattr(appliance, "clock", lambda: quiet)
+            assert (await marks(db, ["visits"]))["visits"] != before
+    yesterday = (day - timedelta(days=1)).isoformat()
+    part = (await person.get("/dispatch/now", params={"day": yesterday})).text
+    assert f'{yesterday} is over: <a href="/dispatch">' in part
+    assert "is over" not in (await person.get("/dispatch", params={"day": yesterday})).text  # where nothing is live
 
 
 async def test_that_nobody_was_at_home_is_neither_offered_nor_kept_before_the_visit_begins(console: Console) -> None:

@@ -12,13 +12,16 @@ from typing import Any
 import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
+from sqlalchemy import update
 
 from provisioning.access import ROLES, Role
 from provisioning.api import Door
 from provisioning.console import field
 from provisioning.console.assets import assets
 from provisioning.console.doors import ScriptDoor
-from provisioning.field import Technicians, Visits
+from provisioning.days import begin_of
+from provisioning.days import day_of as the_day_of
+from provisioning.field import Technicians, Visit, Visits
 from provisioning.field.reports import LONGEST_NOTE
 from tests.support.api import TECHNICIAN
 from tests.support.console import SAME_ORIGIN, Console, Person
@@ -123,6 +126,37 @@ async def test_a_technician_has_their_own_jobs_of_today_and_the_number_of_who_is
     assert (await technician.get(f"/field/visits/{other}")).status_code == 404
     dispatcher = await day_of(await console.somebody("dispatch"))
     assert {own, other} <= {job["visit"]["visit_id"] for job in dispatcher["jobs"]}
+
+
+async def test_a_visit_that_nobody_has_reported_from_stays_past_midnight_with_whom_it_is_for(console: Console) -> None:
+    late, appliance = await visit_today(console), console.appliance
+    midnight = begin_of(the_day_of(appliance.clock(), appliance.zone), appliance.zone)
+    technician = await console.somebody("technician")
+
+    async def jobs(ended_at: datetime, state: str) -> dict[int, dict[str, Any]]:
+        then = {"starts_at": ended_at - timedelta(hours=3), "ends_at": ended_at, "state": state}
+        async with appliance.database.begin() as db:
+            await db.execute(update(Visit).where(Visit.id == late).values(**then))
+        day = await day_of(technician)
+        assert day["total"] == len(day["jobs"])
+        return {job["visit"]["visit_id"]: job for job in day["jobs"]}
+
+    await jobs(midnight, "booked")
+    today = await visit_today(console, customer_id=1002)
+    found = await jobs(midnight, "booked")
+    assert list(found) == [late, today]
+    assert (found[late]["day"], found[today]["day"]) == (
+        the_day_of(midnight - timedelta(hours=3), appliance.zone).isoformat(),
+        (await day_of(technician))["day"],
+    )
+    assert found[late]["customer"] == found[late]["customer"] | {"name": "Customer 1"}
+    assert list(await jobs(midnight + timedelta(seconds=1), "booked")) == [late, today]  # once, though of both days
+    assert list(await jobs(midnight - field.LATE, "booked")) == [today]
+    assert list(await jobs(midnight, "completed")) == [today]
+    assert (await technician.get(f"/field/visits/{late}")).json()["customer"] is None
+    await jobs(midnight, "booked")
+    dispatcher = await day_of(await console.somebody("dispatch"))
+    assert late not in {job["visit"]["visit_id"] for job in dispatcher["jobs"]}
 
 
 async def test_an_act_counts_once_and_stands_in_the_audit_as_done_at_the_console(console: Console) -> None:

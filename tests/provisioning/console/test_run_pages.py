@@ -66,10 +66,11 @@ async def test_what_a_run_keeps_leads_to_its_pages_where_one_may_go_there(consol
         ("customer page", "https://isp.example/t/hopper", ""),  # has no page of its own, and is no customer
         ("CPE", "HWTC00000003, tr181-pppoe", "/devices/HWTC00000003"),
         ("subscription 7", "fiber-300", ""),
+        ("quote 4", "accepted by Grace", "/quotes/4"),
     ],
 )
 def test_what_has_a_number_leads_to_it_and_a_cpe_to_its_serial(what: str, particulars: str, page: str) -> None:
-    may = {"customers.read", "devices.read"}
+    may = {"customers.read", "devices.read", "quotes.read"}
     assert of_kept(Kept(what, particulars, "a step"), may) == page  # type: ignore[arg-type]
 
 

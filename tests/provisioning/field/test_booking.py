@@ -7,12 +7,25 @@ from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from provisioning.commercial.mails.delivery import Begin
-from provisioning.errors import InvalidRequest, RequestConflict
-from provisioning.field import TechnicianBusy, TechnicianUnknown, Visit, VisitOver, VisitUnknown
-from tests.provisioning.field.conftest import NOW, TEN, at, book, tomorrow, visits
+from provisioning.errors import ChangeRaced, InvalidRequest, RequestConflict
+from provisioning.field import (
+    Jobs,
+    Place,
+    Task,
+    Technician,
+    TechnicianBusy,
+    TechnicianUnknown,
+    Visit,
+    VisitOver,
+    Visits,
+    VisitUnknown,
+    Ways,
+    Whose,
+)
+from tests.provisioning.field.conftest import NOW, TEN, TENANT, at, book, tomorrow, visits
 
 
 async def test_a_booked_visit_reads_as_it_was_wished(begin: Begin) -> None:
@@ -218,3 +231,76 @@ async def test_all_faults_of_a_booking_are_named_at_once(begin: Begin) -> None:
         "installation_address",
         "service_location",
     ]
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("how", ["moved", "taken over"])
+async def test_the_way_on_that_takes_longer_by_now_is_in_nobodys_way_at_the_visits_old_place(
+    begin: Begin, how: str
+) -> None:
+    near, far = Place(48.10, 11.50), Place(48.10, 11.58)
+    async with begin() as db:
+        job = await Jobs(db, tenant_id=TENANT).define(name="splice", duration_minutes=50)
+        wish = {"customer_id": 42, "technician_id": 1, "duration_minutes": 50, "address": "here"}
+        of_order = {"whose": Whose("deployment", 7), "task": Task(job, near)}
+        visit = await visits(db).book(starts_at=at(12), **wish, **of_order)  # type: ignore[arg-type]
+        after = await visits(db).book(starts_at=at(13), task=Task(job, far), **wish)  # type: ignore[arg-type]
+        slower = Visits(db, tenant_id=TENANT, now=lambda: NOW, ways=Ways(kmh=20))  # 18 minutes, no longer 9
+
+        async def put(starts_at: datetime) -> datetime:
+            if how == "moved":
+                moved = await slower.move(visit_id=visit["visit_id"], technician_id=1, starts_at=starts_at)
+            else:
+                moved = await slower.book(starts_at=starts_at, whose=Whose("installation", 7), **wish)  # type: ignore[arg-type]
+            assert moved["visit_id"] == visit["visit_id"]
+            return moved["starts_at"]
+
+        with pytest.raises(TechnicianBusy, match=f"visit {after['visit_id']} of"):
+            await put(at(12, 1))
+        held = select(Visit.held_from).where(Visit.id == after["visit_id"])
+        assert await db.scalar(held) == at(12, 51)
+        assert await put(at(10)) == at(10)
+        assert await db.scalar(held) == at(12, 42)
+
+
+@pytest.mark.parametrize("how", ["moved", "rescheduled", "taken over"])
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_of_a_visit_that_somebody_else_gets_both_technicians_are_held_so_two_that_cross_do_not_deadlock(
+    begin: Begin, how: str
+) -> None:
+    free = select(Technician.id).where(Technician.tenant_id == TENANT).with_for_update(skip_locked=True, key_share=True)
+    wish = {"customer_id": 42, "technician_id": 2, "duration_minutes": 60, "address": "here"}
+    async with begin() as db:
+        visit = await visits(db).book(starts_at=TEN, **wish, whose=Whose("deployment", 7))  # type: ignore[arg-type]
+    async with begin() as db:
+        if how == "moved":
+            await visits(db).move(visit_id=visit["visit_id"], technician_id=1, starts_at=TEN)
+        elif how == "rescheduled":
+            await visits(db).reschedule(visit_id=visit["visit_id"], technician_id=1, starts_at=TEN, reason="rain")
+        else:
+            theirs = {**wish, "technician_id": 1, "whose": Whose("installation", 7)}
+            await visits(db).book(starts_at=TEN, **theirs)  # type: ignore[arg-type]
+        assert (await visits(db).visit(visit["visit_id"]))["technician_id"] == 1
+        async with begin() as other:
+            assert list(await other.scalars(free)) == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_visit_that_somebody_else_got_before_its_technicians_were_held_is_not_moved(begin: Begin) -> None:
+    async def back() -> None:
+        async with begin() as db:
+            await visits(db).move(visit_id=visit["visit_id"], technician_id=1, starts_at=at(14))
+
+    async with begin() as db:
+        visit = await book(db)
+    async with begin() as db:
+        await visits(db).move(visit_id=visit["visit_id"], technician_id=2, starts_at=TEN)
+        moving = asyncio.create_task(back())
+        while not await db.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+            assert not moving.done()
+            await asyncio.sleep(0)
+    with pytest.raises(ChangeRaced):
+        await moving
+    async with begin() as db:
+        kept = await visits(db).visit(visit["visit_id"])
+    assert (kept["technician_id"], kept["starts_at"]) == (2, TEN)

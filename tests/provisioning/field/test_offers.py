@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from provisioning.field.jobs import JobRecord
-from provisioning.field.offers import Appointed, Candidate, offers_on
+from provisioning.field.offers import Appointed, Candidate, offers_at, offers_on
 from provisioning.field.rosters import Roster
 from provisioning.field.travel import Place, distance_km, minutes_between
 
@@ -57,6 +57,28 @@ def test_the_way_there_and_on_and_the_buffer_are_left_free() -> None:
     assert (offer.starts_at, offer.ends_at, offer.travel_minutes) == (at(9, 15), at(10, 15), 9)
     assert offer.why == "9 min away, has splicing, free 09:09-10:24"
     assert offer.visits_that_day == 2
+
+
+def test_a_visit_beside_the_hours_leaves_time_for_its_way_though_they_come_from_home() -> None:
+    early, late = Appointed(at(6, 30), at(8), NEAR), Appointed(at(12, 5), at(13), NEAR)
+    offers = offers_on(MONDAY, [who(1, HERE, early, late)], JOB, HERE, way=minutes_between, now=NOW)
+    # 8:00 and 9 minutes of way, told at a quarter; before 12:05 less 9 minutes and a buffer of 15
+    assert [offer.starts_at for offer in offers] == [at(8, 15), at(8, 45), at(9, 15), at(9, 45), at(10, 15)]
+    assert offers[0].why == "0 min from home, has splicing, free 08:09-11:41"
+    assert {(offer.detour_minutes, offer.visits_that_day) for offer in offers} == {(0, 0)}
+    sharp = who(1, HERE, Appointed(at(12), at(13), HERE))
+    offers = offers_on(MONDAY, [sharp], JOB, HERE, way=minutes_between, now=NOW)
+    assert offers[-1].starts_at == at(10, 30)
+    assert [offers_at(at(10, minute), [sharp], JOB, HERE, way=minutes_between) != [] for minute in (45, 46)] == [
+        True,
+        False,
+    ]
+
+
+def test_the_way_to_the_next_visit_stays_kept_where_nobody_knows_it_from_here() -> None:
+    kept = who(1, HERE, Appointed(at(11), at(12), FAR, held_from=at(10, 20)))
+    offers = offers_on(MONDAY, [kept], JOB, None, way=minutes_between, now=NOW)
+    assert [offer.starts_at for offer in offers] == [at(8), at(8, 30), at(9)]  # over at 10:00, and a buffer of 15
 
 
 def test_nobody_is_offered_who_lacks_a_skill_or_before_now() -> None:

@@ -121,3 +121,19 @@ async def test_the_first_time_of_weeks_is_found_and_a_day_s_in_the_order_of_the_
         assert await search(db).first(asked, days=20) is None
         whole = await search(db).on_day(replace(asked, starts_at=ends))
         assert whole == await search(db).offers(job=job, place=None, starts_after=ends, days=1)
+
+
+async def test_what_is_offered_beside_a_visit_out_of_hours_can_be_booked(begin: Begin) -> None:
+    near, far = Place(48.10, 11.50), Place(48.10, 11.68)
+    async with begin() as db:
+        job = await Jobs(db, tenant_id=TENANT).define(name="splice", duration_minutes=60, buffer_minutes=15)
+        wish = {"customer_id": 42, "technician_id": 1, "duration_minutes": 60, "address": "here"}
+        for beside in (at(7), at(18)):
+            await visits(db).book(starts_at=beside, task=Task(job, far), **wish)  # type: ignore[arg-type]
+        offers = await search(db).on_day(Asked.of(job, near, at(0)))
+    offered = sorted(one["starts_at"] for one in offers if one["technician_id"] == 1)
+    assert (offered[0], offered[-1]) == (at(8, 45), at(16, 15))
+    for starts_at in (offered[0], offered[-1]):
+        async with begin() as db:
+            booked = await visits(db).book(starts_at=starts_at, task=Task(job, near), **wish)  # type: ignore[arg-type]
+        assert booked["starts_at"] == starts_at

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from radius.doctor import eap
 from radius.doctor.eap import SOON, eap_traps
@@ -128,6 +135,33 @@ def test_files_that_are_missing_or_no_certificate_are_named_each(own: Certificat
     assert unseen == []
     own.certificate.unlink()
     assert names(look(own)) == ["eap_certificate_unfit"] * 2
+
+
+def test_a_key_that_is_another_one_or_none_keeps_the_server_from_its_next_start(
+    own: Certificate, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = write_certificate(tmp_path / "other", NAME, days=DAYS)
+    sound = own.key.read_bytes()
+    for content, reason in (
+        (other.key.read_bytes(), f"is another key than that of {own.certificate}"),
+        (b"no key", "holds no private key as PEM"),
+        (re.sub(rb"\n[A-Za-z0-9+/=]+\n", b"\nAAAA\n", sound, count=1), "holds a private key that can't be read"),
+    ):
+        own.key.write_bytes(content)
+        [trap], unseen = look(own)
+        assert (trap["trap"], trap["what"]) == ("eap_certificate_unfit", f"{own.key}, which EAP needs, {reason}")
+        assert unseen == []
+    own.key.write_bytes(own.certificate.read_bytes() + sound)  # as FreeRADIUS' own server.pem has both
+    assert look(own) == ([], [])
+    own.key.write_bytes(with_passphrase(sound))
+    assert look(own) == ([], [f"whether EAP's key {own.key} is that of {own.certificate}: it has a passphrase"])
+
+
+def with_passphrase(key: bytes) -> bytes:
+    return load_pem_private_key(key, password=None).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"a passphrase")
+    )
 
 
 def test_what_cannot_be_looked_at_is_said(own: Certificate, tmp_path: Path) -> None:
