@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.async_api import Route, expect
 
 from tests.support.browser import Machine
 from tests.support.lab import JourneyLab
-from tests.support.labels import label_of
 from tests.support.technician import (
     PICTURE,
     TICKS,
     acts_of,
+    forgive,
     open_day,
     photos_of,
     scan,
@@ -87,22 +89,6 @@ async def test_what_is_done_offline_arrives_once_and_in_order_and_its_ticks_turn
     await run.until_ended()
 
 
-async def test_a_label_is_read_from_its_photo_offline_and_what_is_no_label_is_told(
-    lab: JourneyLab, machine: Machine
-) -> None:
-    _run, house, login, visit_id = await visited_today(lab)
-    async with machine.looker() as tess:
-        job = await open_day(tess, login, visit_id)
-        label = await label_of(tess.page, house.serial)
-        await tess.page.context.set_offline(True)
-        await tess.page.reload()
-        form = await unfold(job, "scan")
-        await form.get_by_label("Or a photo").set_input_files(PICTURE)
-        await expect(form.get_by_role("alert")).to_contain_text("No code was found")
-        await form.get_by_label("Or a photo").set_input_files(label)
-        await expect(form.get_by_label("Serial number")).to_have_value(house.serial)
-
-
 async def test_what_somebody_else_wrote_meanwhile_is_shown_beside_the_act_and_one_decides(
     lab: JourneyLab, machine: Machine
 ) -> None:
@@ -120,7 +106,9 @@ async def test_what_somebody_else_wrote_meanwhile_is_shown_beside_the_act_and_on
         refused = job.locator(".kept li.refused")
         await expect(refused).to_contain_text("splitter S-4: not taken. The record of visit")
         await expect(refused).to_contain_text("splitter is 'S-9'")
-        await expect(job.locator(".kept li.sent")).to_contain_text("note the dog is loud: sent")
+        await expect(job.locator(".kept li.waits")).to_contain_text(
+            "note the dog is loud: waits until what was refused"
+        )
         await machine.picture(tess, "field-conflict")
         await refused.get_by_role("button", name="Write mine all the same").click()
         await expect(job.locator(".kept li.sent")).to_have_count(2)
@@ -130,6 +118,27 @@ async def test_what_somebody_else_wrote_meanwhile_is_shown_beside_the_act_and_on
     async with lab.appliance.database.read() as db:
         sheet = await lab.appliance.field_desk(db).sheet(visit_id)
     assert (sheet["splitter"], sheet["note"]) == ("S-4", "the dog is loud")
+
+
+async def test_what_somebody_else_wrote_while_one_was_typing_is_not_written_over(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    _run, house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        form = await unfold(job, "record")
+        await form.get_by_label("Splitter").fill("S-4")
+        async with lab.appliance.database.begin() as db:
+            desk, common = lab.appliance.field_desk(db), {"kind": "record", "made_at": lab.clock.now(), "by": "dora"}
+            content = {"changes": {"splitter": "S-9", "note": "by the door"}}
+            await desk.act(visit_id=visit_id, key=f"dora/{house.number}", content=content, **common)  # type: ignore[arg-type]
+        await tess.page.evaluate("field.refresh()")
+        await expect(form.get_by_label("Notes")).to_have_value("by the door")
+        await write_down(job, Splitter="S-4")
+        await expect(job.locator(".kept li.refused")).to_contain_text("splitter is 'S-9'")
+        forgive(tess, "409 (Conflict)")
+    [_, *rest] = await acts_of(lab, visit_id)
+    assert rest == []
 
 
 IS_EMPTY = """() => new Promise((resolve, reject) => {
@@ -158,6 +167,37 @@ async def test_the_kept_page_is_shown_whatever_the_network_would_say(lab: Journe
         await expect(tess.page.locator("h1")).to_have_text("Kept: Today's jobs")
         await expect(job).to_be_visible()
         await expect(tess.page.locator("#standing")).to_contain_text("online")
+
+
+INSTALL = """async (answers) => {
+  const [handlers, outside] = [{}, window.fetch];
+  const self = { addEventListener: (name, act) => (handlers[name] = act), skipWaiting: async () => {} };
+  const fetch = {
+    busy: async () => new Response("Busy", { status: 503 }),
+    signed_out: (address) => outside(address, { credentials: "omit" }),
+    well: outside.bind(window),
+  }[answers];
+  WORKER
+  let installed = null;
+  handlers.install({ waitUntil: (promise) => (installed = promise) });
+  const came = await installed.then(() => "installed", (error) => error.message);
+  const names = await caches.keys();
+  return [came.split(":")[0], names.length, Boolean(await caches.match("/field", { cacheName: "field-anew" }))];
+}"""
+"""A worker of another version is installed; its page is answered so."""
+
+
+@pytest.mark.either_database
+async def test_a_new_worker_that_gets_no_page_takes_the_kept_one_from_nobody(lab: JourneyLab, machine: Machine) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        await open_day(tess, login, visit_id)
+        source = await tess.page.evaluate("fetch('/field/worker.js').then(answer => answer.text())")
+        worker = INSTALL.replace("WORKER", re.sub(r'VERSION = "\w+"', 'VERSION = "anew"', source))
+        refused = ["The page can't be kept", 1, False]
+        assert await tess.page.evaluate(worker, "busy") == refused
+        assert await tess.page.evaluate(worker, "signed_out") == refused
+        assert await tess.page.evaluate(worker, "well") == ["installed", 2, True]
 
 
 @pytest.mark.either_database

@@ -13,7 +13,17 @@ from playwright.async_api import Route, expect
 from provisioning.field import Visits
 from tests.support.browser import Machine
 from tests.support.lab import JourneyLab
-from tests.support.technician import acts_of, forgive, keep_photo, open_day, photos_of, visited_today, write_down
+from tests.support.technician import (
+    acts_of,
+    forgive,
+    keep_photo,
+    open_day,
+    photos_of,
+    scan,
+    unfold,
+    visited_today,
+    write_down,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -132,6 +142,77 @@ async def test_what_was_answered_by_something_else_is_not_sent(lab: JourneyLab, 
         await expect(job.locator(".kept li.sent")).to_have_count(2)
     assert [act.content["changes"] for act in await acts_of(lab, visit_id)] == [{"splitter": "S-4"}]
     assert [photo.caption for photo in await photos_of(lab, visit_id)] == ["the ONT"]
+
+
+async def test_a_refusal_that_is_not_ours_refuses_nothing_and_stops_all(lab: JourneyLab, machine: Machine) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    answers = iter((403, 404, 408))
+    went: list[int] = []
+
+    async def refuse(route: Route) -> None:
+        went.append(next(answers))
+        await route.fulfill(status=went[-1], body="<h1>No</h1>", content_type="text/html")
+
+    async with machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        await tess.page.route("**/acts", refuse)
+        await tess.page.context.set_offline(True)
+        await write_down(job, Splitter="S-4")
+        await write_down(job, Notes="up the stairs")
+        await tess.page.context.set_offline(False)
+        first = job.locator(".kept li").first
+        for status in (403, 404, 408):
+            await expect(first).to_contain_text(
+                f"waits to be sent. Something else than Firstlight has answered ({status})."
+            )
+            if status == 408:
+                await tess.page.unroute("**/acts")
+            await first.get_by_role("button", name="Send it again").click()
+        await expect(job.locator(".kept li.sent")).to_have_count(2)
+        forgive(tess, "Failed to load resource")
+    assert went == [403, 404, 408]
+    assert [list(act.content["changes"]) for act in await acts_of(lab, visit_id)] == [["splitter"], ["note"]]
+
+
+async def test_a_scan_that_was_refused_holds_done_back_until_the_right_one_has_arrived(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    _run, house, login, _visit_id = await visited_today(lab)
+    async with lab.appliance.database.begin() as db:
+        visits = Visits(db, tenant_id=lab.appliance.tenant_id, now=lab.clock.now)
+        repair = await visits.book(
+            customer_id=house.customer_id,
+            technician_id=house.technician_id,
+            starts_at=lab.clock.now() + timedelta(hours=4),
+            duration_minutes=30,
+            address="Lindenweg 4",
+        )
+    wrong = {"owner": login, "visit_id": repair["visit_id"], "address": "x", "kind": "scanned"}
+    async with machine.looker() as tess:
+        await open_day(tess, login, repair["visit_id"])
+        job = tess.page.locator(f"#visit-{repair['visit_id']}")
+        await tess.page.context.set_offline(True)
+        form = await unfold(job, "scan")
+        await form.get_by_label("Serial number").fill("HWTC/1234")
+        await form.get_by_role("button", name="This ONT is connected").click()
+        await expect(form.get_by_role("alert")).to_contain_text("This is no serial number: HWTC/1234.")
+        await tess.page.evaluate("act => field.store.add(act)", wrong | {"content": {"serial": "HWTC/1234"}})
+        done = await unfold(job, "done")
+        await done.get_by_label("Why, if").fill("the port is dark")
+        await done.get_by_role("button", name="Done").click()
+        await tess.page.context.set_offline(False)
+        await expect(job.locator(".kept li.refused")).to_contain_text("Scanned HWTC/1234: not taken.")
+        await expect(job.locator(".kept li.waits")).to_contain_text(
+            "Done, although: the port is dark: waits until what was refused before it"
+        )
+        await scan(job, house.serial)
+        await expect(job.locator(".kept li.refused")).to_have_count(0)
+        await expect(job.locator(".kept li.sent")).to_have_count(2)
+        forgive(tess, "422 (Unprocessable")
+    assert [(act.kind, act.content) for act in await acts_of(lab, repair["visit_id"])] == [
+        ("scanned", {"serial": house.serial}),
+        ("done", {"reason": "the port is dark"}),
+    ]
 
 
 async def test_what_nobody_answers_is_given_up_and_sent_again(lab: JourneyLab, machine: Machine) -> None:

@@ -13,6 +13,8 @@ CODE_39 = {
     **{"W": "wwwnnnnnn", "*": "nwnnwnwnn"},
 }
 """ISO/IEC 16388: of each character five bars and the four gaps between them, narrow or wide."""
+EAN_13 = ["3211", "2221", "2122", "1411", "1132", "1231", "1114", "1312", "1213", "3112"]
+"""ISO/IEC 15420, set A: of each figure a gap, a bar, a gap and a bar, in modules; set C is the same, bars first."""
 QUIET_PIXELS, HIGH_PIXELS = 40, 160
 DRAW = """([bars, quiet, high]) => {
   const canvas = document.createElement("canvas");
@@ -38,7 +40,18 @@ def bars_of(serial: str) -> list[int]:
 
 async def label_of(page: Page, serial: str) -> FilePayload:
     """A photo of an ONT's label with this serial number on it."""
-    drawn = await page.evaluate(DRAW, [bars_of(serial), QUIET_PIXELS, HIGH_PIXELS])
+    return await _drawn(page, bars_of(serial))
+
+
+async def ean_of(page: Page, number: str) -> FilePayload:
+    """A photo of an article's number: 13 figures, the first 0 here, so that all others are in set A or C."""
+    assert len(number) == 13 and number.startswith("0")
+    left, right = ("".join(EAN_13[int(figure)] for figure in half) for half in (number[1:7], number[7:]))
+    return await _drawn(page, [int(modules) * 3 for modules in f"111{left}11111{right}111"])
+
+
+async def _drawn(page: Page, bars: list[int]) -> FilePayload:
+    drawn = await page.evaluate(DRAW, [bars, QUIET_PIXELS, HIGH_PIXELS])
     return {"name": "label.png", "mimeType": "image/png", "buffer": b64decode(drawn.partition(",")[2])}
 
 

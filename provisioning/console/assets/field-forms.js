@@ -23,15 +23,16 @@
     return { words: `Passes: from ${least} to ${most} dBm.`, tone: "good" };
   };
 
-  const add = (job, kind, content, more = {}) =>
-    field.store.add({
-      owner: field.day.owner,
-      visit_id: job.visit.visit_id,
-      address: job.visit.address,
-      kind,
-      content,
-      ...more,
-    });
+  const made = (job, kind, content, more = {}) => ({
+    owner: field.day.owner,
+    visit_id: job.visit.visit_id,
+    address: job.visit.address,
+    kind,
+    content,
+    ...more,
+  });
+
+  const add = (...act) => field.store.add(made(...act));
 
   // What stands there by now: the server's sheet, and over it what waits here.
   field.sheetOf = (job, acts) => {
@@ -39,35 +40,46 @@
     return Object.assign({}, job.sheet, ...waiting.map((act) => act.content.changes));
   };
 
-  field.record = async (job, changes) => {
-    const stands = field.sheetOf(job, field.actsOf(job.visit.visit_id));
-    const names = Object.keys(changes).filter((name) => changes[name] !== stands[name]);
+  // What its form showed when one began to type there: by the time it is sent, somebody else may have written.
+  const shown = (form, name) => JSON.parse(form.elements[name].dataset.shown);
+
+  const write = async (job, form, changes) => {
+    const names = Object.keys(changes).filter((name) => changes[name] !== shown(form, name));
     if (!names.length) return false;
-    const pick = (from) => Object.fromEntries(names.map((name) => [name, from[name] ?? null]));
-    await add(job, "record", { changes: pick(changes), seen: pick(stands) });
+    const seen = Object.fromEntries(names.map((name) => [name, shown(form, name)]));
+    await add(job, "record", { changes: Object.fromEntries(names.map((name) => [name, changes[name]])), seen });
     return true;
   };
 
   // -- forms -----------------------------------------------------------------------------------------------------------
 
-  const scan = async (job, form) => {
+  // As it stands on the label. It is looked at here, since what would be refused hours later holds up all after it.
+  const serialOf = (form) => {
     const serial = typed(form, "serial");
     if (!serial) throw new Fault("The serial number is missing.");
-    await add(job, "scanned", filled({ serial, port: typed(form, "port") }));
+    if (!field.isSerial(serial)) throw new Fault(`This is no serial number: ${serial}. Type what is printed on the label.`);
+    return serial;
+  };
+
+  // One that was refused is set right: done, which may wait behind it, comes after the right one.
+  const scan = async (job, form) => {
+    const content = filled({ serial: serialOf(form), port: typed(form, "port") });
+    const isRefused = (act) => act.kind === "scanned" && act.state === "refused";
+    const refused = field.actsOf(job.visit.visit_id).find(isRefused);
+    if (refused) await field.store.instead(refused.number, made(job, "scanned", content));
+    else await add(job, "scanned", content);
     form.reset();
   };
 
   const back = async (job, form) => {
-    const serial = typed(form, "serial");
-    if (!serial) throw new Fault("The serial number is missing.");
-    await add(job, "returned", filled({ serial, note: typed(form, "note") }));
+    await add(job, "returned", filled({ serial: serialOf(form), note: typed(form, "note") }));
     form.reset();
   };
 
   const record = async (job, form) => {
     const changes = { optical_dbm: field.reading(typed(form, "optical_dbm")) };
     for (const name of ["splitter", "drop_label", "note"]) changes[name] = typed(form, name) || null;
-    if (!(await field.record(job, changes))) throw new Fault("Nothing was changed.");
+    if (!(await write(job, form, changes))) throw new Fault("Nothing was changed.");
     field.untouch(form);
   };
 
@@ -94,7 +106,7 @@
     const pad = form.querySelector(".pad");
     const name = typed(form, "signed_by");
     if (!name) throw new Fault("Whose signature it is, is missing.");
-    const isNew = await field.record(job, { signed_by: name });
+    const isNew = await write(job, form, { signed_by: name });
     if (pad.dataset.drawn) {
       const bytes = await field.bytesOf(pad, "image/png");
       await add(job, "photo", { purpose: "signature", caption: name }, { bytes, media_type: "image/png" });
@@ -217,7 +229,7 @@
       try {
         const found = await field.readPhoto(file);
         if (found) form.elements.serial.value = found;
-        else tell(form, "No code was found in the photo; take it nearer, or type the number.");
+        else tell(form, "No code was found in the photo that is surely the serial number; take it nearer, or type it.");
       } catch (error) {
         tell(form, `The photo can't be read (${error.message}); type the number.`);
       }

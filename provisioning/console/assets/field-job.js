@@ -54,10 +54,13 @@
     return `${kind === "no_access" ? "No access" : "Not feasible"}${content.note ? `: ${content.note}` : ""}`;
   };
 
+  const heldBy = (act) => field.heldBy(act, field.actsOf(act.visit_id));
+
   const became = (act) => {
     if (act.state === "sent") return "sent";
     const why = act.problem ? ` ${SAID_HERE[act.problem.code] || act.problem.detail}` : "";
     if (act.state === "refused") return `not taken.${why}`;
+    if (heldBy(act)) return `waits until what was refused before it is sent again or taken away.${why}`;
     if (field.waitsForTicks(act)) return `kept, and sent when every tick is true.${why}`;
     return act.problem ? `waits to be sent.${why}` : "saved, will be sent";
   };
@@ -78,15 +81,15 @@
     }
     const seen = Object.fromEntries(Object.keys(act.content.changes).map((name) => [name, stands[name]]));
     const { owner, visit_id, address, kind } = act;
-    await field.store.add({ owner, visit_id, address, kind, content: { changes: act.content.changes, seen } });
-    await field.store.remove(act.number);
+    const content = { changes: act.content.changes, seen };
+    await field.store.instead(act.number, { owner, visit_id, address, kind, content });
     await field.moved();
     field.send();
   };
 
   const actLine = (act) => {
     const made = line(`${said(act)}: ${became(act)}`, act.state);
-    if (act.state === "refused" || field.waitsForTicks(act) || (act.state === "waits" && act.problem)) {
+    if (act.state === "refused" || heldBy(act) || field.waitsForTicks(act) || (act.state === "waits" && act.problem)) {
       const row = document.createElement("div");
       row.className = "acts";
       if (act.problem?.code === "field.sheet_changed") row.append(button("Write mine all the same", () => insist(act)));
@@ -118,7 +121,9 @@
   const fill = (element, sheet) => {
     for (const name of WRITTEN) {
       const input = element.querySelector(`.record [name=${name}], .sign [name=${name}]`);
-      if (!input.dataset.touched) input.value = sheet[name] ?? "";
+      if (input.dataset.touched) continue;
+      input.value = sheet[name] ?? "";
+      input.dataset.shown = JSON.stringify(sheet[name] ?? null);
     }
   };
 

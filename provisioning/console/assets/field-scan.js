@@ -3,7 +3,9 @@
   "use strict";
   const field = (window.field = window.field || {});
   const FORMATS = ["code_128", "code_39", "data_matrix", "qr_code"];
+  const CARRIED_FORMATS = ["Code128", "Code39", "DataMatrix", "QRCode"]; // the same, as the carried reader calls them
   const LOOK_EVERY_MS = 250;
+  const STEADY_LOOKS = 4;
   let reader = null;
 
   const ownReader = async () => {
@@ -27,35 +29,63 @@
   const carriedReader = () => {
     ZXingWASM.setZXingModuleOverrides({ locateFile: () => document.body.dataset.reader });
     return async (bitmap) => {
-      const found = await ZXingWASM.readBarcodes(pixelsOf(bitmap), { tryHarder: true, maxNumberOfSymbols: 8 });
+      const found = await ZXingWASM.readBarcodes(pixelsOf(bitmap), {
+        formats: CARRIED_FORMATS,
+        tryHarder: true,
+        maxNumberOfSymbols: 8,
+      });
       return found.filter((each) => each.isValid).map((each) => each.text);
     };
   };
 
-  // A label carries several codes. A serial number has four letters of its vendor and eight figures, or is sixteen of hex.
-  const serialIn = (texts) => {
-    const plain = texts.map((text) => text.replace(/^(S\/?N|GPON SN)[:\s]*/i, "").trim());
-    return plain.find((text) => /^[A-Z]{4}[0-9A-F]{8}$/i.test(text) || /^[0-9A-F]{16}$/i.test(text)) || plain[0] || null;
+  // As provisioning/field/serials.py has it: the prefix ends with a separator, or it is a part of the serial number.
+  const PREFIX = /^S\/?N(\s*[:=]\s*|\s+)/i;
+  const GPON = /^([A-Z]{4}|(4[1-9A-F]|5[0-9A]){4})[0-9A-F]{8}$/i;
+  const OTHER = /^[A-Z0-9][A-Z0-9._~%-]{3,63}$/i;
+  const MAC = /^([0-9A-F]{2}[:-]?){5}[0-9A-F]{2}$/i;
+
+  const isGpon = (text) => GPON.test(text.replace(/[\s:-]/g, ""));
+
+  // Whether the server takes that as a serial number.
+  field.isSerial = (text) => {
+    const plain = text.trim().replace(PREFIX, "");
+    return isGpon(plain) || OTHER.test(plain);
+  };
+
+  // A label carries several codes. ``sure``: what has the form of a GPON serial number, and can't be a MAC address.
+  // ``likely``: what stands there alone beside MAC addresses, and may be a serial number of another form.
+  field.serialIn = (texts) => {
+    const plain = [...new Set(texts.map((text) => text.trim().replace(/^GPON\s+(?=S)/i, "").replace(PREFIX, "")))];
+    const sure = plain.find((text) => isGpon(text) && !MAC.test(text)) || null;
+    const others = plain.filter((text) => OTHER.test(text) && (!MAC.test(text) || GPON.test(text)));
+    return { sure, likely: others.length === 1 ? others[0] : null };
   };
 
   const read = async (bitmap) => {
     reader = reader || (await ownReader()) || carriedReader();
-    return serialIn(await reader(bitmap));
+    return field.serialIn(await reader(bitmap));
   };
 
   field.hasCamera = () => Boolean(navigator.mediaDevices?.getUserMedia);
 
-  // What the photo's code says; null where none is found. Throws where it is no picture.
-  field.readPhoto = async (file) => read(await createImageBitmap(file));
+  // The serial number in the photo; null where none is found, or several may be it. Throws where it is no picture.
+  field.readPhoto = async (file) => {
+    const { sure, likely } = await read(await createImageBitmap(file));
+    return sure || likely;
+  };
 
-  // Looks through the camera until a code is found (its text), or until it is stopped (null).
+  // Looks through the camera until a serial number is found (its text), or until it is stopped (null). One look may see
+  // the code beside it alone, so what is only likely is taken when nothing else was seen for a while.
   field.readCamera = async (video, stopped) => {
     const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     try {
       video.srcObject = stream;
       await video.play();
+      let [steady, looks] = [null, 0];
       while (!stopped.aborted) {
-        const found = await read(await createImageBitmap(video));
+        const { sure, likely } = await read(await createImageBitmap(video));
+        [steady, looks] = [likely, likely && likely === steady ? looks + 1 : 1];
+        const found = sure || (looks >= STEADY_LOOKS ? likely : null);
         if (found) return stopped.aborted ? null : found;
         await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
       }

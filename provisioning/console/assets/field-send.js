@@ -64,14 +64,21 @@
     });
   };
 
-  const problemOf = ({ status, content }) =>
-    content?.code ? content : { code: `http.${status}`, detail: SAID_OF[status] || `The server answered ${status}.` };
+  // Who refuses without a code of ours is a proxy or a wireless network's page, and knows nothing of the act.
+  const isStrange = ({ status, content }) => !content?.code && !SAID_OF[status];
+
+  const problemOf = ({ status, content }) => {
+    if (content?.code) return content;
+    const detail = status < 500 ? `${STRANGE.detail.slice(0, -1)} (${status}).` : `The server answered ${status}.`;
+    return { code: `http.${status}`, detail: SAID_OF[status] || detail };
+  };
 
   // An answer that names what was sent: any other one is of somebody between here and the server.
   const isTaken = (act, { ok, content }) =>
     ok && (act.kind === "photo" ? Boolean(content?.sha256) : content?.visit?.visit_id === act.visit_id);
 
   // What follows: "on" to the next one, "held" is what comes after it at its visit, "stop" if nothing can be sent now.
+  // What was refused holds as well: a visit that is done takes no scan any more, so what was wrong is set right first.
   const settle = async (act, answer) => {
     if (answer === null) {
       field.isFresh = false;
@@ -80,6 +87,7 @@
     if (isTaken(act, answer)) {
       await field.store.change(act.number, { state: "sent", problem: null, bytes: null });
       if (act.kind === "scanned" || act.kind === "returned") field.vanMoved = true;
+      if (act.kind === "record") Object.assign(field.jobOf(act.visit_id)?.sheet || {}, act.content.changes); // until it is looked at
       return "on";
     }
     if (answer.ok) {
@@ -92,9 +100,9 @@
       field.stale = true; // the session has ended, or is another one by now: the day tells
       return "stop";
     }
-    if (answer.status < 500 && answer.status !== 429 && !problem.transient) {
+    if (answer.status < 500 && answer.status !== 429 && !problem.transient && !isStrange(answer)) {
       await field.store.change(act.number, { state: "refused", problem });
-      return "on";
+      return "held";
     }
     await field.store.change(act.number, { problem });
     if (answer.status === 429 || problem.transient) return "stop";
@@ -109,15 +117,30 @@
     return act.kind === "done" && act.state === "waits" && !act.content.reason && isAtWork;
   };
 
+  const isPhoto = (act) => act.kind === "photo";
+
+  // Which one was refused before it at its visit, and is neither sent again nor taken away.
+  field.heldBy = (act, acts) =>
+    isPhoto(act) || act.state !== "waits"
+      ? null
+      : acts.find(
+          (each) =>
+            each.state === "refused" &&
+            !isPhoto(each) &&
+            each.owner === act.owner &&
+            each.visit_id === act.visit_id &&
+            each.number < act.number,
+        ) || null;
+
   // What was refused waits for a person; what somebody else did here, for them.
   const isDue = (act) => act.state === "waits" && act.owner === field.day?.owner && !field.waitsForTicks(act);
 
-  // What can't be taken holds up only what comes after it at its visit; photos have no order.
+  // What isn't taken holds up only what comes after it at its visit; photos have no order.
   const sendAll = async () => {
     const [held, acts] = [new Set(), await field.store.acts()];
-    const isPhoto = (act) => act.kind === "photo";
     for (const { number } of [...acts.filter((act) => !isPhoto(act)), ...acts.filter(isPhoto)]) {
       const act = await field.store.act(number); // it may have been taken away, or be done by another one, meanwhile
+      if (act?.state === "refused" && act.owner === field.day?.owner && !isPhoto(act)) held.add(act.visit_id);
       if (!act || !isDue(act) || (held.has(act.visit_id) && !isPhoto(act))) continue;
       const next = rests.get(number) > Date.now() ? "held" : await settle(act, await sendOne(act));
       await field.moved();

@@ -30,6 +30,8 @@
     return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   };
 
+  const fresh = (act) => ({ ...act, key: newKey(), made_at: new Date().toISOString(), state: "waits" });
+
   field.store = {
     day: () => within("kept", "readonly", (store) => store.get("day")),
     keepDay: (day) => within("kept", "readwrite", (store) => store.put(day, "day")),
@@ -37,10 +39,9 @@
     // In the order in which they were made.
     acts: () => within("acts", "readonly", (store) => store.getAll()),
     // An act has its key from here on, however often it is sent.
-    add: (act) =>
-      within("acts", "readwrite", (store) =>
-        store.add({ ...act, key: newKey(), made_at: new Date().toISOString(), state: "waits" }),
-      ),
+    add: (act) => within("acts", "readwrite", (store) => store.add(fresh(act))),
+    // Another act in the place of one that was refused: what waits behind that one still comes after it.
+    instead: (number, act) => within("acts", "readwrite", (store) => store.put({ ...fresh(act), number })),
     act: (number) => within("acts", "readonly", (store) => store.get(number)),
     // What was taken away meanwhile stays away.
     change: (number, changes) =>

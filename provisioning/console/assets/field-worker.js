@@ -3,12 +3,19 @@
 const NAME = `field-${VERSION}`;
 const PAGE = KEPT[0];
 
+// Where nobody is signed in, the answer is another page, and is not kept.
+const isPage = (answer) => answer.ok && !answer.redirected;
+
+// Without the page this worker is none: the one before it stays in its place, with the page that it has, and the browser
+// tries again when the page is opened next.
 self.addEventListener("install", (event) => {
   event.waitUntil(
     (async () => {
+      const answer = await fetch(PAGE, { credentials: "same-origin" });
+      if (!isPage(answer)) throw new Error(`The page can't be kept: the server answered ${answer.status}, from ${answer.url}.`);
       const cache = await caches.open(NAME);
       await cache.addAll(KEPT.slice(1));
-      await keepPage(cache, await fetch(PAGE, { credentials: "same-origin" }));
+      await cache.put(PAGE, answer);
       await self.skipWaiting();
     })(),
   );
@@ -24,11 +31,6 @@ self.addEventListener("activate", (event) => {
   );
 });
 
-// Where nobody is signed in, the answer is another page, and is not kept.
-const keepPage = async (cache, answer) => {
-  if (answer.ok && !answer.redirected) await cache.put(PAGE, answer);
-};
-
 // The kept one first: one bar, or a proxy with nobody behind it, is no reason to wait. When the page changes, so does this
 // worker, and the new one fetches it with what it loads.
 const page = async (request) => {
@@ -36,7 +38,7 @@ const page = async (request) => {
   const kept = await cache.match(PAGE);
   if (kept) return kept;
   const answer = await fetch(request);
-  await keepPage(cache, answer.clone());
+  if (isPage(answer)) await cache.put(PAGE, answer.clone());
   return answer;
 };
 
