@@ -29,7 +29,7 @@ test: ready-test ## set this machine up, then run the tests on SQLite and Postgr
 turns: ready-test ## what make test leaves out: tests that go by turns on the other database, and dear variants
 	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m "second_half and not durability_sweep" $(ARGS)
 
-durability: ready-test ## a kill at every point of every journey on both databases
+durability: ready-test ## a kill at every point of every journey, and in allocations, logins and all that is asked of an ACS, on both databases
 	@.venv/bin/pytest -n $(SWEEPERS) --dist worksteal -m durability_sweep $(ARGS)
 
 bench: ready-test ## how fast the API's reading routes answer, as JSON lines (CUSTOMERS, STEPS, RATE, SECONDS, PROCESSES, DATABASE=postgresql, DATABASE_URL, ONLY=pools)
