@@ -58,7 +58,7 @@ class IpamError(Exception):
 
 
 class RequestFault(NamedTuple):
-    """One thing wrong with what was asked for: which part of it, and what is wrong with that."""
+    """One thing wrong with what was given: which part of it (a field, or ``line 7``), and what is wrong with that."""
 
     where: str
     what: str
@@ -251,13 +251,6 @@ class PoolBusy(IpamError):
         )
 
 
-class LineFault(NamedTuple):
-    """One thing wrong in a file: ``line 7``, and what is wrong with it."""
-
-    where: str
-    what: str
-
-
 class ImportRefused(IpamError):
     """Lines of a file of allocations are wrong."""
 
@@ -267,7 +260,9 @@ class ImportRefused(IpamError):
     def __init__(self, by_line: Mapping[int, Sequence[str]]) -> None:
         """``by_line``: all that is wrong with each line, by its number."""
         self.by_line = {line: tuple(faults) for line, faults in sorted(by_line.items()) if faults}
-        self.faults = tuple(LineFault(f"line {line}", what) for line, found in self.by_line.items() for what in found)
+        self.faults = tuple(
+            RequestFault(f"line {line}", what) for line, found in self.by_line.items() for what in found
+        )
         listed = "; ".join(f"{where}: {what}" for where, what in self.faults[: self.MOST_NAMED])
         more = "; ..." if len(self.faults) > self.MOST_NAMED else ""
         super().__init__(

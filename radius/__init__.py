@@ -41,7 +41,7 @@ from radius.coa.dynamic_authorization import Retransmission
 from radius.coa.reopened import ReopenedSessions
 from radius.coa.session_changes import SessionChanges
 from radius.coa.session_control import SessionControl
-from radius.dialects import Rate, dialect_named
+from radius.dialects import Rate, SessionKey, dialect_named
 from radius.doctor.examination import Examination, examine
 from radius.doctor.traps import Trap
 from radius.doctor.wire import Patient
@@ -239,6 +239,7 @@ __all__ = [
     "SessionChangeView",
     "SessionChanges",
     "SessionControl",
+    "SessionKey",
     "SessionLooks",
     "SessionLosses",
     "SessionReader",

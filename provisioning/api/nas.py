@@ -19,14 +19,13 @@ from provisioning.api.routes import Doors
 from provisioning.api.wishes import Reason, Wish
 from provisioning.nas_desk import NasWithSecret, SecretTakenUp, coa_said, taken_up
 from provisioning.nas_probes import probe
-from radius import CoaChange, CoaTerms, DefinedNas, NasChange, Probe
+from radius import CoaChange, CoaTerms, DefinedNas, NasChange, Probe, SessionKey
 
 doors = Doors(prefix="/nas", tags=["nas"])
 
 Name = Annotated[str, Path(max_length=64)]
 Why = Annotated[Reason, Field(description="Why, for the audit: a secret is shown")]
 Method = Literal["pap", "chap", "mschapv2"]
-SessionKey = Literal["User-Name", "NAS-IP-Address", "Acct-Session-Id", "Framed-IP-Address"]
 
 
 class Coa(Wish):

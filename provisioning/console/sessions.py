@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Annotated
 
 from fastapi import Query, Response
@@ -11,7 +10,7 @@ from provisioning.api import InCall
 from provisioning.api.pages import After, page_of, row_of
 from provisioning.console.doors import ConsoleDoors
 from provisioning.console.pages import show
-from radius import SessionView
+from provisioning.nas_desk import address_said
 
 ON_A_PAGE = 50
 
@@ -29,17 +28,15 @@ async def sessions(
     """The sessions that have not stopped, the newest first."""
     looks = call.appliance.session_looks
     guards = await looks.guards()
-    addresses = {guard["nas"]: guard["nas_address"] for guard in guards if guard["nas"]}
-    wanted = addresses.get(nas, nas)
-    found: list[SessionView] = []
-    if not wanted or _is_address(wanted):  # else no NAS of this name has open sessions
-        found = await looks.online(
-            nas_address=wanted or None,
-            plan=plan.strip() or None,
-            doubtful=bool(doubtful),
-            before=row_of(after),
-            limit=ON_A_PAGE + 1,
-        )
+    said = nas.strip()
+    wanted = await address_said(call.appliance.services(call.db).radius_service, said) if said else ""
+    found = await looks.online(
+        nas_address=wanted or None,
+        plan=plan.strip() or None,
+        doubtful=bool(doubtful),
+        before=row_of(after),
+        limit=ON_A_PAGE + 1,
+    )
     page = page_of(call, found, [each["number"] for each in found], ON_A_PAGE)
     return show(
         call,
@@ -70,11 +67,3 @@ async def sessions_of(
         sessions=page.items,
         next=page.next,
     )
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text.strip())
-    except ValueError:
-        return False
-    return True

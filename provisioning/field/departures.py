@@ -44,7 +44,8 @@ async def change_team(db: AsyncSession, technician: Technician, former: str | No
     for visit in found.all():
         left_at = now
         if visit.state == "cancelled":
-            left_at = visit.outcome_at or now
+            assert visit.outcome_at is not None, "what was called off was so at some time"
+            left_at = visit.outcome_at
         else:  # also for a calendar that knows it from before
             visit.sequence, visit.changed_at = visit.sequence + 1, now
         if former is not None:

@@ -24,7 +24,6 @@ LONGEST_ONLINE_MINUTES = 6_000
 BUSINESS = "business-500"
 PLANS = ("fiber-100", "fiber-100", "fiber-100", "fiber-1000")
 MAKERS = ("a47b2c", "001e10", "48575a", "acde48", "f0761c", "2c94d8")
-STREETS = ("Lindenweg", "Hafenstraße", "Am Deich", "Seeufer", "Kirchgasse")
 
 
 @dataclass(frozen=True)
