@@ -195,6 +195,7 @@ ProvisioningError
 |   |-- InvitationUnknown
 |   |-- InvitationOver            nothing is to be chosen by it any more
 |   |-- NoTimeAwaited             no customer can choose a time for this run
+|   |-- NoVisitAwaited            nothing is to be booked for this run
 |   |-- VisitNotMovable           not by its customer: too soon, too often, or over
 |   |-- StockElsewhere            a serial is in somebody else's van
 |   |-- StockInstalled            a serial is at a customer's, by what is known

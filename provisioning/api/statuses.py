@@ -137,6 +137,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "field.hold_ends",
         "field.invitation_over",
         "field.no_time_awaited",
+        "field.no_visit_awaited",
         "field.nobody_free",
         "field.not_done",
         "field.outside_hours",
