@@ -232,7 +232,8 @@ class WithDesks(WithServices):
     def field_desk(self, db: AsyncSession) -> FieldDesk:
         """The technician's door, bound to this transaction."""
         common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
-        return FieldDesk(db, visit_desk=self.visit_desk(db), definitions=self.definitions, **common)
+        desks: dict[str, Any] = {"visit_desk": self.visit_desk(db), "dispatch": self.dispatch_desk(db)}
+        return FieldDesk(db, **desks, definitions=self.definitions, **common)
 
     def feeds(self, db: AsyncSession) -> Feeds:
         """Calendars for calendar programs, bound to this transaction."""

@@ -95,6 +95,10 @@ async def test_whoever_waits_for_a_time_is_invited_from_the_board_by_a_form_that
         waits = dora.page.locator("li.card", has_text=f"Run {run.id},")
         await expect(waits).to_contain_text("not invited to choose")
         assert await machine.look(dora, "dispatch-to-agree") == {}
+        await waits.get_by_role("link", name="Find a time").click()
+        await dora.page.wait_for_url("**/slots")
+        assert await machine.look(dora, "dispatch-slots") == {}
+        await dora.go("/dispatch")
         await waits.get_by_role("link", name="Let the customer choose").click()
         await dora.page.wait_for_url("**/invite")
         assert await machine.look(dora, "dispatch-invite") == {}
@@ -102,3 +106,41 @@ async def test_whoever_waits_for_a_time_is_invited_from_the_board_by_a_form_that
         await dora.page.wait_for_url("**/dispatch#to-agree")
         await expect(waits).to_contain_text("not answered; the link opens until")
     await run.cancel("no time was agreed")
+
+
+@pytest.mark.both_databases
+async def test_a_visit_is_booked_from_the_board_by_the_keyboard_and_who_comes_too_late_takes_another_time(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    house, day = lab.household(), (lab.clock.now() + timedelta(days=5)).date()
+    async with lab.appliance.database.begin() as db:
+        await Jobs(db, tenant_id=lab.appliance.tenant_id).define(name="repair", duration_minutes=60)
+    async with machine.looker() as dora, machine.looker() as nora:
+        for looker, name in ((dora, "dora"), (nora, "nora")):
+            await looker.sign_in(name)
+            await looker.go("/dispatch")
+            await looker.page.get_by_role("link", name="Book a visit").click()
+            await looker.page.get_by_label("Customer's number").fill(str(house.customer_id))
+            await looker.page.get_by_label("What is to be done").select_option("repair")
+            await looker.page.get_by_label("Address").fill("Lindenweg 4, Northtown")
+            await looker.page.get_by_label("From").fill(day.isoformat())
+            await looker.page.get_by_label("Who comes").select_option(str(house.technician_id))
+            await looker.page.keyboard.press("Tab")
+            await looker.page.keyboard.press("Enter")
+            await looker.page.locator("li.offer").first.wait_for()
+        assert await machine.look(nora, "slots") == {}
+        offer = dora.page.locator("li.offer button").first
+        name = (await offer.inner_text()).removeprefix("Book ")
+        await offer.focus()
+        await dora.page.keyboard.press("Enter")
+        await dora.page.wait_for_url("**/dispatch?day=*#visit-*")
+        lane = dora.page.locator(f"section.lane[data-technician='{house.technician_id}']")
+        await expect(lane).to_contain_text("Lindenweg 4, Northtown")
+
+        await nora.page.get_by_role("button", name=name).click()
+        await expect(nora.page.get_by_role("alert")).to_contain_text(f"Technician {house.technician} is busy")
+        assert await machine.look(nora, "no-slot") == {}
+        assert [each for each in nora.complaints if "409 (Conflict)" not in each] == []
+        nora.complaints.clear()
+        await nora.page.locator("li.offer button").first.click()
+        await nora.page.wait_for_url("**/dispatch?day=*#visit-*")
