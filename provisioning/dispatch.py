@@ -80,6 +80,7 @@ class DispatchDesk:
         days: int = 7,
         technician_id: int | None = None,
         limit: int = 20,
+        most_a_day: int | None = None,
     ) -> list[OfferRecord]:
         """When somebody can come who is able to do this job, day by day the best first.
 
@@ -95,6 +96,7 @@ class DispatchDesk:
             days=days,
             technician_id=technician_id,
             limit=limit,
+            most_a_day=most_a_day,
         )
 
     async def slots_of(
@@ -105,6 +107,7 @@ class DispatchDesk:
         days: int = 7,
         technician_id: int | None = None,
         limit: int = 20,
+        most_a_day: int | None = None,
     ) -> list[OfferRecord]:
         """When else somebody can come to a visit that is to come, as ``slots`` finds it; the visit is in nobody's way.
 
@@ -118,6 +121,7 @@ class DispatchDesk:
             days=days,
             technician_id=technician_id,
             limit=limit + 1,
+            most_a_day=most_a_day,
             besides=visit_id,
         )
         as_it_is = (visit["technician_id"], visit["starts_at"])

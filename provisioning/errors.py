@@ -19,6 +19,7 @@ ProvisioningError
 |-- SettingsRefused               in ``provisioning.settings``: the environment or a file says what can't be meant
 |-- WorkerRunning                 in ``provisioning.sole_worker``: SQLite has its one worker already
 |-- DatabaseError                 in ``provisioning.database_errors``
+|   |-- ChangesCollided       (t) one of two that waited for each other was taken back
 |   |-- DatabaseNotMigrated       its tables are missing, or of an older release
 |   `-- DatabaseUnreachable   (t) nobody answers there, or not in time
 |-- CustomerError

@@ -426,6 +426,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "payment.gateway_unreachable",
         "payment.outcome_unknown",
         "provisioning.change_raced",
+        "provisioning.changes_collided",
         "provisioning.database_unreachable",
         "radius.database_unavailable",
         "radius.projection_raced",

@@ -42,7 +42,9 @@ from provisioning.field import Jobs, OfferRecord, Place, VisitRecord, Visits
 from provisioning.intake import Faults
 from provisioning.run_slots import WantedVisit
 
-MOST_OFFERS = 40
+MOST_OFFERS = 60
+MOST_A_DAY = 6
+"""Of several days; one that is looked at alone is shown as a whole."""
 ASKED = ("job", "customer", "order", "address", "place")
 """What of a form goes back to the search."""
 
@@ -262,6 +264,8 @@ async def _page(
         nonce=secrets.token_urlsafe(9),
         local=LOCAL,
         zone=zone,
+        whole=lambda day: f"?{urlencode({**call.request.query_params, 'day': day.isoformat(), 'days': '1'})}",
+        most_a_day=MOST_A_DAY,
     )
 
 
@@ -274,6 +278,7 @@ async def _slots(call: Call, job: str, place: Place | None, question: Question) 
         days=question.days,
         technician_id=question.technician_id,
         limit=MOST_OFFERS,
+        most_a_day=MOST_A_DAY if question.days > 1 else None,
     )
 
 
@@ -284,6 +289,7 @@ async def _slots_of(call: Call, visit: VisitRecord, question: Question) -> list[
         days=question.days,
         technician_id=question.technician_id,
         limit=MOST_OFFERS,
+        most_a_day=MOST_A_DAY if question.days > 1 else None,
     )
 
 

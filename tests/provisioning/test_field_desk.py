@@ -40,8 +40,13 @@ async def booked(db: AsyncSession, whose: Whose, **changes: Any) -> VisitRecord:
     return await visits(db).book(**wish | changes, address="1 High Street", whose=whose)
 
 
+def desk_at(db: AsyncSession) -> FieldDesk:
+    """None of what it is asked here is a report or another time, so the desks of those have no part in it."""
+    other_desks: dict[str, Any] = {"visit_desk": cast(VisitDesk, None), "dispatch": cast(DispatchDesk, None)}
+    return FieldDesk(db, **other_desks, definitions={}, tenant_id=TENANT, now=now)
+
+
 async def act(db: AsyncSession, visit_id: int, kind: Any, **content: Any) -> Any:
-    """None of these is a report, so the desk of reports has no part in it."""
     desk = FieldDesk(
         db,
         visit_desk=cast(VisitDesk, None),

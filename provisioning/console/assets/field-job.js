@@ -111,6 +111,7 @@
       if (act.problem) row.append(button("Send it again", () => field.sendAgain(act)));
       row.append(button("Take it away", () => takeAway(act)));
       const others = document.createElement("ul");
+      others.className = "plain";
       others.append(...(act.problem?.alternatives || []).map((offer) => alternative(act, offer)));
       made.append(row, ...(others.childElementCount ? [others] : []));
     }
@@ -174,6 +175,7 @@
     const own = field.actsOf(visit.visit_id);
     const day = job.day && job.day !== field.day.day ? `${job.day} ` : "";
     part(".when").textContent = `${day}${job.begins} to ${job.ends}`;
+    part(".arrives").hidden = job.arrives_until === job.begins;
     part(".arrives").textContent = job.arrives_until === job.begins ? "" : `at the door by ${job.arrives_until}`;
     part(".chip").className = `chip ${job.state.tone}`;
     part(".chip").textContent = `${job.state.mark} ${job.state.words}`;
