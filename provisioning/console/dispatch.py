@@ -89,7 +89,7 @@ async def _lanes(call: Call, day: date) -> dict[str, Any]:
     )
     return {
         "lanes": [lane for lane in lanes if lane.blocks],
-        "idle": [lane.technician["name"] for lane in lanes if not lane.blocks],
+        "idle": [lane for lane in lanes if not lane.blocks],
         "ticks": await call.appliance.field_desk(call.db).seen_ticks(scanned),
         "is_cut": len(found) > MOST_VISITS,
         "most": MOST_VISITS,
