@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 import pytest
 from playwright.async_api import expect
 
-from provisioning.field import Jobs, VisitRecord, Visits
+from provisioning.field import Jobs, Sheets, VisitRecord, Visits
 from tests.support.browser import Machine
 from tests.support.estate import Household
 from tests.support.lab import JourneyLab
+from tests.support.technician import PICTURE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -71,7 +72,7 @@ async def test_the_board_and_the_form_that_moves_are_clean_for_axe_and_fit(lab: 
     async with machine.looker() as dora:
         await dora.sign_in("dora")
         await dora.go(f"/dispatch?day={at.date()}")
-        await dora.page.locator(f"#visit-{visit['visit_id']}").get_by_role("link").focus()
+        await dora.page.locator(f"#visit-{visit['visit_id']}").get_by_role("link", name="Move").focus()
         assert await machine.look(dora, "dispatch") == {}
         await dora.page.keyboard.press("Enter")
         await dora.page.wait_for_url("**/dispatch/visits/*")
@@ -144,3 +145,37 @@ async def test_a_visit_is_booked_from_the_board_by_the_keyboard_and_who_comes_to
         nora.complaints.clear()
         await nora.page.locator("li.offer button").first.click()
         await nora.page.wait_for_url("**/dispatch?day=*#visit-*")
+
+
+@pytest.mark.second_half
+@pytest.mark.either_database
+async def test_the_pages_of_technicians_and_of_a_visit_with_its_sheet_are_clean_for_axe_and_fit(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    house, appliance = lab.household(), lab.appliance
+    visit = await book(lab, house, lab.clock.now() + timedelta(days=6))
+    kept = await appliance.photos.keep(PICTURE.read_bytes())
+    async with appliance.database.begin() as db:
+        planning = appliance.planning(db)
+        week = {day: ["00:00-12:00", "12:00-24:00"] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
+        number, now = house.technician_id, lab.clock.now()
+        await planning.plan(technician_id=number, team="north", week=week, time_zone="Europe/Berlin")
+        away = {"starts_at": now + timedelta(days=20), "ends_at": now + timedelta(days=30), "reason": "holidays"}
+        await planning.take_leave(technician_id=number, **away)
+        await appliance.feeds(db).make(technician_id=number, by="dora")
+        sheets = Sheets(db, tenant_id=appliance.tenant_id, now=lab.clock.now)
+        written = {"optical_dbm": -31.5, "splitter": "SP-4", "drop_label": "D-17", "note": "the gate sticks"}
+        await sheets.write(visit["visit_id"], {**written, "signed_by": "Ada"}, {})
+        facts = {"sha256": kept.sha256, "media_type": kept.media_type, "size_bytes": kept.size_bytes}
+        await sheets.add_photo(visit_id=visit["visit_id"], purpose="photo", caption="the ONT", **facts)
+    async with machine.looker() as dora:
+        await dora.sign_in("dora")
+        for path, name in (
+            ("/technicians", "technicians"),
+            (f"/technicians/{number}", "technician"),
+            (f"/visits/{visit['visit_id']}", "visit"),
+            (f"/dispatch/visits/{visit['visit_id']}/slots", "visit-slots"),
+        ):
+            await dora.go(path)
+            await dora.page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+            assert await machine.look(dora, name) == {}, path
