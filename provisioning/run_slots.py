@@ -18,8 +18,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.selling.selling_tables import SalesOrder
 from provisioning.dispatch import DispatchDesk
-from provisioning.field import JOINING, OF_SIGNAL, VISIT, NoVisitAwaited, Visit, VisitPurpose, VisitRecord, Visits
-from provisioning.intake import Clock
+from provisioning.field import (
+    JOINING,
+    OF_SIGNAL,
+    VISIT,
+    Asking,
+    NoVisitAwaited,
+    Visit,
+    VisitPurpose,
+    VisitRecord,
+    Visits,
+)
+from provisioning.intake import Clock, Faults
 from provisioning.order_visits import News
 from workflows import Definition, Runs, RunSummary, RunView, held_at, show_run
 
@@ -101,6 +111,18 @@ class RunSlots:
             former=await self._former(run.customer_id, order_id),
         )
 
+    async def look_ahead(self, *, run_id: int, technician_id: int, starts_at: datetime, **task: Any) -> Asking | None:
+        """As ``DispatchDesk.refuse_taken`` (``task``: its job and place), before anybody is held; a visit that would be
+        moved is in nobody's way.
+
+        Raises: as that; RunUnknown, CodeMissing, NoVisitAwaited.
+        """
+        visit = (await self.wanted(run_id)).visit
+        if visit is None:
+            return await self._dispatch.refuse_taken(technician_id=technician_id, starts_at=starts_at, **task)
+        number = visit["visit_id"]
+        return await self._dispatch.look_ahead(visit_id=number, technician_id=technician_id, starts_at=starts_at)
+
     async def book(  # noqa: PLR0913 - each is a fact about the visit
         self,
         *,
@@ -111,14 +133,16 @@ class RunSlots:
         address: str,
         latitude: float | None = None,
         longitude: float | None = None,
+        customer_id: int | None = None,
+        order_id: int | None = None,
         override_reason: str | None = None,
         request_id: str | None = None,
         by: str,
     ) -> VisitRecord:
         """Books it, or moves the order's visit there (which stays the job, and where, it is), and the run goes on with
-        it. The same request writes once.
+        it. The same request writes once. ``customer_id``, ``order_id``: the run's own, if they are said.
 
-        Raises: as ``DispatchDesk.book`` and ``reschedule``; RunUnknown, CodeMissing, NoVisitAwaited.
+        Raises: InvalidRequest; as ``DispatchDesk.book`` and ``reschedule``; RunUnknown, CodeMissing, NoVisitAwaited.
         """
         known = await self._visits.of_request(request_id)
         if known is not None:
@@ -127,6 +151,7 @@ class RunSlots:
         of_visit = [] if wanted.visit is None else await self._about(wanted.visit)
         await self._runs.lock(self._db, sorted({run_id, *of_visit}))  # all runs before the visit, as everybody does
         wanted = await self.wanted(run_id)
+        _refuse_others(wanted, customer_id, order_id)
         if wanted.visit is not None:
             visit = await self._dispatch.reschedule(
                 visit_id=wanted.visit["visit_id"],
@@ -180,3 +205,14 @@ class RunSlots:
         theirs = select(Visit.id).where(Visit.tenant_id == self._tenant_id, Visit.customer_id == customer_id)
         number = await self._db.scalar(theirs.where(Visit.order_id == order_id).order_by(Visit.id.desc()).limit(1))
         return None if number is None else await self._visits.visit(number)
+
+
+def _refuse_others(wanted: WantedVisit, customer_id: int | None, order_id: int | None) -> None:
+    faults = Faults("The visit")
+    for field, said, own in (
+        ("customer_id", customer_id, wanted.customer_id),
+        ("order_id", order_id, wanted.order_id),
+    ):
+        if said is not None and said != own:
+            faults.add(field, f"is {said}, and run {wanted.run.id} is {'of none' if own is None else f'of {own}'}")
+    faults.refuse_if_any()

@@ -176,12 +176,7 @@ async def _ways_for_run(call: Call) -> Later | None:
         return None
     if await _visits(call).is_requested(booking.request_id):
         return None
-    wanted = await call.appliance.run_slots(call.db).wanted(run_id)
-    desk = call.appliance.dispatch_desk(call.db)
-    if wanted.visit is None:
-        return await desk.refuse_taken(**booking.facts)
-    visit_id, who, at = wanted.visit["visit_id"], booking.technician_id, booking.starts_at
-    return await desk.look_ahead(visit_id=visit_id, technician_id=who, starts_at=at)
+    return await call.appliance.run_slots(call.db).look_ahead(run_id=run_id, **booking.facts)
 
 
 TERMS: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from playwright.async_api import expect
@@ -160,13 +161,13 @@ async def test_the_pages_of_technicians_and_of_a_visit_with_its_sheet_are_clean_
         week = {day: ["00:00-12:00", "12:00-24:00"] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
         number, now = house.technician_id, lab.clock.now()
         await planning.plan(technician_id=number, team="north", week=week, time_zone="Europe/Berlin")
-        away = {"starts_at": now + timedelta(days=20), "ends_at": now + timedelta(days=30), "reason": "holidays"}
-        await planning.take_leave(technician_id=number, **away)
+        begins, ends = now + timedelta(days=20), now + timedelta(days=30)
+        await planning.take_leave(technician_id=number, starts_at=begins, ends_at=ends, reason="holidays")
         await appliance.feeds(db).make(technician_id=number, by="dora")
         sheets = Sheets(db, tenant_id=appliance.tenant_id, now=lab.clock.now)
         written = {"optical_dbm": -31.5, "splitter": "SP-4", "drop_label": "D-17", "note": "the gate sticks"}
         await sheets.write(visit["visit_id"], {**written, "signed_by": "Ada"}, {})
-        facts = {"sha256": kept.sha256, "media_type": kept.media_type, "size_bytes": kept.size_bytes}
+        facts: dict[str, Any] = {"sha256": kept.sha256, "media_type": kept.media_type, "size_bytes": kept.size_bytes}
         await sheets.add_photo(visit_id=visit["visit_id"], purpose="photo", caption="the ONT", **facts)
     async with machine.looker() as dora:
         await dora.sign_in("dora")

@@ -289,8 +289,13 @@ async def test_another_time_is_kept_without_a_connection_and_refused_with_their_
     tomorrow = (lab.clock.now().astimezone(lab.appliance.zone) + timedelta(days=1)).replace(hour=9, minute=0)
     async with lab.appliance.database.begin() as db:
         calendar = Visits(db, tenant_id=lab.appliance.tenant_id, now=lab.clock.now)
-        taken = {"customer_id": house.customer_id, "technician_id": house.technician_id, "address": "Lindenweg 9"}
-        await calendar.book(**taken, starts_at=tomorrow.replace(second=0, microsecond=0), duration_minutes=120)
+        await calendar.book(
+            customer_id=house.customer_id,
+            technician_id=house.technician_id,
+            address="Lindenweg 9",
+            starts_at=tomorrow.replace(second=0, microsecond=0),
+            duration_minutes=120,
+        )
     async with machine.looker() as tess:
         job = await open_day(tess, login, visit_id)
         await tess.page.context.set_offline(True)

@@ -118,7 +118,7 @@ async def test_a_time_of_one_s_own_is_refused_against_the_rules_unless_it_may_be
     wish = {"technician": str(BERT), "at": at.strftime(LOCAL)}
     outcomes = {}
     for role in ("dispatch", "noc"):
-        person = await console.somebody(role)  # type: ignore[arg-type]
+        person = await console.somebody(role)
         page = (await person.get("/dispatch/slots", params=search)).text
         assert ('name="override_reason"' in page) == (role == "noc")
         for why in ({}, {"override_reason": "a hospital"}):

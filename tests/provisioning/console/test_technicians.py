@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,7 +95,7 @@ async def test_a_visit_has_a_page_with_its_sheet_and_photos_that_another_technic
         sheets = Sheets(db, tenant_id=appliance.tenant_id, now=appliance.clock)
         written = {"optical_dbm": -31.5, "splitter": "SP-4", "signed_by": "Ada", "note": "the gate <sticks>"}
         await sheets.write(number, written, {})
-        facts = {"sha256": kept.sha256, "media_type": kept.media_type, "size_bytes": kept.size_bytes}
+        facts: dict[str, Any] = {"sha256": kept.sha256, "media_type": kept.media_type, "size_bytes": kept.size_bytes}
         photo = await sheets.add_photo(visit_id=number, purpose="photo", caption="the ONT", **facts)
     person, tess = await console.somebody("dispatch"), await console.somebody("technician")
     page = await person.get(f"/visits/{number}")
