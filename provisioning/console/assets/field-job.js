@@ -55,11 +55,22 @@
     return `${kind === "no_access" ? "No access" : "Not feasible"}${content.note ? `: ${content.note}` : ""}`;
   };
 
+  // Moments in a sentence of the server's, which tells them in UTC, by the clock of the ISP.
+  const inZone = (text) => {
+    const local = (day, time) => {
+      const format = new Intl.DateTimeFormat("sv-SE", { timeZone: field.day.zone, dateStyle: "short", timeStyle: "short" });
+      return format.format(new Date(`${day}T${time}:00Z`));
+    };
+    const told = /(\d{4}-\d\d-\d\d) (\d\d:\d\d)(?: to (\d{4}-\d\d-\d\d) (\d\d:\d\d))? UTC/g;
+    const moments = (_all, day, time, until, end) => local(day, time) + (until ? ` to ${local(until, end)}` : "");
+    return field.day ? text.replace(told, moments) : text;
+  };
+
   const heldBy = (act) => field.heldBy(act, field.actsOf(act.visit_id));
 
   const became = (act) => {
     if (act.state === "sent") return "sent";
-    const why = act.problem ? ` ${SAID_HERE[act.problem.code] || act.problem.detail}` : "";
+    const why = act.problem ? ` ${SAID_HERE[act.problem.code] || inZone(act.problem.detail)}` : "";
     if (act.state === "refused") return `not taken.${why}`;
     if (heldBy(act)) return `waits until what was refused before it is sent again or taken away.${why}`;
     if (field.waitsForTicks(act)) return `kept, and sent when every tick is true.${why}`;
