@@ -89,7 +89,14 @@ from radius.nas.canary import AuthDoor
 from radius.nas.nases import CoaChange, CoaTerms, NasChange
 from radius.nas.probe import Probe, probe_coa, probe_log, probe_login
 from radius.nas.silence import NasSilence, note_silence
-from radius.nas_errors import DialectUnknown, NasAddressTaken, NasNameTaken, NasRefused, NasUnknown
+from radius.nas_errors import (
+    DialectUnknown,
+    NasAddressTaken,
+    NasNameTaken,
+    NasRefused,
+    NasSessionsOpen,
+    NasUnknown,
+)
 from radius.plan_errors import PlanRefused, PlanUnknown, RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
 from radius.plans.applying import PlanChanges, tell_of_plan
 from radius.plans.plans import plan_faults
@@ -198,6 +205,7 @@ __all__ = [
     "NasGuard",
     "NasNameTaken",
     "NasRefused",
+    "NasSessionsOpen",
     "NasSaid",
     "NasSilence",
     "NasUnknown",

@@ -67,6 +67,24 @@ class NasAddressTaken(NasError):
         super().__init__(f"NAS {nas} cannot have address {address}: another NAS has it. Correct one of the two.")
 
 
+class NasSessionsOpen(NasError):
+    """Sessions are open under the address that the NAS is to have no longer."""
+
+    code = "radius.nas_sessions_open"
+
+    def __init__(self, nas: str, address: str, open_sessions: int) -> None:
+        self.nas = nas
+        self.address = address
+        self.open_sessions = open_sessions
+        many = f"{open_sessions} sessions are" if open_sessions != 1 else "1 session is"
+        each = "each of them" if open_sessions != 1 else "it"
+        super().__init__(
+            f"At NAS {nas} {many} open under {address}: under another address no suspension and no other plan reaches"
+            f" {each} (CoA, Disconnect) before its next login. Change it when they are over, or with --leave-sessions"
+            " (leave_sessions in the API)."
+        )
+
+
 class DialectUnknown(NasError):
     """No such NAS dialect is built in."""
 

@@ -471,7 +471,7 @@ async def test_a_nas_is_changed_in_what_is_said_of_it_alone_and_keeps_its_secret
         said = NasChange(
             address="10.0.0.2", coa_port=1700, coa=CoaChange(keys=("Acct-Session-Id",), event_timestamp=False)
         )
-        changed = await service.change_nas(name="bng-1", said=said)
+        was, changed = await service.change_nas(name="bng-1", said=said)
         again = await service.change_nas(name="bng-1", said=said)
         with pytest.raises(NasRefused, match="coa keys need Acct-Session-Id"):
             await service.change_nas(name="bng-1", said=NasChange(coa=CoaChange(keys=("User-Name",))))
@@ -479,7 +479,7 @@ async def test_a_nas_is_changed_in_what_is_said_of_it_alone_and_keeps_its_secret
             await service.change_nas(name="bng-9", said=said)
         assert await site.secrets.reveal(db, changed["secret"]) == secret
     assert first["coa"] == {"keys": [], "event_timestamp": True, "per_second": 50, "may_end": False}
-    assert (changed["nas_id"], changed["version"], again) == (first["nas_id"], 2, changed)
+    assert (changed["nas_id"], changed["version"], was, again) == (first["nas_id"], 2, first, (changed, changed))
     assert (changed["address"], changed["dialect"], changed["coa_port"]) == ("10.0.0.2", "mikrotik", 1700)
     assert changed["coa"] == {**first["coa"], "keys": ["Acct-Session-Id"], "event_timestamp": False}
 
