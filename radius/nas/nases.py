@@ -153,9 +153,7 @@ async def add_nas(
     return earlier, False
 
 
-async def change_nas(
-    db: AsyncSession, nas: Nas, said: NasChange, *, secrets: Secrets, now: datetime
-) -> Nas:
+async def change_nas(db: AsyncSession, nas: Nas, said: NasChange, *, secrets: Secrets, now: datetime) -> Nas:
     """Bring a NAS that is held (``hold_nas``) to what is said of it; the rest stays as it is, its secret too.
 
     Raises:
