@@ -93,6 +93,7 @@ from radius.nas_errors import (
     DialectUnknown,
     NasAddressTaken,
     NasNameTaken,
+    NasNotSilent,
     NasRefused,
     NasSessionsOpen,
     NasUnknown,
@@ -133,6 +134,7 @@ from radius.results import (
 )
 from radius.service import RadiusService
 from radius.sessions.archive import Archived, Kept, SessionArchive
+from radius.sessions.closing import SilentSessions
 from radius.sessions.looks import SessionLooks, SessionState, SessionView
 from radius.sessions.losses import LostSession, SessionLosses
 from radius.sessions.reaper import NasGuard, Reaped, Reaper
@@ -204,6 +206,7 @@ __all__ = [
     "NasChange",
     "NasGuard",
     "NasNameTaken",
+    "NasNotSilent",
     "NasRefused",
     "NasSaid",
     "NasSessionsOpen",
@@ -259,6 +262,7 @@ __all__ = [
     "SeveralNotExpressible",
     "SeveralRefused",
     "ShownSubscriber",
+    "SilentSessions",
     "State",
     "StationBook",
     "StationLooks",

@@ -85,6 +85,23 @@ class NasSessionsOpen(NasError):
         )
 
 
+class NasNotSilent(NasError):
+    """Accounting comes from it, as far as anybody knows."""
+
+    code = "radius.nas_not_silent"
+
+    def __init__(self, address: str, *, is_heard: bool) -> None:
+        """``is_heard`` False: nobody has looked lately, or nothing is open there."""
+        self.address = address
+        self.is_heard = is_heard
+        why = (
+            "accounting comes from it, and what has missed three interims there is closed by itself"
+            if is_heard
+            else "no session was open there when the worker looked last, or it has not looked for ten minutes"
+        )
+        super().__init__(f"The sessions at {address} are not closed: {why}. See `firstlight sessions guard`.")
+
+
 class DialectUnknown(NasError):
     """No such NAS dialect is built in."""
 

@@ -23,6 +23,7 @@ from radius import (
     RadiusProjector,
     SessionLooks,
     SessionReader,
+    SilentSessions,
     StationLooks,
     UsageLooks,
 )
@@ -66,6 +67,7 @@ class Parts:
         self.logins = LoginLog(self.radius_database.read, self.radius_database.begin)
         self.giving_way = GivingWay(self.logins)
         self.session_looks = SessionLooks(self.radius_database.read, tenant_id=settings.tenant_id, now=clock)
+        self.silent_sessions = SilentSessions(self.radius_database.begin, tenant_id=settings.tenant_id, now=clock)
         self.stations = StationLooks(self.radius_database.read, tenant_id=settings.tenant_id)
         self.usage_looks = UsageLooks(self.radius_database.read, tenant_id=settings.tenant_id)
         self.targets = Targets(tuple(ip_network(each) for each in settings.webhook_private_networks))
