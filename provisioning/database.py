@@ -43,6 +43,7 @@ class Database:
         """The same for transactions that may share their COMMIT, as ``begin`` says."""
         self.reading = _make_reading_engine(self.url, self.engine)
         self._session_class = type("DatabaseSession", (Session,), {})  # whoever listens hears this database alone
+        self._given_back: set[asyncio.Task[None]] = set()
         self.witness: Callable[[AsyncSession], Awaitable[None]] | None = None
         """Called in each writing transaction before it is committed, when its block has succeeded."""
 
@@ -62,16 +63,19 @@ class Database:
         On SQLite it may then share its COMMIT with others of that kind, and is told of it with them
         (``provisioning.sqlite_writer``).
         """
-        opened = AsyncSession(
+        db = AsyncSession(
             self.sharing if shared else self.engine,
             expire_on_commit=False,
             autoflush=False,
             sync_session_class=self._session_class,
         )
-        async with opened as db, db.begin():
-            yield db
-            if self.witness is not None:
-                await self.witness(db)
+        try:
+            async with db.begin():
+                yield db
+                if self.witness is not None:
+                    await self.witness(db)
+        finally:
+            await self._give_back(db)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -81,9 +85,16 @@ class Database:
             yield db
         finally:
             if self.is_postgresql:
-                await asyncio.shield(asyncio.create_task(db.close()))
+                await self._give_back(db)
             else:
                 await db.close()  # it waits for nothing, so that nobody else gets a turn and opens one more connection
+
+    async def _give_back(self, db: AsyncSession) -> None:
+        """Its connection, to the pool; to the end, even if whoever had it is called off meanwhile."""
+        giving_back = asyncio.create_task(db.close())
+        self._given_back.add(giving_back)
+        giving_back.add_done_callback(self._given_back.discard)
+        await asyncio.shield(giving_back)
 
     def hear(self, listener: Callable[[Session], None]) -> None:
         """Calls this after every flush of a writing transaction, inside of it: what the listener writes commits or
@@ -91,6 +102,8 @@ class Database:
         event.listen(self._session_class, "after_flush", lambda session, _context: listener(session))
 
     async def close(self) -> None:
+        if self._given_back:
+            await asyncio.wait(self._given_back)  # later they would come back to a pool that nobody empties any more
         await self.engine.dispose()
         await self.reading.dispose()
 
@@ -117,7 +130,7 @@ def _make_reading_engine(url: URL, engine: AsyncEngine) -> AsyncEngine:
             max_overflow=0,
             pool_use_lifo=True,  # the one that was used last knows the statements and the pages
         )
-    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return engine.execution_options(only_reads=True)
 
 
 def _make_engine(url: URL, schema: str | None, tenant_id: str | None) -> AsyncEngine:
@@ -149,8 +162,21 @@ def _make_engine(url: URL, schema: str | None, tenant_id: str | None) -> AsyncEn
         **options,
     )
     ask_in_doubt(engine)
+    event.listen(engine.sync_engine, "engine_connect", _read_on_postgresql)
     _set_up_postgresql_sessions(engine, tenant_id)
     return engine
+
+
+def _read_on_postgresql(connection: Connection) -> None:
+    """SQLAlchemy would do it by itself with an engine's options, and forget the connection of whoever is called off
+    meanwhile: psycopg gives others a turn even where it has nothing to wait for."""
+    if not connection.get_execution_options().get("only_reads", False):
+        return
+    try:
+        connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _begin_on_sqlite(connection: Connection) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import pytest
 from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from provisioning import postgresql_pool
 from provisioning.database import Database
@@ -69,3 +72,35 @@ async def test_the_session_that_was_used_last_is_used_first_and_what_a_crowd_has
         await asyncio.gather(*(backend(database) for _ in range(30)))
     assert 1 < len(opened) <= 20
     assert len({await backend(database) for _ in range(5)}) == 1
+
+
+async def ask_once(way: Callable[[], AbstractAsyncContextManager[AsyncSession]]) -> None:
+    async with way() as db:
+        await db.execute(text("SELECT 1"))
+
+
+@pytest.mark.parametrize("way", ["read", "begin"])
+async def test_whoever_is_called_off_at_whatever_moment_leaves_no_connection_behind(
+    database: Database, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("psycopg.waiting.MAX_BUSY_TIME", 0.0)  # a turn for others at each step, as in a busy process
+    lost = list[object]()
+    monkeypatch.setattr("sys.unraisablehook", lost.append)
+    opened, closed = set[int](), set[int]()
+    event.listen(database.engine.sync_engine, "connect", lambda connection, _record: opened.add(process_of(connection)))
+    event.listen(database.engine.sync_engine, "close", lambda connection, _record: closed.add(process_of(connection)))
+    for turns in range(30):
+        await backend(database)
+        called_off = asyncio.create_task(ask_once(getattr(database, way)))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        called_off.cancel()
+        await asyncio.wait([called_off])
+        await database.close()
+        assert (closed, lost) == (opened, [])
+    assert len(opened) == 30
+
+
+def process_of(connection: Any) -> int:
+    number: int = connection.driver_connection.info.backend_pid
+    return number

@@ -262,7 +262,8 @@ async def test_a_certificate_that_was_renewed_is_found_until_the_server_takes_it
     async def found(port: int) -> tuple[list[str], list[str]]:
         door = AuthDoor("127.0.0.1", port, told.name, told.address, told.secret)
         patient = Patient(serving.raddb, (door,), timedelta(days=30), environment, waits=(0.5, 1.0, 2.0, 4.0))
-        traps = await eap_shown_traps(patient, read_raddb(serving.raddb, environment=environment), unseen := [])
+        unseen: list[str] = []
+        traps = await eap_shown_traps(patient, read_raddb(serving.raddb, environment=environment), unseen)
         return [trap["trap"] for trap in traps], unseen
 
     assert await found(serving.auth_port) == ([], [])

@@ -70,8 +70,6 @@ def one_original(
 
     async def told(home: Path) -> dict[str, Any]:
         made = await make(home, postgres)
-        if postgres is not None:
-            postgres.disconnect(str(vars(made)["database_url"]))
         said = {field.name: getattr(made, field.name) for field in fields(made) if field.name != "postgres"}
         return {**said, "home": str(made.home)}
 

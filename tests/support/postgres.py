@@ -65,12 +65,6 @@ class PostgresServer:
         self._admin.execute(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {template} STRATEGY FILE_COPY".encode())
         return f"postgresql+psycopg://{OWNER}@/{name}?host={self.home}"
 
-    def disconnect(self, url: str) -> None:
-        """Ends the sessions of a database that is to be copied: one whose client was called off in the middle of
-        something is closed when its garbage is collected, and until then nobody may copy it."""
-        name = make_url(url).database
-        self._admin.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'".encode())
-
     def drop_database(self, url: str) -> None:
         """Thousands of them would fill the memory."""
         self._admin.execute(f"DROP DATABASE {make_url(url).database} WITH (FORCE)".encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import delete, insert, update
 
@@ -56,7 +57,7 @@ async def test_an_address_is_changed_under_open_sessions_only_where_they_may_be_
     [nas] = (await api.get("/nas")).json()["items"]
     moment = api.appliance.clock()
     session = {"acctsessionid": "S-1", "username": DONE, "nasipaddress": nas["address"], "acctstarttime": moment}
-    others = ({"nasipaddress": "10.9.9.9"}, {"acctstoptime": moment})
+    others: tuple[dict[str, Any], ...] = ({"nasipaddress": "10.9.9.9"}, {"acctstoptime": moment})
     async with api.appliance.radius_database.begin() as db:
         await db.execute(delete(radacct))
         for number, each in enumerate(({}, {}, *others)):

@@ -167,7 +167,8 @@ async def test_who_comes_too_early_keeps_its_place_and_nobody_is_put_off_for_lon
     assert await put_off("first") == pytest.approx(21, abs=0.5)
     assert await put_off("second") == pytest.approx(22, abs=0.5)
     assert await put_off("first") == pytest.approx(21, abs=0.5)
-    assert max([await put_off(number) for number in range(700)]) == nas_lanes.LONGEST_PUT_OFF_SECONDS
+    longest = max([await put_off(number) for number in range(700)])
+    assert longest == pytest.approx(nas_lanes.LONGEST_PUT_OFF_SECONDS)  # the difference of two moments of a clock
     lanes.answered(down, silent=False)
     async with lanes.turn(down, who="of another change") as later:
         assert later is None
