@@ -17,7 +17,7 @@ from radius.nas_errors import NasNotSilent
 from radius.ports import Begin, Now
 from radius.projection.freeradius_tables import radacct
 from radius.projection.radius_database import radius_transaction
-from radius.sessions.aliveness import REAPED
+from radius.sessions.aliveness import REAPED, ours
 from radius.sessions.reaper import AT_ONCE, NasGuard, guards
 
 log = structlog.get_logger(__name__)
@@ -59,8 +59,12 @@ class SilentSessions:
 
     async def _close(self, nas_address: str, heard_at: datetime) -> int:
         last = func.coalesce(radacct.c.acctupdatetime, radacct.c.acctstarttime)
-        # one that was heard of since is none of a NAS that is gone
-        these = (radacct.c.acctstoptime.is_(None), radacct.c.nasipaddress == nas_address, last <= heard_at)
+        these = (
+            radacct.c.acctstoptime.is_(None),
+            radacct.c.nasipaddress == nas_address,
+            last <= heard_at,  # one that was heard of since is none of a NAS that is gone
+            ours(radacct.c.username, self._tenant_id),  # of an address that nobody has any more too
+        )
         numbers = select(radacct.c.radacctid).where(*these).order_by(radacct.c.radacctid).limit(self._at_once)
         async with radius_transaction(self._radius_begin) as db:
             closed = await db.execute(

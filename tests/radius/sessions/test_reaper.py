@@ -224,3 +224,17 @@ async def test_sessions_at_a_nas_that_is_gone_are_closed_at_a_word_and_open_agai
     hours.minute += 60
     with pytest.raises(NasNotSilent, match="has not looked for ten minutes"):
         await gone.close_at(hours.nas.source_address)
+
+
+async def test_sessions_of_another_isp_are_not_closed_where_a_nas_of_nobody_was(hours: Hours) -> None:
+    session = await hours.online()
+    gone, database = "192.0.2.78", hours.site.radius_database
+    async with database.begin() as db:
+        await db.execute(update(radacct).where(radacct.c.username == session.username).values(nasipaddress=gone))
+    assert await hours.pass_minutes(4) == 0
+    other, mine = (
+        SilentSessions(database.begin, tenant_id=tenant_id, now=lambda: hours.now)
+        for tenant_id in ("another", hours.site.tenant_id)
+    )
+    assert (await other.close_at(gone), await mine.close_at(gone)) == (0, 1)
+    assert (await hours.last(session)).stopped_at == BEGAN
