@@ -13,9 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Executable, insert, select, update
 
-from radius import AuthDoor, LineIdentity, LoginLog, Patient, nas_doors
-from radius.doctor.eap_shown import eap_shown_traps
-from radius.doctor.raddb import read_raddb
+from radius import AuthDoor, LineIdentity, LoginLog, Patient, examine, nas_doors
 from radius.logins.tables import radius_unknown_user
 from radius.projection.freeradius_tables import radcheck
 from radius.subscribers.md4 import md4
@@ -27,6 +25,7 @@ from tests.support.eapol import Certificate, EapDevice, write_certificate
 from tests.support.freeradius import RADDB, prepare_radius_database
 
 ANYBODY = "anonymous@isp.example"
+PATIENTLY = (0.5, 1.0, 2.0, 4.0)
 
 
 @pytest.fixture
@@ -261,10 +260,12 @@ async def test_a_certificate_that_was_renewed_is_found_until_the_server_takes_it
 
     async def found(port: int) -> tuple[list[str], list[str]]:
         door = AuthDoor("127.0.0.1", port, told.name, told.address, told.secret)
-        patient = Patient(serving.raddb, (door,), timedelta(days=30), environment, waits=(0.5, 1.0, 2.0, 4.0))
-        unseen: list[str] = []
-        traps = await eap_shown_traps(patient, read_raddb(serving.raddb, environment=environment), unseen)
-        return [trap["trap"] for trap in traps], unseen
+        patient = Patient(
+            serving.raddb, (door,), timedelta(days=30), environment, waits=PATIENTLY, unsigned_waits=(0.1,)
+        )
+        seen = await examine(patient, site.radius_database.read, now=site.now())
+        traps = [trap["trap"] for trap in seen["traps"] if trap["trap"].endswith("_taken_up")]
+        return traps, [each for each in seen["not_looked_at"] if "EAP" in each]
 
     assert await found(serving.auth_port) == ([], [])
     await asyncio.to_thread(renew, certificate, tmp_path)
