@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from ipaddress import ip_address
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
@@ -125,6 +126,12 @@ class NasDesk:
         return await reveal_with_reason(
             self._db, self._vault, nas["secret"], tenant_id=self._tenant_id, by=by, reason=reason, at=self._now()
         )
+
+
+def in_audit(nas: DefinedNas) -> dict[str, Any]:
+    """What the audit is to say of a NAS: its address as well, which is the ISP's own. Of what is called an address it keeps
+    nothing, since most are a person's."""
+    return {**nas, "ipv4": nas["address"]}
 
 
 async def sessions_left(sessions: SessionReader, before: DefinedNas, address: str, *, leave: bool) -> int:

@@ -17,7 +17,7 @@ from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import Page
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Reason, Wish
-from provisioning.nas_desk import NasWithSecret, SecretTakenUp, coa_said, taken_up
+from provisioning.nas_desk import NasWithSecret, SecretTakenUp, coa_said, in_audit, taken_up
 from provisioning.nas_probes import probe
 from radius import CoaChange, CoaTerms, DefinedNas, NasChange, Probe, SessionKey
 
@@ -137,7 +137,8 @@ async def change(call: InCall, name: Name, wish: Change) -> ChangedState:
     address is refused while sessions are open under its own, unless `leave_sessions`."""
     changed = await call.appliance.nas_desk(call.db).change(name, wish.said, leave_sessions=wish.leave_sessions)
     before, nas = changed["before"], changed["nas"]
-    call.tells(subject=f"nas/{nas['nas_id']}", reason=wish.reason, before=before)
+    after = {"nas": in_audit(nas), "sessions_left": changed["sessions_left"]}
+    call.tells(subject=f"nas/{nas['nas_id']}", reason=wish.reason, before=in_audit(before), after=after)
     if nas["version"] == before["version"]:
         call.changes_nothing()
     return ChangedState(nas=nas, taken_up=_taken_up(call, nas), sessions_left=changed["sessions_left"])

@@ -15,7 +15,7 @@ from provisioning.cli.printing import Entry, clock_time, print_indented, print_j
 from provisioning.cli.running import AsJson, By, Reason, ReasonToSee, run
 from provisioning.days import second
 from provisioning.errors import Fault, InvalidRequest
-from provisioning.nas_desk import NasWithSecret, coa_said, taken_up
+from provisioning.nas_desk import NasWithSecret, coa_said, in_audit, taken_up
 from provisioning.nas_probes import probe
 from provisioning.vault import VaultError
 from radius import LOGIN_METHODS, CoaTerms, DefinedNas, NasChange, RadiusError, UnknownNas
@@ -176,8 +176,8 @@ def change(  # noqa: PLR0913, PLR0917 - each is a fact about the NAS
             nas, before, left = changed["nas"], changed["before"], changed["sessions_left"]
             if nas["version"] == before["version"]:
                 changes_nothing(db)
-            told = {"nas": nas, "sessions_left": left}
-            tells(subject=subject_of("nas", nas["nas_id"]), before=before, after=told)
+            told = {"nas": in_audit(nas), "sessions_left": left}
+            tells(subject=subject_of("nas", nas["nas_id"]), before=in_audit(before), after=told)
         nas, not_carried = await _carried(appliance, nas)
         when = taken_up(nas, remembered=_remembered(appliance))
         if json_:

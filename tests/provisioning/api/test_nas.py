@@ -73,6 +73,7 @@ async def test_an_address_is_changed_under_open_sessions_only_where_they_may_be_
     assert (changed["nas"]["address"], changed["sessions_left"]) == ("198.51.100.77", 2)
     entry = (await api.audit(subject=f"nas/{nas['nas_id']}", limit=200))[0]
     assert (entry["before"]["version"], entry["before"]["coa_port"]) == (changed["nas"]["version"] - 1, 1700)
+    assert (entry["before"]["ipv4"], entry["after"]["nas"]["ipv4"]) == (nas["address"], "198.51.100.77")
     assert entry["after"]["sessions_left"] == 2
     again = (await api.post(where, wish)).json()
     assert (again["nas"]["version"], again["sessions_left"]) == (changed["nas"]["version"], 0)

@@ -85,6 +85,7 @@ def test_an_address_is_changed_under_open_sessions_only_where_they_may_be_left(
     assert f"out of CoA's reach until they log in again: 1 session open under {nas['address']}" in left.out
     [entry] = [each for each in type_("audit", "list", "--json").json if each["action"] == "nas change"]
     assert (entry["before"]["version"], entry["after"]["sessions_left"]) == (nas["version"], 1)
+    assert (entry["before"]["ipv4"], entry["after"]["nas"]["ipv4"]) == (nas["address"], "198.51.100.77")
     estate.write_text(estate.read_text().replace("198.51.100.77", nas["address"]))
     assert type_("import", estate).status == 0  # none is open under the address that it has now
 
