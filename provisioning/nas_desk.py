@@ -129,8 +129,8 @@ class NasDesk:
 
 
 def in_audit(nas: DefinedNas) -> dict[str, Any]:
-    """What the audit is to say of a NAS: its address as well, which is the ISP's own. Of what is called an address it keeps
-    nothing, since most are a person's."""
+    """What the audit is to say of a NAS: its address as well, which is the ISP's own. Of what is called an address it
+    keeps nothing, since most are a person's."""
     return {**nas, "ipv4": nas["address"]}
 
 
