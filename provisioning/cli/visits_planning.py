@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -80,37 +80,32 @@ def book(  # noqa: PLR0913, PLR0917 - each is a fact about the visit
     place: Place = None,
     location: Annotated[str | None, typer.Option(help="The service location, LOC-...")] = None,
     order: Annotated[int | None, typer.Option(help="The order whose visit it is.")] = None,
+    run_id: Annotated[
+        int | None, typer.Option("--run", help="The run that waits for this visit, or is held for want of one.")
+    ] = None,
     override_reason: Anyway = None,
     by: By = "",
     json_: AsJson = False,
 ) -> None:
-    """Book a visit that was agreed on with a customer."""
+    """Book a visit that was agreed on with a customer; the run that needs it goes on with it."""
+    slot: dict[str, Any] = {"technician_id": technician, "starts_at": at, "job": job}
+    slot["latitude"], slot["longitude"] = place or (None, None)
+    visit: dict[str, Any] = {"customer_id": customer, "order_id": order, "address": address}
+    why: dict[str, Any] = {"override_reason": override_reason, "by": by}
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
-            asking = await appliance.dispatch_desk(db).refuse_taken(
-                technician_id=technician,
-                starts_at=at,
-                job=job,
-                latitude=place[0] if place else None,
-                longitude=place[1] if place else None,
-            )
+            if run_id is None:
+                asking = await appliance.dispatch_desk(db).refuse_taken(**slot)
+            else:
+                asking = await appliance.run_slots(db).look_ahead(run_id=run_id, **slot)
         if asking is not None:
             await asking()
         async with appliance.database.begin() as db:
-            booked = await appliance.dispatch_desk(db).book(
-                customer_id=customer,
-                technician_id=technician,
-                starts_at=at,
-                address=address,
-                job=job,
-                latitude=place[0] if place else None,
-                longitude=place[1] if place else None,
-                location=location,
-                order_id=order,
-                override_reason=override_reason,
-                by=by,
-            )
+            if run_id is None:
+                booked = await appliance.dispatch_desk(db).book(**slot, **visit, **why, location=location)
+            else:
+                booked = await appliance.run_slots(db).book(run_id=run_id, **slot, **visit, **why)
         _told(booked, json_=json_)
 
     run(act, as_json=json_)

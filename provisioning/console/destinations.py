@@ -37,7 +37,7 @@ TARGETS: dict[TargetNoun, Leads] = {
     "pool": ("addresses.read", lambda name: _asking("/pools/of", pool=name)),
     "run": ("runs.read", lambda number: f"/runs/{number}"),
     "runs": ("runs.read", lambda _: "/queue"),
-    "visit": ("visits.read", lambda number: f"/visits#visit-{number}"),
+    "visit": ("visits.read", lambda number: f"/visits/{number}"),
     "visits": ("visits.read", lambda _: "/visits"),
     "webhook": ("webhooks.read", lambda number: f"/webhooks/{number}"),
 }
@@ -56,7 +56,7 @@ HITS: dict[Noun, Leads] = {
     "session": ("subscribers.read", lambda name: _asking("/sessions/of", username=name)),
     "subscriber": ("subscribers.read", lambda name: _asking("/search/subscriber", username=name)),
     "ticket": ("tickets.read", lambda number: f"/tickets/{number}"),
-    "visit": ("visits.read", lambda number: f"/visits#visit-{number}"),
+    "visit": ("visits.read", lambda number: f"/visits/{number}"),
 }
 
 KEPT: dict[str, Leads] = {
@@ -67,6 +67,7 @@ KEPT: dict[str, Leads] = {
     "quote": ("quotes.read", lambda number: f"/quotes/{number}"),
     "subscriber": ("subscribers.read", lambda number: f"/subscribers/{number}"),
     "ticket": HITS["ticket"],
+    "visit": HITS["visit"],
 }
 """By what a run keeps; what is not here has no page of its own."""
 

@@ -35,13 +35,20 @@ VALUES = {
     "quote_id": "1",
     "ticket_id": "1",
     "email_id": "1",
+    "technician_id": "7001",
+    "leave_id": "1",
+    "feed_id": "1",
+    "photo_id": "1",
 }
 ACTS = {
     "/subscribers/{subscriber_id}/cpes/{serial}/acts/{act}": {"act": "reboot"},
     "/campaigns/{name}/acts/{verb}": {"verb": "pause"},
     "/webhooks/{webhook_id}/acts/{verb}": {"verb": "disable"},
 }
-NOT_THERE = ("/campaigns/{name}/acts/{verb}", "/webhooks/{webhook_id}/acts/{verb}", "/tickets/{ticket_id}")
+NOT_THERE = (
+    *("/campaigns/{name}/acts/{verb}", "/webhooks/{webhook_id}/acts/{verb}", "/tickets/{ticket_id}"),
+    *("/technicians/{technician_id}/leave/{leave_id}/withdraw", "/technicians/feeds/{feed_id}/revoke"),
+)
 """Of these the estate has none."""
 NEEDS: dict[str, dict[str, str]] = {
     "/access-nodes/of": {"name": "OLT-3"},
