@@ -64,7 +64,10 @@ def _coarser(occupation: Occupation) -> Occupation:
 
 
 def _together(cells: list[OccupationCell]) -> OccupationCell:
-    return OccupationCell(first=cells[0]["first"], last=cells[-1]["last"], **_counts(cells))
+    together = cells[0].copy()
+    together["last"] = cells[-1]["last"]
+    together.update(_counts(cells))  # type: ignore[typeddict-item]
+    return together
 
 
 def _drawn(occupation: Occupation, namespace: str) -> str:

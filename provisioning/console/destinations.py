@@ -87,7 +87,7 @@ def command_for(target: Target) -> str:
 def of_kept(each: Kept, may: Collection[Permission]) -> str:
     """Where something that a run keeps leads; nothing, if there is no page for it or not for them."""
     noun, _, number = each.what.rpartition(" ")
-    if not number.isdigit():  # "CPE", whose serial number is the first of its particulars; a customer page is no customer
+    if not number.isdigit():  # a CPE has its serial number beside it; a customer page is no customer
         noun, number = each.what, ""
     known = KEPT.get(noun)
     if known is None or known[0] not in may:

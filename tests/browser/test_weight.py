@@ -95,7 +95,8 @@ async def is_light_and_soon_seen(looker: Looker, path: str) -> None:
 
 
 async def weighed(looker: Looker, path: str) -> tuple[int, float]:
-    """How many octets came for this page, packed as they came, and its sheets and scripts, as if for the first time; when it was painted."""
+    """How many octets came for this page and its sheets and scripts, packed as they come and as if for the first time;
+    when it was painted."""
     came: list[Response] = []
 
     def comes(response: Response) -> None:
