@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.amounts import words_without_amounts
 from provisioning.attention.host_names import of_host_names
-from provisioning.attention.items import Item, Target, several
+from provisioning.attention.items import AttentionKind, Item, Target, several
 from provisioning.attention.outages import LINE_STEPS
 from provisioning.check import every_invariant
 from provisioning.check_records import RecordedCheck
@@ -347,7 +347,7 @@ def _in_vain(visits: Sequence[VisitRecord]) -> Item:
 
 
 def _of_past_visits(
-    kind: Kind, visits: Sequence[VisitRecord], first: VisitRecord, since: datetime | None, told: str
+    kind: AttentionKind, visits: Sequence[VisitRecord], first: VisitRecord, since: datetime | None, told: str
 ) -> Item:
     """Of one visit who went to whom, and where it stands; of several how many."""
     is_one = len(visits) == 1

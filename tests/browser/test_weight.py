@@ -113,7 +113,7 @@ async def weighed(looker: Looker, path: str) -> tuple[int, float]:
         async with asyncio.timeout(PATIENCE_MS / 1000):
             painted = float(await looker.page.evaluate(PAINT))
         parts = [each for each in came if "/live" not in each.url]  # the stream has no end
-        weight = sum([(await each.request.sizes())["responseBodySize"] for each in parts])
+        weight = sum([int((await each.all_headers())["content-length"]) for each in parts])
         return weight, painted
     finally:
         looker.page.remove_listener("response", comes)
