@@ -263,6 +263,8 @@ CODES: dict[int, tuple[str, ...]] = {
         "radius.nas_address_taken",
         "radius.nas_error",
         "radius.nas_name_taken",
+        "radius.nas_not_silent",
+        "radius.nas_sessions_open",
         "radius.no_data_cap",
         "radius.plan_error",
         "radius.projection_error",

@@ -187,7 +187,9 @@ class WithDesks(WithServices):
     def nas_desk(self, db: AsyncSession) -> NasDesk:
         """The door for single NASes, bound to this transaction."""
         radius = self.services(db).radius_service
-        return NasDesk(db, radius=radius, vault=self.vault, tenant_id=self.tenant_id, now=self.clock)
+        return NasDesk(
+            db, radius=radius, sessions=self.sessions, vault=self.vault, tenant_id=self.tenant_id, now=self.clock
+        )
 
     def visit_desk(self, db: AsyncSession) -> VisitDesk:
         """The door for reports from the field, bound to this transaction."""
