@@ -11,7 +11,7 @@ import typer
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, changes_nothing, tells
-from provisioning.cli.printing import Entry, clock_time, print_indented, print_json, print_list, say
+from provisioning.cli.printing import Entry, at_second, clock_time, print_indented, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, Reason, ReasonToSee, run
 from provisioning.days import second
 from provisioning.errors import Fault, InvalidRequest
@@ -82,7 +82,7 @@ def show(name: Name, json_: AsJson = False) -> None:
         none = "none that is kept" if heard.looked_back is None else f"none among the last {heard.looked_back}"
         _say_terms(nas)
         say(f"secret: {nas['secret']}")
-        say(f"last login heard from it: {clock_time(heard.at.get(nas['address'])) or none}")
+        say(f"last login heard from it: {at_second(heard.at.get(nas['address'])) or none}")
         say("carried over to FreeRADIUS" if nas["projected"] else "its last change is not carried over yet")
 
     run(act, as_json=json_)

@@ -15,7 +15,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli.addresses_looks import At
 from provisioning.cli.audited import changes_elsewhere, tells
 from provisioning.cli.data_cap_words import cap_of
-from provisioning.cli.printing import Entry, clock_minute, clock_time, print_json, print_list, say, state_text
+from provisioning.cli.printing import Entry, at_second, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, Reason, run
 from provisioning.cli.whom import ByExternalId, Username, names_of
 from provisioning.days import second
@@ -193,7 +193,7 @@ def _in_words(session: SessionView) -> str:
     if session["stopped_at"] is not None:
         facts.append(f"ended {second(session['stopped_at'])} ({session['terminate_cause'] or 'no cause told'})")
     else:
-        facts.append(f"last heard of {clock_time(session['updated_at'])}")
+        facts.append(f"last heard of {at_second(session['updated_at'])}")
     if session["uncertain"]:
         facts.append("perhaps still up then: that is its last word, and its Stop never came")
     return "; ".join(each for each in facts if each)

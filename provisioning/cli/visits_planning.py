@@ -10,6 +10,7 @@ import typer
 from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, run
+from provisioning.days import minute
 from provisioning.field import JobRecord, Jobs, OfferRecord, VisitRecord
 from provisioning.visits import Outcome
 
@@ -210,7 +211,7 @@ def _told(visit: VisitRecord, *, json_: bool) -> None:
     if json_:
         print_json(visit)
         return
-    begins, ends = clock_minute(visit["starts_at"]), clock_minute(visit["ends_at"])
+    begins, ends = minute(visit["starts_at"]), minute(visit["ends_at"])
     say(f"visit {visit['visit_id']}: {visit['technician_name']} from {begins} to {ends}")
 
 

@@ -65,6 +65,7 @@ KEPT: dict[str, Leads] = {
     "order": HITS["order"],
     "payment": ("payments.read", lambda number: f"/payments/{number}"),
     "quote": ("quotes.read", lambda number: f"/quotes/{number}"),
+    "renewal quote": ("quotes.read", lambda number: f"/quotes/{number}"),
     "subscriber": ("subscribers.read", lambda number: f"/subscribers/{number}"),
     "ticket": HITS["ticket"],
     "visit": HITS["visit"],
@@ -85,9 +86,11 @@ def command_for(target: Target) -> str:
 
 def of_kept(each: Kept, may: Collection[Permission]) -> str:
     """Where something that a run keeps leads; nothing, if there is no page for it or not for them."""
-    noun, _, number = each.what.partition(" ")
+    noun, _, number = each.what.rpartition(" ")
+    if not number.isdigit():  # a CPE has its serial number beside it; a customer page is no customer
+        noun, number = each.what, ""
     known = KEPT.get(noun)
-    if known is None or known[0] not in may or (number and not number.isdigit()):  # a customer page is no customer
+    if known is None or known[0] not in may:
         return ""
     return known[1](number or each.particulars.partition(", ")[0])
 

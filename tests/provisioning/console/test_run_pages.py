@@ -67,10 +67,14 @@ async def test_what_a_run_keeps_leads_to_its_pages_where_one_may_go_there(consol
         ("CPE", "HWTC00000003, tr181-pppoe", "/devices/HWTC00000003"),
         ("subscription 7", "fiber-300", ""),
         ("quote 4", "accepted by Grace", "/quotes/4"),
+        ("renewal quote 9", "", "/quotes/9"),
+        ("visit 5", "Eva Novak", "/visits#visit-5"),
+        ("line order 5", "HWTC00000003 at OLT-1 0/1/3", ""),  # is no order
+        ("order 24", "5.90 EUR, prepaid", ""),  # which they may not read
     ],
 )
 def test_what_has_a_number_leads_to_it_and_a_cpe_to_its_serial(what: str, particulars: str, page: str) -> None:
-    may = {"customers.read", "devices.read", "quotes.read"}
+    may = {"customers.read", "devices.read", "quotes.read", "visits.read"}
     assert of_kept(Kept(what, particulars, "a step"), may) == page  # type: ignore[arg-type]
 
 
