@@ -68,7 +68,7 @@ async def test_what_a_run_keeps_leads_to_its_pages_where_one_may_go_there(consol
         ("subscription 7", "fiber-300", ""),
         ("quote 4", "accepted by Grace", "/quotes/4"),
         ("renewal quote 9", "", "/quotes/9"),
-        ("visit 5", "Eva Novak", "/visits#visit-5"),
+        ("visit 5", "Eva Novak", "/visits/5"),
         ("line order 5", "HWTC00000003 at OLT-1 0/1/3", ""),  # is no order
         ("order 24", "5.90 EUR, prepaid", ""),  # which they may not read
     ],
