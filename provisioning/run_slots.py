@@ -144,12 +144,13 @@ class RunSlots:
 
         Raises: InvalidRequest; as ``DispatchDesk.book`` and ``reschedule``; RunUnknown, CodeMissing, NoVisitAwaited.
         """
-        known = await self._visits.of_request(request_id)
-        if known is not None:
+        if (known := await self._visits.of_request(request_id)) is not None:
             return known
         wanted = await self.wanted(run_id)
         of_visit = [] if wanted.visit is None else await self._about(wanted.visit)
         await self._runs.lock(self._db, sorted({run_id, *of_visit}))  # all runs before the visit, as everybody does
+        if (known := await self._visits.of_request(request_id)) is not None:  # it was made twice at once
+            return known
         wanted = await self.wanted(run_id)
         _refuse_others(wanted, customer_id, order_id)
         if wanted.visit is not None:

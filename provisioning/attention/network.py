@@ -112,7 +112,7 @@ def of_webhooks(failing: Sequence[FailingWebhook]) -> list[Item]:
         Item(
             kind="webhook_failing",
             urgency="today",
-            sentence=f"Webhook {each.webhook_id} {each.reason}."
+            sentence=f"Webhook {each.webhook_id} at {each.host} {each.reason}."
             + (f" {several(each.given_up, 'message')} given up since yesterday." if each.given_up else ""),
             target=Target("webhook", str(each.webhook_id)),
             since=each.since,

@@ -77,8 +77,8 @@ def test_messages_that_do_not_arrive_say_why_the_last_one_has_not() -> None:
         "2 mails refused by their server; the last, mail 17: 550 no such user",
         "1 notice still queued after a quarter of an hour; the last, notice 4.",
     ]
-    [hook] = network.of_webhooks([FailingWebhook(3, "is disabled: 410 Gone", NOW, 2)])
-    assert hook.sentence == "Webhook 3 is disabled: 410 Gone. 2 messages given up since yesterday."
+    [hook] = network.of_webhooks([FailingWebhook(3, "crm.example", "is disabled: 410 Gone", NOW, 2)])
+    assert hook.sentence == "Webhook 3 at crm.example is disabled: 410 Gone. 2 messages given up since yesterday."
 
 
 def test_a_campaign_that_has_stopped_says_why_and_how_many_it_has_left_alone() -> None:
