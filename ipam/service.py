@@ -248,10 +248,12 @@ class NetworkService:
         return await sampling.samples_since(self._db, tenant_id=self._tenant_id, since=since)
 
     async def service_at(self, *, address: str, at: datetime | None = None, vrf: str | None = None) -> ServiceAt | None:
-        """Who had this address (or a prefix it lies in) at that time, or has it now. None: nobody.
+        """Who had this address or prefix (or a prefix it lies in) at that time, or has it now. None: nobody.
 
         Raises:
-            RequestInvalid: no address, or one that several VRFs have and ``vrf`` doesn't say which.
+            RequestInvalid: neither, or one that several VRFs have and ``vrf`` doesn't say which, or a prefix of which
+                several may have had parts.
+            NameUnknown: there is no such VRF.
         """
         return await history.service_at(
             self._db, tenant_id=self._tenant_id, address=address, at=at or self._now(), vrf=vrf

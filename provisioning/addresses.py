@@ -19,6 +19,7 @@ from ipam import (
     MovedService,
     NetworkUpkeep,
     ReleasedResources,
+    ServiceIncomplete,
     StaticResources,
 )
 from provisioning.address_errors import LineOnOlt, ServiceServed
@@ -34,11 +35,17 @@ IN_SERVICE = ("active", "suspended")
 ANEW = "End the service and install it anew, so that the OLT is told."
 
 
+_Seen = tuple[str, AllocatedResources | None]
+"""Where a service is and what it holds; None: not all that its plan needs."""
+
+
 class ChangedService(TypedDict):
-    """What a service holds now. ``projected``: whether FreeRADIUS shows it by now; None: it has no subscriber.
-    ``change`` is what its open sessions are to follow; None: they keep what they have."""
+    """What a service holds now. ``changed``: whether it held something else before, or elsewhere. ``projected``:
+    whether FreeRADIUS shows it by now; None: it has no subscriber. ``change`` is what its open sessions are to follow;
+    None: they keep what they have."""
 
     resources: AllocatedResources
+    changed: bool
     projected: bool | None
     change: SessionChangeView | None
 
@@ -104,7 +111,7 @@ class AddressDesk:
             request_id=request_id,
             **(asdict(static) if static else {}),
         )
-        await self._hold(service_id)
+        before = await self._hold(service_id)
         async with self._db.begin_nested():
             given = await self._network.move_service(
                 service_id=service_id,
@@ -113,33 +120,34 @@ class AddressDesk:
                 request_id=request_id,
                 static=static,
             )
-            return await self._followed(given, ends=True)
+            return await self._followed(before, given, ends=True)
 
     async def route(self, *, service_id: int, pool: str, reason: str, prefix: str | None = None) -> ChangedService:
-        """A prefix of the pool is routed to the service besides; the reason is for whoever audits it.
+        """A prefix of the pool is routed to the service besides; again: the same. The reason is for whoever audits it.
 
         Raises:
             ServiceUnderWay
             As ``NetworkService.route_prefix``.
         """
         await self._lookup.refuse_faults(live_service_id=service_id, pool=pool, prefix=prefix, reason=reason)
-        await self._hold(service_id)
+        before = await self._hold(service_id)
         async with self._db.begin_nested():
-            return await self._followed(
-                await self._network.route_prefix(service_id=service_id, pool=pool, prefix=prefix)
-            )
+            given = await self._network.route_prefix(service_id=service_id, pool=pool, prefix=prefix)
+            return await self._followed(before, given)
 
     async def withdraw(self, *, service_id: int, prefix: str, reason: str) -> ChangedService:
-        """A routed prefix goes back into its pool's quarantine; the reason is for whoever audits it.
+        """A routed prefix goes back into its pool's quarantine; one that did already stays there. The reason is for
+        whoever audits it.
 
         Raises:
             ServiceUnderWay
             As ``NetworkService.withdraw_prefix``.
         """
         await self._lookup.refuse_faults(live_service_id=service_id, prefix=prefix, reason=reason)
-        await self._hold(service_id)
+        before = await self._hold(service_id)
         async with self._db.begin_nested():
-            return await self._followed(await self._network.withdraw_prefix(service_id=service_id, prefix=prefix))
+            given = await self._network.withdraw_prefix(service_id=service_id, prefix=prefix)
+            return await self._followed(before, given)
 
     async def rehome(self, *, access_nodes: Sequence[str], bng: str, note: str) -> list[MovedService]:
         """Access nodes go behind another BNG, and their services get what is served there.
@@ -194,10 +202,12 @@ class AddressDesk:
         """Behind which BNG each of these access nodes is; those that there are."""
         return await self._lookup.bngs_of(access_nodes)
 
-    async def _followed(self, given: AllocatedResources, *, ends: bool = False) -> ChangedService:
+    async def _followed(self, before: _Seen, given: AllocatedResources, *, ends: bool = False) -> ChangedService:
         line = (await self._lines([given["service_id"]])).get(given["service_id"])
         projected, change = await self._follow(given, line, ends=ends)
-        return ChangedService(resources=given, projected=projected, change=change)
+        facts = await self._lookup.service(given["service_id"])
+        changed = (facts["location"], given) != before
+        return ChangedService(resources=given, changed=changed, projected=projected, change=change)
 
     async def _follow(
         self, given: AllocatedResources, line: LineOrderRecord | None, *, ends: bool
@@ -224,13 +234,17 @@ class AddressDesk:
     async def _lines(self, service_ids: Collection[int]) -> Mapping[int, LineOrderRecord]:
         return await live_line_orders(self._db, self._tenant_id, service_ids)
 
-    async def _hold(self, service_id: int) -> None:
+    async def _hold(self, service_id: int) -> _Seen:
         """The service is locked before it is asked whether a run is at it: a step that began since waits.
 
         Raises: ServiceUnknown, ServiceUnderWay
         """
-        await self._lookup.service(service_id, hold=True)
+        facts = await self._lookup.service(service_id, hold=True)
         await self._refuse_under_way([service_id])
+        try:
+            return facts["location"], await self._network.resources(service_id)
+        except ServiceIncomplete:  # a move may give it what it lacks
+            return facts["location"], None
 
     async def _refuse_under_way(self, service_ids: Collection[int]) -> None:
         """

@@ -8,12 +8,13 @@ from typing import Any, cast
 from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam.addresses import BITS, Network, format_address, parse_address, parse_network, to_bytes
+from ipam.addresses import Network, to_bytes
 from ipam.allocation.carving import Unit, why_not
 from ipam.errors import RequestInvalid
 from ipam.estate.rows import EstateRows
 from ipam.lookup import history
 from ipam.lookup.answers import AddressFacts
+from ipam.lookup.asked import spelt
 from ipam.network_tables import IN_THE_NETWORK
 from ipam.tables import Pool, Prefix, Vrf
 from ipam.unit_errors import UnitCooling, UnitDraining, UnitExcluded, UnitReserved, UnitTaken
@@ -31,8 +32,7 @@ async def facts_of(db: AsyncSession, tenant_id: str, text: str, *, at: datetime,
         RequestInvalid: no address and no prefix, or one that several VRFs have and ``vrf`` doesn't say which.
         NameUnknown: there is no such VRF.
     """
-    asked = _asked(text)
-    await history.must_be_known(db, tenant_id, vrf)
+    asked = await history.checked(db, tenant_id, text, vrf)
     around = await _around(db, tenant_id, asked, vrf)
     if around is None:
         return _facts(asked, "unpooled")
@@ -43,25 +43,11 @@ async def facts_of(db: AsyncSession, tenant_id: str, text: str, *, at: datetime,
     if around.framed_pool is not None:
         return _facts(asked, "by the BNG", note=f"it knows the pool as {around.framed_pool}", **known)
     pool = await find_pool(db, tenant_id, around.pool)
-    units = pool.interval(_span(asked))
+    units = pool.interval(spelt(asked))
     if units[0] != units[1]:
         rows = EstateRows(db, tenant_id)
         return _facts(asked, "several", within=await draining.held_in(rows, pool, [units], MOST_WITHIN), **known)
     return await _of_unit(db, pool, units, at, known)
-
-
-def _asked(text: str) -> Network:
-    try:
-        if "/" in text:
-            return parse_network(text)
-        family, number = parse_address(text)
-    except ValueError as exc:
-        raise RequestInvalid("address", f"can't be looked up: {exc}") from exc
-    return Network(family, number, BITS[family])
-
-
-def _span(asked: Network) -> str:
-    return str(asked) if asked.length < asked.bits else format_address(to_bytes(asked.family, asked.first))
 
 
 async def _around(db: AsyncSession, tenant_id: str, asked: Network, vrf: str | None) -> Any:
@@ -89,7 +75,7 @@ async def _around(db: AsyncSession, tenant_id: str, asked: Network, vrf: str | N
     pooled = {name: row for name, row in smallest.items() if row.pool is not None}
     found = pooled or smallest
     if len(found) > 1:
-        raise RequestInvalid("address", f"{_span(asked)} exists in the VRFs {', '.join(found)}: say which one")
+        raise RequestInvalid("address", f"{spelt(asked)} exists in the VRFs {', '.join(found)}: say which one")
     return next(iter(found.values()), None)
 
 
@@ -125,7 +111,7 @@ async def _state(db: AsyncSession, pool: KnownPool, unit: int, at: datetime) -> 
 
 def _facts(asked: Network | None, state: str, **known: Any) -> AddressFacts:
     facts = AddressFacts(
-        value="" if asked is None else _span(asked),
+        value="" if asked is None else spelt(asked),
         state=state,
         pool=None,
         kind=None,

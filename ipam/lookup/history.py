@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -25,16 +26,19 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from ipam.addresses import BITS, from_bytes, parse_address, to_bytes
+from ipam.addresses import Network, from_bytes, to_bytes
 from ipam.allocation.places import AnySelect
 from ipam.answers import ServiceAt, value_of
 from ipam.errors import NameUnknown, RequestInvalid
 from ipam.estate.spec import DEFAULT_VRF
+from ipam.lookup.asked import looked_for, spelt
 from ipam.network_tables import IN_THE_NETWORK
+from ipam.request_faults import RequestFaults
 from ipam.tables import AllocationEvent, FormerPrefix, Location, Pool, Prefix, Service, ServiceMove, UtcDateTime, Vrf
 from ipam.upkeep.answers import UnitEvent
 
-_STORED, _TENANT_ID = bindparam("stored", type_=LargeBinary), bindparam("tenant_id", type_=String)
+_FIRST, _LAST = bindparam("first", type_=LargeBinary), bindparam("last", type_=LargeBinary)
+_TENANT_ID = bindparam("tenant_id", type_=String)
 _AT = bindparam("at", type_=UtcDateTime)
 
 HOLDING = ("assigned", "moved")
@@ -59,7 +63,7 @@ class Numbered:
 def _pools_around(
     prefix: type[Prefix | FormerPrefix], of_pool: ColumnElement[bool], until: Any, former_id: Any
 ) -> AnySelect:
-    """The pools whose prefix the address ``stored`` lies (or lay) in, with the name of their VRF."""
+    """The pools whose prefix ``first`` to ``last`` lie (or lay) in, with the name of their VRF."""
     return (
         select(
             Vrf.name.label("vrf"),
@@ -72,48 +76,64 @@ def _pools_around(
         )
         .join(prefix, prefix.vrf_id == Vrf.id)
         .join(Pool, of_pool)
-        .where(prefix.first_address <= _STORED, prefix.last_address >= _STORED, prefix.tenant_id == _TENANT_ID)
+        .where(prefix.first_address <= _FIRST, prefix.last_address >= _LAST, prefix.tenant_id == _TENANT_ID)
     )
 
 
 async def service_at(
     db: AsyncSession, *, tenant_id: str, address: str, at: datetime, vrf: str | None
 ) -> ServiceAt | None:
-    """Who had the address, or a prefix around it, at that time.
+    """Who had the address or prefix, or a prefix around it, at that time.
 
     Raises:
-        RequestInvalid: no address, or one that several VRFs have.
-        NameUnknown: there is no such VRF.
+        As ``unit_at``.
     """
     unit = await unit_at(db, tenant_id=tenant_id, address=address, at=at, vrf=vrf)
     return None if unit is None else await holder_at(db, unit, at)
 
 
-async def unit_at(db: AsyncSession, *, tenant_id: str, address: str, at: datetime, vrf: str | None) -> Numbered | None:
-    """The unit that an address was, or lay in, at that time; None: no pool had it.
+async def unit_at(
+    db: AsyncSession, *, tenant_id: str, address: str, at: datetime, vrf: str | None, field: str = "address"
+) -> Numbered | None:
+    """The unit that an address or prefix was, or lay in, at that time; None: no pool had it.
 
     Raises:
-        RequestInvalid: no address, or one that several VRFs have.
+        RequestInvalid: neither, or one that several VRFs have, or a prefix that is more than one unit.
         NameUnknown: there is no such VRF.
     """
-    try:
-        family, number = parse_address(address)
-    except ValueError as exc:
-        raise RequestInvalid("address", f"can't be looked up: {exc}") from exc
-    await must_be_known(db, tenant_id, vrf)
-    stored = to_bytes(family, number)
-    asked = {"tenant_id": tenant_id, "stored": stored, "at": at}
+    network = await checked(db, tenant_id, address, vrf, field)
+    first, last = (to_bytes(network.family, bound) for bound in (network.first, network.last))
+    asked = {"tenant_id": tenant_id, "first": first, "last": last, "at": at}
     found = {  # of each VRF the last one
         name: (pool_id, pool, base, unit_length or 0)
         for name, pool_id, pool, base, unit_length, _until, _former_id in await db.execute(_POOLS, asked)
         if vrf in (None, name)
     }
     if len(found) > 1:
-        raise RequestInvalid("address", f"{address} exists in the VRFs {', '.join(found)}: say which one")
+        raise RequestInvalid(field, f"{spelt(network)} exists in the VRFs {', '.join(found)}: say which one")
     for pool_id, pool, base, unit_length in found.values():
-        unit = (number - from_bytes(base)[1]) >> (BITS[family] - unit_length)
-        return Numbered(pool_id, pool, base, unit_length, unit)
+        if unit_length <= network.length:
+            unit = (network.first - from_bytes(base)[1]) >> (network.bits - unit_length)
+            return Numbered(pool_id, pool, base, unit_length, unit)
+        raise RequestInvalid(field, f"{network} is more than pool {pool} hands out at once; ask for one /{unit_length}")
+    if network.length < network.bits:
+        raise RequestInvalid(field, f"{network} lies in no pool; ask for an address, or for what a pool hands out")
     return None
+
+
+async def checked(db: AsyncSession, tenant_id: str, text: str, vrf: str | None, field: str = "address") -> Network:
+    """The address or prefix that is asked for in that VRF.
+
+    Raises:
+        RequestInvalid: neither; with the VRF, if that isn't known either.
+        NameUnknown: there is no such VRF.
+    """
+    faults = RequestFaults()
+    network = faults.check(field, partial(looked_for, text, field))
+    await faults.look("vrf", must_be_known(db, tenant_id, vrf))
+    faults.refuse_if_any()
+    assert network is not None, "what is none has left a fault"
+    return network
 
 
 async def must_be_known(db: AsyncSession, tenant_id: str, vrf: str | None) -> None:

@@ -11,12 +11,13 @@ import structlog
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam.addresses import Network, format_address, from_bytes, parse_address, parse_network, to_bytes
+from ipam.addresses import Network, format_address, from_bytes, parse_network, to_bytes
 from ipam.errors import NameUnknown, OutsideShared, RequestInvalid
 from ipam.estate.pools import add_prefix
 from ipam.estate.rows import EstateRows
 from ipam.estate.spec import DEFAULT_VRF
 from ipam.lookup import history
+from ipam.lookup.asked import ipv4
 from ipam.nat import logged_blocks
 from ipam.nat.deterministic import FIRST_PORT, LAST_PORT, Algorithm, PortMapping
 from ipam.nat.logged_blocks import LoggedBlock
@@ -144,26 +145,29 @@ class PortBlocks:
         """
         return await logged_blocks.import_blocks(self._rows, blocks, source=source)
 
-    async def holder(self, *, outside: str, port: int, at: datetime | None = None) -> NatHolder | None:
-        """Who had this port of this outside address then (or now). None: nobody had.
+    async def holder(
+        self, *, outside: str, port: int, at: datetime | None = None, vrf: str | None = None
+    ) -> NatHolder | None:
+        """Who had this port of this outside address then (or now). None: nobody had, or nobody of that VRF.
 
         Raises:
             RequestInvalid: no IPv4 address, or no port.
+            NameUnknown: there is no such VRF.
         """
-        number, when = _ipv4("outside", outside), at or self._now()
-        if not 1 <= port <= LAST_PORT:
-            raise RequestInvalid("port", f"is {port}; it takes 1 to {LAST_PORT}")
+        number, when = await self._address("outside", outside, vrf, port), at or self._now()
         stored = to_bytes(4, number)
         rule = await self._rule(NatRule.first_outside <= stored, NatRule.last_outside >= stored, *_then(NatRule, when))
         if rule is not None:
             mapping = _mapping(rule)
             inside = mapping.inside_of(number, port)
             block = None if inside is None else mapping.block_of(inside)
-            if inside is None or block is None:
+            if inside is None or block is None or vrf not in (None, rule.vrf):
                 return None
             return await self._held(_block(block, inside, f"rule of pool {rule.name}"), rule.vrf, when)
         logged = await logged_blocks.covering(self._db, self._tenant_id, stored, port, when)
-        return None if logged is None else await self._held(logged[0], logged[1], when)
+        if logged is None or vrf not in (None, logged[1]):
+            return None
+        return await self._held(*logged, when)
 
     async def blocks_of(self, *, inside: str, at: datetime | None = None, vrf: str | None = None) -> list[NatBlockAt]:
         """The outside address and ports that an inside address had then (or has now).
@@ -172,8 +176,7 @@ class PortBlocks:
             RequestInvalid: no IPv4 address, or one that several VRFs have and ``vrf`` doesn't say which.
             NameUnknown: there is no such VRF.
         """
-        number, when = _ipv4("inside", inside), at or self._now()
-        await history.must_be_known(self._db, self._tenant_id, vrf)
+        number, when = await self._address("inside", inside, vrf), at or self._now()
         found: dict[str, list[NatBlockAt]] = {}
         in_vrf = [Vrf.name == vrf] if vrf else []
         rules = (await self._db.execute(_rules(self._tenant_id).where(*_then(NatRule, when), *in_vrf))).all()
@@ -185,6 +188,17 @@ class PortBlocks:
         if len(found) > 1:
             raise RequestInvalid("inside", f"{inside} exists in the VRFs {', '.join(sorted(found))}: say which one")
         return next(iter(found.values()), [])
+
+    async def _address(self, field: str, text: str, vrf: str | None, port: int | None = None) -> int:
+        """An IPv4 address that is asked for; when nothing speaks against its VRF and port either."""
+        faults = RequestFaults()
+        number = faults.check(field, partial(ipv4, field, text))
+        if port is not None and not 1 <= port <= LAST_PORT:
+            faults.note("port", RequestInvalid("port", f"is {port}; it takes 1 to {LAST_PORT}"))
+        await faults.look("vrf", history.must_be_known(self._db, self._tenant_id, vrf))
+        faults.refuse_if_any()
+        assert number is not None, "what is none has left a fault"
+        return number
 
     async def _meant(
         self, pool: str, vrf: str, outside: str, said: Mapping[str, Any], reason: str | None
@@ -291,13 +305,3 @@ def _block(block: tuple[int, int, int], inside: int, source: str) -> NatBlockAt:
         inside=format_address(to_bytes(4, inside)),
         source=source,
     )
-
-
-def _ipv4(field: str, text: str) -> int:
-    try:
-        family, number = parse_address(text)
-    except ValueError as exc:
-        raise RequestInvalid(field, f"can't be looked up: {exc}") from exc
-    if family != 4:
-        raise RequestInvalid(field, f"is {text}; CGNAT is about IPv4")
-    return number

@@ -15,6 +15,7 @@ from ipam.allocation.places import find_place, find_plan
 from ipam.allocation.static_requests import STATIC, StaticResources
 from ipam.errors import RequestInvalid, ServiceReleased
 from ipam.estate.rows import EstateRows
+from ipam.lookup.asked import ipv4, looked_for
 from ipam.lookup.history import must_be_known
 from ipam.request_faults import RequestFaults
 from ipam.upkeep.draining import smaller_network
@@ -55,6 +56,10 @@ def _check(faults: RequestFaults, said: Mapping[str, Any]) -> None:
     faults.check("static", StaticResources(**{name: said[name] for name in STATIC if name in said}).checked)
     if "prefix" in said:
         faults.check("prefix", partial(checked_prefix, said["prefix"]))
+    if "address" in said:
+        faults.check("address", partial(looked_for, said["address"]))
+    if "inside" in said:
+        faults.check("inside", partial(ipv4, "inside", said["inside"]))
 
 
 async def _look(faults: RequestFaults, db: AsyncSession, tenant_id: str, said: Mapping[str, Any]) -> None:

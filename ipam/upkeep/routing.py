@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import holdings
@@ -18,7 +18,7 @@ from ipam.answers import value_of
 from ipam.errors import RequestInvalid
 from ipam.holdings import Line
 from ipam.kinds import ROUTED
-from ipam.tables import AllocationEvent, FormerPrefix, Pool, Prefix
+from ipam.tables import AllocationEvent, Pool, Prefix
 from ipam.unit_errors import UnitElsewhere, UnitNotHeld
 from ipam.upkeep.returning import give_back
 
@@ -71,15 +71,11 @@ async def withdraw(db: AsyncSession, *, tenant_id: str, line: Line, prefix: str,
 
 async def _was_routed(db: AsyncSession, service_id: int, spelt: str) -> bool:
     """Whether the service, which doesn't have the prefix now, has given it back, be it of a pool that was retired."""
-    base = func.coalesce(Prefix.first_address, FormerPrefix.first_address)
     rows = await db.execute(
-        select(base, Pool.unit_length, AllocationEvent.unit)
+        select(Prefix.first_address, Pool.unit_length, AllocationEvent.unit)
         .join(Pool, Pool.id == AllocationEvent.pool_id)
-        .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
-        .outerjoin(FormerPrefix, FormerPrefix.pool_id == Pool.id)
-        .where(
-            AllocationEvent.service_id == service_id, AllocationEvent.what == "released", Pool.kind.in_(sorted(ROUTED))
-        )
+        .join(Prefix, Prefix.id == Pool.prefix_id)
+        .where(AllocationEvent.service_id == service_id, AllocationEvent.what == "released", Pool.kind.in_(ROUTED))
     )
     return any(value_of(*row) == spelt for row in rows)
 

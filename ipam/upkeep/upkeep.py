@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ipam.errors import RequestInvalid
 from ipam.estate.rows import EstateRows
 from ipam.lookup import history
 from ipam.upkeep import draining, excluding, moving, renaming, reserving, retiring
@@ -159,14 +161,17 @@ class NetworkUpkeep:
         self._log("service renamed", done, username=username)
         return done
 
-    async def history(self, *, pool: str, value: str) -> list[UnitEvent]:
-        """All that has become of an address, prefix or C-VLAN, oldest first."""
-        known = await self._found(pool, value=value)
+    async def history(self, *, pool: str, value: str, vrf: str | None = None) -> list[UnitEvent]:
+        """All that has become of an address, prefix or C-VLAN, oldest first; ``vrf`` can only be the pool's."""
+        known = await self._found(pool, value=value, vrf=vrf)
+        if vrf not in (None, known.vrf):
+            raise RequestInvalid("vrf", f"is {vrf}, but pool {pool} is in {known.vrf or 'none'}")
         return await history.events_of(self._db, known.numbered(known.unit(value).unit))
 
     async def history_of_address(self, *, address: str, vrf: str | None = None) -> list[UnitEvent]:
-        """The same for any address of a pool, also one that lies in a delegated prefix."""
-        unit = await history.unit_at(self._db, tenant_id=self._tenant_id, address=address, at=self._now(), vrf=vrf)
+        """The same for any address of a pool, also one that lies in a delegated prefix, or for that prefix."""
+        asked: dict[str, Any] = {"address": address, "vrf": vrf, "field": "value"}
+        unit = await history.unit_at(self._db, tenant_id=self._tenant_id, at=self._now(), **asked)
         return [] if unit is None else await history.events_of(self._db, unit)
 
     async def _asked(self, pool: str, note: str, **parts: str | None) -> tuple[str, KnownPool]:

@@ -80,13 +80,13 @@ async def occupation_picture(call: InCall, pool: PoolName) -> Picture:
     return Picture(drawn, headers=LOOKED_AT)
 
 
-@doors.get("/lookup", permission="addresses.read", responses=NOT_THERE)
+@doors.get("/lookup", permission="addresses.read", responses=NOT_THERE, misfits=misfits)
 async def lookup(call: InCall, address: Address, vrf: Vrf = None) -> AddressFacts:
     """An address or prefix: its pool, how it stands, who has it, what has become of it."""
     return await call.appliance.address_lookup(call.db).find(address, vrf=vrf)
 
 
-@doors.get("/holder", permission="addresses.read", responses=NOT_THERE)
+@doors.get("/holder", permission="addresses.read", responses=NOT_THERE, misfits=misfits)
 async def holder(
     call: InCall,
     address: Address,
@@ -96,13 +96,13 @@ async def holder(
 ) -> Holder:
     """Who has this address, or had it then; with a port, who was behind it."""
     if port is not None:
-        behind = await call.appliance.port_blocks(call.db).holder(outside=address, port=port, at=at)
+        behind = await call.appliance.port_blocks(call.db).holder(outside=address, port=port, at=at, vrf=vrf)
         return Holder(holder=behind["holder"] if behind else None, behind=behind)
     network = call.appliance.services(call.db).network_service
     return Holder(holder=await network.service_at(address=address, at=at, vrf=vrf))
 
 
-@doors.get("/history", permission="addresses.read", responses=NOT_THERE)
+@doors.get("/history", permission="addresses.read", responses=NOT_THERE, misfits=misfits)
 async def history(
     call: InCall,
     value: Annotated[str, Query(min_length=1, max_length=64, description="An address; with a pool, what it hands out")],
@@ -112,8 +112,8 @@ async def history(
     """All that has become of an address, prefix or C-VLAN, the oldest first."""
     upkeep = call.appliance.network_upkeep(call.db)
     if pool is not None:
-        return await upkeep.history(pool=pool, value=value)
-    return await upkeep.history_of_address(address=value.partition("/")[0], vrf=vrf)
+        return await upkeep.history(pool=pool, value=value, vrf=vrf)
+    return await upkeep.history_of_address(address=value, vrf=vrf)
 
 
 @doors.get(

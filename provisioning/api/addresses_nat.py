@@ -103,7 +103,7 @@ async def end_rule(call: InCall, wish: RuleEnd) -> Ruled:
     return Ruled(pool=wish.pool, changed=done)
 
 
-@doors.get("/blocks", permission="addresses.read", responses=NOT_THERE)
+@doors.get("/blocks", permission="addresses.read", responses=NOT_THERE, misfits=misfits)
 async def blocks(
     call: InCall,
     inside: Annotated[str, Query(min_length=2, max_length=64, description="The inside address")],

@@ -116,14 +116,14 @@ async def move(call: InCall, service_id: Number, wish: Move, response: Response)
 async def route(call: InCall, service_id: Number, wish: Route, response: Response) -> ChangedService:
     """Routes a prefix to it besides what its plan gives it."""
     desk = await _seen(call, service_id, wish, reason=wish.reason)
-    return _changed(await desk.route(service_id=service_id, **wish.model_dump()), response)
+    return _done(call, await desk.route(service_id=service_id, **wish.model_dump()), response)
 
 
 @doors.post("/{service_id}/withdraw", permission="addresses.write", if_match=True, misfits=misfits_of_live)
 async def withdraw(call: InCall, service_id: Number, wish: Withdrawal, response: Response) -> ChangedService:
-    """Takes a routed prefix back, into its pool's quarantine."""
+    """Takes a routed prefix back, into its pool's quarantine; one that was taken back already stays there."""
     desk = await _seen(call, service_id, wish, reason=wish.reason)
-    return _changed(await desk.withdraw(service_id=service_id, **wish.model_dump()), response)
+    return _done(call, await desk.withdraw(service_id=service_id, **wish.model_dump()), response)
 
 
 @doors.post("/{service_id}/release", permission="addresses.write", if_match=True, misfits=misfits)
@@ -152,6 +152,13 @@ async def _seen(call: Call, service_id: int, wish: Move | Route | Withdrawal | R
     call.require_match(etag_of("incomplete") if held is None else _etag(held))
     call.tells(subject=f"service/{service_id}", customer_id=facts["customer_id"], reason=reason, before=held)
     return call.appliance.address_desk(call.db)
+
+
+def _done(call: Call, changed: ChangedService, response: Response) -> ChangedService:
+    """What was so already leaves nothing to audit; a move leaves at least that it was made."""
+    if not changed["changed"]:
+        call.changes_nothing()
+    return _changed(changed, response)
 
 
 def _changed(changed: ChangedService, response: Response) -> ChangedService:

@@ -90,8 +90,7 @@ def show(
     """Show who has an address or prefix, how it stands and what has become of it; or all that a service holds."""
 
     async def act(appliance: Appliance) -> None:
-        if (address is None) == (service is None):
-            raise InvalidRequest("The look-up", [Fault("address", "is needed, or --service, and not both")])
+        await _refuse_mixed(appliance, address, service, at, vrf)
         if service is not None:
             await _show_service(appliance, service, as_json=json_)
         elif address is not None and ((asked := OF_A_PORT.fullmatch(address)) or at is not None):
@@ -106,7 +105,7 @@ def show(
 
 
 def holder(
-    address: Annotated[str, typer.Argument(help="An address; with --port the outside one of a CGNAT.")],
+    address: Annotated[str, typer.Argument(help="An address or prefix; with --port the outside address of a CGNAT.")],
     port: Annotated[int | None, typer.Option(help="Which port of it.")] = None,
     at: At = None,
     vrf: Vrf = None,
@@ -132,9 +131,9 @@ def history_(
         async with appliance.database.read() as db:
             upkeep = appliance.network_upkeep(db)
             if pool is not None:
-                found = await upkeep.history(pool=pool, value=value)
+                found = await upkeep.history(pool=pool, value=value, vrf=vrf)
             else:
-                found = await upkeep.history_of_address(address=value.partition("/")[0], vrf=vrf)
+                found = await upkeep.history_of_address(address=value, vrf=vrf)
         if json_:
             print_json(found)
         elif not found:
@@ -212,12 +211,33 @@ def _as_configuration(export: KeaExport) -> dict[str, Any]:
     return {"Dhcp4": export["dhcp4"], "Dhcp6": export["dhcp6"]}
 
 
+async def _refuse_mixed(
+    appliance: Appliance, address: str | None, service: int | None, at: datetime | None, vrf: str | None
+) -> None:
+    """
+    Raises:
+        InvalidRequest: it isn't one address or one service that is asked for; with all else that is wrong.
+    """
+    mixed = []
+    if (address is None) == (service is None):
+        mixed.append(Fault("address", "is needed, or --service, and not both"))
+    elif service is not None:
+        others = {"at": at, "vrf": vrf}
+        mixed += [Fault(name, "goes with an address, not with --service") for name in others if others[name]]
+    if mixed:
+        asked = None if address is None else address.partition(":")[0] if OF_A_PORT.fullmatch(address) else address
+        async with appliance.database.read() as db:
+            parts = {"service_id": service, "address": asked, "vrf": vrf}
+            found = await appliance.address_lookup(db).faults_in(parts)
+        raise InvalidRequest("The look-up", [*mixed, *(Fault(*fault) for fault in found)])
+
+
 async def _show_holder(
     appliance: Appliance, address: str, port: int | None, at: datetime | None, vrf: str | None, *, as_json: bool
 ) -> None:
     async with appliance.database.read() as db:
         if port is not None:
-            behind = await appliance.port_blocks(db).holder(outside=address, port=port, at=at)
+            behind = await appliance.port_blocks(db).holder(outside=address, port=port, at=at, vrf=vrf)
             held = None
         else:
             behind = None

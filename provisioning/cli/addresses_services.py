@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ipam import AllocatedResources
 from provisioning.access import subject_of
 from provisioning.addresses import AddressDesk, ChangedService
 from provisioning.bootstrap import Appliance
@@ -50,7 +51,7 @@ def allocate(
                 static=static_of(ip, wan6, pd, cvlan),
             )
             tells(subject=subject_of("service", held["service_id"]))
-        print_json(held) if json_ else _print(ChangedService(resources=held, projected=None, change=None))
+        print_json(held) if json_ else _print_held(held)
 
     run(act, as_json=json_)
 
@@ -140,16 +141,19 @@ def _change(act: Callable[[AddressDesk], Awaitable[ChangedService]], after: dict
 
 
 def _print(changed: ChangedService) -> None:
-    held = changed["resources"]
-    where = held["access_node"] if held["port"] is None else f"{held['access_node']} {held['port']}"
-    vlan = str(held["svlan"]) if held["cvlan"] is None else f"{held['svlan']}.{held['cvlan']}"
-    addresses = [held["ip_address"], held["ipv6_wan_prefix"], held["delegated_prefix"]]
-    routes = [*held.get("framed_routes", ()), *held.get("framed_ipv6_routes", ())]
-    say(f"service {held['service_id']}, {held['username']}: {where}, VLAN {vlan}")
-    say(f"  {', '.join(each for each in addresses if each) or 'no address of ours'}")
-    for each in routes:
-        say(f"  routed: {each}")
+    _print_held(changed["resources"], "" if changed["changed"] else ", as before")
     if changed["change"] is not None:
         print_change(changed["change"])
     elif changed["projected"] is False:
         say("FreeRADIUS is told by the worker; a session that is open keeps what it was given until it ends")
+
+
+def _print_held(held: AllocatedResources, how: str = "") -> None:
+    where = held["access_node"] if held["port"] is None else f"{held['access_node']} {held['port']}"
+    vlan = str(held["svlan"]) if held["cvlan"] is None else f"{held['svlan']}.{held['cvlan']}"
+    addresses = [held["ip_address"], held["ipv6_wan_prefix"], held["delegated_prefix"]]
+    routes = [*held.get("framed_routes", ()), *held.get("framed_ipv6_routes", ())]
+    say(f"service {held['service_id']}, {held['username']}: {where}, VLAN {vlan}{how}")
+    say(f"  {', '.join(each for each in addresses if each) or 'no address of ours'}")
+    for each in routes:
+        say(f"  routed: {each}")

@@ -94,10 +94,12 @@ async def test_routed_prefixes_are_the_subscriber_s_wish_at_once_and_freeradius_
 
     gone = await act(appliance, "withdraw", service_id=DONE, prefix="198.51.100.8/29", reason=WHY)
     assert (gone["resources"]["framed_routes"], gone["projected"]) == ([], False)
+    still = await act(appliance, "withdraw", service_id=DONE, prefix="198.51.100.8/29", reason=WHY)
+    assert (gone["changed"], still) == (True, {**gone, "changed": False})
     allocated, told = await given(appliance)
     assert allocated == told
     again = await act(appliance, "route", service_id=DONE, pool="office-nets6", reason=WHY)
-    assert again["resources"] == gone["resources"]
+    assert again == {**gone, "changed": False}
 
 
 async def test_a_move_within_reach_of_its_line_follows_into_radius_and_the_same_request_is_one(
@@ -114,6 +116,7 @@ async def test_a_move_within_reach_of_its_line_follows_into_radius_and_the_same_
     allocated, told = await given(appliance)
     assert allocated == told == {**before, "ipv4": "100.64.1.77"}
     assert again["resources"] == moved["resources"]
+    assert (moved["changed"], again["changed"]) == (True, False)
     assert (moved["change"]["act"], moved["change"]["state"], again["change"]) == ("readdress", "pending", None)
     await appliance.projections.catch_up()
     assert await broken(appliance) == set()

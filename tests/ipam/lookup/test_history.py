@@ -59,6 +59,31 @@ async def test_an_address_inside_a_delegated_prefix_leads_to_its_holder(network:
     assert (holder["customer_id"], holder["value"]) == (7, given["delegated_prefix"])
 
 
+async def test_a_prefix_leads_to_its_holder_when_one_unit_has_all_of_it(network: Network) -> None:
+    given = await network.allocate(7)
+    prefix, address = given["delegated_prefix"], given["ip_address"]
+    assert prefix is not None
+
+    async with network.database.read() as db:
+        service, upkeep = network.service(db), network.upkeep(db)
+        holder = await service.service_at(address=prefix)
+        events = await upkeep.history_of_address(address=f"{address}/32")
+        with pytest.raises(RequestInvalid, match="more than pool pd hands out at once; ask for one /56"):
+            await service.service_at(address="2001:db8:2000::/48")
+        with pytest.raises(RequestInvalid, match="lies in no pool"):
+            await service.service_at(address="2001:db8::/32")
+        with pytest.raises(RequestInvalid, match=r"'100\.64\.0\.1/all' is not an IPv4 or IPv6 prefix"):
+            await upkeep.history_of_address(address="100.64.0.1/all")
+        with pytest.raises(NameUnknown, match="There is no VRF 'blue'"):
+            await upkeep.history(pool="cgnat", value=address, vrf="blue")
+        with pytest.raises(RequestInvalid, match=r"is default, but pool metro/210 is in none"):
+            await upkeep.history(pool="metro/210", value="7", vrf="default")
+
+    assert holder is not None
+    assert (holder["customer_id"], holder["value"]) == (7, prefix)
+    assert [(each["what"], each["value"]) for each in events] == [("assigned", address)]
+
+
 async def test_an_address_of_no_pool_belongs_to_nobody(network: Network) -> None:
     async with network.database.begin() as db:
         assert await network.service(db).service_at(address="8.8.8.8") is None

@@ -46,6 +46,12 @@ async def test_the_holder_of_a_port_is_found_by_the_rule_and_back(empty: Network
     assert await empty.ports("holder", outside="203.0.113.1", port=80) is None
     assert await empty.ports("holder", outside="203.0.113.9", port=7500) is None
     assert await empty.ports("holder", outside="203.0.113.1", port=7500, at=at(-1)) is None
+    await empty.apply({"vrf": [{"name": "blue"}]})
+    asked = {"outside": "203.0.113.1", "port": 7500}
+    assert await empty.ports("holder", **asked, vrf="default") == now
+    assert await empty.ports("holder", **asked, vrf="blue") is None
+    with pytest.raises(NameUnknown, match="There is no VRF 'green'"):
+        await empty.ports("holder", **asked, vrf="green")
 
 
 async def test_a_new_rule_leaves_what_was_so_before_in_place(empty: Network) -> None:

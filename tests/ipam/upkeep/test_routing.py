@@ -63,14 +63,17 @@ async def test_a_withdrawn_prefix_rests_and_so_does_one_of_a_released_service(ro
 
     held = (await routed.serve("resources", service_id=lines[0]["service_id"]))["framed_routes"][0].split()[0]
     after = await routed.serve("withdraw_prefix", service_id=lines[0]["service_id"], prefix=held)
+    again = await routed.serve("withdraw_prefix", service_id=lines[0]["service_id"], prefix=held)
     released = await routed.release(lines[1]["service_id"])
 
-    assert after == lines[0]
+    assert after == again == lines[0]
     assert [unit["pool"] for unit in released["released"]] == ["office", "office-nets"]
     usage = await routed.usage("office-nets")
     assert (usage["size"], usage["quarantined"], usage["assigned"]) == (2, 2, 0)
     back = await routed.serve("route_prefix", service_id=lines[0]["service_id"], pool="office-nets")
     assert back["framed_routes"] == [f"{held} 0.0.0.0 1"]
+    with pytest.raises(UnitNotHeld, match="and never was"):
+        await routed.serve("withdraw_prefix", service_id=lines[2]["service_id"], prefix=held)
     assert await routed.violations() == []
 
 

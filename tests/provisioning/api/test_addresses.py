@@ -111,6 +111,17 @@ async def test_all_that_is_wrong_with_a_request_is_told_at_once_whatever_its_sha
         found = [fault.get("pointer") or fault["field"] for fault in refused.json()["errors"]]
         assert (refused.status_code, found) == (422, wheres), refused.text
     asked = {"customer_id": 0, "service_location": "LOC-9", "bandwidth_plan": "gold", "cvlan": 1}
+    looks: list[tuple[str, dict[str, Any], list[str]]] = [
+        ("lookup", {"address": "300.1.1.1", "vrf": "nowhere"}, ["address", "vrf"]),
+        ("holder", {"address": "300.1.1.1", "vrf": "nowhere", "at": "soon"}, ["at", "address", "vrf"]),
+        ("holder", {"address": "300.1.1.1", "vrf": "nowhere", "port": 7}, ["outside", "vrf"]),
+        ("history", {"value": "100.64.0.1/no", "vrf": "nowhere"}, ["value", "vrf"]),
+        ("history", {"value": "100.64", "vrf": "nowhere", "pool": "no"}, ["vrf", "pool", "value"]),
+        ("nat/blocks", {"inside": "::1", "vrf": "nowhere"}, ["inside", "vrf"]),
+    ]
+    for verb, params, wheres in looks:
+        refused = await api.get(f"/addresses/{verb}", params=params)
+        assert (refused.status_code, [fault["field"] for fault in refused.json()["errors"]]) == (422, wheres)
     preview = await api.get("/addresses/preview", params=asked)
     assert [fault["field"] for fault in preview.json()["errors"]] == [
         "customer_id",
@@ -158,6 +169,10 @@ async def test_a_service_changes_for_whoever_has_seen_what_it_holds(any_api: Api
     assert (away.status_code, away.json()["code"]) == (409, "ipam.route_not_served")
     back = await any_api.post("/addresses/services/1/withdraw", {"prefix": prefix, "reason": "no"}, match=etag)
     assert back.json()["resources"] == seen.json()
+    for prefix_, status, said in ((prefix, 200, False), ("198.51.100.24/29", 409, None)):
+        body = {"prefix": prefix_, "reason": "once more"}
+        again = await any_api.post("/addresses/services/1/withdraw", body, match=back.headers["etag"])
+        assert (again.status_code, again.json().get("changed")) == (status, said), again.text
     away = await any_api.post("/addresses/services/1/move", move, match="*")
     assert (away.status_code, away.json()["code"]) == (409, "addresses.line_on_olt")
     stays = await any_api.post("/addresses/services/1/move", {**move, "service_location": HOME}, match="*")

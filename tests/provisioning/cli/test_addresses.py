@@ -155,6 +155,12 @@ def test_all_that_is_wrong_with_what_was_typed_is_told_at_once(isp: Settings, ty
         ),
         (("nat-end-rule", "nowhere", "--reason", ""), ["pool", "reason"]),
         (("import", "--from", "excel", "--reason", ""), ["from", "reason"]),
+        (("show", "300.1.1.1", "--vrf", "blue"), ["address", "vrf"]),
+        (("show", "300.1.1.1:7", "--service", 99, "--vrf", "blue"), ["address", "address", "service_id", "vrf"]),
+        (("show", "--service", 99, "--vrf", "blue", "--at", "2026-03-02T21:14Z"), ["at", "vrf", "service_id", "vrf"]),
+        (("holder", "300.1.1.1", "--port", 99999, "--vrf", "blue"), ["outside", "port", "vrf"]),
+        (("history", "100.64.0.1/no", "--vrf", "blue"), ["value", "vrf"]),
+        (("nat-blocks", "::1", "--vrf", "blue"), ["inside", "vrf"]),
     ]
     for words, wheres in wrong:
         refused = type_("addresses", *words, "--json")

@@ -1,0 +1,41 @@
+"""Addresses as people ask for them."""
+
+from __future__ import annotations
+
+from ipam.addresses import BITS, Network, format_address, parse_address, parse_network, to_bytes
+from ipam.errors import RequestInvalid
+
+
+def looked_for(text: str, field: str = "address") -> Network:
+    """An address or a prefix.
+
+    Raises:
+        RequestInvalid: neither.
+    """
+    try:
+        if "/" in text:
+            return parse_network(text)
+        family, number = parse_address(text)
+    except ValueError as exc:
+        raise RequestInvalid(field, f"can't be looked up: {exc}") from exc
+    return Network(family, number, BITS[family])
+
+
+def spelt(asked: Network) -> str:
+    """An address without its length."""
+    return str(asked) if asked.length < asked.bits else format_address(to_bytes(asked.family, asked.first))
+
+
+def ipv4(field: str, text: str) -> int:
+    """An IPv4 address.
+
+    Raises:
+        RequestInvalid: none.
+    """
+    try:
+        family, number = parse_address(text)
+    except ValueError as exc:
+        raise RequestInvalid(field, f"can't be looked up: {exc}") from exc
+    if family != 4:
+        raise RequestInvalid(field, f"is {text}; CGNAT is about IPv4")
+    return number
