@@ -52,7 +52,7 @@ from acs.campaigns.errors import (
 from acs.campaigns.invariants import campaigns_called_complete_too_early
 from acs.campaigns.pace import Pace
 from acs.campaigns.pacing import MemberState
-from acs.campaigns.records import CampaignRecord, CampaignState, MemberRecord
+from acs.campaigns.records import CampaignRecord, CampaignState, MemberRecord, StoppedCampaign
 from acs.campaigns.service import CampaignService, stopped_campaigns
 from acs.campaigns.targets import Group
 from acs.campaigns.turning import CampaignTurns
@@ -332,6 +332,7 @@ __all__ = [
     "SettingsUnsendable",
     "Sleep",
     "StateCount",
+    "StoppedCampaign",
     "StoredFile",
     "Sweep",
     "SweepOutcome",

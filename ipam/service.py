@@ -179,11 +179,11 @@ class NetworkService:
         return await self.resources(service_id)
 
     async def withdraw_prefix(self, *, service_id: int, prefix: str) -> AllocatedResources:
-        """Take a routed prefix back from the service, into its pool's quarantine.
+        """Take a routed prefix back from the service, into its pool's quarantine; again: it is so already.
 
         Raises:
             ServiceUnknown, ServiceReleased: there is nothing to take.
-            UnitNotHeld: it isn't routed to the service.
+            UnitNotHeld: it was never routed to the service.
         """
         await self._refuse_faults(live_service_id=service_id, prefix=prefix)
         line = await self._live_line(service_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -172,11 +172,10 @@ def _read_on_postgresql(connection: Connection) -> None:
     meanwhile: psycopg gives others a turn even where it has nothing to wait for."""
     if not connection.get_execution_options().get("only_reads", False):
         return
-    try:
+    with ExitStack() as broken_off:
+        broken_off.callback(connection.close)
         connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    except BaseException:
-        connection.close()
-        raise
+        broken_off.pop_all()
 
 
 def _begin_on_sqlite(connection: Connection) -> None:

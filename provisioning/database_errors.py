@@ -2,6 +2,7 @@
 
 DatabaseError
 |-- DatabaseNotMigrated
+|-- ChangesCollided (t)
 `-- DatabaseUnreachable (t)
 """
 
@@ -14,6 +15,7 @@ from provisioning.errors import ProvisioningError
 
 NOT_MIGRATED_SQLSTATES = frozenset({"42P01", "42703", "3F000"})  # undefined table, column, schema
 NOT_MIGRATED_SQLITE = ("no such table", "no such column", "has no column named")
+COLLIDED_SQLSTATES = frozenset({"40001", "40P01"})  # serialisation failure, deadlock
 UNREACHABLE_SQLSTATES = ("08", "53", "57", "28", "3D")  # connection, resources, shutdown, login, no such database
 UNREACHABLE_SQLITE = (
     *("unable to open", "database is locked", "disk i/o", "readonly", "read-only", "disk is full"),
@@ -36,6 +38,16 @@ class DatabaseNotMigrated(DatabaseError):
         super().__init__(f"The database hasn't this release's tables ({words}): run `firstlight migrate`.")
 
 
+class ChangesCollided(DatabaseError):
+    """Two changes stood in each other's way, and the database took one back: it may be asked for again."""
+
+    code = "provisioning.changes_collided"
+    transient = True
+
+    def __init__(self, words: str) -> None:
+        super().__init__(f"Another change stood in the way, and nothing was changed: ask again ({words}).")
+
+
 class DatabaseUnreachable(DatabaseError):
     """The database can't be reached."""
 
@@ -56,6 +68,8 @@ def as_database_error(error: SQLAlchemyError) -> DatabaseError:
     sqlstate = getattr(error.orig, "sqlstate", None)
     if sqlstate in NOT_MIGRATED_SQLSTATES or any(known in words.lower() for known in NOT_MIGRATED_SQLITE):
         return DatabaseNotMigrated(words)
+    if sqlstate in COLLIDED_SQLSTATES:
+        return ChangesCollided(words)
     lost = error.connection_invalidated or (sqlstate or "").startswith(UNREACHABLE_SQLSTATES)
     never_connected = sqlstate is None and isinstance(error, OperationalError) and "sqlite" not in _module(error.orig)
     if lost or never_connected or any(known in words.lower() for known in UNREACHABLE_SQLITE):

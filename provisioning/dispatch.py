@@ -80,6 +80,7 @@ class DispatchDesk:
         days: int = 7,
         technician_id: int | None = None,
         limit: int = 20,
+        most_a_day: int | None = None,
     ) -> list[OfferRecord]:
         """When somebody can come who is able to do this job, day by day the best first.
 
@@ -95,7 +96,36 @@ class DispatchDesk:
             days=days,
             technician_id=technician_id,
             limit=limit,
+            most_a_day=most_a_day,
         )
+
+    async def slots_of(
+        self,
+        *,
+        visit_id: int,
+        starts_after: datetime | None = None,
+        days: int = 7,
+        technician_id: int | None = None,
+        limit: int = 20,
+        most_a_day: int | None = None,
+    ) -> list[OfferRecord]:
+        """When else somebody can come to a visit that is to come, as ``slots`` finds it; the visit is in nobody's way.
+
+        Raises: VisitUnknown, JobUnknown.
+        """
+        visit = await self._visits.visit(visit_id)
+        found = await self._search.offers(
+            job=await self._jobs.of_visit(visit),
+            place=place_of(visit["latitude"], visit["longitude"]),
+            starts_after=starts_after or self._now(),
+            days=days,
+            technician_id=technician_id,
+            limit=limit + 1,
+            most_a_day=most_a_day,
+            besides=visit_id,
+        )
+        as_it_is = (visit["technician_id"], visit["starts_at"])
+        return [each for each in found if (each["technician_id"], each["starts_at"]) != as_it_is][:limit]
 
     async def refuse_taken(
         self,
@@ -144,10 +174,11 @@ class DispatchDesk:
         order_id: int | None = None,
         override_reason: str | None = None,
         request_id: str | None = None,
+        is_written: bool = False,
         by: str,
     ) -> VisitRecord:
         """A visit that dispatch has agreed on with a customer, who is written of it, by the run of its order if one
-        joins it. The same request writes once.
+        joins it. The same request writes once. ``is_written``: the caller sees to it that a run joins it, and writes.
 
         Raises: InvalidRequest (all faults), JobUnknown, CustomerUnknown, TechnicianUnknown, TechnicianBusy,
         OutsideHours and SkillMissing (with what was asked for), RequestConflict, ChangeRaced.
@@ -173,7 +204,7 @@ class DispatchDesk:
                 task=Task(kind, place, override),
                 request_id=request_id,
             )
-        if is_new:
+        if is_new and not is_written:
             await self._mail.tell(booked)
         return booked
 
@@ -186,9 +217,11 @@ class DispatchDesk:
         reason: str,
         override_reason: str | None = None,
         seen: VisitRecord | None = None,
+        is_written: bool = False,
         by: str,
     ) -> VisitRecord:
         """Another time, or somebody else, for a visit that is to come. ``seen``: only if it is still as it was seen.
+        ``is_written``: the caller sees to it that a run joins it as it is then, and writes.
 
         Raises: InvalidRequest (all faults), TechnicianUnknown, VisitUnknown, VisitOver, VisitChanged, HoldEnds,
         TechnicianBusy, OutsideHours and SkillMissing (with what was asked for), ChangeRaced.
@@ -215,7 +248,8 @@ class DispatchDesk:
             return moved
         if moved["order_id"] is None:
             await self._refuse_after_hold(moved, runs)
-        await self._mail.tell(moved)
+        if not is_written:
+            await self._mail.tell(moved)
         return moved
 
     async def asked(self, visit: VisitRecord, starts_at: datetime) -> Asked:

@@ -19,6 +19,7 @@ ProvisioningError
 |-- SettingsRefused               in ``provisioning.settings``: the environment or a file says what can't be meant
 |-- WorkerRunning                 in ``provisioning.sole_worker``: SQLite has its one worker already
 |-- DatabaseError                 in ``provisioning.database_errors``
+|   |-- ChangesCollided       (t) one of two that waited for each other was taken back
 |   |-- DatabaseNotMigrated       its tables are missing, or of an older release
 |   `-- DatabaseUnreachable   (t) nobody answers there, or not in time
 |-- CustomerError
@@ -195,6 +196,7 @@ ProvisioningError
 |   |-- InvitationUnknown
 |   |-- InvitationOver            nothing is to be chosen by it any more
 |   |-- NoTimeAwaited             no customer can choose a time for this run
+|   |-- NoVisitAwaited            nothing is to be booked for this run
 |   |-- VisitNotMovable           not by its customer: too soon, too often, or over
 |   |-- StockElsewhere            a serial is in somebody else's van
 |   |-- StockInstalled            a serial is at a customer's, by what is known

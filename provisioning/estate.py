@@ -33,7 +33,7 @@ from provisioning.estate_part import Part, attempt
 from provisioning.estate_radius import NasSpec, RadiusSpec, RateSpec, write_rates_and_nases
 from provisioning.field import Jobs, Planning
 from provisioning.intake import faults_of
-from radius import RadiusService
+from radius import RadiusService, SessionReader
 
 
 class CpePlanSpec(Part):
@@ -194,6 +194,7 @@ class EstateServices:
     network: NetworkEstate
     premises: NetworkService
     radius: RadiusService
+    sessions: SessionReader
     cpes: DeviceSettings
     offers: OfferCatalogue
     teams: Teams
@@ -205,8 +206,11 @@ class EstateServices:
     partners: Partners
 
 
-async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServices) -> dict[str, int]:
-    """Writes the estate in the caller's transaction; returns how many of each kind it names.
+async def apply_estate(
+    db: AsyncSession, spec: EstateSpec, services: EstateServices, *, leave_sessions: bool = False
+) -> dict[str, int]:
+    """Writes the estate in the caller's transaction; returns how many of each kind it names. ``leave_sessions``: a NAS
+    may get another address though sessions are open under its former one, where no CoA reaches them any more.
 
     Raises: InvalidRequest with every fault found; the caller's rollback leaves nothing behind.
     """
@@ -215,9 +219,11 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
     await write_rates_and_nases(
         faults,
         services.radius,
+        services.sessions,
         rates=spec.rates,
         nases=spec.nas,
         password_storage=spec.radius.password_storage,
+        leave_sessions=leave_sessions,
     )
     for cpe_plan in spec.cpe_plans:
         faults += await _cpe_plan(services, cpe_plan)
@@ -342,8 +348,9 @@ async def _partner(partners: Partners, spec: PartnerSpec) -> None:
     )
 
 
-async def import_estate(appliance: Appliance, file: Path) -> dict[str, int]:
-    """The estate of a file in one transaction, then FreeRADIUS' plans and NASes.
+async def import_estate(appliance: Appliance, file: Path, *, leave_sessions: bool = False) -> dict[str, int]:
+    """The estate of a file in one transaction, then FreeRADIUS' plans and NASes. ``leave_sessions`` as of
+    ``apply_estate``.
 
     Raises: InvalidRequest with every fault.
     """
@@ -359,6 +366,7 @@ async def import_estate(appliance: Appliance, file: Path) -> dict[str, int]:
             network=NetworkEstate(db, tenant_id=tenant_id, now=now),
             premises=appliance.services(db).network_service,
             radius=RadiusService(db, tenant_id=tenant_id, now=now, secrets=appliance.vault),
+            sessions=appliance.sessions,
             cpes=appliance.device_settings(db),
             offers=OfferCatalogue(db, tenant_id=tenant_id),
             teams=appliance.teams(db),
@@ -369,7 +377,7 @@ async def import_estate(appliance: Appliance, file: Path) -> dict[str, int]:
             license_templates=LicenseTemplates(db, tenant_id=tenant_id),
             partners=Partners(db, tenant_id=tenant_id, now=now),
         )
-        counts = await apply_estate(db, spec, services)
+        counts = await apply_estate(db, spec, services, leave_sessions=leave_sessions)
     await appliance.projector.project_plans()
     await appliance.projector.project_nas()
     return counts

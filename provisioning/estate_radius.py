@@ -11,11 +11,13 @@ from pydantic import create_model
 
 from provisioning.errors import Fault
 from provisioning.estate_part import Part, attempt, faults_in, fields_of
+from provisioning.nas_desk import sessions_left
 from radius import (
     CoaTerms,
     PlanTerms,
     RadiusService,
     RateNotExpressible,
+    SessionReader,
     SeveralNotExpressible,
     TermsNotExpressible,
 )
@@ -74,16 +76,27 @@ class NasSpec(Part):
 async def write_rates_and_nases(
     faults: list[Fault],
     radius: RadiusService,
+    sessions: SessionReader,
     *,
     rates: Sequence[RateSpec],
     nases: Sequence[NasSpec],
     password_storage: str | None,
+    leave_sessions: bool,
 ) -> None:
-    """Rates and NASes. What a NAS could not be told as they were may be told as they are now, so that is asked last."""
+    """Rates and NASes. What a NAS could not be told as they were may be told as they are now, so that is asked last.
+    ``leave_sessions``: a NAS may get another address though sessions are open under its former one."""
     for rate in rates:
         where = f"rate {rate.plan}"
         await attempt(faults, where, lambda r=rate: radius.define_plan(name=r.plan, terms=r.terms, pairs_later=True))
+    standing = {nas["name"]: nas for nas in await radius.nas_list()} if nases else {}
     await _write_nases(faults, radius, nases, password_storage)
+    for nas in nases:
+        if (before := standing.get(nas.name)) is not None:
+            await attempt(
+                faults,
+                f"nas {nas.name}",
+                lambda b=before, to=nas.address: sessions_left(sessions, b, to, leave=leave_sessions),
+            )
     if not (rates or nases):
         return
     try:

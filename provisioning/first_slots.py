@@ -7,8 +7,10 @@ too late for a time is shown others, as everybody is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -65,11 +67,13 @@ class ChosenFirst:
 
 @dataclass(frozen=True)
 class ToAgree:
-    """A run that waits for a time to be agreed. ``address``: where, if the run knows it; ``invitation``: the one that
-    counts, if its customer was invited, whether or not its link still opens."""
+    """A run that waits for a time to be agreed. ``address``: where, if the run knows it; ``is_orders``: whether its
+    customer can choose; ``invitation``: the one that counts, if they were invited, whether or not its link still opens.
+    """
 
     run: RunSummary
     address: str | None
+    is_orders: bool
     invitation: InvitationRecord | None
 
 
@@ -107,7 +111,7 @@ class FirstSlots:
         invitations = await self._invitations.of_runs(numbers)
         said = await inputs_of(self._db, tenant_id=self._tenant_id, run_ids=numbers)
         return [
-            ToAgree(run, said[run.id].get("installation_address"), invitations.get(run.id))
+            _to_agree(run, said[run.id], invitations.get(run.id))
             for run in sorted(waiting, key=lambda each: each.waiting_since or each.updated_at)
         ]
 
@@ -132,7 +136,7 @@ class FirstSlots:
             raise NoTimeAwaited(run_id, run.state)
         said = await inputs_of(self._db, tenant_id=self._tenant_id, run_ids=[run_id])
         known = await self._invitations.of_runs([run_id])
-        return ToAgree(run, said[run_id].get("installation_address"), known.get(run_id))
+        return _to_agree(run, said[run_id], known.get(run_id))
 
     async def invite(
         self,
@@ -163,12 +167,14 @@ class FirstSlots:
         kind = await self._jobs.job(job)
         if not await self._search.is_anybody_able(kind):
             faults.add("job", f"is {kind['name']}, and no technician is able to do it: {', '.join(kind['skills'])}")
+        if not _is_orders(run, said):
+            faults.add("run_id", "is of no order, so its customer can't choose: book the time that they name")
         if self._furthest(run) <= self._moves.earliest + timedelta(minutes=kind["duration_minutes"]):
             faults.add("run_id", "gives its addresses back before anybody could come whose time is still to be chosen")
+        faults.refuse_if_any()
         order_id = await self._order(run, said)
         if await self._visits.of_order(customer_id=run.customer_id, order_id=order_id) is not None:
             raise NoTimeAwaited(run_id, run.state)
-        faults.refuse_if_any()
         ends = self._now() + timedelta(days=days)
         invitation = await self._invitations.invite(
             run_id=run_id,
@@ -316,3 +322,11 @@ class FirstSlots:
 
 def _waits_for_a_time(run: RunSummary) -> bool:
     return run.state == "pending" and run.waiting_for in OF_SIGNAL
+
+
+def _is_orders(run: RunSummary, said: Mapping[str, Any]) -> bool:
+    return said.get(JOINING[OF_SIGNAL[run.waiting_for or ""]].known_by) is not None
+
+
+def _to_agree(run: RunSummary, said: Mapping[str, Any], invitation: InvitationRecord | None) -> ToAgree:
+    return ToAgree(run, said.get("installation_address"), _is_orders(run, said), invitation)

@@ -13,6 +13,7 @@ from workflows import RunSummary, RunView
 
 HELD = "held"
 ORDER, RENEWAL = "quote_accepted_to_order", "customer_renewal_process"
+INSTALLATION, BOOKING = "isp_ticket_to_deployment", "schedule_installation"
 MONEY_STEPS = frozenset(
     {
         "create_order_from_quote",
@@ -135,6 +136,14 @@ def ways_on(run_id: int, journey: str, step: str | None, results: Mapping[str, A
         found.append(Act(command, "charge anew, once another card is kept (`firstlight payments keep-card`)"))
     if journey == ORDER and step in ("deployment_date", "schedule_deployment"):
         found.append(_told(run_id, "deployment_date", '{"scheduled_date": "2026-03-09"}', "the day of the visit"))
+    if (journey, step) in ((ORDER, "deployment_date"), (ORDER, "schedule_deployment"), (INSTALLATION, BOOKING)):
+        visit = "--customer WHOM --technician WHO --at WHEN --address WHERE --job WHAT"
+        found.append(
+            Act(
+                f"firstlight visits book --run {run_id} {visit}",
+                "a visit that dispatch agrees on; `visits slots` finds the time",
+            )
+        )
     if journey == ORDER and step == "visit" and "schedule_deployment" in results:
         command = f"firstlight visits report {results['schedule_deployment']['visit_id']} no_access"
         found.append(Act(command, "what the technician says: or scanned, not_feasible, cancelled"))

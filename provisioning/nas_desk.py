@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from ipaddress import ip_address
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
@@ -16,7 +17,16 @@ from typing_extensions import TypedDict
 from provisioning.intake import Clock
 from provisioning.reveals import reveal_with_reason
 from provisioning.vault import SecretVault
-from radius import LOGIN_METHODS, CoaChange, CoaTerms, DefinedNas, RadiusService
+from radius import (
+    LOGIN_METHODS,
+    CoaChange,
+    CoaTerms,
+    DefinedNas,
+    NasChange,
+    NasSessionsOpen,
+    RadiusService,
+    SessionReader,
+)
 
 
 class NasWithSecret(TypedDict):
@@ -25,6 +35,15 @@ class NasWithSecret(TypedDict):
     nas: DefinedNas
     is_new: bool
     secret: str | None
+
+
+class ChangedNas(TypedDict):
+    """A NAS as it was and as it is now. ``sessions_left``: how many sessions are open under an address that it has no
+    longer, where no request about them reaches it."""
+
+    before: DefinedNas
+    nas: DefinedNas
+    sessions_left: int
 
 
 class SecretTakenUp(TypedDict):
@@ -39,10 +58,18 @@ class NasDesk:
     """NASes within the caller's transaction."""
 
     def __init__(
-        self, db: AsyncSession, *, radius: RadiusService, vault: SecretVault, tenant_id: str, now: Clock
+        self,
+        db: AsyncSession,
+        *,
+        radius: RadiusService,
+        sessions: SessionReader,
+        vault: SecretVault,
+        tenant_id: str,
+        now: Clock,
     ) -> None:
         self._db = db
         self._radius = radius
+        self._sessions = sessions
         self._vault = vault
         self._tenant_id = tenant_id
         self._now = now
@@ -76,6 +103,17 @@ class NasDesk:
         secret = await self._shown(nas, by=by, reason=reason) if is_new else None
         return NasWithSecret(nas=nas, is_new=is_new, secret=secret)
 
+    async def change(self, name: str, said: NasChange, *, leave_sessions: bool = False) -> ChangedNas:
+        """Bring a NAS to what is said of it; the rest stays as it is, its secret too. ``leave_sessions``: also to
+        another address when sessions are open under its former one.
+
+        Raises: NasUnknown, NasSessionsOpen, RadiusDatabaseUnavailable, RadiusDatabaseUnfit, and as
+            ``RadiusService.define_nas``.
+        """
+        before, nas = await self._radius.change_nas(name=name, said=said)
+        left = await sessions_left(self._sessions, before, nas["address"], leave=leave_sessions)
+        return ChangedNas(before=before, nas=nas, sessions_left=left)
+
     async def rotate_secret(self, name: str, *, by: str, reason: str) -> NasWithSecret:
         """Give a NAS another random secret; each call makes one.
 
@@ -88,6 +126,25 @@ class NasDesk:
         return await reveal_with_reason(
             self._db, self._vault, nas["secret"], tenant_id=self._tenant_id, by=by, reason=reason, at=self._now()
         )
+
+
+def in_audit(nas: DefinedNas) -> dict[str, Any]:
+    """What the audit is to say of a NAS: its address as well, which is the ISP's own. Of what is called an address it
+    keeps nothing, since most are a person's."""
+    return {**nas, "ipv4": nas["address"]}
+
+
+async def sessions_left(sessions: SessionReader, before: DefinedNas, address: str, *, leave: bool) -> int:
+    """How many sessions a NAS leaves behind that gets this address: they are known by the one it had.
+
+    Raises: NasSessionsOpen unless they may be left; RadiusDatabaseUnavailable, RadiusDatabaseUnfit.
+    """
+    if address == before["address"]:
+        return 0
+    left = await sessions.how_many_open_at(before["address"])
+    if left and not leave:
+        raise NasSessionsOpen(before["name"], before["address"], left)
+    return left
 
 
 def taken_up(nas: DefinedNas, *, remembered: timedelta) -> SecretTakenUp:

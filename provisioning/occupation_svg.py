@@ -5,6 +5,9 @@ colours are for white paper; a page has its own, by the class ``occupation`` and
 
 Each square is a stack of what its units are; squares that are alike become one bar. The title of each says from where
 to where, and how many there are of each.
+
+In a page it has as many squares as stay light: of a pool that is given out in crumbs neighbours are put together there,
+and its heading says how many make a square. A file has them all.
 """
 
 from __future__ import annotations
@@ -35,14 +38,42 @@ MARGIN = 12
 LINE = 18
 CHARACTER = 7.3
 """How wide a letter of the labels is at most, in the same unit as all else: a pixel at the usual size."""
+HEAVIEST_IN_PAGE = 128 * 1024
+"""In octets: with all that a page loads besides it stays below 200 KB."""
 
 
-def occupation_svg(occupation: Occupation, *, in_page: bool = False) -> str:
-    """The whole picture as one element, to be served as ``image/svg+xml``, or to stand ``in_page``: there it needs no
-    namespace, which would be the address of something else."""
+def occupation_svg(occupation: Occupation) -> str:
+    """The whole picture as one element, to be served as ``image/svg+xml``."""
+    return _drawn(occupation, NAMESPACE)
+
+
+def occupation_in_page(occupation: Occupation) -> str:
+    """The picture as an element of a page: light enough, and without a namespace, which would be the address of
+    something else."""
+    shown = occupation
+    while len((drawn := _drawn(shown, "")).encode()) > HEAVIEST_IN_PAGE and len(shown["cells"]) > 1:
+        shown = _coarser(shown)
+    return drawn
+
+
+def _coarser(occupation: Occupation) -> Occupation:
+    """Of two neighbours one square."""
+    cells = occupation["cells"]
+    pairs = [_together(cells[start : start + 2]) for start in range(0, len(cells), 2)]
+    return {**occupation, "units_per_cell": 2 * occupation["units_per_cell"], "cells": pairs}
+
+
+def _together(cells: list[OccupationCell]) -> OccupationCell:
+    together = cells[0].copy()
+    together["last"] = cells[-1]["last"]
+    together.update(_counts(cells))  # type: ignore[typeddict-item]
+    return together
+
+
+def _drawn(occupation: Occupation, namespace: str) -> str:
     cells = occupation["cells"]
     rows = [cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)]
-    heading, legend = _heading(occupation), _legend(cells)
+    heading, legend = _heading(occupation), _counts(cells)
     labels = max((len(row[0]["first"]) for row in rows), default=0) * CHARACTER + MARGIN
     top = MARGIN + 2 * LINE
     below = top + len(rows) * SQUARE + LINE
@@ -53,7 +84,7 @@ def occupation_svg(occupation: Occupation, *, in_page: bool = False) -> str:
     title = " ".join(heading)
     return "\n".join(
         [
-            f'<svg{"" if in_page else NAMESPACE} class="occupation" role="img" aria-label={quoteattr(title)}'
+            f'<svg{namespace} class="occupation" role="img" aria-label={quoteattr(title)}'
             f' viewBox="0 0 {width:.0f} {height}" width="{width:.0f}" height="{height}"'
             ' font-family="monospace" font-size="12" color="#222222">',
             f"<title>{escape(title)}</title>",
@@ -77,7 +108,7 @@ def _heading(occupation: Occupation) -> tuple[str, str]:
     )
 
 
-def _legend(cells: list[OccupationCell]) -> dict[State, int]:
+def _counts(cells: list[OccupationCell]) -> dict[State, int]:
     return {state: sum(cell[state] for cell in cells) for state in STATES}
 
 
@@ -99,9 +130,10 @@ def _shares(cell: OccupationCell) -> tuple[float, ...]:
 
 
 def _stack(cell: OccupationCell, left: float, top: float, width: float) -> Iterator[str]:
-    """From below: what is there at all is seen, however few it is of."""
+    """From below: what is there at all is seen, however few it is of. What is all there is needs no ground."""
     units, height = sum(cell[state] for state in STATES), SQUARE - GAP
-    yield _bar(left, top, width, height, "free")
+    if units not in (cell[state] for state in STATES[:-1]):
+        yield _bar(left, top, width, height, "free")
     foot = top + height
     for state in STATES[:-1]:
         if cell[state]:
@@ -112,7 +144,7 @@ def _stack(cell: OccupationCell, left: float, top: float, width: float) -> Itera
 
 def _told(cells: list[OccupationCell]) -> str:
     first, last = cells[0]["first"], cells[-1]["last"]
-    numbers = {state: sum(cell[state] for cell in cells) for state in STATES}
+    numbers = _counts(cells)
     where = first if first == last else f"{first} to {last}"
     return f"{where}: {', '.join(f'{number} {state}' for state, number in numbers.items() if number)}"
 
@@ -125,9 +157,13 @@ def _legend_lines(legend: dict[State, int], top: float, step: float) -> Iterator
 
 
 def _bar(left: float, top: float, width: float, height: float, state: State) -> str:
-    where = f'x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}"'
+    where = f'x="{_short(left)}" y="{_short(top)}" width="{_short(width)}" height="{_short(height)}"'
     return f'<rect class="{state}" {where} fill="{COLOURS[state]}"/>'
 
 
 def _text(left: float, base: float, words: str) -> str:
-    return f'<text x="{left:.1f}" y="{base:.1f}" fill="currentColor">{escape(words)}</text>'
+    return f'<text x="{_short(left)}" y="{_short(base)}" fill="currentColor">{escape(words)}</text>'
+
+
+def _short(length: float) -> str:
+    return f"{length:.1f}".removesuffix(".0")

@@ -6,7 +6,7 @@ was down. What FreeRADIUS shows is compared by ``firstlight check``; here it is 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.vault import VaultError
 from radius import (
     BulkProjector,
+    GivingWay,
     ProjectedSubscriber,
     RadiusDatabaseUnavailable,
     RadiusDatabaseUnfit,
@@ -33,6 +34,10 @@ ENDING = "end_service"
 """The step whose result names the service and username that a run is taking away."""
 MANY = 100
 """From so many on, those whom FreeRADIUS does not know yet are carried over together."""
+MANY_NEW = 1000
+"""So many new ones change what PostgreSQL's planner should know."""
+AT_ONCE = 5000
+"""So many are carried over before there is a rest for those who log in meanwhile."""
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +66,7 @@ class Projections:
         read: Callable[[], AbstractAsyncContextManager[AsyncSession]],
         projector: RadiusProjector,
         bulk_projector: BulkProjector,
+        giving_way: GivingWay,
         *,
         services: Callable[[AsyncSession], Services],
         tenant_id: str,
@@ -68,6 +74,7 @@ class Projections:
         self._read = read
         self._projector = projector
         self._bulk_projector = bulk_projector
+        self._giving_way = giving_way
         self._services = services
         self._tenant_id = tenant_id
 
@@ -85,20 +92,44 @@ class Projections:
             in_work = usernames_in_work([*given, *taken])
         caught_up = 0
         try:
-            for kind, source_id in await self._projector.behind():
-                await _carried_over(self._projector.project_one(kind, source_id), kind=kind, id=source_id)
             waiting = {behind[username]: username for username in sorted(behind.keys() - in_work)}
             if len(waiting) >= MANY:
-                for project in (self._bulk_projector.project_new, self._bulk_projector.project_changed):
-                    bulk = await project(list(waiting))
-                    caught_up += len(bulk.shown)
-                    waiting = {number: waiting[number] for number in bulk.left}
+                caught_up, left = await self._together(list(waiting))
+                waiting = {number: waiting[number] for number in left}
+            else:
+                await self._definitions()
             for number, username in waiting.items():
                 one = self._projector.project_subscriber(number)
                 caught_up += await _carried_over(one, kind="subscriber", username=username)
         except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
             log.warning("FreeRADIUS' tables can't be reached", waiting=len(behind), code=error.code)
         return caught_up
+
+    async def _definitions(self) -> None:
+        """The plans and NASes that are behind."""
+        for kind, source_id in await self._projector.behind():
+            await _carried_over(self._projector.project_one(kind, source_id), kind=kind, id=source_id)
+
+    async def _together(self, numbers: Sequence[int]) -> tuple[int, list[int]]:
+        """Many, batch by batch, with a rest between for those who log in meanwhile; returns how many are carried over,
+        and those who are to be projected one by one.
+
+        A plan or NAS that is changed meanwhile does not wait for all of them.
+        """
+        left: list[int] = []
+        new = changed = 0
+        for start in range(0, len(numbers), AT_ONCE):
+            some = numbers[start : start + AT_ONCE]
+            await self._giving_way.rest()
+            await self._definitions()
+            async with self._giving_way.work():
+                known = await self._bulk_projector.project_new(some)
+                others = await self._bulk_projector.project_changed(known.left)
+            new, changed = new + len(known.shown), changed + len(others.shown)
+            left += others.left
+        if new >= MANY_NEW:
+            await self._bulk_projector.count_anew()
+        return new + changed, left
 
     async def project(self, username: str, *, before_each: Callable[[int], None] | None = None) -> ProjectedSubscriber:
         """Brings every row of one name to what we want, whoever changed it. ``before_each`` is told its number first.

@@ -89,7 +89,15 @@ from radius.nas.canary import AuthDoor
 from radius.nas.nases import CoaChange, CoaTerms, NasChange
 from radius.nas.probe import Probe, probe_coa, probe_log, probe_login
 from radius.nas.silence import NasSilence, note_silence
-from radius.nas_errors import DialectUnknown, NasAddressTaken, NasNameTaken, NasRefused, NasUnknown
+from radius.nas_errors import (
+    DialectUnknown,
+    NasAddressTaken,
+    NasNameTaken,
+    NasNotSilent,
+    NasRefused,
+    NasSessionsOpen,
+    NasUnknown,
+)
 from radius.plan_errors import PlanRefused, PlanUnknown, RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
 from radius.plans.applying import PlanChanges, tell_of_plan
 from radius.plans.plans import plan_faults
@@ -126,6 +134,7 @@ from radius.results import (
 )
 from radius.service import RadiusService
 from radius.sessions.archive import Archived, Kept, SessionArchive
+from radius.sessions.closing import SilentSessions
 from radius.sessions.looks import SessionLooks, SessionState, SessionView
 from radius.sessions.losses import LostSession, SessionLosses
 from radius.sessions.reaper import NasGuard, Reaped, Reaper
@@ -197,8 +206,10 @@ __all__ = [
     "NasChange",
     "NasGuard",
     "NasNameTaken",
+    "NasNotSilent",
     "NasRefused",
     "NasSaid",
+    "NasSessionsOpen",
     "NasSilence",
     "NasUnknown",
     "NoDataCap",
@@ -251,6 +262,7 @@ __all__ = [
     "SeveralNotExpressible",
     "SeveralRefused",
     "ShownSubscriber",
+    "SilentSessions",
     "State",
     "StationBook",
     "StationLooks",

@@ -126,14 +126,17 @@ class Definitions:
         )
         return _nas_view(nas), is_new
 
-    async def change_nas(self, *, name: str, said: NasChange) -> DefinedNas:
-        """Bring a NAS to what is said of it; the rest stays as it is, its secret too.
+    async def change_nas(self, *, name: str, said: NasChange) -> tuple[DefinedNas, DefinedNas]:
+        """Bring a NAS to what is said of it; the rest stays as it is, its secret too. As it was and as it is now, with
+        nobody else's change between the two.
 
         Raises:
             NasUnknown, and as ``define_nas``.
         """
-        nas = await nases.change_nas(self._db, self._tenant_id, name, said, secrets=self._secrets, now=self._now())
-        return _nas_view(nas)
+        nas = await nases.hold_nas(self._db, self._tenant_id, name)
+        before = _nas_view(nas)
+        changed = await nases.change_nas(self._db, nas, said, secrets=self._secrets, now=self._now())
+        return before, _nas_view(changed)
 
     async def rotate_nas_secret(self, *, name: str) -> DefinedNas:
         """Give a NAS another random secret, or ``NasUnknown``."""

@@ -34,6 +34,8 @@
     |   |-- NasUnknown
     |   |-- NasNameTaken              there is another NAS of that name
     |   |-- NasAddressTaken           the address belongs to another NAS
+    |   |-- NasNotSilent              its sessions are not closed by hand
+    |   |-- NasSessionsOpen           under the address that it is to have no longer
     |   `-- DialectUnknown
     |-- PasswordStorageRefused        subscribers of a NAS could not log in with passwords that are kept like that
     |-- SessionsStillOpen             somebody who may not be online any more still is               (transient)

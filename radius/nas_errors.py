@@ -67,6 +67,41 @@ class NasAddressTaken(NasError):
         super().__init__(f"NAS {nas} cannot have address {address}: another NAS has it. Correct one of the two.")
 
 
+class NasSessionsOpen(NasError):
+    """Sessions are open under the address that the NAS is to have no longer."""
+
+    code = "radius.nas_sessions_open"
+
+    def __init__(self, nas: str, address: str, open_sessions: int) -> None:
+        self.nas = nas
+        self.address = address
+        self.open_sessions = open_sessions
+        many = f"{open_sessions} sessions are" if open_sessions != 1 else "1 session is"
+        each = "each of them" if open_sessions != 1 else "it"
+        super().__init__(
+            f"At NAS {nas} {many} open under {address}: under another address no suspension and no other plan reaches"
+            f" {each} (CoA, Disconnect) before its next login. Change it when they are over, or with --leave-sessions"
+            " (leave_sessions in the API)."
+        )
+
+
+class NasNotSilent(NasError):
+    """Accounting comes from it, as far as anybody knows."""
+
+    code = "radius.nas_not_silent"
+
+    def __init__(self, address: str, *, is_heard: bool) -> None:
+        """``is_heard`` False: nobody has looked lately, or nothing is open there."""
+        self.address = address
+        self.is_heard = is_heard
+        why = (
+            "accounting comes from it, and what has missed three interims there is closed by itself"
+            if is_heard
+            else "no session was open there when the worker looked last, or it has not looked for ten minutes"
+        )
+        super().__init__(f"The sessions at {address} are not closed: {why}. See `firstlight sessions guard`.")
+
+
 class DialectUnknown(NasError):
     """No such NAS dialect is built in."""
 

@@ -46,6 +46,15 @@ class CampaignRecord(TypedDict):
     ended_at: datetime | None
 
 
+class StoppedCampaign(TypedDict):
+    """A campaign that has stopped by itself: why, since when, and how many CPEs it has not begun."""
+
+    name: str
+    reason: str
+    stopped_at: datetime
+    waiting: int
+
+
 class MemberRecord(TypedDict):
     """One CPE in a campaign."""
 

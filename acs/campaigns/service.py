@@ -17,6 +17,7 @@ from acs.campaigns.records import (
     CampaignState,
     MemberCounts,
     MemberRecord,
+    StoppedCampaign,
     campaign_record,
     member_record,
 )
@@ -265,11 +266,21 @@ class CampaignService:
         return await member_counts(self._db, campaign_id)
 
 
-async def stopped_campaigns(db: AsyncSession, *, tenant_id: str) -> list[CampaignRecord]:
-    """Those that have stopped by themselves and that nobody has looked after since, the oldest first."""
-    stopped = (AcsCampaign.tenant_id == tenant_id, AcsCampaign.state == "stopped")
-    found = list(await db.scalars(select(AcsCampaign).where(*stopped).order_by(AcsCampaign.id)))
-    return [campaign_record(each, await member_counts(db, each.id)) for each in found]
+async def stopped_campaigns(db: AsyncSession, *, tenant_id: str) -> list[StoppedCampaign]:
+    """Those that have stopped by themselves and that nobody has looked after since, the oldest first. Only what waits
+    is counted, whatever else came of their CPEs."""
+    waiting = select(func.count()).where(
+        AcsCampaignMember.campaign_id == AcsCampaign.id, AcsCampaignMember.state == "waiting"
+    )
+    found = await db.execute(
+        select(AcsCampaign.name, AcsCampaign.reason, AcsCampaign.updated_at, waiting.scalar_subquery())
+        .where(AcsCampaign.tenant_id == tenant_id, AcsCampaign.state == "stopped")
+        .order_by(AcsCampaign.id)
+    )
+    return [
+        StoppedCampaign(name=name, reason=reason, stopped_at=stopped_at, waiting=count)
+        for name, reason, stopped_at, count in found
+    ]
 
 
 async def member_counts(db: AsyncSession, campaign_id: int) -> MemberCounts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import partial
 
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import holdings
@@ -13,9 +14,11 @@ from ipam.allocation.candidates import Candidate, Holder, bound
 from ipam.allocation.chains import by_its_number
 from ipam.allocation.patience import patiently
 from ipam.allocator import choose, take
+from ipam.answers import value_of
 from ipam.errors import RequestInvalid
 from ipam.holdings import Line
 from ipam.kinds import ROUTED
+from ipam.tables import AllocationEvent, FormerPrefix, Pool, Prefix
 from ipam.unit_errors import UnitElsewhere, UnitNotHeld
 from ipam.upkeep.returning import give_back
 
@@ -51,18 +54,34 @@ async def _take(db: AsyncSession, candidate: Candidate, holder: Holder, locked: 
 
 
 async def withdraw(db: AsyncSession, *, tenant_id: str, line: Line, prefix: str, at: datetime) -> None:
-    """Take the prefix back into its pool's quarantine.
+    """Take the prefix back into its pool's quarantine; nothing happens if that was done already.
 
     Raises:
-        UnitNotHeld: the service doesn't have it.
+        UnitNotHeld: it was never routed to the service.
     """
     spelt = checked_prefix(prefix)
     for unit in await holdings.units_of(db, line.service_id):
         if unit.kind in ROUTED and unit.value == spelt:
             await give_back(db, tenant_id=tenant_id, service_id=line.service_id, at=at, pools=[unit.pool_id])
             return
-    wanted = f"routed to service {line.service_id}"
-    raise UnitNotHeld(spelt, pool=None, wanted=wanted, state="not among its routed prefixes")
+    if not await _was_routed(db, line.service_id, spelt):
+        wanted = f"routed to service {line.service_id}"
+        raise UnitNotHeld(spelt, pool=None, wanted=wanted, state="not among its routed prefixes, and never was")
+
+
+async def _was_routed(db: AsyncSession, service_id: int, spelt: str) -> bool:
+    """Whether the service, which doesn't have the prefix now, has given it back, be it of a pool that was retired."""
+    base = func.coalesce(Prefix.first_address, FormerPrefix.first_address)
+    rows = await db.execute(
+        select(base, Pool.unit_length, AllocationEvent.unit)
+        .join(Pool, Pool.id == AllocationEvent.pool_id)
+        .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
+        .outerjoin(FormerPrefix, FormerPrefix.pool_id == Pool.id)
+        .where(
+            AllocationEvent.service_id == service_id, AllocationEvent.what == "released", Pool.kind.in_(sorted(ROUTED))
+        )
+    )
+    return any(value_of(*row) == spelt for row in rows)
 
 
 def checked_prefix(prefix: str) -> str:

@@ -17,7 +17,7 @@ from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import Page
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Reason, Wish
-from provisioning.nas_desk import NasWithSecret, SecretTakenUp, coa_said, taken_up
+from provisioning.nas_desk import NasWithSecret, SecretTakenUp, coa_said, in_audit, taken_up
 from provisioning.nas_probes import probe
 from radius import CoaChange, CoaTerms, DefinedNas, NasChange, Probe, SessionKey
 
@@ -65,11 +65,15 @@ class Change(Wish):
     login_methods: Annotated[tuple[Method, ...] | None, Field(min_length=1, max_length=3)] = None
     lines: bool | None = None
     coa: Coa = Coa()
+    leave_sessions: Annotated[
+        bool,
+        Field(description="Another address also where sessions are open under its own: no CoA reaches them any more"),
+    ] = False
     reason: Reason
 
     @property
     def said(self) -> NasChange:
-        terms = self.model_dump(exclude={"coa", "reason"}, exclude_none=True)
+        terms = self.model_dump(exclude={"coa", "reason", "leave_sessions"}, exclude_none=True)
         return cast(NasChange, terms | {"coa": self.coa.said})
 
 
@@ -84,6 +88,13 @@ class NasState(Wish):
 
     nas: DefinedNas
     taken_up: SecretTakenUp
+
+
+class ChangedState(NasState):
+    """``sessions_left``: how many sessions are open under an address that it has no longer. No suspension and no other
+    plan reaches them before their next login."""
+
+    sessions_left: int
 
 
 class ShownNas(NasState):
@@ -121,15 +132,16 @@ async def show(call: InCall, name: Name) -> NasState:
 
 
 @doors.post("/{name}/change", permission="nas.write", responses={404: problem(WORDS[404])})
-async def change(call: InCall, name: Name, wish: Change) -> NasState:
-    """Brings it to what is said of it; the rest stays as it is, its secret too. The same again changes nothing."""
-    radius = call.appliance.services(call.db).radius_service
-    before = await radius.nas_named(name=name)
-    nas = await radius.change_nas(name=name, said=wish.said)
-    call.tells(subject=f"nas/{nas['nas_id']}", reason=wish.reason, before=before)
+async def change(call: InCall, name: Name, wish: Change) -> ChangedState:
+    """Brings it to what is said of it; the rest stays as it is, its secret too. The same again changes nothing. Another
+    address is refused while sessions are open under its own, unless `leave_sessions`."""
+    changed = await call.appliance.nas_desk(call.db).change(name, wish.said, leave_sessions=wish.leave_sessions)
+    before, nas = changed["before"], changed["nas"]
+    after = {"nas": in_audit(nas), "sessions_left": changed["sessions_left"]}
+    call.tells(subject=f"nas/{nas['nas_id']}", reason=wish.reason, before=in_audit(before), after=after)
     if nas["version"] == before["version"]:
         call.changes_nothing()
-    return NasState(nas=nas, taken_up=_taken_up(call, nas))
+    return ChangedState(nas=nas, taken_up=_taken_up(call, nas), sessions_left=changed["sessions_left"])
 
 
 @doors.post("/{name}/rotate-secret", permission="nas.write", responses={404: problem(WORDS[404])})

@@ -1,4 +1,5 @@
-"""``/sessions``: who is online, what a subscriber had and used, who had an address. Nothing is changed here."""
+"""``/sessions``: who is online, what a subscriber had and used, who had an address; and the end of those whose NAS is
+gone."""
 
 from __future__ import annotations
 
@@ -6,16 +7,33 @@ from datetime import date
 from typing import Annotated
 
 from fastapi import Query
+from pydantic import Field
 
+from provisioning.access import subject_of
 from provisioning.api.calls import InCall
-from provisioning.api.openapi import problem
+from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Moment, Page, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.whom import Whom
+from provisioning.api.wishes import Reason, Wish
 from provisioning.nas_desk import address_said
 from radius import NasGuard, SessionView, UsageView
 
 doors = Doors(prefix="/sessions", tags=["sessions"])
+
+
+class NasGone(Wish):
+    """A NAS that does not come back, by its name or its address."""
+
+    nas: Annotated[str, Field(min_length=1, max_length=64)]
+    reason: Reason
+
+
+class ClosedSessions(Wish):
+    """How many sessions were open there, and are closed now as of their last sign of life."""
+
+    nas_address: str
+    closed: int
 
 
 @doors.get("", permission="subscribers.read", responses={404: problem("There is no such NAS or plan")})
@@ -43,6 +61,18 @@ async def list_(
 async def guard(call: InCall) -> list[NasGuard]:
     """Every NAS with open sessions, and whether accounting comes from it; while it is silent none of them is closed."""
     return await call.appliance.session_looks.guards()
+
+
+@doors.post("/close", permission="nas.write", responses={404: problem(WORDS[404])})
+async def close(call: InCall, wish: NasGone) -> ClosedSessions:
+    """Closes in accounting what is open at a NAS that is silent and does not come back. A newer interim opens a session
+    again, and its Stop corrects it. Where nothing is open any more nothing changes."""
+    address = await address_said(call.appliance.services(call.db).radius_service, wish.nas)
+    closed = await call.appliance.silent_sessions.close_at(address)
+    call.tells(subject=subject_of("nas_address", address), reason=wish.reason, before={"open_sessions": closed})
+    if not closed:
+        call.changes_nothing()
+    return ClosedSessions(nas_address=address, closed=closed)
 
 
 @doors.get("/who-had", permission="subscribers.read")

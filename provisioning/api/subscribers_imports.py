@@ -14,7 +14,7 @@ from provisioning.access import subject_of
 from provisioning.api.bodies import is_csv
 from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import inlined
-from provisioning.api.routes import Doors
+from provisioning.api.routes import Doors, Later
 from provisioning.api.wishes import Reason, Wish
 from provisioning.errors import Fault, InvalidRequest
 from radius import ImportRefused
@@ -55,9 +55,12 @@ _BODY = {
 }
 
 
-async def _open(call: Call) -> None:
+async def _open(call: Call) -> Later | None:
     """Reads the list and compares it with what is here and what FreeRADIUS has, before anything may be written: it
-    takes seconds, for which nobody else could write. What has come between, ``bring_in`` sees."""
+    takes seconds, for which nobody else could write. What has come between, ``bring_in`` sees.
+
+    After a list that was brought in just before there is a rest for those who log in meanwhile.
+    """
     said = {name: value for name in OF_CSV if (value := call.request.query_params.get(name)) is not None}
     wish, content = await _read(call.request, said)
     file = await subscriber_files.opened(content)
@@ -66,6 +69,7 @@ async def _open(call: Call) -> None:
         fault = f"has {len(file.lines)} lines, and {most}: send it in parts"
         raise InvalidRequest("The import", [Fault("content", fault)])
     call.request.state.opened = wish, file, await subscriber_files.check(call.appliance, file)
+    return None if wish.dry_run else call.appliance.giving_way.rest
 
 
 @doors.post(
@@ -91,7 +95,11 @@ async def import_(
         call.changes_nothing()
         created, unchanged = len(checked.new), len(checked.unchanged)
     else:
-        brought = await call.appliance.subscriber_import(call.db).bring_in(file.lines)
+        importing = call.appliance.subscriber_import(call.db)
+        async with call.appliance.giving_way.work():
+            brought = await importing.bring_in(file.lines)
+        if len(brought.created) >= subscriber_files.MANY:
+            await importing.count_anew()
         created, unchanged = len(brought.created), len(brought.unchanged)
         counts = {"lines": len(file.lines), "created": created, "unchanged": unchanged}
         named = wish.file_name or "a body"

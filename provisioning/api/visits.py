@@ -54,7 +54,8 @@ class KeptReport(Wish):
 
 class Book(Wish):
     """Who goes to whom, when, to do what. ``override_reason``: why outside hours, or without a skill; it needs the
-    permission ``visits.override``."""
+    permission ``visits.override``. ``run_id``: the run that waits for this visit, or is held for want of one; it goes
+    on with it, and an order's visit that is to come is moved instead."""
 
     customer_id: int
     technician_id: int
@@ -65,6 +66,7 @@ class Book(Wish):
     longitude: float | None = None
     location: str | None = None
     order_id: int | None = None
+    run_id: RunNumber | None = None
     override_reason: str | None = None
 
 
@@ -156,13 +158,10 @@ async def _unless_taken(call: Call) -> Later | None:
         wish = Book.model_validate_json(await call.request.body())
     except ValidationError:
         return None  # the route names all faults
-    return await call.appliance.dispatch_desk(call.db).refuse_taken(
-        technician_id=wish.technician_id,
-        starts_at=wish.starts_at,
-        job=wish.job,
-        latitude=wish.latitude,
-        longitude=wish.longitude,
-    )
+    slot = wish.model_dump(include={"technician_id", "starts_at", "job", "latitude", "longitude"})
+    if wish.run_id is not None:
+        return await call.appliance.run_slots(call.db).look_ahead(run_id=wish.run_id, **slot)
+    return await call.appliance.dispatch_desk(call.db).refuse_taken(**slot)
 
 
 @doors.post(
@@ -175,10 +174,14 @@ async def _unless_taken(call: Call) -> Later | None:
 )
 async def book(call: InCall, wish: Book, response: Response) -> VisitRecord:
     """Books a visit. Who comes too late for a slot is told the nearest ones that are free (``alternatives``)."""
-    call.tells(customer_id=wish.customer_id)
+    call.tells(customer_id=wish.customer_id, run_id=wish.run_id)
     if wish.override_reason is not None:
         override_of(call, wish.override_reason)
-    booked = await call.appliance.dispatch_desk(call.db).book(**wish.model_dump(), by=call.by)
+    if wish.run_id is None:
+        booked = await call.appliance.dispatch_desk(call.db).book(**wish.model_dump(exclude={"run_id"}), by=call.by)
+    else:
+        said = wish.model_dump(exclude={"location"})  # where it is, the run knows
+        booked = await call.appliance.run_slots(call.db).book(**said, by=call.by)
     call.tells(subject=f"visit/{booked['visit_id']}")
     response.headers["Location"] = call.address(f"visits/{booked['visit_id']}")
     response.headers["ETag"] = _etag(booked)

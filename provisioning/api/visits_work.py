@@ -15,7 +15,7 @@ from provisioning.api.pages import Moment, Number
 from provisioning.api.routes import Doors, Later
 from provisioning.api.wishes import Wish
 from provisioning.field import ActKind, PhotoRecord, SheetRecord, Sheets, VisitRecord, Visits
-from provisioning.field_desk import TakenAct
+from provisioning.field_desk import TakenAct, moment_of
 from provisioning.photo_files import MOST_BYTES, KeptPhoto
 from provisioning.ticks import Ticks
 
@@ -31,8 +31,9 @@ class Act(Wish):
 
     ``content`` of *record*: ``changes`` (splitter, drop_label, optical_dbm, note, signed_by) and ``seen``, what stood
     there when it was made; of *scanned*: ``serial``, ``port``, ``note``; of *no_access* and *not_feasible*: ``note``;
-    of *returned* (taken back from the customer): ``serial``, ``note``; of *done*: ``reason``, if it is done although
-    not every tick is true.
+    of *rescheduled*: ``starts_at``, ``reason``, and ``seen_at``, for when the visit was as it was seen (one that was
+    moved since stays); of *returned* (taken back from the customer): ``serial``, ``note``; of *done*: ``reason``, if it
+    is done although not every tick is true.
     """
 
     key: str = Field(min_length=1, max_length=200)
@@ -55,7 +56,23 @@ async def ticks(call: InCall, visit_id: Number) -> Ticks:
     return await call.appliance.field_desk(call.db).ticks(visit_id)
 
 
-@doors.post("/{visit_id}/acts", permission="visits.report")
+async def ways_of_act(call: Call) -> Later | None:
+    """To another time of a visit the ways are asked for while nobody is held and no transaction is open."""
+    try:
+        wish = Act.model_validate_json(await call.request.body())
+        visit_id = NUMBER.validate_python(call.request.path_params["visit_id"])
+    except ValidationError:
+        return None  # the route names all faults
+    starts_at = moment_of(wish.content.get("starts_at")) if wish.kind == "rescheduled" else None
+    if starts_at is None:
+        return None
+    visit = await _own(call, visit_id)
+    return await call.appliance.dispatch_desk(call.db).look_ahead(
+        visit_id=visit_id, technician_id=visit["technician_id"], starts_at=starts_at
+    )
+
+
+@doors.post("/{visit_id}/acts", permission="visits.report", first=ways_of_act)
 async def act(call: InCall, visit_id: Number, wish: Act) -> TakenAct:
     """Takes one act. The same one again, by its key, changes nothing more; a conflict is told, and nothing written."""
     seen = await _own(call, visit_id)

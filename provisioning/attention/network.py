@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from acs import CampaignRecord, FleetTrouble
+from acs import FleetTrouble, StoppedCampaign
 from ipam import PoolOutlook
 from provisioning.attention.items import Item, Target, Urgency, several
 from provisioning.commercial import FailingMessages
@@ -94,14 +94,15 @@ def of_cpes(fleet: FleetTrouble, now: datetime) -> list[Item]:
     return items
 
 
-def of_campaigns(stopped: Sequence[CampaignRecord]) -> list[Item]:
+def of_campaigns(stopped: Sequence[StoppedCampaign]) -> list[Item]:
     """Campaigns that have stopped by themselves: what they have not begun waits for a person."""
     items = []
     for each in stopped:
-        left = each["devices"]["waiting"]
+        left, since = each["waiting"], each["stopped_at"]
         alone = f" {several(left, 'CPE is', 'CPEs are')} left alone." if left else ""
         sentence = f"Campaign {each['name']} has stopped: {each['reason']}{alone}"
-        items.append(Item("campaign_stopped", "today", sentence, Target("campaign", each["name"]), count=max(left, 1)))
+        target = Target("campaign", each["name"])
+        items.append(Item("campaign_stopped", "today", sentence, target, since, count=max(left, 1)))
     return items
 
 
@@ -111,7 +112,7 @@ def of_webhooks(failing: Sequence[FailingWebhook]) -> list[Item]:
         Item(
             kind="webhook_failing",
             urgency="today",
-            sentence=f"Webhook {each.webhook_id} {each.reason}."
+            sentence=f"Webhook {each.webhook_id} at {each.host} {each.reason}."
             + (f" {several(each.given_up, 'message')} given up since yesterday." if each.given_up else ""),
             target=Target("webhook", str(each.webhook_id)),
             since=each.since,

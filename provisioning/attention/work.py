@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.amounts import words_without_amounts
 from provisioning.attention.host_names import of_host_names
-from provisioning.attention.items import Item, Target, several
+from provisioning.attention.items import AttentionKind, Item, Target, several
 from provisioning.attention.outages import LINE_STEPS
 from provisioning.check import every_invariant
 from provisioning.check_records import RecordedCheck
@@ -331,50 +331,33 @@ def _overdue_work(overdue: Overdue, since: datetime) -> Item:
 
 def _overdue(visits: Sequence[VisitRecord]) -> Item:
     first = min(visits, key=lambda visit: visit["ends_at"])
-    if len(visits) == 1:
-        sentence = (
-            f"Visit {first['visit_id']} of {first['technician_name']} to customer {first['customer_id']} should have"
-            f" ended at {minute(first['ends_at'])}, and nobody has reported what came of it."
-        )
-        target = Target("visit", str(first["visit_id"]))
-    else:
-        sentence = (
-            f"{several(len(visits), 'visit')} should have ended, the first at {minute(first['ends_at'])}, and nobody"
-            " has reported what came of them."
-        )
-        target = Target("visits")
-    return Item(
-        kind="visit_at_risk",
-        urgency="today",
-        sentence=sentence,
-        target=target,
-        since=first["ends_at"],
-        count=len(visits),
-        customers=sorted({visit["customer_id"] for visit in visits}),
-    )
+    ended = minute(first["ends_at"])
+    one = f"should have ended at {ended}, and nobody has reported what came of it."
+    many = f"should have ended, the first at {ended}, and nobody has reported what came of them."
+    return _of_past_visits("visit_at_risk", visits, first, first["ends_at"], one if len(visits) == 1 else many)
 
 
 def _in_vain(visits: Sequence[VisitRecord]) -> Item:
     first = visits[0]
-    if len(visits) == 1:
-        why = "nobody was there" if first["state"] == "no_access" else "it was not feasible"
-        sentence = (
-            f"Visit {first['visit_id']} of {first['technician_name']} to customer {first['customer_id']} at"
-            f" {minute(first['starts_at'])} was in vain ({why}), and no later one is booked."
-        )
-        target = Target("visit", str(first["visit_id"]))
-    else:
-        sentence = (
-            f"{several(len(visits), 'visit')} were in vain, the first at {minute(first['starts_at'])}, and no later"
-            " ones are booked."
-        )
-        target = Target("visits")
+    began = minute(first["starts_at"])
+    why = "nobody was there" if first["state"] == "no_access" else "it was not feasible"
+    one = f"at {began} was in vain ({why}), and no later one is booked."
+    many = f"were in vain, the first at {began}, and no later ones are booked."
+    return _of_past_visits("visit_in_vain", visits, first, first["outcome_at"], one if len(visits) == 1 else many)
+
+
+def _of_past_visits(
+    kind: AttentionKind, visits: Sequence[VisitRecord], first: VisitRecord, since: datetime | None, told: str
+) -> Item:
+    """Of one visit who went to whom, and where it stands; of several how many."""
+    is_one = len(visits) == 1
+    whose = f"Visit {first['visit_id']} of {first['technician_name']} to customer {first['customer_id']}"
     return Item(
-        kind="visit_in_vain",
+        kind=kind,
         urgency="today",
-        sentence=sentence,
-        target=target,
-        since=first["outcome_at"],
+        sentence=f"{whose if is_one else several(len(visits), 'visit')} {told}",
+        target=Target("visit", str(first["visit_id"])) if is_one else Target("visits"),
+        since=since,
         count=len(visits),
         customers=sorted({visit["customer_id"] for visit in visits}),
     )

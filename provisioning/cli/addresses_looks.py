@@ -22,7 +22,16 @@ from ipam import (
     UnitEvent,
 )
 from provisioning.bootstrap import Appliance
-from provisioning.cli.printing import Entry, clock_time, err, print_indented, print_json, print_list, say
+from provisioning.cli.printing import (
+    Entry,
+    at_second,
+    clock_time,
+    err,
+    print_indented,
+    print_json,
+    print_list,
+    say,
+)
 from provisioning.cli.running import AsJson, run
 from provisioning.errors import Fault, InvalidRequest
 
@@ -247,7 +256,7 @@ async def _show_service(appliance: Appliance, service_id: int, *, as_json: bool)
 def _print_service(facts: ServiceFacts, held: AllocatedResources | None) -> None:
     say(f"service {facts['service_id']} of customer {facts['customer_id']}: {facts['username']}, plan {facts['plan']}")
     if held is None:
-        say(f"  released {clock_time(facts['released_at'])}; it was at {facts['location']}")
+        say(f"  released {at_second(facts['released_at'])}; it was at {facts['location']}")
         return
     where = held["access_node"] if held["port"] is None else f"{held['access_node']} {held['port']}"
     say(f"  {facts['state']} at {facts['location']}: {where}, {held['bng']}")
@@ -268,7 +277,7 @@ def _print_service(facts: ServiceFacts, held: AllocatedResources | None) -> None
 def _print_facts(facts: AddressFacts) -> None:
     where = f", pool {facts['pool']}" if facts["pool"] else ""
     inside = f" in {facts['network']} ({facts['role']})" if facts["network"] else ""
-    until = f" until {clock_time(facts['available_at'])}" if facts["available_at"] else ""
+    until = f" until {at_second(facts['available_at'])}" if facts["available_at"] else ""
     note = f": {facts['note']}" if facts["note"] else ""
     say(f"{facts['value']}: {facts['state']}{until}{note}{where}{inside}")
     if facts["holder"] is not None:
@@ -292,10 +301,10 @@ def _left(each: LeftBehind) -> Entry:
 
 
 def _holder_in_words(held: ServiceAt) -> str:
-    until = f" until {clock_time(held['until'])}" if held["until"] else ""
+    until = f" until {at_second(held['until'])}" if held["until"] else ""
     return (
         f"service {held['service_id']} of customer {held['customer_id']}, {held['username']} at {held['location']}"
-        f" since {clock_time(held['since'])}{until}"
+        f" since {at_second(held['since'])}{until}"
     )
 
 

@@ -12,8 +12,9 @@ from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.addresses_looks import At, Vrf
 from provisioning.cli.audited import tells
-from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say
+from provisioning.cli.printing import Entry, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
+from provisioning.days import minute
 from provisioning.nat_logs import read_blocks
 
 Pool = Annotated[str, typer.Argument(help="The pool of the inside addresses, by its name.")]
@@ -80,7 +81,7 @@ def rules(json_: AsJson = False) -> None:
                 Entry(
                     (each["pool"], each["inside"], each["outside"], str(each["ports_per_subscriber"])),
                     f"{each['algorithm']}, ports {each['first_port']} to {each['last_port']}, since"
-                    f" {clock_minute(each['since'])}",
+                    f" {minute(each['since'])}",
                 )
                 for each in found
             ]

@@ -12,7 +12,7 @@ from rich.text import Text
 from ipam import NameUnknown, PlaceKind, PlaceUsage, PoolOutlook, PoolUsage
 from provisioning.bootstrap import Appliance
 from provisioning.cli.choices import chosen
-from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say
+from provisioning.cli.printing import Entry, at_second, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.occupation_svg import occupation_svg
@@ -109,7 +109,7 @@ def _below(pool: PoolOutlook) -> str:
     """What it stands on, and of what its use is made."""
     role = f"{pool['role']} " if pool["role"] else ""
     soon = pool["next_available_at"]
-    back = f"; the next one comes back {clock_time(soon)}" if soon else ""
+    back = f"; the next one comes back {at_second(soon)}" if soon else ""
     return f"{role}{pool['network']} ({pool['kind']}): {_made_of(pool)}{back}"
 
 

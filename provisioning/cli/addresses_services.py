@@ -12,7 +12,7 @@ from provisioning.addresses import AddressDesk, ChangedService
 from provisioning.bootstrap import Appliance
 from provisioning.cli.addresses_looks import Cvlan, DelegatedPrefix, Ip, Wan6, static_of
 from provisioning.cli.audited import tells
-from provisioning.cli.printing import clock_time, print_json, say
+from provisioning.cli.printing import at_second, print_json, say
 from provisioning.cli.running import AsJson, run
 from provisioning.cli.subscribers_verbs import carried, print_change
 
@@ -113,9 +113,9 @@ def release(service: Service, reason: Reason, json_: AsJson = False) -> None:
         if json_:
             print_json(released)
             return
-        say(f"service {service}: released {clock_time(released['released_at'])}")
+        say(f"service {service}: released {at_second(released['released_at'])}")
         for each in released["released"]:
-            say(f"  {each['value']} of pool {each['pool']} is free {clock_time(each['available_at'])}")
+            say(f"  {each['value']} of pool {each['pool']} is free {at_second(each['available_at'])}")
 
     run(act, as_json=json_)
 

@@ -17,7 +17,7 @@ from provisioning.cli import (
     devices_verbs,
     devices_wishes,
 )
-from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say, state_text
+from provisioning.cli.printing import Entry, at_second, clock_time, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.fleet import holder_of
 
@@ -80,7 +80,7 @@ def show(serial: Serial, json_: AsJson = False) -> None:
 def _entry(device: DeviceRecord, *, refused: bool) -> Entry:
     told = device["reason"] if device["state"] in ("drifted", "faulted", "unreachable") else ""
     if refused and (why := device["first_session_refused"]) is not None:
-        told = f"{clock_time(why['refused_at'])}: {why['words']} {why['remedy']}"
+        told = f"{at_second(why['refused_at'])}: {why['words']} {why['remedy']}"
     return Entry(
         (
             str(device["device_row_id"]),
@@ -96,7 +96,7 @@ def _entry(device: DeviceRecord, *, refused: bool) -> Entry:
 
 def _print_device(device: DeviceRecord, holder: str | None) -> None:
     service = f", service {device['service_id']}" if device["service_id"] is not None else ""
-    say(f"{device['device_serial']}  customer {device['customer_id']}{service}, bound {clock_time(device['bound_at'])}")
+    say(f"{device['device_serial']}  customer {device['customer_id']}{service}, bound {at_second(device['bound_at'])}")
     say(state_text(device["state"]))
     say(device["reason"])
     if holder is not None:
@@ -108,11 +108,11 @@ def _print_device(device: DeviceRecord, holder: str | None) -> None:
     for name, row in device["rows"].items():
         say(f"{name}: {row}")
     if (refused := device["first_session_refused"]) is not None:
-        say(f"told nothing in a first session at ACS {refused['acs_name']} {clock_time(refused['refused_at'])}")
+        say(f"told nothing in a first session at ACS {refused['acs_name']} {at_second(refused['refused_at'])}")
         say(f"  {refused['words']}")
         say(f"  {refused['remedy']}")
     if device["inform_reason"]:
         say(device["inform_reason"])
     for what in ("last_inform_at", "handed_out_at", "queued_at", "applied_at", "verified_at", "withdrawn_at"):
-        if moment := clock_time(device[what]):
+        if moment := at_second(device[what]):
             say(f"{what.removesuffix('_at').replace('_', ' ')} {moment}")

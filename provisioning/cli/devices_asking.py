@@ -12,7 +12,7 @@ from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, tells
 from provisioning.cli.faults import reason_faults, unless_faulty
-from provisioning.cli.printing import clock_time, print_indented, print_json, say, state_text
+from provisioning.cli.printing import at_second, print_indented, print_json, say, state_text
 from provisioning.cli.running import run
 from provisioning.device_desk import DeviceDesk
 from provisioning.device_operations import acs_side
@@ -72,7 +72,7 @@ def print_operation(record: OperationRecord) -> None:
     for name, value in (record["result"] or {}).items():
         _print_result(name, value)
     for what in ("requested_at", "queued_at", "ended_at", "expires_at"):
-        if (moment := clock_time(record[what])) and not (what == "expires_at" and record["ended_at"] is not None):
+        if (moment := at_second(record[what])) and not (what == "expires_at" and record["ended_at"] is not None):
             say(f"{what.removesuffix('_at')} {moment}")
 
 

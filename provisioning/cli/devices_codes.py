@@ -11,7 +11,7 @@ import typer
 from acs import FIRST_SESSION_KEY, CodeKeyRecord, ProvisioningCodes, canonical_serial, is_serial, provisioning_code
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import tells
-from provisioning.cli.printing import clock_time, print_json, say
+from provisioning.cli.printing import at_second, print_json, say
 from provisioning.cli.running import AsJson, By, run
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Faults
@@ -148,14 +148,14 @@ def _say_former(found: CodeKeyRecord) -> None:
     if found["former_until"] is None:
         say("No code was told before that would be good.")
         return
-    until = clock_time(found["former_until"])
+    until = at_second(found["former_until"])
     say(
         f"Codes of the key before are good until {until}."
         if found["former_is_good"]
         else f"Codes of the key before ended {until}."
     )
     if found["former_used_at"] is not None:
-        say(f"One of them was last used {clock_time(found['former_used_at'])}, by {found['former_used_by']}.")
+        say(f"One of them was last used {at_second(found['former_used_at'])}, by {found['former_used_by']}.")
 
 
 def _say_waiting(found: CodeKeyRecord) -> None:

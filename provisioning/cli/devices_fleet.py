@@ -25,7 +25,7 @@ from acs import (
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying
 from provisioning.cli.each_acs import end_without, of_each_acs
-from provisioning.cli.printing import Entry, clock_time, err, print_json, print_list, say, state_text
+from provisioning.cli.printing import Entry, at_second, clock_time, err, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.configured import acs_fleet, acs_names
 from provisioning.errors import Fault, InvalidRequest
@@ -156,7 +156,7 @@ def fleet(json_: AsJson = False) -> None:
         print_json({**found, "acs": health})
         return
     for state in found["states"]:
-        since = clock_time(state["oldest_since"])
+        since = at_second(state["oldest_since"])
         say(f"{state['devices']:>8}  {state['state']}, the longest {state['oldest_serial']}, since {since}")
     for cause in found["unreached"]:
         say(f"{cause['devices']:>8}  not reached: {cause['words']} (first {cause['oldest_serial']}). {cause['remedy']}")
@@ -259,5 +259,5 @@ def _entry(device: UnboundDevice) -> Entry:
             clock_time(device["first_seen_at"]),
             clock_time(device["last_inform_at"]),
         ),
-        "" if refused is None else f"{clock_time(refused['refused_at'])}: {refused['words']} {refused['remedy']}",
+        "" if refused is None else f"{at_second(refused['refused_at'])}: {refused['words']} {refused['remedy']}",
     )

@@ -13,7 +13,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, tells
 from provisioning.cli.devices_asking import Serial, print_operation
 from provisioning.cli.each_acs import end_without, of_each_acs
-from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say, state_text
+from provisioning.cli.printing import Entry, at_second, clock_time, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, By, run
 from provisioning.configured import acs_names
 from provisioning.device_operations import acs_side, by_port
@@ -154,7 +154,7 @@ def _entry(record: OperationRecord) -> Entry:
 
 def _print_readings(found: DeviceReading) -> None:
     model = " ".join(each for each in (found["manufacturer"], found["product_class"]) if each)
-    say(f"{found['device_serial']}  {model}, last inform {clock_time(found['last_inform_at'])}")
+    say(f"{found['device_serial']}  {model}, last inform {at_second(found['last_inform_at'])}")
     rows = []
     for each in found["readings"]:
         value = "" if each["value"] is None else f"{each['value']} {UNITS.get(each['reading'], '')}".strip()

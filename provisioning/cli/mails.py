@@ -9,7 +9,16 @@ from typing import Annotated, Any, get_args
 import typer
 
 from provisioning.bootstrap import Appliance
-from provisioning.cli.printing import Entry, clock_time, print_indented, print_json, print_list, say, state_text
+from provisioning.cli.printing import (
+    Entry,
+    at_second,
+    clock_time,
+    print_indented,
+    print_json,
+    print_list,
+    say,
+    state_text,
+)
 from provisioning.cli.running import AsJson, guarded, run
 from provisioning.commercial import MailPreview, Outbox
 from provisioning.configured import mail_templates
@@ -126,8 +135,8 @@ def show(
         for name in ("template", "language", "recipient", "subject", "message_id", "request_id"):
             say(f"{name + ':':<12}{found[name]}")
         for one in found["tries"]:
-            ended = clock_time(one["ended_at"]) or "never ended"
-            say(f"attempt {one['number']}: {clock_time(one['started_at'])} to {ended}, {one['outcome'] or 'unknown'}")
+            ended = at_second(one["ended_at"]) or "never ended"
+            say(f"attempt {one['number']}: {at_second(one['started_at'])} to {ended}, {one['outcome'] or 'unknown'}")
             print_indented(one["reply"] or "", indent=4)
         say("")
         say(found["text"].rstrip("\n"))

@@ -11,10 +11,11 @@ import typer
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, changes_nothing, tells
-from provisioning.cli.printing import Entry, clock_time, print_indented, print_json, print_list, say
+from provisioning.cli.printing import Entry, at_second, clock_time, print_indented, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, Reason, ReasonToSee, run
 from provisioning.days import second
-from provisioning.nas_desk import NasWithSecret, coa_said, taken_up
+from provisioning.errors import Fault, InvalidRequest
+from provisioning.nas_desk import NasWithSecret, coa_said, in_audit, taken_up
 from provisioning.nas_probes import probe
 from provisioning.vault import VaultError
 from radius import LOGIN_METHODS, CoaTerms, DefinedNas, NasChange, RadiusError, UnknownNas
@@ -81,7 +82,7 @@ def show(name: Name, json_: AsJson = False) -> None:
         none = "none that is kept" if heard.looked_back is None else f"none among the last {heard.looked_back}"
         _say_terms(nas)
         say(f"secret: {nas['secret']}")
-        say(f"last login heard from it: {clock_time(heard.at.get(nas['address'])) or none}")
+        say(f"last login heard from it: {at_second(heard.at.get(nas['address'])) or none}")
         say("carried over to FreeRADIUS" if nas["projected"] else "its last change is not carried over yet")
 
     run(act, as_json=json_)
@@ -150,6 +151,13 @@ def change(  # noqa: PLR0913, PLR0917 - each is a fact about the NAS
     coa_event_timestamp: EventTimestamp = None,
     coa_per_second: PerSecond = None,
     coa_may_end: MayEnd = None,
+    leave_sessions: Annotated[
+        bool,
+        typer.Option(
+            "--leave-sessions",
+            help="Another address also where sessions are open under its own: no CoA reaches them any more.",
+        ),
+    ] = False,
     json_: AsJson = False,
 ) -> None:
     """Bring a NAS to what is said of it; the rest stays as it is, its secret too."""
@@ -160,19 +168,25 @@ def change(  # noqa: PLR0913, PLR0917 - each is a fact about the NAS
     said = cast(NasChange, {"coa": coa} | {term: value for term, value in terms.items() if value is not None})
 
     async def act(appliance: Appliance) -> None:
+        if coa_dialect_keys and coa_key:
+            twice = Fault("coa_key", "can't be given together with --coa-dialect-keys: the keys are one or the other")
+            raise InvalidRequest("The NAS", [twice])
         async with appliance.database.begin() as db:
-            radius = appliance.services(db).radius_service
-            before = await radius.nas_named(name=name)
-            nas = await radius.change_nas(name=name, said=said)
+            changed = await appliance.nas_desk(db).change(name, said, leave_sessions=leave_sessions)
+            nas, before, left = changed["nas"], changed["before"], changed["sessions_left"]
             if nas["version"] == before["version"]:
                 changes_nothing(db)
-            tells(subject=subject_of("nas", nas["nas_id"]))
+            told = {"nas": in_audit(nas), "sessions_left": left}
+            tells(subject=subject_of("nas", nas["nas_id"]), before=in_audit(before), after=told)
         nas, not_carried = await _carried(appliance, nas)
         when = taken_up(nas, remembered=_remembered(appliance))
         if json_:
-            print_json({"nas": nas, "taken_up": when, "not_carried_over": not_carried})
+            print_json({"nas": nas, "taken_up": when, "not_carried_over": not_carried, "sessions_left": left})
             return
         _say_terms(nas)
+        if left:
+            many = "s" if left != 1 else ""
+            say(f"out of CoA's reach until they log in again: {left} session{many} open under {before['address']}")
         if not_carried is not None:
             say(f"committed, not carried over yet: {not_carried}")
         elif when["latest"] is not None:

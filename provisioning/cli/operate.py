@@ -60,12 +60,22 @@ def migrate(json_: AsJson = False) -> None:
     guarded(lambda: uvloop.run(act()), as_json=json_)
 
 
-def import_(file: Annotated[Path, typer.Argument(help="TOML file of the estate.")], json_: AsJson = False) -> None:
+def import_(
+    file: Annotated[Path, typer.Argument(help="TOML file of the estate.")],
+    leave_sessions: Annotated[
+        bool,
+        typer.Option(
+            "--leave-sessions",
+            help="A NAS may get another address though sessions are open under its own: no CoA reaches them any more.",
+        ),
+    ] = False,
+    json_: AsJson = False,
+) -> None:
     """Write an estate: network, rates, NASes, offers, teams, technicians, customers, partners. All of it or nothing."""
 
     async def act(appliance: Appliance) -> None:
         tells(subject=subject_of("estate", appliance.tenant_id))
-        counts = await import_estate(appliance, file)
+        counts = await import_estate(appliance, file, leave_sessions=leave_sessions)
         if json_:
             print_json({"imported": counts})
         else:

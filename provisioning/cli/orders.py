@@ -15,6 +15,7 @@ from provisioning.cli.running import AsJson, By, run
 from provisioning.cli.sold import print_lines
 from provisioning.commercial import OrderRecord
 from provisioning.commercial.money import in_words
+from provisioning.days import minute
 from workflows.answers import OrderState, PaymentMethod
 
 app = typer.Typer(no_args_is_help=True, help="Orders: list them, look at one, say how one is paid.")
@@ -57,7 +58,7 @@ def show(order: Annotated[int, typer.Argument(help="The order's number.")], json
             print_json(found)
             return
         say(f"order {order}  customer {found['customer_id']}  quote {found['quote_id']}  {found['payment_terms']}")
-        since = clock_minute(found["ended_at"] or found["ordered_at"])
+        since = minute(found["ended_at"] or found["ordered_at"])
         say(state_text(found["state"]).append(f" since {since}", style="default"))
         print_indented(found["reason"] or "")
         print_lines(found["lines"], total_minor=found["total_minor"], currency=found["currency"])

@@ -11,6 +11,7 @@ from provisioning.cli.audited import tells
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, By, run
 from provisioning.commercial import DomainRecord
+from provisioning.days import minute
 
 app = typer.Typer(no_args_is_help=True, help="The host names of partners, and the proof that they are theirs.")
 
@@ -85,7 +86,7 @@ def _entry(each: DomainRecord) -> Entry:
     since = each["lost_at"] or each["missing_since"] or each["proven_at"] or each["claimed_at"]
     note = _next(each)
     if each["fault"] is not None and each["looked_at"] is not None:
-        note += f"; at {clock_minute(each['looked_at'])}: {each['fault']}"
+        note += f"; at {minute(each['looked_at'])}: {each['fault']}"
     return Entry((each["domain"], state_text(each["state"]), clock_minute(since)), note)
 
 
@@ -94,10 +95,10 @@ def _next(each: DomainRecord) -> str:
     if each["lost_at"] is not None:
         return f"no page answers there; its DNS must hold {_wanted(each)} again, then claim it anew, or drop it"
     if each["proven_until"] is not None:
-        until = clock_minute(each["proven_until"])
+        until = minute(each["proven_until"])
         return f"its DNS must hold {_wanted(each)} again; without it pages answer until {until}"
     if each["looked_for_until"] is not None:
-        return f"its DNS must hold {_wanted(each)}; looked for until {clock_minute(each['looked_for_until'])}"
+        return f"its DNS must hold {_wanted(each)}; looked for until {minute(each['looked_for_until'])}"
     return ""
 
 

@@ -8,9 +8,10 @@ import typer
 from rich.text import Text
 
 from provisioning.bootstrap import Appliance
-from provisioning.cli.printing import Entry, clock_minute, clock_time, print_json, print_list, say, state_text
+from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, By, run
 from provisioning.commercial.payments import PaymentView, list_payments, show_payment
+from provisioning.days import minute
 
 app = typer.Typer(no_args_is_help=True, help="Payments: list and show them, settle invoices, cash and bank transfers.")
 
@@ -136,7 +137,7 @@ def _cells(view: PaymentView) -> tuple[str | Text, ...]:
 
 
 def _below(view: PaymentView) -> str:
-    return f"asked for {clock_minute(view.requested_at)}" + (f"; {view.reason}" if view.reason else "")
+    return f"asked for {minute(view.requested_at)}" + (f"; {view.reason}" if view.reason else "")
 
 
 def _subject(view: PaymentView) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from provisioning.days import second
+
 STYLES = {
     "completed": "green",
     "accepted": "green",
@@ -115,12 +117,17 @@ def plain(value: Any) -> Any:
 
 
 def clock_time(moment: datetime | None) -> str:
-    """A moment to the second, short for a column (Z is UTC); sentences have `provisioning.days`."""
+    """A moment to the second, short for a column (Z is UTC)."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if moment else ""
 
 
+def at_second(moment: datetime | None) -> str:
+    """A moment to the second in a sentence; nothing, if there is none."""
+    return second(moment) if moment else ""
+
+
 def clock_minute(moment: datetime) -> str:
-    """A moment to the minute, as appointments are made."""
+    """A moment to the minute, short for a column; sentences have `provisioning.days.minute`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ")
 
 

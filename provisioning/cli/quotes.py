@@ -18,6 +18,7 @@ from provisioning.cli.running import AsJson, run
 from provisioning.cli.sold import print_lines
 from provisioning.commercial import LineWish, QuoteRecord, QuoteWithLines
 from provisioning.commercial.money import in_words
+from provisioning.days import minute
 from provisioning.errors import Fault, InvalidRequest
 from workflows.answers import PaymentTerms, QuoteState
 
@@ -183,7 +184,7 @@ def _print(quote: QuoteRecord, json_: bool) -> None:
 
 def _print_whole(quote: QuoteWithLines) -> None:
     say(f"quote {quote['quote_id']}  customer {quote['customer_id']}  {quote['payment_terms']}")
-    say(state_text(quote["state"]).append(f", valid until {clock_minute(quote['valid_until'])}", style="default"))
+    say(state_text(quote["state"]).append(f", valid until {minute(quote['valid_until'])}", style="default"))
     print_indented(_about(quote))
     print_lines(quote["lines"], total_minor=quote["total_minor"], currency=quote["currency"])
 
@@ -206,7 +207,7 @@ def _about(quote: QuoteRecord) -> str:
         f"renews subscription {quote['subscription_id']} for {quote['renewal_term_months']} months"
         if quote["kind"] == "renewal"
         else None,
-        f"accepted by {quote['accepted_by']} at {clock_minute(quote['accepted_at'])}" if quote["accepted_at"] else None,
+        f"accepted by {quote['accepted_by']} at {minute(quote['accepted_at'])}" if quote["accepted_at"] else None,
         quote["reason"],
     )
     return "; ".join(fact for fact in facts if fact)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from provisioning.cli.printing import (
     Entry,
+    at_second,
     clock_time,
     plain,
     print_indented,
@@ -49,7 +50,7 @@ def print_run(view: RunView) -> None:
     customer = f"customer {run.customer_id}" if run.customer_id is not None else "no customer yet"
     say(f"run {run.id}  {run.journey}  {run.business_key}  {customer}")
     where = f" in {run.current_step}" if run.current_step else ""
-    say(state_text(run.state).append(f"{where} since {clock_time(run.finished_at or run.updated_at)}", style="default"))
+    say(state_text(run.state).append(f"{where} since {at_second(run.finished_at or run.updated_at)}", style="default"))
     print_indented(_why(run))
     if run.state in ("held", "pending"):
         _print_kept(view)
@@ -120,7 +121,7 @@ def _print_step(step: StepView) -> None:
 
 def _past(earlier: RoundView) -> str:
     took = _took(earlier.started_at, earlier.finished_at)
-    ended = f"round {earlier.round} {earlier.state} {clock_time(earlier.finished_at)}" + (
+    ended = f"round {earlier.round} {earlier.state} {at_second(earlier.finished_at)}" + (
         f" after {took}" if took else ""
     )
     parts = (ended, _tries(earlier.attempts), earlier.note or earlier.error_code)
@@ -130,10 +131,10 @@ def _past(earlier: RoundView) -> str:
 def _why(run: RunSummary) -> str:
     parts = [run.reason] if run.reason else []
     if run.state == "pending" and run.waiting_for == "retry":
-        parts.append(f"next try at {clock_time(run.wake_at)}")
+        parts.append(f"next try at {at_second(run.wake_at)}")
     elif run.state == "pending" and run.waiting_for:
         subject = f" {run.waiting_on}" if run.waiting_on else ""
-        deadline = f" until {clock_time(run.wake_at)}" if run.wake_at else ""
+        deadline = f" until {at_second(run.wake_at)}" if run.wake_at else ""
         parts.append(f"waits for {run.waiting_for}{subject}{deadline}")
     return "; ".join(parts)
 

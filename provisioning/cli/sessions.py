@@ -1,4 +1,6 @@
-"""``firstlight sessions``: who is online, what a subscriber had and used, who had an address."""
+"""``firstlight sessions``: who is online, what a subscriber had and used, who had an address; and what is left at a NAS
+that is gone.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,13 @@ from typing import Annotated
 
 import typer
 
+from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.addresses_looks import At
+from provisioning.cli.audited import changes_elsewhere, tells
 from provisioning.cli.data_cap_words import cap_of
-from provisioning.cli.printing import Entry, clock_minute, clock_time, print_json, print_list, say, state_text
-from provisioning.cli.running import AsJson, run
+from provisioning.cli.printing import Entry, at_second, clock_minute, print_json, print_list, say, state_text
+from provisioning.cli.running import AsJson, Reason, run
 from provisioning.cli.whom import ByExternalId, Username, names_of
 from provisioning.days import second
 from provisioning.nas_desk import address_said
@@ -130,6 +134,31 @@ def guard(json_: AsJson = False) -> None:
     run(act, as_json=json_)
 
 
+@app.command()
+def close(
+    nas: Annotated[str, typer.Argument(help="The NAS that does not come back, by its name or address.")],
+    reason: Reason,
+    json_: AsJson = False,
+) -> None:
+    """Close in accounting what is open at a NAS that is silent: a newer interim opens a session again."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            address = await address_said(appliance.services(db).radius_service, nas)
+            closed = await appliance.silent_sessions.close_at(address)
+            tells(
+                subject=subject_of("nas_address", address), before={"open_sessions": closed}, after={"closed": closed}
+            )
+            if closed:
+                await changes_elsewhere(db)
+        if json_:
+            print_json({"nas_address": address, "closed": closed})
+        else:
+            say(f"{closed} session{'' if closed == 1 else 's'} closed at {address}, as of the last sign of life")
+
+    run(act, as_json=json_)
+
+
 async def _cap_of(appliance: Appliance, name: str) -> tuple[DataCapView | None, str | None]:
     """Of whoever has the name; nobody may have it any more."""
     async with appliance.database.read() as db:
@@ -164,7 +193,7 @@ def _in_words(session: SessionView) -> str:
     if session["stopped_at"] is not None:
         facts.append(f"ended {second(session['stopped_at'])} ({session['terminate_cause'] or 'no cause told'})")
     else:
-        facts.append(f"last heard of {clock_time(session['updated_at'])}")
+        facts.append(f"last heard of {at_second(session['updated_at'])}")
     if session["uncertain"]:
         facts.append("perhaps still up then: that is its last word, and its Stop never came")
     return "; ".join(each for each in facts if each)

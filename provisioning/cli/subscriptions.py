@@ -9,11 +9,12 @@ import typer
 from rich.text import Text
 
 from provisioning.bootstrap import Appliance
-from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say, state_text
+from provisioning.cli.printing import Entry, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.commercial.bills.subscriptions import SubscriptionView, list_subscriptions, show_subscription
 from provisioning.commercial.bills.term_ends import SubscriptionEnds
 from provisioning.commercial.payments.rows import shown_amount
+from provisioning.days import minute
 
 app = typer.Typer(no_args_is_help=True, help="Subscriptions: what was sold, and until when it is paid for.")
 
@@ -70,11 +71,11 @@ def show(
         term = "until further notice" if found.term_months is None else f"{found.term_months} months"
         say(f"  {found.state}; {_price(found) or 'no price'}, {term}, {_dates(found)}")
         if found.renewed_at is not None:
-            say(f"  renewed {clock_minute(found.renewed_at)}")
+            say(f"  renewed {minute(found.renewed_at)}")
         if found.to_end_on is not None and found.state != "cancelled":
             say(f"  to end after {found.to_end_on}: {found.to_end_because}")
         if found.billing_stopped_at is not None:
-            say(f"  stopped {clock_minute(found.billing_stopped_at)}: {found.stop_reason}")
+            say(f"  stopped {minute(found.billing_stopped_at)}: {found.stop_reason}")
 
     run(act, as_json=json_)
 

@@ -12,6 +12,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli import technicians_stock
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, run
+from provisioning.days import minute
 from provisioning.field import LeaveRecord, Override, PlannedTechnician
 from provisioning.intake import Faults
 
@@ -195,7 +196,7 @@ def _told(leave: LeaveRecord, *, json_: bool) -> None:
     if json_:
         print_json(leave)
         return
-    begins, ends = clock_minute(leave["starts_at"]), clock_minute(leave["ends_at"])
+    begins, ends = minute(leave["starts_at"]), minute(leave["ends_at"])
     say(f"leave {leave['leave_id']}: technician {leave['technician_id']} is away from {begins} to {ends}")
 
 

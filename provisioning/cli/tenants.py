@@ -8,9 +8,10 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.bootstrap import Appliance
-from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say, state_text
+from provisioning.cli.printing import Entry, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.commercial import HostedTenants, TenantUnknown, tenant_url
+from provisioning.days import minute
 
 app = typer.Typer(no_args_is_help=True, help="Customers' pages: list them, show one.")
 
@@ -70,7 +71,7 @@ def show(name: Annotated[str, typer.Argument(help="The name in the page's addres
         say(f"  {url}" + (f" and https://{record['domain']}" if named else ""))
         if live and record["domain"] is not None and not named:
             say(f"  not at {record['domain']}: it is not proven to be partner {record['partner_id']}'s")
-        since = clock_minute(record["provisioned_at"])
+        since = minute(record["provisioned_at"])
         say(f"  {record['deployment_type']}, licence {record['license_id']}, since {since}")
         if page is not None:
             say(f"  shows {page.brand}: service {page.service_state}, order {page.order_state}")

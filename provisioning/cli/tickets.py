@@ -13,6 +13,7 @@ from provisioning.cli.audited import tells
 from provisioning.cli.printing import Entry, clock_minute, print_indented, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.commercial import TicketDesk, TicketRecord
+from provisioning.days import minute
 from provisioning.errors import Fault, InvalidRequest
 from workflows.answers import TicketState
 
@@ -133,7 +134,7 @@ def _print(ticket: TicketRecord, as_json: bool) -> None:
     whom = f" for customer {ticket['customer_id']}" if ticket["customer_id"] is not None else ""
     say(f"ticket {ticket['ticket_id']}: {ticket['title']}")
     say(
-        f"{ticket['state']}, {ticket['priority']}, due {clock_minute(ticket['due_at'])}, with {ticket['assigned_team']}"
+        f"{ticket['state']}, {ticket['priority']}, due {minute(ticket['due_at'])}, with {ticket['assigned_team']}"
         f"{whom} (version {ticket['version']})"
     )
     for line in ticket["description"].split("\n"):

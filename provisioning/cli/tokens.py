@@ -11,6 +11,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import tells
 from provisioning.cli.printing import Entry, clock_minute, plain, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
+from provisioning.days import minute
 
 app = typer.Typer(no_args_is_help=True, help="Tokens of the HTTP API: create, list, revoke.")
 
@@ -44,7 +45,7 @@ def create(
             print_json({"token": made.secret, **plain(made.token)})
             return
         say(made.secret)
-        say(f"token {made.token.token_id} of {made.token.name}, good until {clock_minute(made.token.expires_at)}")
+        say(f"token {made.token.token_id} of {made.token.name}, good until {minute(made.token.expires_at)}")
 
     run(act, as_json=json_)
 

@@ -9,7 +9,16 @@ from rich.text import Text
 
 from provisioning.bootstrap import Appliance
 from provisioning.cli.choices import chosen
-from provisioning.cli.printing import Entry, clock_time, print_indented, print_json, print_list, say, say_touches
+from provisioning.cli.printing import (
+    Entry,
+    at_second,
+    clock_time,
+    print_indented,
+    print_json,
+    print_list,
+    say,
+    say_touches,
+)
 from provisioning.cli.running import AsJson, run
 from provisioning.cli.whom import ByExternalId, Username, whom
 from provisioning.sight import ALL_SIGHT
@@ -87,7 +96,7 @@ def _print(seen: Truth) -> None:
         _print_comparison(comparison)
     for outcome in seen.asked:
         print_indented(
-            f"{outcome.act}, {clock_time(outcome.asked_at)}: {outcome.standing.replace('_', ' ')}. {outcome.sentence}",
+            f"{outcome.act}, {at_second(outcome.asked_at)}: {outcome.standing.replace('_', ' ')}. {outcome.sentence}",
             first="  ",
         )
 
@@ -104,7 +113,7 @@ def _print_comparison(comparison: Comparison) -> None:
 def _in_words(fact: Fact) -> str:
     if not fact.is_known:
         return f"not known: {fact.note} ({fact.source})"
-    when = f", {clock_time(fact.at)}" if fact.at else ""
+    when = f", {at_second(fact.at)}" if fact.at else ""
     note = f"; {fact.note}" if fact.note else ""
     return f"{fact.value or 'none'} ({fact.source}{when}{note})"
 

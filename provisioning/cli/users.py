@@ -14,6 +14,7 @@ from provisioning.cli.account import account
 from provisioning.cli.audited import tells
 from provisioning.cli.printing import Entry, clock_minute, plain, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
+from provisioning.days import minute
 
 HERE = "http://127.0.0.1:8080"
 """Where `firstlight serve` answers, unless it is told otherwise."""
@@ -135,7 +136,7 @@ def _print_link(appliance: Appliance, user: UserView, made: MadeInvitation, *, a
         print_json({"link": address, "ends_at": made.ends_at, **plain(user)})
         return
     say(address)
-    say(f"for {user.login_name}, {user.role}; opens once, until {clock_minute(made.ends_at)}")
+    say(f"for {user.login_name}, {user.role}; opens once, until {minute(made.ends_at)}")
 
 
 def _entry(user: UserView) -> Entry:

@@ -10,6 +10,7 @@ import typer
 from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, By, run
+from provisioning.days import minute
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.field import InvitationRecord, Invitations, Visits
 from provisioning.visits import Outcome
@@ -111,7 +112,7 @@ def invite(
         if json_:
             print_json(invited)
         else:
-            until = clock_minute(invited["expires_at"])
+            until = minute(invited["expires_at"])
             say(f"invitation {invited['invitation_id']}: customer {invited['customer_id']} may choose until {until}")
 
     run(act, as_json=json_)

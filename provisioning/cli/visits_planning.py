@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, run
+from provisioning.days import minute
 from provisioning.field import JobRecord, Jobs, OfferRecord, VisitRecord
 from provisioning.visits import Outcome
 
@@ -80,37 +81,32 @@ def book(  # noqa: PLR0913, PLR0917 - each is a fact about the visit
     place: Place = None,
     location: Annotated[str | None, typer.Option(help="The service location, LOC-...")] = None,
     order: Annotated[int | None, typer.Option(help="The order whose visit it is.")] = None,
+    run_id: Annotated[
+        int | None, typer.Option("--run", help="The run that waits for this visit, or is held for want of one.")
+    ] = None,
     override_reason: Anyway = None,
     by: By = "",
     json_: AsJson = False,
 ) -> None:
-    """Book a visit that was agreed on with a customer."""
+    """Book a visit that was agreed on with a customer; the run that needs it goes on with it."""
+    slot: dict[str, Any] = {"technician_id": technician, "starts_at": at, "job": job}
+    slot["latitude"], slot["longitude"] = place or (None, None)
+    visit: dict[str, Any] = {"customer_id": customer, "order_id": order, "address": address}
+    why: dict[str, Any] = {"override_reason": override_reason, "by": by}
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
-            asking = await appliance.dispatch_desk(db).refuse_taken(
-                technician_id=technician,
-                starts_at=at,
-                job=job,
-                latitude=place[0] if place else None,
-                longitude=place[1] if place else None,
-            )
+            if run_id is None:
+                asking = await appliance.dispatch_desk(db).refuse_taken(**slot)
+            else:
+                asking = await appliance.run_slots(db).look_ahead(run_id=run_id, **slot)
         if asking is not None:
             await asking()
         async with appliance.database.begin() as db:
-            booked = await appliance.dispatch_desk(db).book(
-                customer_id=customer,
-                technician_id=technician,
-                starts_at=at,
-                address=address,
-                job=job,
-                latitude=place[0] if place else None,
-                longitude=place[1] if place else None,
-                location=location,
-                order_id=order,
-                override_reason=override_reason,
-                by=by,
-            )
+            if run_id is None:
+                booked = await appliance.dispatch_desk(db).book(**slot, **visit, **why, location=location)
+            else:
+                booked = await appliance.run_slots(db).book(run_id=run_id, **slot, **visit, **why)
         _told(booked, json_=json_)
 
     run(act, as_json=json_)
@@ -215,7 +211,7 @@ def _told(visit: VisitRecord, *, json_: bool) -> None:
     if json_:
         print_json(visit)
         return
-    begins, ends = clock_minute(visit["starts_at"]), clock_minute(visit["ends_at"])
+    begins, ends = minute(visit["starts_at"]), minute(visit["ends_at"])
     say(f"visit {visit['visit_id']}: {visit['technician_name']} from {begins} to {ends}")
 
 

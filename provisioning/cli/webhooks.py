@@ -12,7 +12,16 @@ from provisioning.act_previews import WEBHOOK_VERBS, WebhookVerb, previewed_webh
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import tells
 from provisioning.cli.choices import chosen
-from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say, say_touches, state_text
+from provisioning.cli.printing import (
+    Entry,
+    at_second,
+    clock_time,
+    print_json,
+    print_list,
+    say,
+    say_touches,
+    state_text,
+)
 from provisioning.cli.running import AsJson, By, run
 from provisioning.webhooks import EVENT_TYPES, DeliveryRecord, WebhookRecord, WebhookWithSecret, impersonal_webhook
 from provisioning.webhooks.tables import DeliveryState
@@ -214,7 +223,7 @@ def _say_secret(webhook: WebhookWithSecret, what: str) -> None:
 
 def _entry(webhook: WebhookRecord) -> Entry:
     told = f"is told of {', '.join(webhook['event_types'])}"
-    state = f"; disabled at {clock_time(webhook['disabled_at'])}: {webhook['disable_reason']}"
+    state = f"; disabled at {at_second(webhook['disabled_at'])}: {webhook['disable_reason']}"
     return Entry(
         (str(webhook["webhook_id"]), state_text(webhook["state"]), webhook["url"]),
         told + (state if webhook["state"] == "disabled" else ""),

@@ -35,6 +35,7 @@ from provisioning.photo_files import PhotoFiles
 from provisioning.quotes import QuoteDesk
 from provisioning.renewals import RenewalDesk
 from provisioning.run_desk import RunDesk
+from provisioning.run_slots import RunSlots
 from provisioning.settings import Settings
 from provisioning.signals import SignalDesk
 from provisioning.starters import Starters
@@ -187,7 +188,9 @@ class WithDesks(WithServices):
     def nas_desk(self, db: AsyncSession) -> NasDesk:
         """The door for single NASes, bound to this transaction."""
         radius = self.services(db).radius_service
-        return NasDesk(db, radius=radius, vault=self.vault, tenant_id=self.tenant_id, now=self.clock)
+        return NasDesk(
+            db, radius=radius, sessions=self.sessions, vault=self.vault, tenant_id=self.tenant_id, now=self.clock
+        )
 
     def visit_desk(self, db: AsyncSession) -> VisitDesk:
         """The door for reports from the field, bound to this transaction."""
@@ -222,10 +225,17 @@ class WithDesks(WithServices):
             **common,
         )
 
+    def run_slots(self, db: AsyncSession) -> RunSlots:
+        """Dispatch's door to the visits that runs wait for, bound to this transaction."""
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
+        dispatch = self.dispatch_desk(db)
+        return RunSlots(db, dispatch=dispatch, runs=self.runs, definitions=self.definitions, **common)
+
     def field_desk(self, db: AsyncSession) -> FieldDesk:
         """The technician's door, bound to this transaction."""
         common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
-        return FieldDesk(db, visit_desk=self.visit_desk(db), definitions=self.definitions, **common)
+        desks: dict[str, Any] = {"visit_desk": self.visit_desk(db), "dispatch": self.dispatch_desk(db)}
+        return FieldDesk(db, **desks, definitions=self.definitions, **common)
 
     def feeds(self, db: AsyncSession) -> Feeds:
         """Calendars for calendar programs, bound to this transaction."""

@@ -16,7 +16,17 @@ from provisioning.links import SignedLinks
 from provisioning.settings import Settings
 from provisioning.vault import SecretVault, load_keyring
 from provisioning.webhooks import FactRecorder, Targets
-from radius import BulkProjector, LoginLog, RadiusProjector, SessionLooks, SessionReader, StationLooks, UsageLooks
+from radius import (
+    BulkProjector,
+    GivingWay,
+    LoginLog,
+    RadiusProjector,
+    SessionLooks,
+    SessionReader,
+    SilentSessions,
+    StationLooks,
+    UsageLooks,
+)
 from workflows import Bell, Runs
 
 
@@ -55,7 +65,9 @@ class Parts:
         self.links = SignedLinks(self.vault, tenant_id=settings.tenant_id, now=clock, public_url=settings.public_url)
         self.sessions = SessionReader(self.radius_database.begin)
         self.logins = LoginLog(self.radius_database.read, self.radius_database.begin)
+        self.giving_way = GivingWay(self.logins)
         self.session_looks = SessionLooks(self.radius_database.read, tenant_id=settings.tenant_id, now=clock)
+        self.silent_sessions = SilentSessions(self.radius_database.begin, tenant_id=settings.tenant_id, now=clock)
         self.stations = StationLooks(self.radius_database.read, tenant_id=settings.tenant_id)
         self.usage_looks = UsageLooks(self.radius_database.read, tenant_id=settings.tenant_id)
         self.targets = Targets(tuple(ip_network(each) for each in settings.webhook_private_networks))

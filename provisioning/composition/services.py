@@ -47,6 +47,7 @@ class WithServices(Parts):
             self.database.read,
             self.projector,
             self.bulk_projector,
+            self.giving_way,
             services=self.services,
             tenant_id=settings.tenant_id,
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from provisioning.days import begin_of, end_of
 from provisioning.field import IN_VAIN, LeaveRecord, PlannedTechnician, VisitRecord
 from provisioning.field.rosters import Leave, Period, Roster
 from workflows.services import VisitState
@@ -33,10 +34,11 @@ class Block:
 
 @dataclass(frozen=True)
 class Lane:
-    """One technician's day."""
+    """One technician's day. ``away``: why they are not there on it, or on a part of it."""
 
     technician: PlannedTechnician
     blocks: list[Block]
+    away: list[str]
 
 
 def lanes_of(
@@ -51,10 +53,24 @@ def lanes_of(
     own: dict[int, list[VisitRecord]] = {}
     for visit in visits:
         own.setdefault(visit["technician_id"], []).append(visit)
-    return [
-        Lane(each, blocks_of(_roster(each, leave, zone).periods(day), own.get(each["technician_id"], [])))
-        for each in technicians
-    ]
+    lanes = []
+    for each in technicians:
+        roster = _roster(each, leave, zone)
+        blocks = blocks_of(roster.periods(day), own.get(each["technician_id"], []))
+        lanes.append(Lane(each, blocks, away_on(day, roster)))
+    return lanes
+
+
+def away_on(day: date, roster: Roster) -> list[str]:
+    """A public holiday, and leave with its hours, by the technician's own clock."""
+    begins, ends = begin_of(day, roster.zone), end_of(day, roster.zone)
+    holiday = roster.holiday(day)
+    found = [] if holiday is None else [f"public holiday: {holiday}"]
+    for leave in roster.leave:
+        if leave.starts_at < ends and begins < leave.ends_at:
+            first, last = (at.astimezone(roster.zone) for at in (leave.starts_at, leave.ends_at))
+            found.append(f"away from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}: {leave.reason}")
+    return found
 
 
 def blocks_of(periods: Sequence[Period], visits: Sequence[VisitRecord]) -> list[Block]:

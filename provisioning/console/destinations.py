@@ -37,7 +37,7 @@ TARGETS: dict[TargetNoun, Leads] = {
     "pool": ("addresses.read", lambda name: _asking("/pools/of", pool=name)),
     "run": ("runs.read", lambda number: f"/runs/{number}"),
     "runs": ("runs.read", lambda _: "/queue"),
-    "visit": ("visits.read", lambda number: f"/visits#visit-{number}"),
+    "visit": ("visits.read", lambda number: f"/visits/{number}"),
     "visits": ("visits.read", lambda _: "/visits"),
     "webhook": ("webhooks.read", lambda number: f"/webhooks/{number}"),
 }
@@ -56,7 +56,7 @@ HITS: dict[Noun, Leads] = {
     "session": ("subscribers.read", lambda name: _asking("/sessions/of", username=name)),
     "subscriber": ("subscribers.read", lambda name: _asking("/search/subscriber", username=name)),
     "ticket": ("tickets.read", lambda number: f"/tickets/{number}"),
-    "visit": ("visits.read", lambda number: f"/visits#visit-{number}"),
+    "visit": ("visits.read", lambda number: f"/visits/{number}"),
 }
 
 KEPT: dict[str, Leads] = {
@@ -65,8 +65,10 @@ KEPT: dict[str, Leads] = {
     "order": HITS["order"],
     "payment": ("payments.read", lambda number: f"/payments/{number}"),
     "quote": ("quotes.read", lambda number: f"/quotes/{number}"),
+    "renewal quote": ("quotes.read", lambda number: f"/quotes/{number}"),
     "subscriber": ("subscribers.read", lambda number: f"/subscribers/{number}"),
     "ticket": HITS["ticket"],
+    "visit": HITS["visit"],
 }
 """By what a run keeps; what is not here has no page of its own."""
 
@@ -84,9 +86,11 @@ def command_for(target: Target) -> str:
 
 def of_kept(each: Kept, may: Collection[Permission]) -> str:
     """Where something that a run keeps leads; nothing, if there is no page for it or not for them."""
-    noun, _, number = each.what.partition(" ")
+    noun, _, number = each.what.rpartition(" ")
+    if not number.isdigit():  # a CPE has its serial number beside it; a customer page is no customer
+        noun, number = each.what, ""
     known = KEPT.get(noun)
-    if known is None or known[0] not in may or (number and not number.isdigit()):  # a customer page is no customer
+    if known is None or known[0] not in may:
         return ""
     return known[1](number or each.particulars.partition(", ")[0])
 

@@ -8,7 +8,7 @@ from typing import Annotated, get_args
 
 from fastapi import Path, Query, Response
 
-from acs import CampaignState, DeviceRecord, DeviceState, fleet_overview
+from acs import CampaignRecord, CampaignState, DeviceRecord, DeviceState, MemberState, fleet_overview
 from provisioning.act_previews import CampaignVerb, campaign_verbs
 from provisioning.api import Call, InCall
 from provisioning.api.pages import After, page_of, row_of
@@ -23,6 +23,7 @@ MOST_FAULTED = 200
 MOST_PARAMETERS = 10
 STATES: tuple[DeviceState, ...] = get_args(DeviceState)
 CAMPAIGN_STATES: tuple[CampaignState, ...] = get_args(CampaignState)
+MEMBER_STATES: tuple[MemberState, ...] = get_args(MemberState)
 
 TITLES: dict[CampaignVerb, str] = {
     "start": "Start the campaign",
@@ -116,22 +117,38 @@ async def campaigns(call: InCall, state: Word = "", after: After = None) -> Resp
 
 
 @doors.page("/campaigns/{name}", permission="devices.read")
-async def campaign(call: InCall, name: Annotated[str, Path(max_length=120)], after: After = None) -> Response:
-    """One campaign: its terms, how far it is, its CPEs in the order of their turns."""
+async def campaign(
+    call: InCall, name: Annotated[str, Path(max_length=120)], state: Word = "", after: After = None
+) -> Response:
+    """One campaign: its terms, how far it is, its CPEs in the order of their turns, or those in one state."""
     service = call.appliance.campaigns(call.db)
     shown = await service.campaign(name=name)
-    found = await service.members(name=name, after_id=row_of(after), limit=ON_A_PAGE + 1)
+    wanted = one_of(MEMBER_STATES, state)
+    states = () if wanted is None else (wanted,)
+    found = await service.members(name=name, states=states, after_id=row_of(after), limit=ON_A_PAGE + 1)
     page = page_of(call, found, [each["member_id"] for each in found], ON_A_PAGE)
     return show(
         call,
         "campaign.html.j2",
         f"Campaign {name}",
         campaign=shown,
+        what=what_it_brings(shown),
+        states=MEMBER_STATES,
+        wanted={"state": state},
         members=page.items,
         next=page.next,
         verbs=campaign_verbs(shown) if "devices.write" in call.caller.permissions else [],
         titles=TITLES,
     )
+
+
+def what_it_brings(campaign: CampaignRecord) -> str:
+    """What a campaign brings to whom, in words."""
+    arguments = campaign["arguments"]
+    brings = f"firmware {arguments['file']}" if campaign["kind"] == "firmware" else f"template {arguments['template']}"
+    of = arguments["of"]
+    chosen = [f"{by} {of[by]}" for by in ("template", "model") if of[by] is not None]
+    return f"{brings}, to CPEs {'of ' + ' and '.join(chosen) if chosen else 'that were named one by one'}"
 
 
 def by_parameter(devices: Sequence[DeviceRecord]) -> list[ParameterFault]:

@@ -32,6 +32,8 @@ from provisioning.visits import Outcome
 from workflows import FIRST_YEAR, LAST_YEAR
 
 MOST_VISITS = 1000
+LOCAL = "%Y-%m-%dT%H:%M"
+"""A time by the ISP's clock, as a form sends it."""
 BEYOND = f"not in {FIRST_YEAR} to {LAST_YEAR}"
 ENDS: dict[str, Outcome] = {"cancel": "cancelled", "no-show": "no_access"}
 """How dispatch ends a visit, and what is kept of it."""
@@ -71,7 +73,8 @@ async def board_now(call: InCall, day: Day = None) -> Response:
 
 
 async def _now(call: Call, day: date) -> dict[str, Any]:
-    return {**await _lanes(call, day), **await waiting_for_a_time(call)}
+    held = await call.appliance.run_slots(call.db).held()
+    return {**await _lanes(call, day), **await waiting_for_a_time(call), "held": held}
 
 
 async def _lanes(call: Call, day: date) -> dict[str, Any]:
@@ -86,7 +89,7 @@ async def _lanes(call: Call, day: date) -> dict[str, Any]:
     )
     return {
         "lanes": [lane for lane in lanes if lane.blocks],
-        "idle": [lane.technician["name"] for lane in lanes if not lane.blocks],
+        "idle": [lane for lane in lanes if not lane.blocks],
         "ticks": await call.appliance.field_desk(call.db).seen_ticks(scanned),
         "is_cut": len(found) > MOST_VISITS,
         "most": MOST_VISITS,
@@ -126,7 +129,7 @@ async def look(
         mark=_mark(visit),
         technicians=await call.appliance.planning(call.db).technicians(),
         technician=technician or visit["technician_id"],
-        at=at or local.strftime("%Y-%m-%dT%H:%M"),
+        at=at or local.strftime(LOCAL),
         reason=reason,
         override_reason=override_reason,
         has_begun=_has_begun(call, visit),
@@ -148,7 +151,7 @@ def _refused(request: Request, problem: Problem, headers: Mapping[str, str]) -> 
     offers = []
     for offer in problem.get("alternatives", []):
         starts_at = datetime.fromisoformat(offer["starts_at"]).astimezone(zone)
-        asked = {"technician": offer["technician_id"], "at": starts_at.strftime("%Y-%m-%dT%H:%M"), "reason": reason}
+        asked = {"technician": offer["technician_id"], "at": starts_at.strftime(LOCAL), "reason": reason}
         offers.append((f"{path}?{urlencode(asked)}", starts_at, offer["technician_name"], offer["why"]))
     tried = {"technician": form.text("technician"), "at": form.text("at"), "reason": reason}
     if why_anyway := form.text("override_reason"):

@@ -15,7 +15,7 @@ from fastapi import Response
 from fastapi.responses import JSONResponse
 from typing_extensions import TypedDict
 
-from provisioning.api import PUBLIC, Call, InCall, visits, visits_work
+from provisioning.api import PUBLIC, Call, InCall, visits_work
 from provisioning.api.calls import etag_of
 from provisioning.api.own import require_own_visit
 from provisioning.api.pages import Number
@@ -161,10 +161,7 @@ async def one(call: InCall, visit_id: Number) -> Job:
 
 # What is done there is the API's, whole: one transaction, the visit's owner, the act's own key, the audit.
 _POST = {"permission": "visits.report", "keyed": False}
-scripted.post(f"{PAGE}/visits/{{visit_id}}/acts", **_POST)(visits_work.act)
-scripted.post(
-    f"{PAGE}/visits/{{visit_id}}/reschedule", **_POST, first=visits.ways_of_move, most_at_once=visits.MOST_AT_ONCE
-)(visits.reschedule)
+scripted.post(f"{PAGE}/visits/{{visit_id}}/acts", **_POST, first=visits_work.ways_of_act)(visits_work.act)
 scripted.post(
     f"{PAGE}/visits/{{visit_id}}/photos",
     **_POST,

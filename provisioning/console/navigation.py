@@ -27,6 +27,7 @@ PLACES = (
     Place("/tickets", "Tickets", "tickets.read"),
     Place("/visits", "Visits", "visits.read"),
     Place("/dispatch", "Dispatch", "visits.write"),
+    Place("/technicians", "Technicians", "technicians.read"),
     Place("/field", "My day", "visits.report"),
     Place("/sessions", "Sessions", "subscribers.read"),
     Place("/pools", "Pools", "addresses.read"),

@@ -16,7 +16,7 @@ from provisioning.console.doors import ConsoleDoors
 from provisioning.console.pages import HEADERS, show
 from provisioning.console.words import spark
 from provisioning.figures import POOLS_FOR, Point
-from provisioning.occupation_svg import occupation_svg
+from provisioning.occupation_svg import occupation_in_page, occupation_svg
 
 LEVELS = {"ok": "good", "low": "warn", "critical": "bad", "exhausted": "bad"}
 KINDS = {
@@ -59,7 +59,7 @@ async def pool_of(call: InCall, pool: PoolName) -> Response:
         "pool.html.j2",
         f"Pool {pool}",
         occupation=occupation,
-        drawn=Markup(occupation_svg(occupation, in_page=True)),  # noqa: S704 - numbers, and names that it has quoted
+        drawn=Markup(occupation_in_page(occupation)),  # noqa: S704 - numbers, and names that it has quoted
         pool=outlook,
         line="" if outlook is None else _line(outlook, samples, now),
         forecast="" if outlook is None else forecast(outlook, now),

@@ -20,9 +20,11 @@ from provisioning.console.lists import names_of
 from provisioning.console.pages import show, to
 from provisioning.console.topics import NEWEST, run_topic
 from provisioning.errors import Fault, InvalidRequest
+from provisioning.field import VISIT
 from provisioning.intake import LARGEST_NUMBER
 from provisioning.keeps import kept, snippet, ways
 from provisioning.run_previews import Verb, what_may_be_decided
+from provisioning.run_slots import wanted_visit
 from provisioning.sight import sees_money
 from provisioning.ticks import has_ticks, ticks_in
 from workflows import DEFINITIONS, RoundView, RunState, RunSummary, RunView, StepView, list_runs
@@ -135,6 +137,7 @@ async def _run(call: Call, template: str, run_id: int, done: str) -> Response:
     view = whole if amounts else run_without_amounts(whole)
     summary = view.summary
     handed = await handed_over(call, [summary]) if summary.state == "held" else {}
+    dispatches = "visits.write" in call.caller.permissions
     return show(
         call,
         template,
@@ -150,6 +153,8 @@ async def _run(call: Call, template: str, run_id: int, done: str) -> Response:
         keeps=[(each, of_kept(each, call.caller.permissions)) for each in kept(whole, with_money=amounts)],
         snippet=snippet(whole),
         verbs=_verbs(call, view),
+        finds_time=dispatches and not view.goes_back and wanted_visit(summary) is not None,
+        moves=summary.waiting_on if dispatches and summary.waiting_for == VISIT else None,
         ways=ways(view) if "runs.signal" in call.caller.permissions else [],
         ticket=handed.get(run_id),
         done=done,

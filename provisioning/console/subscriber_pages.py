@@ -102,6 +102,7 @@ async def _subscriber(call: Call, template: str, subscriber_id: int, done: str) 
         topic=subscriber_topic(subscriber_id),
         truth=truth,
         subscriber=truth.subscriber,
+        names=await names_of(call, [truth.subscriber["customer_id"]]),
         acts=acts_of(truth) if "subscribers.write" in may else [],
         operates="devices.operate" in may,
         newest=newest,

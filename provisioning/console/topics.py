@@ -106,4 +106,5 @@ async def _mark_of_today(appliance: Appliance, db: AsyncSession) -> str:
     at_work = await calendar.visits(starts_at=begins, ends_at=ends, states=AT_WORK)
     ticks = await appliance.field_desk(db).seen_ticks([visit["visit_id"] for visit in at_work])
     to_agree = await appliance.first_slots(db).mark()
-    return f"{today} {await calendar.mark(starts_at=begins, ends_at=ends)} {ticks} {to_agree}"
+    held = [run.id for run in await appliance.run_slots(db).held()]
+    return f"{today} {await calendar.mark(starts_at=begins, ends_at=ends)} {ticks} {to_agree} {held}"

@@ -1,15 +1,20 @@
-"""``/visits``: whom technicians go to. A technician sees only their own of today."""
+"""``/visits``: whom technicians go to; of one visit all that is known: its ticks, and what was written down there.
+
+A technician sees only their own.
+"""
 
 from __future__ import annotations
 
 from fastapi import Response
 
-from provisioning.api import InCall
-from provisioning.api.pages import After, page_of, row_of
+from provisioning.api import Call, InCall
+from provisioning.api.own import require_own_visit
+from provisioning.api.pages import After, Number, page_of, row_of
 from provisioning.console.doors import ConsoleDoors
-from provisioning.console.pages import show, today
+from provisioning.console.lists import names_of
+from provisioning.console.pages import HEADERS, show, today
 from provisioning.days import begin_of, end_of
-from provisioning.field import Visits
+from provisioning.field import VISIT, Sheets, VisitRecord, Visits
 
 ON_A_PAGE = 200
 
@@ -38,3 +43,38 @@ async def visits(call: InCall, after: After = None) -> Response:
         day=day,
         is_own=call.caller.technician_id is not None,
     )
+
+
+@doors.page("/visits/{visit_id}", permission="visits.read")
+async def visit(call: InCall, visit_id: Number) -> Response:
+    """One visit, and its sheet."""
+    found = await _own(call, visit_id)
+    desk, runs = call.appliance.field_desk(call.db), call.appliance.runs
+    about = await runs.about(call.db, VISIT, str(visit_id)) if "runs.read" in call.caller.permissions else []
+    return show(
+        call,
+        "visit.html.j2",
+        f"Visit {visit_id}",
+        visit=found,
+        names=await names_of(call, [found["customer_id"]]),
+        sheet=await desk.sheet(visit_id),
+        ticks=await desk.ticks(visit_id),
+        runs=about,
+        zone=call.appliance.zone,
+    )
+
+
+@doors.page("/visits/{visit_id}/photos/{photo_id}", permission="visits.read")
+async def photo(call: InCall, visit_id: Number, photo_id: Number) -> Response:
+    """One picture, as it was sent."""
+    await _own(call, visit_id)
+    found = await Sheets(call.db, tenant_id=call.tenant_id, now=call.appliance.clock).photo(visit_id, photo_id)
+    content = await call.appliance.photos.read(found["sha256"])
+    return Response(content, media_type=found["media_type"], headers=HEADERS)
+
+
+async def _own(call: Call, visit_id: int) -> VisitRecord:
+    """Raises: VisitUnknown."""
+    found = await Visits(call.db, tenant_id=call.tenant_id, now=call.appliance.clock).visit(visit_id)
+    require_own_visit(call, found)
+    return found

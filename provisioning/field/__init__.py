@@ -17,6 +17,7 @@ from provisioning.field.choice_errors import (
     InvitationUnknown,
     NoTimeAwaited,
     NoTimeChosen,
+    NoVisitAwaited,
     VisitNotMovable,
 )
 from provisioning.field.claims import Whose
@@ -126,6 +127,7 @@ __all__ = [
     "MoveTerms",
     "NoTimeAwaited",
     "NoTimeChosen",
+    "NoVisitAwaited",
     "NobodyFree",
     "NotDone",
     "OfferRecord",

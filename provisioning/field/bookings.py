@@ -65,13 +65,13 @@ class Bookings:
         That one stays the job that it was booked as: as long, with its buffer and its skills, unless another is told;
         so does the next one, where it came to nothing.
         Where the order's visit is another line's, or its technician is at the door already, this is a visit apart; so
-        is what dispatch books by hand beside it.
+        is what dispatch books by hand beside it. An installation of no order takes over the visit that it names.
 
         Raises: TechnicianBusy, OutsideHours, SkillMissing, VisitOver, RequestConflict, ChangeRaced.
         """
         if (known := await self._requested(wanted, whose, request_id)) is not None:
             return known
-        there = await self.of_order(wanted.customer_id, whose.order_id)
+        there = await self.to_come(wanted.customer_id, whose)
         if there is not None and whose.purpose == "deployment":
             raise ChangeRaced  # it came between the look at the order and this booking
         mine = there if there is not None and await self._is_to_be_had(there, whose) else None
@@ -121,6 +121,32 @@ class Bookings:
         found: Visit | None = await self._db.scalar(newest.with_for_update() if is_held else newest)
         return found
 
+    async def to_come(self, customer_id: int, whose: Whose, *, is_held: bool = True) -> Visit | None:
+        """The visit to come that this work may have, too: its order's; where it belongs to none, the one it names."""
+        if whose.order_id is not None:
+            return await self.of_order(customer_id, whose.order_id, is_held=is_held)
+        return await self._named(customer_id, whose, LIVE_STATES, is_held=is_held)
+
+    async def _named(
+        self, customer_id: int, whose: Whose, states: Sequence[VisitState], *, is_held: bool = False
+    ) -> Visit | None:
+        """The visit, of no order, that is named, if it is this customer's and in one of these states."""
+        if whose.visit_id is None:
+            return None
+        named = (
+            select(Visit)
+            .where(
+                Visit.tenant_id == self._tenant_id,
+                Visit.id == whose.visit_id,
+                Visit.customer_id == customer_id,
+                Visit.order_id.is_(None),
+                Visit.state.in_(states),
+            )
+            .execution_options(populate_existing=True)
+        )
+        found: Visit | None = await self._db.scalar(named.with_for_update() if is_held else named)
+        return found
+
     async def move(
         self, visit: Visit, technician: Technician, starts_at: datetime, ends_at: datetime, task: Task = NOTHING_SAID
     ) -> Visit:
@@ -143,10 +169,13 @@ class Bookings:
         await self._change(visit.id, location=None, planned_port=None)
 
     async def _that_came_to_nothing(self, wanted: Booking, whose: Whose) -> Visit | None:
-        """The order's visit before this one, if dispatch has said what job it is: the next one is that job, too."""
+        """The visit before this one, if dispatch has said what job it is: the next one is that job, too."""
         if whose.purpose != "installation":
             return None
-        former = await self.of_order(wanted.customer_id, whose.order_id, CAME_TO_NOTHING, is_held=False)
+        if whose.order_id is None:
+            former = await self._named(wanted.customer_id, whose, CAME_TO_NOTHING)
+        else:
+            former = await self.of_order(wanted.customer_id, whose.order_id, CAME_TO_NOTHING, is_held=False)
         return former if former is not None and former.job is not None else None
 
     async def _is_to_be_had(self, there: Visit, whose: Whose) -> bool:

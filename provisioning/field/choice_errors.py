@@ -1,4 +1,4 @@
-"""What is refused of a customer's choice of a time. The tree is drawn in ``provisioning.errors``."""
+"""What is refused of the choice of a time, by a customer or for a run. The tree is drawn in ``provisioning.errors``."""
 
 from __future__ import annotations
 
@@ -52,6 +52,19 @@ class NoTimeAwaited(FieldError):
         self.state = state
         super().__init__(
             f"Run {run_id} is {state} and waits for no time to be agreed, or its order has a visit: nobody is invited."
+        )
+
+
+class NoVisitAwaited(FieldError):
+    """This run needs no visit booked."""
+
+    code = "field.no_visit_awaited"
+
+    def __init__(self, run_id: int, state: str) -> None:
+        self.run_id = run_id
+        self.state = state
+        super().__init__(
+            f"Run {run_id} is {state} and neither waits nor is held for the time of a visit: nothing is booked for it."
         )
 
 

@@ -23,7 +23,8 @@ class Whose:
     """For whose work a visit is, and the order that this belongs to.
 
     ``visit_id``: the order's visit is to be joined as it stands. That one is meant; where the order has another by now,
-    it is that, whatever time is named beside it: who was told of a visit has agreed on no other time.
+    it is that, whatever time is named beside it: who was told of a visit has agreed on no other time. Of an
+    installation without an order it is the visit that dispatch has booked for it.
     """
 
     purpose: VisitPurpose = "installation"
@@ -66,11 +67,13 @@ class Claims:
     async def leave(self, visit: Visit, purpose: VisitPurpose, *, with_dispatchs: bool = True) -> bool:
         """The visit isn't needed for this any more; whether it is now needed for nothing. Once is enough.
 
-        What dispatch has booked for an order goes with the last of the order's work, unless it is kept for it.
+        What dispatch has booked for an order, or for the line of none, goes with the last of that work, unless it is
+        kept for it.
         """
         if not await self._release(visit, VisitBooking.purpose == purpose):
             return False
-        is_last = visit.order_id is not None and not await self.is_open(visit.id, *_others_than_dispatch(visit))
+        is_for_work = visit.order_id is not None or purpose != "dispatch"
+        is_last = is_for_work and not await self.is_open(visit.id, *_others_than_dispatch(visit))
         if is_last and with_dispatchs:
             await self._release(visit, VisitBooking.purpose == "dispatch", VisitBooking.order_id == visit.order_id)
         return not await self.is_needed(visit)

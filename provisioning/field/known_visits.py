@@ -42,6 +42,12 @@ class KnownVisits:
             visit_id = await self._db.scalar(others.order_by(Visit.id.desc()).limit(1)) or visit_id
         return await self.visit(visit_id)
 
+    async def newest_of(self, customer_id: int) -> VisitRecord | None:
+        """The visit of this customer that was booked last, whatever came of it."""
+        theirs = select(Visit.id).where(Visit.tenant_id == self._tenant_id, Visit.customer_id == customer_id)
+        number = await self._db.scalar(theirs.order_by(Visit.id.desc()).limit(1))
+        return None if number is None else await self.visit(number)
+
     async def visits(
         self,
         *,
@@ -116,6 +122,11 @@ class KnownVisits:
     async def is_requested(self, request_id: str | None) -> bool:
         """Whether this request has its visit already."""
         return await self._claims.is_requested(request_id)
+
+    async def of_request(self, request_id: str | None) -> VisitRecord | None:
+        """The visit that this request has booked, whatever came of it."""
+        claim = await self._claims.of_request(request_id)
+        return None if claim is None else await self.visit(claim.visit_id)
 
     async def is_promised(self, *, visit_id: int, purpose: VisitPurpose) -> bool:
         """Whether those who need the visit for this know when it is, and who comes: it was not moved since.

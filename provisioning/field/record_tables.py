@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from provisioning.tables import ProvisioningBase, Reference, RowId, TenantId
 
-ActKind = Literal["record", "scanned", "no_access", "not_feasible", "returned", "done"]
+ActKind = Literal["record", "scanned", "no_access", "not_feasible", "rescheduled", "returned", "done"]
 
 
 class JobSheet(ProvisioningBase):

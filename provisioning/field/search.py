@@ -70,15 +70,17 @@ class Search:
         days: int,
         technician_id: int | None = None,
         limit: int = 20,
+        most_a_day: int | None = None,
+        besides: int | None = None,
     ) -> list[OfferRecord]:
-        """Day by day the best first."""
+        """Day by day the best first. ``besides``: a visit that is to be moved, and is in nobody's way."""
         people = await self._able(job, technician_id)
         earliest = max(starts_after, self._now())
         found: list[Offer] = []
-        candidates = await self._candidates(people, earliest, min(days, MOST_DAYS))
+        candidates = await self._candidates(people, earliest, min(days, MOST_DAYS), besides)
         await self._learn(candidates, place)
         for day in self._days(earliest, min(days, MOST_DAYS)):
-            found += offers_on(day, candidates, job, place, way=self._ways.minutes, now=earliest)
+            found += offers_on(day, candidates, job, place, way=self._ways.minutes, now=earliest)[:most_a_day]
             if len(found) >= limit:
                 break
         return [self._record(offer, place) for offer in found[:limit]]

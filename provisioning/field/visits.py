@@ -86,7 +86,7 @@ class Visits(KnownVisits):
         faults.refuse_if_any()
         assert start is not None and ends_at is not None, "a missing time has left a fault"
         booking = Booking(customer, technician, start, ends_at, where, location, planned_port, task)
-        there = await self._bookings.of_order(customer, whose.order_id, is_held=False)
+        there = await self._bookings.to_come(customer, whose, is_held=False)
         held = await self._hold(technician, there)
         visit = await self._bookings.book(booking, whose, request, held)
         return await self._recorded(visit)

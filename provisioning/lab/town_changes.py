@@ -77,6 +77,14 @@ async def start_campaign(lab: Lab, serials: Sequence[str], say: Say) -> None:
     async with lab.appliance.database.begin() as db:
         await lab.appliance.campaigns(db).start(name=SETTINGS_CAMPAIGN)
     say(f"  campaign {SETTINGS_CAMPAIGN} has begun; it will stop by itself, at CPEs that refuse it")
+    for _ in range(LOOKS):
+        async with lab.appliance.database.read() as db:
+            shown = await lab.appliance.campaigns(db).campaign(name=SETTINGS_CAMPAIGN)
+        if shown["state"] != "running":
+            say(f"  campaign {SETTINGS_CAMPAIGN} has {shown['state']}: {shown['reason']}")
+            return
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+    say(f"  campaign {SETTINGS_CAMPAIGN} still runs")
 
 
 async def _on_their_way(appliance: Appliance, serials: set[str]) -> bool:

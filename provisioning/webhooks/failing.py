@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,9 +17,13 @@ LATELY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class FailingWebhook:
-    """A webhook, why it hears nothing, and how many messages were given up within a day. Without its address."""
+    """A webhook, why it hears nothing, and how many messages were given up within a day.
+
+    ``host``: of its address, whose path may be a secret.
+    """
 
     webhook_id: int
+    host: str
     reason: str
     since: datetime | None
     given_up: int
@@ -44,5 +49,5 @@ async def failing_webhooks(db: AsyncSession, *, tenant_id: str, now: datetime) -
             reason = "does not answer, and is left alone for a while"
         else:
             reason = "has refused what it was told, until that was given up"
-        found.append(FailingWebhook(webhook.id, reason, since, count))
+        found.append(FailingWebhook(webhook.id, urlsplit(webhook.url).hostname or "", reason, since, count))
     return found

@@ -42,6 +42,13 @@ def eap_traps(raddb: Raddb, unseen: list[str], *, now: datetime) -> list[Trap]:
     return traps
 
 
+def shown_files(raddb: Raddb) -> Iterator[Path]:
+    """The files of certificates that a server shows in EAP, as far as it is known here what they stand for."""
+    for certificate, _ in _shown(raddb):
+        if "$ENV{" not in certificate:
+            yield Path(certificate)
+
+
 def _shown(raddb: Raddb) -> Iterator[tuple[str, str]]:
     """The files of certificate and key of each EAP that a server calls; one file may have both."""
     asked = [each for server in raddb.servers() for each in server.named("authorize")]
@@ -84,7 +91,7 @@ def _of_certificate(path: Path, unseen: list[str], now: datetime) -> Iterator[Tr
 
 def _of_time(path: Path, certificate: x509.Certificate, now: datetime) -> Iterator[Trap]:
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    of, until = f"EAP's certificate {path} of {_name(certificate)}", f"{ends:%Y-%m-%d %H:%M} UTC"
+    of, until = f"EAP's certificate {path} of {named(certificate)}", f"{ends:%Y-%m-%d %H:%M} UTC"
     renew = f"have it renewed, with the chain behind it, into {path}, and {_RESTART}, which takes it up"
     if ends <= now:
         yield Trap(
@@ -173,7 +180,8 @@ def _is_for_tests(path: Path, certificate: x509.Certificate) -> bool:
     return is_debians or EXAMPLE in _said(certificate, NameOID.ORGANIZATION_NAME)
 
 
-def _name(certificate: x509.Certificate) -> str:
+def named(certificate: x509.Certificate) -> str:
+    """Whose it is."""
     return next(iter(_said(certificate, NameOID.COMMON_NAME)), certificate.subject.rfc4514_string())
 
 

@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 
 from radius.doctor.database import database_traps
 from radius.doctor.eap import eap_traps
+from radius.doctor.eap_shown import eap_shown_traps
 from radius.doctor.raddb import Raddb, read_raddb
 from radius.doctor.traps import Trap, config_traps, lifetime_traps, signing_traps
 from radius.doctor.wire import Patient, answers
@@ -43,7 +44,9 @@ async def examine(patient: Patient, radius_read: Begin, *, now: datetime) -> Exa
         if patient.nas_lifetime is not None:
             traps += lifetime_traps(raddb, int(patient.nas_lifetime.total_seconds()))
     traps += await database_traps(radius_read, unseen, oldest=now - patient.keep)
-    if not await answers(patient, raddb, traps, unseen):
+    if await answers(patient, raddb, traps, unseen):
+        traps += [] if raddb is None else await eap_shown_traps(patient, raddb, unseen)
+    else:
         version = await _version(patient.program)
         traps += _by_version(raddb, version, unseen)
     return Examination(traps=traps, not_looked_at=unseen)

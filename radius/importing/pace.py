@@ -25,7 +25,8 @@ def rest_seconds(worked_seconds: float, logins: int) -> float:
 
 
 class GivingWay:
-    """Batches of a long piece of work, each but the first after a rest for those who logged in during the last one."""
+    """Batches of a long piece of work, each after a rest for those who logged in during the one before it. What comes
+    late has rested."""
 
     def __init__(
         self, logins: LoginLog, *, sleep: Sleep = asyncio.sleep, monotonic: Callable[[], float] = time.monotonic
@@ -33,7 +34,7 @@ class GivingWay:
         self._logins = logins
         self._sleep = sleep
         self._monotonic = monotonic
-        self._owed_seconds = 0.0
+        self._rests_until: float | None = None
 
     @asynccontextmanager
     async def batch(self) -> AsyncIterator[None]:
@@ -42,9 +43,26 @@ class GivingWay:
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        if self._owed_seconds:
-            await self._sleep(self._owed_seconds)
+        await self.rest()
+        async with self.work():
+            yield
+
+    async def rest(self) -> None:
+        """Before a batch, where nobody waits for a lock of ours."""
+        if self._rests_until is None:
+            return
+        owed_seconds = self._rests_until - self._monotonic()
+        if owed_seconds > 0:
+            await self._sleep(owed_seconds)
+
+    @asynccontextmanager
+    async def work(self) -> AsyncIterator[None]:
+        """Around one batch that ``rest`` went before.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
         before, began = await self._logins.newest_id(), self._monotonic()
         yield
-        worked_seconds = self._monotonic() - began
-        self._owed_seconds = rest_seconds(worked_seconds, await self._logins.newest_id() - before)
+        ended, after = self._monotonic(), await self._logins.newest_id()
+        self._rests_until = ended + rest_seconds(ended - began, after - before)

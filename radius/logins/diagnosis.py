@@ -192,7 +192,8 @@ def _online(facts: Facts) -> Iterator[Finding]:
             yield finding("never_online", "note", "It has never been online, as far as is kept.", [], None)
     elif any(is_silent(facts, each) for each in facts.open_sessions) and not refused_for_it:
         words = f"An open session has said nothing for {MISSED_INTERIMS} intervals: it may be over."
-        yield finding("session_silent", "note", words, evidence, "Ask its NAS whether it still has it.")
+        act = "Ask its NAS whether it still has it; if that NAS is gone, `firstlight sessions close`."
+        yield finding("session_silent", "note", words, evidence, act)
     elif len(facts.open_sessions) > 1:
         words = f"It has {len(facts.open_sessions)} open sessions: a double login, or a ghost."
         yield finding("several_sessions", "note", words, evidence, None)

@@ -149,7 +149,8 @@ def _already_online(facts: Facts, last: LoginView, evidence: list[str]) -> Findi
     evidence = [*evidence, *(told_session(facts, each) for each in facts.open_sessions)]
     if ghosts:
         words = f"It was refused since it is online already on {where}, by a session that has fallen silent: a ghost."
-        return finding("ghost_session", "cause", words, evidence, "End that session at its NAS; accounting follows.")
+        act = "End that session at its NAS, and accounting follows; of a NAS that is gone, `firstlight sessions close`."
+        return finding("ghost_session", "cause", words, evidence, act)
     words = f"It was refused since it is online already on {where}."
     act = "If that is not this line, somebody else has its password: `firstlight subscribers rotate-password`."
     return finding("already_online", "cause", words, evidence, act)

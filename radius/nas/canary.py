@@ -62,7 +62,7 @@ async def ask_as(door: AuthDoor, *, authenticated: bool = True, waits: Iterable[
         NotFromHere: this machine has no such address.
         OSError: there is no way to the server.
     """
-    if not _is_of_this_machine(door.nas_address):
+    if not is_of_this_machine(door.nas_address):
         raise NotFromHere
     request: Any = pyrad_packet.AuthPacket(
         code=ACCESS_REQUEST, id=randomness.randbelow(256), secret=door.secret.encode(), dict=dictionary()
@@ -83,7 +83,7 @@ async def ask_as(door: AuthDoor, *, authenticated: bool = True, waits: Iterable[
     )
 
 
-def _is_of_this_machine(address: str) -> bool:
+def is_of_this_machine(address: str) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         try:
             one.bind((address, 0))

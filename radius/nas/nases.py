@@ -121,7 +121,7 @@ async def define_nas(
     if not pairs_later:
         plans = await db.scalars(select(Plan).where(Plan.tenant_id == tenant_id).order_by(Plan.name))
         refuse_unsayable({plan.name: terms_of(plan) for plan in plans}, [terms.dialect])
-    mine = _nas_of(tenant_id, name).with_for_update()
+    mine = _held(tenant_id, name)
     nas = await db.scalar(mine)
     if nas is None:
         nas = Nas(tenant_id=tenant_id, name=name, created_at=now, updated_at=now, version=1, **terms.columns)
@@ -153,23 +153,29 @@ async def add_nas(
     return earlier, False
 
 
-async def change_nas(
-    db: AsyncSession, tenant_id: str, name: str, said: NasChange, *, secrets: Secrets, now: datetime
-) -> Nas:
-    """Bring a NAS to what is said of it; the rest stays as it is, its secret too.
+async def change_nas(db: AsyncSession, nas: Nas, said: NasChange, *, secrets: Secrets, now: datetime) -> Nas:
+    """Bring a NAS that is held (``hold_nas``) to what is said of it; the rest stays as it is, its secret too.
 
     Raises:
-        NasUnknown, and as ``define_nas``.
+        As ``define_nas``.
     """
-    await one_definition_at_a_time(db, tenant_id)
-    before = terms_of_nas(await nas_named(db, tenant_id, name))
+    before = terms_of_nas(nas)
     whole: dict[str, Any] = {**said, "coa": replace(before.coa, **said.get("coa", {}))}
-    return await define_nas(db, tenant_id, name, replace(before, **whole), None, secrets=secrets, now=now)
+    return await define_nas(db, nas.tenant_id, nas.name, replace(before, **whole), None, secrets=secrets, now=now)
 
 
 async def nas_named(db: AsyncSession, tenant_id: str, name: str) -> Nas:
     """The NAS of that name, or ``NasUnknown``."""
     nas = await db.scalar(_nas_of(tenant_id, name))
+    if nas is None:
+        raise await _unknown(db, tenant_id, name)
+    return nas
+
+
+async def hold_nas(db: AsyncSession, tenant_id: str, name: str) -> Nas:
+    """The same as it stands now, and nobody else changes it until the transaction ends."""
+    await one_definition_at_a_time(db, tenant_id)
+    nas = await db.scalar(_held(tenant_id, name))  # a secret is rotated without that lock, but not without the row's
     if nas is None:
         raise await _unknown(db, tenant_id, name)
     return nas
@@ -181,7 +187,7 @@ async def rotate_secret(db: AsyncSession, tenant_id: str, name: str, *, secrets:
     Raises:
         NasUnknown
     """
-    nas = await db.scalar(_nas_of(tenant_id, name).with_for_update())
+    nas = await db.scalar(_held(tenant_id, name))
     if nas is None:
         raise await _unknown(db, tenant_id, name)
     await secrets.seal(db, nas.secret_ref, random_password(NAS_SECRET_LENGTH))
@@ -195,6 +201,11 @@ async def _unknown(db: AsyncSession, tenant_id: str, name: str) -> NasUnknown:
 
 def _nas_of(tenant_id: str, name: str) -> Select[Nas]:
     return select(Nas).where(Nas.tenant_id == tenant_id, Nas.name == name)
+
+
+def _held(tenant_id: str, name: str) -> Select[Nas]:
+    """The same as it stands by now, whatever this transaction has read of it before."""
+    return _nas_of(tenant_id, name).with_for_update().execution_options(populate_existing=True)
 
 
 async def _bring_nas_to(

@@ -107,6 +107,16 @@ class SessionReader:
                     return session_of(row)
         return None
 
+    async def how_many_open_at(self, nas_address: str) -> int:
+        """How many sessions have started at a NAS' address and not stopped.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        open_there = (radacct.c.acctstoptime.is_(None), radacct.c.nasipaddress == nas_address)
+        async with radius_transaction(self._radius_begin) as db:
+            return await db.scalar(select(func.count()).select_from(radacct).where(*open_there)) or 0
+
     async def highest_number(self) -> int:
         """The ``radacct_id`` that was given last: a session that turns up later has a higher one. 0: there was none.
 

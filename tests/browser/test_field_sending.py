@@ -280,3 +280,40 @@ async def test_one_insists_also_at_a_visit_of_another_day(lab: JourneyLab, machi
         forgive(tess, "409 (Conflict)")
     [arrived] = await acts_of(lab, tomorrow["visit_id"])
     assert arrived.content == {"changes": {"splitter": "S-4"}, "seen": {"splitter": None}}
+
+
+async def test_another_time_is_kept_without_a_connection_and_refused_with_their_own_times_when_it_does_not_fit(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    _run, house, login, visit_id = await visited_today(lab)
+    tomorrow = (lab.clock.now().astimezone(lab.appliance.zone) + timedelta(days=1)).replace(hour=9, minute=0)
+    async with lab.appliance.database.begin() as db:
+        calendar = Visits(db, tenant_id=lab.appliance.tenant_id, now=lab.clock.now)
+        await calendar.book(
+            customer_id=house.customer_id,
+            technician_id=house.technician_id,
+            address="Lindenweg 9",
+            starts_at=tomorrow.replace(second=0, microsecond=0),
+            duration_minutes=120,
+        )
+    async with machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        await tess.page.context.set_offline(True)
+        form = await unfold(job, "move")
+        await form.get_by_label("New time").fill(tomorrow.strftime("%Y-%m-%dT%H:%M"))
+        await form.get_by_label("Why").fill("they have to go")
+        await form.get_by_role("button", name="Move the visit").click()
+        await expect(job.locator(".kept li.waits")).to_contain_text("they have to go: saved, will be sent")
+        await tess.page.context.set_offline(False)
+        refused = job.locator(".kept > li.refused")
+        await expect(refused).to_contain_text("is busy from")
+        forgive(tess, "409 (Conflict)")
+        assert await machine.look(tess, "field-moved-refused") == {}
+        await refused.get_by_role("button", name="Take this time").first.click()
+        async with lab.appliance.database.read() as db:
+            before = await Visits(db, tenant_id=lab.appliance.tenant_id, now=lab.clock.now).visit(visit_id)
+        await expect(job.locator(".kept > li.sent")).to_contain_text("they have to go: sent")
+    async with lab.appliance.database.read() as db:
+        moved = await Visits(db, tenant_id=lab.appliance.tenant_id, now=lab.clock.now).visit(visit_id)
+    assert [act.kind for act in await acts_of(lab, visit_id)] == ["rescheduled"]
+    assert (moved["technician_id"], moved["starts_at"] != before["starts_at"]) == (house.technician_id, True)

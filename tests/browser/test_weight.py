@@ -95,7 +95,8 @@ async def is_light_and_soon_seen(looker: Looker, path: str) -> None:
 
 
 async def weighed(looker: Looker, path: str) -> tuple[int, float]:
-    """How many octets came for this page and its sheets and scripts, as if for the first time; when it was painted."""
+    """How many octets came for this page and its sheets and scripts, packed as they come and as if for the first time;
+    when it was painted."""
     came: list[Response] = []
 
     def comes(response: Response) -> None:
@@ -112,7 +113,7 @@ async def weighed(looker: Looker, path: str) -> tuple[int, float]:
         async with asyncio.timeout(PATIENCE_MS / 1000):
             painted = float(await looker.page.evaluate(PAINT))
         parts = [each for each in came if "/live" not in each.url]  # the stream has no end
-        weight = sum([len(await each.body()) for each in parts])
+        weight = sum([int((await each.all_headers())["content-length"]) for each in parts])
         return weight, painted
     finally:
         looker.page.remove_listener("response", comes)

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.mails.delivery import Begin
 from provisioning.database import Database
+from provisioning.dispatch import DispatchDesk
 from provisioning.errors import InvalidRequest
 from provisioning.field import NotDone, StockElsewhere, Technicians, VanStock, VisitOver, VisitRecord, Visits, Whose
 from provisioning.field.invariants import visits_nobody_needs
@@ -39,9 +40,21 @@ async def booked(db: AsyncSession, whose: Whose, **changes: Any) -> VisitRecord:
     return await visits(db).book(**wish | changes, address="1 High Street", whose=whose)
 
 
+def desk_at(db: AsyncSession) -> FieldDesk:
+    """None of what it is asked here is a report or another time, so the desks of those have no part in it."""
+    other_desks: dict[str, Any] = {"visit_desk": cast(VisitDesk, None), "dispatch": cast(DispatchDesk, None)}
+    return FieldDesk(db, **other_desks, definitions={}, tenant_id=TENANT, now=now)
+
+
 async def act(db: AsyncSession, visit_id: int, kind: Any, **content: Any) -> Any:
-    """None of these is a report, so the desk of reports has no part in it."""
-    desk = FieldDesk(db, visit_desk=cast(VisitDesk, None), definitions={}, tenant_id=TENANT, now=now)
+    desk = FieldDesk(
+        db,
+        visit_desk=cast(VisitDesk, None),
+        dispatch=cast(DispatchDesk, None),
+        definitions={},
+        tenant_id=TENANT,
+        now=now,
+    )
     key = f"{visit_id}/{kind}"
     return await desk.act(visit_id=visit_id, key=key, kind=kind, content=content, made_at=NOW, by="tom")
 
@@ -124,7 +137,14 @@ async def test_what_is_taken_back_at_a_visit_is_in_its_technicians_van_once(begi
             await act(db, (await booked(db, Whose("dispatch"), starts_at=TEN.replace(hour=12)))["visit_id"], "returned")
         await visits(db).cancel(visit_id=repair["visit_id"], reason="rain")
         with pytest.raises(VisitOver, match="is cancelled and can't be written down"):
-            desk = FieldDesk(db, visit_desk=cast(VisitDesk, None), definitions={}, tenant_id=TENANT, now=now)
+            desk = FieldDesk(
+                db,
+                visit_desk=cast(VisitDesk, None),
+                dispatch=cast(DispatchDesk, None),
+                definitions={},
+                tenant_id=TENANT,
+                now=now,
+            )
             content = {"serial": "HWTC00000002"}
             await desk.act(
                 visit_id=repair["visit_id"], key="later", kind="returned", content=content, made_at=NOW, by="tom"
@@ -137,7 +157,14 @@ async def test_what_is_taken_back_late_undoes_nothing_and_takes_nothing_out_of_a
         repair, serial = (await booked(db, Whose("dispatch")))["visit_id"], "HWTC12345678"
         van = VanStock(db, tenant_id=TENANT, now=now)
         await van.book_in(technician_id=2, serials=[serial], by="dora")
-        desk = FieldDesk(db, visit_desk=cast(VisitDesk, None), definitions={}, tenant_id=TENANT, now=now)
+        desk = FieldDesk(
+            db,
+            visit_desk=cast(VisitDesk, None),
+            dispatch=cast(DispatchDesk, None),
+            definitions={},
+            tenant_id=TENANT,
+            now=now,
+        )
         act: dict[str, Any] = {"visit_id": repair, "kind": "returned", "content": {"serial": serial}, "by": "tom"}
         early = NOW - timedelta(minutes=5)
         with pytest.raises(StockElsewhere, match=r"technician 2"):

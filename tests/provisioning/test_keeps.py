@@ -51,13 +51,22 @@ def test_every_step_with_an_undo_says_what_it_keeps(journey: str) -> None:
             "quote_accepted_to_order",
             "schedule_deployment",
             {},
-            ["""firstlight runs signal 31 deployment_date --payload '{"scheduled_date": "2026-03-09"}'"""],
+            [
+                """firstlight runs signal 31 deployment_date --payload '{"scheduled_date": "2026-03-09"}'""",
+                "firstlight visits book --run 31 --customer",
+            ],
         ),
         (
             "quote_accepted_to_order",
             "visit",
             {"schedule_deployment": {"visit_id": 44}},
             ["firstlight visits report 44"],
+        ),
+        (
+            "isp_ticket_to_deployment",
+            "schedule_installation",
+            {},
+            ["firstlight visits book --run 31 --customer"],
         ),
         ("isp_ticket_to_deployment", "confirm_port", {}, []),
     ],

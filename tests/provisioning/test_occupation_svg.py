@@ -5,7 +5,14 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from ipam import Occupation, OccupationCell
-from provisioning.occupation_svg import COLOURS, COLUMNS, SQUARE, occupation_svg
+from provisioning.occupation_svg import (
+    COLOURS,
+    COLUMNS,
+    HEAVIEST_IN_PAGE,
+    SQUARE,
+    occupation_in_page,
+    occupation_svg,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -16,8 +23,8 @@ def cell(number: int, **units: int) -> OccupationCell:
     return OccupationCell(first=name, last=name, **{**states, **units})  # type: ignore[typeddict-item]
 
 
-def drawn(cells: list[OccupationCell], *, pool: str = "north-v4", per_cell: int = 1) -> ElementTree.Element:
-    occupation = Occupation(
+def occupied(cells: list[OccupationCell], *, pool: str = "north-v4", per_cell: int = 1) -> Occupation:
+    return Occupation(
         pool=pool,
         kind="ipv4",
         role="public",
@@ -26,7 +33,10 @@ def drawn(cells: list[OccupationCell], *, pool: str = "north-v4", per_cell: int 
         units_per_cell=per_cell,
         cells=cells,
     )
-    return ElementTree.fromstring(occupation_svg(occupation))
+
+
+def drawn(cells: list[OccupationCell], *, pool: str = "north-v4", per_cell: int = 1) -> ElementTree.Element:
+    return ElementTree.fromstring(occupation_svg(occupied(cells, pool=pool, per_cell=per_cell)))
 
 
 def test_neighbours_that_are_alike_become_one_bar_whose_title_counts_them() -> None:
@@ -40,10 +50,10 @@ def test_neighbours_that_are_alike_become_one_bar_whose_title_counts_them() -> N
         "192.0.2.2 to 192.0.2.31: 30 free",
         "192.0.2.32 to 192.0.2.39: 8 free",
     ]
-    back, front = bars[0][1]
-    assert (back.get("fill"), front.get("fill")) == (COLOURS["free"], COLOURS["assigned"])
-    assert (back.get("class"), front.get("class")) == ("free", "assigned")  # by which a page gives them its own colours
-    assert (front.get("width"), front.get("height")) == (f"{2 * SQUARE - 1}.0", f"{SQUARE - 1}.0")
+    [front] = bars[0][1]
+    assert front.get("fill") == COLOURS["assigned"]
+    assert front.get("class") == "assigned"  # by which a page gives it its own colour
+    assert (front.get("width"), front.get("height")) == (f"{2 * SQUARE - 1}", f"{SQUARE - 1}")
     labels = [text.text for text in picture.findall(f"{SVG}text")]
     assert labels[:4] == [
         "north-v4: 192.0.2.0/26 (ipv4, public)",
@@ -63,6 +73,18 @@ def test_a_square_of_many_is_a_stack_in_which_even_one_is_seen() -> None:
     assert heights[COLOURS["assigned"]] == 1.0
     assert round(heights[COLOURS["cooling"]], 1) == round((SQUARE - 1) * 500 / 1024, 1)
     assert group.findtext(f"{SVG}title") == "192.0.2.0: 1 assigned, 500 cooling, 523 free"
+
+
+def test_in_a_page_the_picture_of_a_pool_in_crumbs_puts_neighbours_together_and_a_file_has_them_all() -> None:
+    crumbs = [cell(number, assigned=20, cooling=8 - number % 7, free=36 + number % 7) for number in range(1024)]
+
+    few, many = (occupation_in_page(occupied(cells, per_cell=64)) for cells in (crumbs[:64], crumbs))
+
+    assert "4096 in all, a square is 64" in few
+    assert len(many.encode()) < HEAVIEST_IN_PAGE
+    assert "65536 in all, a square is 256" in many
+    assert "<title>192.0.2.0 to 192.0.2.3: 80 assigned, 26 cooling, 150 free</title>" in many
+    assert len(list(drawn(crumbs, per_cell=64).iter(f"{SVG}g"))) == 1024
 
 
 def test_whatever_a_pool_is_called_the_picture_holds_nothing_but_shapes_and_words() -> None:

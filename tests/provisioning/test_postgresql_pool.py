@@ -1,4 +1,4 @@
-"""A connection that is dead is given to nobody, and one that lives is asked only after a rest."""
+"""A connection that is dead is given to nobody; and what PostgreSQL takes back by itself may be asked again."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from provisioning import postgresql_pool
 from provisioning.database import Database
+from provisioning.database_errors import as_database_error
 from tests.support.postgres import as_superuser
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -72,6 +74,26 @@ async def test_the_session_that_was_used_last_is_used_first_and_what_a_crowd_has
         await asyncio.gather(*(backend(database) for _ in range(30)))
     assert 1 < len(opened) <= 20
     assert len({await backend(database) for _ in range(5)}) == 1
+
+
+async def test_of_two_changes_that_wait_for_each_other_one_is_taken_back_and_may_be_asked_again(
+    database: Database,
+) -> None:
+    locked, met = [asyncio.Event(), asyncio.Event()], text("SELECT pg_advisory_xact_lock(:key)")
+
+    async def lock_both(first: int) -> None:
+        async with database.begin() as db:
+            await db.execute(met, {"key": first})
+            locked[first].set()
+            await locked[1 - first].wait()
+            await db.execute(met, {"key": 1 - first})
+
+    ended = await asyncio.gather(lock_both(0), lock_both(1), return_exceptions=True)
+    [refused] = [each for each in ended if each is not None]
+    assert isinstance(refused, DBAPIError)
+    told = as_database_error(refused)
+    assert (told.code, told.transient) == ("provisioning.changes_collided", True)
+    assert "deadlock detected" in str(told)
 
 
 async def ask_once(way: Callable[[], AbstractAsyncContextManager[AsyncSession]]) -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, insert, select, update
 
+from provisioning import projections, subscriber_files
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.worker import Pace, open_worker
-from radius import RadiusDatabaseUnavailable, SubscriberUnknown
+from radius import GivingWay, RadiusDatabaseUnavailable, SubscriberUnknown
 from radius.projection.freeradius_tables import nas as nas_rows
 from radius.projection.freeradius_tables import radcheck
 from radius.tables import Nas, Plan, Subscriber
+from tests.support.busy_log import BusyLog
 from tests.support.healthy_estate import HealthyEstate
 
 DONE, WAITING, HELD = "c1001-s1@isp.example", "c1002-s2@isp.example", "c1003-s3@isp.example"
@@ -88,6 +90,28 @@ async def test_a_nas_that_cannot_be_projected_stops_neither_the_other_nases_nor_
     async with appliance.radius_database.read() as db:
         shown = (await db.scalars(select(nas_rows.c.shortname).where(nas_rows.c.nasname.like("10.9.%")))).all()
     assert sorted(shown) == ["bng-3", "theirs"]
+
+
+async def test_many_are_carried_over_batch_by_batch_and_a_plan_that_is_changed_meanwhile_with_them(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projections, "AT_ONCE", 40)
+    monkeypatch.setattr(projections, "MANY_NEW", 90)
+    lines = "".join(f"many-{number}@isp.example,{7000 + number},fiber-300\n" for number in range(110))
+    file = await subscriber_files.opened(f"username,customer_id,plan\n{lines}".encode())
+    async with appliance.database.begin() as db:
+        await appliance.subscriber_import(db).bring_in(file.lines)
+    await change(appliance, DONE)
+    rested: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        rested.append(seconds)
+        async with appliance.database.begin() as db:
+            await db.execute(update(Plan).values(version=Plan.version + 1, vrf=f"home-{len(rested)}"))
+
+    appliance.projections._giving_way = GivingWay(BusyLog(), sleep=sleep)
+    assert await appliance.projections.catch_up() == 111
+    assert (len(rested), await drifted(appliance)) == (2, [])
 
 
 async def test_a_worker_carries_over_what_an_ended_run_has_left(appliance: Appliance) -> None:

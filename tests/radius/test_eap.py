@@ -6,13 +6,14 @@ import asyncio
 import re
 import subprocess
 from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Executable, insert, select, update
 
-from radius import LineIdentity, LoginLog
+from radius import AuthDoor, LineIdentity, LoginLog, Patient, examine, nas_doors
 from radius.logins.tables import radius_unknown_user
 from radius.projection.freeradius_tables import radcheck
 from radius.subscribers.md4 import md4
@@ -24,6 +25,7 @@ from tests.support.eapol import Certificate, EapDevice, write_certificate
 from tests.support.freeradius import RADDB, prepare_radius_database
 
 ANYBODY = "anonymous@isp.example"
+PATIENTLY = (0.5, 1.0, 2.0, 4.0)
 
 
 @pytest.fixture
@@ -239,3 +241,46 @@ def test_where_nobody_has_said_anything_of_eap_there_is_none(tmp_path: Path, run
     del server._options["FIRSTLIGHT_FREERADIUS_EAP"]
     with server:
         assert server.running
+
+
+async def test_a_certificate_that_was_renewed_is_found_until_the_server_takes_it_up(
+    site: Site, serving: FreeRadiusServer, nas: LabNas, certificate: Certificate, log: LoginLog, tmp_path: Path
+) -> None:
+    """A chain of several fragments is read to its end; the look itself is no login of anybody."""
+    known = await nas_doors(site.database.begin, [nas.source_address], tenant_id=site.tenant_id, secrets=site.secrets)
+    told = known[nas.source_address].door
+    environment = {
+        "FIRSTLIGHT_FREERADIUS_SQL": "postgresql" if site.backend.is_postgresql else "sqlite",
+        "FIRSTLIGHT_FREERADIUS_EAP": "peap",
+        "FIRSTLIGHT_FREERADIUS_EAP_CERTIFICATE": str(certificate.certificate),
+        "FIRSTLIGHT_FREERADIUS_EAP_KEY": str(certificate.key),
+    }
+    certificate.key.chmod(0o600)
+    before = await log.newest_id()
+
+    async def found(port: int) -> tuple[list[str], list[str]]:
+        door = AuthDoor("127.0.0.1", port, told.name, told.address, told.secret)
+        patient = Patient(
+            serving.raddb, (door,), timedelta(days=30), environment, waits=PATIENTLY, unsigned_waits=(0.1,)
+        )
+        seen = await examine(patient, site.radius_database.read, now=site.now())
+        traps = [trap["trap"] for trap in seen["traps"] if trap["trap"].endswith("_taken_up")]
+        return traps, [each for each in seen["not_looked_at"] if "EAP" in each]
+
+    assert await found(serving.auth_port) == ([], [])
+    await asyncio.to_thread(renew, certificate, tmp_path)
+    assert await found(serving.auth_port) == (["eap_certificate_not_taken_up"], [])
+    await asyncio.to_thread(serving.stop)
+    await asyncio.to_thread(serving.start)
+    assert await found(serving.auth_port) == ([], [])
+    without = site.backend.server.auth_port
+    refuses = f"which certificate FreeRADIUS at 127.0.0.1 port {without} shows in EAP: it refuses EAP"
+    assert await found(without) == ([], [refuses])
+    assert (await log.newest_id(), await reasons_of_nobody(site, "firstlight-canary")) == (before, [])
+
+
+def renew(certificate: Certificate, folder: Path) -> None:
+    """With five above it, which do not fit into one message of EAP."""
+    files = [write_certificate(folder, name) for name in ("renewed", *(f"above-{number}" for number in range(5)))]
+    certificate.certificate.write_bytes(b"".join(each.certificate.read_bytes() for each in files))
+    certificate.key.write_bytes(files[0].key.read_bytes())

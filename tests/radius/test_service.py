@@ -461,6 +461,20 @@ async def test_a_nas_defined_twice_alike_is_one_nas_and_keeps_its_secret(site: S
     assert (rotated["version"], new) == (3, "another-secret-for-it")
 
 
+@pytest.mark.parametrize("kind", ["postgresql"])  # on SQLite the second one has not begun yet
+async def test_what_a_nas_was_before_a_change_is_what_the_change_has_found(site: Site) -> None:
+    async with site.database.begin() as db:
+        await site.service(db).define_nas(name="bng-1", address="10.0.0.1", dialect="mikrotik")
+    async with site.database.begin() as db:
+        service = site.service(db)
+        assert (await service.nas_named(name="bng-1"))["coa_port"] == 3799
+        async with site.database.begin() as other:
+            _, changed = await site.service(other).change_nas(name="bng-1", said=NasChange(coa_port=1700))
+        before, after = await service.change_nas(name="bng-1", said=NasChange(address="10.0.0.2"))
+    assert before == changed
+    assert (after["address"], after["coa_port"], after["version"]) == ("10.0.0.2", 1700, 3)
+
+
 async def test_a_nas_is_changed_in_what_is_said_of_it_alone_and_keeps_its_secret(site: Site) -> None:
     async with site.database.begin() as db:
         service = site.service(db)
@@ -471,7 +485,7 @@ async def test_a_nas_is_changed_in_what_is_said_of_it_alone_and_keeps_its_secret
         said = NasChange(
             address="10.0.0.2", coa_port=1700, coa=CoaChange(keys=("Acct-Session-Id",), event_timestamp=False)
         )
-        changed = await service.change_nas(name="bng-1", said=said)
+        was, changed = await service.change_nas(name="bng-1", said=said)
         again = await service.change_nas(name="bng-1", said=said)
         with pytest.raises(NasRefused, match="coa keys need Acct-Session-Id"):
             await service.change_nas(name="bng-1", said=NasChange(coa=CoaChange(keys=("User-Name",))))
@@ -479,7 +493,7 @@ async def test_a_nas_is_changed_in_what_is_said_of_it_alone_and_keeps_its_secret
             await service.change_nas(name="bng-9", said=said)
         assert await site.secrets.reveal(db, changed["secret"]) == secret
     assert first["coa"] == {"keys": [], "event_timestamp": True, "per_second": 50, "may_end": False}
-    assert (changed["nas_id"], changed["version"], again) == (first["nas_id"], 2, changed)
+    assert (changed["nas_id"], changed["version"], was, again) == (first["nas_id"], 2, first, (changed, changed))
     assert (changed["address"], changed["dialect"], changed["coa_port"]) == ("10.0.0.2", "mikrotik", 1700)
     assert changed["coa"] == {**first["coa"], "keys": ["Acct-Session-Id"], "event_timestamp": False}
 

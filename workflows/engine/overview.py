@@ -16,7 +16,7 @@ from workflows.engine.journal import NOT_BEGUN
 from workflows.engine.run_lists import Among, RunSummary, among_conditions, summaries
 from workflows.engine.run_views import RunView
 from workflows.engine.steps import Act, Effect, NothingToUndo
-from workflows.engine.tables import RunNote, RunRow, RunState, StepState
+from workflows.engine.tables import Direction, RunNote, RunRow, RunState, StepState
 from workflows.errors import RunUnknown, StepUnknown
 
 _RUN, _NOTE = RunRow.__table__.c, RunNote.__table__.c
@@ -99,6 +99,13 @@ async def held_groups(db: AsyncSession, *, tenant_id: str, among: Among | None =
         for journey, step, code, count, since, last in found
     ]
     return sorted(groups, key=lambda group: (-group.count, group.oldest_since))
+
+
+async def held_at(db: AsyncSession, *, tenant_id: str, steps: Collection[str], limit: int) -> list[RunSummary]:
+    """The runs that go forward and are held at one of these steps, the newest first."""
+    at = [_RUN.current_step.in_(steps), _RUN.direction == Direction.FORWARD]
+    conditions = [_RUN.tenant_id == tenant_id, _RUN.state == RunState.HELD, *at]
+    return await summaries(db, conditions, order=(_RUN.id.desc(),), limit=limit)
 
 
 async def held_runs(

@@ -135,25 +135,16 @@
     form.reset();
   };
 
+  // An earlier one that still waits, or was refused, is taken back: this is the later decision.
   const move = async (job, form) => {
     const [at, reason] = [form.elements.starts_at.value, typed(form, "reason")];
     if (!at || !reason) throw new Fault("The new time, or why, is missing.");
-    if (!field.isFresh) throw new Fault("There is no connection, so the visit stays where it is.");
-    const wish = { technician_id: job.visit.technician_id, starts_at: new Date(at).toISOString(), reason };
-    const headers = { "Content-Type": "application/json", "If-Match": job.etag };
-    const answer = await field.post(`/field/visits/${job.visit.visit_id}/reschedule`, JSON.stringify(wish), headers);
-    if (answer === null) throw new Fault("Nobody has answered: look whether the visit has moved before you try again.");
-    const problem = answer.ok ? {} : field.problemOf(answer);
-    const offers = (problem.alternatives || []).map((offer) => {
-      const line = document.createElement("li");
-      line.textContent = `${new Date(offer.starts_at).toLocaleString()}, ${offer.technician_name}: ${offer.why}`;
-      return line;
-    });
-    form.querySelector(".alternatives").replaceChildren(...offers);
-    if (!answer.ok) throw new Fault(problem.detail);
-    if (answer.content?.visit_id !== job.visit.visit_id) throw new Fault("Something else than Firstlight has answered.");
+    if (new Date(at) <= new Date()) throw new Fault("The new time is over already.");
+    for (const act of field.actsOf(job.visit.visit_id)) {
+      if (act.kind === "rescheduled" && act.state !== "sent") await field.store.remove(act.number);
+    }
+    await add(job, "rescheduled", { starts_at: new Date(at).toISOString(), seen_at: job.visit.starts_at, reason });
     form.reset();
-    await field.refresh();
   };
 
   // What was done is told at the card's head, which a form that stays open would push out of sight. Photos come in rows.

@@ -34,7 +34,7 @@
 
   // What hasn't changed stays in the page as it is, so that nobody is read the same twice.
   const put = (list, lines) => {
-    const looks = lines.map((each) => each.outerHTML).join("");
+    const looks = lines.map((each) => each.outerHTML ?? each).join("");
     if (list.dataset.looks === looks) return;
     list.dataset.looks = looks;
     list.replaceChildren(...lines);
@@ -50,15 +50,27 @@
     if (kind === "photo") return content.purpose === "signature" ? "Signature" : `Photo${content.caption ? `: ${content.caption}` : ""}`;
     if (kind === "scanned") return `Scanned ${content.serial}`;
     if (kind === "returned") return `Taken back ${content.serial}${content.note ? `: ${content.note}` : ""}`;
+    if (kind === "rescheduled") return `Another time, ${new Date(content.starts_at).toLocaleString()}: ${content.reason}`;
     if (kind === "done") return `Done${content.reason ? `, although: ${content.reason}` : ""}`;
     return `${kind === "no_access" ? "No access" : "Not feasible"}${content.note ? `: ${content.note}` : ""}`;
+  };
+
+  // Moments in a sentence of the server's, which tells them in UTC, by the clock of the ISP.
+  const inZone = (text) => {
+    const local = (day, time) => {
+      const format = new Intl.DateTimeFormat("sv-SE", { timeZone: field.day.zone, dateStyle: "short", timeStyle: "short" });
+      return format.format(new Date(`${day}T${time}:00Z`));
+    };
+    const told = /(\d{4}-\d\d-\d\d) (\d\d:\d\d)(?: to (\d{4}-\d\d-\d\d) (\d\d:\d\d))? UTC/g;
+    const moments = (_all, day, time, until, end) => local(day, time) + (until ? ` to ${local(until, end)}` : "");
+    return field.day ? text.replace(told, moments) : text;
   };
 
   const heldBy = (act) => field.heldBy(act, field.actsOf(act.visit_id));
 
   const became = (act) => {
     if (act.state === "sent") return "sent";
-    const why = act.problem ? ` ${SAID_HERE[act.problem.code] || act.problem.detail}` : "";
+    const why = act.problem ? ` ${SAID_HERE[act.problem.code] || inZone(act.problem.detail)}` : "";
     if (act.state === "refused") return `not taken.${why}`;
     if (heldBy(act)) return `waits until what was refused before it is sent again or taken away.${why}`;
     if (field.waitsForTicks(act)) return `kept, and sent when every tick is true.${why}`;
@@ -87,6 +99,20 @@
     field.send();
   };
 
+  // Of what else is free only their own times can be taken here: whom else to send, dispatch decides.
+  const alternative = (act, offer) => {
+    const made = line(`${new Date(offer.starts_at).toLocaleString()}, ${offer.technician_name}: ${offer.why}`);
+    if (offer.technician_id !== field.jobOf(act.visit_id)?.visit.technician_id) return made;
+    const take = async () => {
+      const { owner, visit_id, address, kind, content } = act;
+      await field.store.instead(act.number, { owner, visit_id, address, kind, content: { ...content, starts_at: offer.starts_at } });
+      await field.moved();
+      field.send();
+    };
+    made.append(" ", button("Take this time", take));
+    return made;
+  };
+
   const actLine = (act) => {
     const made = line(`${said(act)}: ${became(act)}`, act.state);
     if (act.state === "refused" || heldBy(act) || field.waitsForTicks(act) || (act.state === "waits" && act.problem)) {
@@ -95,7 +121,10 @@
       if (act.problem?.code === "field.sheet_changed") row.append(button("Write mine all the same", () => insist(act)));
       if (act.problem) row.append(button("Send it again", () => field.sendAgain(act)));
       row.append(button("Take it away", () => takeAway(act)));
-      made.append(row);
+      const others = document.createElement("ul");
+      others.className = "plain";
+      others.append(...(act.problem?.alternatives || []).map((offer) => alternative(act, offer)));
+      made.append(row, ...(others.childElementCount ? [others] : []));
     }
     return made;
   };
@@ -157,13 +186,15 @@
     const own = field.actsOf(visit.visit_id);
     const day = job.day && job.day !== field.day.day ? `${job.day} ` : "";
     part(".when").textContent = `${day}${job.begins} to ${job.ends}`;
+    part(".arrives").hidden = job.arrives_until === job.begins;
+    part(".arrives").textContent = job.arrives_until === job.begins ? "" : `at the door by ${job.arrives_until}`;
     part(".chip").className = `chip ${job.state.tone}`;
     part(".chip").textContent = `${job.state.mark} ${job.state.words}`;
     part(".numbers").textContent = `visit ${visit.visit_id}${visit.job ? ` · ${visit.job}` : ""} · customer ${visit.customer_id}`;
     part(".where").textContent = visit.address + (visit.planned_port ? ` (planned port ${visit.planned_port})` : "");
-    if (!part(".ways").childElementCount) part(".ways").replaceChildren(...ways(visit));
+    put(part(".ways"), ways(visit));
     const phone = customer?.phone ? [" ", link(`tel:${customer.phone}`, customer.phone)] : [];
-    if (customer && !part(".whom").childElementCount) part(".whom").replaceChildren(customer.name, ...phone);
+    put(part(".whom"), customer ? [customer.name, ...phone] : []);
     put(part(".ticks"), job.ticks.ticks.map(tickLine));
     const next = visit.state === "booked" ? null : job.ticks.ticks.find((tick) => !tick.is_true);
     part(".why").textContent = next ? `Not ${next.name} yet: ${next.why}` : "";

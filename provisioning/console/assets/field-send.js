@@ -86,7 +86,7 @@
     }
     if (isTaken(act, answer)) {
       await field.store.change(act.number, { state: "sent", problem: null, bytes: null });
-      if (act.kind === "scanned" || act.kind === "returned") field.vanMoved = true;
+      if (["scanned", "returned", "rescheduled"].includes(act.kind)) field.dayMoved = true;
       if (act.kind === "record") Object.assign(field.jobOf(act.visit_id)?.sheet || {}, act.content.changes); // until it is looked at
       return "on";
     }

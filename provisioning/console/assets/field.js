@@ -11,7 +11,7 @@
   let isSignedOut = false;
   let over = null; // the token of the session that has ended here
 
-  Object.assign(field, { day: null, isFresh: false, stale: false, vanMoved: false });
+  Object.assign(field, { day: null, isFresh: false, stale: false, dayMoved: false });
   field.jobOf = (id) => field.day?.jobs.find((job) => job.visit.visit_id === id);
   const own = () => acts.filter((act) => act.owner === field.day?.owner);
   field.actsOf = (id) => own().filter((act) => act.visit_id === id);
@@ -186,9 +186,9 @@
   const turn = async () => {
     await forgetOld();
     if (document.hidden) return;
-    if (!field.isFresh || field.stale || field.vanMoved || Date.now() - lookedAtDay > DAY_EVERY_MS) {
+    if (!field.isFresh || field.stale || field.dayMoved || Date.now() - lookedAtDay > DAY_EVERY_MS) {
       lookedAtDay = Date.now();
-      field.vanMoved = false;
+      field.dayMoved = false;
       await field.refresh();
     }
     if (!field.isFresh || !field.day) return;

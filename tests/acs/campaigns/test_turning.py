@@ -63,7 +63,10 @@ async def test_it_stops_by_itself_at_its_fault_rate_and_goes_on_when_a_person_sa
     assert await fleet.states() == ["failed", *["waiting"] * 4]
     assert await fleet.turns.turn() == 0
     assert await fleet.template_of(2) == OLD
-    assert await stopped_now(fleet, TENANT) == [("wpa3", 4)]
+    stopped_at = fleet.clock.time
+    fleet.clock.time += timedelta(minutes=5)
+    assert await fleet.turns.turn() == 0
+    assert await stopped_now(fleet, TENANT) == [("wpa3", stopped_at, 4)]
     assert await stopped_now(fleet, "another-isp") == []
 
     await fleet.do(lambda service: service.resume(name="wpa3"))
@@ -75,11 +78,11 @@ async def test_it_stops_by_itself_at_its_fault_rate_and_goes_on_when_a_person_sa
     assert (await fleet.look())["reason"] == "2 of 2 CPEs failed, which is more than 30 %."
 
 
-async def stopped_now(fleet: Fleet, tenant_id: str) -> list[tuple[str, int]]:
-    """Campaigns that need a person, and how many of their CPEs wait for it."""
+async def stopped_now(fleet: Fleet, tenant_id: str) -> list[tuple[str, datetime, int]]:
+    """Campaigns that need a person, since when, and how many of their CPEs wait for it."""
     async with fleet.devices.database.read() as db:
         found = await stopped_campaigns(db, tenant_id=tenant_id)
-    return [(each["name"], each["devices"]["waiting"]) for each in found]
+    return [(each["name"], each["stopped_at"], each["waiting"]) for each in found]
 
 
 async def test_canaries_of_which_none_is_heard_stop_it_until_a_person_lets_the_others_follow(fleet: Fleet) -> None:

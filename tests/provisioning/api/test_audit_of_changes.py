@@ -19,6 +19,7 @@ from provisioning.commercial.payments.tables import Payment
 from provisioning.field.tables import Visit
 from provisioning.line import LineOrderRow
 from tests.support.api import PARTNER, Api
+from tests.support.silent_nas import silent_nas
 from workflows.engine.tables import RunRow
 
 CUSTOMER = 1001
@@ -65,6 +66,7 @@ OTHERS = (
     "/webhooks",
     "/plans",
     "/nas",
+    "/sessions/close",
     "/campaigns",
     "/technicians",
     "/visit-jobs",
@@ -362,7 +364,10 @@ async def subscribers(script: Script) -> None:
     assert (script.last["before"]["coa_port"], script.last["after"]["nas"]["coa_port"]) == (3799, 1700)
     rotated = await script("/nas/{name}/rotate-secret", {"reason": WHY}, name="bng-9")
     assert script.last["subject"] == f"nas/{added['nas']['nas_id']}"
-    kept_in_audit = str(await script.api.audit(limit=3))
+    appliance = script.api.appliance
+    await silent_nas(appliance.radius_database, "192.0.2.44", DONE, now=appliance.clock())
+    assert (await script("/sessions/close", {"nas": "192.0.2.44", "reason": WHY}))["closed"] == 1
+    kept_in_audit = str(await script.api.audit(limit=4))
     assert added["secret"] not in kept_in_audit
     assert rotated["secret"] not in kept_in_audit
 

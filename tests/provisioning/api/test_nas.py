@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import delete, insert, update
 
 from radius.logins.tables import radius_login
+from radius.projection.freeradius_tables import radacct
 from tests.support.api import Api
 
 ADD = {"name": "bng-9", "address": "198.51.100.9", "dialect": "mikrotik", "reason": "new street"}
@@ -48,6 +50,33 @@ async def test_a_nas_is_added_and_rotated_and_its_secret_is_shown_once(api: Api)
     kept = str(await api.audit())
     assert "left the company" in kept
     assert not [each for each in (added, rotated) if each.json()["secret"] in kept]
+
+
+async def test_an_address_is_changed_under_open_sessions_only_where_they_may_be_left(any_api: Api) -> None:
+    api = any_api
+    [nas] = (await api.get("/nas")).json()["items"]
+    moment = api.appliance.clock()
+    session = {"acctsessionid": "S-1", "username": DONE, "nasipaddress": nas["address"], "acctstarttime": moment}
+    others: tuple[dict[str, Any], ...] = ({"nasipaddress": "10.9.9.9"}, {"acctstoptime": moment})
+    async with api.appliance.radius_database.begin() as db:
+        await db.execute(delete(radacct))
+        for number, each in enumerate(({}, {}, *others)):
+            await db.execute(insert(radacct).values({**session, **each, "acctuniqueid": f"u-{number}"}))
+    where = f"/nas/{nas['name']}/change"
+    wish = {"address": "198.51.100.77", "reason": "another network"}
+    refused = await api.post(where, wish)
+    assert (refused.status_code, refused.json()["code"]) == (409, "radius.nas_sessions_open")
+    assert f"2 sessions are open under {nas['address']}:" in refused.json()["detail"]
+    assert (await api.get(f"/nas/{nas['name']}")).json()["nas"] == nas
+    assert (await api.post(where, {"coa_port": 1700, "reason": "moved"})).json()["sessions_left"] == 0
+    changed = (await api.post(where, {**wish, "leave_sessions": True})).json()
+    assert (changed["nas"]["address"], changed["sessions_left"]) == ("198.51.100.77", 2)
+    entry = (await api.audit(subject=f"nas/{nas['nas_id']}", limit=200))[0]
+    assert (entry["before"]["version"], entry["before"]["coa_port"]) == (changed["nas"]["version"] - 1, 1700)
+    assert (entry["before"]["ipv4"], entry["after"]["nas"]["ipv4"]) == (nas["address"], "198.51.100.77")
+    assert entry["after"]["sessions_left"] == 2
+    again = (await api.post(where, wish)).json()
+    assert (again["nas"]["version"], again["sessions_left"]) == (changed["nas"]["version"], 0)
 
 
 async def test_logins_and_diagnoses_are_read_by_whoever_reads_subscribers(api: Api) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import delete, insert, update
 from provisioning.bootstrap import Appliance
 from radius.projection.freeradius_tables import radacct
 from tests.support.api import Api
+from tests.support.silent_nas import silent_nas
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 ANNA = "c1001-s1@isp.example"
@@ -114,3 +115,21 @@ async def test_sessions_under_a_former_name_are_the_subscribers_by_name_number_a
     assert again.json()["username"] == "anna@isp.example"
     assert (await any_api.get("/subscribers/ERP/7/diagnosis?by=external_id")).json()["username"] == "anna@isp.example"
     assert (await any_api.get("/sessions/of/ERP/8?by=external_id")).status_code == 404
+
+
+async def test_what_is_open_at_a_nas_that_is_gone_is_closed_once_and_by_whoever_may_change_a_nas(any_api: Api) -> None:
+    appliance, nas = any_api.appliance, "192.0.2.44"
+    await silent_nas(appliance.radius_database, nas, ANNA, now=appliance.clock())
+    wish = {"nas": nas, "reason": "taken out"}
+    assert (await any_api.post("/sessions/close", wish, role="read-only")).status_code == 403
+    closed = await any_api.post("/sessions/close", wish, role="noc")
+    assert closed.json() == {"nas_address": nas, "closed": 1}
+    [session] = (await any_api.get(f"/sessions/of/{ANNA}")).json()["items"]
+    assert (session["state"], session["terminate_cause"]) == ("closed", "Lost-Carrier-Reaped")
+    assert session["stopped_at"] == session["updated_at"]
+    assert (await any_api.post("/sessions/close", wish)).json()["closed"] == 0
+    [entry] = await any_api.audit(subject=f"nas_address/{nas}")
+    assert (entry["action"], entry["reason"], entry["before"]) == ("sessions close", "taken out", {"open_sessions": 1})
+    heard = await any_api.post("/sessions/close", {**wish, "nas": "192.0.2.45"})
+    assert (heard.status_code, heard.json()["code"]) == (409, "radius.nas_not_silent")
+    assert (await any_api.post("/sessions/close", {**wish, "nas": "nowhere"})).status_code == 404

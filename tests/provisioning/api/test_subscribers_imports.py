@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from sqlalchemy import text
 
+from radius import GivingWay
 from tests.support.api import Api
+from tests.support.busy_log import BusyLog
 
 HEADER = "username,customer_id,plan,password\n"
 SOUND = HEADER + "old1@isp.example,2001,fiber-300,pass-1\nold2@isp.example,2002,fiber-300,\n"
@@ -52,6 +55,28 @@ async def test_a_list_is_brought_in_once_and_the_worker_tells_freeradius(any_api
     assert (shown["state"], shown["projected"]) == ("active", False)
     assert await any_api.appliance.projections.catch_up() == 2
     assert (await any_api.get("/subscribers/old1@isp.example")).json()["projected"] is True
+
+
+async def test_a_list_after_another_one_rests_for_those_who_log_in_meanwhile(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is locked while it rests, and a dry run need not."""
+    appliance, rested, clock = api.appliance, list[float](), [0.0]
+
+    async def sleep(seconds: float) -> None:
+        async with appliance.database.begin() as db, asyncio.timeout(10):
+            await db.execute(text("SELECT 1"))
+        rested.append(seconds)
+
+    def monotonic() -> float:
+        clock[0] += 4.0
+        return clock[0]
+
+    monkeypatch.setattr(appliance, "giving_way", GivingWay(BusyLog(), sleep=sleep, monotonic=monotonic))
+    for content, dry_run in ((SOUND, False), (SOUND, True), (SOUND, False)):
+        answer = await api.post("/subscribers/imports", {"content": content, "dry_run": dry_run, **WHY})
+        assert answer.status_code == 200
+    assert rested == [12.0]  # 16 for 8000 logins in four seconds, less four that have gone since
 
 
 async def test_what_is_no_list_is_refused_and_is_read_while_others_write(api: Api) -> None:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select, update
 
 from provisioning.field import Osrm, Visit, Visits, Ways
+from tests.provisioning.test_order_visits import ORDER, told, waiting
 from tests.support.api import TECHNICIAN, Api
 from tests.support.router import RouterDouble
 
@@ -171,6 +172,24 @@ async def test_the_same_booking_again_is_answered_as_before_though_its_slot_is_t
     assert (again.status_code, again.json()) == (201, first.json())
     other = await book(api, at, key="another")
     assert (other.status_code, other.json()["code"]) == (409, "field.technician_busy")
+
+
+async def test_a_visit_is_booked_for_the_run_that_waits_for_it_and_for_no_other_customer(any_api: Api) -> None:
+    api = any_api
+    await prepared(api)
+    run_id = await waiting(api.appliance, "T-9")
+    for_run = {"run_id": run_id, "customer_id": CUSTOMER}
+    theirs = await book(api, in_three_days(api), **{**for_run, "customer_id": 1002})
+    assert (theirs.status_code, [fault["field"] for fault in theirs.json()["errors"]]) == (422, ["customer_id"])
+
+    booked = await book(api, in_three_days(api), **for_run)
+
+    assert (booked.status_code, booked.json()["order_id"]) == (201, ORDER), booked.text
+    assert [(run, name) for run, name, _ in await told(api.appliance) if run == run_id] == [(run_id, "appointment")]
+    [entry] = await api.audit(limit=1)
+    assert (entry["run_id"], entry["customer_id"]) == (run_id, CUSTOMER)
+    other = await book(api, in_three_days(api, 15), run_id=3, customer_id=1003)
+    assert (other.status_code, other.json()["code"]) == (409, "field.no_visit_awaited")
 
 
 async def test_a_visit_moves_is_called_off_and_a_technician_moves_only_their_own(api: Api) -> None:

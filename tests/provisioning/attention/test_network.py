@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
-from acs import CampaignRecord
+from acs import StoppedCampaign
 from ipam import PoolOutlook
 from provisioning.attention import Target, network
 from provisioning.commercial import FailingMessages
@@ -77,16 +77,15 @@ def test_messages_that_do_not_arrive_say_why_the_last_one_has_not() -> None:
         "2 mails refused by their server; the last, mail 17: 550 no such user",
         "1 notice still queued after a quarter of an hour; the last, notice 4.",
     ]
-    [hook] = network.of_webhooks([FailingWebhook(3, "is disabled: 410 Gone", NOW, 2)])
-    assert hook.sentence == "Webhook 3 is disabled: 410 Gone. 2 messages given up since yesterday."
+    [hook] = network.of_webhooks([FailingWebhook(3, "crm.example", "is disabled: 410 Gone", NOW, 2)])
+    assert hook.sentence == "Webhook 3 at crm.example is disabled: 410 Gone. 2 messages given up since yesterday."
 
 
 def test_a_campaign_that_has_stopped_says_why_and_how_many_it_has_left_alone() -> None:
-    devices = {"waiting": 40, "under_way": 0, "done": 19, "failed": 1, "unreached": 0, "skipped": 0}
     why = "1 of 20 CPEs failed, which is more than 3 %."
-    campaign = cast(CampaignRecord, {"name": "wifi", "state": "stopped", "reason": why, "devices": devices})
-    over = cast(CampaignRecord, {**campaign, "devices": {**devices, "waiting": 0}})
+    campaign = StoppedCampaign(name="wifi", reason=why, stopped_at=NOW, waiting=40)
+    over = StoppedCampaign(name="wifi", reason=why, stopped_at=NOW, waiting=0)
     left, none_left = network.of_campaigns([campaign, over])
     assert left.sentence == f"Campaign wifi has stopped: {why} 40 CPEs are left alone."
-    assert (left.urgency, left.target, left.count) == ("today", Target("campaign", "wifi"), 40)
+    assert (left.urgency, left.target, left.count, left.since) == ("today", Target("campaign", "wifi"), 40, NOW)
     assert (none_left.sentence, none_left.count) == (f"Campaign wifi has stopped: {why}", 1)

@@ -42,7 +42,7 @@ def test_a_cpe_that_was_refused_in_its_first_session_is_shown_with_why_and_what_
             (SERIAL,),
         )
     shown = type_("devices", "show", SERIAL).out
-    assert "told nothing in a first session at ACS default 2026-11-27 12:00:00Z" in shown
+    assert "told nothing in a first session at ACS default 2026-11-27 12:00:00 UTC" in shown
     assert "It showed its code of before the key was rotated, which is good no more." in shown
     assert f"Give it the code that `firstlight devices acs codes {SERIAL} --reason ...` tells" in " ".join(
         shown.split()

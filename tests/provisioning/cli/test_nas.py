@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
@@ -59,6 +60,42 @@ def test_a_nas_is_added_its_secret_shown_once_and_rotated(any_isp: Settings, typ
     }
     assert not [each for each in (made["secret"], rotated["secret"]) if each in str(entries)]
     assert type_("check").status == 0
+
+
+def test_an_address_is_changed_under_open_sessions_only_where_they_may_be_left(
+    any_isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    [nas] = type_("nas", "list", "--json").json
+    moment = f"to_timestamp({THEN})" if any_isp.radius_database_url.startswith("postgresql") else str(THEN)
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        hand.execute(
+            "DELETE FROM radacct",
+            "INSERT INTO radacct (acctsessionid, acctuniqueid, username, nasipaddress, acctstarttime)"
+            f" VALUES ('S-1', 'u-1', '{DONE}', '{nas['address']}', {moment})",
+        )
+    change = ("nas", "change", nas["name"], "--address", "198.51.100.77", *WHY)
+    refused = type_(*change)
+    assert (refused.status, f"1 session is open under {nas['address']}:" in refused.err) == (2, True)
+    estate = tmp_path / "estate.toml"
+    estate.write_text(f"[[nas]]\nname = '{nas['name']}'\naddress = '198.51.100.77'\ndialect = '{nas['dialect']}'\n")
+    written = type_("import", estate)
+    assert (written.status, f"nas {nas['name']}: At NAS {nas['name']} 1 session is open" in written.err) == (2, True)
+    assert type_("nas", "list", "--json").json == [nas]
+    left = type_(*change, "--leave-sessions")
+    assert f"out of CoA's reach until they log in again: 1 session open under {nas['address']}" in left.out
+    [entry] = [each for each in type_("audit", "list", "--json").json if each["action"] == "nas change"]
+    assert (entry["before"]["version"], entry["after"]["sessions_left"]) == (nas["version"], 1)
+    assert (entry["before"]["ipv4"], entry["after"]["nas"]["ipv4"]) == (nas["address"], "198.51.100.77")
+    estate.write_text(estate.read_text().replace("198.51.100.77", nas["address"]))
+    assert type_("import", estate).status == 0  # none is open under the address that it has now
+
+
+def test_keys_and_the_keys_of_the_dialect_are_not_said_together(any_isp: Settings, type_: Type) -> None:
+    [nas] = type_("nas", "list", "--json").json
+    both = ("--coa-key", "Acct-Session-Id", "--coa-dialect-keys", "--coa-port", 1700)
+    refused = type_("nas", "change", nas["name"], *both, *WHY)
+    assert (refused.status, "can't be given together with --coa-dialect-keys" in refused.err) == (2, True)
+    assert type_("nas", "list", "--json").json == [nas]
 
 
 def test_a_nas_that_can_be_asked_nowhere_is_told_so(isp: Settings, type_: Type) -> None:

@@ -223,7 +223,10 @@ def test_a_skill_that_a_visit_needs_is_taken_away_only_for_a_reason(isp: Setting
     type_(*add, "--skill", "splicing")
     type_("visits", "job", "splice", "--minutes", 60, "--skill", "splicing")
     where = ("--customer", 1001, "--address", "Lindenweg 1, Northtown", "--job", "splice")
-    booked = type_("visits", "book", *where, "--technician", 77, "--at", "2036-03-10T09:00+0100", "--json").json
+    visit = ("visits", "book", *where, "--technician", 77, "--at", "2036-03-10T09:00+0100")
+    for_nobody = type_(*visit, "--run", 999)
+    assert (for_nobody.status, "run 999" in for_nobody.err.lower()) == (2, True), for_nobody.err
+    booked = type_(*visit, "--json").json
     refused = type_(*add)
     needed = f"Technician Tess would lack splicing, and has visits that need it: {booked['visit_id']};"
     assert (refused.status, needed in refused.err) == (2, True), refused.err

@@ -32,7 +32,7 @@ def test_payments_are_listed_with_what_came_of_them(with_payments: Settings, typ
     listed = type_("payments", "list").out.splitlines()
     assert listed[0].split() == ["payment", "for", "customer", "amount", "by", "state"]
     assert listed[1].split() == ["2", "order", "4", "1002", "500", "JPY", "card", "✗", "declined"]
-    assert listed[2].strip() == "asked for 2026-01-03 09:30Z; no money (insufficient_funds)"
+    assert listed[2].strip() == "asked for 2026-01-03 09:30 UTC; no money (insufficient_funds)"
     assert listed[3].split()[:6] == ["1", "order", "3", "1001", "12.50", "EUR"]
     assert max(map(len, listed)) <= 80
     mine = type_("payments", "list", "--state", "awaiting", "--customer", 1001, "--json").json

@@ -13,6 +13,7 @@ LOOKS = {
     *("subscribers show", "subscribers changes", "subscribers logins", "subscribers unknown", "subscribers diagnose"),
     *("subscribers truth", "subscribers timeline", "subscribers preview"),
     *("nas list", "nas show", "nas test", "nas unknown"),
+    *("sessions list", "sessions show", "sessions usage", "sessions who-had", "sessions guard"),
     *("plans list", "plans show", "plans subscribers", "plans render"),
 }
 WRITES_WHAT_IS_WANTED_ALREADY = {"subscribers project"}
@@ -21,9 +22,9 @@ TERMINATE = "subscribers terminate"
 
 
 def commands() -> Iterator[tuple[str, bool, list[str]]]:
-    """Each command of the three nouns, whether it can't do without a reason, and words for all else that it needs."""
+    """Each command of the four nouns, whether it can't do without a reason, and words for all else that it needs."""
     tree: Any = COMMAND
-    for noun in ("subscribers", "nas", "plans"):
+    for noun in ("subscribers", "sessions", "nas", "plans"):
         for verb, command in tree.commands[noun].commands.items():
             needed = {each.name: each.opts[0] for each in command.params if each.required}
             wants_reason = needed.pop("reason", None) is not None

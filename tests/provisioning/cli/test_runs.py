@@ -106,7 +106,7 @@ def test_a_held_run_says_what_failed_what_is_held_meanwhile_and_what_to_type(isp
     first, second, *why = head.splitlines()
     assert first == "run 3  isp_ticket_to_deployment  ticket/T-3  customer 1003"
     assert second.startswith("✗ held in confirm_port since 20")
-    assert second.endswith("Z")
+    assert second.endswith(" UTC")
     assert one_line(" ".join(why)).startswith(HELD_WHY)
     assert one_line(held).startswith(
         "service 3 100.64.0.3, 2001:db8:100:2::/64, 2001:db8:8000:200::/56, VLAN 101.4 at OLT-3 0/0/3"
@@ -154,9 +154,9 @@ def test_the_rounds_of_a_step_that_were_undone_stand_below_it(any_isp: Settings,
     lines = shown.out.split("\nlog\n")[0].splitlines()
     at = lines.index("  … pending     visit                  round 3")
     assert lines[at + 1 : at + 4] == [
-        "                round 1 undone 2026-03-02 10:30:00Z after 90 min",
-        "                round 2 undone 2026-03-02 10:30:00Z after 90 min, 1 try failed,",
-        "                field.technician_busy",
+        "                round 1 undone 2026-03-02 10:30:00 UTC after 90 min",
+        "                round 2 undone 2026-03-02 10:30:00 UTC after 90 min, 1 try",
+        "                failed, field.technician_busy",
     ]
     assert lines[at + 4].startswith("  · planned     begin_testing")
     assert max(map(len, lines)) <= 80

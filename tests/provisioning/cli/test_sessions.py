@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
+from provisioning.database import Database
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
+from tests.support.silent_nas import silent_nas
 
 ANNA = "c1001-s1@isp.example"
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -55,3 +58,25 @@ def test_what_is_no_address_or_span_is_refused(isp: Settings, type_: Type) -> No
     span = type_("sessions", "usage", ANNA, "--from", "2026-11-02", "--to", "2026-11-01")
     assert span.status == 2
     assert type_("sessions", "list", "--doubtful").out == "no such session\n"
+
+
+def test_what_is_open_at_a_nas_that_is_gone_is_closed_and_told_in_the_audit(any_isp: Settings, type_: Type) -> None:
+    async def fall_silent() -> None:
+        database = Database(any_isp.radius_database_url, schema=any_isp.radius_database_schema)
+        try:
+            await silent_nas(database, "192.0.2.44", ANNA, now=datetime.now(UTC))
+        finally:
+            await database.close()
+
+    asyncio.run(fall_silent())
+    why = ("--reason", "taken out")
+    assert type_("sessions", "close", "192.0.2.44", *why).out == (
+        "1 session closed at 192.0.2.44, as of the last sign of life\n"
+    )
+    assert type_("sessions", "close", "192.0.2.44", *why, "--json").json == {"nas_address": "192.0.2.44", "closed": 0}
+    assert type_("sessions", "show", ANNA, "--json").json[0]["terminate_cause"] == "Lost-Carrier-Reaped"
+    [entry] = [each for each in type_("audit", "list", "--json").json if each["action"] == "sessions close"]
+    assert (entry["subject"], entry["reason"]) == ("nas_address/192.0.2.44", "taken out")
+    assert (entry["before"], entry["after"]["closed"]) == ({"open_sessions": 1}, 1)
+    refused = type_("sessions", "close", "192.0.2.45", *why)
+    assert (refused.status, "`firstlight sessions guard`" in refused.err) == (2, True)

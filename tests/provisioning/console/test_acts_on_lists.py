@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import cast
 
-from acs import Group, Pace
+from acs import CampaignRecord, Group, Pace
 from provisioning.access import list_audit
+from provisioning.console.devices import what_it_brings
 from tests.support.console import Console, Person
 
 
@@ -47,6 +49,27 @@ async def test_a_campaign_is_started_paused_let_go_on_and_ended(any_console: Con
         entries = await list_audit(db, tenant_id=any_console.appliance.tenant_id, limit=1)
     assert (entries[0].action, entries[0].reason) == ("campaigns cancel", "at 3 a.m.")
     assert (entries[0].before, entries[0].after) == ({"state": "running"}, {"campaign": "wifi", "state": "cancelled"})
+
+
+async def test_a_campaigns_page_says_in_words_what_it_brings_and_shows_the_cpes_in_one_state(console: Console) -> None:
+    await planned(console)
+    nora = await console.somebody("noc")
+    page = (await nora.get("/campaigns/wifi")).text
+    assert "<dd>template tr181-pppoe, to CPEs of template tr181-pppoe</dd>" in page
+    assert re.search(r'<a href="\?state=waiting" aria-label="(\d+) waiting: show them alone">\1</a>', page)
+    assert "/devices/HWTC" in (await nora.get("/campaigns/wifi?state=waiting")).text
+    failed = (await nora.get("/campaigns/wifi?state=failed")).text
+    assert "No CPE like that." in failed and "/devices/HWTC" not in failed
+    assert (await nora.get("/campaigns/wifi?state=tired")).status_code == 422
+
+
+def test_a_campaign_for_cpes_of_a_model_or_for_some_by_their_serials_says_so() -> None:
+    firmware = {"kind": "firmware", "arguments": {"file": "2.bin", "of": {"template": None, "model": "HG8245"}}}
+    named = {"kind": "firmware", "arguments": {"file": "2.bin", "of": {"template": None, "model": None}}}
+    assert [what_it_brings(cast(CampaignRecord, each)) for each in (firmware, named)] == [
+        "firmware 2.bin, to CPEs of model HG8245",
+        "firmware 2.bin, to CPEs that were named one by one",
+    ]
 
 
 async def test_an_act_that_was_seen_otherwise_or_has_no_reason_is_refused(console: Console) -> None:

@@ -28,7 +28,7 @@ from tests.support.console import SAME_ORIGIN, Console, Person
 
 OTHER = 8
 NAMES = {TECHNICIAN: "Tess", OTHER: "Otto"}
-ENDS = ("acts", "reschedule", "photos")
+ENDS = ("acts", "photos")
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 16
 
 
@@ -85,7 +85,7 @@ async def test_a_script_gets_through_for_the_roles_that_report_from_visits_and_n
         answer = await (send(person, path, token, json={}) if method == "POST" else person.get(path))
         expected = (200, 404, 415, 422) if token else (403,)
         assert answer.status_code in expected, (method, path, answer.status_code, answer.text)
-    assert len(walked) == 5
+    assert len(walked) == 4
 
 
 async def test_what_the_api_has_too_is_called_under_the_same_terms(console: Console) -> None:
@@ -232,18 +232,29 @@ async def test_what_another_site_sends_or_what_has_no_token_is_refused(console: 
     assert (await day_of(technician))["jobs"][0]["sheet"]["note"] is None
 
 
-async def test_another_time_is_taken_as_it_was_seen_and_refused_with_what_else_is_free(console: Console) -> None:
+async def test_another_time_is_taken_once_and_only_of_a_visit_that_is_still_when_it_was_seen(console: Console) -> None:
     visit_id = await visit_today(console)
     technician = await console.somebody("technician")
     day = await day_of(technician)
-    job, path = day["jobs"][0], f"/field/visits/{visit_id}/reschedule"
+    job, path = day["jobs"][0], f"/field/visits/{visit_id}/acts"
     at = console.appliance.clock() + timedelta(days=1)
-    wish = {"technician_id": TECHNICIAN, "starts_at": at.isoformat(), "reason": "the customer asked"}
-    stale = await send(technician, path, day["form_token"], json=wish, headers={"If-Match": '"other"'})
-    assert stale.status_code == 412
-    moved = await send(technician, path, day["form_token"], json=wish, headers={"If-Match": job["etag"]})
-    assert moved.status_code == 200, moved.text
+    said = {"starts_at": at.isoformat(), "reason": "the customer asked"}
+    seen = {"seen_at": job["visit"]["starts_at"]}
+
+    async def ask(**content: str) -> tuple[int, str | None]:
+        answer = await send(technician, path, day["form_token"], json=act(kind="rescheduled", **content))
+        return answer.status_code, answer.json().get("code")
+
+    assert await ask(**said, seen_at=at.isoformat()) == (409, "field.visit_changed")
+    assert await ask(**{**said, "starts_at": "tomorrow"}) == (422, "provisioning.invalid_request")
+    wish = act(kind="rescheduled", **said, **seen)
+    moved = [await send(technician, path, day["form_token"], json=wish) for _ in range(2)]
+    assert [(each.status_code, each.json()["is_new"]) for each in moved] == [(200, True), (200, False)]
+    assert datetime.fromisoformat(moved[1].json()["visit"]["starts_at"]) == at
+    assert moved[1].json()["visit"]["sequence"] == job["visit"]["sequence"] + 1
     assert (await day_of(technician))["jobs"] == []
+    late = await send(technician, path, day["form_token"], json=act("k2", "rescheduled", **said, **seen))
+    assert (late.status_code, late.json()["code"]) == (409, "field.visit_changed")
 
 
 async def test_the_shell_holds_nobody_s_data_and_the_worker_keeps_all_that_it_loads(console: Console) -> None:
@@ -305,12 +316,8 @@ async def test_the_page_sends_no_cancellation_and_shows_no_other_technicians_tim
     token = (await day_of(tess))["form_token"]
     cancelled = await send(tess, f"/field/visits/{busy}/acts", token, json=act(kind="cancelled", note="too far"))
     assert cancelled.status_code == 422
-    wish = {
-        "technician_id": TECHNICIAN,
-        "starts_at": (taken["starts_at"] + timedelta(minutes=10)).isoformat(),
-        "reason": "sooner",
-    }
-    path = f"/field/visits/{later['visit_id']}/reschedule"
-    refused = await send(tess, path, token, json=wish, headers={"If-Match": "*"})
+    sooner = {"starts_at": (taken["starts_at"] + timedelta(minutes=10)).isoformat(), "reason": "sooner"}
+    path = f"/field/visits/{later['visit_id']}/acts"
+    refused = await send(tess, path, token, json=act(kind="rescheduled", **sooner))
     assert (refused.status_code, refused.json()["code"]) == (409, "field.technician_busy")
     assert {one["technician_id"] for one in refused.json()["alternatives"]} == {TECHNICIAN}

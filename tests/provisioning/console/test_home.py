@@ -71,7 +71,7 @@ async def test_where_the_radius_database_can_not_be_read_the_page_says_so_and_sh
     [
         (Target("run", "7"), "/runs/7"),
         (Target("runs", "line.refused"), "/queue"),
-        (Target("visit", "4"), "/visits#visit-4"),
+        (Target("visit", "4"), "/visits/4"),
         (Target("pool", "a/b c"), "/pools/of?pool=a%2Fb+c"),
         (Target("nas", "bng-1"), "/sessions?nas=bng-1"),
         (Target("devices", "handed_over"), "/devices?handed_over=yes"),

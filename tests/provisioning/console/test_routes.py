@@ -13,6 +13,7 @@ from fastapi.routing import iter_route_contexts
 from provisioning.access import PERMISSIONS, ROLES, Role
 from provisioning.api import PUBLIC
 from provisioning.api.routes import Terms
+from provisioning.console import assets
 from provisioning.console.doors import SIGNED_IN, ConsoleDoor, ConsoleDoors, ScriptDoor
 from provisioning.console.navigation import PLACES
 from tests.support.console import SAME_ORIGIN, Console, Person
@@ -35,13 +36,20 @@ VALUES = {
     "quote_id": "1",
     "ticket_id": "1",
     "email_id": "1",
+    "technician_id": "7001",
+    "leave_id": "1",
+    "feed_id": "1",
+    "photo_id": "1",
 }
 ACTS = {
     "/subscribers/{subscriber_id}/cpes/{serial}/acts/{act}": {"act": "reboot"},
     "/campaigns/{name}/acts/{verb}": {"verb": "pause"},
     "/webhooks/{webhook_id}/acts/{verb}": {"verb": "disable"},
 }
-NOT_THERE = ("/campaigns/{name}/acts/{verb}", "/webhooks/{webhook_id}/acts/{verb}", "/tickets/{ticket_id}")
+NOT_THERE = (
+    *("/campaigns/{name}/acts/{verb}", "/webhooks/{webhook_id}/acts/{verb}", "/tickets/{ticket_id}"),
+    *("/technicians/{technician_id}/leave/{leave_id}/withdraw", "/technicians/feeds/{feed_id}/revoke"),
+)
 """Of these the estate has none."""
 NEEDS: dict[str, dict[str, str]] = {
     "/access-nodes/of": {"name": "OLT-3"},
@@ -146,8 +154,23 @@ async def test_what_a_page_loads_may_be_kept_for_good_and_is_small(console: Cons
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
         weight += len(answer.content)
     assert weight < 200 * 1024
+    sheet = next(address for address in addresses if address.endswith("pico.min.css"))
+    whole = await person.get(sheet, headers={"Accept-Encoding": "identity"})
+    packed = await person.get(sheet, headers={"Accept-Encoding": "br;q=1.0, gzip;q=0.5"})
+    assert "content-encoding" not in whole.headers
+    assert (packed.headers["content-encoding"], packed.headers["vary"]) == ("gzip", "Accept-Encoding")
+    assert packed.content == whole.content == assets.assets()["pico.min.css"].content
+    assert int(packed.headers["content-length"]) * 4 < int(whole.headers["content-length"])
     other = re.sub(r"/assets/\w+/", "/assets/000000000000/", addresses[0])
     assert (await person.get(other)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("accepted", "takes"),
+    [("gzip", True), ("gzip, deflate, br", True), ("gzip;q=0", False), ("br, gzip; q=0.0", False), ("br", False)],
+)
+def test_a_file_is_packed_for_who_says_that_they_unpack_it(accepted: str, takes: bool) -> None:
+    assert assets.takes_gzip(accepted) is takes
 
 
 async def test_an_address_that_leads_nowhere_is_a_page_for_people_and_a_problem_for_programs(console: Console) -> None:

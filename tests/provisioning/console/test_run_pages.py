@@ -67,10 +67,14 @@ async def test_what_a_run_keeps_leads_to_its_pages_where_one_may_go_there(consol
         ("CPE", "HWTC00000003, tr181-pppoe", "/devices/HWTC00000003"),
         ("subscription 7", "fiber-300", ""),
         ("quote 4", "accepted by Grace", "/quotes/4"),
+        ("renewal quote 9", "", "/quotes/9"),
+        ("visit 5", "Eva Novak", "/visits/5"),
+        ("line order 5", "HWTC00000003 at OLT-1 0/1/3", ""),  # is no order
+        ("order 24", "5.90 EUR, prepaid", ""),  # which they may not read
     ],
 )
 def test_what_has_a_number_leads_to_it_and_a_cpe_to_its_serial(what: str, particulars: str, page: str) -> None:
-    may = {"customers.read", "devices.read", "quotes.read"}
+    may = {"customers.read", "devices.read", "quotes.read", "visits.read"}
     assert of_kept(Kept(what, particulars, "a step"), may) == page  # type: ignore[arg-type]
 
 
@@ -136,11 +140,11 @@ async def test_of_many_visits_the_number_is_that_of_the_day_and_the_list_goes_on
             await db.execute(update(Visit).where(Visit.id == number).values(**today))
     dispatch = await console.somebody("dispatch")
     first = (await dispatch.get("/visits")).text
-    assert '<p class="lead">2 visits on ' in first and "visit 1 " in first and "visit 2 " not in first
+    assert '<p class="lead">2 visits on ' in first and "visit 1<" in first and "visit 2<" not in first
     link = re.search(r'<a href="(/visits\?[^"]+)">Later ones', first)
     assert link is not None
     second = (await dispatch.get(link[1].replace("&amp;", "&"))).text
-    assert '<p class="lead">2 visits on ' in second and "visit 2 " in second and "visit 1 " not in second
+    assert '<p class="lead">2 visits on ' in second and "visit 2<" in second and "visit 1<" not in second
     assert "Later ones" not in second
 
 
@@ -152,7 +156,7 @@ async def test_a_technician_sees_today_s_own_visits_and_dispatch_all(console: Co
         await db.execute(update(Visit).where(Visit.id == 1).values(starts_at=now - timedelta(days=3)))
         await db.execute(update(Visit).where(Visit.id == 1).values(ends_at=now - timedelta(days=2)))
     dispatch = (await (await console.somebody("dispatch")).get("/visits")).text
-    assert "1 Own Street" in dispatch and "visit 1 " not in dispatch
+    assert "1 Own Street" in dispatch and "visit 1<" not in dispatch
     technician = await console.somebody("technician")
     assert "1 Own Street" not in (await technician.get("/visits")).text
     async with console.appliance.database.begin() as db:

@@ -286,6 +286,10 @@ async def test_a_demo_that_stays_open_gets_a_town_with_trouble_of_several_kinds(
                     link = found[1]
             async with httpx.AsyncClient(trust_env=False) as client:
                 assert "Choose a password" in (await client.get(link)).text
+            while "settings-of-autumn has begun" not in (line := await _line(process.stdout)):
+                assert line and "waits for somebody to start it" not in line, line
+            while "settings-of-autumn has stopped" not in (line := await _line(process.stdout)):
+                assert line
         async with open_appliance(load_settings(**_settings_of(told))) as appliance, appliance.database.read() as db:
             seen = await appliance.attention_desk(db, ALL_SIGHT).look()
             online = await appliance.session_looks.online(limit=500)
@@ -295,7 +299,7 @@ async def test_a_demo_that_stays_open_gets_a_town_with_trouble_of_several_kinds(
         await process.communicate()
     assert process.returncode == 0
     assert freeradius_of(home) == []
-    assert {item.kind for item in seen.items} >= {"nas_silent", "run_held", "webhook_failing"}
+    assert {item.kind for item in seen.items} >= {"nas_silent", "run_held", "webhook_failing", "campaign_stopped"}
     held = " ".join(item.sentence for item in seen.items if item.kind == "run_held")
     for step in ("apply_device", "confirm_port", "schedule_installation", "capture_payment"):
         assert f"held in {step}" in held

@@ -40,4 +40,5 @@ async def test_what_is_disabled_at_rest_or_was_given_up_is_told_and_what_is_old_
         (hooks[1], "does not answer, and is left alone for a while", 0),
         (hooks[2], "has refused what it was told, until that was given up", 1),
     ]
+    assert {each.host for each in found} == {"127.0.0.1"}
     assert found[2].since == now - timedelta(hours=1)

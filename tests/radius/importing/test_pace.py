@@ -23,12 +23,13 @@ def test_a_batch_of_two_seconds_is_rested_from_by_how_many_logged_in(logins: int
 async def test_each_batch_but_the_first_waits_for_those_who_logged_in_during_the_last_one(site: Site) -> None:
     database = site.radius_database
     rested: list[float] = []
+    clock = [0.0]
 
     async def sleep(seconds: float) -> None:
         rested.append(seconds)
+        clock[0] += seconds
 
-    clock = iter(range(0, 1000, 2))
-    way = GivingWay(LoginLog(database.read, database.begin), sleep=sleep, monotonic=lambda: float(next(clock)))
+    way = GivingWay(LoginLog(database.read, database.begin), sleep=sleep, monotonic=lambda: clock[0])
     login = {
         "username": "nora",
         "accepted": True,
@@ -38,8 +39,15 @@ async def test_each_batch_but_the_first_waits_for_those_who_logged_in_during_the
     }
     for logins in (500, 0, 250):
         async with way.batch(), database.begin() as db:
+            clock[0] += 2.0
             if logins:
                 await db.execute(insert(radius_login), [login] * logins)
-    async with way.batch():
-        pass
+    async with way.batch(), database.begin() as db:
+        clock[0] += 2.0
+        await db.execute(insert(radius_login), [login] * 500)
     assert rested == [1.0, 0.5]
+    clock[0] += 0.75
+    await way.rest()
+    assert rested == [1.0, 0.5, 0.25]
+    await way.rest()
+    assert rested == [1.0, 0.5, 0.25]

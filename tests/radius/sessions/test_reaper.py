@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from radius import Reaper, Session, SessionLooks
+from radius import NasNotSilent, Reaper, Session, SessionLooks, SilentSessions
 from radius.invariants import silent_nases
 from radius.projection.freeradius_tables import radacct
 from radius.testing import LabNas, LabSession, Usage
@@ -198,3 +198,43 @@ async def test_a_session_keeps_the_interval_that_it_began_under(hours: Hours) ->
     assert await hours.pass_minutes(9, alive) == 0
     [view] = await hours.looks.of_user(slow.username)
     assert (view["state"], view["interval_seconds"]) == ("online", 600)
+
+
+@pytest.mark.both_databases
+async def test_sessions_at_a_nas_that_is_gone_are_closed_at_a_word_and_open_again_when_one_speaks(hours: Hours) -> None:
+    sessions = [await hours.online() for _ in range(3)]
+    gone = SilentSessions(
+        hours.site.radius_database.begin, tenant_id=hours.site.tenant_id, now=lambda: hours.now, at_once=2
+    )
+    assert await hours.pass_minutes(2, *sessions) == 0
+    with pytest.raises(NasNotSilent, match="accounting comes from it"):
+        await gone.close_at(hours.nas.source_address)
+    assert await hours.pass_minutes(4) == 0
+    with pytest.raises(NasNotSilent, match="no session was open there"):
+        await gone.close_at("192.0.2.77")
+    await hours.interim(sessions[0])  # heard of since the last look
+    assert await gone.close_at(hours.nas.source_address) == 2
+    assert (await hours.last(sessions[0])).stopped_at is None
+    closed = await hours.last(sessions[1])
+    assert (closed.stopped_at, closed.terminate_cause) == (BEGAN + timedelta(minutes=2), "Lost-Carrier-Reaped")
+    assert await gone.close_at(hours.nas.source_address) == 0
+    hours.minute += 1
+    await hours.interim(sessions[1])
+    assert (await hours.last(sessions[1])).stopped_at is None
+    hours.minute += 60
+    with pytest.raises(NasNotSilent, match="has not looked for ten minutes"):
+        await gone.close_at(hours.nas.source_address)
+
+
+async def test_sessions_of_another_isp_are_not_closed_where_a_nas_of_nobody_was(hours: Hours) -> None:
+    session = await hours.online()
+    gone, database = "192.0.2.78", hours.site.radius_database
+    async with database.begin() as db:
+        await db.execute(update(radacct).where(radacct.c.username == session.username).values(nasipaddress=gone))
+    assert await hours.pass_minutes(4) == 0
+    other, mine = (
+        SilentSessions(database.begin, tenant_id=tenant_id, now=lambda: hours.now)
+        for tenant_id in ("another", hours.site.tenant_id)
+    )
+    assert (await other.close_at(gone), await mine.close_at(gone)) == (0, 1)
+    assert (await hours.last(session)).stopped_at == BEGAN

@@ -90,6 +90,7 @@ async def test_a_session_that_goes_on_after_another_took_its_place_is_open_again
     assert sorted(await line.open()) == ["former", "new"]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("same", ["port, and no CPE is told", "calling station, at another NAS"])
 async def test_what_is_replaced_is_the_same_line_s(site: Site, same: str) -> None:
     line = await _line(site, "replace")
@@ -102,6 +103,11 @@ async def test_what_is_replaced_is_the_same_line_s(site: Site, same: str) -> Non
     else:
         await line.start("new", await site.nas(), nas_port="lab9")
         assert await line.open() == ["new", "neighbour"]
+        for number, spelt in enumerate(("0200.0000.0002", "02:00:00:00:00:02", "020000000002")):
+            await line.start(f"moved-{number}", await site.nas(), calling_station=spelt, nas_port=f"lab{number}")
+            assert await line.open() == [f"moved-{number}", "new"]
+        await line.start("no MAC", await site.nas(), calling_station="02.00-0002", nas_port="lab8")
+        assert await line.open() == ["no MAC", "moved-2", "new"]
 
 
 async def test_a_plan_that_allows_it_lets_every_session_go_on(site: Site) -> None:
@@ -126,7 +132,8 @@ async def test_a_plan_that_rejects_it_says_where_the_session_is(site: Site) -> N
         f"already online on {line.nas.name}",
     )
     assert (await line.login()).accepted  # the same line: its former session is dead
-    assert (await line.login(other, nas_port="lab7")).accepted  # the same CPE, at another NAS
+    for spelt in ("02-00-00-00-00-01", "0200.0000.0001", "02:00:00:00:00:01"):  # the same CPE, at another NAS
+        assert (await line.login(other, calling_station=spelt, nas_port="lab7")).accepted
 
 
 @pytest.mark.both_databases
