@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any, cast
 
 from sqlalchemy import Table, bindparam, select, update
@@ -155,13 +156,14 @@ class JudgedPage:
 
     async def write(self, db: AsyncSession, tell: Tell) -> None:
         """All of it, within the caller's transaction; but nothing of a CPE that has come further since it was judged:
-        the next sweep judges it anew."""
+        the next sweep judges it anew. Rows are taken in the order of their ids: who looks beside us takes them so too.
+        """
         if self._informs:
             table = cast(Table, AcsDevice.__table__)
             connection = await db.connection()
             await connection.execute(
                 update(table).where(table.c.id == bindparam("row")).values({"last_inform_at": bindparam("heard")}),
-                self._informs,
+                sorted(self._informs, key=itemgetter("row")),
             )
         touched = sorted(self._rows)
         for start in range(0, len(touched), ROWS_AT_ONCE):

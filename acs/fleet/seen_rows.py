@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from operator import itemgetter
 
 from sqlalchemy import and_, delete, select
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
@@ -48,7 +49,7 @@ async def note_unbound(db: AsyncSession, found: Sequence[SeenDevice], *, tenant_
             "first_seen_at": now,
             "last_inform_at": seen["last_inform"],
         }
-        for seen in found
+        for seen in sorted(found, key=itemgetter("device_id"))  # who looks beside us takes them in that order too
     ]
     insert = insert_postgresql if db.get_bind().dialect.name == "postgresql" else insert_sqlite
     statement = insert(AcsSeenDevice)

@@ -68,18 +68,22 @@ class Sweep:
         self._in_hand = in_hand
         self._acs_name = acs_name
         self._latest: datetime | None = None
-        """The latest Inform of a look that came to its end: one that broke off is made again, whole."""
+        """The latest Inform on the first page of a look that came to its end: one that broke off is made again, whole.
+
+        By the first page, because a CPE on it may report while a later one is asked for.
+        """
 
     async def everything(self) -> SweepOutcome:
         """All CPEs of the ACS, each once. Raises: NbiError."""
         outcome = SweepOutcome()
         plain = await self._shown_paths()
         twins: set[str] = set()
-        latest = self._latest
+        latest: datetime | None = None  # a later one of before would be the ACS's clock, which was ahead
         async with aclosing(self._pages(plain)) as pages:
             async for documents in pages:
                 outcome.pages += 1
-                latest = _later(latest, await self._take(documents, plain, outcome, whole=True, twins=twins))
+                heard = await self._take(documents, plain, outcome, whole=True, twins=twins)
+                latest = heard if latest is None else latest
         async with self._begin() as db:
             await forget_twins(db, but=twins, tenant_id=self._tenant_id, acs_name=self._acs_name, now=self._now())
         self._latest = latest
@@ -91,16 +95,18 @@ class Sweep:
             return await self.everything()
         outcome = SweepOutcome()
         plain = await self._shown_paths()
-        latest: datetime | None = self._latest
+        latest: datetime | None = None
         after = (self._latest - OVERLAP).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         page: list[dict[str, Any]] = []
         outcome.pages = 1
         async for document in self._nbi.stream("devices", {"_lastInform": {"$gt": after}}, _fields(plain)):
             page.append(document)
             if len(page) == PAGE:
-                latest = _later(latest, await self._take(page, plain, outcome, whole=False))
+                heard = await self._take(page, plain, outcome, whole=False)
+                latest = heard if latest is None else latest
                 page = []
-        self._latest = _later(latest, await self._take(page, plain, outcome, whole=False))
+        heard = await self._take(page, plain, outcome, whole=False)
+        self._latest = _later(self._latest, heard if latest is None else latest)
         return outcome
 
     async def _pages(self, plain: Sequence[str]) -> AsyncGenerator[list[dict[str, Any]], None]:

@@ -90,6 +90,7 @@ def quirks_of(temper: Temper) -> Quirks:
         cr_wrong_credentials=temper == "wrong_credentials",
         cr_ignored=temper == "busy",
         lies=temper == "lying",
+        keeps_version=temper == "lying",
         fault_all=9007 if temper == "refusing" else None,
         forgets=temper == "forgetting",
         session_seconds=SLOW_SECONDS if temper == "slow" else 0.0,

@@ -314,6 +314,50 @@ async def test_a_cpe_that_has_another_id_at_the_acs_by_now_is_known_by_that(
     assert (other.ppp.username, (await tending.row(0)).state) == ("u0@isp", "accepted_unverifiable")
 
 
+async def test_who_reports_while_a_later_page_is_asked_for_is_seen_at_the_next_look(
+    tending: Tending, devices: Devices, lab: LabAcs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last page may tell of a later Inform than that one."""
+    await bind(devices, 2)
+    first, last = sorted(await plug_in(lab, 2), key=lambda cpe: cpe.device_id)
+    await tending.look()
+    monkeypatch.setattr("acs.fleet.sweeping.PAGE", 1)
+    take = Sweep._take
+
+    async def while_taken(self: Sweep, documents: Any, *rest: Any, **how: Any) -> Any:
+        heard = await take(self, documents, *rest, **how)
+        if documents and documents[0]["_id"] == first.device_id:
+            await first.factory_reset()
+            await lab.clock.sleep(60)
+            await last.periodic_inform()
+        return heard
+
+    async def pages_in_turn(self: Sweep, plain: Any) -> AsyncIterator[list[dict[str, Any]]]:
+        for after in ("", first.device_id):
+            yield list((await self._ask_for_page(after, plain)).documents)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Sweep, "_take", while_taken)
+        patched.setattr(Sweep, "_pages", pages_in_turn)
+        assert (await tending.sweep.everything()).due == []
+    assert (await tending.sweep.recent()).due == [first.serial]
+
+
+async def test_an_acs_whose_clock_was_ahead_hides_nobody_once_everybody_was_looked_at(
+    tending: Tending, devices: Devices, lab: LabAcs
+) -> None:
+    await bind(devices, 2)
+    [cpe] = await plug_in(lab, 1)
+    document = lab.documents["devices"][cpe.device_id]
+    right = document["_lastInform"]
+    document["_lastInform"] = right + timedelta(days=30)
+    await tending.sweep.everything()
+    document["_lastInform"] = right
+    await tending.sweep.everything()
+    await lab.attach(LabCpe(serial_of(1))).power_on()
+    assert serial_of(1) in (await tending.sweep.recent()).due
+
+
 async def test_a_look_that_breaks_off_is_made_again_whole(
     tending: Tending, devices: Devices, lab: LabAcs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from acs.testing import Change, LabAcs, LabClock, LabCpe, LabRefused
+from acs.testing import SHARES, Change, LabAcs, LabClock, LabCpe, LabRefused
+from acs.testing.population import quirks_of, temper_of
 from tests.acs.testing.conftest import Nbi
 
 SSID = "Device.WiFi.SSID.1.SSID"
@@ -166,3 +167,10 @@ async def test_uptime_counts_from_the_boot(nbi: Nbi, cpe: LabCpe, clock: LabCloc
     await clock.sleep(timedelta(hours=1).total_seconds())
     await nbi.read(cpe, "Device.DeviceInfo.UpTime")
     assert (await nbi.leaf(cpe, "Device.DeviceInfo.UpTime"))["_value"] == 3600
+
+
+def test_one_in_a_hundred_of_a_network_lies_about_settings_and_firmware_alike() -> None:
+    lying = quirks_of("lying")
+    assert (lying.lies, lying.keeps_version) == (True, True)
+    assert (quirks_of("honest").lies, quirks_of("honest").keeps_version) == (False, False)
+    assert [temper_of(number, SHARES) for number in range(1_000)].count("lying") == 10
