@@ -13,6 +13,7 @@ from typing import Any, ClassVar, get_args
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Computed,
     DateTime,
     Dialect,
     ForeignKeyConstraint,
@@ -23,7 +24,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
-    func,
     text,
     true,
 )
@@ -195,8 +195,8 @@ class Subscriber(Projected, RadiusBase):
         Index(
             "ix_radius_subscriber_begins",
             "tenant_id",
-            func.lower(text("username")).label("small"),
-            postgresql_ops={"small": "text_pattern_ops"},
+            "username_folded",
+            postgresql_ops={"username_folded": "text_pattern_ops"},
         ),
         Index("ix_radius_subscriber_service", "tenant_id", "service_id"),
         _where_given("ix_radius_subscriber_address", "framed_ipv4"),
@@ -212,6 +212,11 @@ class Subscriber(Projected, RadiusBase):
     customer_id: Mapped[int] = mapped_column(BigInteger)
     service_id: Mapped[int | None] = mapped_column(BigInteger)
     username: Mapped[str] = mapped_column(String(128))
+    username_folded: Mapped[str | None] = mapped_column(
+        String(128), Computed("lower(username)", persisted=True), deferred=True
+    )
+    """By it a name is found however it is written. Row-level security keeps PostgreSQL from the index of an expression
+    whose function might tell what it is given, and ``lower`` is one."""
     plan_id: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[State] = mapped_column(String(16))
     garden_plan_id: Mapped[int | None] = mapped_column(BigInteger)

@@ -6,9 +6,10 @@ import difflib
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from radius.subscribers.finding import named_like
 from radius.tables import Subscriber
 
 MOST = 5
@@ -43,12 +44,15 @@ def _is_alike(wanted: str, other: str) -> bool:
 async def near_names(db: AsyncSession, tenant_id: str, name: str) -> Sequence[str]:
     """Subscribers who are not terminated and whose name is close to this one."""
     local = simplified(name)
-    lowered = func.lower(Subscriber.username)
-    begins = lowered.startswith(local[: max(3, len(local) - 2)], autoescape=True)
+    is_postgresql = db.get_bind().dialect.name == "postgresql"
+    begins, same = (
+        named_like(beginning, is_postgresql=is_postgresql)
+        for beginning in (local[: max(3, len(local) - 2)], f"{local}@")
+    )
     candidates = (
         select(Subscriber.username)
         .where(Subscriber.tenant_id == tenant_id, Subscriber.state != "terminated")
-        .where(or_(lowered == local, lowered.startswith(f"{local}@", autoescape=True), begins))
+        .where(or_(Subscriber.username_folded == local, same, begins))
         .order_by(Subscriber.username)
         .limit(_CANDIDATES)
     )

@@ -8,9 +8,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, ForeignKeyConstraint, Index, Select, Text, and_, insert, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKeyConstraint,
+    Index,
+    Select,
+    Text,
+    UnaryExpression,
+    and_,
+    insert,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql.operators import custom_op
 
 from provisioning.commercial.customers.words import (
     LONGEST_COUNTRY_CODE,
@@ -138,7 +150,7 @@ class CustomerSearch:
                 and_(_CUSTOMER.tenant_id == _KEY.tenant_id, _CUSTOMER.id == _KEY.customer_id),
             )
             .where(_KEY.tenant_id == self._tenant_id, *besides)
-            .order_by(_KEY.key, _KEY.customer_id)
+            .order_by(self._by_bytes(_KEY.key), _KEY.customer_id)
             .limit(2 * limit)
         )
         if self._among is not None:
@@ -162,6 +174,10 @@ class CustomerSearch:
             )
             .exists()
         )
+
+    def _by_bytes(self, column: ColumnElement[str]) -> ColumnElement[str]:
+        """The order of the index, so that of thousands that begin so no more are read than the limit."""
+        return UnaryExpression(column, modifier=custom_op("USING ~<~")) if self._is_postgresql else column
 
     def _range(self, column: ColumnElement[str], beginning: str) -> ColumnElement[bool]:
         if self._is_postgresql:  # the operators of text_pattern_ops
