@@ -130,7 +130,9 @@ def _make_reading_engine(url: URL, engine: AsyncEngine) -> AsyncEngine:
             max_overflow=0,
             pool_use_lifo=True,  # the one that was used last knows the statements and the pages
         )
-    return engine.execution_options(only_reads=True)
+    reading = engine.execution_options()
+    event.listen(reading.sync_engine, "engine_connect", _read_on_postgresql)
+    return reading
 
 
 def _make_engine(url: URL, schema: str | None, tenant_id: str | None) -> AsyncEngine:
@@ -162,7 +164,6 @@ def _make_engine(url: URL, schema: str | None, tenant_id: str | None) -> AsyncEn
         **options,
     )
     ask_in_doubt(engine)
-    event.listen(engine.sync_engine, "engine_connect", _read_on_postgresql)
     _set_up_postgresql_sessions(engine, tenant_id)
     return engine
 
@@ -170,8 +171,6 @@ def _make_engine(url: URL, schema: str | None, tenant_id: str | None) -> AsyncEn
 def _read_on_postgresql(connection: Connection) -> None:
     """SQLAlchemy would do it by itself with an engine's options, and forget the connection of whoever is called off
     meanwhile: psycopg gives others a turn even where it has nothing to wait for."""
-    if not connection.get_execution_options().get("only_reads", False):
-        return
     with ExitStack() as broken_off:
         broken_off.callback(connection.close)
         connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
