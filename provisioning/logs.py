@@ -34,7 +34,7 @@ def configure_logs(*, level: str, form: Literal["console", "json"], stream: Any 
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=structlog.WriteLoggerFactory(out),  # a line in one write: several processes share a log
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(stream=out, level=max(threshold, logging.WARNING), format="%(name)s: %(message)s", force=True)

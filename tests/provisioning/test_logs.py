@@ -6,7 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 import structlog
@@ -105,3 +105,17 @@ def test_for_eyes_the_same_is_plain_text(configure: Configure) -> None:
     assert "run_id=7" in stream.getvalue()
     assert "hunter2" not in stream.getvalue()
     assert "\x1b[" not in stream.getvalue()
+
+
+def test_a_line_is_written_in_one_piece_so_that_processes_can_share_a_log() -> None:
+    class Pieces(io.StringIO):
+        written: ClassVar[list[str]] = []
+
+        def write(self, text: str) -> int:
+            self.written.append(text)
+            return super().write(text)
+
+    configure_logs(level="info", form="json", stream=(stream := Pieces()))
+    structlog.get_logger("x").info("serving")
+    assert stream.written == [stream.getvalue()]
+    assert stream.getvalue().endswith("}\n")
