@@ -110,7 +110,6 @@ async def test_whoever_waits_for_a_time_is_invited_from_the_board_by_a_form_that
     await run.cancel("no time was agreed")
 
 
-@pytest.mark.both_databases
 async def test_a_visit_is_booked_from_the_board_by_the_keyboard_and_who_comes_too_late_takes_another_time(
     lab: JourneyLab, machine: Machine
 ) -> None:
