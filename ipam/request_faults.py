@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from ipam.errors import IpamError, RequestFault, RequestInvalid
+from ipam.errors import IpamError, Fault, RequestInvalid
 
 T = TypeVar("T")
 
@@ -17,12 +17,12 @@ class RequestFaults:
         self._found: list[tuple[str, IpamError]] = []
 
     @property
-    def all(self) -> tuple[RequestFault, ...]:
+    def all(self) -> tuple[Fault, ...]:
         """Those that were found so far."""
         return tuple(
-            RequestFault(fault.where, fault.what)
+            Fault(fault.where, fault.what)
             for where, error in self._found
-            for fault in getattr(error, "faults", None) or [RequestFault(where, str(error))]
+            for fault in getattr(error, "faults", None) or [Fault(where, str(error))]
         )
 
     def check(self, where: str, checking: Callable[[], T]) -> T | None:
