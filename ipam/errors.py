@@ -251,9 +251,7 @@ class ImportRefused(IpamError):
     def __init__(self, by_line: Mapping[int, Sequence[str]]) -> None:
         """``by_line``: all that is wrong with each line, by its number."""
         self.by_line = {line: tuple(faults) for line, faults in sorted(by_line.items()) if faults}
-        self.faults = tuple(
-            Fault(f"line {line}", what) for line, found in self.by_line.items() for what in found
-        )
+        self.faults = tuple(Fault(f"line {line}", what) for line, found in self.by_line.items() for what in found)
         listed = "; ".join(map(str, self.faults[: self.MOST_NAMED]))
         more = "; ..." if len(self.faults) > self.MOST_NAMED else ""
         super().__init__(

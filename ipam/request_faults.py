@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from ipam.errors import IpamError, Fault, RequestInvalid
+from ipam.errors import Fault, IpamError, RequestInvalid
 
 T = TypeVar("T")
 

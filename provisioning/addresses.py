@@ -50,6 +50,12 @@ class ChangedService(TypedDict):
     change: SessionChangeView | None
 
 
+class ReleasedService(ReleasedResources):
+    """What a service gave back. ``changed``: whether that was just now."""
+
+    changed: bool
+
+
 class AddressDesk:
     """Moves, routes, re-homes and releases within the caller's transaction: all of it or nothing."""
 
@@ -166,8 +172,8 @@ class AddressDesk:
                 await self._follow(held[each["service_id"]], lines.get(each["service_id"]), ends=True)
         return moved
 
-    async def release(self, *, service_id: int, reason: str) -> ReleasedResources:
-        """What a service holds of which nobody makes use any more goes into quarantine; again: the same answer.
+    async def release(self, *, service_id: int, reason: str) -> ReleasedService:
+        """What a service holds of which nobody makes use any more goes into quarantine; again: it is there already.
 
         A journey releases what it has taken itself. This is for what another system has asked for, and for what a run
         that an operator has ended has left behind: a subscriber that never got into service ends in the same act.
@@ -189,7 +195,8 @@ class AddressDesk:
                 raise _in_the_way(line, free, instead="Have it taken off the OLT first.")
             if subscriber is not None:
                 await self._radius.terminate(subscriber_id=subscriber["subscriber_id"])
-        return await self._network.release_resources(service_id=service_id)
+        given_back = await self._network.release_resources(service_id=service_id)
+        return ReleasedService(**given_back, changed=facts["released_at"] is None)
 
     async def numbers_of(self, pool: str) -> dict[str, int] | None:
         """How many of the pool are in which state, for the audit to tell what was there before; None: no such pool."""

@@ -216,8 +216,17 @@ def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(any_isp: Sett
     assert type_("check").status == 0
     allocations = [entry for entry in audited(type_) if entry[0] == "addresses allocate"]
     assert allocations == [("addresses allocate", f"service/{held['service_id']}", None)]
-    released = type_("addresses", "release", held["service_id"], "--reason", "a trial").out
+    left_out = type_("addresses", "reconcile").out.splitlines()[-1]
+    assert left_out == "left out: 1 of another system's services, of which RADIUS knows nothing"
+    release = ("addresses", "release", held["service_id"], "--reason", "a trial")
+    released = type_(*release).out
     assert f"  {held['ip_address']} of pool north-v4 is free " in released
+    first, *units = released.splitlines()
+    assert type_(*release).out.splitlines() == [f"{first}, as before", *units]
+    assert type_(*release, "--json").json["changed"] is False
+    assert [entry for entry in audited(type_) if entry[0] == "addresses release"] == [
+        ("addresses release", f"service/{held['service_id']}", "a trial")
+    ]
 
 
 def test_a_service_is_moved_out_of_a_drain_and_not_away_from_its_olt(isp: Settings, type_: Type, address: str) -> None:
