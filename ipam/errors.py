@@ -13,6 +13,7 @@
     ├── UsernameTaken           another service already has that username
     ├── NoPoolBound             nothing is bound to where the premise terminates
     ├── GatewayMissing          an IPoE plan meets a pool without a gateway
+    ├── NotServed               services can't go on elsewhere, for several reasons; all of them at once
     ├── PoolExhausted           every bound pool is full; with the numbers
     ├── PoolBusy            (t) somebody held the pool's last free rows for too long
     ├── ImportRefused           lines of a file of allocations are wrong; all faults at once
@@ -186,6 +187,21 @@ class GatewayMissing(IpamError):
         super().__init__(
             f"Plan {plan} is IPoE, but the prefix of pool {pool} has no gateway to tell the CPE. Set its gateway."
         )
+
+
+class NotServed(IpamError):
+    """What services need can't be had where they are to go on."""
+
+    code = "ipam.not_served"
+    what = "The move"
+    left = "nothing was changed"
+    MOST_NAMED: ClassVar[int] = 10
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        listed = "; ".join(str(fault).removesuffix(".") for fault in self.faults[: self.MOST_NAMED])
+        more = "; ..." if len(self.faults) > self.MOST_NAMED else ""
+        super().__init__(f"{len(self.faults)} things stand against the move, {self.left}: {listed}{more}.")
 
 
 class PoolExhausted(IpamError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from ipam.errors import Fault, IpamError, RequestInvalid
@@ -41,16 +41,17 @@ class RequestFaults:
             self.note(where, error)
         return None
 
-    def refuse_if_any(self) -> None:
+    def refuse_if_any(self, several: Callable[[Sequence[Fault]], IpamError] | None = None) -> None:
         """
         Raises:
-            RequestInvalid: with all that was found; where it is one thing alone, that error itself.
+            RequestInvalid: with all that was found, or what ``several`` makes of it; where it is one thing alone, that
+                error itself.
         """
         if len(self._found) == 1:
             raise self._found[0][1]
         if found := self.all:
             (where, what), *others = found
-            raise RequestInvalid(where, what, *others)
+            raise several(found) if several else RequestInvalid(where, what, *others)
 
     def note(self, where: str, error: IpamError) -> None:
         """What is transient isn't the request's fault, and is raised."""

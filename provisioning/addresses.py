@@ -22,7 +22,7 @@ from ipam import (
     ServiceIncomplete,
     StaticResources,
 )
-from provisioning.address_errors import LineOnOlt, ServiceServed
+from provisioning.address_errors import LineOnOlt, LinesOnOlt, ServiceServed
 from provisioning.intake import Clock
 from provisioning.line import LineOrderRecord, live_line_orders
 from provisioning.projections import ALLOCATION, ENDING
@@ -160,7 +160,7 @@ class AddressDesk:
 
         Raises:
             ServiceUnderWay: with all services behind them of which a run has more to do.
-            LineOnOlt: for the first service whose line would need another VLAN.
+            LineOnOlt, LinesOnOlt: for all services whose lines would need another VLAN.
             As ``NetworkUpkeep.rehome``.
         """
         async with self._db.begin_nested():
@@ -168,8 +168,14 @@ class AddressDesk:
             await self._refuse_under_way([each["service_id"] for each in moved])
             held = {each["service_id"]: each for each in await self._network.all_resources()} if moved else {}
             lines = await self._lines([each["service_id"] for each in moved])
+            in_the_way: list[LineOnOlt] = []
             for each in moved:
-                await self._follow(held[each["service_id"]], lines.get(each["service_id"]), ends=True)
+                try:
+                    await self._follow(held[each["service_id"]], lines.get(each["service_id"]), ends=True)
+                except LineOnOlt as line:
+                    in_the_way.append(line)
+            if in_the_way:
+                raise LinesOnOlt(in_the_way) if len(in_the_way) > 1 else in_the_way[0]
         return moved
 
     async def release(self, *, service_id: int, reason: str) -> ReleasedService:
