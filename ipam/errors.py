@@ -242,6 +242,12 @@ class PoolExhausted(IpamError):
             " Bind another pool there, or release what is not used."
         )
 
+    @property
+    def numbers(self) -> dict[str, str | int | datetime | None]:
+        """All of them by their names, for who reads no sentences."""
+        names = ("pool", "size", "assigned", "quarantined", "reserved", "draining", "next_available_at")
+        return {name: getattr(self, name) for name in names}
+
 
 class PoolBusy(IpamError):
     """Other transactions held the last free rows of the pool for too long; try again."""

@@ -19,6 +19,7 @@ from ipam import (
     MovedService,
     NetworkUpkeep,
     ReleasedResources,
+    RequestConflict,
     ServiceIncomplete,
     StaticResources,
 )
@@ -86,13 +87,17 @@ class AddressDesk:
         Raises:
             As ``NetworkService.allocate_resources``.
         """
-        return await self._network.allocate_resources(
-            customer_id=customer_id,
-            service_location=service_location,
-            bandwidth_plan=bandwidth_plan,
-            request_id=TOLD_FROM_OUTSIDE + request_id if request_id.strip() else "",
-            static=static,
-        )
+        try:
+            return await self._network.allocate_resources(
+                customer_id=customer_id,
+                service_location=service_location,
+                bandwidth_plan=bandwidth_plan,
+                request_id=TOLD_FROM_OUTSIDE + request_id if request_id.strip() else "",
+                static=static,
+            )
+        except RequestConflict as other:  # told by the name that whoever asked has given it
+            told = {"service_id": other.service_id, "recorded": other.recorded, "given": other.given}
+            raise RequestConflict(request_id, **told) from other
 
     async def move(
         self,
