@@ -96,8 +96,9 @@ class AddressDesk:
                 static=static,
             )
         except RequestConflict as other:  # told by the name that whoever asked has given it
-            told = {"service_id": other.service_id, "recorded": other.recorded, "given": other.given}
-            raise RequestConflict(request_id, **told) from other
+            raise RequestConflict(
+                request_id, service_id=other.service_id, recorded=other.recorded, given=other.given
+            ) from other
 
     async def move(
         self,

@@ -127,13 +127,18 @@ class Draft:
             self.fault(line, f"since: {line.since:%Y-%m-%d %H:%M:%S} UTC has not come yet")
         service, subject = self._service_of(line) if line.state in ("assigned", "quarantine") else (None, "")
         located = self._located(line, service)
-        for number in () if located is None else range(located[1], located[2] + 1):
-            unit = WantedUnit(line, located[0], number, service, subject)
+        if located is not None:
+            self._add_units(line, located, service, subject)
+        if self.faults.get(line.number) and line.state != "quarantine":
+            self._leave_open(line, service, located)
+
+    def _add_units(self, line: ImportLine, located: Located, service: DraftService | None, subject: str) -> None:
+        pool, first, last = located
+        for number in range(first, last + 1):
+            unit = WantedUnit(line, pool, number, service, subject)
             self.want(unit)
             if service is not None:
                 (service.holds if line.state == "assigned" else service.gave_back).append(unit)
-        if self.faults.get(line.number) and line.state != "quarantine":
-            self._leave_open(line, service, located)
 
     def _located(self, line: ImportLine, service: DraftService | None) -> Located | None:
         """None: it can't be said, or it is no allocation."""

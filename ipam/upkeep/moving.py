@@ -161,8 +161,8 @@ def _kept(
     for unit in held:
         candidate = serving.get(unit.pool_id)
         if unit.kind in ROUTED and candidate is None:
-            whose = {"service_id": line.service_id, "location": place.location}
-            faults.note(_whose(line), RouteNotServed(unit.value, pool=unit.pool, **whose))
+            stays = RouteNotServed(unit.value, pool=unit.pool, service_id=line.service_id, location=place.location)
+            faults.note(_whose(line), stays)
         if candidate is None or unit.kind not in needed or (unit.is_drained and unit.kind not in ROUTED):
             continue
         if unit.kind in by_number:
