@@ -108,7 +108,8 @@ class Draft:
                 self._add(line)
 
     def fault(self, line: ImportLine, what: str) -> None:
-        if what not in self.faults[line.number]:
+        """Once, though each of its units (an address and its C-VLAN, a prefix of many) says so."""
+        if self.faults[line.number][-1:] != [what]:
             self.faults[line.number].append(what)
 
     def want(self, unit: WantedUnit) -> None:

@@ -162,9 +162,8 @@ def reconcile_(
         with csv_.open("w", encoding="utf-8", newline="") as target:
             csv.writer(target, lineterminator="\n").writerows([COLUMNS, *map(cells, found)])
     if json_:
-        left_out = {"anothers": comparison.anothers, "under_way": comparison.under_way}
-        told = {kind: [each for each in found if each["difference"] == kind] for kind in KINDS}
-        print_json({**told, "left_out": left_out})
+        told: dict[str, Any] = {kind: [each for each in found if each["difference"] == kind] for kind in KINDS}
+        print_json({**told, "left_out": {"anothers": comparison.anothers, "under_way": comparison.under_way}})
     else:
         if found:
             print_list(("difference", "username", "service"), [_entry(each) for each in found])
