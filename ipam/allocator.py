@@ -35,9 +35,11 @@ from ipam.allocation.carving import claim
 from ipam.allocation.chains import Chains
 from ipam.allocation.patience import OthersWereQuicker
 from ipam.allocation.service_rows import insert_service
+from ipam.allocation.static_requests import NAME_OF
 from ipam.answers import Held
 from ipam.errors import PoolExhausted
 from ipam.events import note_event
+from ipam.request_faults import RequestFaults
 from ipam.tables import ASSIGNED, RESERVED, RESTS, Allocation, FreeRange, Pool, UtcDateTime
 
 
@@ -78,13 +80,17 @@ async def take(db: AsyncSession, chosen: Iterable[Candidate], holder: Holder) ->
 
     Raises:
         UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining: one that is asked for by its number can't be
-            had.
+            had; RequestInvalid with all such numbers.
         OthersWereQuicker: what was taken must be rolled back.
     """
     candidates = list(chosen)
-    units = {
-        each.pool_id: await _take_given(db, each, each.given, holder) for each in candidates if each.given is not None
-    }
+    units: dict[int, int] = {}
+    faults = RequestFaults()
+    for each in candidates:
+        if each.given is not None:
+            await faults.look(NAME_OF.get(each.kind, each.kind), _take_given(db, each, each.given, holder))
+            units[each.pool_id] = each.given
+    faults.refuse_if_any()
     pools = [candidate for candidate in candidates if candidate.takes and candidate.given is None]
     if pools:
         dialect = take_postgresql if db.get_bind().dialect.name == "postgresql" else take_sqlite
@@ -98,12 +104,11 @@ def _held(chosen: Sequence[Candidate], pools: Sequence[Candidate], units: Mappin
     return [candidate.held(units.get(candidate.pool_id)) for candidate in chosen]
 
 
-async def _take_given(db: AsyncSession, pool: Candidate, number: int, holder: Holder) -> int:
+async def _take_given(db: AsyncSession, pool: Candidate, number: int, holder: Holder) -> None:
     unit = pool.unit(number, holder.tenant_id)
     held = {"state": "assigned", "service_id": holder.service_id, "subject": holder.subject, "assigned_at": holder.at}
     await claim(db, unit, held, subject=holder.subject, at=holder.at)
     await note_event(db, unit, what="assigned", at=holder.at, service_id=holder.service_id)
-    return number
 
 
 async def _why_nothing(db: AsyncSession, chain: list[Candidate], at: datetime) -> PoolExhausted | OthersWereQuicker:

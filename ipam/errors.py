@@ -13,6 +13,7 @@
     ├── UsernameTaken           another service already has that username
     ├── NoPoolBound             nothing is bound to where the premise terminates
     ├── GatewayMissing          an IPoE plan meets a pool without a gateway
+    ├── NotServed               services can't go on elsewhere, for several reasons; all of them at once
     ├── PoolExhausted           every bound pool is full; with the numbers
     ├── PoolBusy            (t) somebody held the pool's last free rows for too long
     ├── ImportRefused           lines of a file of allocations are wrong; all faults at once
@@ -31,14 +32,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, NamedTuple
 
 
-@dataclass(frozen=True)
-class Fault:
-    """One thing wrong in a description of the network: where it stands, and what is wrong with it."""
+class Fault(NamedTuple):
+    """One thing wrong with what was given: which part of it (a field, ``line 7``, ``pool[2] north``), and what."""
 
     where: str
     what: str
@@ -57,24 +56,17 @@ class IpamError(Exception):
         super().__init__(message or " ".join((type(self).__doc__ or "").split()))
 
 
-class RequestFault(NamedTuple):
-    """One thing wrong with what was given: which part of it (a field, or ``line 7``), and what is wrong with that."""
-
-    where: str
-    what: str
-
-
 class RequestInvalid(IpamError):
     """Values were given that can't be meant."""
 
     code = "ipam.request_invalid"
     what = "The request"
 
-    def __init__(self, field: str, why: str, *others: RequestFault) -> None:
+    def __init__(self, field: str, why: str, *others: Fault) -> None:
         """``others``: what is wrong besides."""
         self.field = field
-        self.faults = (RequestFault(field, why), *others)
-        listed = "; ".join(f"{where}: {what}" for where, what in self.faults).removesuffix(".")
+        self.faults = (Fault(field, why), *others)
+        listed = "; ".join(map(str, self.faults)).removesuffix(".")
         several = f"The request has {len(self.faults)} faults, nothing was written: {listed}."
         super().__init__(several if others else f"{field} {why.removesuffix('.')}.")
 
@@ -197,6 +189,21 @@ class GatewayMissing(IpamError):
         )
 
 
+class NotServed(IpamError):
+    """What services need can't be had where they are to go on."""
+
+    code = "ipam.not_served"
+    what = "The move"
+    left = "nothing was changed"
+    MOST_NAMED: ClassVar[int] = 10
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        listed = "; ".join(str(fault).removesuffix(".") for fault in self.faults[: self.MOST_NAMED])
+        more = "; ..." if len(self.faults) > self.MOST_NAMED else ""
+        super().__init__(f"{len(self.faults)} things stand against the move, {self.left}: {listed}{more}.")
+
+
 class PoolExhausted(IpamError):
     """Every pool bound for this is full.
 
@@ -235,6 +242,12 @@ class PoolExhausted(IpamError):
             " Bind another pool there, or release what is not used."
         )
 
+    @property
+    def numbers(self) -> dict[str, str | int | datetime | None]:
+        """All of them by their names, for who reads no sentences."""
+        names = ("pool", "size", "assigned", "quarantined", "reserved", "draining", "next_available_at")
+        return {name: getattr(self, name) for name in names}
+
 
 class PoolBusy(IpamError):
     """Other transactions held the last free rows of the pool for too long; try again."""
@@ -260,10 +273,8 @@ class ImportRefused(IpamError):
     def __init__(self, by_line: Mapping[int, Sequence[str]]) -> None:
         """``by_line``: all that is wrong with each line, by its number."""
         self.by_line = {line: tuple(faults) for line, faults in sorted(by_line.items()) if faults}
-        self.faults = tuple(
-            RequestFault(f"line {line}", what) for line, found in self.by_line.items() for what in found
-        )
-        listed = "; ".join(f"{where}: {what}" for where, what in self.faults[: self.MOST_NAMED])
+        self.faults = tuple(Fault(f"line {line}", what) for line, found in self.by_line.items() for what in found)
+        listed = "; ".join(map(str, self.faults[: self.MOST_NAMED]))
         more = "; ..." if len(self.faults) > self.MOST_NAMED else ""
         super().__init__(
             f"The import has {len(self.faults)} fault(s) in {len(self.by_line)} line(s), nothing was written:"
@@ -284,7 +295,7 @@ class EstateRefused(EstateError):
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
-        listed = "; ".join(str(fault) for fault in self.faults)
+        listed = "; ".join(map(str, self.faults))
         super().__init__(f"The network description has {len(self.faults)} fault(s), nothing was written: {listed}.")
 
 

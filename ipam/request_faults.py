@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from ipam.errors import IpamError, RequestFault, RequestInvalid
+from ipam.errors import Fault, IpamError, RequestInvalid
 
 T = TypeVar("T")
 
@@ -17,12 +17,12 @@ class RequestFaults:
         self._found: list[tuple[str, IpamError]] = []
 
     @property
-    def all(self) -> tuple[RequestFault, ...]:
+    def all(self) -> tuple[Fault, ...]:
         """Those that were found so far."""
         return tuple(
-            RequestFault(fault.where, fault.what)
+            Fault(fault.where, fault.what)
             for where, error in self._found
-            for fault in getattr(error, "faults", None) or [RequestFault(where, str(error))]
+            for fault in getattr(error, "faults", None) or [Fault(where, str(error))]
         )
 
     def check(self, where: str, checking: Callable[[], T]) -> T | None:
@@ -41,16 +41,17 @@ class RequestFaults:
             self.note(where, error)
         return None
 
-    def refuse_if_any(self) -> None:
+    def refuse_if_any(self, several: Callable[[Sequence[Fault]], IpamError] | None = None) -> None:
         """
         Raises:
-            RequestInvalid: with all that was found; where it is one thing alone, that error itself.
+            RequestInvalid: with all that was found, or what ``several`` makes of it; where it is one thing alone, that
+                error itself.
         """
         if len(self._found) == 1:
             raise self._found[0][1]
         if found := self.all:
             (where, what), *others = found
-            raise RequestInvalid(where, what, *others)
+            raise several(found) if several else RequestInvalid(where, what, *others)
 
     def note(self, where: str, error: IpamError) -> None:
         """What is transient isn't the request's fault, and is raised."""

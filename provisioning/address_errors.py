@@ -3,12 +3,15 @@
 ProvisioningError
 `-- AddressError
     |-- ServiceServed       a subscriber is served with them: the service must end first
-    `-- LineOnOlt           the OLT carries the line in VLANs, or at a port, that would be others
+    |-- LineOnOlt           the OLT carries the line in VLANs, or at a port, that would be others
+    `-- LinesOnOlt          the same of several lines, all of them at once
 """
 
 from __future__ import annotations
 
-from provisioning.errors import ProvisioningError
+from collections.abc import Sequence
+
+from provisioning.errors import Fault, ProvisioningError
 
 
 class AddressError(ProvisioningError):
@@ -44,3 +47,15 @@ class LineOnOlt(AddressError):
             f"Line order {line_order_id} carries service {service_id} {carried} on its OLT, and {wanted}; nothing was"
             f" changed. {instead}"
         )
+
+
+class LinesOnOlt(AddressError):
+    """OLTs carry these lines as they were handed over."""
+
+    code = "addresses.lines_on_olt"
+    what = "The move"
+    left = "nothing was changed"
+
+    def __init__(self, lines: Sequence[LineOnOlt]) -> None:
+        self.faults = tuple(Fault(f"service {line.service_id}", str(line)) for line in lines)
+        super().__init__(f"OLTs carry {len(lines)} lines as they were handed over, {self.left}: {lines[0]} ...")

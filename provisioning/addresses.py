@@ -19,10 +19,11 @@ from ipam import (
     MovedService,
     NetworkUpkeep,
     ReleasedResources,
+    RequestConflict,
     ServiceIncomplete,
     StaticResources,
 )
-from provisioning.address_errors import LineOnOlt, ServiceServed
+from provisioning.address_errors import LineOnOlt, LinesOnOlt, ServiceServed
 from provisioning.intake import Clock
 from provisioning.line import LineOrderRecord, live_line_orders
 from provisioning.projections import ALLOCATION, ENDING
@@ -48,6 +49,12 @@ class ChangedService(TypedDict):
     changed: bool
     projected: bool | None
     change: SessionChangeView | None
+
+
+class ReleasedService(ReleasedResources):
+    """What a service gave back. ``changed``: whether that was just now."""
+
+    changed: bool
 
 
 class AddressDesk:
@@ -80,13 +87,18 @@ class AddressDesk:
         Raises:
             As ``NetworkService.allocate_resources``.
         """
-        return await self._network.allocate_resources(
-            customer_id=customer_id,
-            service_location=service_location,
-            bandwidth_plan=bandwidth_plan,
-            request_id=TOLD_FROM_OUTSIDE + request_id if request_id.strip() else "",
-            static=static,
-        )
+        try:
+            return await self._network.allocate_resources(
+                customer_id=customer_id,
+                service_location=service_location,
+                bandwidth_plan=bandwidth_plan,
+                request_id=TOLD_FROM_OUTSIDE + request_id if request_id.strip() else "",
+                static=static,
+            )
+        except RequestConflict as other:  # told by the name that whoever asked has given it
+            raise RequestConflict(
+                request_id, service_id=other.service_id, recorded=other.recorded, given=other.given
+            ) from other
 
     async def move(
         self,
@@ -154,7 +166,7 @@ class AddressDesk:
 
         Raises:
             ServiceUnderWay: with all services behind them of which a run has more to do.
-            LineOnOlt: for the first service whose line would need another VLAN.
+            LineOnOlt, LinesOnOlt: for all services whose lines would need another VLAN.
             As ``NetworkUpkeep.rehome``.
         """
         async with self._db.begin_nested():
@@ -162,12 +174,18 @@ class AddressDesk:
             await self._refuse_under_way([each["service_id"] for each in moved])
             held = {each["service_id"]: each for each in await self._network.all_resources()} if moved else {}
             lines = await self._lines([each["service_id"] for each in moved])
+            in_the_way: list[LineOnOlt] = []
             for each in moved:
-                await self._follow(held[each["service_id"]], lines.get(each["service_id"]), ends=True)
+                try:
+                    await self._follow(held[each["service_id"]], lines.get(each["service_id"]), ends=True)
+                except LineOnOlt as line:
+                    in_the_way.append(line)
+            if in_the_way:
+                raise LinesOnOlt(in_the_way) if len(in_the_way) > 1 else in_the_way[0]
         return moved
 
-    async def release(self, *, service_id: int, reason: str) -> ReleasedResources:
-        """What a service holds of which nobody makes use any more goes into quarantine; again: the same answer.
+    async def release(self, *, service_id: int, reason: str) -> ReleasedService:
+        """What a service holds of which nobody makes use any more goes into quarantine; again: it is there already.
 
         A journey releases what it has taken itself. This is for what another system has asked for, and for what a run
         that an operator has ended has left behind: a subscriber that never got into service ends in the same act.
@@ -189,7 +207,8 @@ class AddressDesk:
                 raise _in_the_way(line, free, instead="Have it taken off the OLT first.")
             if subscriber is not None:
                 await self._radius.terminate(subscriber_id=subscriber["subscriber_id"])
-        return await self._network.release_resources(service_id=service_id)
+        given_back = await self._network.release_resources(service_id=service_id)
+        return ReleasedService(**given_back, changed=facts["released_at"] is None)
 
     async def numbers_of(self, pool: str) -> dict[str, int] | None:
         """How many of the pool are in which state, for the audit to tell what was there before; None: no such pool."""

@@ -32,26 +32,50 @@ Triple = tuple[str, str, str]
 HOLD = "firstlight addresses import --from radreply"
 
 
-async def reconcile(appliance: Appliance) -> AsyncIterator[Reconciled]:
-    """Every difference, while RADIUS' rows are read.
+class RadiusComparison:
+    """One comparison of all names. What it leaves out, it counts: ``anothers`` are services that another system looks
+    after and of which RADIUS has no row, ``under_way`` names that differ and that a run is about to carry over."""
 
-    Raises:
-        RadiusDatabaseUnavailable, RadiusDatabaseUnfit
-    """
-    tenant_id: str = appliance.tenant_id
-    async with appliance.database.read() as db:
-        reconciliation = appliance.inventory(db).reconciliation()
-        anothers = set(await appliance.address_lookup(db).services_of_requests(TOLD_FROM_OUTSIDE))
-        subscribers = await appliance.services(db).radius_service.subscriber_ids()
-        kept = [await open_results(db, tenant_id=tenant_id, step=step) for step in (ALLOCATION, ENDING)]
-        in_work = usernames_in_work([one for some in kept for one in some])
-        async for by_name in _some_names(address_replies(appliance.radius_database.read, tenant_id=tenant_id)):
-            for found in await reconciliation.compare(by_name):
-                if found["username"] not in in_work:
+    def __init__(self, appliance: Appliance) -> None:
+        self._appliance = appliance
+        self.anothers = 0
+        self.under_way = 0
+
+    async def differences(self) -> AsyncIterator[Reconciled]:
+        """Every difference, while RADIUS' rows are read; the counts are whole when it has come to its end.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        appliance, tenant_id = self._appliance, str(self._appliance.tenant_id)
+        async with appliance.database.read() as db:
+            reconciliation = appliance.inventory(db).reconciliation()
+            anothers = set(await appliance.address_lookup(db).services_of_requests(TOLD_FROM_OUTSIDE))
+            subscribers = await appliance.services(db).radius_service.subscriber_ids()
+            kept = [await open_results(db, tenant_id=tenant_id, step=step) for step in (ALLOCATION, ENDING)]
+            in_work = usernames_in_work([one for some in kept for one in some])
+            async for by_name in _some_names(address_replies(appliance.radius_database.read, tenant_id=tenant_id)):
+                for found in await reconciliation.compare(by_name):
+                    if found["username"] in in_work:
+                        self.under_way += 1
+                    else:
+                        yield _with_command(found, subscribers)
+            async for found in reconciliation.missing():
+                if found["service_id"] in anothers:
+                    self.anothers += 1
+                elif found["username"] in in_work:
+                    self.under_way += 1
+                else:
                     yield _with_command(found, subscribers)
-        async for found in reconciliation.missing():
-            if found["username"] not in in_work and found["service_id"] not in anothers:
-                yield _with_command(found, subscribers)
+
+    def left_out(self) -> str:
+        """In words; empty: nothing was."""
+        parts = []
+        if self.anothers:
+            parts.append(f"{self.anothers} of another system's services, of which RADIUS knows nothing")
+        if self.under_way:
+            parts.append(f"{self.under_way} that a run is about to carry over")
+        return f"left out: {'; '.join(parts)}" if parts else ""
 
 
 async def _some_names(rows: AsyncIterator[ReplyRow]) -> AsyncIterator[dict[str, list[Triple]]]:

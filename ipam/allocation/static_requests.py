@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ipam.addresses import FIRST_VID, LAST_VID, format_address, parse_address, parse_network, to_bytes
-from ipam.errors import RequestFault, RequestInvalid
+from ipam.errors import Fault, RequestInvalid
 from ipam.kinds import Kind
 
 _KINDS: dict[str, Kind] = {
@@ -35,14 +35,14 @@ class StaticResources:
         Raises:
             RequestInvalid: with all that is wrong.
         """
-        faults: list[RequestFault] = []
+        faults: list[Fault] = []
         spelt: dict[str, Any] = {}
         for name, value in asdict(self).items():
             if value is not None:
                 try:
                     spelt[name] = _spelt(name, value)
                 except ValueError as exc:
-                    faults.append(RequestFault(name, str(exc)))
+                    faults.append(Fault(name, str(exc)))
         if faults:
             (where, what), *others = faults
             raise RequestInvalid(where, what, *others)

@@ -14,12 +14,14 @@ from datetime import datetime
 from ipam.allocation.candidates import EverythingBound
 from ipam.allocation.places import Place, Plan
 from ipam.holdings import subject_of
-from ipam.inventory.lines import ImportLine
-from ipam.inventory.pools import PoolIndex
+from ipam.inventory.lines import ImportLine, kinds_meant
+from ipam.inventory.pools import Located, PoolIndex
 from ipam.upkeep.pool_units import KnownPool
 
 UnitKey = tuple[int, int]
 """A pool's id and a unit of it."""
+ServiceKey = str | tuple[int, int, int]
+"""By which lines of one service are known: its username, or else its customer, premise and plan."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class DraftService:
     place: Place
     plan: Plan
     first: ImportLine
+    key: ServiceKey
     holds: list[WantedUnit] = field(default_factory=list)
     gave_back: list[WantedUnit] = field(default_factory=list)
     svlan_id: int | None = None
@@ -92,7 +95,9 @@ class Draft:
         self.now = now
         self.faults: defaultdict[int, list[str]] = defaultdict(list)
         self.units: dict[UnitKey, WantedUnit] = {}
-        self.services: dict[object, DraftService] = {}
+        self.services: dict[ServiceKey, DraftService] = {}
+        self.open_kinds: defaultdict[ServiceKey, set[str]] = defaultdict(set)
+        """Of which a service may have something in a line that is refused."""
         self.skipped = 0
 
     def add_all(self, lines: Iterable[ImportLine]) -> None:
@@ -103,7 +108,9 @@ class Draft:
                 self._add(line)
 
     def fault(self, line: ImportLine, what: str) -> None:
-        self.faults[line.number].append(what)
+        """Once, though each of its units (an address and its C-VLAN, a prefix of many) says so."""
+        if self.faults[line.number][-1:] != [what]:
+            self.faults[line.number].append(what)
 
     def want(self, unit: WantedUnit) -> None:
         """Of two lines that mean one unit both stand for a part of it, or the second one is wrong."""
@@ -120,25 +127,49 @@ class Draft:
         if line.since is not None and line.since > self.now:
             self.fault(line, f"since: {line.since:%Y-%m-%d %H:%M:%S} UTC has not come yet")
         service, subject = self._service_of(line) if line.state in ("assigned", "quarantine") else (None, "")
-        if line.network is None and line.vid is None:
-            return
-        try:
-            located = self.known.pools.locate(line)
-        except ValueError as exc:
-            self.fault(line, str(exc))
-            return
-        if located is None:
-            self.skipped += 1
-            return
+        located = self._located(line, service)
+        if located is not None:
+            self._add_units(line, located, service, subject)
+        if self.faults.get(line.number) and line.state != "quarantine":
+            self._leave_open(line, service, located)
+
+    def _add_units(self, line: ImportLine, located: Located, service: DraftService | None, subject: str) -> None:
         pool, first, last = located
-        if service is not None and first != last:
-            self.fault(line, f"{line.value} is {last - first + 1} units of pool {pool.name}, and not one of a service")
-            return
         for number in range(first, last + 1):
             unit = WantedUnit(line, pool, number, service, subject)
             self.want(unit)
             if service is not None:
                 (service.holds if line.state == "assigned" else service.gave_back).append(unit)
+
+    def _located(self, line: ImportLine, service: DraftService | None) -> Located | None:
+        """None: it can't be said, or it is no allocation."""
+        if line.network is None and line.vid is None:
+            return None
+        try:
+            located = self.known.pools.locate(line)
+        except ValueError as exc:
+            self.fault(line, str(exc))
+            return None
+        if located is None:
+            self.skipped += 1
+            return None
+        pool, first, last = located
+        if service is not None and first != last:
+            self.fault(line, f"{line.value} is {last - first + 1} units of pool {pool.name}, and not one of a service")
+            return None
+        return located
+
+    def _leave_open(self, line: ImportLine, service: DraftService | None, located: Located | None) -> None:
+        """What is refused in a line may be just what its service seems to lack: that isn't a second fault."""
+        key = line.username if service is None else service.key
+        if not key:
+            return
+        if any(fault.startswith("cvlan:") for fault in line.faults):
+            self.open_kinds[key].add("cvlan")
+        if located is None:
+            self.open_kinds[key] |= kinds_meant(line)
+        elif service is None:
+            self.open_kinds[key].add(located[0].kind)
 
     def _service_of(self, line: ImportLine) -> tuple[DraftService | None, str]:
         """The service of a line, and the subject who had or has what the line says."""
@@ -149,10 +180,10 @@ class Draft:
             self.fault(line, f"plan: there is no address plan {line.plan[:120]!r}")
         if place is None or plan is None or line.customer_id is None:
             return None, ""
-        key = line.username or (line.customer_id, place.location_id, plan.plan_id)
+        key: ServiceKey = line.username or (line.customer_id, place.location_id, plan.plan_id)
         service = self.services.get(key)
         if service is None:
-            service = DraftService(line.username, line.customer_id, place, plan, line)
+            service = DraftService(line.username, line.customer_id, place, plan, line, key)
             service.existing = self.known.accounts.get(line.username)
             self.services[key] = service
         else:

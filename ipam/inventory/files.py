@@ -8,6 +8,7 @@ nothing about owners takes them from a mapping, a CSV file of ours: ``username``
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -21,6 +22,8 @@ ERRORS = "errors"
 MOST_TITLES = 10
 """Among so many first lines are the names of the columns."""
 _SEPARATORS = ",;\t"
+_CUSTOM = re.compile("^(cf_|custom_)")
+"""Before the names of custom fields: NetBox's, and phpIPAM's (``admin/custom-fields/edit-result.php``)."""
 _MAPPING = ("username", "address", *OWNER, "cvlan")
 
 
@@ -199,4 +202,4 @@ def _refuse_columns(names: Sequence[str], source: ImportSource) -> None:
 
 
 def _plain(name: str) -> str:
-    return name.strip().lower().replace(" ", "_").removeprefix("cf_")
+    return _CUSTOM.sub("", name.strip().lower().replace(" ", "_"))

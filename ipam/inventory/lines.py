@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple, get_args
 
 from ipam.addresses import BITS, FIRST_VID, LAST_VID, Network, parse_address, parse_network
+from ipam.kinds import KIND_IN_WORDS
 from ipam.upkeep.pool_units import LONGEST_NOTE
 
 ImportSource = Literal["csv", "netbox", "phpipam", "radreply"]
@@ -178,3 +179,12 @@ def held_as(line: ImportLine) -> ImportLine:
     if not line.lacks:
         return replace(line, state="assigned")
     return replace(line, state="reserved")
+
+
+def kinds_meant(line: ImportLine) -> set[str]:
+    """Of which kinds its value may be, as far as that is said: of any, if nothing is."""
+    if line.kind:
+        return {kind for kind in KIND_IN_WORDS if kind == line.kind}
+    if line.network is not None:
+        return {kind for kind in KIND_IN_WORDS if kind.startswith(f"ipv{line.network.family}")}
+    return {"cvlan"} if line.vid is not None else {*KIND_IN_WORDS}

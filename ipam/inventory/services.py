@@ -51,7 +51,7 @@ def _complete(draft: Draft, service: DraftService, bound: Bound) -> None:
             _see_cvlan(draft, service, chain, held.get(kind))
         elif kind in ("svlan", "framed_pool"):
             _name(draft, service, kind, chain)
-        elif kind not in held:
+        elif kind not in held and kind not in draft.open_kinds.get(service.key, ()):
             _lacks(draft, service, kind)
 
 
@@ -92,6 +92,8 @@ def _see_cvlan(draft: Draft, service: DraftService, chain: Bound, held: WantedUn
     own = next((each for each in chain if held and each.pool_id == held.pool.pool_id), chain[0])
     follows = _computed(own, service)
     if number is None and not isinstance(follows, int):
+        if "cvlan" in draft.open_kinds.get(service.key, ()):
+            return
         draft.fault(service.first, follows or "its C-VLAN is missing: a column cvlan, or a line of its own, may say it")
         return
     if own.cvlan_formula is not None and number not in (None, follows):

@@ -1,7 +1,8 @@
 """The shapes of files of allocations: ours, NetBox's, phpIPAM's, and rows of FreeRADIUS' radreply.
 
-Columns are found by their names, in any order and spelling of case; spaces and a custom field's ``cf_`` don't count. In
-each shape ``customer_id``, ``location``, ``plan``, ``username`` and ``cvlan`` may stand beside the system's own.
+Columns are found by their names, in any order and spelling of case; spaces don't count, nor does what stands before the
+name of a custom field (NetBox's ``cf_``, phpIPAM's ``custom_``). In each shape ``customer_id``, ``location``, ``plan``,
+``username`` and ``cvlan`` may stand beside the system's own.
 
 * NetBox (``ipam/tables/ip.py``): its table of IP addresses (*IP Address*, *VRF*, *Status*, *Description*, *DNS Name*)
   or of prefixes (*Prefix*, ...), and both as its bulk import writes them (``address``, ``prefix``). An address has the

@@ -30,7 +30,9 @@ def settle(draft: Draft, now: Standing) -> Settled:
     settled = Settled()
     for unit in draft.units.values():
         used = now.used.get(unit.key)
-        if used is not None and _is_so_already(unit, used):
+        if used is None and _is_kept_out(unit, now):
+            settled.unchanged += 1
+        elif used is not None and _is_so_already(unit, used):
             settled.unchanged += 1
             if unit.service is not None and used.account is not None:
                 unit.service.existing = used.account
@@ -43,6 +45,12 @@ def settle(draft: Draft, now: Standing) -> Settled:
         if unit.service is not None and unit.service.existing is not None:
             draft.fault(unit.line, _exists(unit.service.existing, unit.service))
     return settled
+
+
+def _is_kept_out(unit: WantedUnit, now: Standing) -> bool:
+    """What another system has for nobody (the gateway above all) and is excluded here: nobody is given it already."""
+    is_foreign = unit.line.state == "reserved" and not unit.line.is_exact
+    return is_foreign and _covering(now.excluded.get(unit.pool.pool_id, ()), unit.unit) is not None
 
 
 def _is_so_already(unit: WantedUnit, used: UsedUnit) -> bool:

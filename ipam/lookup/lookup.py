@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import holdings
-from ipam.errors import RequestFault
+from ipam.errors import Fault
 from ipam.lookup import address_facts, places
 from ipam.lookup.answers import AddressFacts, Occupation, PlaceKind, PlaceUsage, ServiceFacts
 from ipam.lookup.places import Behind, LinePlace
@@ -58,7 +58,7 @@ class AddressLookup:
             released_at=line.released_at,
         )
 
-    async def faults_in(self, parts: Mapping[str, Any]) -> tuple[RequestFault, ...]:
+    async def faults_in(self, parts: Mapping[str, Any]) -> tuple[Fault, ...]:
         """All that speaks against a request of which these parts are known, by their names in the verbs: `pool` and so
         on, `service_id`, or `live_service_id`, which must hold something still."""
         return (await request_parts.faults_in(self._db, self._tenant_id, parts)).all

@@ -19,13 +19,14 @@ from ipam.allocation.places import Place
 from ipam.allocation.service_rows import named_only
 from ipam.allocation.static_requests import StaticResources
 from ipam.allocator import choose, take
-from ipam.errors import RequestConflict
+from ipam.errors import NotServed, RequestConflict
 from ipam.estate.rows import EstateRows
 from ipam.events import note_event
 from ipam.holdings import HeldUnit, Line
 from ipam.kinds import ROUTED, Kind, wanted
+from ipam.request_faults import RequestFaults
 from ipam.tables import AccessNode, Allocation, Location, Service, ServiceMove, table_of
-from ipam.unit_errors import RouteNotServed
+from ipam.unit_errors import RouteNotServed, UnitError
 from ipam.upkeep.answers import MovedService
 from ipam.upkeep.returning import give_back
 
@@ -48,6 +49,7 @@ async def move(
     Raises:
         RouteNotServed: a routed prefix of it can't follow.
         As for an allocation: what it needs there can't be given.
+        NotServed: with all of that, if it is more than one thing.
     """
     moved = await patiently(db, partial(_move, db, line, place, holder, note, static))
     await db.execute(
@@ -115,12 +117,10 @@ async def _move(
     held = await holdings.units_of(db, line.service_id)
     found = await bound(db, place, line.plan, holder)
     by_number = static.by_kind() if static else {}
-    kept = _kept(line, place, held, found, by_number)
-    kept_kinds = {unit.kind for unit in kept}
-    missing = [kind for kind in wanted(line.plan, place) if kind not in kept_kinds]
-    named = {kind: number for kind, number in by_number.items() if kind not in kept_kinds}
-    chains = chains_of(found, place, line.plan, missing, named)
-    chosen = await choose(db, chains, holder.at, locked)
+    faults = RequestFaults()
+    kept = _kept(line, place, held, found, by_number, faults)
+    chosen = await _chosen(db, line, place, holder, found, kept, by_number, locked, faults)
+    faults.refuse_if_any(NotServed)
     gone = [unit for unit in held if unit not in kept]
     if gone:
         of_pools = [unit.pool_id for unit in gone]
@@ -148,13 +148,12 @@ def _kept(
     held: Sequence[HeldUnit],
     found: Sequence[Candidate],
     by_number: Mapping[Kind, str | int],
+    faults: RequestFaults,
 ) -> list[HeldUnit]:
     """What the new place serves as well, unless something else is asked for, or follows from the new port.
 
-    What is being drained isn't kept: so a move to where the service is already gets it out of there.
-
-    Raises:
-        RouteNotServed: see ``move``.
+    What is being drained isn't kept: so a move to where the service is already gets it out of there. A routed prefix
+    that can't follow is a fault.
     """
     serving = {candidate.pool_id: candidate for candidate in found if candidate.takes}
     needed: set[Kind] = {*wanted(line.plan, place), *ROUTED}
@@ -162,17 +161,57 @@ def _kept(
     for unit in held:
         candidate = serving.get(unit.pool_id)
         if unit.kind in ROUTED and candidate is None:
-            raise RouteNotServed(unit.value, pool=unit.pool, service_id=line.service_id, location=place.location)
+            stays = RouteNotServed(unit.value, pool=unit.pool, service_id=line.service_id, location=place.location)
+            faults.note(_whose(line), stays)
         if candidate is None or unit.kind not in needed or (unit.is_drained and unit.kind not in ROUTED):
             continue
         if unit.kind in by_number:
             if candidate.numbered(by_number[unit.kind]) == unit.unit:
                 kept.append(unit)
             continue
-        if candidate.cvlan_formula is not None and computed(candidate, place).given != unit.unit:
+        if candidate.cvlan_formula is not None and _follows(candidate, place) != unit.unit:
             continue
         kept.append(unit)
     return kept
+
+
+def _follows(candidate: Candidate, place: Place) -> int | None:
+    """The C-VLAN that is computed there; None: none can be, which whoever asks for another one is told."""
+    try:
+        return computed(candidate, place).given
+    except UnitError:
+        return None
+
+
+async def _chosen(
+    db: AsyncSession,
+    line: Line,
+    place: Place,
+    holder: Holder,
+    found: Sequence[Candidate],
+    kept: Sequence[HeldUnit],
+    by_number: Mapping[Kind, str | int],
+    locked: frozenset[str],
+    faults: RequestFaults,
+) -> list[Candidate]:
+    """Where what it doesn't keep comes from; each kind that can't be had is a fault."""
+    kept_kinds = {unit.kind for unit in kept}
+    missing = [kind for kind in wanted(line.plan, place) if kind not in kept_kinds]
+    bound_kinds = {candidate.kind for candidate in found}
+    unbound = [kind for kind in missing if kind not in bound_kinds]
+    asked = {kind: number for kind, number in by_number.items() if kind not in kept_kinds and kind not in unbound}
+    of_pools = partial(chains_of, found, place, line.plan)
+    faults.check(_whose(line), partial(of_pools, unbound, {}))
+    chains = faults.check(_whose(line), partial(of_pools, [kind for kind in missing if kind in bound_kinds], asked))
+    chosen: list[Candidate] = []
+    for kind, chain in (chains or {}).items():
+        chosen += await faults.look(_whose(line), choose(db, {kind: chain}, holder.at, locked)) or []
+    return chosen
+
+
+def _whose(line: Line) -> str:
+    """A service where something is said of it among others."""
+    return f"service {line.service_id}"
 
 
 async def _keep(db: AsyncSession, kept: Sequence[HeldUnit], holder: Holder, note: str) -> None:
@@ -190,7 +229,7 @@ async def rehome(
     """
     Raises:
         NameUnknown: no such BNG or access node.
-        As ``move`` says.
+        NotServed: with all that speaks against it of all services; where that is one thing alone, as ``move`` says.
     """
     await rows.be_alone()
     bng_id = await rows.id_of("bng", bng)
@@ -206,6 +245,7 @@ async def rehome(
         .order_by(Service.service_id)
     )
     moved: list[MovedService] = []
+    faults = RequestFaults()
     for service_id in list(await rows.db.scalars(behind)):
         line = await holdings.find_line(rows.db, rows.tenant_id, Service.service_id == service_id, to_change=True)
         if line is None or line.released:
@@ -213,7 +253,9 @@ async def rehome(
         place = await places.find_place(rows.db, rows.tenant_id, line.place.location)
         holder = Holder(rows.tenant_id, service_id, holdings.subject_of(line.customer_id, place.location_id), at)
         if place.node_id in changed or not await _is_served(rows.db, line, place, holder):
-            moved.append(await move(rows.db, line=line, place=place, holder=holder, note=note))
+            moving = move(rows.db, line=line, place=place, holder=holder, note=note)
+            moved += [each] if (each := await faults.look(_whose(line), moving)) is not None else []
+    faults.refuse_if_any(NotServed)
     return moved
 
 
@@ -221,4 +263,5 @@ async def _is_served(db: AsyncSession, line: Line, place: Place, holder: Holder)
     """Whether all that the service holds is served where it is: not so for one that was just being given its resources
     while its access node went behind another BNG."""
     held = await holdings.units_of(db, line.service_id)
-    return len(_kept(line, place, held, await bound(db, place, line.plan, holder), {})) == len(held)
+    found = await bound(db, place, line.plan, holder)
+    return len(_kept(line, place, held, found, {}, RequestFaults())) == len(held)

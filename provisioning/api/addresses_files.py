@@ -21,7 +21,7 @@ from provisioning.api.openapi import WORDS, inlined, problem
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import LongReason, Wish
 from provisioning.bootstrap import Appliance
-from provisioning.reconciliation import KINDS, Reconciled, reconcile
+from provisioning.reconciliation import KINDS, RadiusComparison, Reconciled
 
 doors = Doors(prefix="/addresses", tags=["addresses"])
 
@@ -50,12 +50,21 @@ class Imported(ImportCounts):
     dry_run: bool
 
 
+class LeftOut(Wish):
+    """What was not compared: services that another system looks after and RADIUS knows nothing of, and what a run is
+    about to carry over."""
+
+    anothers: int
+    under_way: int
+
+
 class Reconciliation(Wish):
     """How many differences there are of each kind, and the first of them, each with the command that puts it right."""
 
     missing_in_radius: int
     unknown_to_ipam: int
     mismatched: int
+    left_out: LeftOut
     differences: list[Reconciled]
 
 
@@ -171,8 +180,10 @@ async def reconciliation(
 ) -> Reconciliation:
     """RADIUS' replies compared with what is allocated."""
     counts, told = dict.fromkeys(KINDS, 0), list[Reconciled]()
-    async for found in reconcile(call.appliance):
+    comparison = RadiusComparison(call.appliance)
+    async for found in comparison.differences():
         counts[found["difference"]] += 1
         if len(told) < limit:
             told.append(found)
-    return Reconciliation(**counts, differences=told)
+    left_out = LeftOut(anothers=comparison.anothers, under_way=comparison.under_way)
+    return Reconciliation(**counts, left_out=left_out, differences=told)

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ipam import RequestFault
+from ipam import Fault
 from provisioning.api.calls import Call
 
 NUMBERS = frozenset({"customer_id", "cvlan"})
 
 
-async def misfits(call: Call, sound: Mapping[str, Any]) -> tuple[RequestFault, ...]:
+async def misfits(call: Call, sound: Mapping[str, Any]) -> tuple[Fault, ...]:
     """Names that nobody knows, and what can't be meant."""
     return await _found(call, sound, service="service_id")
 
 
-async def misfits_of_live(call: Call, sound: Mapping[str, Any]) -> tuple[RequestFault, ...]:
+async def misfits_of_live(call: Call, sound: Mapping[str, Any]) -> tuple[Fault, ...]:
     """The same, where the service must hold something still."""
     return await _found(call, sound, service="live_service_id")
 
 
-async def _found(call: Call, sound: Mapping[str, Any], *, service: str) -> tuple[RequestFault, ...]:
+async def _found(call: Call, sound: Mapping[str, Any], *, service: str) -> tuple[Fault, ...]:
     parts = {name: told for name, value in sound.items() if (told := _fitting(name, value)) is not None}
     in_address = str(call.request.path_params.get("service_id", ""))
     if in_address.isdecimal():

@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import Response
 from pydantic import Field
 
-from ipam import AllocatedResources, ReleasedResources, ServiceIncomplete, StaticResources
-from provisioning.addresses import AddressDesk, ChangedService
+from ipam import AllocatedResources, ServiceIncomplete, StaticResources
+from provisioning.addresses import AddressDesk, ChangedService, ReleasedService
 from provisioning.api.addresses_parts import misfits, misfits_of_live
 from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.idempotency import key_of
@@ -127,8 +127,8 @@ async def withdraw(call: InCall, service_id: Number, wish: Withdrawal, response:
 
 
 @doors.post("/{service_id}/release", permission="addresses.write", if_match=True, misfits=misfits)
-async def release(call: InCall, service_id: Number, wish: Release) -> ReleasedResources:
-    """Takes back what nobody makes use of any more; again: the same answer. One in use ends by its termination."""
+async def release(call: InCall, service_id: Number, wish: Release) -> ReleasedService:
+    """Takes back what nobody makes use of any more; again: it was so already. One in use ends by its termination."""
     facts = await call.appliance.address_lookup(call.db).service(service_id, hold=True)
     if facts["released_at"] is not None:
         call.changes_nothing()

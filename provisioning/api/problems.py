@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -100,7 +100,7 @@ def _of_ours(error: Any) -> tuple[Problem, dict[str, str]]:
     if others := getattr(error, "alternatives", ()):
         problem["alternatives"] = jsonable_encoder(others)
     if isinstance(error, PoolExhausted):
-        problem.update(_numbers(error))
+        problem.update(jsonable_encoder(error.numbers, custom_encoder={datetime: _in_utc}))
     headers = {}
     if error.transient and status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
@@ -115,17 +115,8 @@ def _of_ours(error: Any) -> tuple[Problem, dict[str, str]]:
     return problem, headers
 
 
-def _numbers(error: PoolExhausted) -> Problem:
-    soon = error.next_available_at
-    return Problem(
-        pool=error.pool,
-        size=error.size,
-        assigned=error.assigned,
-        quarantined=error.quarantined,
-        reserved=error.reserved,
-        draining=error.draining,
-        next_available_at=None if soon is None else soon.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-    )
+def _in_utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _of_validation(error: RequestValidationError) -> Problem:

@@ -19,7 +19,7 @@ from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
 from provisioning.intake import Faults
-from provisioning.reconciliation import COLUMNS, KINDS, Reconciled, cells, reconcile
+from provisioning.reconciliation import COLUMNS, KINDS, RadiusComparison, Reconciled, cells
 
 STATES = ("assigned", "reserved", "quarantine", "unchanged")
 
@@ -153,19 +153,24 @@ def reconcile_(
 ) -> None:
     """Compare RADIUS' replies with what is allocated; status 1 if they differ. Each line has its command."""
 
-    async def act(appliance: Appliance) -> list[Reconciled]:
-        return [found async for found in reconcile(appliance)]
+    async def act(appliance: Appliance) -> tuple[list[Reconciled], RadiusComparison]:
+        comparison = RadiusComparison(appliance)
+        return [found async for found in comparison.differences()], comparison
 
-    found = run(act, as_json=json_)
+    found, comparison = run(act, as_json=json_)
     if csv_ is not None:
         with csv_.open("w", encoding="utf-8", newline="") as target:
             csv.writer(target, lineterminator="\n").writerows([COLUMNS, *map(cells, found)])
     if json_:
-        print_json({kind: [each for each in found if each["difference"] == kind] for kind in KINDS})
-    elif found:
-        print_list(("difference", "username", "service"), [_entry(each) for each in found])
+        told: dict[str, Any] = {kind: [each for each in found if each["difference"] == kind] for kind in KINDS}
+        print_json({**told, "left_out": {"anothers": comparison.anothers, "under_way": comparison.under_way}})
     else:
-        say("RADIUS gives what is allocated, and nothing else")
+        if found:
+            print_list(("difference", "username", "service"), [_entry(each) for each in found])
+        else:
+            say("RADIUS gives what is allocated, and nothing else")
+        if left_out := comparison.left_out():
+            say(left_out)
     if found:
         raise typer.Exit(1)
 

@@ -114,7 +114,8 @@ def release(service: Service, reason: Reason, json_: AsJson = False) -> None:
         if json_:
             print_json(released)
             return
-        say(f"service {service}: released {at_second(released['released_at'])}")
+        how = "" if released["changed"] else ", as before"
+        say(f"service {service}: released {at_second(released['released_at'])}{how}")
         for each in released["released"]:
             say(f"  {each['value']} of pool {each['pool']} is free {at_second(each['available_at'])}")
 

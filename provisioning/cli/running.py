@@ -16,7 +16,7 @@ from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 
 from acs import AcsError
-from ipam import IpamError
+from ipam import IpamError, PoolExhausted
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.cli.account import or_the_account
 from provisioning.cli.audited import audit_changes
@@ -99,6 +99,7 @@ def _told(error: Any, *, as_json: bool) -> typer.Exit:
     faults = [_fault(fault) for fault in getattr(error, "faults", ())]
     if as_json:
         others = {"alternatives": error.alternatives} if getattr(error, "alternatives", ()) else {}
+        others |= error.numbers if isinstance(error, PoolExhausted) else {}
         print_json({"error": {"code": error.code, "message": str(error), "faults": faults, **others}})
     else:
         _print_refusal(error, faults)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from ipam import NetworkEstate, ServiceReleased, StaticResources
-from provisioning.address_errors import LineOnOlt, ServiceServed
+from provisioning.address_errors import LineOnOlt, LinesOnOlt, ServiceServed
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.check import check_everything
 from provisioning.line import LineOrderRow
@@ -155,6 +155,20 @@ async def test_nodes_with_services_of_open_runs_stay_behind_their_bng(appliance:
         assert allocated["ipv4"].startswith("192.0.2.")
 
 
+async def test_nodes_whose_lines_would_need_other_vlans_stay_and_each_line_is_named(appliance: Appliance) -> None:
+    before = await given(appliance)
+    async with appliance.database.begin() as db:
+        await db.execute(update(RunRow).where(RunRow.id.in_((2, 3))).values(state="partial"))
+        await db.execute(update(LineOrderRow).where(LineOrderRow.service_id.in_((1, 3))).values(svlan=102))
+
+    with pytest.raises(LinesOnOlt, match="carry 2 lines") as refused:
+        await act(appliance, "rehome", access_nodes=["OLT-3"], bng="bng-tight", note="north is full")
+
+    assert [fault.field for fault in refused.value.faults] == ["service 1", "service 3"]
+    assert all("in VLAN 102" in fault.reason for fault in refused.value.faults)
+    assert await given(appliance) == before
+
+
 async def test_what_is_in_use_is_not_released_and_what_an_ended_run_has_left_is(appliance: Appliance) -> None:
     with pytest.raises(ServiceServed, match="firstlight subscribers terminate c1001-s1@isp"):
         await act(appliance, "release", service_id=DONE, reason=WHY)
@@ -170,7 +184,8 @@ async def test_what_is_in_use_is_not_released_and_what_an_ended_run_has_left_is(
     released = await act(appliance, "release", service_id=3, reason=WHY)
 
     assert {each["pool"] for each in released["released"]} > {"north-v4", "north-pd"}
-    assert await act(appliance, "release", service_id=3, reason=WHY) == released
+    assert released["changed"]
+    assert await act(appliance, "release", service_id=3, reason=WHY) == {**released, "changed": False}
     async with appliance.database.read() as db:
         state = await db.scalar(select(Subscriber.state).where(Subscriber.service_id == 3))
         with pytest.raises(ServiceReleased):

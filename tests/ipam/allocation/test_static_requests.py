@@ -95,6 +95,29 @@ async def test_what_is_in_the_way_is_told_and_nothing_is_taken(network: Network)
     assert await network.violations() == []
 
 
+async def test_all_numbers_that_somebody_else_has_are_named_at_once(network: Network) -> None:
+    first = await network.allocate(1, "LOC-1", ip_address="100.64.0.4", delegated_prefix="2001:db8:2000:700::/56")
+    await network.keep("reserve", pool="wan6", value="2001:db8:1000:4::/64", note="for the new radio link")
+
+    with pytest.raises(RequestInvalid) as refused:
+        await network.allocate(
+            2,
+            "LOC-1",
+            ip_address="100.64.0.4",
+            ipv6_wan_prefix="2001:db8:1000:4::/64",
+            delegated_prefix="2001:db8:2000:700::/56",
+        )
+
+    held = f"is held by service {first['service_id']}"
+    for fault, (field, says) in zip(
+        refused.value.faults,
+        (("ip_address", held), ("ipv6_wan_prefix", "for the new radio link"), ("delegated_prefix", held)),
+        strict=True,
+    ):
+        assert (fault.where, says in fault.what) == (field, True)
+    assert await network.violations() == []
+
+
 async def test_everything_that_can_not_be_meant_is_named_at_once(network: Network) -> None:
     with pytest.raises(RequestInvalid) as refused:
         await network.allocate(

@@ -157,6 +157,13 @@ def test_phpipam_s_sheets_are_read_with_titles_above_their_columns() -> None:
     ]
 
 
+def test_custom_fields_have_their_names_with_or_without_what_their_system_puts_before_them() -> None:
+    phpipam = "IP Address,Tag,custom_Customer_ID,custom_location,custom_plan\n100.64.0.5,Used,5,LOC-1,fiber-100\n"
+    netbox = "IP Address,Customer ID,cf_location,Plan\n100.64.0.5/24,5,LOC-1,fiber-100\n"
+    for file in (read(phpipam, "phpipam"), read(netbox, "netbox")):
+        assert said(file, "customer_id", "location", "plan", "state") == [(5, "LOC-1", "fiber-100", "assigned")]
+
+
 def test_rows_of_radreply_give_addresses_and_all_others_are_left_out() -> None:
     file = read(RADREPLY, "radreply")
     assert said(file, "value", "kind", "skipped", "faults") == [

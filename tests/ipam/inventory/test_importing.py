@@ -136,6 +136,34 @@ async def test_all_that_the_network_says_against_each_line_is_said_at_once_and_n
     assert await network.violations() == []
 
 
+async def test_what_is_refused_in_a_line_is_not_said_to_be_missing_besides(network: Network) -> None:
+    found = await network.faults(
+        "value,kind,customer_id,username,location,plan,cvlan\n"
+        "100.64.0.300,,5,ada,LOC-1,fiber-100,\n"  # whatever it was to be, it may be what ada needs
+        "2001:db8:1000:2::1/64,ipv6_wan,6,bob,LOC-1,fiber-100,\n"
+        "100.64.0.5,,6,bob,LOC-1,fiber-100,\n"
+        "2001:db8:2000:500::/56,,7,carl,LOC-9,fiber-100,\n"
+        "100.64.0.6,,7,carl,LOC-1,fiber-100,\n"
+        "203.0.113.2,,8,dora,LOC-2,business,4095\n"
+        "100.64.0.7,,5,ada,LOC-1,fiber-100,\n"
+        "10.0.0.1,,9,,LOC-1,fiber-100,\n"
+        "2001:db8:1000:3::/64,,9,,LOC-1,fiber-100,\n"
+    )
+
+    wan6, pd = (
+        f"plan fiber-100 needs something of {which} at LOC-1, too; no line has it"
+        for which in ("an IPv6 WAN pool", "a pool of delegated prefixes")
+    )
+    assert found == {
+        2: ["'100.64.0.300' is not an IPv4 or IPv6 address"],
+        3: ["'2001:db8:1000:2::1/64' has host bits set; do you mean 2001:db8:1000:2::/64?", pd],
+        5: ["location: no premise is known as 'LOC-9'"],
+        6: [wan6],
+        7: ["cvlan: '4095' is no VLAN number 2..4094 (IEEE 802.1Q)"],
+        9: ["10.0.0.1 lies outside every pool", pd],
+    }
+
+
 async def test_a_time_that_has_not_come_or_that_history_knows_better_is_refused(network: Network) -> None:
     await network.keep("reserve", pool="cgnat", value="100.64.0.6", note="kept")
     network.clock.forward(hours=1)
@@ -191,6 +219,18 @@ async def test_addresses_of_other_systems_are_kept_for_nobody_unless_a_mapping_s
         ),
     ]
     assert await empty.violations() == []
+
+
+async def test_what_another_system_keeps_and_a_pool_leaves_out_stands_as_it_is(network: Network) -> None:
+    file = "IP Address,Description\n100.64.0.1/28,gateway\n100.64.0.9/28,printer\n"
+
+    counts = await network.bring_in(file, "netbox")
+
+    assert (counts["reserved"], counts["unchanged"]) == (1, 1)
+    assert await network.faults("value,state\n100.64.0.1,reserved\n") == {
+        2: ["100.64.0.1 of pool cgnat is excluded: gateway"]
+    }
+    assert await network.violations() == []
 
 
 async def test_an_address_within_a_prefix_that_is_handed_out_whole_keeps_all_of_it(network: Network) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from ipam import (
     NameUnknown,
     NoPoolBound,
+    NotServed,
     RequestConflict,
     RequestInvalid,
     ServiceReleased,
@@ -183,6 +184,59 @@ async def test_re_homing_again_finds_who_was_given_something_meanwhile(empty: Ne
         [late["ip_address"], late["ipv6_wan_prefix"]],
     )
     assert await empty.keep("rehome", access_nodes=["OLT-1"], bng="bng-2", note="again") == []
+    assert await empty.violations() == []
+
+
+async def test_all_that_speaks_against_a_move_is_named_at_once(empty: Network) -> None:
+    described = two_bngs()
+    described["pool"] = [pool for pool in described["pool"] if pool["name"] != "wan6-south"]
+    described["pool"] += [
+        {"name": name, "kind": "ipv4_routed", "network": network, "bindings": [{"bng": "bng-1"}]}
+        for name, network in (("nets", "198.51.100.0/29"), ("more", "198.51.100.8/29"))
+    ]
+    await empty.apply(described)
+    line = await empty.allocate(1, "LOC-1")
+    for pool in ("nets", "more"):
+        line = await empty.serve("route_prefix", service_id=line["service_id"], pool=pool)
+    await empty.keep("drain", pool="cgnat-south", note="goes")
+
+    with pytest.raises(NotServed) as refused:
+        await move(empty, line["service_id"], "LOC-9")
+
+    assert {fault.where for fault in refused.value.faults} == {f"service {line['service_id']}"}
+    for fault, says in zip(
+        refused.value.faults,
+        (
+            "198.51.100.8/29",
+            "198.51.100.0/29",
+            "needs an IPv6 WAN pool at LOC-9",
+            "Pool cgnat-south is full: 0 of 14 assigned",
+        ),
+        strict=True,
+    ):
+        assert says in fault.what
+    assert await empty.serve("resources", service_id=line["service_id"]) == line
+    assert await empty.violations() == []
+
+
+async def test_all_services_that_can_not_be_re_homed_are_named_at_once(empty: Network) -> None:
+    described = two_bngs()
+    described["pool"][-2]["network"] = "100.65.0.0/30"
+    await empty.apply(described)
+    given = [await empty.allocate(customer, "LOC-1") for customer in (1, 2, 3, 4)]
+    given.append(await empty.allocate(5, "LOC-1", "dynamic"))
+
+    with pytest.raises(NotServed, match="3 things stand against the move, nothing was changed") as refused:
+        await empty.keep("rehome", access_nodes=["OLT-1"], bng="bng-2", note="BNG 1 is retired")
+
+    of = [f"service {line['service_id']}" for line in given]
+    assert [(fault.where, fault.what.split(":")[0].split(" at ")[0]) for fault in refused.value.faults] == [
+        (of[2], "Pool cgnat-south is full"),
+        (of[3], "Pool cgnat-south is full"),
+        (of[4], "Plan dynamic needs a pool of the BNG's own"),
+    ]
+    for each in given:
+        assert await empty.serve("resources", service_id=each["service_id"]) == each
     assert await empty.violations() == []
 
 

@@ -25,6 +25,8 @@ async def test_a_full_pool_is_a_conflict_with_its_numbers_and_never_an_empty_ans
     release = f"{given.headers['location']}/release"
     back = await api.post(release, {"reason": "a trial"}, match=given.headers["etag"], role="noc")
     assert back.status_code == 200, back.text
+    again = await api.post(release, {"reason": "a trial"}, match=given.headers["etag"], role="noc")
+    assert (again.json(), back.json()["changed"]) == ({**back.json(), "changed": False}, True)
 
     full = await api.post("/addresses/services", {**asked, "customer_id": 1091})
     preview = await api.get("/addresses/preview", params={**asked, "customer_id": 1091})

@@ -90,6 +90,7 @@ async def test_differences_are_counted_by_kind(api: Api) -> None:
         "missing_in_radius": 0,
         "unknown_to_ipam": 0,
         "mismatched": 0,
+        "left_out": {"anothers": 0, "under_way": 0},
         "differences": [],
     }
     async with api.appliance.radius_database.begin() as db:

@@ -208,16 +208,35 @@ def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(any_isp: Sett
     named = {each["kind"]: each for each in type_(*asked, "--ip", "100.64.2.2", "--json").json}
     assert (named["ipv4"]["how"], named["ipv4"]["value"]) == ("named", "100.64.2.2")
     assert type_("addresses", "reserve", "tight-v4", "192.0.2.2", "--note", "the last one").status == 0
-    full = type_("addresses", "preview", "--customer", 1090, "--location", "LOC-20090", "--plan", "fiber-300")
+    full_asked = ("addresses", "preview", "--customer", 1090, "--location", "LOC-20090", "--plan", "fiber-300")
+    full = type_(*full_asked)
     assert (full.status, full.err.startswith("refused: Pool tight-v4 is full: 0 of 1 assigned")) == (2, True)
+    numbers = type_(*full_asked, "--json").json["error"]
+    assert {name: numbers[name] for name in ("pool", "size", "reserved", "next_available_at")} == {
+        "pool": "tight-v4",
+        "size": 1,
+        "reserved": 1,
+        "next_available_at": None,
+    }
     given = ("addresses", "allocate", *asked[2:], "--request", "bss-7")
     held = type_(*given, "--json").json
     assert (type_(*given, "--json").json, held["username"]) == (held, f"c1005-s{held['service_id']}@isp.example")
+    other = type_("addresses", "allocate", "--customer", 1006, *asked[4:], "--request", "bss-7")
+    assert (other.status, other.err.startswith("refused: Request bss-7 already made service")) == (2, True)
     assert type_("check").status == 0
     allocations = [entry for entry in audited(type_) if entry[0] == "addresses allocate"]
     assert allocations == [("addresses allocate", f"service/{held['service_id']}", None)]
-    released = type_("addresses", "release", held["service_id"], "--reason", "a trial").out
+    left_out = type_("addresses", "reconcile").out.splitlines()[-1]
+    assert left_out == "left out: 1 of another system's services, of which RADIUS knows nothing"
+    release = ("addresses", "release", held["service_id"], "--reason", "a trial")
+    released = type_(*release).out
     assert f"  {held['ip_address']} of pool north-v4 is free " in released
+    first, *units = released.splitlines()
+    assert type_(*release).out.splitlines() == [f"{first}, as before", *units]
+    assert type_(*release, "--json").json["changed"] is False
+    assert [entry for entry in audited(type_) if entry[0] == "addresses release"] == [
+        ("addresses release", f"service/{held['service_id']}", "a trial")
+    ]
 
 
 def test_a_service_is_moved_out_of_a_drain_and_not_away_from_its_olt(isp: Settings, type_: Type, address: str) -> None:

@@ -117,7 +117,8 @@ def test_radius_is_compared_and_each_difference_has_the_command_that_ends_it(
     told = type_("addresses", "reconcile", "--csv", table, "--json")
 
     assert told.status == 1
-    [missing], [unknown], [mismatched] = told.json.values()
+    [missing], [unknown], [mismatched], left_out = told.json.values()
+    assert left_out == {"anothers": 0, "under_way": 1}
     assert (missing["username"], missing["radius"]) == (DONE, [])
     assert missing["command"] == f"firstlight subscribers project {DONE}"
     assert (mismatched["username"], mismatched["radius"]) == (HELD, ["Framed-IP-Address=100.64.3.9"])
@@ -133,6 +134,7 @@ def test_radius_is_compared_and_each_difference_has_the_command_that_ends_it(
     lines = type_("addresses", "reconcile").out.splitlines()
     assert lines[0].split() == ["difference", "username", "service"]
     assert any("firstlight subscribers project" in line for line in lines)
+    assert lines[-1] == "left out: 1 that a run is about to carry over"
 
 
 def test_each_difference_ends_by_its_command(isp: Settings, type_: Type, tmp_path: Path) -> None:
@@ -152,6 +154,7 @@ def test_each_difference_ends_by_its_command(isp: Settings, type_: Type, tmp_pat
         "missing_in_radius": [],
         "unknown_to_ipam": [],
         "mismatched": [],
+        "left_out": {"anothers": 0, "under_way": 0},
     }
 
 
