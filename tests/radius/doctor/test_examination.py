@@ -148,12 +148,14 @@ def test_a_configuration_with_a_trap_is_found_out(copy: Path, trap: str, file: s
 def test_of_a_value_that_stands_twice_the_first_counts_as_the_server_says(copy: Path) -> None:
     path = copy / "sql" / "sqlite.conf"  # `read_clients = no` is included behind it
     path.write_text(path.read_text().replace("sql {", "sql {\n\tread_clients = yes", 1))
-    variables = {name: "1" for name in re.findall(r"\$ENV\{(\w+)\}", "".join(each.read_text() for each in copy.rglob("*.conf")))}
+    variables = {
+        name: "1" for name in re.findall(r"\$ENV\{(\w+)\}", "".join(each.read_text() for each in copy.rglob("*.conf")))
+    }
     variables |= {"FIRSTLIGHT_FREERADIUS_RADDB": str(copy), "FIRSTLIGHT_FREERADIUS_RUN_DIR": str(copy), "PATH": "/bin"}
     variables |= {"FIRSTLIGHT_FREERADIUS_LISTEN_ADDRESS": "127.0.0.1", "FIRSTLIGHT_FREERADIUS_LOGIN_QUERIES": "two"}
     variables |= {"FIRSTLIGHT_FREERADIUS_NAS_NETWORK": "127.0.0.0/8", "FIRSTLIGHT_FREERADIUS_SQL": "sqlite"}
     program = shutil.which("freeradius", path=PROGRAM_FOLDERS) or "radiusd"
-    shown = subprocess.run(  # noqa: S603 - a fixed program with arguments of our own
+    shown = subprocess.run(
         [program, "-d", str(copy), "-n", "radiusd", "-CX"], env=variables | NO_EAP, capture_output=True, text=True
     ).stdout
     assert re.search(r"sql \{[^{}]*read_clients = yes", shown)
