@@ -255,7 +255,7 @@ class SubscriberDesk:
         found = await self._by_hand(who)
         done = await self._done(who, lambda number: self._verbs.terminate(subscriber_id=number, request_id=request_id))
         service_id = found["service_id"]
-        if service_id is not None:
+        if service_id is not None and found["state"] != "terminated":  # else it may be somebody else's by now
             for each in await self._cpes.devices_of_service(service_id=service_id):
                 await self._cpes.withdraw_device(device_serial=each["device_serial"], service_id=service_id)
             await self._addresses.release_resources(service_id=service_id)

@@ -28,6 +28,8 @@ from radius import (
     Adoption,
     GivingWay,
     ImportRefused,
+    RadiusDatabaseUnavailable,
+    RadiusDatabaseUnfit,
     Settled,
     SubscriberFile,
     SubscriberLine,
@@ -94,6 +96,8 @@ async def opened_tables(
         raise InvalidRequest("The import", [Fault("from-radcheck", _in_words(error))]) from error
     try:
         return await read_radius_tables(database.read, known, own=False)
+    except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
+        raise type(error)(error.reason, elsewhere=True) from error
     finally:
         await database.close()
 

@@ -132,6 +132,10 @@ class TerminationDesk:
         if earlier.open is not None:
             return self._same_again(earlier.open, wish, faults)
         if faults:
+            if subscriber["state"] == "terminated" and earlier.newest is not None:
+                done = _as_wished(earlier.newest, wish)
+                if done is not None:  # it was asked for in the same words, and has come about since
+                    return done
             raise InvalidRequest("The termination", faults)
         started = await self._start(wish, subscriber, subscriber["service_id"], earlier.count + 1, by)
         if started.is_new and not is_told:
@@ -231,11 +235,10 @@ class TerminationDesk:
         return Earlier(count, view)
 
     def _same_again(self, open_: RunView, wish: Wish, faults: list[Fault]) -> StartedTermination:
-        known = open_.input
-        day = date.fromisoformat(known["ends_on"])
-        same_day = known["ends_at"] is None if wish.at_once else wish.ends_on == day and known["ends_at"] is not None
-        if same_day and wish.reason == known["reason"]:
-            return StartedTermination(open_.summary.id, day, False)
+        same = _as_wished(open_, wish)
+        if same is not None:
+            return same
+        day = open_.input["ends_on"]
         if not any(fault.field == "username" for fault in faults):  # else its own end is in the way by now
             why = f"names a service that is to end after {day} already (run {open_.summary.id}): take that back first"
             faults = [Fault("username", why), *faults]
@@ -262,6 +265,14 @@ class TerminationDesk:
             why = f"names a service whose end was asked for at this very moment (run {raced.run_id})"
             raise InvalidRequest("The termination", [Fault("username", why)]) from raced
         return StartedTermination(run_id, ends_on, is_new)
+
+
+def _as_wished(run: RunView, wish: Wish) -> StartedTermination | None:
+    """That run, if it was started by the same wish."""
+    known = run.input
+    day = date.fromisoformat(known["ends_on"])
+    same_day = known["ends_at"] is None if wish.at_once else wish.ends_on == day and known["ends_at"] is not None
+    return StartedTermination(run.summary.id, day, False) if same_day and wish.reason == known["reason"] else None
 
 
 def _key(service_id: int, number: int) -> str:

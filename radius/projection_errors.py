@@ -41,11 +41,14 @@ class RadiusDatabaseUnavailable(ProjectionError):
     code = "radius.database_unavailable"
     transient = True
 
-    def __init__(self, reason: str, *, of_one: bool = False) -> None:
-        """``of_one``: it answers, but somebody else holds a row or a name that was asked for."""
+    def __init__(self, reason: str, *, of_one: bool = False, elsewhere: bool = False) -> None:
+        """``of_one``: it answers, but somebody else holds a row or a name that was asked for. ``elsewhere``: it is that
+        of another FreeRADIUS, from which subscribers are taken over."""
         self.reason = reason
         self.of_one = of_one
-        super().__init__(f"The radius database does not answer ({reason}). Logins go on as FreeRADIUS can; try again.")
+        ours = f"The radius database does not answer ({reason}). Logins go on as FreeRADIUS can; try again."
+        others = f"The database of the other FreeRADIUS does not answer ({reason}). Nothing was written; try again."
+        super().__init__(others if elsewhere else ours)
 
 
 class RadiusDatabaseUnfit(ProjectionError):
@@ -53,6 +56,8 @@ class RadiusDatabaseUnfit(ProjectionError):
 
     code = "radius.database_unfit"
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, elsewhere: bool = False) -> None:
+        """``elsewhere``: it is that of another FreeRADIUS."""
         self.reason = reason
-        super().__init__(f"The radius database cannot be used as it is ({reason}).")
+        whose = "The database of the other FreeRADIUS" if elsewhere else "The radius database"
+        super().__init__(f"{whose} cannot be used as it is ({reason}).")

@@ -16,6 +16,12 @@ class GardenUnfit(PlanError):
     def __init__(self, *, garden: str, garden_access: str, plan: str, plan_access: str) -> None:
         self.garden = garden
         self.plan = plan
+        if garden == plan:
+            super().__init__(
+                f"Plan {plan} can't be a walled garden for who has it: the line would be served as if it were not"
+                " suspended. Name a garden, or none: then its logins are refused."
+            )
+            return
         super().__init__(
             f"Garden {garden} is for {garden_access} lines and plan {plan} for {plan_access}: a NAS would be told of a"
             " session of the wrong kind. Take a garden of the same access."

@@ -179,7 +179,8 @@ def _terms(terms: PlanTerms) -> str:
 
 def _say_behind(name: str, sessions: int) -> None:
     if sessions:
-        say(f"{sessions} open sessions may have earlier terms: firstlight plans apply {name}")
+        many = "session" if sessions == 1 else "sessions"
+        say(f"{sessions} open {many} may have earlier terms: firstlight plans apply {name} --reason ...")
     else:
         say("no open session has earlier terms")
 

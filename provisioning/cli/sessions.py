@@ -112,7 +112,9 @@ def who_had(
 
     async def act(appliance: Appliance) -> None:
         found = await appliance.session_looks.who_had(address, at=at or appliance.clock())
-        print_json(found) if json_ else _print_sessions(found, f"{address}: no session had it")
+        print_json(found) if json_ else _print_sessions(
+            found, f"{address}: no session {'has it now; --at TIME says who had it' if at is None else 'had it'}"
+        )
 
     run(act, as_json=json_)
 

@@ -46,6 +46,8 @@ async def examine(patient: Patient, radius_read: Begin, *, now: datetime) -> Exa
     traps += await database_traps(radius_read, unseen, oldest=now - patient.keep)
     if await answers(patient, raddb, traps, unseen):
         traps += [] if raddb is None else await eap_shown_traps(patient, raddb, unseen)
+        if not any(trap["trap"] == "replies_unsigned" for trap in traps):
+            traps += await _accepts_unsigned(patient, raddb)
     else:
         version = await _version(patient.program)
         traps += _by_version(raddb, version, unseen)
@@ -69,6 +71,12 @@ def _text(patient: Patient, traps: list[Trap], unseen: list[str]) -> Raddb | Non
             )
         )
         return None
+
+
+async def _accepts_unsigned(patient: Patient, raddb: Raddb | None) -> list[Trap]:
+    """A login of nobody shows a reject alone: of accepts, the text and the version say whether they are signed."""
+    version = await _version(patient.program) if raddb is not None else None
+    return [] if version is None else _by_version(raddb, version, [])
 
 
 def _by_version(raddb: Raddb | None, version: tuple[int, ...] | None, unseen: list[str]) -> list[Trap]:

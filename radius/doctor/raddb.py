@@ -30,8 +30,8 @@ class Section:
     sections: list[Section] = field(default_factory=list)
 
     def value(self, name: str) -> str | None:
-        """The last value of that name, as the server takes it."""
-        return next((value for key, value in reversed(self.values) if key == name), None)
+        """The first value of that name: the server ignores those that come after it."""
+        return next((value for key, value in self.values if key == name), None)
 
     def section(self, name: str, instance: str | None = None) -> Section | None:
         """The first section of that name (and instance)."""

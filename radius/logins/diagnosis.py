@@ -26,6 +26,7 @@ from radius.logins.findings import (
 )
 from radius.logins.logins import UnknownUser
 from radius.logins.spelling import simplified as _simply
+from radius.results import SessionChangeView
 
 
 def diagnose(facts: Facts) -> Diagnosis:
@@ -40,9 +41,24 @@ def diagnose(facts: Facts) -> Diagnosis:
         )
         found += [each for part, look in parts if part not in facts.unread for each in look(facts)]
         found += _changing(facts)
+        if facts.subscriber["state"] == "terminated":
+            found = [_of_one_that_ended(each) for each in found]
     found += _unread(facts)
     found.sort(key=lambda each: WEIGHTS.index(each["weight"]))
     return Diagnosis(username=facts.username, verdict=found[0]["sentence"], findings=found)
+
+
+def _of_one_that_ended(found: Finding) -> Finding:
+    """Why it was refused is of the past, and nothing that is done about it lets it in."""
+    if found["code"] in ("terminated", "rows_behind", "rows_changed"):
+        return found
+    return Finding(
+        code=found["code"],
+        weight="fine" if found["weight"] == "fine" else "note",
+        sentence=found["sentence"],
+        evidence=found["evidence"],
+        next_act=None,
+    )
 
 
 _PARTS: Mapping[Part, str] = {"logins": "the log of logins", "sessions": "accounting", "rows": "FreeRADIUS' own rows"}
@@ -205,7 +221,28 @@ def _online(facts: Facts) -> Iterator[Finding]:
 
 def _changing(facts: Facts) -> Iterator[Finding]:
     for change in facts.pending_changes:
-        evidence = [f"session {each['session_id']}: {each['said']} ({each['reason']})" for each in change["sessions"]]
+        asked = change["sessions"]
+        evidence = [
+            f"session {each['session_id']}: {each['said']} ({each['reason']})"
+            + (", and accounting bears it out" if each["confirmed_at"] is not None else "")
+            for each in asked
+        ]
         act = change["act"].replace("_", " ")
-        words = f"A change made {clock(change['made_at'])} ({act}) is not confirmed by every open session yet."
+        words = f"A change made {clock(change['made_at'])} ({act})"
+        if change["carried_at"] is None:
+            words += " is not carried over to FreeRADIUS yet."
+        elif _has_come_about(facts, change):
+            words += " has come about; it is watched for a session that began before it and is not in accounting yet."
+        else:
+            words += " is not confirmed by every open session yet."
         yield finding("change_pending", "note", words, evidence, None)
+
+
+def _has_come_about(facts: Facts, change: SessionChangeView) -> bool:
+    """FreeRADIUS shows it, and accounting bears it out for whoever was asked and for whoever had to be."""
+    carried_at, asked = change["carried_at"], change["sessions"]
+    if carried_at is None or "sessions" in facts.unread or any(each["confirmed_at"] is None for each in asked):
+        return False
+    known = {each["session_id"] for each in asked}
+    others = [each for each in facts.open_sessions if each.session_id not in known]
+    return all(each.started_at is not None and each.started_at > carried_at for each in others)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from radius.logins.findings import Facts, Finding, clock, finding, is_silent, told_login, told_session
 from radius.logins.logins import LoginView
-from radius.logins.silence import next_act, nothing_since, silence
+from radius.logins.silence import dropped_since, next_act, nothing_since, silence
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 """A NAS may say that a session began this much before the login that let it in."""
@@ -95,6 +95,7 @@ def _refused(facts: Facts, last: LoginView) -> Finding:
     evidence.append(
         f"accepted last {clock(accepted['happened_at'])}" if accepted else "never accepted, as far as is kept"
     )
+    evidence += dropped_since(facts, last)
     if reason == "wrong_password" and facts.wrong_at_nas >= MANY_WRONG:
         nas = facts.nas(last["nas_address"])
         evidence.append(
@@ -164,18 +165,22 @@ def _accepted(facts: Facts, last: LoginView) -> Iterator[Finding]:
     if followed or "sessions" in facts.unread:
         yield finding("accepted", "fine", f"Its last login was accepted at {nas}.", evidence, None)
         return
+    evidence += (dropped := dropped_since(facts, last))
     due = at + facts.accounting_wait
     if facts.now < due:
         words = f"Its last login was accepted at {nas}; its Accounting-Start is waited for until {clock(due)}."
         yield finding("accounting_awaited", "note", words, evidence, None)
         return
+    otherwise = (
+        f"Look at {nas} for what it did with the answer: a pool or profile it does not have, an address in use, an"
+        " attribute it does not take; or its accounting does not reach FreeRADIUS."
+    )
     yield finding(
         "no_accounting_start",
         "cause" if not facts.open_sessions else "note",
         f"Its last login was accepted at {nas}, and no Accounting-Start has followed.",
         [*evidence, *_told(facts)],
-        f"Look at {nas} for what it did with the answer: a pool or profile it does not have, an address in use, an"
-        " attribute it does not take; or its accounting does not reach FreeRADIUS.",
+        next_act(facts, otherwise) if dropped else otherwise,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from radius.logins.findings import Facts, clock
+from radius.logins.logins import LoginView
 
 MOST_NASES = 10
 """So many are named; the subscriber's own and those with dropped packets come first."""
@@ -45,6 +46,15 @@ def next_act(facts: Facts, otherwise: str) -> str:
             " FIRSTLIGHT_FREERADIUS_REQUIRE_MESSAGE_AUTHENTICATOR=no."
         )
     return f"`firstlight nas test {facts.nas(facts.last_nas)}`: it and FreeRADIUS must have the same secret."
+
+
+def dropped_since(facts: Facts, login: LoginView) -> list[str]:
+    """What came from the NAS of a login behind it and was dropped: a further try, or the accounting of this one."""
+    address = login["nas_address"]
+    misfit = (facts.misfits or {}).get(address)
+    if misfit is None or misfit.last_at < login["happened_at"].replace(microsecond=0):  # the log has whole seconds
+        return []
+    return [f"{facts.nas(address)}: {_dropped(facts, address).removesuffix('; ')}"]
 
 
 def nothing_since(facts: Facts) -> list[str] | None:

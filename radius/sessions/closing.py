@@ -19,6 +19,7 @@ from radius.projection.freeradius_tables import radacct
 from radius.projection.radius_database import radius_transaction
 from radius.sessions.aliveness import REAPED, ours
 from radius.sessions.reaper import AT_ONCE, NasGuard, guards
+from radius.sessions.tables import radius_nas_heard
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,7 @@ class SilentSessions:
         while closed == self._at_once:
             closed = await self._close(nas_address, heard_at)
             done += closed
+        await self._note_closed(nas_address)
         if done:
             log.warning("sessions closed of a nas that is gone", nas_address=nas_address, sessions=done)
         return done
@@ -51,7 +53,7 @@ class SilentSessions:
     async def _silent_since(self, nas_address: str) -> datetime:
         """The newest word that is known of it."""
         async with radius_transaction(self._radius_begin) as db:
-            found = await guards(db, now=self._now(), tenant_id=self._tenant_id)
+            found = await guards(db, now=self._now(), tenant_id=self._tenant_id, without_sessions=True)
         guard: NasGuard | None = next((each for each in found if each["nas_address"] == nas_address), None)
         if guard is None or guard["silent_since"] is None:
             raise NasNotSilent(nas_address, is_heard=guard is not None)
@@ -73,3 +75,11 @@ class SilentSessions:
                 .values(acctstoptime=last, acctterminatecause=REAPED)
             )
             return cast("CursorResult[Any]", closed).rowcount
+
+    async def _note_closed(self, nas_address: str) -> None:
+        """Nobody is to be told until the next look of sessions that stay open there."""
+        here = radacct.c.acctstoptime.is_(None) & (radacct.c.nasipaddress == nas_address)
+        left = select(func.count()).select_from(radacct).where(here).scalar_subquery()
+        async with radius_transaction(self._radius_begin) as db:
+            of_it = radius_nas_heard.c.nasipaddress == nas_address
+            await db.execute(update(radius_nas_heard).where(of_it).values(open_sessions=left))

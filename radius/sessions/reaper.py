@@ -176,16 +176,22 @@ class Reaper:
         return cast("CursorResult[Any]", closed).rowcount
 
 
-async def guards(db: AsyncSession, *, now: datetime, tenant_id: str | None = None) -> list[NasGuard]:
+async def guards(
+    db: AsyncSession, *, now: datetime, tenant_id: str | None = None, without_sessions: bool = False
+) -> list[NasGuard]:
     """Every NAS that has open sessions and was looked at, and whether accounting comes from it; the silent ones first.
 
-    ``db`` is a transaction in the radius database; without ``tenant_id`` everybody's.
+    ``db`` is a transaction in the radius database; without ``tenant_id`` everybody's. ``without_sessions``: also those
+    that had some when they were looked at, and have none any more.
     """
     owners = (await all_ledger_names(db, "nas")).items()
     others = {name for name, owner in owners if tenant_id is not None and owner != tenant_id}
     names = {address: name for address, name in await db.execute(select(nas.c.nasname, nas.c.shortname))}
     found = []
-    for row in await db.execute(_known().where(radius_nas_heard.c.looked_at >= now - LOOKED_AWAY)):
+    looked_at = _known().where(radius_nas_heard.c.looked_at >= now - LOOKED_AWAY)
+    if not without_sessions:
+        looked_at = looked_at.where(radius_nas_heard.c.open_sessions > 0)
+    for row in await db.execute(looked_at):
         address = host(row.nasipaddress)
         if address not in others:
             found.append(_guard(row, address, names.get(address), await _sends_interims(db, row)))
@@ -255,7 +261,7 @@ def _guard(row: Any, address: str, name: str | None, sends_interims: bool) -> Na
         sentence = (
             f"Nothing has come from NAS {called} since {silent_since:%Y-%m-%d %H:%M} UTC: its {stay},"
             f" whatever became of {'them' if many else 'it'}. Look whether it runs, and whether its accounting reaches"
-            f" FreeRADIUS; if it is gone for good, `firstlight sessions close {name or address}`."
+            f" FreeRADIUS; if it is gone for good, `firstlight sessions close {name or address} --reason ...`."
         )
     return NasGuard(
         nas=name,

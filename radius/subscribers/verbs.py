@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Literal
 
 from radius.coa.outbox import add_change, as_served, fingerprint, former_of, newest, views
-from radius.errors import IllegalMove
+from radius.errors import IllegalMove, SubscriberTerminated
 from radius.plans.plans import find_plan, random_password
 from radius.projection.projection import FramedAddresses, is_refused
 from radius.results import SessionChangeView
@@ -61,7 +61,7 @@ class SubscriberVerbs(CapVerbs):
 
         Raises:
             IllegalMove: it is not in service.
-            GardenUnfit: the garden is of another access than its plan.
+            GardenUnfit: the garden is of another access than its plan, or is its plan.
             SubscriberUnknown, SubscriberTerminated, PlanUnknown, RequestRefused, RequestConflict
         """
         mark = fingerprint("suspend", subscriber_id, garden=garden)
@@ -149,12 +149,19 @@ class SubscriberVerbs(CapVerbs):
     async def terminate(self, *, subscriber_id: int, request_id: str | None = None) -> SessionChangeView:
         """End it at once: no login any more, and its open sessions are ended. For whom no run does that.
 
-        Its password is forgotten, and its name free for the same customer only.
+        Its password is forgotten, and its name free for the same customer only. Once more is the same change.
 
         Raises:
-            SubscriberUnknown, SubscriberTerminated, RequestRefused, RequestConflict
+            SubscriberTerminated: something else than this has ended it.
+            SubscriberUnknown, RequestRefused, RequestConflict
         """
-        done = await self._moved(subscriber_id, "terminate", "terminated", request_id)
+        try:
+            done = await self._moved(subscriber_id, "terminate", "terminated", request_id)
+        except SubscriberTerminated:
+            last = await newest(self._db, await subscribers.locked(self._db, self._tenant_id, subscriber_id))
+            if last is None or last.act != "terminate":
+                raise
+            return (await views(self._db, [last]))[0]
         await self._secrets.discard(self._db, password_ref_of(subscriber_id))
         return done
 
@@ -212,5 +219,5 @@ class SubscriberVerbs(CapVerbs):
 
 
 def _fits(garden: Plan, plan: Plan) -> None:
-    if garden.access != plan.access:
+    if garden.id == plan.id or garden.access != plan.access:
         raise GardenUnfit(garden=garden.name, garden_access=garden.access, plan=plan.name, plan_access=plan.access)

@@ -112,6 +112,17 @@ async def test_the_same_wish_again_is_the_same_run_and_another_day_a_fault(appli
     }
 
 
+async def test_the_same_wish_once_the_service_has_ended_is_the_run_that_ended_it(appliance: Appliance) -> None:
+    first = await accept(appliance, ends_on=..., at_once=True)
+    await set_run(appliance, first.run_id, "completed")
+    async with appliance.database.begin() as db:
+        await db.execute(update(Subscriber).where(Subscriber.username == DONE).values(state="terminated"))
+    assert await accept(appliance, ends_on=..., at_once=True) == StartedTermination(first.run_id, first.ends_on, False)
+    ended = {"username": f"names a service that has ended already: {DONE}"}
+    assert await faults(appliance, ends_on="2026-04-30") == ended
+    assert await faults(appliance, ends_on=..., at_once=True, reason="another") == ended
+
+
 async def test_a_team_that_is_not_there_is_a_fault_before_anything_is_written(
     sqlite_estate: HealthyEstate, tmp_path: Path
 ) -> None:

@@ -37,7 +37,7 @@ def test_a_plan_is_looked_at_tried_defined_and_its_open_sessions_are_told(
         0,
         "fiber-300: download_kbps 400000, upload_kbps 100000",
     )
-    assert behind == "1 open sessions may have earlier terms: firstlight plans apply fiber-300"
+    assert behind == "1 open session may have earlier terms: firstlight plans apply fiber-300 --reason ..."
     assert "100000k/400000k" in type_("plans", "render", "fiber-300", "--dialect", "mikrotik").out
     assert type_("plans", "show", "fiber-300", "--json").json["sessions_behind"] == 1
     applied = type_("plans", "apply", "fiber-300", *WHY)

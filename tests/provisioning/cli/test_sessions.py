@@ -45,6 +45,7 @@ def test_a_session_is_listed_shown_counted_and_found_by_its_address(any_isp: Set
     assert type_("sessions", "show", "nobody@isp.example").out == "no session of nobody@isp.example is known\n"
     assert type_("sessions", "who-had", "100.64.9.1", "--json").json == [listed]
     early = (began - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%MZ")
+    assert type_("sessions", "who-had", "100.64.9.200").out.startswith("100.64.9.200: no session has it now; --at TIME")
     assert type_("sessions", "who-had", "100.64.9.1", "--at", early).out == "100.64.9.1: no session had it\n"
     days = ("--from", (NOW - timedelta(days=1)).date(), "--to", NOW.date())
     assert "octets down, 7 up" in type_("sessions", "usage", ANNA, *days).out

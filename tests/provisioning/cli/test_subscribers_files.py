@@ -71,7 +71,8 @@ def test_a_list_is_tried_mended_and_taken_over_once_whatever_is_typed_again(
         "terminate",
         [],
     )
-    assert type_("subscribers", "terminate", "old2@isp.example", "--now", "--reason", "moved").status == 2
+    again = type_("subscribers", "terminate", "old2@isp.example", "--now", "--reason", "moved", "--json").json
+    assert again["change"]["change_id"] == ended["change"]["change_id"]
     blank = type_("subscribers", "terminate", "old3@isp.example", "--now", "--reason", " ")
     assert (blank.status, "reason: is missing" in blank.err) == (2, True)
     assert type_("audit", "list", "--json").json[0]["action"] == "subscribers terminate"
@@ -226,3 +227,8 @@ def test_what_another_server_s_customers_have_chosen_is_listed_where_it_would_be
     typed = type_("subscribers", "import", *WHY, "--from-radcheck", f"sqlite:///{nowhere}")
     assert (typed.status, f"there is no file {nowhere}" in typed.err) == (2, True)
     assert not nowhere.parent.exists()
+    other = type_("subscribers", "import", *WHY, "--from-radcheck", "postgresql://reader@127.0.0.1:1/radius")
+    assert (other.status, other.err.partition(" (")[0]) == (
+        1,
+        "failed: The database of the other FreeRADIUS does not answer",
+    )

@@ -6,6 +6,7 @@ import asyncio
 import re
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import closing, nullcontext
 from dataclasses import replace
@@ -20,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.database import Database, sync_url
 from radius import AuthDoor, Examination, Patient, ensure_freeradius_tables, examine, nas_doors
+from radius.doctor.examination import PROGRAM_FOLDERS
 from radius.doctor.privileges import privilege_traps
 from radius.doctor.raddb import read_raddb
 from radius.doctor.traps import config_traps, lifetime_traps, signing_traps
@@ -141,6 +143,23 @@ def test_a_configuration_with_a_trap_is_found_out(copy: Path, trap: str, file: s
     assert good in path.read_text()
     path.write_text(path.read_text().replace(good, bad))
     assert set(found_in(copy)) == {trap}
+
+
+def test_of_a_value_that_stands_twice_the_first_counts_as_the_server_says(copy: Path) -> None:
+    path = copy / "sql" / "sqlite.conf"  # `read_clients = no` is included behind it
+    path.write_text(path.read_text().replace("sql {", "sql {\n\tread_clients = yes", 1))
+    variables = {
+        name: "1" for name in re.findall(r"\$ENV\{(\w+)\}", "".join(each.read_text() for each in copy.rglob("*.conf")))
+    }
+    variables |= {"FIRSTLIGHT_FREERADIUS_RADDB": str(copy), "FIRSTLIGHT_FREERADIUS_RUN_DIR": str(copy), "PATH": "/bin"}
+    variables |= {"FIRSTLIGHT_FREERADIUS_LISTEN_ADDRESS": "127.0.0.1", "FIRSTLIGHT_FREERADIUS_LOGIN_QUERIES": "two"}
+    variables |= {"FIRSTLIGHT_FREERADIUS_NAS_NETWORK": "127.0.0.0/8", "FIRSTLIGHT_FREERADIUS_SQL": "sqlite"}
+    program = shutil.which("freeradius", path=PROGRAM_FOLDERS) or "radiusd"
+    shown = subprocess.run(
+        [program, "-d", str(copy), "-n", "radiusd", "-CX"], env=variables | NO_EAP, capture_output=True, text=True
+    ).stdout
+    assert re.search(r"sql \{[^{}]*read_clients = yes", shown)
+    assert set(found_in(copy)) == {"clients_read_once"}
 
 
 def test_a_lifetime_that_is_not_the_one_we_count_with_is_found(copy: Path) -> None:
@@ -383,6 +402,26 @@ async def test_replies_and_requests_without_a_message_authenticator_are_seen_on_
     finally:
         await asyncio.to_thread(server.stop)
     assert sorted(trap["trap"] for trap in found["traps"]) == ["replies_unsigned", "unsigned_requests"]
+
+
+async def test_accepts_that_nobody_signs_are_found_where_rejects_are_signed(
+    site: Site, copy: Path, run_dir: Path
+) -> None:
+    path = copy / "sites" / "subscribers.conf"
+    path.write_text(path.read_text().replace("authenticate_the_reply", ""))  # the reject is signed by `bare_reject`
+    server = FreeRadiusServer(
+        raddb=copy, run_dir=run_dir, database_url=site.backend.database_url, schema=site.backend.schema
+    )
+    await asyncio.to_thread(server.start)
+    try:
+        found = await seen(site, copy, await door_of(site, server))
+    finally:
+        await asyncio.to_thread(server.stop)
+    [trap] = found["traps"]
+    assert (trap["trap"], trap["what"]) == (
+        "replies_unsigned",
+        "server subscribers: nothing puts a Message-Authenticator first",
+    )
 
 
 async def test_every_grant_that_the_server_s_role_lacks_is_named_with_its_statement(

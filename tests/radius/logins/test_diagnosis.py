@@ -341,9 +341,51 @@ def test_two_sessions_a_silent_one_and_a_pending_change_are_notes() -> None:
     assert (causes(two), one(two, "several_sessions")["weight"]) == ([], "note")
     silent = one(facts(logins=[login(99)], open_sessions=[session(99, 50)], silent=frozenset({1})), "session_silent")
     assert silent["weight"] == "note"
-    change: Any = {"made_at": NOW, "act": "change_plan", "sessions": []}
+    change: Any = {"made_at": NOW, "act": "change_plan", "sessions": [], "carried_at": None}
     pending = facts(logins=[login(9)], open_sessions=[session(9, 1)], pending_changes=[change])
-    assert "(change plan)" in one(pending, "change_pending")["sentence"]
+    assert "(change plan) is not carried over to FreeRADIUS yet." in one(pending, "change_pending")["sentence"]
+
+
+def test_a_change_that_accounting_bears_out_is_told_from_one_that_a_session_has_not_followed() -> None:
+    told = {"session_id": "00a1", "said": "changed", "reason": "its NAS says so", "confirmed_at": None}
+    change: Any = {"made_at": NOW, "act": "suspend", "sessions": [told], "carried_at": NOW - 5 * MINUTE}
+    online = facts(logins=[login(9)], open_sessions=[session(9, 1)])
+
+    def words(**other: Any) -> str:
+        return one(replace(online, pending_changes=[change | other]), "change_pending")["sentence"]
+
+    followed = [told | {"confirmed_at": NOW}]
+    assert words().endswith("is not confirmed by every open session yet.")
+    assert "has come about" in words(sessions=followed)
+    assert words(sessions=[]).endswith("is not confirmed by every open session yet.")  # it is asked just now
+    assert "has come about" in words(sessions=[], carried_at=NOW - 10 * MINUTE)  # it began since
+    borne_out = replace(online, pending_changes=[change | {"sessions": followed}])
+    [evidence] = one(borne_out, "change_pending")["evidence"]
+    assert evidence == "session 00a1: changed (its NAS says so), and accounting bears it out"
+
+
+def test_packets_that_were_dropped_since_the_last_login_are_told_beside_it() -> None:
+    dropped = {"misfits": {BNG: SecretMisfit(NOW - MINUTE)}, "last_heard": {BNG: NOW - 6 * MINUTE}}
+    words = "bng-2: packets with another secret were dropped, last 2026-11-26 11:59:00 UTC"
+    silent = one(facts(logins=[login(6)], **dropped), "no_accounting_start")
+    assert words in silent["evidence"]
+    assert (silent["next_act"] or "").startswith("`firstlight nas test bng-2`")
+    assert words in one(facts(logins=[login(6, "other_line")], **dropped), "other_line")["evidence"]
+    later = facts(logins=[login(0)], **dropped)
+    assert words not in one(later, "accounting_awaited")["evidence"]
+
+
+def test_nothing_is_to_be_done_about_the_logins_of_who_is_terminated() -> None:
+    over = session(600, 90, stopped_at=NOW - 90 * MINUTE, terminate_cause="Admin-Reset")
+    ended = facts(
+        subscriber=subscriber("terminated"),
+        logins=[login(99, "already_online")],
+        last_session=over,
+        tried_names=[unknown_user("ann@isp.example")],
+    )
+    assert causes(ended) == ["terminated"]
+    acts = {found["code"]: found["next_act"] for found in diagnose(ended)["findings"] if found["next_act"]}
+    assert acts == {"terminated": "Order it anew if it shall be served."}
 
 
 def test_every_reason_of_a_refusal_has_a_next_act() -> None:

@@ -87,3 +87,11 @@ async def test_a_garden_of_another_access_is_refused(line: Line) -> None:
     await line.act("suspend", garden=GARDEN)
     with pytest.raises(GardenUnfit):
         await line.act("change_plan", plan=FASTER)
+
+
+async def test_a_plan_is_no_garden_for_who_has_it(line: Line) -> None:
+    with pytest.raises(GardenUnfit, match=f"Plan {PLAN} can't be a walled garden for who has it"):
+        await line.act("suspend", garden=PLAN)
+    await line.act("suspend", garden=GARDEN)
+    with pytest.raises(GardenUnfit, match=f"Plan {GARDEN} can't be"):
+        await line.act("change_plan", plan=GARDEN)

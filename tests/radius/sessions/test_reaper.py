@@ -218,6 +218,7 @@ async def test_sessions_at_a_nas_that_is_gone_are_closed_at_a_word_and_open_agai
     closed = await hours.last(sessions[1])
     assert (closed.stopped_at, closed.terminate_cause) == (BEGAN + timedelta(minutes=2), "Lost-Carrier-Reaped")
     assert await gone.close_at(hours.nas.source_address) == 0
+    assert [each["open_sessions"] for each in await hours.looks.guards()] == [1]  # at once, not at the next look
     hours.minute += 1
     await hours.interim(sessions[1])
     assert (await hours.last(sessions[1])).stopped_at is None

@@ -46,8 +46,10 @@ async def test_one_that_was_brought_in_is_let_in_and_ended_and_its_session_with_
         async with site.radius_database.begin() as db:
             assert list(await db.scalars(select(radcheck.c.id).where(radcheck.c.username == name))) == []
         assert (await line.act("terminate", request_id="t1"))["change_id"] == done["change_id"]
+        for request_id in (None, "t2"):
+            assert (await line.act("terminate", request_id=request_id))["change_id"] == done["change_id"]
         with pytest.raises(SubscriberTerminated):
-            await line.act("terminate")
+            await line.act("suspend")
         with pytest.raises(UsernameTaken):  # it is kept for the same customer
             async with site.database.begin() as db:
                 assert (await db.get_one(Subscriber, number)).state == "terminated"
