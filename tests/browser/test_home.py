@@ -81,3 +81,5 @@ async def test_the_first_page_the_search_and_every_list_are_clean_for_axe_and_fi
             await ada.go(path)
             name = path.partition("?")[0].replace("/", "-")
             assert await machine.look(ada, f"list-{number:02}{name}") == {}, path
+        await ada.page.locator("details", has_text="Network").locator("summary").click()
+        assert await machine.look(ada, "menu") == {}
