@@ -114,7 +114,8 @@ class AttentionDesk:
         """What has nothing to do with lines that are down."""
         sight, now, items = self._sight, self._now(), list[Item]()
         if sight.may("addresses.read"):
-            items += network.of_pools(await self._pools.outlook(), now)
+            pools = await self._pools.outlook()
+            items += network.of_pools(pools, now, await self._pools.levels_since(pools))
         if sight.may("devices.read"):
             states = network.WAITING_STATES
             items += network.of_cpes(await fleet_trouble(self._db, tenant_id=self._tenant_id, states=states), now)
