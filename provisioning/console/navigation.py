@@ -50,7 +50,7 @@ MENUS = (
     Menu(
         "Customers",
         (
-            Place("/subscribers", "Subscribers", "subscribers.read"),
+            Place("/subscribers", "Subscribers", "subscribers.read", leads_to=("/services",)),
             Place("/customers", "Customers", "customers.read"),
             Place("/tickets", "Tickets", "tickets.read"),
             Place("/mails", "Mails", "mails.read", leads_to=("/notices",)),

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from provisioning.access import SignedIn
 from provisioning.api import Call
 from provisioning.api.problems import Problem
+from provisioning.console.destinations import linked
 from provisioning.console.navigation import menus_of
 from provisioning.console.words import FILTERS
 from provisioning.days import day_of
@@ -138,7 +139,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(FILTERS)
+    made.filters.update({**FILTERS, "linked": linked})
     given: dict[str, Any] = {"asset": address_of}
     made.globals.update(given)
     return made

@@ -20,6 +20,8 @@ from tests.support.console import SAME_ORIGIN, Console, Person
 
 VALUES = {
     "subscriber_id": "1",
+    "service_id": "1",
+    "line_order_id": "1",
     "act": "disconnect",
     "run_id": "3",
     "verb": "retry",
