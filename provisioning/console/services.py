@@ -48,7 +48,7 @@ async def _held(call: Call, service_id: int) -> tuple[AllocatedResources | None,
     try:
         return await call.appliance.services(call.db).network_service.resources(service_id), ""
     except (ServiceReleased, ServiceIncomplete) as error:
-        return None, error.message
+        return None, str(error)
 
 
 async def _lines(call: Call, customer_id: int, service_id: int) -> list[LineOrderRecord]:
