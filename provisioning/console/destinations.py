@@ -77,8 +77,9 @@ KEPT: dict[str, Leads] = {
     "visit": HITS["visit"],
 }
 """By what a run keeps or a sentence names; what is not here has no page of its own."""
-_NAMED = re.compile(rf"\b({'|'.join(sorted(KEPT, key=len, reverse=True))}) ([1-9]\d{{0,17}})\b", re.IGNORECASE)
-"""A noun with its number, as our sentences write it."""
+_NOUNS = {noun.lower(): leads for noun, leads in KEPT.items()}
+_NAMED = re.compile(rf"\b({'|'.join(sorted(_NOUNS, key=len, reverse=True))})[ /]([1-9]\d{{0,17}})\b", re.IGNORECASE)
+"""A noun with its number, as our sentences write it, and what a finding is about (``service/7``)."""
 
 
 def of_target(target: Target, may: Collection[Permission]) -> str:
@@ -115,7 +116,7 @@ def linked(text: str, may: Collection[Permission]) -> Markup:
 def _linked(text: str, may: Collection[Permission]) -> Markup:
     pieces, at = list[Markup](), 0
     for found in _NAMED.finditer(text):
-        permission, address = KEPT[found[1].lower()]
+        permission, address = _NOUNS[found[1].lower()]
         if permission in may:
             link = Markup('<a href="{}">{}</a>').format(address(found[2]), found[0])
             pieces += [escape(text[at : found.start()]), link]
