@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from sqlalchemy import update
 
 from provisioning.access import list_audit
 from provisioning.commercial import TicketDesk
+from provisioning.field.tables import Visit
 from provisioning.line import line_orders
 from tests.support.console import Console, Person
 
@@ -99,6 +101,18 @@ async def test_orders_are_listed_and_shown_whole_for_who_may_see_them(any_consol
     assert "No order like that." in await page(sales, "/orders", state="failed")
     assert (await sales.get("/orders", params={"state": "no"})).status_code == 422
     assert (await (await any_console.somebody("noc")).get(order)).status_code == 403
+
+
+async def test_a_visit_leads_to_its_order_only_where_that_is_ours(any_console: Console) -> None:
+    ada, database = await any_console.somebody("admin"), any_console.appliance.database
+    [order] = set(re.findall(r'<a href="(/orders/\d+)">', await page(ada, "/orders")))
+    [whose] = re.findall(r'<a href="/customers/(\d+)">', await page(ada, order))
+    ours, theirs = int(order.rpartition("/")[2]), 7009
+    for number, link in ((ours, True), (theirs, False)):
+        async with database.begin() as db:
+            await db.execute(update(Visit).where(Visit.id == 1).values(customer_id=int(whose), order_id=number))
+        seen = await page(ada, "/visits/1")
+        assert f"order {number}" in seen and (f'<a href="/orders/{number}">' in seen) == link
 
 
 async def test_tickets_stand_in_the_order_in_which_they_are_due(any_console: Console) -> None:
