@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, text, update
 
+from provisioning.access import Permission
 from provisioning.console import visits
 from provisioning.console.destinations import linked, of_kept
 from provisioning.field.tables import Visit
@@ -81,7 +82,7 @@ def test_what_has_a_number_leads_to_it_and_a_cpe_to_its_serial(what: str, partic
 
 def test_what_a_sentence_names_by_its_number_is_a_link_for_who_may_go_there() -> None:
     told = "Line order 5 carries service 7 & <b>: `runs show 3`; order 24, visit 10 of customer 4009"
-    may = {"lines.read", "addresses.read", "runs.read", "customers.read"}
+    may: set[Permission] = {"lines.read", "addresses.read", "runs.read", "customers.read"}
     assert linked("CPE 12345678", {"devices.read"}) == '<a href="/devices/12345678">CPE 12345678</a>'
     assert linked("service/7", may) == '<a href="/services/7">service/7</a>'
     assert linked(told, may) == (
