@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -242,6 +242,13 @@ class NetworkService:
     async def outlook(self) -> list[PoolOutlook]:
         """How bad it is with each pool, and in how many days it will be full if it goes on like this."""
         return await sampling.outlook(self._db, tenant_id=self._tenant_id, at=self._now())
+
+    async def levels_since(self, pools: Sequence[PoolOutlook]) -> dict[str, datetime]:
+        """Since when each of these pools that are not ok has been at its level, as the clock wrote it down; one that
+        the clock has not seen at it is left out."""
+        return await sampling.levels_since(
+            self._db, tenant_id=self._tenant_id, levels={each["pool"]: each["level"] for each in pools}
+        )
 
     async def samples(self, *, since: datetime) -> dict[str, list[PoolSampleAt]]:
         """How full each pool was since then, as the clock wrote it down, the oldest first."""

@@ -26,7 +26,8 @@ class MemberCounts(TypedDict):
 
 
 class CampaignRecord(TypedDict):
-    """A campaign, its terms, and how far it is. ``window`` is by the ISP's clock."""
+    """A campaign, its terms, and how far it is. ``window`` is by the ISP's clock; ``stopped_at``: since when it is
+    stopped, by itself; None: it is not."""
 
     campaign_id: int
     name: str
@@ -43,6 +44,7 @@ class CampaignRecord(TypedDict):
     planned_by: str
     planned_at: datetime
     started_at: datetime | None
+    stopped_at: datetime | None
     ended_at: datetime | None
 
 
@@ -84,6 +86,7 @@ def campaign_record(campaign: AcsCampaign, counts: MemberCounts) -> CampaignReco
         planned_by=campaign.planned_by,
         planned_at=campaign.planned_at,
         started_at=campaign.started_at,
+        stopped_at=campaign.updated_at if campaign.state == "stopped" else None,
         ended_at=campaign.ended_at,
     )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Select, String, bindparam, delete, func, insert, select
+from sqlalchemy import Select, String, bindparam, delete, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.answers import PoolUsage
@@ -77,6 +78,26 @@ async def outlook(db: AsyncSession, *, tenant_id: str, at: datetime) -> list[Poo
                 days_to_exhaustion=_rounded(days_left(used["free"], per_day)),
             )
         )
+    return found
+
+
+async def levels_since(db: AsyncSession, *, tenant_id: str, levels: Mapping[str, str]) -> dict[str, datetime]:
+    """Since when pools have been at these levels, by name, but for those that are ok: the first look that saw it, after
+    the last one that saw another. Left out: a pool that no look has seen at it since."""
+    found: dict[str, datetime] = {}
+    other = table_of(PoolSample).alias("other")
+    for level in sorted({level for level in levels.values() if level != "ok"}):
+        names = [name for name, its in levels.items() if its == level]
+        another = select(func.max(other.c.at)).where(other.c.pool_id == Pool.id, other.c.level != level).correlate(Pool)
+        last = another.scalar_subquery()
+        query = (
+            select(Pool.name, func.min(PoolSample.at, type_=UtcDateTime))
+            .join(PoolSample, PoolSample.pool_id == Pool.id)
+            .where(Pool.tenant_id == tenant_id, Pool.name.in_(names), PoolSample.level == level)
+            .where(or_(last.is_(None), PoolSample.at > last))
+            .group_by(Pool.name)
+        )
+        found.update({name: at for name, at in await db.execute(query)})
     return found
 
 

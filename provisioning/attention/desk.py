@@ -31,6 +31,8 @@ from radius import (
 from workflows import RunSummary
 
 MOST_FOLDED, MOST_NAMED = 20, 3
+OF_SILENT_NASES = "radius.nas_heard"
+"""The invariant that says of the last check what this look says of now."""
 
 
 class AttentionDesk:
@@ -84,7 +86,7 @@ class AttentionDesk:
         items += [each for each in network.of_nases(guards) if not _is_at(each, down)]
         items += await self._others()
         last = await last_check(self._db, tenant_id=self._tenant_id)
-        items += of_check(last, self._now(), self._sight)
+        items += [each for each in of_check(last, self._now(), self._sight) if not _is_told_live(each, guards)]
         looked_at = self._now()
         return Attention(
             looked_at=looked_at,
@@ -114,7 +116,8 @@ class AttentionDesk:
         """What has nothing to do with lines that are down."""
         sight, now, items = self._sight, self._now(), list[Item]()
         if sight.may("addresses.read"):
-            items += network.of_pools(await self._pools.outlook(), now)
+            pools = await self._pools.outlook()
+            items += network.of_pools(pools, now, await self._pools.levels_since(pools))
         if sight.may("devices.read"):
             states = network.WAITING_STATES
             items += network.of_cpes(await fleet_trouble(self._db, tenant_id=self._tenant_id, states=states), now)
@@ -217,6 +220,11 @@ def _down_nases(lost: Sequence[LostSession], guards: Sequence[NasGuard], found: 
     known = {outage.bng for outage in found if outage.level == "bng"}
     moments = {name: [each["lost_at"] for each in some] for name, some in times.items() if name not in known}
     return outages_at_nases(moments, still_open)
+
+
+def _is_told_live(item: Item, guards: Sequence[NasGuard]) -> bool:
+    """That a NAS is silent is one thing, whether the last check has found it too or not."""
+    return item.target == Target("check", OF_SILENT_NASES) and any(each["silent_since"] for each in guards)
 
 
 def _is_at(item: Item, down: Sequence[Outage]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from acs import FleetTrouble, StoppedCampaign
@@ -48,8 +48,9 @@ def of_nases(guards: Sequence[NasGuard]) -> list[Item]:
     ]
 
 
-def of_pools(pools: Sequence[PoolOutlook], now: datetime) -> list[Item]:
-    """Pools that are full, about to be, running low, or full within two months if it goes on like this."""
+def of_pools(pools: Sequence[PoolOutlook], now: datetime, since: Mapping[str, datetime]) -> list[Item]:
+    """Pools that are full, about to be, running low, or full within two months if it goes on like this. ``since``: when
+    each of them has come to its level, as far as that was written down."""
     items = []
     for pool in pools:
         days = pool["days_to_exhaustion"]
@@ -62,6 +63,7 @@ def of_pools(pools: Sequence[PoolOutlook], now: datetime) -> list[Item]:
                 urgency=_urgency_of(pool["level"], left),
                 sentence=f"{_how_full(pool)}{_until(pool, left, now)}",
                 target=Target("pool", pool["pool"]),
+                since=since.get(pool["pool"]),
                 count=pool["free"],
             )
         )
@@ -112,11 +114,10 @@ def of_webhooks(failing: Sequence[FailingWebhook]) -> list[Item]:
         Item(
             kind="webhook_failing",
             urgency="today",
-            sentence=f"Webhook {each.webhook_id} at {each.host} {each.reason}."
-            + (f" {several(each.given_up, 'message')} given up since yesterday." if each.given_up else ""),
+            sentence=f"Webhook {each.webhook_id} at {each.host} {each.reason}.{each.besides}",
             target=Target("webhook", str(each.webhook_id)),
             since=each.since,
-            count=max(each.given_up, 1),
+            count=max(each.given_up + each.waiting, 1),
         )
         for each in failing
     ]

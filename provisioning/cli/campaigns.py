@@ -22,6 +22,7 @@ from provisioning.cli.choices import chosen
 from provisioning.cli.faults import reason_faults, unless_faulty
 from provisioning.cli.printing import Entry, clock_time, err, print_json, print_list, say, say_touches, state_text
 from provisioning.cli.running import AsJson, run
+from provisioning.days import second
 from provisioning.errors import Fault, InvalidRequest
 
 app = typer.Typer(no_args_is_help=True, help="Campaigns: a change for many CPEs, carefully.")
@@ -214,7 +215,8 @@ def _print_campaign(campaign: CampaignRecord) -> None:
     devices = campaign["devices"]
     say(f"{campaign['name']}  {_what(campaign)}, planned by {campaign['planned_by']}")
     say(state_text(campaign["state"]))
-    say(campaign["reason"])
+    stopped_at = campaign["stopped_at"]
+    say(campaign["reason"] + (f" Since {second(stopped_at)}." if stopped_at else ""))
     counted = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in devices.items() if count)
     say(f"{_total(campaign)} CPEs: {counted}")
     window = f", between {campaign['window']}" if campaign["window"] else ""

@@ -5,7 +5,7 @@ command line use, on the API's route machinery (one transaction a request, an au
 comes: people, who have signed in (``provisioning.access``), and what they get: pages that work without a script.
 
 A page is a module with ``doors = ConsoleDoors()`` and its name in ``app.PAGES``; where it stands in the navigation says
-``navigation.PLACES``. A page that is to be live names its topics (``topics``) and marks what it fetches anew (the
+``navigation.MENUS``. A page that is to be live names its topics (``topics``) and marks what it fetches anew (the
 macro ``live`` in ``templates/parts.html.j2``). What is changed is a form, with a preview where it touches others.
 """
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from urllib.parse import quote, urlencode
+
+from markupsafe import Markup, escape
 
 from provisioning.access import Permission
 from provisioning.attention import WAITING_STATES, Target, TargetNoun
@@ -64,13 +67,19 @@ KEPT: dict[str, Leads] = {
     "customer": HITS["customer"],
     "order": HITS["order"],
     "payment": ("payments.read", lambda number: f"/payments/{number}"),
+    "line order": ("lines.read", lambda number: f"/line-orders/{number}"),
     "quote": ("quotes.read", lambda number: f"/quotes/{number}"),
     "renewal quote": ("quotes.read", lambda number: f"/quotes/{number}"),
+    "run": HITS["run"],
+    "service": ("addresses.read", lambda number: f"/services/{number}"),
     "subscriber": ("subscribers.read", lambda number: f"/subscribers/{number}"),
     "ticket": HITS["ticket"],
     "visit": HITS["visit"],
 }
-"""By what a run keeps; what is not here has no page of its own."""
+"""By what a run keeps or a sentence names; what is not here has no page of its own."""
+_NOUNS = {noun.lower(): leads for noun, leads in KEPT.items()}
+_NAMED = re.compile(rf"\b({'|'.join(sorted(_NOUNS, key=len, reverse=True))})[ /]([1-9]\d{{0,17}})\b", re.IGNORECASE)
+"""A noun with its number, as our sentences write it, and what a finding is about (``service/7``)."""
 
 
 def of_target(target: Target, may: Collection[Permission]) -> str:
@@ -93,6 +102,26 @@ def of_kept(each: Kept, may: Collection[Permission]) -> str:
     if known is None or known[0] not in may:
         return ""
     return known[1](number or each.particulars.partition(", ")[0])
+
+
+def linked(text: str, may: Collection[Permission]) -> Markup:
+    """A sentence in which everything that it names by its number leads to where that is seen, for who may go there;
+    what stands between backticks is something to type, and is left as it is."""
+    pieces = list[Markup]()
+    for number, part in enumerate(text.split("`")):
+        pieces.append(Markup("<code>{}</code>").format(part) if number % 2 else _linked(part, may))
+    return Markup("").join(pieces)
+
+
+def _linked(text: str, may: Collection[Permission]) -> Markup:
+    pieces, at = list[Markup](), 0
+    for found in _NAMED.finditer(text):
+        permission, address = _NOUNS[found[1].lower()]
+        if permission in may:
+            link = Markup('<a href="{}">{}</a>').format(address(found[2]), found[0])
+            pieces += [escape(text[at : found.start()]), link]
+            at = found.end()
+    return Markup("").join([*pieces, escape(text[at:])])
 
 
 def of_hit(hit: Hit, may: Collection[Permission]) -> str:

@@ -16,7 +16,8 @@ from starlette.requests import Request
 from provisioning.access import SignedIn
 from provisioning.api import Call
 from provisioning.api.problems import Problem
-from provisioning.console.navigation import places_of
+from provisioning.console.destinations import linked
+from provisioning.console.navigation import menus_of
 from provisioning.console.words import FILTERS
 from provisioning.days import day_of
 
@@ -116,7 +117,7 @@ def _page(request: Request, template: str, *, status: int, **variables: object) 
             isp=appliance.isp_name,
             now=appliance.clock(),
             who=who,
-            places=places_of(who.caller) if who else [],
+            menus=menus_of(who.caller) if who else [],
             here=request.url.path,
             may=who.caller.permissions if who else frozenset(),
             form_token_name=FORM_TOKEN,
@@ -138,7 +139,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(FILTERS)
+    made.filters.update({**FILTERS, "linked": linked})
     given: dict[str, Any] = {"asset": address_of}
     made.globals.update(given)
     return made

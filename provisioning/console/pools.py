@@ -54,6 +54,7 @@ async def pool_of(call: InCall, pool: PoolName) -> Response:
     occupation = await call.appliance.address_lookup(call.db).occupation(pool)
     outlook = next((each for each in await network.outlook() if each["pool"] == pool), None)
     samples = await network.samples(since=now - POOLS_FOR)
+    since = {} if outlook is None else await network.levels_since([outlook])
     return show(
         call,
         "pool.html.j2",
@@ -61,6 +62,7 @@ async def pool_of(call: InCall, pool: PoolName) -> Response:
         occupation=occupation,
         drawn=Markup(occupation_in_page(occupation)),  # noqa: S704 - numbers, and names that it has quoted
         pool=outlook,
+        level_since=since.get(pool),
         line="" if outlook is None else _line(outlook, samples, now),
         forecast="" if outlook is None else forecast(outlook, now),
         hands_out=hands_out,

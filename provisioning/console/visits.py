@@ -56,6 +56,7 @@ async def visit(call: InCall, visit_id: Number) -> Response:
         "visit.html.j2",
         f"Visit {visit_id}",
         visit=found,
+        order_is_ours=await _is_ours(call, found),
         names=await names_of(call, [found["customer_id"]]),
         sheet=await desk.sheet(visit_id),
         ticks=await desk.ticks(visit_id),
@@ -71,6 +72,15 @@ async def photo(call: InCall, visit_id: Number, photo_id: Number) -> Response:
     found = await Sheets(call.db, tenant_id=call.tenant_id, now=call.appliance.clock).photo(visit_id, photo_id)
     content = await call.appliance.photos.read(found["sha256"])
     return Response(content, media_type=found["media_type"], headers=HEADERS)
+
+
+async def _is_ours(call: Call, visit: VisitRecord) -> bool:
+    """Whether the order that the visit is for can be looked at here: a ticket may name one of another system's."""
+    number = visit["order_id"]
+    if number is None or "orders.read" not in call.caller.permissions:
+        return False
+    newest = await call.appliance.sales(call.db).orders(customer_id=visit["customer_id"], before_id=number + 1, limit=1)
+    return [each["order_id"] for each in newest] == [number]
 
 
 async def _own(call: Call, visit_id: int) -> VisitRecord:

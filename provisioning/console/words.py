@@ -86,6 +86,9 @@ MARKS = {
     "proven": "✓",
     "missing": "!",
     "lost": "✗",
+    "authorised": "✓",
+    "handed_over": "…",
+    "released": "-",
 }
 TONES = {
     "claimed": "calm",
@@ -149,6 +152,8 @@ TONES = {
     "asked_for": "calm",
     "not_done": "bad",
     "testing": "calm",
+    "authorised": "good",
+    "handed_over": "calm",
 }
 STATES = {
     "acknowledged": "accepted",

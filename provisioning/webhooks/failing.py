@@ -1,4 +1,4 @@
-"""Webhooks that don't hear what they should: disabled by us, at rest, or with messages that were given up."""
+"""Webhooks that don't hear what they should: disabled, at rest, behind with it, or with messages that were given up."""
 
 from __future__ import annotations
 
@@ -6,20 +6,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.webhooks.tables import Webhook, WebhookDelivery
+from provisioning.days import minute
+from provisioning.webhooks.tables import Webhook, WebhookDelivery, WebhookMessage
 from workflows import UtcDateTime
 
 LATELY = timedelta(days=1)
+TRIED_IN_VAIN = 4
+"""So often without success, which takes some two minutes, and it is no hiccup any more."""
+
+_DELIVERY, _MESSAGE = WebhookDelivery.__table__.c, WebhookMessage.__table__.c
 
 
 @dataclass(frozen=True)
 class FailingWebhook:
-    """A webhook, why it hears nothing, and how many messages were given up within a day.
+    """A webhook, why it hears nothing, how many messages wait for it, and how many were given up within a day.
 
-    ``host``: of its address, whose path may be a secret.
+    ``host``: of its address, whose path may be a secret. ``since``: when it was disabled, else when that happened of
+    which it should have heard first; of what was given up alone, when the first of that was.
     """
 
     webhook_id: int
@@ -27,27 +33,85 @@ class FailingWebhook:
     reason: str
     since: datetime | None
     given_up: int
+    waiting: int = 0
+
+    @property
+    def besides(self) -> str:
+        """What is missing there, in sentences; nothing, if nothing is."""
+        told = [
+            f" {count} {'message' if count == 1 else 'messages'} {one if count == 1 else many}."
+            for count, one, many in (
+                (self.waiting, "waits for it", "wait for it"),
+                (self.given_up, "was given up within a day", "were given up within a day"),
+            )
+            if count
+        ]
+        return "".join(told)
+
+
+@dataclass(frozen=True)
+class _Behind:
+    """What waits for a webhook: how much, and of its oldest since when, how often it was tried and what came of it."""
+
+    waiting: int
+    since: datetime
+    attempts: int
+    error: str | None
 
 
 async def failing_webhooks(db: AsyncSession, *, tenant_id: str, now: datetime) -> list[FailingWebhook]:
     """Those that need a person; one that somebody has disabled by hand is told as well, since its messages are lost."""
-    delivery = WebhookDelivery.__table__.c
-    counted = (
-        select(delivery.webhook_id, func.count(), func.min(delivery.next_try_at, type_=UtcDateTime))
-        .where(delivery.tenant_id == tenant_id, delivery.state == "failed", delivery.next_try_at >= now - LATELY)
-        .group_by(delivery.webhook_id)
-    )
-    given_up = {number: (count, since) for number, count, since in await db.execute(counted)}
-    unheard = or_(Webhook.state == "disabled", Webhook.resting_until > now, Webhook.id.in_(list(given_up)))
+    given_up, behind = await _given_up(db, tenant_id, now), await _behind(db, tenant_id)
+    stuck = [number for number, each in behind.items() if each.attempts >= TRIED_IN_VAIN]
+    unheard = or_(Webhook.state == "disabled", Webhook.resting_until > now, Webhook.id.in_([*given_up, *stuck]))
     query = select(Webhook).where(Webhook.tenant_id == tenant_id, unheard).order_by(Webhook.id)
     found = []
     for webhook in await db.scalars(query):
         count, since = given_up.get(webhook.id, (0, None))
+        waits = behind.get(webhook.id)
         if webhook.state == "disabled":
             reason, since = f"is disabled: {webhook.disable_reason or 'no reason was told'}", webhook.disabled_at
-        elif webhook.resting_until is not None and webhook.resting_until > now:
-            reason = "does not answer, and is left alone for a while"
-        else:
+        elif waits is None and not _rests(webhook, now):
             reason = "has refused what it was told, until that was given up"
-        found.append(FailingWebhook(webhook.id, urlsplit(webhook.url).hostname or "", reason, since, count))
+        else:
+            reason, since = _why(webhook, waits, now), since if waits is None else waits.since
+        host, waiting = urlsplit(webhook.url).hostname or "", 0 if waits is None else waits.waiting
+        found.append(FailingWebhook(webhook.id, host, reason, since, count, waiting))
     return found
+
+
+def _rests(webhook: Webhook, now: datetime) -> bool:
+    return webhook.resting_until is not None and webhook.resting_until > now
+
+
+def _why(webhook: Webhook, waits: _Behind | None, now: datetime) -> str:
+    said = f" ({waits.error})" if waits is not None and waits.error else ""
+    if webhook.resting_until is not None and _rests(webhook, now):
+        return f"has asked to be left alone until {minute(webhook.resting_until)}{said}"
+    return f"does not take what it is told{said}"
+
+
+async def _given_up(db: AsyncSession, tenant_id: str, now: datetime) -> dict[int, tuple[int, datetime]]:
+    counted = (
+        select(_DELIVERY.webhook_id, func.count(), func.min(_DELIVERY.next_try_at, type_=UtcDateTime))
+        .where(_DELIVERY.tenant_id == tenant_id, _DELIVERY.state == "failed", _DELIVERY.next_try_at >= now - LATELY)
+        .group_by(_DELIVERY.webhook_id)
+    )
+    return {number: (count, since) for number, count, since in await db.execute(counted)}
+
+
+async def _behind(db: AsyncSession, tenant_id: str) -> dict[int, _Behind]:
+    """Read along the index of what is due: in quiet times next to nothing."""
+    queued = (
+        select(_DELIVERY.webhook_id, func.count().label("waiting"), func.min(_DELIVERY.message_row).label("oldest"))
+        .where(_DELIVERY.tenant_id == tenant_id, _DELIVERY.state == "queued")
+        .group_by(_DELIVERY.webhook_id)
+        .subquery()
+    )
+    oldest = and_(_DELIVERY.webhook_id == queued.c.webhook_id, _DELIVERY.message_row == queued.c.oldest)
+    found = await db.execute(
+        select(queued.c.webhook_id, queued.c.waiting, _MESSAGE.occurred_at, _DELIVERY.attempts, _DELIVERY.last_error)
+        .join(WebhookDelivery.__table__, oldest)
+        .join(WebhookMessage.__table__, _MESSAGE.id == _DELIVERY.message_row)
+    )
+    return {row.webhook_id: _Behind(row.waiting, row.occurred_at, row.attempts, row.last_error) for row in found}

@@ -171,6 +171,17 @@ async def test_the_slash_leads_to_the_search_and_the_page_can_be_used_without_a_
         await nora.page.keyboard.press("Enter")
         await nora.page.keyboard.press("/")
         await expect(nora.page.locator(":focus")).to_have_attribute("name", "q")
+        menu = nora.page.locator("details", has_text="Network")
+        await menu.locator("summary").focus()
+        await nora.page.keyboard.press("Enter")
+        await nora.page.keyboard.press("Tab")
+        await expect(menu.get_by_role("link", name="Sessions")).to_be_focused()
+        await nora.page.keyboard.press("Escape")
+        await expect(menu.locator("summary")).to_be_focused()
+        await expect(menu.get_by_role("link", name="Sessions")).to_be_hidden()
+        await nora.page.keyboard.press("Enter")
+        await nora.page.keyboard.press("Shift+Tab")
+        await expect(menu.get_by_role("link", name="Sessions")).to_be_hidden()
 
 
 async def test_who_is_signed_out_elsewhere_is_led_away_from_a_live_page(lab: JourneyLab, machine: Machine) -> None:

@@ -74,10 +74,12 @@ async def test_the_first_page_the_search_and_every_list_are_clean_for_axe_and_fi
         await ada.sign_in("ada")
         paths = [place.path for place in PLACES if place.path not in LOOKED_AT_ELSEWHERE]
         paths += ["/search", f"/search?q={house.serial}", f"/search?q=run+{run.id}", "/search?q=zzzzzz"]
-        paths += ["/campaigns", f"/devices/{done.serial}", "/pools/of?pool=north-v4", "/devices?state=verified"]
-        paths += [f"/customers/{done.customer_id}", "/notices", "/mails/1", "/access-nodes/of?name=OLT-3"]
-        paths += [f"/sessions/of?username=c{done.customer_id}-s{done.number}@isp.example"]
+        paths += [f"/services/{done.number}", f"/devices/{done.serial}", "/pools/of?pool=north-v4"]
+        paths += ["/devices?state=verified", f"/customers/{done.customer_id}", "/access-nodes/of?name=OLT-3"]
+        paths += ["/notices", "/mails/1", f"/sessions/of?username=c{done.customer_id}-s{done.number}@isp.example"]
         for number, path in enumerate(paths):
             await ada.go(path)
             name = path.partition("?")[0].replace("/", "-")
             assert await machine.look(ada, f"list-{number:02}{name}") == {}, path
+        await ada.page.locator("details", has_text="Network").locator("summary").click()
+        assert (await ada.axe(), await ada.sideways()) == ([], 0)  # as the last guise has left it: dark, on a phone

@@ -1,4 +1,5 @@
-// What the console's pages do beside showing: follow what they show, tell how old it is, and take "/" to the search.
+// What the console's pages do beside showing: follow what they show, tell how old it is, close menus, and take "/" to the
+// search.
 (() => {
   "use strict";
   const AGES_EVERY_MS = 10000;
@@ -19,14 +20,18 @@
   };
   setInterval(age, AGES_EVERY_MS);
 
-  // -- places ------------------------------------------------------------------------------------------------------
+  // -- menus -------------------------------------------------------------------------------------------------------
 
-  // On a phone they are one line that is moved sideways: where one is must be seen in it.
-  const places = document.querySelector(".places");
-  const here = places && places.querySelector("[aria-current]");
-  if (here) {
-    const [row, one] = [places.getBoundingClientRect(), here.getBoundingClientRect()];
-    places.scrollLeft += one.left - row.left - (row.width - one.width) / 2;
+  // A menu opens and closes without a script; it also closes behind whoever leaves it, or takes Escape.
+  for (const menu of document.querySelectorAll("details[name=places]")) {
+    menu.addEventListener("focusout", (event) => {
+      if (event.relatedTarget && !menu.contains(event.relatedTarget)) menu.open = false;
+    });
+    menu.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !menu.open) return;
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    });
   }
 
   // -- live --------------------------------------------------------------------------------------------------------

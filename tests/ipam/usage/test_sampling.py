@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from ipam import sample_pools
 from ipam.tables import PoolSample
+from ipam.usage.sampling import levels_since
 from tests.ipam.conftest import STARTED_AT, Network, one_pool
 
 
@@ -17,6 +18,12 @@ async def look(network: Network) -> list[Any]:
     async with network.database.begin() as db:
         crossings = await sample_pools(db, tenant_id=network.tenant_id, at=network.clock())
     return [(each["pool"], each["previous_level"], each["level"], each["free"]) for each in crossings]
+
+
+async def since(network: Network, level: str) -> Any:
+    async with network.database.begin() as db:
+        found = await levels_since(db, tenant_id=network.tenant_id, levels={"cgnat": level})
+    return found.get("cgnat")
 
 
 async def samples(network: Network) -> int:
@@ -43,6 +50,25 @@ async def test_each_threshold_is_told_once_on_the_way_up_and_on_the_way_down(emp
         ("cgnat", "low", "critical", 3),
         ("cgnat", "critical", "exhausted", 0),
     ]
+
+
+async def test_since_when_a_pool_is_at_its_level_is_the_look_that_has_seen_it_there_first(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/29", quarantine_seconds=0, warn_percent=50, crit_percent=99))
+    last = [await empty.allocate(customer) for customer in range(1, 7)][-1]
+    await look(empty)
+    await empty.release(last["service_id"])
+    empty.clock.forward(minutes=1)
+    await look(empty)
+    assert await since(empty, "low") == empty.clock()
+    assert await since(empty, "ok") is None
+    await empty.allocate(7)
+    assert await since(empty, "exhausted") is None  # nobody has looked since
+    empty.clock.forward(minutes=1)
+    full_at = empty.clock()
+    for hours in (0, 7):
+        empty.clock.forward(hours=hours)
+        await look(empty)
+        assert await since(empty, "exhausted") == full_at
 
 
 async def test_a_pool_that_gets_room_has_recovered_once(empty: Network) -> None:

@@ -243,6 +243,10 @@ async def test_a_silent_nas_a_pool_that_is_full_and_mails_that_were_refused_are_
         .where(Mail.id == 1)
         .values(state="refused", sent_at=None, queued_at=now, reason="550 no such user"),
     )
+    async with checked.appliance.database.begin() as db:  # the check has found the silent NAS too: it is told once
+        result = CheckResult(70, 1, [Finding("radius.nas_heard", "NAS 10.9.9.9", "Nothing has come from it.")])
+        tenant_id = checked.appliance.tenant_id
+        await record_check(db, result, tenant_id=tenant_id, checked_at=now, took_seconds=1.5)
     items = (await look(checked))["items"]
     assert [item["kind"] for item in items] == ["nas_silent", "run_held", "pool_running_dry", "mail_failing"]
     assert items[0]["target"] == {"noun": "nas", "id": "10.9.9.9"}

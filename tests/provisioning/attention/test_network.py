@@ -22,9 +22,10 @@ def a_pool(**said: Any) -> PoolOutlook:
 
 
 def test_a_pool_that_runs_dry_is_told_with_the_date() -> None:
-    [item] = network.of_pools([a_pool()], NOW)
+    [item] = network.of_pools([a_pool()], NOW, {"north-1": NOW - timedelta(days=2)})
     assert item.sentence == ("Pool north-1 has 122 of 1022 free, and is full on 2026-03-22 if it goes on like this.")
     assert (item.urgency, item.target.noun, item.target.id) == ("soon", "pool", "north-1")
+    assert item.since == NOW - timedelta(days=2)
 
 
 def test_how_urgent_a_pool_is_follows_from_its_level_and_its_date() -> None:
@@ -38,12 +39,12 @@ def test_how_urgent_a_pool_is_follows_from_its_level_and_its_date() -> None:
         ({"level": "exhausted", "free": 0, "days_to_exhaustion": 0.0}, ["now"]),
     ]
     for said, urgencies in cases:
-        assert [item.urgency for item in network.of_pools([a_pool(**said)], NOW)] == urgencies, said
-    [full] = network.of_pools([a_pool(level="exhausted", free=0, next_available_at=NOW + timedelta(hours=1))], NOW)
+        assert [item.urgency for item in network.of_pools([a_pool(**said)], NOW, {})] == urgencies, said
+    [full] = network.of_pools([a_pool(level="exhausted", free=0, next_available_at=NOW + timedelta(hours=1))], NOW, {})
     assert full.sentence == (
         "Pool north-1 is full: 0 of 1022 are free; the next one is free again at 2026-03-10 04:00 UTC."
     )
-    [late] = network.of_pools([a_pool(days_to_exhaustion=1e12)], NOW)
+    [late] = network.of_pools([a_pool(days_to_exhaustion=1e12)], NOW, {})
     assert "full on 2126" in late.sentence
 
 
@@ -78,7 +79,8 @@ def test_messages_that_do_not_arrive_say_why_the_last_one_has_not() -> None:
         "1 notice still queued after a quarter of an hour; the last, notice 4.",
     ]
     [hook] = network.of_webhooks([FailingWebhook(3, "crm.example", "is disabled: 410 Gone", NOW, 2)])
-    assert hook.sentence == "Webhook 3 at crm.example is disabled: 410 Gone. 2 messages given up since yesterday."
+    assert hook.sentence == "Webhook 3 at crm.example is disabled: 410 Gone. 2 messages were given up within a day."
+    assert (hook.since, hook.count) == (NOW, 2)
 
 
 def test_a_campaign_that_has_stopped_says_why_and_how_many_it_has_left_alone() -> None:

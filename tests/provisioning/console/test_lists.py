@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
@@ -165,7 +166,7 @@ async def test_partners_licences_and_payments_are_for_those_who_may_see_money(an
         assert (await noc.get(path)).status_code == 403
     assert (await partner.get("/payments")).status_code == 403
     one = (await partner.get("/partners/21")).text
-    assert 'EUR for <a href="/customers/' in one and "allocat" in one
+    assert re.search(r'EUR [\d.]+ for <a href="/customers/', one) and "allocat" in one
     assert (await partner.get("/partners/22")).status_code == 404
     licences = (await partner.get("/licences")).text
     assert licences.count('<th scope="row">') == 2
@@ -175,7 +176,7 @@ async def test_partners_licences_and_payments_are_for_those_who_may_see_money(an
     assert "No payment yet." in (await sales.get("/payments")).text
     await add_payment(any_console.appliance)
     payments = (await sales.get("/payments")).text
-    assert 'href="/payments/1"' in payments and "49.90 EUR" in payments
+    assert 'href="/payments/1"' in payments and "EUR 49.90" in payments
     assert "Every talk about it" in (await sales.get("/payments/1")).text
     assert (await sales.get("/payments", params={"state": "none"})).status_code == 422
 

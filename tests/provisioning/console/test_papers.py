@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+from sqlalchemy import update
 
 from provisioning.access import list_audit
 from provisioning.commercial import TicketDesk
+from provisioning.field.tables import Visit
+from provisioning.line import line_orders
 from tests.support.console import Console, Person
 
 ANNA = 1001
@@ -100,6 +103,18 @@ async def test_orders_are_listed_and_shown_whole_for_who_may_see_them(any_consol
     assert (await (await any_console.somebody("noc")).get(order)).status_code == 403
 
 
+async def test_a_visit_leads_to_its_order_only_where_that_is_ours(any_console: Console) -> None:
+    ada, database = await any_console.somebody("admin"), any_console.appliance.database
+    [order] = set(re.findall(r'<a href="(/orders/\d+)">', await page(ada, "/orders")))
+    [whose] = re.findall(r'<a href="/customers/(\d+)">', await page(ada, order))
+    ours, theirs = int(order.rpartition("/")[2]), 7009
+    for number, link in ((ours, True), (theirs, False)):
+        async with database.begin() as db:
+            await db.execute(update(Visit).where(Visit.id == 1).values(customer_id=int(whose), order_id=number))
+        seen = await page(ada, "/visits/1")
+        assert f"order {number}" in seen and (f'<a href="/orders/{number}">' in seen) == link
+
+
 async def test_tickets_stand_in_the_order_in_which_they_are_due(any_console: Console) -> None:
     ticket = await open_ticket(any_console, None)
     nora = await any_console.somebody("noc")
@@ -152,6 +167,21 @@ async def test_mails_and_notices_are_listed_with_what_was_answered(any_console: 
         )
     seen = await page(nora, "/notices", team="noc")
     assert "Pool north-v4 is full." in seen and "team noc by email" in seen
+
+
+async def test_a_service_shows_what_it_holds_and_its_lines_to_which_their_orders_lead(any_console: Console) -> None:
+    nora = await any_console.somebody("noc")
+    page = (await nora.get("/services/1")).text
+    async with any_console.appliance.database.read() as db:
+        held = await any_console.appliance.services(db).network_service.resources(1)
+        [line] = [each for each in await line_orders(db, any_console.appliance.tenant_id) if each["service_id"] == 1]
+    assert f"<dt>IPv4</dt><dd>{held['ip_address']}</dd>" in page and held["delegated_prefix"] in page  # type: ignore[operator]
+    assert f'<a href="/access-nodes/of?name={held["access_node"]}">' in page
+    assert '<a href="/customers/1001">' in page and f'<a href="/devices/{line["device_serial"]}">' in page
+    assert f'id="line-order-{line["line_order_id"]}"' in page
+    answer = await nora.get(f"/line-orders/{line['line_order_id']}")
+    assert answer.headers["location"] == f"/services/1#line-order-{line['line_order_id']}"
+    assert (await nora.get("/services/999999")).status_code == 404
 
 
 async def test_an_access_node_says_how_many_lines_it_has_and_what_needs_a_person_there(any_console: Console) -> None:

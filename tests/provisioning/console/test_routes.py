@@ -15,11 +15,13 @@ from provisioning.api import PUBLIC
 from provisioning.api.routes import Terms
 from provisioning.console import assets
 from provisioning.console.doors import SIGNED_IN, ConsoleDoor, ConsoleDoors, ScriptDoor
-from provisioning.console.navigation import PLACES
+from provisioning.console.navigation import FEW, PLACES
 from tests.support.console import SAME_ORIGIN, Console, Person
 
 VALUES = {
     "subscriber_id": "1",
+    "service_id": "1",
+    "line_order_id": "1",
     "act": "disconnect",
     "run_id": "3",
     "verb": "retry",
@@ -117,6 +119,21 @@ async def test_the_navigation_shows_what_the_role_may_see_and_leads_there(consol
     for path in shown:
         assert (await person.get(path)).status_code == 200
     assert 'aria-current="page"' in page.text
+    menus = re.findall(r'<details class="dropdown" name="places">(.*?)</details>', page.text, re.DOTALL)
+    assert bool(menus) == (len(shown) > FEW)
+    assert all(menu.count("<li>") > 1 for menu in menus)
+
+
+async def test_where_one_is_stands_marked_in_the_navigation_and_at_its_menu(console: Console) -> None:
+    ada = await console.somebody("admin")
+    for path, menu, place in (
+        ("/pools/of?pool=north-v4", "Network", "Pools"),
+        ("/notices", "Customers", "Mails"),
+        ("/queue", None, "Fallout queue"),
+    ):
+        page = (await ada.get(path)).text
+        assert re.findall(r'<summary aria-current="true">(.*?)</summary>', page) == ([menu] if menu else [])
+        assert re.findall(r'<a href="[^"]+" aria-current="page">(.*?)</a>', page) == [place]
 
 
 async def test_every_page_forbids_what_it_does_not_need(console: Console) -> None:

@@ -116,7 +116,7 @@ async def test_a_hand_over_s_ticket_is_shown_to_who_reads_tickets(console: Conso
     form = {**hidden((await nora.get(page)).text), "reason": "see to it", "team": "onboarding"}
     assert (await nora.send(page, form)).status_code == 303
     for address in (f"/runs/{HELD}", "/queue"):
-        assert "Handed over to onboarding as ticket" in (await nora.get(address)).text
+        assert 'Handed over to onboarding as <a href="/tickets/' in (await nora.get(address)).text
         seen = await paula.get(address)
         assert (seen.status_code, "Handed over to" in seen.text, "confirm port" in seen.text) == (200, False, True)
 
@@ -145,7 +145,7 @@ async def test_the_queue_groups_by_reason_and_filters(console: Console) -> None:
     await hold_as(console, WAITING, HELD)
     page = (await nora.get("/queue")).text
     assert "2 runs are held, by reason" in page and "<strong>2 runs</strong> held in confirm port" in page
-    assert "<p>The newest, run 3: ONT HWTC00000003" in page
+    assert '<p>The newest, <a href="/runs/3">run 3</a>: ONT HWTC00000003' in page
     only = (await nora.get("/queue", params={"customer": "1003"})).text
     assert "<strong>Run 3</strong>" in only and "<strong>Run 2</strong>" not in only
     none = (await nora.get("/queue", params={**same("other.code")})).text

@@ -10,8 +10,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, text, update
 
+from provisioning.access import Permission
 from provisioning.console import visits
-from provisioning.console.destinations import of_kept
+from provisioning.console.destinations import linked, of_kept
 from provisioning.field.tables import Visit
 from provisioning.keeps import Kept, ways
 from provisioning.ticks import has_ticks
@@ -29,7 +30,7 @@ async def test_a_run_shows_every_step_of_its_plan_why_it_is_held_and_what_it_kee
     for step in view.steps:
         assert f"<strong>{step.name.replace('_', ' ')}</strong>" in page
     assert str(view.summary.reason) in page.replace("&#39;", "'")
-    assert "service 3" in page and "c1003-s3@isp.example" in page
+    assert '<a href="/services/3">service 3</a>' in page and "c1003-s3@isp.example" in page
     assert '<a href="/customers/1003">customer 1003</a> <small>Customer 3</small>' in page
     for listed in ("/runs", "/queue"):
         assert "customer 1003, Customer 3" in (await nora.get(listed)).text
@@ -69,13 +70,26 @@ async def test_what_a_run_keeps_leads_to_its_pages_where_one_may_go_there(consol
         ("quote 4", "accepted by Grace", "/quotes/4"),
         ("renewal quote 9", "", "/quotes/9"),
         ("visit 5", "Eva Novak", "/visits/5"),
-        ("line order 5", "HWTC00000003 at OLT-1 0/1/3", ""),  # is no order
+        ("line order 5", "HWTC00000003 at OLT-1 0/1/3", "/line-orders/5"),  # is no order
+        ("service 7", "198.51.100.6", ""),  # which they may not read
         ("order 24", "5.90 EUR, prepaid", ""),  # which they may not read
     ],
 )
 def test_what_has_a_number_leads_to_it_and_a_cpe_to_its_serial(what: str, particulars: str, page: str) -> None:
-    may = {"customers.read", "devices.read", "quotes.read", "visits.read"}
+    may = {"customers.read", "devices.read", "lines.read", "quotes.read", "visits.read"}
     assert of_kept(Kept(what, particulars, "a step"), may) == page  # type: ignore[arg-type]
+
+
+def test_what_a_sentence_names_by_its_number_is_a_link_for_who_may_go_there() -> None:
+    told = "Line order 5 carries service 7 & <b>: `runs show 3`; order 24, visit 10 of customer 4009"
+    may: set[Permission] = {"lines.read", "addresses.read", "runs.read", "customers.read"}
+    assert linked("CPE 12345678", {"devices.read"}) == '<a href="/devices/12345678">CPE 12345678</a>'
+    assert linked("service/7", may) == '<a href="/services/7">service/7</a>'
+    assert linked(told, may) == (
+        '<a href="/line-orders/5">Line order 5</a> carries <a href="/services/7">service 7</a> &amp; &lt;b&gt;:'
+        " <code>runs show 3</code>; order 24, visit 10 of"
+        ' <a href="/customers/4009">customer 4009</a>'
+    )
 
 
 async def test_a_cpe_that_refused_its_settings_may_be_spared_what_it_refused(console: Console) -> None:

@@ -34,11 +34,36 @@ async def test_what_is_disabled_at_rest_or_was_given_up_is_told_and_what_is_old_
         for number, at in ((hooks[2], now - timedelta(hours=1)), (hooks[3], now - timedelta(days=2))):
             given_up = {"state": "failed", "next_try_at": at}
             await db.execute(update(WebhookDelivery).where(WebhookDelivery.webhook_id == number).values(**given_up))
+        waiting = {"last_error": "HTTP 503", "attempts": 1}
+        await db.execute(update(WebhookDelivery).where(WebhookDelivery.webhook_id == hooks[1]).values(**waiting))
     found = await failing(isp)
-    assert [(each.webhook_id, each.reason, each.given_up) for each in found] == [
-        (hooks[0], "is disabled: moved", 0),
-        (hooks[1], "does not answer, and is left alone for a while", 0),
-        (hooks[2], "has refused what it was told, until that was given up", 1),
+    until = (now + timedelta(hours=1)).strftime("%Y-%m-%d %H:%M UTC")
+    assert [(each.webhook_id, each.reason, each.waiting, each.given_up) for each in found] == [
+        (hooks[0], "is disabled: moved", 1, 0),
+        (hooks[1], f"has asked to be left alone until {until} (HTTP 503)", 1, 0),
+        (hooks[2], "has refused what it was told, until that was given up", 0, 1),
     ]
     assert {each.host for each in found} == {"127.0.0.1"}
-    assert found[2].since == now - timedelta(hours=1)
+    assert [each.since for each in found] == [now, now, now - timedelta(hours=1)]
+    assert [each.besides for each in found] == [
+        " 1 message waits for it.",
+        " 1 message waits for it.",
+        " 1 message was given up within a day.",
+    ]
+
+
+@pytest.mark.both_databases
+async def test_one_that_does_not_answer_is_told_once_that_is_no_hiccup_any_more_and_not_only_when_it_was_given_up(
+    isp_on_both: Isp, receiver: HttpReceiver
+) -> None:
+    isp = isp_on_both
+    hook = (await isp.add(receiver))["webhook_id"]
+    happened = isp.moment.at
+    await isp.subscriber("anna")
+    await isp.subscriber("ben")
+    mine = WebhookDelivery.webhook_id == hook
+    for attempts, told in ((3, []), (4, [("does not take what it is told (connection refused)", happened, 2)])):
+        tried = {"attempts": attempts, "last_error": "connection refused"}
+        async with isp.appliance.database.begin() as db:
+            await db.execute(update(WebhookDelivery).where(mine).values(**tried))
+        assert [(each.reason, each.since, each.waiting) for each in await failing(isp)] == told
