@@ -146,6 +146,9 @@ class PartnerDesk:
 
     async def _listed_amount(self, faults: Faults, offer_id: object, currency: str, count: int) -> Decimal:
         """What so many of an offer cost for one billing period."""
+        if offer_id is None:
+            faults.add("offer_id", "is missing: it says what each licence is sold for")
+            return Decimal()
         number = faults.number("offer_id", offer_id)
         if not number:
             return Decimal()

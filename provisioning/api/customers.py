@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query, Response
+from pydantic import AwareDatetime
 
 from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.own import own_customers
@@ -12,6 +13,7 @@ from provisioning.api.pages import After, Limit, Number, Page, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import WithReason
 from provisioning.commercial import CustomerRecord, CustomerUnknown
+from workflows.services import SiteSurvey, SurveyResult
 
 doors = Doors(prefix="/customers", tags=["customers"])
 
@@ -20,6 +22,15 @@ class Change(WithReason):
     """The language as BCP 47 writes it, such as de or de-AT; null for the ISP's own."""
 
     language: str | None
+
+
+class Survey(WithReason):
+    """What a completed survey found at a premise, by its ``LOC-...`` id or an alias; now, unless it says when."""
+
+    service_location: str
+    result: SurveyResult
+    surveyed_at: AwareDatetime | None = None
+    notes: str = ""
 
 
 @doors.get("", permission="customers.read")
@@ -55,6 +66,33 @@ async def change(call: InCall, customer_id: Number, wish: Change, response: Resp
     changed = await _one(call, customer_id)
     response.headers["ETag"] = _etag(changed)
     return changed
+
+
+@doors.get("/{customer_id}/site-surveys", permission="customers.read")
+async def site_surveys(call: InCall, customer_id: Number, after: After = None, limit: Limit = 50) -> Page[SiteSurvey]:
+    """What surveyors found for this customer, the one that was recorded last first."""
+    await _one(call, customer_id)
+    found = await call.appliance.surveys(call.db).surveys(customer_id, before_id=row_of(after), limit=limit + 1)
+    return page_of(call, found, [survey["survey_id"] for survey in found], limit)
+
+
+@doors.post("/{customer_id}/site-surveys", permission="installations.order", status_code=201)
+async def record_site_survey(call: InCall, customer_id: Number, wish: Survey) -> SiteSurvey:
+    """Keeps a completed survey: an installation needs one that says the place can be served. The newest counts."""
+    survey = await call.appliance.surveys(call.db).record(
+        customer_id=customer_id,
+        service_location=wish.service_location,
+        result=wish.result,
+        surveyed_at=wish.surveyed_at or call.appliance.clock(),
+        notes=wish.notes,
+    )
+    call.tells(
+        reason=wish.reason,
+        subject=f"customer/{customer_id}",
+        customer_id=customer_id,
+        after={"site_survey": survey["survey_id"], "result": survey["result"]},
+    )
+    return survey
 
 
 async def _one(call: Call, customer_id: int) -> CustomerRecord:

@@ -1,20 +1,23 @@
-"""``firstlight customers``: who buys, and in which language they are written to."""
+"""``firstlight customers``: who buys, in which language they are written to, what surveyors found at their places."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, cast
 
 import typer
 from rich.text import Text
 
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
+from provisioning.cli.addresses_looks import MOMENTS, in_utc
 from provisioning.cli.audited import tells
 from provisioning.cli.printing import Entry, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.commercial import CustomerRecord
+from workflows.services import SurveyResult
 
-app = typer.Typer(no_args_is_help=True, help="Customers: who they are, and in which language they are written to.")
+app = typer.Typer(no_args_is_help=True, help="Customers: who they are, their language, surveys of their places.")
 
 
 @app.command("list")
@@ -58,6 +61,40 @@ def language(
             print_json(said)
         else:
             say(f"customer {customer} is written to in {said['language'] or 'the language of the ISP'}")
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def survey(
+    customer: Annotated[int, typer.Argument(help="The customer's number.")],
+    location: Annotated[str, typer.Argument(help="The premise, by its id or an alias.")],
+    result: Annotated[str, typer.Option(help="feasible, or not_feasible.")],
+    surveyed_at: Annotated[
+        datetime | None,
+        typer.Option(help="When, such as 2026-03-02T10:30Z; default: now.", formats=MOMENTS, callback=in_utc),
+    ] = None,
+    notes: Annotated[str, typer.Option(help="What whoever installs must know.")] = "",
+    reason: Annotated[str | None, typer.Option(help="Why, for the audit.")] = None,
+    json_: AsJson = False,
+) -> None:
+    """Keep what a completed site survey found; an installation needs one. The newest counts."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            kept = await appliance.surveys(db).record(
+                customer_id=customer,
+                service_location=location,
+                result=cast(SurveyResult, result),  # the service refuses others
+                surveyed_at=surveyed_at or appliance.clock(),
+                notes=notes,
+            )
+            after = {"site_survey": kept["survey_id"], "result": kept["result"]}
+            tells(subject=subject_of("customer", customer), customer_id=customer, after=after, reason=reason)
+        if json_:
+            print_json(kept)
+        else:
+            say(f"survey {kept['survey_id']} of {kept['service_location']} for customer {customer}: {kept['result']}")
 
     run(act, as_json=json_)
 

@@ -32,6 +32,7 @@ from provisioning.composition.parts import Parts, utc_now
 from provisioning.line import LineService
 from provisioning.projections import ALLOCATION, Projections
 from provisioning.settings import Settings
+from provisioning.surveys import SurveyDesk
 from provisioning.under_way import refuse_under_way
 from provisioning.webhooks import Webhooks
 from radius import RadiusService, SubscriberImport, SubscriberVerbs
@@ -137,6 +138,10 @@ class WithServices(Parts):
 
     def _crm(self, db: AsyncSession) -> CrmService:
         return CrmService(db, tenant_id=self.tenant_id, now=self.clock, zone=self.zone)
+
+    def surveys(self, db: AsyncSession) -> SurveyDesk:
+        """Site surveys, bound to this transaction."""
+        return SurveyDesk(crm=self._crm(db), premises=self.services(db).network_service)
 
     def offers(self, db: AsyncSession) -> OfferCatalogue:
         """The commercial catalogue, bound to this transaction."""

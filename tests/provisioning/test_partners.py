@@ -137,7 +137,8 @@ async def test_a_partners_own_order_is_worth_what_the_price_list_says(isp: Partn
     for wrong, field, words in (
         ({}, "sale_amount", "is not the partner's to say"),
         ({"offer_id": 1}, "sale_amount", "leave one of them out"),
-        ({"sale_amount": ...}, "offer_id", "is not a positive whole number"),
+        ({"sale_amount": ...}, "offer_id", "is missing"),
+        ({"sale_amount": ..., "offer_id": 0}, "offer_id", "is not a positive whole number"),
         ({"sale_amount": ..., "offer_id": 2}, "offer_id", "isn't sold any more"),
         ({"sale_amount": ..., "offer_id": 3}, "offer_id", "is sold in CHF"),
         ({"sale_amount": ..., "offer_id": 4}, "offer_id", "costs nothing"),

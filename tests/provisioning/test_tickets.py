@@ -170,7 +170,8 @@ async def test_a_premise_without_a_survey_of_its_own_is_refused(appliance: Appli
     for premise in ("LOC-10294", "drop-7782"):
         found = await faults(appliance, ticket(service_location=premise))
         assert found == {
-            "customer_id": "Customer 1001 has no completed site survey of LOC-10294; record one before installing."
+            "customer_id": "Customer 1001 has no completed site survey of LOC-10294; record one before installing, "
+            "by `firstlight customers survey 1001 LOC-10294`."
         }
 
 
@@ -181,7 +182,10 @@ async def test_a_customer_without_any_survey_is_named_even_where_the_premise_is_
         )
     found = await faults(appliance, ticket(customer_id=1002, service_location="LOC 1"))
     assert found.keys() == {"customer_id", "service_location"}
-    assert found["customer_id"] == "Customer 1002 has no completed site survey; record one before installing."
+    assert found["customer_id"] == (
+        "Customer 1002 has no completed site survey; record one before installing, "
+        "by `firstlight customers survey 1002 LOCATION`."
+    )
 
 
 async def test_a_premise_may_be_named_by_an_alias_and_the_ticket_stays_the_same_whatever_it_leads_to(

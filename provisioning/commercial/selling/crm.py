@@ -92,6 +92,17 @@ class CrmService:
             return recorded
         return await self._insert(request, wanted)
 
+    async def site_surveys(
+        self, *, customer_id: int, before_id: int | None = None, limit: int = 50
+    ) -> list[SiteSurvey]:
+        """This customer's surveys of any premise, the one that was recorded last first."""
+        surveys = select(SiteSurveyRow).where(
+            SiteSurveyRow.tenant_id == self._tenant_id, SiteSurveyRow.customer_id == customer_id
+        )
+        if before_id is not None:
+            surveys = surveys.where(SiteSurveyRow.id < before_id)
+        return [_survey(row) for row in await self._db.scalars(surveys.order_by(SiteSurveyRow.id.desc()).limit(limit))]
+
     async def accept_quote(self, *, quote_id: int, accepted_by: str, request_id: str | None = None) -> AcceptedQuote:
         """The customer says yes, in time, to a quote that was sent. Accepting twice is the same acceptance: who was
         first stands, also of two at once.

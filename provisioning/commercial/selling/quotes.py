@@ -81,14 +81,15 @@ class Quotes:
             "payment_terms": payment_terms,
             "currency": currency,
         }
-        if (known := await self._drafted(request, wish)) is not None:
-            return known
+        if (drafted := await self._drafted(request, wish)) is not None:
+            return drafted
         if until is not None and until <= self._now():
             faults.add("valid_until", "is over already")
         offers = await self._sold(lines, faults)
+        known = all(line.offer_id is None or line.offer_id in offers for line in lines)
         terms = {
-            "currency": _currency(currency, offers, faults),
-            "payment_terms": _payment_terms(payment_terms, offers, faults),
+            "currency": _currency(currency, offers, known, faults),
+            "payment_terms": _payment_terms(payment_terms, offers, known, faults),
         }
         priced = price_lines(lines, offers, faults)
         if terms["currency"] in DECIMALS:
@@ -224,7 +225,8 @@ class Quotes:
         return offers
 
 
-def _currency(given: str | None, offers: dict[int, OfferRecord], faults: Faults) -> str:
+def _currency(given: str | None, offers: dict[int, OfferRecord], known: bool, faults: Faults) -> str:
+    """``known``: every offer is; of one that isn't, nobody can say what it would have told."""
     currencies = {offer["currency"] for offer in offers.values()}
     if given is not None:
         currency = read_currency(faults, "currency", given)
@@ -234,19 +236,25 @@ def _currency(given: str | None, offers: dict[int, OfferRecord], faults: Faults)
         return currency
     if len(currencies) == 1:
         return currencies.pop()
-    said = f"differs from offer to offer: {', '.join(sorted(currencies))}" if currencies else "is missing"
-    faults.add("currency", said)
+    if currencies:
+        faults.add("currency", f"differs from offer to offer: {', '.join(sorted(currencies))}")
+    elif known:
+        faults.add("currency", "is missing")
     return ""
 
 
-def _payment_terms(given: PaymentTerms | None, offers: dict[int, OfferRecord], faults: Faults) -> PaymentTerms:
+def _payment_terms(
+    given: PaymentTerms | None, offers: dict[int, OfferRecord], known: bool, faults: Faults
+) -> PaymentTerms:
     if given is not None:
         if given not in get_args(PaymentTerms):
             faults.add("payment_terms", f"is neither prepaid nor postpaid: {given}")
         return given
     terms = {offer["payment_terms"] for offer in offers.values()}
     if len(terms) != 1:
-        said = "differs from offer to offer: say which it is" if terms else "is missing"
-        faults.add("payment_terms", said)
+        if terms:
+            faults.add("payment_terms", "differs from offer to offer: say which it is")
+        elif known:
+            faults.add("payment_terms", "is missing")
         return "prepaid"
     return terms.pop()

@@ -35,6 +35,7 @@ MAKES = {
     "/installation-tickets",
     "/tickets",
     "/leads",
+    "/customers/{customer_id}/site-surveys",
     "/quotes",
     "/webhooks",
     "/partners/{partner_id}/orders",
@@ -303,6 +304,8 @@ async def selling(script: Script) -> None:
     await script.set(this.values(refund_asked_at=api.appliance.clock()))
     await script("/payments/{payment_id}/refunded", {"reference": "transfer 9"}, **payment)
     await script("/subscriptions/{subscription_id}/cancel", {"reason": WHY, "at_once": True}, **hosted)
+    found = {"service_location": "LOC-20001", "result": "feasible", "reason": WHY}
+    await script("/customers/{customer_id}/site-surveys", found, customer_id=CUSTOMER)
     await script("/customers/{customer_id}", {"language": "de", "reason": WHY}, "PATCH", customer_id=CUSTOMER)
     assert (script.last["before"]["language"], script.last["after"]["language"]) == (None, "de")
 

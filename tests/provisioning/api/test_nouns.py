@@ -139,6 +139,27 @@ async def test_whoever_sells_says_in_which_language_a_customer_is_written_to(any
     )
 
 
+async def test_a_site_survey_is_kept_under_the_premise_s_own_id_and_read_by_whoever_may(any_api: Api) -> None:
+    number = (await items(any_api, "/customers?email=bob@example.net"))[0]["customer_id"]
+    address = f"/customers/{number}/site-surveys"
+    wish = {"service_location": "drop-1", "result": "feasible", "notes": "in the cellar", "reason": "was there"}
+    assert (await any_api.post(address, wish, role="sales")).status_code == 403
+    kept = await any_api.post(address, wish, role="dispatch")
+    assert (kept.status_code, kept.json()["service_location"]) == (201, "LOC-20001"), kept.text
+    later = {"service_location": "LOC-20001", "result": "not_feasible"}
+    assert (await any_api.post(address, later, role="dispatch")).json()["result"] == "not_feasible"
+    assert [each["result"] for each in await items(any_api, address)] == ["not_feasible", "feasible"]
+    [entry] = await any_api.audit(customer=number, actor="dispatch of the test", limit=1)
+    assert entry["subject"] == f"customer/{number}"
+    bad = {"service_location": "LOC-nowhere", "result": "feasible", "surveyed_at": "2100-01-01T00:00:00Z"}
+    refused = await any_api.post(address, bad, role="dispatch")
+    assert refused.status_code == 422
+    assert {fault["field"] for fault in refused.json()["errors"]} == {"surveyed_at", "service_location"}
+    unknown = await any_api.post("/customers/424242/site-surveys", later, role="dispatch")
+    assert (unknown.status_code, unknown.json()["errors"][0]["field"]) == (422, "customer_id")
+    assert len(await items(any_api, address)) == 2
+
+
 async def test_whoever_sells_says_how_an_order_is_paid_until_it_is(any_api: Api) -> None:
     appliance = any_api.appliance
     customer = (await items(any_api, "/customers?email=bob@example.net"))[0]["customer_id"]

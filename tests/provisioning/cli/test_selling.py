@@ -49,6 +49,18 @@ def test_a_customer_is_written_to_in_the_language_that_was_said(isp: Settings, t
     assert type_("customers", "list", "--email", "nobody@example.net").out == "no customers\n"
 
 
+def test_a_survey_is_kept_and_one_of_nowhere_is_refused_with_all_that_is_wrong(isp: Settings, type_: Type) -> None:
+    survey = ("customers", "survey", 1001)
+    kept = type_(*survey, "LOC-20001", "--result", "feasible", "--surveyed-at", "2026-03-02T10:30Z", "--json").json
+    assert (kept["service_location"], kept["surveyed_at"]) == ("LOC-20001", "2026-03-02T10:30:00Z")
+    said = type_(*survey, "LOC-20001", "--result", "not_feasible", "--notes", "no duct").out
+    assert said == f"survey {kept['survey_id'] + 1} of LOC-20001 for customer 1001: not_feasible\n"
+    refused = type_(*survey, "LOC-nowhere", "--result", "perhaps")
+    assert refused.status == 2
+    assert "result: is neither feasible nor not_feasible: perhaps" in refused.err
+    assert "service_location: No premise is known as 'LOC-nowhere'" in refused.err
+
+
 def test_a_quote_goes_from_draft_to_acceptance(isp: Settings, type_: Type) -> None:
     drafted = type_("quotes", "draft", 1001, "--offer", "1x2", "--payment-terms", "prepaid").out.splitlines()
     assert drafted[0] == "quote 2  customer 1001  prepaid"

@@ -148,6 +148,13 @@ async def test_what_no_quote_can_say_is_refused(shop: Shop, changes: dict[str, A
     assert told in refused.value.message
 
 
+async def test_of_an_offer_that_is_not_sold_only_that_is_told_and_not_what_it_would_have_said(shop: Shop) -> None:
+    async with shop.begin() as db:
+        with pytest.raises(InvalidRequest) as refused:
+            await shop.quotes(db).draft(**WISH | {"lines": (LineWish(77),)})
+    assert [fault.field for fault in refused.value.faults] == ["lines.0.offer_id"]
+
+
 async def test_a_quote_for_nobody_is_refused(shop: Shop) -> None:
     async with shop.begin() as db:
         with pytest.raises(CustomerUnknown):
