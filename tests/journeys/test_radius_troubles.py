@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from provisioning.nas_probes import probe
 from tests.support.lab import JourneyLab
 from tests.support.outages import radius_database_down
 from tests.support.traces import radius_rows
@@ -75,3 +76,11 @@ async def test_a_login_that_nobody_could_see_is_not_said_to_have_failed(lab: Jou
     await run.retry()
     assert (await run.until_ended()).summary.state == "completed"
     assert await lab.broken_invariants() == []
+
+
+async def test_a_nas_is_tested_at_the_freeradius_of_its_laboratory(lab: JourneyLab) -> None:
+    nas, server = lab.world.nas, lab.world.freeradius
+    assert nas is not None and server is not None
+    heard = {each["asked"]: each["heard"] for each in await probe(lab.appliance, nas.name)}
+    assert (heard["login"], heard["coa"]) == ("answered", "answered")
+    assert lab.appliance.settings.radius_log_file == server.log_file
