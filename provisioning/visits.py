@@ -45,10 +45,13 @@ class VisitDesk:
         visit still is as its reader saw it. ``made_at``: when it was seen, if not now.
 
         Raises: InvalidRequest, VisitUnknown, VisitOver, VisitNotBegun, VisitChanged, ChangeRaced (a run joins the visit
-        at this moment, and its lock would have come before the visit's).
+        at this moment, and its lock would have come before the visit's; or one is about to get another appointment,
+        with which this visit is called off).
         """
         runs = await self._runs.about(self._db, VISIT, str(visit_id))
         await self._runs.lock(self._db, runs)
+        if await self._runs.turns_back_before(self._db, runs, VISIT):
+            raise ChangeRaced
         if seen is not None and seen != await self._visits.visit(visit_id, lock=True):
             raise VisitChanged(visit_id)
         reported = await self._visits.report(

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from acs.testing import Quirks
+from provisioning.errors import ChangeRaced
 from tests.support.estate import tomorrow
 from tests.support.lab import JourneyLab
 from tests.support.traces import NOTHING, acs_traces, pools_in_quarantine, traces_of
@@ -39,6 +40,27 @@ async def test_nobody_at_home_keeps_everything_and_a_new_appointment_succeeds(la
     assert await run.result("allocate_resources") == given
     assert lab.world.acs.cpe(house.serial).ppp.address == given["ip_address"]
     assert await lab.broken_invariants() == []
+
+
+async def test_a_scan_at_a_visit_that_is_about_to_be_moved_is_refused_and_not_lost_with_it(lab: JourneyLab) -> None:
+    house = lab.household()
+    run = await lab.order(house)
+    await run.until_waiting_for("visit")
+    first, later = await run.result("schedule_installation"), tomorrow(lab.clock.now()) + timedelta(days=2)
+
+    appliance = lab.appliance
+    with pytest.raises(ChangeRaced):
+        async with appliance.database.begin() as db:  # before the run has heard of its new appointment
+            told = {"key": "moved", "by": "dispatch"}
+            await appliance.runs.signal(db, run.id, "appointment", house.appointment(later), **told)
+            await appliance.visit_desk(db).report(
+                visit_id=first["visit_id"], outcome="scanned", serial=house.serial, by="technician"
+            )
+    await run.appoint(house, later)
+    await run.until_waiting_for("visit")
+    assert (await run.result("schedule_installation"))["visit_id"] != first["visit_id"]
+    await run.plug_and_scan(house)
+    assert (await run.until_ended()).summary.state == "completed"
 
 
 async def test_the_report_itself_may_bring_the_next_appointment(lab: JourneyLab) -> None:

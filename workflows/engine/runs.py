@@ -108,6 +108,18 @@ class Runs:
         )
         return list(found)
 
+    async def turns_back_before(self, db: AsyncSession, run_ids: Sequence[int], signal: str) -> bool:
+        """Whether one of these runs has yet to hear what takes it back to before where it waits for this signal: what
+        is told now would be undone with that wait. The caller has their locks."""
+        for run_id in run_ids:
+            course = await self._course(db, run_id)
+            wait, earlier = course.definition.signals().get(signal), reopening(course)
+            if wait is not None and earlier is not None:
+                order = [step.name for step in course.definition.steps]
+                if order.index(earlier.name) < order.index(wait.name):
+                    return True
+        return False
+
     async def times_told(self, db: AsyncSession, run_id: int, signal: str) -> int:
         """How often this was told to the run."""
         told = select(func.count()).select_from(SignalRow).where(SignalRow.run_id == run_id, SignalRow.name == signal)
