@@ -166,7 +166,7 @@ class PrefixNotEmpty(UnitError):
         self.network = network
         self.in_use = in_use
         super().__init__(
-            f"Pool {pool} can't shrink to {network}: {in_use} outside of it are in use, {example} among them;"
+            f"Pool {pool} can't shrink to {network}: outside of it {_in_use(in_use)}, {example} among them;"
             " nothing was changed. Drain that part, and move or release who is left there."
         )
 
@@ -183,6 +183,10 @@ class PoolNotEmpty(UnitError):
         self.in_use = in_use
         more = f" and {in_use - len(left)} more" if in_use > len(left) else ""
         super().__init__(
-            f"Pool {pool} can't be retired: {in_use} of it are in use, {', '.join(left)}{more}; nothing was changed."
+            f"Pool {pool} can't be retired: of it {_in_use(in_use)}, {', '.join(left)}{more}; nothing was changed."
             " Drain it, and move or release who is left there."
         )
+
+
+def _in_use(units: int) -> str:
+    return "1 unit is in use" if units == 1 else f"{units} units are in use"

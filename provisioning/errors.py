@@ -192,6 +192,7 @@ ProvisioningError
 |   |-- VisitNotBegun             that nobody is there can't be told before
 |   |-- CancelRefused             only dispatch calls a visit off
 |   |-- VisitChanged              somebody else was quicker
+|   |-- VisitMoving               another appointment was made, and the run has yet to hear of it
 |   |-- NoTimeChosen              by the customer; or the one that the visit has
 |   |-- InvitationUnknown
 |   |-- InvitationOver            nothing is to be chosen by it any more

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.errors import ChangeRaced
-from provisioning.field import VISIT, ReportedVisit, VanStock, VisitChanged, VisitRecord, Visits
+from provisioning.field import VISIT, ReportedVisit, VanStock, VisitChanged, VisitMoving, VisitRecord, Visits
 from provisioning.intake import Clock
 from workflows import RunNotOpenFor, Runs
 from workflows.definitions.installation import Appointment
@@ -44,14 +44,14 @@ class VisitDesk:
         again while its run is held (the fibre was moved, say) is tried again from the scan on. ``seen``: only if the
         visit still is as its reader saw it. ``made_at``: when it was seen, if not now.
 
-        Raises: InvalidRequest, VisitUnknown, VisitOver, VisitNotBegun, VisitChanged, ChangeRaced (a run joins the visit
-        at this moment, and its lock would have come before the visit's; or one is about to get another appointment,
-        with which this visit is called off).
+        Raises: InvalidRequest, VisitUnknown, VisitOver, VisitNotBegun, VisitChanged, VisitMoving (what is told now
+        would be forgotten with the visit), ChangeRaced (a run joins the visit at this moment, and its lock would have
+        come before the visit's).
         """
         runs = await self._runs.about(self._db, VISIT, str(visit_id))
         await self._runs.lock(self._db, runs)
         if await self._runs.turns_back_before(self._db, runs, VISIT):
-            raise ChangeRaced
+            raise VisitMoving(visit_id)
         if seen is not None and seen != await self._visits.visit(visit_id, lock=True):
             raise VisitChanged(visit_id)
         reported = await self._visits.report(

@@ -1,12 +1,14 @@
-"""A request of which a part is malformed is refused with what is wrong with its other parts as well."""
+"""A request of which a part is malformed, or not known, is refused with what is wrong with its other parts as well."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, cast
 
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from starlette.requests import Request
 
 from provisioning.api.calls import Call
 from workflows import sound_parts
@@ -29,3 +31,17 @@ def _place(call: Call, where: str) -> str:
     if where in call.request.path_params:
         return "path"
     return "query" if where in call.request.query_params else "body"
+
+
+def names_in_query(dependant: Dependant) -> Iterator[str]:
+    """The parameters of a route that stand in the query, and those of what it depends on."""
+    yield from (field.alias for field in dependant.query_params)
+    for each in dependant.dependencies:
+        yield from names_in_query(each)
+
+
+def unknown_in_query(request: Request, known: Collection[str]) -> list[dict[str, Any]]:
+    """What the query names and its route doesn't know, as the framework tells a fault."""
+    only = f"only {', '.join(sorted(known))} can be asked for here" if known else "nothing can be asked for here"
+    names = sorted({*request.query_params}.difference(known))
+    return [{"type": "value_error", "loc": ("query", name), "msg": only} for name in names]

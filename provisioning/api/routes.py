@@ -56,7 +56,7 @@ from provisioning.access import (
 from provisioning.api.bodies import MOST_BYTES, check_address, check_json, is_csv, read_body, replayed
 from provisioning.api.calls import Call
 from provisioning.api.idempotency import earlier_answer, fingerprint, keep_answer, kept_body, key_of
-from provisioning.api.misfits import Misfits, with_misfits
+from provisioning.api.misfits import Misfits, names_in_query, unknown_in_query, with_misfits
 from provisioning.api.openapi import described
 from provisioning.api.problems import UNKEPT, Problem, problem_of, problem_response
 from provisioning.bootstrap import Appliance
@@ -117,6 +117,7 @@ class Door(APIRoute):
             raise TypeError(f"{path} declares no permission that there is: use the methods of Doors")
         self.terms = terms
         super().__init__(path, endpoint, **options)
+        self._known_in_query = frozenset(names_in_query(self.dependant))
 
     def get_route_handler(self) -> Handler:
         handler = super().get_route_handler()
@@ -217,11 +218,33 @@ class Door(APIRoute):
 
     async def _handled(self, request: Request, handler: Handler) -> Response:
         try:
-            return await handler(request)
+            return await self._answered(request, handler)
         except RequestValidationError as malformed:
             if self.terms.misfits is None:
                 raise
             raise await with_misfits(request.state.call, malformed, self.terms.misfits) from malformed
+
+    async def _answered(self, request: Request, handler: Handler) -> Response:
+        """Who misspells a filter is told so: without it the answer would be another one than was asked for.
+
+        Raises: RequestValidationError.
+        """
+        unknown = self._unknown(request)
+        if unknown and not self.terms.reads:
+            raise RequestValidationError(unknown)  # nothing is begun that is refused then
+        try:
+            response = await handler(request)
+        except RequestValidationError as malformed:
+            raise RequestValidationError([*unknown, *malformed.errors()], body=malformed.body) from malformed
+        if unknown:
+            raise RequestValidationError(unknown)
+        return response
+
+    def _unknown(self, request: Request) -> list[dict[str, Any]]:
+        """What the query names and the route doesn't know; of pages, and of what anybody may call, nothing."""
+        if self.terms.refusal is not None or self.terms.permission == PUBLIC:
+            return []
+        return unknown_in_query(request, self._known_in_query)
 
     async def _let_in(self, appliance: Appliance, request: Request) -> Caller:
         """Before anything is read or locked for a change, whose transaction looks the token up again."""

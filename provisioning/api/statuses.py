@@ -422,6 +422,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "line.olt_outcome_unknown",
         "line.olt_unreachable",
         "line.raced",
+        "field.visit_moving",
         "mail.deferred",
         "mail.delivery_unknown",
         "mail.server_unreachable",

@@ -172,6 +172,20 @@ class VisitChanged(FieldError):
         super().__init__(f"Visit {visit_id} isn't as you have seen it any more: read it again, and decide then.")
 
 
+class VisitMoving(FieldError):
+    """A run that waits for the visit has another appointment, and is about to call this one off."""
+
+    code = "field.visit_moving"
+    transient = True
+
+    def __init__(self, visit_id: int) -> None:
+        self.visit_id = visit_id
+        super().__init__(
+            f"Visit {visit_id} is about to be moved: another appointment was made, and nothing was kept. Look again"
+            " in a moment; if it stays like this, no worker runs."
+        )
+
+
 class CancelRefused(FieldError):
     """Only dispatch calls a visit off."""
 

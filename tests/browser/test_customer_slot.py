@@ -45,6 +45,7 @@ async def visit_of(lab: JourneyLab, run: Installation) -> VisitRecord:
         return await Visits(db, tenant_id=lab.appliance.tenant_id, now=lab.appliance.clock).visit(visit_id)
 
 
+@pytest.mark.second_half
 async def test_a_customer_moves_a_slot_and_the_next_mail_tells_the_new_time(lab: JourneyLab, machine: Machine) -> None:
     run, house, path = await appointed(lab, 5)
     before = await visit_of(lab, run)

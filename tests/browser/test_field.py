@@ -120,6 +120,7 @@ async def test_what_somebody_else_wrote_meanwhile_is_shown_beside_the_act_and_on
     assert (sheet["splitter"], sheet["note"]) == ("S-4", "the dog is loud")
 
 
+@pytest.mark.second_half
 async def test_what_somebody_else_wrote_while_one_was_typing_is_not_written_over(
     lab: JourneyLab, machine: Machine
 ) -> None:
@@ -158,6 +159,7 @@ MARK_KEPT = """async () => {
 }"""
 
 
+@pytest.mark.second_half
 async def test_the_kept_page_is_shown_whatever_the_network_would_say(lab: JourneyLab, machine: Machine) -> None:
     _run, _house, login, visit_id = await visited_today(lab)
     async with machine.looker() as tess:
@@ -187,6 +189,7 @@ INSTALL = """async (answers) => {
 """A worker of another version is installed; its page is answered so."""
 
 
+@pytest.mark.second_half
 @pytest.mark.either_database
 async def test_a_new_worker_that_gets_no_page_takes_the_kept_one_from_nobody(lab: JourneyLab, machine: Machine) -> None:
     _run, _house, login, visit_id = await visited_today(lab)
@@ -200,6 +203,7 @@ async def test_a_new_worker_that_gets_no_page_takes_the_kept_one_from_nobody(lab
         assert await tess.page.evaluate(worker, "well") == ["installed", 2, True]
 
 
+@pytest.mark.second_half
 @pytest.mark.either_database
 async def test_what_is_half_typed_on_a_visit_that_has_ended_stays_past_midnight_until_it_is_kept(
     lab: JourneyLab, machine: Machine
@@ -234,6 +238,7 @@ STRANGER = {"owner": "otto", "visit_id": 0, "address": "Somewhere 1", "kind": "r
 WAITING = {**STRANGER, "content": {"changes": {"note": "gate code 4711"}, "seen": {"note": None}}}
 
 
+@pytest.mark.second_half
 async def test_of_what_somebody_else_did_on_this_device_only_how_much_waits_is_shown(
     lab: JourneyLab, machine: Machine
 ) -> None:
@@ -272,6 +277,7 @@ async def test_signing_out_at_any_page_takes_the_day_off_the_device_and_leaves_w
         tess.complaints[:] = [each for each in tess.complaints if refused not in each]
 
 
+@pytest.mark.second_half
 async def test_where_one_is_asked_to_sign_in_no_day_stays(lab: JourneyLab, machine: Machine) -> None:
     _run, _house, login, visit_id = await visited_today(lab)
     async with machine.looker() as tess:
@@ -283,6 +289,7 @@ async def test_where_one_is_asked_to_sign_in_no_day_stays(lab: JourneyLab, machi
         await tess.page.wait_for_function(IS_EMPTY)
 
 
+@pytest.mark.second_half
 async def test_a_day_that_was_fetched_long_ago_is_not_shown_any_more(lab: JourneyLab, machine: Machine) -> None:
     _run, _house, login, visit_id = await visited_today(lab)
     async with machine.looker() as tess:

@@ -33,6 +33,7 @@ async def test_a_label_is_read_from_its_photo_offline_and_what_is_no_label_is_to
 READ = "texts => texts.map(each => field.serialIn(each)).map(({ sure, likely }) => [sure, likely])"
 
 
+@pytest.mark.second_half
 @pytest.mark.either_database
 async def test_of_a_label_s_codes_the_serial_number_is_taken_whole_and_no_other_code(
     lab: JourneyLab, machine: Machine
@@ -80,6 +81,7 @@ SCANNED = [
 ]
 
 
+@pytest.mark.second_half
 @pytest.mark.either_database
 async def test_the_page_takes_for_a_serial_number_what_the_server_takes(lab: JourneyLab, machine: Machine) -> None:
     _run, _house, login, visit_id = await visited_today(lab)

@@ -124,6 +124,7 @@ async def scan_to_green(lab: JourneyLab, visit_id: int, *, since: datetime) -> t
     return max(seen) - since
 
 
+@pytest.mark.second_half
 @pytest.mark.either_database
 async def test_by_tls_the_camera_reads_a_label(lab: JourneyLab, secure: Secure) -> None:
     _run, _house, login, visit_id = await visited_today(lab)
@@ -145,6 +146,7 @@ SEES_NO_CODE = """() => {
 }"""
 
 
+@pytest.mark.second_half
 @pytest.mark.either_database
 async def test_the_camera_is_switched_off_when_its_form_folds_and_who_was_let_in_had_access(
     lab: JourneyLab, secure: Secure
@@ -178,6 +180,7 @@ async def test_the_camera_is_switched_off_when_its_form_folds_and_who_was_let_in
         await expect(came.locator("[value=no_access]")).to_be_disabled()
 
 
+@pytest.mark.second_half
 @pytest.mark.either_database
 async def test_a_browser_that_can_keep_no_page_is_told_so_and_not_that_it_lacks_tls(
     lab: JourneyLab, secure: Secure
@@ -195,6 +198,7 @@ NOT_TRUSTED = """navigator.serviceWorker.register = () =>
   Promise.reject(new DOMException("An SSL certificate error occurred when fetching the script.", "SecurityError"))"""
 
 
+@pytest.mark.second_half
 @pytest.mark.either_database
 async def test_a_device_that_does_not_trust_the_certificate_is_told_that_nothing_is_kept_for_the_cellar(
     lab: JourneyLab, machine: Machine
@@ -225,6 +229,7 @@ async def test_a_client_of_the_ca_can_verify_who_answers_and_one_that_does_not_t
             await stranger.get(f"{base}/sign-in")
 
 
+@pytest.mark.second_half
 @pytest.mark.either_database
 async def test_by_plain_http_in_a_network_the_label_comes_from_a_photo_and_all_else_works_with_a_connection(
     lab: JourneyLab, machine: Machine

@@ -28,6 +28,7 @@ from tests.support.technician import (
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+@pytest.mark.second_half
 async def test_what_the_server_can_t_take_holds_up_only_what_comes_after_it_at_its_visit(
     lab: JourneyLab, machine: Machine
 ) -> None:
@@ -77,6 +78,7 @@ TAKE_REST_AWAY = """async () => {
 }"""
 
 
+@pytest.mark.second_half
 async def test_what_is_taken_away_while_others_are_on_their_way_is_not_sent(lab: JourneyLab, machine: Machine) -> None:
     _run, _house, login, visit_id = await visited_today(lab)
     async with machine.looker() as tess:
@@ -100,6 +102,7 @@ async def test_what_is_taken_away_while_others_are_on_their_way_is_not_sent(lab:
     assert [act.content["changes"] for act in await acts_of(lab, visit_id)] == [{"splitter": "S-4"}]
 
 
+@pytest.mark.second_half
 async def test_what_was_refused_is_sent_again_under_its_key_when_the_reason_is_gone(
     lab: JourneyLab, machine: Machine
 ) -> None:
@@ -126,6 +129,7 @@ async def test_what_was_refused_is_sent_again_under_its_key_when_the_reason_is_g
     assert [act.key for act in await acts_of(lab, visit_id)] == went
 
 
+@pytest.mark.second_half
 async def test_what_was_answered_by_something_else_is_not_sent(lab: JourneyLab, machine: Machine) -> None:
     _run, _house, login, visit_id = await visited_today(lab)
     async with machine.looker() as tess:
@@ -144,6 +148,7 @@ async def test_what_was_answered_by_something_else_is_not_sent(lab: JourneyLab, 
     assert [photo.caption for photo in await photos_of(lab, visit_id)] == ["the ONT"]
 
 
+@pytest.mark.second_half
 async def test_a_refusal_that_is_not_ours_refuses_nothing_and_stops_all(lab: JourneyLab, machine: Machine) -> None:
     _run, _house, login, visit_id = await visited_today(lab)
     answers = iter((403, 404, 408))
@@ -215,6 +220,7 @@ async def test_a_scan_that_was_refused_holds_done_back_until_the_right_one_has_a
     ]
 
 
+@pytest.mark.second_half
 async def test_what_nobody_answers_is_given_up_and_sent_again(lab: JourneyLab, machine: Machine) -> None:
     _run, _house, login, visit_id = await visited_today(lab)
     asked = asyncio.Event()
@@ -235,6 +241,7 @@ async def test_what_nobody_answers_is_given_up_and_sent_again(lab: JourneyLab, m
     assert len(await acts_of(lab, visit_id)) == 1
 
 
+@pytest.mark.second_half
 async def test_a_photo_that_a_proxy_finds_too_large_says_so_and_is_sent_again(
     lab: JourneyLab, machine: Machine
 ) -> None:
@@ -251,6 +258,7 @@ async def test_a_photo_that_a_proxy_finds_too_large_says_so_and_is_sent_again(
         forgive(tess, "status of 413")
 
 
+@pytest.mark.second_half
 async def test_one_insists_also_at_a_visit_of_another_day(lab: JourneyLab, machine: Machine) -> None:
     _run, house, login, visit_id = await visited_today(lab)
     async with lab.appliance.database.begin() as db:
@@ -282,6 +290,7 @@ async def test_one_insists_also_at_a_visit_of_another_day(lab: JourneyLab, machi
     assert arrived.content == {"changes": {"splitter": "S-4"}, "seen": {"splitter": None}}
 
 
+@pytest.mark.second_half
 async def test_another_time_is_kept_without_a_connection_and_refused_with_their_own_times_when_it_does_not_fit(
     lab: JourneyLab, machine: Machine
 ) -> None:

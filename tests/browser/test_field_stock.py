@@ -45,6 +45,7 @@ async def test_a_scan_leaves_the_van_and_what_is_taken_back_offline_comes_into_i
         assert await machine.look(tess, "field-stock") == {}
 
 
+@pytest.mark.second_half
 async def test_what_was_not_in_the_van_is_connected_all_the_same_and_shown_as_such(
     lab: JourneyLab, machine: Machine
 ) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from acs.testing import Quirks
-from provisioning.errors import ChangeRaced
+from provisioning.field import VisitMoving
 from tests.support.estate import tomorrow
 from tests.support.lab import JourneyLab
 from tests.support.traces import NOTHING, acs_traces, pools_in_quarantine, traces_of
@@ -49,7 +49,7 @@ async def test_a_scan_at_a_visit_that_is_about_to_be_moved_is_refused_and_not_lo
     first, later = await run.result("schedule_installation"), tomorrow(lab.clock.now()) + timedelta(days=2)
 
     appliance = lab.appliance
-    with pytest.raises(ChangeRaced):
+    with pytest.raises(VisitMoving):
         async with appliance.database.begin() as db:  # before the run has heard of its new appointment
             told = {"key": "moved", "by": "dispatch"}
             await appliance.runs.signal(db, run.id, "appointment", house.appointment(later), **told)

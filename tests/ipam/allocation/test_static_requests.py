@@ -96,7 +96,13 @@ async def test_what_is_in_the_way_is_told_and_nothing_is_taken(network: Network)
 
 
 async def test_all_numbers_that_somebody_else_has_are_named_at_once(network: Network) -> None:
-    first = await network.allocate(1, "LOC-1", ip_address="100.64.0.4", delegated_prefix="2001:db8:2000:700::/56")
+    first = await network.allocate(
+        1,
+        "LOC-1",
+        ip_address="100.64.0.4",
+        ipv6_wan_prefix="2001:db8:1000:5::/64",
+        delegated_prefix="2001:db8:2000:700::/56",
+    )
     await network.keep("reserve", pool="wan6", value="2001:db8:1000:4::/64", note="for the new radio link")
 
     with pytest.raises(RequestInvalid) as refused:

@@ -112,7 +112,7 @@ async def test_a_prefix_shrinks_when_the_rest_is_empty_and_cool(empty: Network) 
     first = await empty.allocate(1, ip_address="192.0.2.9")
     low = await empty.allocate(2, ip_address="192.0.2.2")
 
-    with pytest.raises(PrefixNotEmpty, match=r"1 outside of it are in use, 192\.0\.2\.9 among them"):
+    with pytest.raises(PrefixNotEmpty, match=r"outside of it 1 unit is in use, 192\.0\.2\.9 among them"):
         await empty.keep("shrink", pool="cgnat", network="192.0.2.0/29", note="to the south")
     assert (await empty.usage("cgnat"))["draining"] == 0
     empty.clock.forward(minutes=2)

@@ -20,7 +20,7 @@ from provisioning.field.tables import Visit
 from provisioning.line import LineOrderRow
 from tests.support.api import PARTNER, Api
 from tests.support.silent_nas import silent_nas
-from workflows.engine.tables import RunRow
+from workflows.engine.tables import RunRow, SignalRow
 
 CUSTOMER = 1001
 CPE = "HWTC00000001"
@@ -150,6 +150,11 @@ async def runs_and_events(script: Script) -> None:
     await script("/runs/{run_id}/signals", {"name": "appointment", "payload": payload}, run_id=2)
     assert script.last["after"] == {"signal": "appointment", "new": True, "told": payload}
     assert (script.last["before"]["state"], script.last["customer_id"]) == ("pending", 1002)
+    heard = {
+        "consumed_at": script.api.appliance.clock(),
+        "consumed_by": "appointment/1",
+    }  # no worker is there to hear it
+    await script.set(update(SignalRow).where(SignalRow.run_id == 2).values(heard))
     handed = await script("/runs/{run_id}/hand-over", {"reason": WHY, "team": "onboarding"}, run_id=3)
     assert script.last["after"] == {"run_id": 3, **handed}
     await script("/runs/{run_id}/notes", {"text": "called the customer"}, run_id=3)
@@ -331,7 +336,7 @@ async def partners_and_webhooks(script: Script) -> None:
 async def subscribers(script: Script) -> None:
     said = {
         "change-plan": {"plan": "fiber-300"},
-        "suspend": {"garden": "fiber-300"},
+        "suspend": {"garden": "fiber-pool"},
         "resume": {},
         "rotate-password": {},
         "disconnect": {},

@@ -248,6 +248,22 @@ async def test_every_refusal_is_a_problem_and_says_where(api: Api) -> None:
     assert (control.status_code, control.json()["code"]) == (400, "api.request_malformed")
 
 
+async def test_a_filter_that_the_route_does_not_know_is_refused_with_the_other_faults_and_nothing_is_done(
+    api: Api,
+) -> None:
+    misspelt = await api.get("/runs", params={"stat": "held", "limit": 201})
+    assert misspelt.status_code == 422
+    told = {fault["field"]: fault["detail"] for fault in misspelt.json()["errors"]}
+    assert set(told) == {"stat", "limit"}
+    assert told["stat"] == (
+        "only after, created_before, created_since, customer, journey, limit, state can be asked for here"
+    )
+    lead = {"name": "Ada", "email": "ada@mail.example"}
+    changing = await api.send("POST", "/leads?dry_run=true", json=lead, role="sales")
+    assert (changing.status_code, changing.json()["errors"][0]["field"]) == (422, "dry_run")
+    assert "Ada" not in [each["name"] for each in (await api.get("/leads", role="sales")).json()["items"]]
+
+
 async def test_no_answer_is_kept_on_its_way_or_taken_for_something_else(api: Api) -> None:
     answers = [
         await api.get("/runs"),
