@@ -305,9 +305,10 @@ async def test_times_at_the_edge_of_the_calendar_are_refused_by_their_names(api:
     for address, names in (
         ("/runs", ("created_since", "created_before")),
         ("/visits", ("ends_after", "starts_before")),
-        ("/addresses/holder?address=192.0.2.1", ("at",)),
+        ("/addresses/holder", ("at",)),
     ):
-        answer = await api.get(address, params={**dict.fromkeys(names, edge), "address": "192.0.2.1"})
+        asked = {"address": "192.0.2.1"} if address.endswith("holder") else {}
+        answer = await api.get(address, params=asked | dict.fromkeys(names, edge))
         assert (answer.status_code, answer.json()["code"]) == (422, "api.request_invalid"), address
         assert {fault["field"] for fault in answer.json()["errors"]} == set(names)
     quote = {"customer_id": 1, "lines": [{"offer_id": 1}], "valid_until": edge}
