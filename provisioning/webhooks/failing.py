@@ -71,7 +71,7 @@ async def failing_webhooks(db: AsyncSession, *, tenant_id: str, now: datetime) -
         waits = behind.get(webhook.id)
         if webhook.state == "disabled":
             reason, since = f"is disabled: {webhook.disable_reason or 'no reason was told'}", webhook.disabled_at
-        elif waits is None and not _rests(webhook, now):
+        elif webhook.id not in stuck and not _rests(webhook, now):  # what waits has yet to be tried often enough
             reason = "has refused what it was told, until that was given up"
         else:
             reason, since = _why(webhook, waits, now), since if waits is None else waits.since

@@ -51,6 +51,11 @@ async def test_what_is_disabled_at_rest_or_was_given_up_is_told_and_what_is_old_
         " 1 message was given up within a day.",
     ]
 
+    await isp.subscriber("ben")  # nobody has tried to tell of that yet
+    refused = next(each for each in await failing(isp) if each.webhook_id == hooks[2])
+    assert (refused.reason, refused.since) == (found[2].reason, now - timedelta(hours=1))
+    assert refused.besides == " 1 message waits for it. 1 message was given up within a day."
+
 
 @pytest.mark.both_databases
 async def test_one_that_does_not_answer_is_told_once_that_is_no_hiccup_any_more_and_not_only_when_it_was_given_up(
