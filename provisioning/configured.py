@@ -151,7 +151,7 @@ def move_terms(settings: Settings) -> MoveTerms:
 
 def ways_of(settings: Settings) -> Ways:
     """How long technicians' ways take."""
-    router = None if settings.routing_url is None else Osrm(settings.routing_url)
+    router = None if settings.routing_url is None else Osrm(settings.routing_url, tls=trusted_authorities())
     return Ways(kmh=settings.travel_kmh, router=router)
 
 
