@@ -8,6 +8,8 @@ DatabaseError
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -24,15 +26,17 @@ UNREACHABLE_SQLITE = (
 
 
 class DatabaseError(ProvisioningError):
-    """The database refused."""
+    """The database refused. ``in_short`` has none of its words: they may name its host, its role and its files."""
 
     code = "provisioning.database_error"
+    in_short: ClassVar[str] = "The database refused what was asked of it."
 
 
 class DatabaseNotMigrated(DatabaseError):
     """The database hasn't this release's tables: run `firstlight migrate`."""
 
     code = "provisioning.database_not_migrated"
+    in_short = "The database hasn't this release's tables: run `firstlight migrate`."
 
     def __init__(self, words: str) -> None:
         super().__init__(f"The database hasn't this release's tables ({words}): run `firstlight migrate`.")
@@ -43,6 +47,7 @@ class ChangesCollided(DatabaseError):
 
     code = "provisioning.changes_collided"
     transient = True
+    in_short = "Another change stood in the way, and nothing was changed: ask again."
 
     def __init__(self, words: str) -> None:
         super().__init__(f"Another change stood in the way, and nothing was changed: ask again ({words}).")
@@ -53,6 +58,7 @@ class DatabaseUnreachable(DatabaseError):
 
     code = "provisioning.database_unreachable"
     transient = True
+    in_short = "The database can't be reached, nothing was changed."
 
     def __init__(self, words: str) -> None:
         super().__init__(f"The database can't be reached, nothing was changed: {words}.")

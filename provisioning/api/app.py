@@ -34,6 +34,7 @@ from provisioning.api import (
     devices_readings,
     devices_verbs,
     events,
+    health,
     installations,
     leads,
     lines,
@@ -126,6 +127,7 @@ NOUNS: Sequence[APIRouter] = (
 OUTSIDE: Sequence[APIRouter] = (
     api_pages.doors,
     calendars.public,
+    health.doors,
     public_line.doors,
     public_links.doors,
     public_pages.doors,

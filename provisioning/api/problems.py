@@ -20,7 +20,7 @@ from acs import AcsError
 from ipam import IpamError, PoolExhausted
 from provisioning.access import TokenMissing, TokenRefused
 from provisioning.api.statuses import RETRY_AFTER_SECONDS, status_of
-from provisioning.database_errors import as_database_error
+from provisioning.database_errors import DatabaseError, as_database_error
 from provisioning.errors import ProvisioningError
 from radius import RadiusError
 from workflows import WorkflowError, fault_in_words
@@ -94,7 +94,8 @@ async def answer_problem(_request: Request, error: Exception) -> JSONResponse:
 
 def _of_ours(error: Any) -> tuple[Problem, dict[str, str]]:
     status = status_of(error)
-    problem = _problem(status, error.code, str(error), transient=bool(error.transient))
+    detail = error.in_short if isinstance(error, DatabaseError) else str(error)
+    problem = _problem(status, error.code, detail, transient=bool(error.transient))
     if faults := [_fault(fault) for fault in getattr(error, "faults", ())]:
         problem["errors"] = faults
     if others := getattr(error, "alternatives", ()):
@@ -112,6 +113,8 @@ def _of_ours(error: Any) -> tuple[Problem, dict[str, str]]:
         headers["WWW-Authenticate"] = 'Bearer realm="firstlight", error="insufficient_scope"'
     if status >= 500 and not error.transient:
         log.error("request failed", code=error.code, detail=str(error))
+    elif isinstance(error, DatabaseError):
+        log.warning("request put off", code=error.code, detail=str(error))
     return problem, headers
 
 
