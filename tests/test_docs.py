@@ -135,9 +135,10 @@ def test_links_lead_somewhere_and_commands_exist(page: Path) -> None:
         assert (page.parent / target).exists(), target
     known = {path for path, _ in commands()}
     groups = {path.rpartition(" ")[0] for path in known}
-    named = re.findall(r"(?:`|^|\s)(?:\.venv/bin/)?(firstlight(?: [a-z-]+){1,2})(?=[`\s|]|$)", text, re.MULTILINE)
-    for command in named:
-        words = command.split()
+    called = r"(?:`|^|\s)(?:(?:\.venv/bin/)?firstlight|^fl)((?: [a-z][a-z-]*){1,2})(?=[`\s|]|$)"  # docs/running.md: fl
+    for named in re.findall(called, text, re.MULTILINE):
+        words = ["firstlight", *named.split()]
+        command = " ".join(words)
         assert command in known or " ".join(words[:2]) in known or command in groups, f"{page.name}: {command}"
 
 
