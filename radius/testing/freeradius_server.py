@@ -123,7 +123,8 @@ class FreeRadiusServer:
         program = self._program()
         self._copy_raddb()
         for attempt in range(_PORT_ATTEMPTS):
-            ports = _free_ports()
+            # started again it is where its NASes know it
+            ports = _free_ports() if self._ports is None or attempt else self._ports
             try:
                 self._start(program, ports)
             except FreeRadiusFailed as failed:

@@ -125,10 +125,6 @@ class LabNas:
     def __repr__(self) -> str:
         return f"LabNas({self.name!r} at {self.source_address})"
 
-    def ask_at(self, *, auth_port: int, acct_port: int) -> None:
-        """The server answers at these ports from now on."""
-        self._auth_port, self._acct_port = auth_port, acct_port
-
     @property
     def disconnects(self) -> DisconnectServer:
         """What it has been asked to end, and its mood about that."""

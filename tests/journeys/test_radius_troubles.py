@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from provisioning.nas_probes import probe
 from tests.support.lab import JourneyLab
-from tests.support.outages import radius_database_down
+from tests.support.outages import freeradius_down, radius_database_down
 from tests.support.traces import radius_rows
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -83,9 +81,9 @@ async def test_a_login_that_nobody_could_see_is_not_said_to_have_failed(lab: Jou
 async def test_a_nas_is_tested_at_the_freeradius_of_its_laboratory(lab: JourneyLab) -> None:
     nas, server = lab.world.nas, lab.world.freeradius
     assert nas is not None and server is not None
-    heard = dict[str, str]()
-    async with asyncio.timeout(60):  # after another test it may have to find its database again
-        while heard.get("login") != "answered":
-            heard = {each["asked"]: each["heard"] for each in await probe(lab.appliance, nas.name)}
-    assert heard["coa"] == "answered"
+    async with freeradius_down(lab):
+        heard = {each["asked"]: each["heard"] for each in await probe(lab.appliance, nas.name)}
+        assert (heard["login"], heard["coa"]) == ("no answer", "answered")
+    heard = {each["asked"]: each["heard"] for each in await probe(lab.appliance, nas.name)}
+    assert (heard["login"], heard["coa"]) == ("answered", "answered")
     assert lab.appliance.settings.radius_log_file == server.log_file

@@ -98,7 +98,7 @@ async def nbi_answers_rubbish(lab: JourneyLab) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def freeradius_down(lab: JourneyLab) -> AsyncIterator[None]:
-    """FreeRADIUS is stopped; afterwards it is there again, and the BNG asks it at its new ports."""
+    """FreeRADIUS is stopped; afterwards it is there again, where it was."""
     world = lab.world
     assert world.freeradius is not None
     await asyncio.to_thread(world.freeradius.stop)
@@ -106,7 +106,6 @@ async def freeradius_down(lab: JourneyLab) -> AsyncIterator[None]:
         yield
     finally:
         await asyncio.to_thread(world.freeradius.start)
-        lab.nas.ask_at(auth_port=world.freeradius.auth_port, acct_port=world.freeradius.acct_port)
 
 
 @asynccontextmanager
