@@ -34,9 +34,11 @@ def kept(terms: tuple[FormerTerms, ...]) -> str:
 
 def _as_json(former: FormerTerms) -> dict[str, object]:
     since, until = (None if at is None else at.isoformat() for at in (former.since, former.until))
-    said = {"terms": terms_as_json(former.terms), "since": since, "until": until}
-    said |= {"after_others": former.after_others}
-    return said if former.until_change is None else said | {"until_change": former.until_change, "ends": former.ends}
+    said: dict[str, object] = {"terms": terms_as_json(former.terms), "since": since, "until": until}
+    said["after_others"] = former.after_others
+    if former.until_change is not None:
+        said |= {"until_change": former.until_change, "ends": former.ends}
+    return said
 
 
 def former_terms(change: SessionChange) -> tuple[FormerTerms, ...]:

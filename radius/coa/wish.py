@@ -65,10 +65,8 @@ class ChangeWish:
         earliest, latest = self._had_between(session)
         had = [each for each in former if _in_force(each, earliest, latest)]
         in_doubt = any(each.after_others and _before(earliest, each.since) for each in had) or not had
-        former = dict.fromkeys(each.terms for each in had)
-        return coa_words(
-            nas.dialect, list(former), self.wanted, in_doubt=in_doubt, again=session.radacct_id in self.changed
-        )
+        terms = list(dict.fromkeys(each.terms for each in had))
+        return coa_words(nas.dialect, terms, self.wanted, in_doubt=in_doubt, again=session.radacct_id in self.changed)
 
     def _former_of(self, session: Session, now: datetime) -> Sequence[FormerTerms]:
         """Without what was before the last of the earlier changes under which it began rightly."""
