@@ -48,7 +48,7 @@ END_WITHIN_SECONDS = 4.0
 """As long as what is done for many may take to end, and once more to be broken off: a worker has 30 s to stop."""
 KEPT_AFTER_SECONDS = (0.2, 1.0, 3.0, 6.0, 10.0)
 """The pauses before it is tried again to keep what sessions have answered."""
-UNDER_WAY = 10_000
+UNDER_WAY = 5000
 """So many are begun at the same time. What waits for a NAS holds up no other."""
 
 
