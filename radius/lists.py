@@ -7,41 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    ColumnElement,
-    Integer,
-    Table,
-    Text,
-    any_,
-    bindparam,
-    cast,
-    column,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import JSON, ColumnElement, Table, Text, any_, bindparam, cast, column, func, insert, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.selectable import TableValuedAlias
-from sqlalchemy.types import UserDefinedType
-
-
-class _Array(UserDefinedType[str]):
-    """One that is handed over as PostgreSQL writes it: Python does that far more quickly than the driver. The server
-    takes the parameter for an array at once, so it plans with what is in it."""
-
-    cache_ok = True
-
-    def __init__(self, of: str) -> None:
-        self.of = of
-
-    def get_col_spec(self, **_: Any) -> str:
-        return f"{self.of}[]"
-
-
-_NUMBERS, _TEXTS = _Array("BIGINT"), _Array("TEXT")
 
 
 def is_postgresql(db: AsyncSession) -> bool:
@@ -53,15 +23,9 @@ def among(
 ) -> ColumnElement[bool]:
     """What a column says is one of these numbers, or texts. One statement however many they are."""
     if is_postgresql(db):
-        of = _NUMBERS if isinstance(what.type, Integer) else _TEXTS
-        return what == any_(cast(bindparam(None, _as_array(values), type_=of, unique=True), of))
+        return what == any_(bindparam(None, list(values), type_=ARRAY(what.type), unique=True))
     listed = func.json_each(json.dumps(list(values))).table_valued("value")
     return what.in_(select(listed.c.value))
-
-
-def _as_array(values: Collection[int] | Collection[str]) -> str:
-    escaped = (each.replace("\\", "\\\\").replace('"', '\\"') if isinstance(each, str) else each for each in values)
-    return "{" + ",".join(f'"{each}"' for each in escaped) + "}"
 
 
 async def insert_rows(db: AsyncSession, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
