@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import AllocatedResources
 from provisioning.bootstrap import Appliance
+from provisioning.commercial import unregistered
 from provisioning.database import Database
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.projections import projected_or_why_not
@@ -102,15 +103,16 @@ async def opened_tables(
         await database.close()
 
 
-async def check(appliance: Appliance, file: SubscriberFile) -> Settled:
-    """What the list comes to now, with every fault of every line; nothing is written.
+async def check(appliance: Appliance, file: SubscriberFile, *, customers_elsewhere: bool = False) -> Settled:
+    """What the list comes to now, with every fault of every line; nothing is written. ``customers_elsewhere``: the
+    numbers of customers are another system's, and any will do.
 
     Raises:
         RadiusDatabaseUnavailable, RadiusDatabaseUnfit
     """
     foreign = await _foreign_names(appliance, file)
     async with appliance.database.read() as db:
-        return await _checked_in(appliance, db, file, foreign)
+        return await _checked_in(appliance, db, file, foreign, customers_elsewhere=customers_elsewhere)
 
 
 async def _foreign_names(appliance: Appliance, file: SubscriberFile) -> set[str]:
@@ -124,16 +126,23 @@ async def _foreign_names(appliance: Appliance, file: SubscriberFile) -> set[str]
     return await appliance.bulk_projector.foreign(names) if names else set()
 
 
-async def _checked_in(appliance: Appliance, db: AsyncSession, file: SubscriberFile, foreign: set[str]) -> Settled:
+async def _checked_in(
+    appliance: Appliance, db: AsyncSession, file: SubscriberFile, foreign: set[str], *, customers_elsewhere: bool
+) -> Settled:
     """The same in a transaction that is open, with the names that were found to be ``foreign`` before it."""
     settled = await appliance.subscriber_import(db).check(file.lines)
     faults = {number: list(each) for number, each in settled.faults.items()}
     for number, fault in await _faults_of_services(appliance, db, file.lines):
         faults.setdefault(number, []).append(fault)
+    numbers = set[int]() if customers_elsewhere else {line.customer_id for line in file.lines if line.customer_id}
+    unknown = await unregistered(db, appliance.tenant_id, numbers)
+    for line in file.lines:
+        if line.customer_id in unknown:
+            faults.setdefault(line.number, []).append(f"customer_id: no customer {line.customer_id} is registered here")
     for line in settled.new:
         if line.username in foreign:
             faults.setdefault(line.number, []).append(FOREIGN)
-    return Settled(settled.new, settled.unchanged, faults)
+    return Settled(settled.new, settled.unchanged, dict(sorted(faults.items())))
 
 
 async def bring_in(
@@ -145,6 +154,7 @@ async def bring_in(
     carrying: Callable[[], AbstractContextManager[None]] = nullcontext,
     progress: Callable[[int], None] = lambda _lines: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    customers_elsewhere: bool = False,
 ) -> Imported:
     """Checks all of it, makes the subscribers batch by batch and carries each batch over, with a rest between them for
     those who log in meanwhile.
@@ -156,7 +166,7 @@ async def bring_in(
         ImportRefused: lines are wrong; those of batches before, if somebody came between, are in.
         RadiusDatabaseUnavailable, RadiusDatabaseUnfit: all before is done; call again.
     """
-    checked = await check(appliance, file)
+    checked = await check(appliance, file, customers_elsewhere=customers_elsewhere)
     if checked.faults:
         raise ImportRefused(checked.faults)
     done = Imported(lines=len(file.lines))

@@ -90,15 +90,16 @@ class NasNotSilent(NasError):
 
     code = "radius.nas_not_silent"
 
-    def __init__(self, address: str, *, is_heard: bool) -> None:
-        """``is_heard`` False: nobody has looked lately, or nothing is open there."""
+    def __init__(self, address: str, *, is_heard: bool, sends_interims: bool = True) -> None:
+        """``is_heard`` False: nobody has looked lately, or nothing is open there. Without interims nobody knows of a
+        session that it is over."""
         self.address = address
         self.is_heard = is_heard
-        why = (
-            "accounting comes from it, and what has missed three interims there is closed by itself"
-            if is_heard
-            else "no session was open there when the worker looked last, or it has not looked for ten minutes"
-        )
+        why = "no session was open there when the worker looked last, or it has not looked for ten minutes"
+        if is_heard and sends_interims:
+            why = "accounting comes from it, and what has missed three interims there is closed by itself"
+        elif is_heard:
+            why = "it sends no interims, and has not said nothing for long enough to be called silent"
         super().__init__(f"The sessions at {address} are not closed: {why}. See `firstlight sessions guard`.")
 
 

@@ -23,7 +23,10 @@ doors = Doors(prefix="/subscribers", tags=["subscribers"])
 
 MOST_BYTES = 16 * 1024 * 1024
 """Of a list: some hundred thousand lines."""
-OF_CSV = ("file_name", "dry_run", "reason")
+OF_CSV = ("file_name", "customers_elsewhere", "dry_run", "reason")
+
+
+ELSEWHERE = "the customers are another system's, and any number will do"
 
 
 class SubscriberImportWish(Wish):
@@ -31,6 +34,7 @@ class SubscriberImportWish(Wish):
 
     content: str = Field(description="CSV: username, customer_id, plan, ...")
     file_name: str | None = Field(default=None, max_length=200, description="For the audit")
+    customers_elsewhere: bool = Field(default=False, description=ELSEWHERE)
     dry_run: bool = Field(default=False, description="Only say what it comes to")
     reason: Reason
 
@@ -68,7 +72,8 @@ async def _open(call: Call) -> Later | None:
         most = f"a request takes {subscriber_files.MOST_IN_BATCH} at most"
         fault = f"has {len(file.lines)} lines, and {most}: send it in parts"
         raise InvalidRequest("The import", [Fault("content", fault)])
-    call.request.state.opened = wish, file, await subscriber_files.check(call.appliance, file)
+    checked = await subscriber_files.check(call.appliance, file, customers_elsewhere=wish.customers_elsewhere)
+    call.request.state.opened = wish, file, checked
     return None if wish.dry_run else call.appliance.giving_way.rest
 
 
@@ -84,6 +89,7 @@ async def import_(
     call: InCall,
     # Described and checked here, and read by ``_open``.
     file_name: Annotated[str | None, Query(max_length=200, description="Of a CSV body, for the audit")] = None,
+    customers_elsewhere: Annotated[bool, Query(description=f"Of a CSV body: {ELSEWHERE}")] = False,
     dry_run: Annotated[bool, Query(description="Of a CSV body: only say what it comes to")] = False,
     reason: Annotated[str | None, Query(max_length=500, description="Of a CSV body, required: why")] = None,
 ) -> ImportedSubscribers:

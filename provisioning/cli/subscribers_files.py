@@ -31,7 +31,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("import")(import_)
 
 
-def import_(
+def import_(  # noqa: PLR0913, PLR0917 - each says what is taken over, or how
     reason: Reason,
     file: Annotated[
         Path | None, typer.Argument(help="CSV: username, customer_id, plan, and what else docs/radius-import.md names.")
@@ -54,6 +54,9 @@ def import_(
     errors: Annotated[
         Path | None, typer.Option(help="Write the list again, with a column of what is wrong with each line.")
     ] = None,
+    customers_elsewhere: Annotated[
+        bool, typer.Option("--customers-elsewhere", help="The customers are another system's; any number will do.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it comes to.")] = False,
     json_: AsJson = False,
 ) -> None:
@@ -65,7 +68,7 @@ def import_(
         named = file.name if file is not None else "radcheck"
         try:
             if dry_run:
-                checked = await subscriber_files.check(appliance, list_)
+                checked = await subscriber_files.check(appliance, list_, customers_elsewhere=customers_elsewhere)
                 _refuse(checked)
                 _write_errors(errors, list_, {})
                 return Imported(len(list_.lines), len(checked.new), len(checked.unchanged))
@@ -77,6 +80,7 @@ def import_(
                     audited=lambda counts: tells(subject=SUBJECT, after={"file": named, **counts}),
                     carrying=lambda: carrying(appliance),
                     progress=advance,
+                    customers_elsewhere=customers_elsewhere,
                 )
         except ImportRefused as refused:
             _write_errors(errors, list_, refused.by_line)

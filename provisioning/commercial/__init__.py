@@ -25,6 +25,7 @@ from provisioning.commercial.bills.billing import BillingService
 from provisioning.commercial.bills.expiry import announce_expiring
 from provisioning.commercial.customers.customer import CustomerRecord, CustomerService
 from provisioning.commercial.customers.customer_keys import CustomerSearch, FoundCustomer
+from provisioning.commercial.customers.customer_rows import unregistered
 from provisioning.commercial.customers.words import words_of
 from provisioning.commercial.errors import (
     BillingError,
@@ -396,6 +397,7 @@ __all__ = [
     "require_valid_license",
     "tenant_url",
     "txt_records",
+    "unregistered",
     "verify_license_key",
     "words_of",
 ]

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from datetime import datetime
-from functools import lru_cache
-from typing import Any, cast
+from typing import cast
 
 from sqlalchemy import Table, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from radius.coa.former import each_once, inherited, kept
 from radius.coa.tables import Act, SessionChange, SessionTreatment
 from radius.coa.treatment import Treated
 from radius.errors import RequestConflict, RequestRefused, SessionChangeUnknown
 from radius.lists import among, insert_rows
 from radius.plans.gardens import in_garden
-from radius.plans.history import FormerTerms, ever_said, ever_said_in_garden, terms_as_json, terms_from_json
+from radius.plans.history import FormerTerms, ever_said, ever_said_in_garden
 from radius.plans.terms import PlanTerms, terms_of
 from radius.results import SessionChangeView, TreatedSession
 from radius.subscribers.subscribers import MAX_REQUEST_ID_LENGTH
@@ -106,8 +106,7 @@ async def add_change(
     """
     terms, earlier = [*former], await newest(db, subscriber)
     if earlier is not None and earlier.state == "pending":
-        terms += former_terms(earlier)
-        must_end = must_end or earlier.must_end
+        terms += inherited(earlier)
         earlier.state, earlier.settled_at = "superseded", now
     request_id, mark = request
     change = SessionChange(
@@ -116,7 +115,7 @@ async def add_change(
         act=act,
         request_id=request_id,
         request_fingerprint=mark,
-        former=_kept(tuple(dict.fromkeys(terms))),
+        former=kept(each_once(terms)),
         must_end=must_end,
         state="pending",
         attempts=0,
@@ -151,7 +150,7 @@ async def add_changes(
         rows = []
         for subscriber, former, mark in some:
             before = earlier.get(subscriber.id)
-            terms = [*former, *([] if before is None else former_terms(before))]
+            terms = [*former, *([] if before is None else inherited(before))]
             if before is not None:
                 before.state, before.settled_at = "superseded", now
             rows.append(
@@ -160,8 +159,8 @@ async def add_changes(
                     "subscriber_id": subscriber.id,
                     "act": act,
                     "request_fingerprint": mark,
-                    "former": _kept(tuple(dict.fromkeys(terms))),
-                    "must_end": before is not None and before.must_end,
+                    "former": kept(each_once(terms)),
+                    "must_end": False,
                     "state": "pending",
                     "attempts": 0,
                     "due_at": now,
@@ -170,88 +169,6 @@ async def add_changes(
             )
         await db.flush()
         await insert_rows(db, cast(Table, SessionChange.__table__), rows)
-
-
-@lru_cache(maxsize=256)
-def _kept(terms: tuple[FormerTerms, ...]) -> str:
-    return json.dumps([_as_json(each) for each in terms])
-
-
-def _as_json(former: FormerTerms) -> dict[str, object]:
-    since, until = (None if at is None else at.isoformat() for at in (former.since, former.until))
-    said = {"terms": terms_as_json(former.terms), "since": since, "until": until}
-    return {**said, "after_others": former.after_others}
-
-
-def former_terms(change: SessionChange) -> tuple[FormerTerms, ...]:
-    """What its open sessions may have."""
-    return former_terms_in(change.former)
-
-
-@lru_cache(maxsize=256)  # thousands of changes of one plan say the same
-def former_terms_in(kept: str) -> tuple[FormerTerms, ...]:
-    """The same, of what is kept of it."""
-    return tuple(
-        FormerTerms(
-            terms=terms_from_json(said["terms"]),
-            since=_moment(said["since"]),
-            until=_moment(said.get("until")),
-            # a change of an earlier release knew of the present terms alone
-            after_others=said.get("after_others", said["since"] is not None),
-        )
-        for said in json.loads(kept)
-    )
-
-
-def _moment(said: str | None) -> datetime | None:
-    return None if said is None else datetime.fromisoformat(said)
-
-
-@dataclass(frozen=True)
-class LastTold:
-    """When a session was last brought to what it had before a change, and whether it was asked for something since that
-    may have come through."""
-
-    at: datetime | None
-    asked_since: bool
-
-
-async def last_told(db: AsyncSession, tenant_id: str, changes: Mapping[int, int]) -> dict[int, dict[int, LastTold]]:
-    """By change, of its subscriber's sessions, by their numbers in accounting, those that have been told of changes up
-    to that one. ``changes``: the subscriber of each."""
-    if not changes:
-        return {}
-    kept = SessionTreatment
-    asked = (
-        select(
-            SessionChange.subscriber_id, kept.change_id, kept.radacct_id, kept.said, kept.asked_at, kept.confirmed_at
-        )
-        .join(SessionChange, SessionChange.id == kept.change_id)
-        .where(
-            SessionChange.tenant_id == tenant_id,
-            among(db, SessionChange.subscriber_id, set(changes.values())),
-            kept.asked_at.is_not(None),
-            kept.said.in_(("changed", "unanswered", "refused")),
-        )
-        .order_by(kept.id)
-    )
-    of_subscriber: dict[int, list[Any]] = {}
-    for row in await db.execute(asked):
-        of_subscriber.setdefault(row.subscriber_id, []).append(row)
-    return {change_id: _told_up_to(change_id, of_subscriber.get(whose, ())) for change_id, whose in changes.items()}
-
-
-def _told_up_to(change_id: int, asked: Iterable[Any]) -> dict[int, LastTold]:
-    told: dict[int, LastTold] = {}
-    for each in asked:
-        if each.change_id > change_id:
-            continue
-        if each.said == "changed" and each.confirmed_at is not None and each.change_id != change_id:
-            told[each.radacct_id] = LastTold(each.asked_at, asked_since=False)
-        else:
-            before = told.get(each.radacct_id, LastTold(None, asked_since=False))
-            told[each.radacct_id] = LastTold(before.at, asked_since=True)
-    return told
 
 
 async def change_of(db: AsyncSession, tenant_id: str, change_id: int) -> SessionChange:

@@ -13,8 +13,10 @@ from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.coa.doors import KnownNas, doors_or_reasons
-from radius.coa.outbox import former_terms_in, last_told, treatments_of
+from radius.coa.former import former_terms_in
+from radius.coa.outbox import treatments_of
 from radius.coa.tables import SessionChange
+from radius.coa.told_before import earlier_ones, last_told
 from radius.coa.treatment import LOGIN_TAKES, Carried, Treated, to_be_asked
 from radius.coa.wish import ChangeWish
 from radius.errors import SessionChangeUnknown
@@ -237,6 +239,10 @@ class Preparation:
         )
         whose = {row.id: _Served(*row[1:]) for row in await db.execute(theirs)}
         terms = await self._served_terms(db, whose.values())
+        former = {each.id: former_terms_in(each.former) for each in changes.values()}
+        earlier = await earlier_ones(
+            db, self._tenant_id, {each.id: (each.subscriber_id, former[each.id]) for each in changes.values()}
+        )
         told = await last_told(db, self._tenant_id, {each.id: each.subscriber_id for each in changes.values()})
         former_names = await not_free_yet(db, self._tenant_id, numbers)
         treated: dict[int, list[Treated]] = {change_id: [] for change_id in change_ids}
@@ -249,13 +255,14 @@ class Preparation:
             wish = ChangeWish(
                 change_id=change_id,
                 username=subscriber.username,
-                former=former_terms_in(change.former),
+                former=former[change_id],
                 wanted=terms[subscriber.plan_id, subscriber.over_plan_id],
                 ends=change.must_end or subscriber.is_refused,
                 told=told[change_id],
                 changed=frozenset(each.radacct_id for each in of_change if each.said == "changed"),
                 former_names=former_names.get(change.subscriber_id, ()),
                 is_refused=subscriber.is_refused,
+                earlier=earlier.get(change_id, ()),
             )
             wishes.append((wish, Carried(change.carried_at or shown_by, change.right_above), of_change))
         return wishes

@@ -15,7 +15,8 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius.coa.outbox import add_change, fingerprint, former_of, former_terms, treatments_of
+from radius.coa.former import former_terms
+from radius.coa.outbox import add_change, fingerprint, former_of, treatments_of
 from radius.coa.tables import SessionChange
 from radius.coa.wish import CLOCKS_DIFFER
 from radius.errors import SubscriberUnknown

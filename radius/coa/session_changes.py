@@ -189,7 +189,7 @@ class SessionChanges:
         nas = doors.get(session.nas_address, f"NAS {session.nas_address} is not known here")
         if isinstance(nas, str):
             return Answer("nas_unknown", f"{nas}, so it was not asked", self._now())
-        words = wish.words(nas, session)
+        words = wish.words(nas, session, now=self._now())
         if words == ():
             goes_on = "" if session.username == wish.username else f", and goes on as {session.username} until it ends"
             return Answer("as_wished", f"it has all of it already{goes_on}", self._now())

@@ -56,7 +56,8 @@ ACTS: tuple[Act, ...] = get_args(Act)
 
 class SessionChange(RadiusBase):
     """An act on a subscriber. ``former`` is JSON: the terms that open sessions may still have, and since when a plan
-    had them; ``must_end`` is true when no CoA could bring a session to what is wanted (another address)."""
+    had them; ``must_end`` is true when no CoA could bring a session to what is wanted (another address). What an
+    earlier change has left is in ``former`` too."""
 
     __tablename__ = "radius_session_change"
     __table_args__ = (

@@ -86,7 +86,7 @@ def to_be_asked(
         if (
             _is_without_outcome(kept[session.radacct_id], session, now - patience)
             if session.radacct_id in kept
-            else ends or not _began_right(session, treated, carried, now)
+            else ends or not began_right(session, treated, carried, now)
         )
     ]
 
@@ -99,7 +99,7 @@ def _is_without_outcome(treatment: Treated, session: Session, believed_since: da
     return treatment.said == "not_asked" or treatment.asked_at < believed_since
 
 
-def _began_right(session: Session, treated: Iterable[Treated], carried: Carried, now: datetime) -> bool:
+def began_right(session: Session, treated: Iterable[Treated], carried: Carried, now: datetime) -> bool:
     """Its login was after FreeRADIUS showed the change: it turned up later than those of before could, or after the
     line's former session, which we had ended."""
     if now - timedelta(seconds=session.duration_seconds) < carried.at + LOGIN_TAKES and session.duration_seconds:

@@ -10,7 +10,8 @@ from functools import cached_property
 from radius.coa.claims import LEASE
 from radius.coa.coa import coa_words
 from radius.coa.doors import KnownNas
-from radius.coa.outbox import LastTold
+from radius.coa.told_before import EarlierChange, LastTold
+from radius.coa.treatment import began_right
 from radius.coa.wire import Words
 from radius.plans.history import FormerTerms
 from radius.plans.terms import PlanTerms
@@ -37,6 +38,8 @@ class ChangeWish:
     """Names that it gave up and under which it may still be online."""
     is_refused: bool = False
     """No login of it is let in: then no session is right, whenever it began."""
+    earlier: Sequence[EarlierChange] = ()
+    """Those that this one has followed before they were borne out, the newest first."""
 
     @cached_property
     def interim(self) -> timedelta:
@@ -55,16 +58,22 @@ class ChangeWish:
     def names(self) -> tuple[str, ...]:
         return (self.username, *self.former_names)
 
-    def words(self, nas: KnownNas, session: Session) -> Words | None:
-        if self.ends or nas.dialect is None:
+    def words(self, nas: KnownNas, session: Session, *, now: datetime) -> Words | None:
+        former = self._former_of(session, now)
+        if self.ends or nas.dialect is None or any(each.ends for each in former):
             return None
         earliest, latest = self._had_between(session)
-        had = [each for each in self.former if _in_force(each, earliest, latest)]
+        had = [each for each in former if _in_force(each, earliest, latest)]
         in_doubt = any(each.after_others and _before(earliest, each.since) for each in had) or not had
-        former = dict.fromkeys(each.terms for each in had)
-        return coa_words(
-            nas.dialect, list(former), self.wanted, in_doubt=in_doubt, again=session.radacct_id in self.changed
-        )
+        terms = list(dict.fromkeys(each.terms for each in had))
+        return coa_words(nas.dialect, terms, self.wanted, in_doubt=in_doubt, again=session.radacct_id in self.changed)
+
+    def _former_of(self, session: Session, now: datetime) -> Sequence[FormerTerms]:
+        """Without what was before the last of the earlier changes under which it began rightly."""
+        for each in self.earlier:
+            if began_right(session, each.treated, each.carried, now):
+                return [one for one in self.former if one.until_change is None or one.until_change > each.id]
+        return self.former
 
     def _had_between(self, session: Session) -> tuple[datetime | None, datetime | None]:
         """Between when and when it was told what it has; None: nobody knows."""

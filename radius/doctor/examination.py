@@ -38,6 +38,10 @@ async def examine(patient: Patient, radius_read: Begin, *, now: datetime) -> Exa
     unseen: list[str] = []
     traps: list[Trap] = []
     raddb = await asyncio.to_thread(_text, patient, traps, unseen)
+    if raddb is not None and (malformed := malformed_traps(raddb)):
+        traps += malformed
+        unseen.append("what else stands in the configuration, since it can't be read as it is")
+        raddb = None
     if raddb is not None:
         traps += await asyncio.to_thread(config_traps, raddb)
         traps += await asyncio.to_thread(eap_traps, raddb, unseen, now=now)
@@ -71,6 +75,22 @@ def _text(patient: Patient, traps: list[Trap], unseen: list[str]) -> Raddb | Non
             )
         )
         return None
+
+
+def malformed_traps(raddb: Raddb) -> list[Trap]:
+    """Where the server would stop reading, or finds nobody to serve."""
+    faults = list(raddb.malformed)
+    if not faults and not any(raddb.servers()):
+        faults = [f"{raddb.files[0]} and what it includes have no server that takes logins or accounting"]
+    return [
+        Trap(
+            trap="configuration_malformed",
+            what=fault,
+            why="FreeRADIUS does not start with it: one that runs goes on until its next start, then nobody logs in.",
+            fix=f"mend it, then freeradius -XC -d {raddb.files[0].parent} until it says that it appears to be OK",
+        )
+        for fault in faults
+    ]
 
 
 async def _accepts_unsigned(patient: Patient, raddb: Raddb | None) -> list[Trap]:

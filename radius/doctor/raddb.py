@@ -16,6 +16,8 @@ DEEPEST = 20
 
 _PAIR = re.compile(r"^(?P<name>[^\s={}]+)\s*(?P<op>:=|\+=|-=|==|!\*|=)\s*(?P<value>.*)$")
 _REFERENCE = re.compile(r"\$\{([A-Za-z0-9_.:\[\]-]+)\}")
+_QUOTES = ("'", '"', "`")
+_CONTINUED = "\0"
 _ENVIRONMENT = re.compile(r"\$ENV\{([A-Za-z0-9_]+)\}")
 
 
@@ -50,10 +52,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Raddb:
-    """A whole configuration: its root section and the files it is made of."""
+    """A whole configuration: its root section, the files it is made of, and where the server can't read one of them."""
 
     root: Section
     files: tuple[Path, ...]
+    malformed: tuple[str, ...] = ()
 
     def policies(self) -> dict[str, Section]:
         """What may be called by a name besides modules."""
@@ -105,7 +108,7 @@ def read_raddb(folder: Path, *, environment: Mapping[str, str]) -> Raddb:
     root = Section("root")
     reader = _Reader(folder, root, environment)
     reader.read(folder / "radiusd.conf", root, 0)
-    return Raddb(root, tuple(reader.files))
+    return Raddb(root, tuple(reader.files), tuple(reader.malformed))
 
 
 class _Reader:
@@ -114,28 +117,42 @@ class _Reader:
         self._root = root
         self._environment = environment
         self.files: list[Path] = []
+        self.malformed: list[str] = []
 
     def read(self, path: Path, into: Section, depth: int) -> None:
         self.files.append(path)
-        stack = [into]
-        for line in _lines(path.read_text(encoding="utf-8", errors="replace")):
+        stack, opened = [into], list[tuple[int, str]]()
+        for number, line in _lines(path.read_text(encoding="utf-8", errors="replace")):
             if line.startswith(("$INCLUDE", "$-INCLUDE")):
                 self._include(line, path, stack[-1], depth)
+            elif line == "}" and opened:
+                stack.pop()
+                opened.pop()
             elif line == "}":
-                stack[-1:] = [] if len(stack) > 1 else [stack[-1]]
+                self._cannot(path, number, "} closes what was not opened")
             elif line.endswith("{"):
                 name, _, instance = line[:-1].strip().partition(" ")
                 stack[-1].sections.append(Section(name, instance.strip()))
                 stack.append(stack[-1].sections[-1])
-            else:
-                self._keep(line, stack[-1])
+                opened.append((number, line))
+            elif fault := self._keep(line, stack[-1]):
+                self._cannot(path, number, fault)
+        for number, line in opened:  # the server wants it closed in the same file
+            self._cannot(path, number, f"{line[:60]} is not closed")
 
-    def _keep(self, line: str, section: Section) -> None:
+    def _cannot(self, path: Path, number: int, fault: str) -> None:
+        self.malformed.append(f"{path} line {number}: {fault}")
+
+    def _keep(self, line: str, section: Section) -> str | None:
+        """What is wrong with it. Values may be secrets, so it names none."""
         pair = _PAIR.match(line)
         if pair is None:
             section.calls.append(line.strip('"'))
-        else:
-            section.values.append((pair["name"], self._known(_unquoted(pair["value"]))))
+            return "is neither a value nor a section" if section is self._root else None
+        if _is_open(pair["value"]):
+            return f"{pair['name'][:60]} has a quote that is not closed"
+        section.values.append((pair["name"], self._known(_unquoted(pair["value"]))))
+        return None
 
     def _known(self, value: str) -> str:
         return _ENVIRONMENT.sub(lambda found: self._environment.get(found[1], found[0]), value)
@@ -179,14 +196,21 @@ class _Reader:
 
 def plain_lines(text: str) -> Iterator[str]:
     """Lines without their comments, continued ones joined."""
-    joined = re.sub(r"\\\n[ \t]*", " ", text)
-    return (_without_comment(line).strip() for line in joined.splitlines())
+    return (line for _, line in _numbered(text))
 
 
-def _lines(text: str) -> Iterator[str]:
+def _numbered(text: str) -> Iterator[tuple[int, str]]:
+    number, joined = 1, re.sub(r"\\\n[ \t]*", f"{_CONTINUED} ", text.replace(_CONTINUED, ""))
+    for line in joined.split("\n"):
+        yield number, _without_comment(line.replace(_CONTINUED, "")).strip()
+        number += 1 + line.count(_CONTINUED)
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Logical lines: as ``plain_lines``, and what a brace ends or begins on a line of its own."""
-    for line in plain_lines(text):
-        yield from _pieces(line)
+    for number, line in _numbered(text):
+        for piece in _pieces(line):
+            yield number, piece
 
 
 def _pieces(line: str) -> Iterator[str]:
@@ -219,11 +243,17 @@ def _without_comment(line: str) -> str:
     for at, character in enumerate(line):
         if quote:
             quote = "" if character == quote and line[at - 1] != "\\" else quote
-        elif character in "\"'":
+        elif character in "\"'" or (character == "/" and line[:at].rstrip().endswith("~")):
             quote = character
         elif character == "#":
             return line[:at]
     return line
+
+
+def _is_open(value: str) -> bool:
+    """It begins with a quote that does not end in it."""
+    value = value.strip()
+    return value[:1] in _QUOTES and not re.search(rf"(?<!\\)(?:\\\\)*{re.escape(value[0])}", value[1:])
 
 
 def _unquoted(value: str) -> str:

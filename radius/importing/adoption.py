@@ -8,7 +8,7 @@ list does. What FreeRADIUS would mangle stands there as it is, and is a fault.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
@@ -64,29 +64,36 @@ class Adoption:
             return False
         return username in self.beside or _UNMAPPED not in self.left_out
 
+    def of_nobody_in(self, names: Collection[str]) -> list[str]:
+        """What has cells beside it and is none of these names."""
+        return sorted(name for name in self.beside if name not in names and self.takes(name))
+
 
 async def read_radius_tables(radius_begin: Begin, known: Adoption, *, own: bool) -> SubscriberFile:
-    """Every name of those tables as a line. ``own``: they are those of the radius database in use, whose names that
-    Firstlight has written are left alone, and whose other rows are to be taken over.
+    """Every name of those tables as a line, and behind them, as faults, the names beside that nobody there has.
+    ``own``: the tables are those of the radius database in use, whose names that Firstlight has written are left alone,
+    and whose other rows are to be taken over.
 
     Raises:
         RadiusDatabaseUnavailable, RadiusDatabaseUnfit
-        ImportUnreadable: what is said beside is of nobody there.
     """
-    by_name = {name: found for name, found in (await _rows(radius_begin, own=own)).items() if known.takes(name)}
-    if strangers := sorted(known.beside.keys() - by_name.keys()):
-        raise ImportUnreadable(f"no such username is in the tables: {', '.join(strangers[:10])}")
+    every, written = await _rows(radius_begin, own=own)
+    by_name = {name: found for name, found in every.items() if known.takes(name)}
     rows: list[list[str]] = []
     lines: list[SubscriberLine] = []
     for number, (name, found) in enumerate(sorted(by_name.items()), start=_FIRST_LINE):
         taken = _Taken(name, found, known)
         rows.append([taken.cells.get(column, "") for column in COLUMNS])
         lines.append(taken.line(number, seen=digest(found) if own else None))
+    for number, name in enumerate(known.of_nobody_in({*every, *written}), start=_FIRST_LINE + len(lines)):
+        cells = {**known.beside[name], "username": name}
+        rows.append([cells.get(column, "") for column in COLUMNS])
+        lines.append(SubscriberLine(number, username=name, faults=("username: the tables have no such name",)))
     return SubscriberFile(",", COLUMNS, rows, lines)
 
 
-async def _rows(radius_begin: Begin, *, own: bool) -> dict[str, list[Row]]:
-    """All rows by the name they stand under."""
+async def _rows(radius_begin: Begin, *, own: bool) -> tuple[dict[str, list[Row]], set[str]]:
+    """All rows by the name they stand under, and the names whose rows Firstlight has written, which are left out."""
     by_name: defaultdict[str, list[Row]] = defaultdict(list)
     async with radius_transaction(radius_begin) as db:
         ours = set[str]()
@@ -103,7 +110,7 @@ async def _rows(radius_begin: Begin, *, own: bool) -> dict[str, list[Row]]:
                 if name not in ours:
                     texts = ("" if value is None else str(value) for value in values)
                     by_name[name].append(Row(table.name, name, tuple(zip(columns, texts, strict=True))))
-    return by_name
+    return by_name, ours
 
 
 class _Taken:

@@ -25,12 +25,16 @@ class FormerTerms:
     """What an open session may have: terms of a plan, and from when to when they were so; None: always, and still.
 
     ``after_others``: before ``since`` there were others of which nothing is known.
+    ``until_change``: of an earlier change, which this one follows; who began rightly under that change, or under one
+    between the two, does not have them. ``ends``: nor can it be brought from them to what is wanted.
     """
 
     terms: PlanTerms
     since: datetime | None = None
     until: datetime | None = None
     after_others: bool = False
+    until_change: int | None = None
+    ends: bool = False
 
 
 async def keep_former(db: AsyncSession, plan: Plan, terms: PlanTerms, *, now: datetime) -> None:

@@ -56,7 +56,8 @@ class SilentSessions:
             found = await guards(db, now=self._now(), tenant_id=self._tenant_id, without_sessions=True)
         guard: NasGuard | None = next((each for each in found if each["nas_address"] == nas_address), None)
         if guard is None or guard["silent_since"] is None:
-            raise NasNotSilent(nas_address, is_heard=guard is not None)
+            sends = guard is None or guard["sends_interims"]
+            raise NasNotSilent(nas_address, is_heard=guard is not None, sends_interims=sends)
         return guard["heard_at"]
 
     async def _close(self, nas_address: str, heard_at: datetime) -> int:

@@ -29,6 +29,8 @@ async def test_an_import_rests_between_its_batches_while_many_log_in(
         rested.append(seconds)
 
     list_ = read_subscribers(LIST)
-    done = await bring_in(spoilable, list_, batch=1, audited=lambda _counts: None, sleep=sleep)
+    done = await bring_in(
+        spoilable, list_, batch=1, audited=lambda _counts: None, sleep=sleep, customers_elsewhere=True
+    )
     assert (done.created, done.failed, len(rested)) == (3, [], 1)
     assert 0 < rested[0] < 10  # so long, or eight times as long as the batch took

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from provisioning.commercial.tables import Customer, Subscription
 
 # Two registrations may want the same next number; each loser sees the winner's row on its next try.
 NUMBERING_ATTEMPTS = 20
+_AT_ONCE = 5000
 
 
 async def active_customer(db: AsyncSession, tenant_id: str, customer_id: int, *, hold: bool = False) -> Customer:
@@ -29,6 +31,18 @@ async def active_customer(db: AsyncSession, tenant_id: str, customer_id: int, *,
     if row.state == "withdrawn":
         raise CustomerWithdrawn(customer_id, row.withdrawal_reason)
     return row
+
+
+async def unregistered(db: AsyncSession, tenant_id: str, numbers: Collection[int]) -> set[int]:
+    """Those of the numbers that no customer here has; none of them where no customer is registered at all: then they
+    are another system's."""
+    mine = select(Customer.id).where(Customer.tenant_id == tenant_id)
+    if not numbers or await db.scalar(mine.limit(1)) is None:
+        return set()
+    asked, known = sorted(set(numbers)), set[int]()
+    for start in range(0, len(asked), _AT_ONCE):
+        known.update(await db.scalars(mine.where(Customer.id.in_(asked[start : start + _AT_ONCE]))))
+    return set(asked) - known
 
 
 async def try_to_add(db: AsyncSession, tenant_id: str, *, number: int | None, now: datetime, **facts: Any) -> Customer:

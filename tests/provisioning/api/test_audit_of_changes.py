@@ -359,12 +359,14 @@ async def subscribers(script: Script) -> None:
     await script("/plans/{name}/apply", {"reason": WHY}, name="fiber-300")
     await script("/subscribers/{username}/lift-cap", {"octets": 10**9, "reason": WHY}, username="anna@isp.example")
     listed = "username,customer_id,plan,password\nold1@isp.example,2001,fiber-300,pass-1\n"
-    assert (await script("/subscribers/imports", {"content": listed, "reason": WHY}))["created"] == 1
+    assert (await script("/subscribers/imports", {"content": listed, "customers_elsewhere": True, "reason": WHY}))[
+        "created"
+    ] == 1
     new = {"username": "new1@isp.example", "customer_id": 2003, "plan": "fiber-300", "reason": WHY}
     made = await script("/subscribers", new)
     assert (script.last["subject"], script.last["before"]) == (f"subscriber/{made['subscriber_id']}", None)
     late = "username,customer_id,plan,state\nold2@isp.example,2002,fiber-300,pending\n"
-    await script("/subscribers/imports", {"content": late, "reason": WHY})
+    await script("/subscribers/imports", {"content": late, "customers_elsewhere": True, "reason": WHY})
     for verb in ("activate", "end"):
         await script(f"/subscribers/{{username}}/{verb}", {"reason": WHY}, username="old2@isp.example")
     added = await script("/nas", {"name": "bng-9", "address": "198.51.100.9", "dialect": "mikrotik", "reason": WHY})

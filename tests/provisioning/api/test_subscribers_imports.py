@@ -14,7 +14,7 @@ from tests.support.busy_log import BusyLog
 HEADER = "username,customer_id,plan,password\n"
 SOUND = HEADER + "old1@isp.example,2001,fiber-300,pass-1\nold2@isp.example,2002,fiber-300,\n"
 WRONG = HEADER + "old1@isp.example,2001,gold,pass-1\nold2@isp.example,,fiber-300,`id`\n"
-WHY = {"reason": "we move"}
+WHY: dict[str, object] = {"reason": "we move", "customers_elsewhere": True}
 CSV = {"Content-Type": "text/csv; charset=utf-8"}
 
 
@@ -35,7 +35,7 @@ async def test_each_wrong_line_of_a_list_stands_in_the_refusal_and_nothing_is_wr
 
 
 async def test_a_list_is_brought_in_once_and_the_worker_tells_freeradius(any_api: Api) -> None:
-    where = "/subscribers/imports?file_name=old.csv&reason=we%20move"
+    where = "/subscribers/imports?file_name=old.csv&reason=we%20move&customers_elsewhere=true"
     tried = await any_api.send("POST", f"{where}&dry_run=true", headers=CSV, content=SOUND)
     assert tried.json() == {"lines": 2, "created": 2, "unchanged": 0, "dry_run": True}
     assert (await any_api.send("POST", where, headers=CSV, content=SOUND, role="read-only")).status_code == 403

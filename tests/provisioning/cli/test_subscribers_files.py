@@ -16,7 +16,7 @@ HEADER = "username,customer_id,plan,password,ipv4\n"
 SOUND = "".join(
     f"old{number}@isp.example,{2000 + number},fiber-300,pass-{number},198.51.100.{number}\n" for number in range(1, 6)
 )
-WHY = ("--reason", "we leave the old one")
+WHY = ("--reason", "we leave the old one", "--customers-elsewhere")
 MANGLED = "old6@isp.example,2006,fiber-300,'quoted',\n"
 
 
@@ -79,6 +79,23 @@ def test_a_list_is_tried_mended_and_taken_over_once_whatever_is_typed_again(
     assert type_("check").status == 0
     assert type_("subscribers", "import", file, *WHY, "--mapping", file).status == 2
     assert type_("subscribers", "import", *WHY).status == 2
+
+
+def test_numbers_that_no_customer_here_has_are_all_named_where_there_are_customers(
+    isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    file, errors = tmp_path / "old.csv", tmp_path / "errors.csv"
+    listed = "old1@isp.example,1001,fiber-300,,\nold2@isp.example,2002,fiber-300,,\nold3@isp.example,2003,gold,,\n"
+    file.write_text(HEADER + listed)
+    tried = type_("subscribers", "import", file, *WHY[:2], "--dry-run", "--errors", errors, "--json")
+    unknown = "customer_id: no customer {} is registered here"
+    assert tried.json["error"]["faults"] == [
+        ["line 3", unknown.format(2002)],
+        ["line 4", "plan: there is no RADIUS plan 'gold'"],
+        ["line 4", unknown.format(2003)],
+    ]
+    with errors.open(newline="") as written:
+        assert [row["error"] for row in csv.DictReader(written)][1] == unknown.format(2002)
 
 
 def test_an_import_that_was_interrupted_goes_on_where_it_was(isp: Settings, type_: Type, tmp_path: Path) -> None:
@@ -147,14 +164,19 @@ def test_another_servers_tables_are_taken_over_with_what_a_second_list_says(
         "username,customer_id,plan,password\nold1@isp.example,2001,,\nold2@isp.example,2002,fiber-300,\n"
         "old3@isp.example,2003,fiber-300,anew\n"
     )
-    assert type_(*words, "--leave-out", "Mikrotik-Address-List", "--json").json == {
-        "lines": 3,
-        "created": 3,
-        "unchanged": 0,
-        "projected": 3,
-        "failed": [],
-        "dry_run": False,
-    }
+    adopt = (*words, "--leave-out", "Mikrotik-Address-List", "--json")
+    done = {"lines": 3, "created": 3, "unchanged": 0, "projected": 3, "failed": [], "dry_run": False}
+    sound = mapping.read_text()
+    mapping.write_text(sound + "gone@isp.example,2004,fiber-300,\n")
+    refused = type_(*adopt, "--dry-run", "--errors", errors).json["error"]["faults"]
+    assert refused == [["line 5", "username: the tables have no such name"]]
+    with errors.open(newline="") as written:
+        assert [(row["username"], row["error"]) for row in csv.DictReader(written)][3:] == [
+            ("gone@isp.example", "username: the tables have no such name")
+        ]
+    mapping.write_text(sound)
+    assert type_(*adopt).json == done
+    assert type_(*adopt).json == {**done, "lines": 0, "created": 0, "projected": 0}  # they are ours by now
     states = {
         name: type_("subscribers", "show", f"{name}@isp.example", "--json").json["state"] for name in ("old1", "old2")
     }
