@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import func, select
@@ -154,5 +155,6 @@ class Services(RuleBasedStateMachine):
         self.runner.close()
 
 
+@pytest.mark.both_databases
 def test_every_service_has_all_of_its_parts_or_nothing_was_written(database_url: str) -> None:
-    walk(Services, database_url=database_url, walks=4, steps=25)
+    walk(Services, database_url=database_url, walks=3, steps=25)
