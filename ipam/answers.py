@@ -56,11 +56,12 @@ class ReleasedResources(TypedDict):
 
 
 class ReleasedUnit(TypedDict):
-    """One address, prefix or C-VLAN (``value``), and when it may go to somebody else."""
+    """One address, prefix or C-VLAN (``value``), and when it may go to somebody else; None: it lies in a part of the
+    pool that is being drained, so nobody is given it."""
 
     pool: str
     value: str
-    available_at: datetime
+    available_at: datetime | None
 
 
 class LocationFacts(TypedDict):

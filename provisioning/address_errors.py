@@ -4,7 +4,8 @@ ProvisioningError
 `-- AddressError
     |-- ServiceServed       a subscriber is served with them: the service must end first
     |-- LineOnOlt           the OLT carries the line in VLANs, or at a port, that would be others
-    `-- LinesOnOlt          the same of several lines, all of them at once
+    |-- LinesOnOlt          the same of several lines, all of them at once
+    `-- ServicesInTheWay    of several services runs go on with some, and OLTs carry the lines of others
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from provisioning.errors import Fault, ProvisioningError
+from provisioning.under_way import ServiceUnderWay
 
 
 class AddressError(ProvisioningError):
@@ -59,3 +61,16 @@ class LinesOnOlt(AddressError):
     def __init__(self, lines: Sequence[LineOnOlt]) -> None:
         self.faults = tuple(Fault(f"service {line.service_id}", str(line)) for line in lines)
         super().__init__(f"OLTs carry {len(lines)} lines as they were handed over, {self.left}: {lines[0]} ...")
+
+
+class ServicesInTheWay(AddressError):
+    """Runs go on with some of these services, and OLTs carry the lines of others as they were handed over."""
+
+    code = "addresses.services_in_the_way"
+    what = "The move"
+    left = "nothing was changed"
+
+    def __init__(self, under_way: ServiceUnderWay, lines: Sequence[LineOnOlt]) -> None:
+        runs = [Fault(f"service {service}", f"Run {run} goes on with it.") for service, run in under_way.runs.items()]
+        self.faults = (*runs, *(Fault(f"service {line.service_id}", str(line)) for line in lines))
+        super().__init__(f"{under_way} And: {lines[0]}{' ...' if len(lines) > 1 else ''}")

@@ -23,12 +23,12 @@ from ipam import (
     ServiceIncomplete,
     StaticResources,
 )
-from provisioning.address_errors import LineOnOlt, LinesOnOlt, ServiceServed
+from provisioning.address_errors import LineOnOlt, LinesOnOlt, ServiceServed, ServicesInTheWay
 from provisioning.intake import Clock
 from provisioning.line import LineOrderRecord, live_line_orders
 from provisioning.projections import ALLOCATION, ENDING
 from provisioning.signals import TOLD_FROM_OUTSIDE
-from provisioning.under_way import refuse_under_way
+from provisioning.under_way import ServiceUnderWay, refuse_under_way
 from radius import SessionChangeView, SubscriberUnknown, SubscriberVerbs, SubscriberView
 from workflows import Services, framed_addresses
 
@@ -167,11 +167,12 @@ class AddressDesk:
         Raises:
             ServiceUnderWay: with all services behind them of which a run has more to do.
             LineOnOlt, LinesOnOlt: for all services whose lines would need another VLAN.
+            ServicesInTheWay: with all of both.
             As ``NetworkUpkeep.rehome``.
         """
         async with self._db.begin_nested():
             moved = await self._upkeep.rehome(access_nodes=access_nodes, bng=bng, note=note)
-            await self._refuse_under_way([each["service_id"] for each in moved])
+            under_way = await self._under_way([each["service_id"] for each in moved])
             held = {each["service_id"]: each for each in await self._network.all_resources()} if moved else {}
             lines = await self._lines([each["service_id"] for each in moved])
             in_the_way: list[LineOnOlt] = []
@@ -180,8 +181,7 @@ class AddressDesk:
                     await self._follow(held[each["service_id"]], lines.get(each["service_id"]), ends=True)
                 except LineOnOlt as line:
                     in_the_way.append(line)
-            if in_the_way:
-                raise LinesOnOlt(in_the_way) if len(in_the_way) > 1 else in_the_way[0]
+            _refuse_to_rehome(under_way, in_the_way)
         return moved
 
     async def release(self, *, service_id: int, reason: str) -> ReleasedService:
@@ -265,12 +265,31 @@ class AddressDesk:
         except ServiceIncomplete:  # a move may give it what it lacks
             return facts["location"], None
 
+    async def _under_way(self, service_ids: Collection[int]) -> ServiceUnderWay | None:
+        try:
+            await self._refuse_under_way(service_ids)
+        except ServiceUnderWay as runs:
+            return runs
+        return None
+
     async def _refuse_under_way(self, service_ids: Collection[int]) -> None:
         """
         Raises:
             ServiceUnderWay: a run has more to do with one of them.
         """
         await refuse_under_way(self._db, self._tenant_id, service_ids, steps=(ALLOCATION, ENDING))
+
+
+def _refuse_to_rehome(under_way: ServiceUnderWay | None, lines: Sequence[LineOnOlt]) -> None:
+    """
+    Raises:
+        ServiceUnderWay, LineOnOlt, LinesOnOlt, ServicesInTheWay: with all of it.
+    """
+    if under_way is not None:
+        others = [line for line in lines if line.service_id not in under_way.runs]  # a run takes its own line back
+        raise ServicesInTheWay(under_way, others) if others else under_way
+    if lines:
+        raise LinesOnOlt(lines) if len(lines) > 1 else lines[0]
 
 
 def _otherwise(line: LineOrderRecord, given: AllocatedResources) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.places import AnySelect
@@ -73,7 +73,8 @@ class Reconciliation:
 
     async def compare(self, by_name: Mapping[str, Sequence[ReplyRow]]) -> list[Difference]:
         """All rows of each name at once; best a thousand names at a time."""
-        claimed = await self._claims(Service.username.in_(by_name))
+        named = select(Service.service_id).where(Service.tenant_id == self._tenant_id, Service.username.in_(by_name))
+        claimed = await self._claims((await self._db.scalars(named)).all())
         self._seen |= {claim.service_id for claim in claimed.values()}
         found = [await self._compared(name, claimed.get(name), rows) for name, rows in by_name.items()]
         return [each for each in found if each is not None]
@@ -87,7 +88,7 @@ class Reconciliation:
         while numbers := (await self._db.scalars(page.where(Service.service_id > last))).all():
             last = numbers[-1]
             unseen = [number for number in numbers if number not in self._seen]
-            claimed = await self._claims(Service.service_id.in_(unseen)) if unseen else {}
+            claimed = await self._claims(unseen)
             for username, claim in claimed.items():
                 yield _difference("missing_in_radius", username, claim, frozenset())
 
@@ -101,11 +102,15 @@ class Reconciliation:
             return None
         return _difference("mismatched" if gives else "missing_in_radius", username, claim, gives)
 
-    async def _claims(self, which: ColumnElement[bool]) -> dict[str, Claim]:
-        """By username, those services that hold something that RADIUS gives."""
+    async def _claims(self, service_ids: Sequence[int]) -> dict[str, Claim]:
+        """By username, those of these services that hold something that RADIUS gives."""
+        if not service_ids:
+            return {}
         whose = (Service.service_id, Service.customer_id, Service.username)
         statement = _units(self._tenant_id, *whose).join(Service, Service.service_id == Allocation.service_id)
-        rows = await self._db.execute(statement.where(ASSIGNED, which).order_by(Service.service_id))
+        # By what each holds, not by the service: PostgreSQL would read all that is held for every thousand.
+        these = Allocation.service_id.in_(service_ids)
+        rows = await self._db.execute(statement.where(ASSIGNED, these).order_by(Service.service_id))
         found: dict[str, Claim] = {}
         for (service_id, customer_id, username), units in groupby(rows, key=lambda row: tuple(row[4:])):
             found[username] = Claim(service_id, customer_id, username, frozenset(_given(unit) for unit in units))

@@ -19,7 +19,7 @@ from ipam.network_tables import IN_THE_NETWORK
 from ipam.tables import Pool, Prefix, Vrf
 from ipam.unit_errors import UnitCooling, UnitDraining, UnitExcluded, UnitReserved, UnitTaken
 from ipam.units import Interval
-from ipam.upkeep import draining
+from ipam.upkeep import drained_units, draining
 from ipam.upkeep.pool_units import KnownPool, find_pool
 
 MOST_WITHIN = 256
@@ -84,7 +84,8 @@ async def _of_unit(
 ) -> AddressFacts:
     numbered = pool.numbered(units[0])
     state, note, until = await _state(db, pool, units[0], at)
-    facts = _facts(None, state, note=note, available_at=until, **known)
+    drained = await drained_units.why_drained(db, pool.pool_id, units[0])
+    facts = _facts(None, state, note=note, drained=drained, available_at=until, **known)
     facts["value"] = numbered.value
     facts["history"] = await history.events_of(db, numbered)
     if state == "assigned":
@@ -119,6 +120,7 @@ def _facts(asked: Network | None, state: str, **known: Any) -> AddressFacts:
         network=None,
         vrf=None,
         note=None,
+        drained=None,
         available_at=None,
         holder=None,
         outside=[],

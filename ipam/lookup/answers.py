@@ -19,8 +19,9 @@ class AddressFacts(TypedDict):
     ``value`` is what a pool hands out: the address, the delegated prefix around it, or the prefix that was asked for.
     ``state``: *assigned*, *reserved*, *cooling* (in quarantine), *free*, *draining* (nobody has it and nobody gets it),
     *excluded*; a prefix of several units is *several*, with what is held in it; *by the BNG* is handed out by the BNG;
-    of what no pool has, *unpooled*. ``role`` and ``network`` are the smallest known prefix around it. ``outside``:
-    the ports that an inside address of the CGNAT has.
+    of what no pool has, *unpooled*. ``drained``: why its part of the pool is being drained, so that nobody is given it
+    after whoever has it. ``role`` and ``network`` are the smallest known prefix around it. ``outside``: the ports that
+    an inside address of the CGNAT has.
     """
 
     value: str
@@ -31,6 +32,7 @@ class AddressFacts(TypedDict):
     network: str | None
     vrf: str | None
     note: str | None
+    drained: str | None
     available_at: datetime | None
     holder: ServiceAt | None
     outside: list[NatBlockAt]

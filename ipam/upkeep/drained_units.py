@@ -11,6 +11,13 @@ from ipam.tables import Allocation, Drain, Exclusion
 from ipam.units import Interval, count, subtract
 
 
+async def why_drained(db: AsyncSession, pool_id: int, unit: int) -> str | None:
+    """The note of the drain that the unit lies in; None: it lies in none."""
+    return await db.scalar(
+        select(Drain.note).where(Drain.pool_id == pool_id, Drain.first_unit <= unit, Drain.last_unit >= unit)
+    )
+
+
 async def nobodys_by_pool(db: AsyncSession, tenant_id: str) -> dict[int, int]:
     """By pool, how many units of it are neither free nor excluded nor anybody's, but drained."""
     drained: dict[int, list[Interval]] = defaultdict(list)

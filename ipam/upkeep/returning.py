@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -88,7 +88,7 @@ async def give_back(
             for row in held
         ],
     )
-    await _drop_drained(db, list(ends))
+    drained = await _drop_drained(db, list(ends))
     await db.execute(
         insert(_EVENT),
         [
@@ -105,11 +105,14 @@ async def give_back(
             for row in held
         ],
     )
-    return [_unit(row.name, row.first_address, row.unit_length, row.unit, ends[row.id]) for row in held]
+    return [
+        _unit(row.name, row.first_address, row.unit_length, row.unit, None if row.id in drained else ends[row.id])
+        for row in held
+    ]
 
 
-async def _drop_drained(db: AsyncSession, allocation_ids: list[int]) -> None:
-    """What lies in a part that is being drained goes to nobody.
+async def _drop_drained(db: AsyncSession, allocation_ids: list[int]) -> set[int]:
+    """What lies in a part that is being drained goes to nobody; which of them do.
 
     Asked when the rows are ours already: whoever drains their prefix has come to an end, or comes after us."""
     lies_in = and_(Drain.pool_id == Allocation.pool_id, Allocation.unit.between(Drain.first_unit, Drain.last_unit))
@@ -117,6 +120,7 @@ async def _drop_drained(db: AsyncSession, allocation_ids: list[int]) -> None:
     drained = set(await db.scalars(found))
     if drained:
         await db.execute(delete(_ALLOCATION).where(_ALLOCATION.c.id.in_(drained)))
+    return drained
 
 
 async def released(db: AsyncSession, *, service_id: int, at: datetime) -> ReleasedResources:
@@ -125,8 +129,9 @@ async def released(db: AsyncSession, *, service_id: int, at: datetime) -> Releas
         AllocationEvent.service_id == service_id, AllocationEvent.what == "assigned"
     )
     since = aliased(AllocationEvent)
+    lies_in = exists().where(Drain.pool_id == since.pool_id, since.unit.between(Drain.first_unit, Drain.last_unit))
     rows = await db.execute(
-        select(Pool.name, Prefix.first_address, Pool.unit_length, since.unit, since.available_at)
+        select(Pool.name, Prefix.first_address, Pool.unit_length, since.unit, since.available_at, lies_in)
         .join(Pool, Pool.id == since.pool_id)
         .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
         .where(
@@ -138,10 +143,13 @@ async def released(db: AsyncSession, *, service_id: int, at: datetime) -> Releas
         .order_by(Pool.name, since.unit)
     )
     units = [
-        _unit(name, base, unit_length, unit, available_at or at) for name, base, unit_length, unit, available_at in rows
+        _unit(name, base, unit_length, unit, None if is_drained else available_at or at)
+        for name, base, unit_length, unit, available_at, is_drained in rows
     ]
     return ReleasedResources(service_id=service_id, released_at=at, released=units)
 
 
-def _unit(pool: str, base: bytes | None, unit_length: int | None, unit: int, available_at: datetime) -> ReleasedUnit:
+def _unit(
+    pool: str, base: bytes | None, unit_length: int | None, unit: int, available_at: datetime | None
+) -> ReleasedUnit:
     return ReleasedUnit(pool=pool, value=value_of(base, unit_length, unit), available_at=available_at)

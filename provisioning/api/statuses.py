@@ -108,6 +108,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "addresses.line_on_olt",
         "addresses.lines_on_olt",
         "addresses.service_served",
+        "addresses.services_in_the_way",
         "acs.request_conflict",
         "acs.serial_ambiguous",
         "acs.serial_bound_elsewhere",

@@ -21,6 +21,8 @@ from provisioning.cli.running import AsJson, run
 from provisioning.intake import Faults
 from provisioning.reconciliation import COLUMNS, KINDS, RadiusComparison, Reconciled, cells
 
+MOST_SHOWN = 50
+"""Of differences of a kind, so many stand on the screen."""
 STATES = ("assigned", "reserved", "quarantine", "unchanged")
 
 
@@ -55,13 +57,12 @@ def import_(
         source = _meant(from_, reason)
         content, known = (None if path is None else path.read_bytes() for path in (file, mapping))
         read = await opened(appliance, source, content=content, mapping=known)
+        _write_errors(errors, read, {})  # first: what was brought in isn't told to have failed for want of this file
         try:
-            counts = await _brought_in(appliance, read, file, dry_run=dry_run)
+            return await _brought_in(appliance, read, file, dry_run=dry_run)
         except ImportRefused as refused:
             _write_errors(errors, read, refused.by_line)
             raise
-        _write_errors(errors, read, {})
-        return counts
 
     counts = run(act, as_json=json_)
     if json_:
@@ -155,24 +156,36 @@ def reconcile_(
 
     async def act(appliance: Appliance) -> tuple[list[Reconciled], RadiusComparison]:
         comparison = RadiusComparison(appliance)
-        return [found async for found in comparison.differences()], comparison
+        if csv_ is None:
+            return [each async for each in comparison.differences()], comparison
+        with csv_.open("w", encoding="utf-8", newline="") as target:  # before the long look, where it can't be written
+            found = [each async for each in comparison.differences()]
+            csv.writer(target, lineterminator="\n").writerows([COLUMNS, *map(cells, found)])
+        return found, comparison
 
     found, comparison = run(act, as_json=json_)
-    if csv_ is not None:
-        with csv_.open("w", encoding="utf-8", newline="") as target:
-            csv.writer(target, lineterminator="\n").writerows([COLUMNS, *map(cells, found)])
     if json_:
         told: dict[str, Any] = {kind: [each for each in found if each["difference"] == kind] for kind in KINDS}
         print_json({**told, "left_out": {"anothers": comparison.anothers, "under_way": comparison.under_way}})
     else:
         if found:
-            print_list(("difference", "username", "service"), [_entry(each) for each in found])
+            _print_differences(found)
         else:
             say("RADIUS gives what is allocated, and nothing else")
         if left_out := comparison.left_out():
             say(left_out)
     if found:
         raise typer.Exit(1)
+
+
+def _print_differences(found: Sequence[Reconciled]) -> None:
+    """Of each kind so many as somebody reads, and how many there are."""
+    by_kind = {kind: [each for each in found if each["difference"] == kind] for kind in KINDS}
+    shown = [each for kind in KINDS for each in by_kind[kind][:MOST_SHOWN]]
+    print_list(("difference", "username", "service"), [_entry(each) for each in shown])
+    for kind, all_of_it in by_kind.items():
+        if len(all_of_it) > MOST_SHOWN:
+            say(f"{kind}: {len(all_of_it)}, of which {MOST_SHOWN} are shown; --csv FILE writes all of them")
 
 
 def _entry(found: Reconciled) -> Entry:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +22,7 @@ from ipam import (
     UnitEvent,
 )
 from provisioning.bootstrap import Appliance
+from provisioning.cli.moments import as_moment
 from provisioning.cli.printing import (
     Entry,
     at_second,
@@ -35,24 +36,14 @@ from provisioning.cli.printing import (
 from provisioning.cli.running import AsJson, run
 from provisioning.errors import Fault, InvalidRequest
 
-MOMENTS = ["%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"]
 OF_A_PORT = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})")
-
-
-def in_utc(moment: datetime | None) -> datetime | None:
-    """Raises: BadParameter for an edge of the calendar, which lies beyond it in UTC."""
-    try:
-        return None if moment is None else moment.astimezone(UTC)
-    except OverflowError as error:
-        raise typer.BadParameter("is outside of the calendar, in UTC") from error
 
 
 At = Annotated[
     datetime | None,
     typer.Option(
         help="Then, in the place of now: a moment with its zone, such as 2026-03-02T21:14Z.",
-        formats=MOMENTS,
-        callback=in_utc,
+        parser=as_moment,
     ),
 ]
 Vrf = Annotated[str | None, typer.Option(help="In which VRF, if several have it.")]
@@ -300,6 +291,8 @@ def _print_facts(facts: AddressFacts) -> None:
     until = f" until {at_second(facts['available_at'])}" if facts["available_at"] else ""
     note = f": {facts['note']}" if facts["note"] else ""
     say(f"{facts['value']}: {facts['state']}{until}{note}{where}{inside}")
+    if facts["drained"] is not None and facts["state"] != "draining":
+        say(f"  in a part of the pool that is being drained ({facts['drained']}): nobody is given it after that")
     if facts["holder"] is not None:
         say(f"  {_holder_in_words(facts['holder'])}")
     for block in facts["outside"]:

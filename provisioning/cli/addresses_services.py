@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -117,9 +118,15 @@ def release(service: Service, reason: Reason, json_: AsJson = False) -> None:
         how = "" if released["changed"] else ", as before"
         say(f"service {service}: released {at_second(released['released_at'])}{how}")
         for each in released["released"]:
-            say(f"  {each['value']} of pool {each['pool']} is free {at_second(each['available_at'])}")
+            say(f"  {each['value']} of pool {each['pool']} {_from_when(each['available_at'])}")
 
     run(act, as_json=json_)
+
+
+def _from_when(available_at: datetime | None) -> str:
+    if available_at is None:
+        return "is in a part that is being drained: nobody is given it"
+    return f"is free {at_second(available_at)}"
 
 
 def _change(act: Callable[[AddressDesk], Awaitable[ChangedService]], after: dict[str, str], *, as_json: bool) -> None:

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
-from provisioning.cli.addresses_looks import MOMENTS, in_utc
 from provisioning.cli.audited import tells
+from provisioning.cli.moments import as_moment
 from provisioning.cli.printing import Entry, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.commercial import CustomerRecord
@@ -72,7 +72,7 @@ def survey(
     result: Annotated[str, typer.Option(help="feasible, or not_feasible.")],
     surveyed_at: Annotated[
         datetime | None,
-        typer.Option(help="When, such as 2026-03-02T10:30Z; default: now.", formats=MOMENTS, callback=in_utc),
+        typer.Option(help="When, such as 2026-03-02T10:30Z; default: now.", parser=as_moment),
     ] = None,
     notes: Annotated[str, typer.Option(help="What whoever installs must know.")] = "",
     reason: Annotated[str | None, typer.Option(help="Why, for the audit.")] = None,

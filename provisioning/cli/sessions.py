@@ -15,6 +15,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli.addresses_looks import At
 from provisioning.cli.audited import changes_elsewhere, tells
 from provisioning.cli.data_cap_words import cap_of
+from provisioning.cli.moments import as_day
 from provisioning.cli.printing import Entry, at_second, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, Reason, run
 from provisioning.cli.whom import ByExternalId, Username, names_of
@@ -26,7 +27,6 @@ app = typer.Typer(no_args_is_help=True, help="RADIUS sessions: who is online, wh
 
 Before = Annotated[int | None, typer.Option(help="Only sessions behind this number: the next page.")]
 Limit = Annotated[int, typer.Option(min=1, max=500, help="How many at most.")]
-DAY = ["%Y-%m-%d"]
 
 
 @app.command("list")
@@ -78,9 +78,9 @@ def show(
 def usage(
     username: Username,
     from_: Annotated[
-        datetime | None, typer.Option("--from", help="The first day (UTC); 30 days back if left out.", formats=DAY)
+        datetime | None, typer.Option("--from", help="The first day (UTC); 30 days back if left out.", parser=as_day)
     ] = None,
-    to: Annotated[datetime | None, typer.Option(help="The last day (UTC); today if left out.", formats=DAY)] = None,
+    to: Annotated[datetime | None, typer.Option(help="The last day (UTC); today if left out.", parser=as_day)] = None,
     external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from provisioning.bootstrap import Appliance
+from provisioning.cli.moments import as_day
 from provisioning.cli.printing import Entry, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.commercial.bills.subscriptions import SubscriptionView, list_subscriptions, show_subscription
@@ -24,7 +25,7 @@ def list_(
     customer: Annotated[int | None, typer.Option(help="Only this customer's.")] = None,
     state: Annotated[str | None, typer.Option(help="Only in this state.")] = None,
     ends_by: Annotated[
-        datetime | None, typer.Option(help="Only running ones that end by this day.", formats=["%Y-%m-%d"])
+        datetime | None, typer.Option(help="Only running ones that end by this day.", parser=as_day)
     ] = None,
     before: Annotated[int | None, typer.Option(help="Only those with a lower number: the next page.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=1000)] = 50,
@@ -39,7 +40,7 @@ def list_(
                 tenant_id=appliance.tenant_id,
                 customer_id=customer,
                 state=state,
-                ends_by=None if ends_by is None else ends_by.replace(tzinfo=UTC).date(),
+                ends_by=None if ends_by is None else ends_by.date(),
                 before_id=before,
                 limit=limit,
             )
@@ -84,9 +85,7 @@ def show(
 def cancel(
     subscription: Annotated[int, typer.Argument(help="The subscription's number.")],
     reason: Annotated[str, typer.Option(help="Why, in one line.")],
-    on: Annotated[
-        datetime | None, typer.Option(help="The last day that is served and billed.", formats=["%Y-%m-%d"])
-    ] = None,
+    on: Annotated[datetime | None, typer.Option(help="The last day that is served and billed.", parser=as_day)] = None,
     now: Annotated[bool, typer.Option("--now", help="At once, in the day's place.")] = False,
     json_: AsJson = False,
 ) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from provisioning.bootstrap import Appliance
 from provisioning.cli import technicians_stock
+from provisioning.cli.moments import as_moment
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, run
 from provisioning.days import minute
@@ -21,7 +22,6 @@ app.add_typer(technicians_stock.app, name="stock")
 
 Number = Annotated[int, typer.Argument(help="The technician's number.")]
 Anyway = Annotated[str | None, typer.Option(help="Why visits outside these hours are made all the same.")]
-MOMENT = ["%Y-%m-%dT%H:%M%z"]
 
 
 @app.command("list")
@@ -123,8 +123,8 @@ def plan(  # noqa: PLR0913, PLR0917 - each is a fact about how they work
 @app.command()
 def away(
     technician: Number,
-    starts_at: Annotated[datetime, typer.Option("--from", help="With its UTC offset.", formats=MOMENT)],
-    ends_at: Annotated[datetime, typer.Option("--until", help="With its UTC offset.", formats=MOMENT)],
+    starts_at: Annotated[datetime, typer.Option("--from", help="With its UTC offset.", parser=as_moment)],
+    ends_at: Annotated[datetime, typer.Option("--until", help="With its UTC offset.", parser=as_moment)],
     reason: Annotated[str, typer.Option(help="Holiday, illness, training.")],
     override_reason: Anyway = None,
     by: By = "",

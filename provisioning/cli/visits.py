@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from provisioning.bootstrap import Appliance
+from provisioning.cli.moments import as_moment
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, By, run
 from provisioning.days import minute
@@ -63,9 +64,7 @@ def report(
     port: Annotated[str | None, typer.Option(help="The port it is plugged into, if that was looked up.")] = None,
     note: Annotated[str | None, typer.Option(help="In words; needed by not_feasible and cancelled.")] = None,
     next_technician: Annotated[int | None, typer.Option(help="Who comes next time.")] = None,
-    next_date: Annotated[
-        datetime | None, typer.Option(help="When, with its UTC offset.", formats=["%Y-%m-%dT%H:%M%z"])
-    ] = None,
+    next_date: Annotated[datetime | None, typer.Option(help="When, with its UTC offset.", parser=as_moment)] = None,
     by: By = "",
     json_: AsJson = False,
 ) -> None:

@@ -8,17 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from provisioning.bootstrap import Appliance
+from provisioning.cli.moments import as_moment
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, run
 from provisioning.days import minute
 from provisioning.field import JobRecord, Jobs, OfferRecord, VisitRecord
 from provisioning.visits import Outcome
 
-MOMENT = ["%Y-%m-%dT%H:%M%z"]
 VisitNumber = Annotated[int, typer.Argument(help="The visit's number.")]
 Job = Annotated[str, typer.Option(help="The kind of job, by its name.")]
 Technician = Annotated[int, typer.Option(help="Who comes.")]
-At = Annotated[datetime, typer.Option(help="When, with its UTC offset.", formats=MOMENT)]
+At = Annotated[datetime, typer.Option(help="When, with its UTC offset.", parser=as_moment)]
 Place = Annotated[tuple[float, float] | None, typer.Option(help="Latitude and longitude of the customer's place.")]
 Why = Annotated[str, typer.Option(help="In words; it is kept.")]
 Anyway = Annotated[str | None, typer.Option(help="Why outside working hours, or without a skill that is needed.")]
@@ -42,7 +42,7 @@ def slots(
     job: Job,
     place: Place = None,
     after: Annotated[
-        datetime | None, typer.Option(help="Not before this, with its UTC offset.", formats=MOMENT)
+        datetime | None, typer.Option(help="Not before this, with its UTC offset.", parser=as_moment)
     ] = None,
     days: Annotated[int, typer.Option(min=1, max=31, help="How many days to look at.")] = 7,
     technician: Annotated[int | None, typer.Option(help="Only this technician.")] = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -12,6 +12,7 @@ from provisioning.act_previews import WEBHOOK_VERBS, WebhookVerb, previewed_webh
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import tells
 from provisioning.cli.choices import chosen
+from provisioning.cli.moments import as_moment_in_utc
 from provisioning.cli.printing import (
     Entry,
     at_second,
@@ -29,7 +30,6 @@ from provisioning.webhooks.tables import DeliveryState
 app = typer.Typer(no_args_is_help=True, help="Systems that are told of changes, signed, as docs/webhooks.md says.")
 
 Number = Annotated[int, typer.Argument(metavar="WEBHOOK", help="The webhook's number.")]
-TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
 
 @app.command()
@@ -170,9 +170,11 @@ def replay(
     webhook: Number,
     message: Annotated[str | None, typer.Option(help="One message, as `webhooks messages` numbers it.")] = None,
     since: Annotated[
-        datetime | None, typer.Option(help="All that happened from this moment on (UTC).", formats=TIMES)
+        datetime | None, typer.Option(help="All that happened from this moment on (UTC).", parser=as_moment_in_utc)
     ] = None,
-    until: Annotated[datetime | None, typer.Option(help="Up to this moment (UTC); else now.", formats=TIMES)] = None,
+    until: Annotated[
+        datetime | None, typer.Option(help="Up to this moment (UTC); else now.", parser=as_moment_in_utc)
+    ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Of these only what it didn't take.")] = False,
     json_: AsJson = False,
 ) -> None:
@@ -181,7 +183,7 @@ def replay(
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
             queued = await appliance.webhooks(db).replay(
-                webhook_id=webhook, message_id=message, since=_utc(since), until=_utc(until), only_failed=failed
+                webhook_id=webhook, message_id=message, since=since, until=until, only_failed=failed
             )
             tells(after={"queued": queued})
         print_json({"webhook_id": webhook, "queued": queued}) if json_ else say(
@@ -210,10 +212,6 @@ def messages(
         print_json(found) if json_ else _print_deliveries(found)
 
     run(act, as_json=json_)
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None else None
 
 
 def _say_secret(webhook: WebhookWithSecret, what: str) -> None:

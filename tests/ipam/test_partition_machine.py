@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -276,5 +277,6 @@ class Addresses(RuleBasedStateMachine):
         self.runner.close()
 
 
+@pytest.mark.both_databases
 def test_the_pool_stays_whole_whatever_happens(database_url: str) -> None:
-    walk(Addresses, database_url=database_url, walks=5, steps=20)
+    walk(Addresses, database_url=database_url, walks=4, steps=20)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from ipam import NetworkEstate, ServiceReleased, StaticResources
-from provisioning.address_errors import LineOnOlt, LinesOnOlt, ServiceServed
+from provisioning.address_errors import LineOnOlt, LinesOnOlt, ServiceServed, ServicesInTheWay
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.check import check_everything
 from provisioning.line import LineOrderRow
@@ -158,8 +158,13 @@ async def test_nodes_with_services_of_open_runs_stay_behind_their_bng(appliance:
 async def test_nodes_whose_lines_would_need_other_vlans_stay_and_each_line_is_named(appliance: Appliance) -> None:
     before = await given(appliance)
     async with appliance.database.begin() as db:
-        await db.execute(update(RunRow).where(RunRow.id.in_((2, 3))).values(state="partial"))
         await db.execute(update(LineOrderRow).where(LineOrderRow.service_id.in_((1, 3))).values(svlan=102))
+    with pytest.raises(ServicesInTheWay, match="Runs go on with service 2") as both:
+        await act(appliance, "rehome", access_nodes=["OLT-3"], bng="bng-tight", note="north is full")
+    assert [fault.field for fault in both.value.faults] == ["service 2", "service 3", "service 1"]
+    assert "in VLAN 102" in both.value.faults[-1].reason
+    async with appliance.database.begin() as db:
+        await db.execute(update(RunRow).where(RunRow.id.in_((2, 3))).values(state="partial"))
 
     with pytest.raises(LinesOnOlt, match="carry 2 lines") as refused:
         await act(appliance, "rehome", access_nodes=["OLT-3"], bng="bng-tight", note="north is full")

@@ -1,9 +1,10 @@
 """Clients that die by `kill -9` one after the other, each at the next thing that it asks of the database.
 
-    python -m tests.ipam.allocation.dying_clients DATABASE_URL
+    python -m tests.ipam.allocation.dying_clients DATABASE_URL EVERY
 
-Each takes a service and is told so, takes another one, and gives the first one back; what it was told it prints, one
-JSON object a line, after the COMMIT. The last one comes through.
+``EVERY`` 1 is each instant, 4 every fourth one from the first. Each takes a service and is told so, takes another one,
+and gives the first one back; what it was told it prints, one JSON object a line, after the COMMIT. The last one comes
+through.
 """
 
 from __future__ import annotations
@@ -86,9 +87,9 @@ def client(url: str, instant: int) -> None:
     asyncio.run(live(url, instant))
 
 
-def main(url: str) -> int:
+def main(url: str, every: int) -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    for instant in itertools.count(1):
+    for instant in itertools.count(1, every):
         process = FORK.Process(target=client, args=(url, instant))
         process.start()
         process.join()
@@ -98,4 +99,4 @@ def main(url: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))

@@ -30,13 +30,13 @@ async def requests(network: Network) -> dict[str, str]:
         return {each: state for each, state in await db.execute(select(Service.request_id, Service.state)) if each}
 
 
-@pytest.mark.durability_sweep
-async def test_clients_killed_at_every_instant_leave_what_they_were_told_and_nothing_by_halves(
-    empty: Network, database_url: str
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.durability_sweep)])
+async def test_clients_killed_at_any_instant_leave_what_they_were_told_and_nothing_by_halves(
+    empty: Network, database_url: str, every: int
 ) -> None:
     await empty.apply(roomy())
 
-    dying = [sys.executable, "-m", "tests.ipam.allocation.dying_clients", database_url]
+    dying = [sys.executable, "-m", "tests.ipam.allocation.dying_clients", database_url, str(every)]
     process = await asyncio.create_subprocess_exec(*dying, stdout=PIPE, stderr=PIPE)
     said, failure = await asyncio.wait_for(process.communicate(), timeout=300)
 
@@ -49,10 +49,11 @@ async def test_clients_killed_at_every_instant_leave_what_they_were_told_and_not
     assert await empty.violations() == []
     there = await requests(empty)
     assert answers.keys() <= there.keys() <= customers.keys()
-    assert there.keys() - answers.keys(), "nobody died between the COMMIT and what they would have been told"
     assert customers.keys() - there.keys(), "nobody died before the COMMIT"
+    if every == 1:
+        assert there.keys() - answers.keys(), "nobody died between the COMMIT and what they would have been told"
     states = {there[request] for request, answer in answers.items() if answer["service_id"] in asked_back}
-    assert states == {"active", "released"}
+    assert states == {"active", "released"} if every == 1 else "released" in states
     for service_id, units in gave_back.items():
         assert [each["value"] for each in (await empty.release(service_id))["released"]] == units
 

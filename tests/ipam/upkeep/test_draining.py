@@ -61,7 +61,8 @@ async def test_what_is_given_back_there_goes_to_nobody_until_the_drain_ends(empt
     released = await empty.release(held["service_id"])
     await empty.keep("unreserve", pool="cgnat", value="192.0.2.6", note="no longer")
 
-    assert [unit["value"] for unit in released["released"]] == ["192.0.2.5"]
+    assert [(unit["value"], unit["available_at"]) for unit in released["released"]] == [("192.0.2.5", None)]
+    assert await empty.release(held["service_id"]) == released
     assert await empty.keep("left_behind", pool="cgnat") == []
     with pytest.raises(PoolExhausted):
         await empty.allocate(1)

@@ -72,6 +72,8 @@ def test_an_address_is_shown_with_its_holder_and_history(isp: Settings, type_: T
     assert type_("addresses", "show", address, "--at", "2020-01-01T00:00Z").out == f"{address}: nobody\n"
     beyond = type_("addresses", "show", address, "--at", "0001-01-01T00:00+14:00")
     assert (beyond.status, "is outside of the calendar, in UTC" in beyond.err) == (2, True)
+    unsaid = type_("addresses", "holder", address, "--at", "yesterday")
+    assert (unsaid.status, "'yesterday' is no moment with its zone, such as" in unsaid.err) == (2, True)
     service = type_("addresses", "show", "--service", DONE).out.splitlines()
     assert service[0] == f"service 1 of customer 1001: {USERNAME}, plan fiber-300"
     assert f"  IPv4: {address}" in service
@@ -230,8 +232,12 @@ def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(any_isp: Sett
     left_out = type_("addresses", "reconcile").out.splitlines()[-1]
     assert left_out == "left out: 1 of another system's services, of which RADIUS knows nothing"
     release = ("addresses", "release", held["service_id"], "--reason", "a trial")
+    assert type_("addresses", "drain", "north-v4", held["ip_address"], "--note", "goes south").status == 0
+    shown = type_("addresses", "show", held["ip_address"]).out
+    assert "  in a part of the pool that is being drained (goes south): nobody is given it after that" in shown
     released = type_(*release).out
-    assert f"  {held['ip_address']} of pool north-v4 is free " in released
+    assert f"  {held['ip_address']} of pool north-v4 is in a part that is being drained: nobody is given it" in released
+    assert f"  {held['delegated_prefix']} of pool north-pd is free " in released
     first, *units = released.splitlines()
     assert type_(*release).out.splitlines() == [f"{first}, as before", *units]
     assert type_(*release, "--json").json["changed"] is False

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pytest
+
+from provisioning.cli import addresses_files
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
@@ -42,6 +45,8 @@ def test_a_file_of_another_system_is_tried_mended_and_taken_over(
 
     file.write_text(NETBOX)
     assert type_(*words, "--dry-run").out == ("2 lines, 0 left out: 2 reserved; 0 new services\nnothing was written\n")
+    nowhere = type_(*words[:-1], tmp_path / "no" / "errors.csv")
+    assert (nowhere.status, "errors.csv can't be used: No such file" in nowhere.err) == (1, True)
     done = type_(*words, "--reason", "we leave NetBox", "--json")
     assert done.json == {
         "lines": 2,
@@ -131,10 +136,30 @@ def test_radius_is_compared_and_each_difference_has_the_command_that_ends_it(
             HELD: "mismatched",
             "old@isp.example": "unknown_to_ipam",
         }
+    nowhere = type_("addresses", "reconcile", "--csv", tmp_path / "no" / "differences.csv")
+    assert (nowhere.status, "differences.csv can't be used: No such file" in nowhere.err) == (1, True)
     lines = type_("addresses", "reconcile").out.splitlines()
     assert lines[0].split() == ["difference", "username", "service"]
     assert any("firstlight subscribers project" in line for line in lines)
     assert lines[-1] == "left out: 1 that a run is about to carry over"
+
+
+def test_of_many_differences_of_a_kind_some_are_shown_and_all_are_counted(
+    any_isp: Settings, type_: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses_files, "MOST_SHOWN", 2)
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        for number in (1, 2, 3):
+            hand.execute(
+                "INSERT INTO radreply (username, attribute, op, value)"
+                f" VALUES ('old{number}@isp.example', 'Framed-IP-Address', ':=', '100.64.3.{number}')"
+            )
+
+    lines = type_("addresses", "reconcile").out.splitlines()
+
+    shown = [line.split()[1] for line in lines if line.startswith("unknown_to_ipam ")]
+    assert shown == ["old1@isp.example", "old2@isp.example"]
+    assert lines[-1] == "unknown_to_ipam: 3, of which 2 are shown; --csv FILE writes all of them"
 
 
 def test_each_difference_ends_by_its_command(isp: Settings, type_: Type, tmp_path: Path) -> None:

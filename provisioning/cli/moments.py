@@ -1,0 +1,57 @@
+"""Times as they are typed, in UTC; what can't be one is refused with one that can."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import typer
+
+
+def as_moment(typed: str) -> datetime:
+    """A minute or second with its zone.
+
+    Raises:
+        BadParameter: it is none, or it lies beyond the calendar in UTC.
+    """
+    found = _first_of(typed, ["%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"])
+    if found is None:
+        examples = "2026-03-02T21:14Z or 2026-03-02T22:14+01:00"
+        raise typer.BadParameter(f"{typed!r} is no moment with its zone, such as {examples}")
+    try:
+        return found.astimezone(UTC)
+    except OverflowError as error:
+        raise typer.BadParameter("is outside of the calendar, in UTC") from error
+
+
+def as_moment_in_utc(typed: str) -> datetime:
+    """A day, minute or second without a zone: it is meant in UTC.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    found = _first_of(typed, ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
+    if found is None:
+        raise typer.BadParameter(f"{typed!r} is no moment in UTC, such as 2026-03-02T21:14 or 2026-03-02")
+    return found.replace(tzinfo=UTC)
+
+
+def as_day(typed: str) -> datetime:
+    """The beginning of a day.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    found = _first_of(typed, ["%Y-%m-%d"])
+    if found is None:
+        raise typer.BadParameter(f"{typed!r} is no day, such as 2026-03-02")
+    return found.replace(tzinfo=UTC)
+
+
+def _first_of(typed: str, formats: Sequence[str]) -> datetime | None:
+    for each in formats:
+        try:
+            return datetime.strptime(typed, each)  # noqa: DTZ007 (whoever asks says in which zone)
+        except ValueError:
+            continue
+    return None
