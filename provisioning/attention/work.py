@@ -21,7 +21,7 @@ from provisioning.commercial import PartnerDomains, TicketRecord
 from provisioning.days import day_of, end_of, minute
 from provisioning.field import LIVE_STATES, VisitRecord, Visits
 from provisioning.intake import Clock
-from provisioning.keeps import MONEY_STEPS, kept
+from provisioning.keeps import kept
 from provisioning.sight import Sight
 from workflows import (
     CodeMissing,
@@ -266,8 +266,8 @@ class Work:
 
     def _reason(self, step: str | None, reason: str | None) -> str:
         """A payment's reason may tell an amount."""
-        if step in MONEY_STEPS and not self._sight.sees_money:
-            return "whoever settles payments is told why."
+        if reason and not self._sight.sees_money:
+            reason = words_without_amounts(reason, step)
         return reason or "no reason was told."
 
 

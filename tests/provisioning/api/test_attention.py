@@ -324,7 +324,7 @@ async def test_the_noc_sees_no_money_and_a_partner_only_runs_for_their_own(check
         "sales": True,
         "partner": True,  # of their own customer
     }
-    assert "whoever settles payments is told why" in told["noc"]
+    assert "is held in capture_payment: (not shown) were refused" in told["noc"]
     assert [item["target"]["id"] for item in (await look(checked, "partner"))["items"]] == [str(WAITING)]
 
 
