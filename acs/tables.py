@@ -78,6 +78,7 @@ class AcsDevice(AcsBase):
     __table_args__ = (
         Index("ix_acs_device_newest", "tenant_id", "id"),
         Index("ix_acs_device_state", "tenant_id", "state", "id"),
+        Index("ix_acs_device_oldest", "tenant_id", "state", "updated_at", "id"),
         Index("ix_acs_device_customer", "tenant_id", "customer_id", "id"),
         # A CPE serves one service at a time; withdrawn rows are history.
         Index("acs_device_live_serial", "tenant_id", "serial", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Select, String, bindparam, delete, func, insert, or_, select
+from sqlalchemy import Select, String, bindparam, delete, func, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.answers import PoolUsage
@@ -21,6 +21,7 @@ SAMPLE_EVERY = timedelta(hours=6)
 """Unless a threshold was crossed, which is written at once."""
 KEPT_FOR = timedelta(days=90)
 LOOK_BACK = timedelta(days=7)
+_BEFORE_ALL = literal(datetime(1970, 1, 1, tzinfo=UTC), UtcDateTime)
 
 
 @dataclass(frozen=True)
@@ -85,19 +86,16 @@ async def levels_since(db: AsyncSession, *, tenant_id: str, levels: Mapping[str,
     """Since when pools have been at these levels, by name, but for those that are ok: the first look that saw it, after
     the last one that saw another. Left out: a pool that no look has seen at it since."""
     found: dict[str, datetime] = {}
-    other = table_of(PoolSample).alias("other")
+    seen, other = _SAMPLE.alias("seen"), _SAMPLE.alias("other")
     for level in sorted({level for level in levels.values() if level != "ok"}):
         names = [name for name, its in levels.items() if its == level]
         another = select(func.max(other.c.at)).where(other.c.pool_id == Pool.id, other.c.level != level).correlate(Pool)
-        last = another.scalar_subquery()
-        query = (
-            select(Pool.name, func.min(PoolSample.at, type_=UtcDateTime))
-            .join(PoolSample, PoolSample.pool_id == Pool.id)
-            .where(Pool.tenant_id == tenant_id, Pool.name.in_(names), PoolSample.level == level)
-            .where(or_(last.is_(None), PoolSample.at > last))
-            .group_by(Pool.name)
-        )
-        found.update({name: at for name, at in await db.execute(query)})
+        # an end of the index, asked once for each pool: not again for every look at it in three months
+        after = func.coalesce(another.scalar_subquery(), _BEFORE_ALL)
+        first = select(seen.c.at).where(seen.c.pool_id == Pool.id, seen.c.level == level, seen.c.at > after)
+        since = first.order_by(seen.c.at).limit(1).correlate(Pool).scalar_subquery()
+        query = select(Pool.name, since.label("since")).where(Pool.tenant_id == tenant_id, Pool.name.in_(names))
+        found.update({name: at for name, at in await db.execute(query) if at is not None})
     return found
 
 

@@ -69,7 +69,8 @@ class Target:
 class Item:
     """One thing that needs a person. ``count``: how many things it stands for; ``customers`` whom it concerns, as far
     as they are known (of a great many held runs nobody is named), and ``for_whom`` the names of the first of them;
-    ``held_meanwhile`` what stays taken as long as nobody acts; ``folded`` what has the same cause, in sentences, and is
+    ``held_meanwhile`` what stays taken as long as nobody acts; ``handed_over`` which team has been given it, in a
+    sentence; ``folded`` what has the same cause, in sentences, and is
     no item of its own.
     """
 
@@ -82,6 +83,7 @@ class Item:
     customers: list[int] = field(default_factory=list)
     for_whom: list[str] = field(default_factory=list)
     held_meanwhile: list[str] = field(default_factory=list)
+    handed_over: str = ""
     folded: list[str] = field(default_factory=list)
 
 

@@ -78,7 +78,8 @@ def of_cpes(fleet: FleetTrouble, now: datetime) -> list[Item]:
         if fleet["handed_over"] > 1:
             sentence = f"{fleet['handed_over']} CPEs went wrong again and again and are left to a person."
         target = Target("devices", "handed_over")
-        items.append(Item("cpes_handed_over", "today", sentence, target, count=fleet["handed_over"]))
+        since = fleet["handed_over_since"]
+        items.append(Item("cpes_handed_over", "today", sentence, target, since, fleet["handed_over"]))
     for each in fleet["states"]:
         words = WAITING_STATES.get(each["state"])
         if words is not None and now - each["oldest_since"] >= BACKLOG_AFTER:

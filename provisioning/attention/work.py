@@ -11,16 +11,17 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.amounts import words_without_amounts
+from provisioning.attention.hand_overs import HandOvers, with_hand_overs
 from provisioning.attention.host_names import of_host_names
 from provisioning.attention.items import AttentionKind, Item, Target, several
 from provisioning.attention.outages import LINE_STEPS
 from provisioning.check import every_invariant
 from provisioning.check_records import RecordedCheck
-from provisioning.commercial import PartnerDomains
+from provisioning.commercial import PartnerDomains, TicketRecord
 from provisioning.days import day_of, end_of, minute
 from provisioning.field import LIVE_STATES, VisitRecord, Visits
 from provisioning.intake import Clock
-from provisioning.keeps import MONEY_STEPS, kept
+from provisioning.keeps import kept
 from provisioning.sight import Sight
 from workflows import (
     CodeMissing,
@@ -61,6 +62,7 @@ class Work:
         definitions: Mapping[tuple[str, int], Definition[Any]],
         sight: Sight,
         host_names: PartnerDomains,
+        hand_overs: HandOvers,
     ) -> None:
         self._db = db
         self._tenant_id = tenant_id
@@ -69,6 +71,7 @@ class Work:
         self._definitions = definitions
         self._sight = sight
         self._host_names = host_names
+        self._hand_overs = hand_overs
         self._visits = Visits(db, tenant_id=tenant_id, now=now)
 
     async def held_groups(self) -> list[HeldGroup]:
@@ -109,16 +112,24 @@ class Work:
         shown = 0
         for group in groups:
             if not less[group.held_for] and group.count > NAMED_ALL:
-                items.append(self._of_many(group))
+                newest = await self._held(held_for=group.held_for)
+                tickets = await self._handed_over(newest)
+                items.append(with_hand_overs(self._of_many(group), tickets, looked_at=len(newest)))
                 continue
             runs = [run for run in await self._every_held(held_for=group.held_for) if run.id not in told]
+            tickets = await self._handed_over(runs)
             if len(runs) > TOLD_ONE_BY_ONE:
-                items.append(self._of_several(runs))
+                items.append(with_hand_overs(self._of_several(runs), tickets, looked_at=len(runs)))
                 continue
             for run in runs:
                 shown += 1
-                items.append(await self._of_one(run, whole=shown <= SHOWN_WHOLE))
+                item = await self._of_one(run, whole=shown <= SHOWN_WHOLE)
+                its = {run.id: tickets[run.id]} if run.id in tickets else {}
+                items.append(with_hand_overs(item, its, looked_at=1))
         return items
+
+    async def _handed_over(self, runs: Sequence[RunSummary]) -> Mapping[int, TicketRecord]:
+        return await self._hand_overs(runs) if runs and self._sight.may("tickets.read") else {}
 
     async def of_overdue(self) -> list[Item]:
         """What no worker carries on."""
@@ -192,18 +203,15 @@ class Work:
         """All of them that may be seen, the newest first."""
         runs: list[RunSummary] = []
         while True:
-            some = await held_runs(
-                self._db,
-                tenant_id=self._tenant_id,
-                held_for=held_for,
-                customer_ids=customer_ids,
-                among=self._sight.runs,
-                before_id=runs[-1].id if runs else None,
-                limit=AT_ONCE,
-            )
+            before_id = runs[-1].id if runs else None
+            some = await self._held(held_for=held_for, customer_ids=customer_ids, before_id=before_id)
             runs += some
             if len(some) < AT_ONCE:
                 return runs
+
+    async def _held(self, **which: Any) -> list[RunSummary]:
+        """The newest of them that may be seen, ``AT_ONCE`` at most."""
+        return await held_runs(self._db, tenant_id=self._tenant_id, among=self._sight.runs, limit=AT_ONCE, **which)
 
     async def _of_one(self, run: RunSummary, *, whole: bool) -> Item:
         keeps = await self._kept(run.id) if whole else []
@@ -258,8 +266,8 @@ class Work:
 
     def _reason(self, step: str | None, reason: str | None) -> str:
         """A payment's reason may tell an amount."""
-        if step in MONEY_STEPS and not self._sight.sees_money:
-            return "whoever settles payments is told why."
+        if reason and not self._sight.sees_money:
+            reason = words_without_amounts(reason, step)
         return reason or "no reason was told."
 
 

@@ -65,6 +65,8 @@ def _print_item(item: Item) -> None:
         print_indented(f"since {second(item.since)}", indent=9, style="dim")
     if item.for_whom:
         print_indented(f"for {', '.join(item.for_whom)}", indent=9, style="dim")
+    if item.handed_over:
+        print_indented(item.handed_over, indent=9)
     for each in item.held_meanwhile:
         print_indented(each, first="         held meanwhile: ", indent=11)
     for each in item.folded:

@@ -93,6 +93,7 @@ class WithViews(WithDesks):
                 definitions=self.definitions,
                 sight=sight,
                 host_names=self.partner_domains(db),
+                hand_overs=self.run_desk(db).handed_over,
             ),
             addresses=self.address_lookup(db),
             pools=self.services(db).network_service,

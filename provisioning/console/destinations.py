@@ -53,6 +53,7 @@ COMMANDS: dict[TargetNoun, str] = {
 HITS: dict[Noun, Leads] = {
     "customer": ("customers.read", lambda number: f"/customers/{number}"),
     "device": ("devices.read", lambda serial: f"/devices/{quote(serial, safe='')}"),
+    "line_order": ("lines.read", lambda number: f"/line-orders/{number}"),
     "order": ("orders.read", lambda number: f"/orders/{number}"),
     "pool": ("addresses.read", lambda name: _asking("/pools/of", pool=name)),
     "run": ("runs.read", lambda number: f"/runs/{number}"),
@@ -67,7 +68,7 @@ KEPT: dict[str, Leads] = {
     "customer": HITS["customer"],
     "order": HITS["order"],
     "payment": ("payments.read", lambda number: f"/payments/{number}"),
-    "line order": ("lines.read", lambda number: f"/line-orders/{number}"),
+    "line order": HITS["line_order"],
     "quote": ("quotes.read", lambda number: f"/quotes/{number}"),
     "renewal quote": ("quotes.read", lambda number: f"/quotes/{number}"),
     "run": HITS["run"],
@@ -77,9 +78,14 @@ KEPT: dict[str, Leads] = {
     "visit": HITS["visit"],
 }
 """By what a run keeps or a sentence names; what is not here has no page of its own."""
+_SERIALS: Leads = ("devices.read", lambda serial: _asking("/search/device", serial=serial))
+"""A sentence may name one that is bound to nothing yet, so that it has no page."""
 _NOUNS = {noun.lower(): leads for noun, leads in KEPT.items()}
-_NAMED = re.compile(rf"\b({'|'.join(sorted(_NOUNS, key=len, reverse=True))})[ /]([1-9]\d{{0,17}})\b", re.IGNORECASE)
-"""A noun with its number, as our sentences write it, and what a finding is about (``service/7``)."""
+_NUMBERED = rf"\b({'|'.join(sorted(_NOUNS, key=len, reverse=True))})[ /]([1-9]\d{{0,17}})(?![\w-])"
+_SERIAL = r"(?-i:\b[A-Z]{4}[0-9A-F]{8}\b|(?<=\bCPE )(?=[A-Za-z._~%-]*\d)[A-Za-z0-9._~%-]{5,63}[A-Za-z0-9])"
+_NAMED = re.compile(rf"{_NUMBERED}|({_SERIAL})", re.IGNORECASE)
+"""A noun with its number, as our sentences write it, and what a finding is about (``service/7``); and a serial number,
+of a GPON as it stands, of any other after what has it."""
 
 
 def of_target(target: Target, may: Collection[Permission]) -> str:
@@ -105,8 +111,8 @@ def of_kept(each: Kept, may: Collection[Permission]) -> str:
 
 
 def linked(text: str, may: Collection[Permission]) -> Markup:
-    """A sentence in which everything that it names by its number leads to where that is seen, for who may go there;
-    what stands between backticks is something to type, and is left as it is."""
+    """A sentence in which everything that it names by its number, or serial number, leads to where that is seen, for
+    who may go there; what stands between backticks is something to type, and is left as it is."""
     pieces = list[Markup]()
     for number, part in enumerate(text.split("`")):
         pieces.append(Markup("<code>{}</code>").format(part) if number % 2 else _linked(part, may))
@@ -116,9 +122,9 @@ def linked(text: str, may: Collection[Permission]) -> Markup:
 def _linked(text: str, may: Collection[Permission]) -> Markup:
     pieces, at = list[Markup](), 0
     for found in _NAMED.finditer(text):
-        permission, address = _NOUNS[found[1].lower()]
+        permission, address = _SERIALS if found[3] else _NOUNS[found[1].lower()]
         if permission in may:
-            link = Markup('<a href="{}">{}</a>').format(address(found[2]), found[0])
+            link = Markup('<a href="{}">{}</a>').format(address(found[3] or found[2]), found[0])
             pieces += [escape(text[at : found.start()]), link]
             at = found.end()
     return Markup("").join([*pieces, escape(text[at:])])

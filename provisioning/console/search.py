@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import Query, Response
 
+from acs import DeviceUnknown, SerialMalformed
 from provisioning.api import InCall
 from provisioning.api.own import own_sight
 from provisioning.console.destinations import of_hit
@@ -24,6 +25,7 @@ HEADINGS: dict[Noun, str] = {
     "address": "Addresses",
     "pool": "Pools",
     "order": "Orders",
+    "line_order": "Line orders",
     "ticket": "Tickets",
     "run": "Runs",
     "visit": "Visits",
@@ -65,6 +67,16 @@ async def subscriber_of(call: InCall, username: Annotated[str, Query(min_length=
     except SubscriberUnknown:
         return to(f"/sessions/of?{urlencode({'username': username})}")
     return to(f"/subscribers/{found['subscriber_id']}")
+
+
+@doors.page("/search/device", permission="devices.read")
+async def device_of(call: InCall, serial: Annotated[str, Query(min_length=1, max_length=64)]) -> Response:
+    """Leads to the CPE of this serial number; one that is bound to nothing yet, to what else is known of it."""
+    try:
+        found = await call.appliance.services(call.db).genieacs_service.device(device_serial=serial)
+    except (DeviceUnknown, SerialMalformed):
+        return to(f"/search?{urlencode({'q': serial})}")
+    return to(f"/devices/{quote(found['device_serial'], safe='')}")
 
 
 def by_noun(hits: Sequence[Hit]) -> list[tuple[Noun, list[Hit]]]:

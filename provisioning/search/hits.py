@@ -8,7 +8,19 @@ from typing import Literal
 
 from provisioning.search.recognise import ClueKind
 
-Noun = Literal["subscriber", "customer", "device", "address", "pool", "order", "ticket", "run", "visit", "session"]
+Noun = Literal[
+    "subscriber",
+    "customer",
+    "device",
+    "address",
+    "pool",
+    "order",
+    "line_order",
+    "ticket",
+    "run",
+    "visit",
+    "session",
+]
 
 WHOLE, NEARLY, BEGINS, ASIDE, PAST = 100, 90, 70, 50, 30
 """How well something fits: it is the very thing; all of one part of it; a beginning or an end; it has to do with it;

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.commercial import CustomerSearch, FoundCustomer, SalesService, TicketDesk, TicketUnknown, words_of
 from provisioning.field import VisitRecord, Visits, VisitUnknown
 from provisioning.intake import Clock
+from provisioning.line import LineOrderUnknown, line_order_as_it_is
 from provisioning.search.hits import ASIDE, BEGINS, NEARLY, WHOLE, Hit
 from provisioning.search.lines import moment
 from provisioning.search.recognise import Clue, ClueKind, Numbered
@@ -22,7 +23,7 @@ NAMED_NUMBER, BARE_NUMBER = WHOLE, ASIDE
 
 
 class Papers:
-    """Finds customers, orders, tickets, runs and visits, within the caller's transaction."""
+    """Finds customers, orders, line orders, tickets, runs and visits, within the caller's transaction."""
 
     def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, sight: Sight, limit: int) -> None:
         self._db = db
@@ -72,6 +73,7 @@ class Papers:
         askers: dict[Numbered, Callable[[int, int], Awaitable[list[Hit]]]] = {
             "customer": self._customer,
             "order": self._order,
+            "line order": self._line_order,
             "ticket": self._ticket,
             "run": self._run,
             "visit": self._visit,
@@ -113,6 +115,17 @@ class Papers:
             for order in found
             if order["order_id"] == number
         ]
+
+    async def _line_order(self, number: int, score: int) -> list[Hit]:
+        if not self._sight.may("lines.read"):
+            return []
+        try:
+            row = await line_order_as_it_is(self._db, self._tenant_id, number)
+        except LineOrderUnknown:
+            return []
+        about = f"{row.state}, {row.device_serial} at {row.access_node}, service {row.service_id}"
+        hit = Hit("line_order", str(number), f"line order {number}", about, ["its number"], ["number"], score)
+        return [_of_customer(hit, row.customer_id)]
 
     async def _ticket(self, number: int, score: int) -> list[Hit]:
         if not self._sight.may("tickets.read"):

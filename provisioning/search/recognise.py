@@ -15,7 +15,7 @@ from acs import beginnings_of_serial
 from provisioning.commercial import words_of
 
 ClueKind = Literal["mac", "address", "serial", "email", "phone", "number", "username", "external_id", "run_key", "name"]
-Numbered = Literal["order", "ticket", "run", "customer", "visit", "service"]
+Numbered = Literal["order", "ticket", "run", "customer", "visit", "service", "line order"]
 
 LONGEST = 200
 SHORTEST = 2
@@ -34,7 +34,8 @@ _SOME_OCTETS = re.compile(r"(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?\.?")
 _PHONE = re.compile(r"\+?[0-9()./\s-]+")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]*")
 _USERNAME = re.compile(r"[A-Za-z0-9@._:/-]{2,128}")
-_NUMBER = re.compile(rf"(?:({'|'.join(get_args(Numbered))})\s*[#:/]?\s*|#)?0*([1-9][0-9]{{0,{LONGEST_NUMBER - 1}}})")
+_NOUNS = "|".join(get_args(Numbered)).replace(" ", "[ -]")
+_NUMBER = re.compile(rf"(?:({_NOUNS})\s*[#:/]?\s*|#)?0*([1-9][0-9]{{0,{LONGEST_NUMBER - 1}}})")
 _TOKEN = re.compile(r"\S{2,128}")
 
 
@@ -81,7 +82,7 @@ def _numbers(typed: str) -> tuple[Clue, ...]:
     if found is None:
         return ()
     nouns: tuple[Numbered, ...] = get_args(Numbered)
-    of = next((noun for noun in nouns if noun == found.group(1)), None)
+    of = next((noun for noun in nouns if noun == (found.group(1) or "").replace("-", " ")), None)
     return (Clue("number", found.group(2), of),)
 
 

@@ -11,11 +11,12 @@ from radius import SessionChangeView, TreatedSession
 
 TURNS_UP = "may still turn up; it is confirmed once the time of an interim has gone by without one."
 
-Standing = Literal["confirmed", "asked_for", "unknown", "superseded", "not_done"]
+Standing = Literal["confirmed", "asked_for", "unknown", "superseded", "partial", "not_done"]
 """* confirmed: accounting, or the CPE, has shown it since.
 * asked_for: it is under way, and nothing has borne it out yet.
 * unknown: it may have happened; nobody has answered.
 * superseded: something later has taken its place; whether it had happened by then, its sentence says.
+* partial: a part of it happened, and the rest will not; its sentence says which.
 * not_done: it did not happen.
 """
 
@@ -39,6 +40,7 @@ _OF_OPERATIONS: dict[OperationState, Standing] = {
     "unknown": "unknown",
     "faulted": "not_done",
     "expired": "not_done",
+    "partial": "partial",
     "cancelled": "not_done",
 }
 _IN_WORDS: dict[OperationState, str] = {
@@ -48,18 +50,21 @@ _IN_WORDS: dict[OperationState, str] = {
     "unknown": "It may have happened; its effect is looked for.",
     "faulted": "It was refused.",
     "expired": "Its time is over, and it was not done.",
+    "partial": "Not all of it was done.",
     "cancelled": "It was taken back before it ran.",
 }
 
 
 def of_operation(record: OperationRecord) -> Outcome:
     """What came of an operation on a CPE."""
-    reason = f" {record['reason']}" if record["reason"] else ""
+    words, reason = _IN_WORDS[record["state"]], record["reason"]
+    if words.split(";")[0] != reason.split(";")[0]:  # else it says the same in other words
+        words = f"{words} {reason}".rstrip()
     return Outcome(
         target=f"device_operation/{record['operation_id']}",
         act=f"{record['kind'].replace('_', ' ')} of CPE {record['device_serial']}",
         standing=_OF_OPERATIONS[record["state"]],
-        sentence=_IN_WORDS[record["state"]] + reason,
+        sentence=words,
         asked_at=record["requested_at"],
         ended_at=record["ended_at"],
     )

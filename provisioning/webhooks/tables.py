@@ -94,6 +94,14 @@ class WebhookDelivery(ProvisioningBase):
             sqlite_where=QUEUED,
             postgresql_where=QUEUED,
         ),
+        # which message waits for a webhook longest
+        Index(
+            "ix_webhook_delivery_oldest",
+            "webhook_id",
+            "message_row",
+            sqlite_where=QUEUED,
+            postgresql_where=QUEUED,
+        ),
     )
 
     id: Mapped[RowId]

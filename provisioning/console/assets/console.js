@@ -80,11 +80,13 @@
 
   // -- keyboard ----------------------------------------------------------------------------------------------------
 
-  // Down leads from the search box to the first hit, then up and down from one to the next.
+  // Down leads from the search box to the first hit, then up and down from one to the next; also from a page of hits
+  // that has just opened, where nothing has the focus yet.
   const step = (event, search) => {
     const hits = [...document.querySelectorAll("[data-hit]")];
-    const at = event.target === search ? -1 : hits.indexOf(event.target);
-    if (!hits.length || (at < 0 && event.target !== search)) return;
+    const before = event.target === search || (event.target === document.body && event.key === "ArrowDown");
+    const at = before ? -1 : hits.indexOf(event.target);
+    if (!hits.length || (at < 0 && !before)) return;
     const next = event.key === "ArrowDown" ? at + 1 : at - 1;
     if (next >= hits.length || next < -1) return;
     event.preventDefault();

@@ -38,4 +38,5 @@ async def test_trouble_is_what_the_overview_tells_of_these_states(devices: Devic
     ]
     assert trouble["states"] == [each for each in overview["states"] if each["state"] in ("queued", "drifted")]
     assert (trouble["unreached"], trouble["handed_over"]) == (overview["unreached"], 1)
+    assert trouble["handed_over_since"] == now
     assert [(each["why"], each["devices"]) for each in trouble["unreached"]] == [("offline", 1)]

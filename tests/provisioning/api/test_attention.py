@@ -72,6 +72,23 @@ async def test_a_held_run_is_told_with_what_it_keeps_and_the_rest_is_quiet(check
     assert quiet["sentence"].startswith("All quiet at 20") and quiet["checked_at"] is not None
 
 
+async def test_a_run_that_was_handed_over_says_to_whom_and_is_for_nobody_to_get_up_for(
+    checked: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wish = {"reason": "the OLT's people know the port", "team": "onboarding"}
+    given = await checked.post(f"/runs/{HELD}/hand-over", wish, match="*", role="noc")
+    assert given.status_code == 201, given.text
+    [item] = (await look(checked))["items"]
+    told = f"Handed over to onboarding as ticket {given.json()['ticket_id']}."
+    assert (item["kind"], item["urgency"], item["handed_over"]) == ("run_held", "today", told)
+    monkeypatch.setattr(work, "NAMED_ALL", 0)
+    [group] = (await look(checked))["items"]
+    assert group["sentence"].startswith("1 runs of ") and group["handed_over"] == told
+    await change(checked, update(RunRow).where(RunRow.id == HELD).values(updated_at=datetime.now(UTC)))
+    [anew] = (await look(checked))["items"]  # it was tried again, and is held anew
+    assert (anew["urgency"], anew["handed_over"]) == ("now", "")
+
+
 @pytest.mark.both_databases
 async def test_what_no_worker_carries_on_is_told_before_all_else_with_its_time(checked: Api) -> None:
     since = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
@@ -307,7 +324,7 @@ async def test_the_noc_sees_no_money_and_a_partner_only_runs_for_their_own(check
         "sales": True,
         "partner": True,  # of their own customer
     }
-    assert "whoever settles payments is told why" in told["noc"]
+    assert "is held in capture_payment: (not shown) were refused" in told["noc"]
     assert [item["target"]["id"] for item in (await look(checked, "partner"))["items"]] == [str(WAITING)]
 
 

@@ -57,8 +57,10 @@ def test_cpes_that_wait_or_are_left_to_a_person_are_counted() -> None:
     ]
     cause = {"words": "it is off", "remedy": "Look.", "oldest_serial": "HWTC4", "oldest_since": hours[1]}
     unreached = [{"why": "offline", "devices": 2, **cause}, {"why": "nat", "devices": 5, **cause}]
-    fleet: Any = {"states": states, "unreached": unreached, "handed_over": 1, "unbound": 4}
-    assert [(item.kind, item.sentence, item.count) for item in network.of_cpes(fleet, NOW)] == [
+    fleet: Any = {"states": states, "unreached": unreached, "handed_over": 1, "handed_over_since": hours[1]}
+    told = network.of_cpes(fleet, NOW)
+    assert [item.since for item in told] == [hours[1]] * 3
+    assert [(item.kind, item.sentence, item.count) for item in told] == [
         ("cpes_handed_over", "1 CPE went wrong again and again and is left to a person.", 1),
         (
             "acs_backlog",

@@ -59,6 +59,7 @@ NEEDS: dict[str, dict[str, str]] = {
     "/pools/of": {"pool": "north-v4"},
     "/pools/picture.svg": {"pool": "north-v4"},
     "/search": {"q": "run 3"},
+    "/search/device": {"serial": "HWTC00000001"},
     "/search/subscriber": {"username": "c1001-s1@isp.example"},
     "/sessions/of": {"username": "c1001-s1@isp.example"},
     "/queue/acts/{verb}": {"journey": "isp_ticket_to_deployment", "step": "visit"},

@@ -84,6 +84,13 @@ def test_what_a_sentence_names_by_its_number_is_a_link_for_who_may_go_there() ->
     told = "Line order 5 carries service 7 & <b>: `runs show 3`; order 24, visit 10 of customer 4009"
     may: set[Permission] = {"lines.read", "addresses.read", "runs.read", "customers.read"}
     assert linked("CPE 12345678", {"devices.read"}) == '<a href="/devices/12345678">CPE 12345678</a>'
+    told_of_cpes = "ONT HWTC00000003 and CPE ZX-9.1; CPEs that wait, CPE settings, HWTC0000000Z and CPE H2 are none."
+    assert linked(told_of_cpes, {"devices.read"}) == (
+        'ONT <a href="/search/device?serial=HWTC00000003">HWTC00000003</a> and CPE'
+        ' <a href="/search/device?serial=ZX-9.1">ZX-9.1</a>; CPEs that wait, CPE settings, HWTC0000000Z and CPE H2 are'
+        " none."
+    )
+    assert linked(told_of_cpes, may) == told_of_cpes
     assert linked("service/7", may) == '<a href="/services/7">service/7</a>'
     assert linked(told, may) == (
         '<a href="/line-orders/5">Line order 5</a> carries <a href="/services/7">service 7</a> &amp; &lt;b&gt;:'

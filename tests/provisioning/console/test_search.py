@@ -55,6 +55,22 @@ async def test_a_username_leads_to_its_subscriber_or_to_its_sessions(console: Co
     assert (gone.status_code, gone.headers["location"]) == (303, "/sessions/of?username=a%26b")
 
 
+async def test_a_serial_number_leads_to_its_cpe_or_to_what_else_is_known_of_it(console: Console) -> None:
+    nora = await console.somebody("noc")
+    bound = await nora.get("/search/device", params={"serial": "4857544300000001"})
+    assert (bound.status_code, bound.headers["location"]) == (303, "/devices/HWTC00000001")
+    for nowhere in ("HWTC0000ABCD", "a b"):
+        led = await nora.get("/search/device", params={"serial": nowhere})
+        assert (led.status_code, led.headers["location"]) == (303, f"/search?q={nowhere.replace(' ', '+')}")
+
+
+async def test_the_number_of_a_line_order_leads_to_it_on_the_page_of_its_service(console: Console) -> None:
+    nora = await console.somebody("noc")
+    page = (await nora.get("/search", params={"q": "line order 1"})).text
+    assert '<a href="/line-orders/1" data-hit><strong>line order 1</strong></a>' in page
+    assert (await nora.get("/line-orders/1")).headers["location"] == "/services/1#line-order-1"
+
+
 async def test_what_is_too_short_or_found_nowhere_is_told_in_words(console: Console) -> None:
     nora = await console.somebody("noc")
     short = await nora.get("/search", params={"q": "x"})
@@ -71,11 +87,14 @@ async def test_what_is_too_short_or_found_nowhere_is_told_in_words(console: Cons
 @pytest.mark.parametrize("role", ROLES)
 async def test_every_hit_that_leads_somewhere_opens(console: Console, role: Role) -> None:
     person = await console.somebody(role)
-    for asked in ("run 3", "HWTC00000001", "c1001-s1@isp.example", "100.64.0.1", "Customer", "visit 1"):
+    for asked in ("run 3", "HWTC00000001", "c1001-s1@isp.example", "100.64.0.1", "Customer", "visit 1", "line order 1"):
         page = (await person.get("/search", params={"q": asked})).text
         for link in re.findall(r'href="(/[^"#]*)[^"]*" data-hit', page):
             answer = await person.get(link)
-            assert answer.status_code == (303 if link.startswith("/search/subscriber") else 200), (asked, link)
+            assert answer.status_code == (303 if link.startswith(("/search/subscriber", "/line-orders/")) else 200), (
+                asked,
+                link,
+            )
 
 
 async def test_a_partner_finds_nobody_else_s_customers(console: Console) -> None:

@@ -81,6 +81,8 @@ def test_a_telephone_number_may_be_written_in_many_ways(text: str) -> None:
         ("17", Clue("number", "17")),
         ("#0017", Clue("number", "17")),
         ("order 17", Clue("number", "17", "order")),
+        ("line order 17", Clue("number", "17", "line order")),
+        ("Line-Order #17", Clue("number", "17", "line order")),
         ("Run #7", Clue("number", "7", "run")),
         ("customer/1001", Clue("number", "1001", "customer")),
         ("ticket:9", Clue("number", "9", "ticket")),

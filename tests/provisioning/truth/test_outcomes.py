@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from acs import OperationRecord
-from provisioning.truth import of_change, of_operation
+from acs import OperationRecord, OperationState
+from provisioning.truth import Standing, of_change, of_operation
 from radius import SessionChangeView
 
 NOW = datetime(2026, 3, 10, 3, 0, tzinfo=UTC)
@@ -62,6 +62,7 @@ def test_a_change_is_what_accounting_has_borne_out(change: SessionChangeView, st
         ("unknown", "unknown"),
         ("faulted", "not_done"),
         ("expired", "not_done"),
+        ("partial", "partial"),
         ("cancelled", "not_done"),
     ],
 )
@@ -71,3 +72,13 @@ def test_an_operation_is_done_when_the_cpe_has_shown_it(state: str, standing: st
     told = of_operation(OperationRecord(**{**record, **times}))  # type: ignore[typeddict-item]
     assert (told.standing, told.act) == (standing, "factory reset of CPE HWTC1")
     assert told.sentence.endswith(" So.")
+
+
+def test_of_every_state_of_an_operation_it_is_told_what_came_of_it_and_nothing_twice() -> None:
+    record = {"operation_id": 5, "device_serial": "HWTC1", "kind": "reboot", "requested_at": NOW, "ended_at": None}
+    for state in get_args(OperationState):
+        told = of_operation(OperationRecord(**{**record, "state": state, "reason": ""}))  # type: ignore[typeddict-item]
+        assert told.sentence.endswith(".") and told.standing in get_args(Standing)
+    not_sent = {"state": "requested", "reason": "It is written down; nothing was sent yet."}
+    told = of_operation(OperationRecord(**{**record, **not_sent}))  # type: ignore[typeddict-item]
+    assert told.sentence == "It is written down; the ACS has not been told yet."

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from provisioning.webhooks import FailingWebhook, failing_webhooks
+from provisioning.webhooks import failing as webhooks_failing
 from provisioning.webhooks.tables import Webhook, WebhookDelivery
 from tests.provisioning.webhooks.conftest import Isp
 from tests.support.http_receiver import HttpReceiver
@@ -72,3 +73,19 @@ async def test_one_that_does_not_answer_is_told_once_that_is_no_hiccup_any_more_
         async with isp.appliance.database.begin() as db:
             await db.execute(update(WebhookDelivery).where(mine).values(**tried))
         assert [(each.reason, each.since, each.waiting) for each in await failing(isp)] == told
+
+
+@pytest.mark.both_databases
+async def test_what_waits_is_counted_no_further_than_is_said_and_the_oldest_is_found_along_its_index(
+    isp_on_both: Isp, receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    isp = isp_on_both
+    monkeypatch.setattr(webhooks_failing, "MOST_COUNTED", 2)
+    await isp.add(receiver)
+    happened = isp.moment.at
+    for name in ("anna", "ben", "carl", "dora"):
+        await isp.subscriber(name)
+    async with isp.appliance.database.begin() as db:
+        await db.execute(update(WebhookDelivery).values(attempts=4, last_error="connection refused"))
+    [hook] = await failing(isp)
+    assert (hook.waiting, hook.since, hook.besides) == (3, happened, " More than 2 messages wait for it.")
