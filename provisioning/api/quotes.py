@@ -20,7 +20,7 @@ from workflows.definitions.ordering import DayOrMoment
 doors = Doors(prefix="/quotes", tags=["quotes"])
 
 
-class Line(Wish):
+class QuoteLineWish(Wish):
     """So many of an offer."""
 
     offer_id: int = Field(ge=1, le=LARGEST_NUMBER)
@@ -31,7 +31,7 @@ class Draft(Wish):
     """For whom, what, and until when it can be accepted; the terms are the offers' own if left out."""
 
     customer_id: int
-    lines: list[Line] = Field(max_length=100)
+    lines: list[QuoteLineWish] = Field(max_length=100)
     valid_until: Moment
     payment_terms: PaymentTerms | None = None
 
