@@ -68,9 +68,7 @@ class QuoteDesk:
         started under its key.
         """
         faults = Faults(WHAT)
-        faults.line("accepted_by", accepted_by)
-        wished = read_wishes(faults, wishes or {})
-        await self._find_unmet(faults, quote_id, wished)
+        wished = await self._read(faults, quote_id, {**(wishes or {}), "accepted_by": accepted_by})
         faults.refuse_if_any()
         wanted = wished.model_dump(mode="json", exclude_none=True)
         about = await self._runs.about(self._db, SIGNAL, str(quote_id))
@@ -94,6 +92,19 @@ class QuoteDesk:
             why = f"are for an order, and quote {quote_id} renews subscription {row.subscription_id}"
             raise InvalidRequest(WHAT, [Fault("wishes", why)])
         return accepted, [run_id for run_id in about if await self._tell(run_id, quote_id, data, key=key, by=by)]
+
+    async def faults_in(self, quote_id: int, said: Mapping[str, Any]) -> tuple[Fault, ...]:
+        """What is wrong with what is said of an acceptance, of which some may be missing."""
+        faults = Faults(WHAT)
+        await self._read(faults, quote_id, said)
+        return faults.all
+
+    async def _read(self, faults: Faults, quote_id: int, said: Mapping[str, Any]) -> OrderWishes:
+        if "accepted_by" in said:
+            faults.line("accepted_by", said["accepted_by"])
+        wished = read_wishes(faults, {name: wish for name, wish in said.items() if name != "accepted_by"})
+        await self._find_unmet(faults, quote_id, wished)
+        return wished
 
     async def _find_unmet(self, faults: Faults, quote_id: int, wished: OrderWishes) -> None:
         """What can't be met of an order that would be made; whether there is one is for the acceptance to say. A yes

@@ -108,6 +108,11 @@ async def test_a_lead_becomes_a_quote_and_an_accepted_one_says_so_as_an_event(an
     sent = await any_api.post(f"{address}/send", match=draft.headers["etag"])
     assert (sent.status_code, sent.json()["state"]) == (200, "sent")
     assert (await any_api.post(f"{address}/withdraw", {"reason": "no"}, match=draft.headers["etag"])).status_code == 412
+    wrong = {"accepted_by": " ", "payment_method": "gold", "scheduled_date": "2020-01-01", "team": "dispatch"}
+    refused = await any_api.post(f"{address}/accept", wrong)
+    assert [fault["pointer"] for fault in refused.json()["errors"]] == [
+        *("#/payment_method", "#/accepted_by", "#/team", "#/scheduled_date")
+    ]
     accepted = await any_api.post(f"{address}/accept", {"accepted_by": "Bob Hill"})
     assert accepted.json()["accepted"]["total_minor"] == draft.json()["total_minor"] > 0
     [told] = await items(any_api, "/events?type=quote.accepted&limit=1")
