@@ -207,6 +207,17 @@ async def test_whoever_sells_says_how_an_order_is_paid_until_it_is(any_api: Api)
     afterwards = await any_api.post("/orders/1/payment-method", {"payment_method": "bank"}, match="*", role="sales")
     assert [fault["field"] for fault in afterwards.json()["errors"]] == ["order_id"]
     async with appliance.database.begin() as db:
+        asked = await appliance.services(db).billing_service.process_payment(
+            order_id=ordered["order_id"], amount=ordered["total_amount"], payment_method="bank"
+        )
+    await any_api.post(f"/payments/{asked['payment_id']}/settle", {"reference": "statement 7"})
+    # Its run has yet to hear so.
+    paid = await any_api.post(
+        address, {"payment_method": "card"}, match="*", role="sales"
+    )  # its run has yet to hear so
+    assert (paid.status_code, paid.json()["code"]) == (409, "order.over")
+    assert f"Order {ordered['order_id']} is paid and can't become paid by card." in paid.text
+    async with appliance.database.begin() as db:
         await appliance.sales(db).begin_order(order_id=ordered["order_id"])
     late = await any_api.post(address, {"payment_method": "card"}, match="*", role="sales")
     assert (late.status_code, late.json()["code"]) == (409, "order.over")
