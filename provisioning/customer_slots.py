@@ -18,8 +18,8 @@ from provisioning.field import (
     CustomerMoves,
     NobodyFree,
     NoTimeChosen,
-    OfferRecord,
     Search,
+    SlotOffer,
     Standing,
     VisitNotMovable,
     VisitRecord,
@@ -39,7 +39,7 @@ class OwnVisit:
 
     visit: VisitRecord
     standing: Standing
-    times: list[OfferRecord]
+    times: list[SlotOffer]
     later_from: datetime | None
 
 

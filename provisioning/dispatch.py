@@ -24,9 +24,9 @@ from provisioning.field import (
     Fitting,
     HoldEnds,
     Jobs,
-    OfferRecord,
     Override,
     Search,
+    SlotOffer,
     SlotRefused,
     Task,
     VisitRecord,
@@ -81,7 +81,7 @@ class DispatchDesk:
         technician_id: int | None = None,
         limit: int = 20,
         most_a_day: int | None = None,
-    ) -> list[OfferRecord]:
+    ) -> list[SlotOffer]:
         """When somebody can come who is able to do this job, day by day the best first.
 
         Raises: InvalidRequest (all faults), JobUnknown.
@@ -108,7 +108,7 @@ class DispatchDesk:
         technician_id: int | None = None,
         limit: int = 20,
         most_a_day: int | None = None,
-    ) -> list[OfferRecord]:
+    ) -> list[SlotOffer]:
         """When else somebody can come to a visit that is to come, as ``slots`` finds it; the visit is in nobody's way.
 
         Raises: VisitUnknown, JobUnknown.

@@ -60,6 +60,7 @@ ProvisioningError
 |   |-- QuoteExpired
 |   |-- QuoteChanged              somebody else was quicker
 |   |-- QuoteAcceptanceWithdrawn  the same request doesn't repeat what was taken back
+|   |-- QuoteAcceptedOtherwise    accepted already, and that wished otherwise
 |   |-- QuoteOrdered              its order is in the way
 |   |-- QuoteNotAccepted          no order without acceptance
 |   |-- QuoteOfRenewal            a renewal makes no order

@@ -29,8 +29,8 @@ from provisioning.field import (
     Jobs,
     NobodyFree,
     NoTimeAwaited,
-    OfferRecord,
     Search,
+    SlotOffer,
     VisitRecord,
     Visits,
     place_of_invitation,
@@ -52,7 +52,7 @@ class Choice:
 
     invitation: InvitationRecord
     visit: VisitRecord | None
-    times: list[OfferRecord]
+    times: list[SlotOffer]
     later_from: datetime | None
 
 

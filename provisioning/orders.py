@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.commercial.payments.tables import Payment
 from provisioning.commercial.selling.quote_errors import OrderOver, OrderUnknown
 from provisioning.commercial.selling.selling_tables import Quote, SalesOrder
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
@@ -109,14 +110,16 @@ class OrderDesk:
 
         Returns the order and that run's number.
 
-        Raises: OrderUnknown; OrderOver once it is paid and worked on, or over; InvalidRequest if it is paid afterwards
-        or no run carries it out; RunNotOpenFor.
+        Raises: OrderUnknown; OrderOver once it is paid, also if its run has yet to hear so, or over; InvalidRequest if
+        it is paid afterwards or no run carries it out; RunNotOpenFor.
         """
         run_id = await self._run_of(order_id)
         await self._runs.lock(self._db, [run_id])
         order = await self._order(order_id)
         if order.state != "acknowledged":
             raise OrderOver(order_id, order.state, f"paid by {method}")
+        if await self._is_paid(order_id):  # the run would give it back, though nobody has asked for that
+            raise OrderOver(order_id, "paid", f"paid by {method}")
         if order.payment_terms != "prepaid" or order.total_minor == 0:
             why = f"can't be chosen: order {order_id} is not paid in advance"
             raise InvalidRequest("The way to pay", [Fault("payment_method", why)])
@@ -149,6 +152,10 @@ class OrderDesk:
                 "The way to pay", [Fault("order_id", f"names order {order_id}, which no run carries out")]
             )
         return run_id
+
+    async def _is_paid(self, order_id: int) -> bool:
+        mine = select(Payment.id).where(Payment.tenant_id == self._tenant_id, Payment.order_id == order_id)
+        return await self._db.scalar(mine.where(Payment.state == "captured").limit(1)) is not None
 
     async def _order(self, order_id: int) -> SalesOrder:
         """As it stands now."""

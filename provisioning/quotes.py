@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial import CrmService, PublishEvent
-from provisioning.commercial.selling.selling_tables import Quote
+from provisioning.commercial import CrmService, PublishEvent, QuoteAcceptedOtherwise
+from provisioning.commercial.selling.selling_tables import Quote, SalesOrder
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Clock, Faults
 from provisioning.order_wishes import WHAT, WishChecks, read_wishes
-from workflows import EventConflict, Events, RunNotOpenFor, Runs
+from workflows import EventConflict, Events, RunNotOpenFor, Runs, show_event
 from workflows.answers import AcceptedQuote
 from workflows.definitions.ordering import OrderWishes, acceptance_key
 
@@ -63,13 +63,12 @@ class QuoteDesk:
         ``wishes`` (`OrderWishes`) say how the order is to be carried out, and go with the event.
 
         Raises: as ``CrmService.accept_quote``; InvalidRequest with every fault, also if this makes no order, if the
-        team that has to be told of it can't be, or if nobody can come at the time that is wished; EventConflict if
-        another event has been started under this key, or this acceptance without these wishes.
+        team that has to be told of it can't be, or if nobody can come at the time that is wished;
+        QuoteAcceptedOtherwise if this acceptance was told without these wishes; EventConflict if another event has been
+        started under its key.
         """
         faults = Faults(WHAT)
-        faults.line("accepted_by", accepted_by)
-        wished = read_wishes(faults, wishes or {})
-        await self._find_unmet(faults, quote_id, wished)
+        wished = await self._read(faults, quote_id, {**(wishes or {}), "accepted_by": accepted_by})
         faults.refuse_if_any()
         wanted = wished.model_dump(mode="json", exclude_none=True)
         about = await self._runs.about(self._db, SIGNAL, str(quote_id))
@@ -94,6 +93,19 @@ class QuoteDesk:
             raise InvalidRequest(WHAT, [Fault("wishes", why)])
         return accepted, [run_id for run_id in about if await self._tell(run_id, quote_id, data, key=key, by=by)]
 
+    async def faults_in(self, quote_id: int, said: Mapping[str, Any]) -> tuple[Fault, ...]:
+        """What is wrong with what is said of an acceptance, of which some may be missing."""
+        faults = Faults(WHAT)
+        await self._read(faults, quote_id, said)
+        return faults.all
+
+    async def _read(self, faults: Faults, quote_id: int, said: Mapping[str, Any]) -> OrderWishes:
+        if "accepted_by" in said:
+            faults.line("accepted_by", said["accepted_by"])
+        wished = read_wishes(faults, {name: wish for name, wish in said.items() if name != "accepted_by"})
+        await self._find_unmet(faults, quote_id, wished)
+        return wished
+
     async def _find_unmet(self, faults: Faults, quote_id: int, wished: OrderWishes) -> None:
         """What can't be met of an order that would be made; whether there is one is for the acceptance to say. A yes
         that was given says the same later on, when its day is over."""
@@ -115,7 +127,27 @@ class QuoteDesk:
             await self._publish(self._db, ACCEPTED, subject, told, key, by)
         except EventConflict:
             same = ("quote_id", "acceptance", *wanted)
-            await self._events.correct(self._db, key, ACCEPTED, subject=subject, data=told, by=by, same=same)
+            try:
+                await self._events.correct(self._db, key, ACCEPTED, subject=subject, data=told, by=by, same=same)
+            except EventConflict as conflict:
+                await self._refuse_other_wishes(conflict, data, wanted)
+                raise
+
+    async def _refuse_other_wishes(
+        self, conflict: EventConflict, data: Mapping[str, Any], wanted: Mapping[str, Any]
+    ) -> None:
+        """Unless what stands in the way is no acceptance of this quote. Raises: QuoteAcceptedOtherwise."""
+        said = (await show_event(self._db, conflict.event_id, tenant_id=self._tenant_id)).data
+        quote_id = data["quote_id"]
+        if isinstance(said, dict) and all(said.get(name) == data[name] for name in ("quote_id", "acceptance")):
+            mine = select(SalesOrder.id).where(
+                SalesOrder.tenant_id == self._tenant_id,
+                SalesOrder.quote_id == quote_id,
+                SalesOrder.state.not_in(("cancelled", "failed")),
+            )
+            order_id = await self._db.scalar(mine.order_by(SalesOrder.id.desc()).limit(1))
+            others = {name: wish for name, wish in wanted.items() if said.get(name) != wish}
+            raise QuoteAcceptedOtherwise(quote_id, others, said, order_id) from conflict
 
     async def _tell(self, run_id: int, quote_id: int, data: dict[str, Any], *, key: str, by: str) -> bool:
         """False if the run knows it already, or is undoing itself and listens no more."""

@@ -44,13 +44,13 @@ class Import(Wish):
     reason: LongReason | None = Field(default=None, description="Why, for the audit")
 
 
-class Imported(ImportCounts):
+class ImportedAddresses(ImportCounts):
     """What a file comes to; ``dry_run``: nothing of it was written."""
 
     dry_run: bool
 
 
-class LeftOut(Wish):
+class ReconciliationLeftOut(Wish):
     """What was not compared: services that another system looks after and RADIUS knows nothing of, and what a run is
     about to carry over."""
 
@@ -64,7 +64,7 @@ class Reconciliation(Wish):
     missing_in_radius: int
     unknown_to_ipam: int
     mismatched: int
-    left_out: LeftOut
+    left_out: ReconciliationLeftOut
     differences: list[Reconciled]
 
 
@@ -109,11 +109,11 @@ async def import_(
     file_name: Annotated[str | None, Query(max_length=200, description="Of a CSV body, for the audit")] = None,
     dry_run: Annotated[bool, Query(description="Of a CSV body: only say what it comes to")] = False,
     reason: Annotated[str | None, Query(max_length=1000, description="Of a CSV body: why, for the audit")] = None,
-) -> Imported:
+) -> ImportedAddresses:
     """Takes existing allocations over, all of a file or nothing; each line's faults stand in the refusal."""
     wish, file = call.request.state.opened
     counts = await _brought_in(call, file, wish)
-    return Imported(**counts, dry_run=wish.dry_run)
+    return ImportedAddresses(**counts, dry_run=wish.dry_run)
 
 
 async def _read(request: Request, said: dict[str, Any]) -> tuple[Import, bytes | None]:
@@ -185,5 +185,5 @@ async def reconciliation(
         counts[found["difference"]] += 1
         if len(told) < limit:
             told.append(found)
-    left_out = LeftOut(anothers=comparison.anothers, under_way=comparison.under_way)
+    left_out = ReconciliationLeftOut(anothers=comparison.anothers, under_way=comparison.under_way)
     return Reconciliation(**counts, left_out=left_out, differences=told)

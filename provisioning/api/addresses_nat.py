@@ -70,7 +70,7 @@ class Log(Wish):
     blocks: Annotated[list[Block], Field(max_length=MOST_BLOCKS)]
 
 
-class Imported(Wish):
+class ImportedNatBlocks(Wish):
     """How many blocks there were, and how many of them are new or have ended since."""
 
     blocks: int
@@ -115,14 +115,14 @@ async def blocks(
 
 
 @doors.post("/blocks", permission="addresses.write", responses=NOT_THERE)
-async def import_blocks(call: InCall, wish: Log) -> Imported:
+async def import_blocks(call: InCall, wish: Log) -> ImportedNatBlocks:
     """Reads a log, all or nothing; the same log again, or a longer one, adds what is new."""
     found = [LoggedBlock(**each.model_dump()) for each in wish.blocks]
     new = await call.appliance.port_blocks(call.db).import_blocks(found, source=wish.source)
     call.tells(subject=f"nat_log/{wish.source}", after={"blocks": len(found), "new": new})
     if not new:
         call.changes_nothing()
-    return Imported(blocks=len(found), new=new)
+    return ImportedNatBlocks(blocks=len(found), new=new)
 
 
 async def _in_force(call: Call, pool: str) -> NatRuleInForce | None:

@@ -37,7 +37,7 @@ class Allocation(Wish):
     cvlan: Annotated[int, Field(ge=0, le=4095)] | None = None
 
 
-class Move(Wish):
+class ServiceToMove(Wish):
     """Where the service goes on, and what it is to have there by its number; the rest its pools choose."""
 
     service_location: Annotated[str, Field(min_length=1, max_length=200)]
@@ -102,7 +102,7 @@ async def of_service(call: InCall, service_id: Number, response: Response) -> Al
 
 
 @doors.post("/{service_id}/move", permission="addresses.write", if_match=True, misfits=misfits_of_live)
-async def move(call: InCall, service_id: Number, wish: Move, response: Response) -> ChangedService:
+async def move(call: InCall, service_id: Number, wish: ServiceToMove, response: Response) -> ChangedService:
     """Lets it go on at another premise; named where it is, it gets out of what is being drained."""
     desk = await _seen(call, service_id, wish, reason=wish.note)
     numbers = StaticResources(wish.ip_address, wish.ipv6_wan_prefix, wish.delegated_prefix, wish.cvlan)
@@ -137,7 +137,9 @@ async def release(call: InCall, service_id: Number, wish: Release) -> ReleasedSe
     return await desk.release(service_id=service_id, reason=wish.reason)
 
 
-async def _seen(call: Call, service_id: int, wish: Move | Route | Withdrawal | Release, *, reason: str) -> AddressDesk:
+async def _seen(
+    call: Call, service_id: int, wish: ServiceToMove | Route | Withdrawal | Release, *, reason: str
+) -> AddressDesk:
     """The desk, for who has seen what the service holds now; nobody else changes that from here on.
 
     Raises: ServiceUnknown, ServiceReleased and whatever else speaks against the wish, all at once; PreconditionMissing,

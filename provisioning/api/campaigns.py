@@ -33,7 +33,7 @@ class OfGroup(Wish):
     serials: Annotated[tuple[Serial, ...], Field(max_length=10_000)] = ()
 
 
-class Plan(Wish):
+class CampaignPlan(Wish):
     """A template as it is now, or a firmware, for a group."""
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
@@ -60,7 +60,7 @@ async def list_(
 
 
 @doors.post("", permission="devices.write", status_code=201)
-async def plan(call: InCall, wish: Plan, response: Response) -> CampaignRecord:
+async def plan(call: InCall, wish: CampaignPlan, response: Response) -> CampaignRecord:
     """Plans a campaign; nothing begins before it is started. The same plan again is the same campaign."""
     pace = Pace(
         canary=wish.canary,

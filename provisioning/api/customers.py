@@ -18,7 +18,7 @@ from workflows.services import SiteSurvey, SurveyResult
 doors = Doors(prefix="/customers", tags=["customers"])
 
 
-class Change(WithReason):
+class CustomerChange(WithReason):
     """The language as BCP 47 writes it, such as de or de-AT; null for the ISP's own."""
 
     language: str | None
@@ -56,7 +56,7 @@ async def show(call: InCall, customer_id: Number, response: Response) -> Custome
 
 
 @doors.patch("/{customer_id}", permission="customers.write", if_match=True)
-async def change(call: InCall, customer_id: Number, wish: Change, response: Response) -> CustomerRecord:
+async def change(call: InCall, customer_id: Number, wish: CustomerChange, response: Response) -> CustomerRecord:
     """Says in which language a customer is written to from now on, and their page speaks."""
     await call.appliance.customers(call.db).hold(customer_id)
     before = await _one(call, customer_id)

@@ -45,7 +45,7 @@ class Provision(Wish):
     reason: Reason
 
 
-class Why(Wish):
+class BindingWithdrawal(Wish):
     """Why, for the audit."""
 
     reason: Reason
@@ -75,7 +75,7 @@ async def provision(call: InCall, wish: Provision, response: Response) -> BoundD
 
 
 @doors.post("/{serial}/withdraw", permission="devices.operate", responses={404: problem(WORDS[404])})
-async def withdraw(call: InCall, serial: Annotated[str, Path(max_length=64)], wish: Why) -> BoundDevice:
+async def withdraw(call: InCall, serial: Annotated[str, Path(max_length=64)], wish: BindingWithdrawal) -> BoundDevice:
     """Takes a CPE from whom it serves: nothing is sent to it any more; what it holds stays on it."""
     call.tells(reason=wish.reason)
     binding = call.appliance.device_binding(call.db)

@@ -40,7 +40,7 @@ class Asked(Wish):
         return None if self.within_minutes is None else timedelta(minutes=self.within_minutes)
 
 
-class Why(Asked):
+class DeviceReason(Asked):
     """Why, for the audit: the customer notices it."""
 
     reason: Reason
@@ -58,13 +58,13 @@ class Parameters(Asked):
     paths: Annotated[list[ParameterPath], Field(min_length=1, max_length=50)]
 
 
-class Values(Why):
+class Values(DeviceReason):
     """What is set, by the path of each parameter."""
 
     values: Annotated[dict[str, str | int | bool], Field(min_length=1, max_length=50)]
 
 
-class Firmware(Why):
+class Firmware(DeviceReason):
     """The file by its name at the ACS."""
 
     file: Annotated[str, Field(min_length=1, max_length=200)]
@@ -94,7 +94,7 @@ class Swap(Wish):
     reason: Reason
 
 
-class Move(Wish):
+class DeviceMove(Wish):
     """The name of the ACS that it reports to from now on."""
 
     acs: Annotated[str, Field(min_length=1, max_length=63)]
@@ -114,7 +114,7 @@ class Wifi(Wish):
 
 
 @doors.post("/{serial}/reboot", permission="devices.operate", status_code=202, responses=NOT_THERE)
-async def reboot(call: InCall, response: Response, serial: Serial, wish: Why) -> OperationRecord:
+async def reboot(call: InCall, response: Response, serial: Serial, wish: DeviceReason) -> OperationRecord:
     """Reboots the CPE once; done when it has reported a boot since."""
     verbs = _desk(call, wish.reason).operations
     asked = await verbs.reboot(device_serial=serial, by=call.by, request_id=_request_id(call), within=wish.within)
@@ -122,7 +122,7 @@ async def reboot(call: InCall, response: Response, serial: Serial, wish: Why) ->
 
 
 @doors.post("/{serial}/factory-reset", permission="devices.operate", status_code=202, responses=NOT_THERE)
-async def factory_reset(call: InCall, response: Response, serial: Serial, wish: Why) -> OperationRecord:
+async def factory_reset(call: InCall, response: Response, serial: Serial, wish: DeviceReason) -> OperationRecord:
     """Takes the CPE back to factory default; done when it has its settings again."""
     verbs = _desk(call, wish.reason).operations
     asked = await verbs.factory_reset(
@@ -206,7 +206,7 @@ async def swap(call: InCall, response: Response, serial: Serial, wish: Swap) -> 
 
 
 @doors.post("/{serial}/move", permission="devices.operate", status_code=202, responses=NOT_THERE)
-async def move(call: InCall, response: Response, serial: Serial, wish: Move) -> OperationRecord:
+async def move(call: InCall, response: Response, serial: Serial, wish: DeviceMove) -> OperationRecord:
     """Looks for this CPE at another ACS from now on, and gives it its settings there; you have it report there."""
     desk = _desk(call, wish.reason)
     asked = await desk.move(serial, acs_name=wish.acs, by=call.by, request_id=_request_id(call))
@@ -251,7 +251,7 @@ async def show(call: InCall, operation_id: OperationNumber) -> OperationRecord:
 
 
 @records.post("/{operation_id}/cancel", permission="devices.operate", responses=NOT_THERE)
-async def cancel(call: InCall, operation_id: OperationNumber, wish: Why) -> OperationRecord:
+async def cancel(call: InCall, operation_id: OperationNumber, wish: DeviceReason) -> OperationRecord:
     """Takes an operation back that the CPE has not been sent yet."""
     verbs = _desk(call, wish.reason).operations
     over = await verbs.cancel(operation_id=operation_id)

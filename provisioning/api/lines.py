@@ -35,7 +35,7 @@ class Refusal(Wish):
     reason: str
 
 
-class Found(WithReason):
+class OntAtAPort(WithReason):
     """An ONT that the OLT shows at a port and that nobody has let in."""
 
     serial: Annotated[str, Field(min_length=1, max_length=64)]
@@ -104,7 +104,7 @@ async def removed(call: InCall, line_order_id: Number, wish: WithReason) -> Answ
 
 
 @found_doors.post("", permission="lines.answer")
-async def found(call: InCall, wish: Found) -> FoundOnt:
+async def found(call: InCall, wish: OntAtAPort) -> FoundOnt:
     """Binds the ONT to the one visit that is at work at that port, as a scan there would."""
     desk = call.appliance.found_ont_desk(call.db)
     bound = await desk.found(serial=wish.serial, access_node=wish.access_node, port=wish.port, by=call.by)

@@ -15,7 +15,7 @@ from provisioning.commercial import MailPreview, MailTemplate, RenderedMail
 doors = Doors(prefix="/mails", tags=["mails"])
 
 
-class Preview(Wish):
+class MailToPreview(Wish):
     """A mail, and what it is to be told; without ``variables``, what its sample is told."""
 
     template: str = Field(max_length=100)
@@ -32,7 +32,7 @@ async def templates(call: InCall) -> Page[MailTemplate]:
 
 
 @doors.post("/preview", permission="mails.read", keyed=False)
-async def preview(call: InCall, wish: Preview) -> RenderedMail:
+async def preview(call: InCall, wish: MailToPreview) -> RenderedMail:
     """The mail as a customer would get it; its links lead nowhere."""
     call.changes_nothing()
     return _preview(call).preview(wish.template, wish.variables, language=wish.language)

@@ -43,7 +43,7 @@ class Coa(Wish):
         return coa_said(**self.model_dump())
 
 
-class Add(Wish):
+class NewNas(Wish):
     """A NAS: the IPv4 address its packets come from, and in whose words it is told a plan."""
 
     name: Annotated[str, Field(min_length=1, max_length=60)]
@@ -56,7 +56,7 @@ class Add(Wish):
     reason: Why
 
 
-class Change(Wish):
+class NasToChange(Wish):
     """What shall be otherwise; null: as it is."""
 
     address: Annotated[str | None, Field(min_length=7, max_length=15)] = None
@@ -77,7 +77,7 @@ class Change(Wish):
         return cast(NasChange, terms | {"coa": self.coa.said})
 
 
-class Rotate(Wish):
+class NasSecretRotation(Wish):
     """Why."""
 
     reason: Why
@@ -111,7 +111,7 @@ async def list_(call: InCall) -> Page[DefinedNas]:
 
 
 @doors.post("", permission="nas.write", status_code=201)
-async def add(call: InCall, wish: Add, response: Response) -> ShownNas:
+async def add(call: InCall, wish: NewNas, response: Response) -> ShownNas:
     """Adds a NAS with a secret of its own, which is shown this once. The same NAS again changes nothing, and is
     answered 200."""
     desk = call.appliance.nas_desk(call.db)
@@ -132,7 +132,7 @@ async def show(call: InCall, name: Name) -> NasState:
 
 
 @doors.post("/{name}/change", permission="nas.write", responses={404: problem(WORDS[404])})
-async def change(call: InCall, name: Name, wish: Change) -> ChangedState:
+async def change(call: InCall, name: Name, wish: NasToChange) -> ChangedState:
     """Brings it to what is said of it; the rest stays as it is, its secret too. The same again changes nothing. Another
     address is refused while sessions are open under its own, unless `leave_sessions`."""
     changed = await call.appliance.nas_desk(call.db).change(name, wish.said, leave_sessions=wish.leave_sessions)
@@ -145,7 +145,7 @@ async def change(call: InCall, name: Name, wish: Change) -> ChangedState:
 
 
 @doors.post("/{name}/rotate-secret", permission="nas.write", responses={404: problem(WORDS[404])})
-async def rotate_secret(call: InCall, name: Name, wish: Rotate) -> ShownNas:
+async def rotate_secret(call: InCall, name: Name, wish: NasSecretRotation) -> ShownNas:
     """Gives it another secret, which is shown this once; `taken_up` of the NAS says when FreeRADIUS goes by it."""
     rotated = await call.appliance.nas_desk(call.db).rotate_secret(name, by=call.by, reason=wish.reason)
     return _shown(call, rotated, wish.reason, before={"nas": name})

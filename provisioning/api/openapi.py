@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -12,6 +14,9 @@ from provisioning.api.problems import MEDIA_TYPE, Problem
 
 if TYPE_CHECKING:
     from provisioning.api.routes import Terms
+
+_OF_ONE_KIND = re.compile(r'"(#/components/schemas/|)Page_(\w+)_"')
+"""A name, or a reference to it, that is made for a page of this kind."""
 
 PERMISSION = "x-permission"
 SECURITY = "token"
@@ -88,7 +93,8 @@ def _whole(app: FastAPI) -> dict[str, Any]:
     components = schema.setdefault("components", {})
     components.setdefault("schemas", {}).update(shape.pop("$defs", {}), Problem=shape)
     components["securitySchemes"] = {SECURITY: {"type": "http", "scheme": "bearer"}}
-    return schema
+    named: dict[str, Any] = json.loads(_OF_ONE_KIND.sub(r'"\1\2Page"', json.dumps(schema)))
+    return named
 
 
 def _header(name: str, words: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from provisioning.api.calls import InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Page, page_of, row_of
 from provisioning.api.routes import Doors
-from provisioning.api.subscribers import Why
+from provisioning.api.subscribers import SubscriberReason
 from provisioning.estate_part import fields_of
 from radius import AppliedPlan, DefinedPlan, ListedPlan, PlanTerms, PlanUnknown, RenderedPlan, tell_of_plan
 
@@ -25,7 +25,7 @@ Name = Annotated[str, Path(max_length=64)]
 OneDialect = Annotated[str | None, Query(max_length=64, description="Of NASes of this dialect alone")]
 
 
-class _Definition(Why):
+class _Definition(SubscriberReason):
     """The terms of a plan. Rates are seen from the subscriber: download is what comes to it (kbit/s)."""
 
     @property
@@ -41,7 +41,7 @@ else:
     )
 
 
-class PlanApplication(Why):
+class PlanApplication(SubscriberReason):
     """How many subscribers are told at most; asked again, the next ones are."""
 
     limit: Annotated[int, Field(ge=1, le=AT_ONCE)] = AT_ONCE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from fastapi import Query, Response
@@ -20,7 +21,7 @@ from workflows.definitions.ordering import DayOrMoment
 doors = Doors(prefix="/quotes", tags=["quotes"])
 
 
-class Line(Wish):
+class QuoteLineWish(Wish):
     """So many of an offer."""
 
     offer_id: int = Field(ge=1, le=LARGEST_NUMBER)
@@ -31,7 +32,7 @@ class Draft(Wish):
     """For whom, what, and until when it can be accepted; the terms are the offers' own if left out."""
 
     customer_id: int
-    lines: list[Line] = Field(max_length=100)
+    lines: list[QuoteLineWish] = Field(max_length=100)
     valid_until: Moment
     payment_terms: PaymentTerms | None = None
 
@@ -59,6 +60,16 @@ class Acceptance(Wish):
 
     accepted: AcceptedQuote
     runs: list[int]
+
+
+async def _misfits(call: Call, sound: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Of an acceptance, as it names it."""
+    number = call.request.path_params["quote_id"]
+    said = {name: told for name, told in sound.items() if name in Accept.model_fields and name != "reason"}
+    if not number.isdecimal() or int(number) > LARGEST_NUMBER:
+        return []
+    found = await call.appliance.quote_desk(call.db).faults_in(int(number), said)
+    return [(fault.field, fault.reason) for fault in found]
 
 
 @doors.get("", permission="quotes.read")
@@ -114,7 +125,7 @@ async def withdraw(call: InCall, quote_id: Number, wish: Withdraw, response: Res
     return _told(call, await quotes.withdraw(quote_id=quote_id, reason=wish.reason, version=version), response)
 
 
-@doors.post("/{quote_id}/accept", permission="quotes.accept")
+@doors.post("/{quote_id}/accept", permission="quotes.accept", misfits=_misfits)
 async def accept(call: InCall, quote_id: Number, wish: Accept) -> Acceptance:
     """Keeps the customer's yes; the order, or the run that waits for it, starts from that."""
     desk = call.appliance.quote_desk(call.db)

@@ -250,6 +250,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "provisioning.request_conflict",
         "provisioning.worker_running",
         "quote.acceptance_withdrawn",
+        "quote.accepted_otherwise",
         "quote.changed",
         "quote.error",
         "quote.expired",

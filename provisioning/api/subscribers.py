@@ -29,13 +29,13 @@ PlanName = Annotated[str, Field(min_length=1, max_length=200)]
 LineName = Annotated[str, Field(min_length=1, max_length=253)]
 
 
-class Why(Wish):
+class SubscriberReason(Wish):
     """Why, for the audit."""
 
     reason: Reason
 
 
-class New(Why):
+class New(SubscriberReason):
     """A subscriber without a service; `ipv4_pool`: of its NAS, in place of its plan's."""
 
     username: Annotated[str, Field(min_length=1, max_length=128)]
@@ -45,25 +45,25 @@ class New(Why):
     external_id: Annotated[str | None, Field(min_length=1, max_length=128)] = None
 
 
-class PlanChange(Why):
+class PlanChange(SubscriberReason):
     """Which plan, by its name."""
 
     plan: PlanName
 
 
-class Suspension(Why):
+class Suspension(SubscriberReason):
     """The plan of a walled garden; without one every login is refused."""
 
     garden: PlanName | None = None
 
 
-class CapLift(Why):
+class CapLift(SubscriberReason):
     """How many octets more it may use in this billing month; null: as many as it likes."""
 
     octets: Annotated[int | None, Field(ge=1, le=10**16)] = None
 
 
-class Rename(Why):
+class Rename(SubscriberReason):
     """The name it logs in by from now on, and what becomes of sessions and CPE under the former one."""
 
     username: Annotated[str, Field(min_length=1, max_length=128)]
@@ -76,7 +76,7 @@ class Rename(Why):
     ] = False
 
 
-class Line(Why):
+class LineBinding(SubscriberReason):
     """The line it may log in from alone; `logs_in`: the line does so by itself, without a password (IPoE)."""
 
     station: LineName | None = None
@@ -86,7 +86,7 @@ class Line(Why):
     logs_in: bool = False
 
 
-class OwnId(Why):
+class OwnId(SubscriberReason):
     """The ISP's own id of a subscriber; null: it has none any more."""
 
     external_id: Annotated[str, Field(min_length=1, max_length=128)] | None
@@ -154,21 +154,21 @@ async def suspend(call: InCall, who: Whom, wish: Suspension) -> ChangedSubscribe
 
 
 @doors.post("/{username:path}/resume", permission="subscribers.write", responses={404: problem(WORDS[404])})
-async def resume(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
+async def resume(call: InCall, who: Whom, wish: SubscriberReason) -> ChangedSubscriber:
     """Ends a suspension: the same password, plan and addresses as before."""
     desk = await _seen(call, who, wish.reason)
     return _kept(call, await desk.resume(who, request_id=_request_id(call)))
 
 
 @doors.post("/{username:path}/disconnect", permission="subscribers.write", responses={404: problem(WORDS[404])})
-async def disconnect(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
+async def disconnect(call: InCall, who: Whom, wish: SubscriberReason) -> ChangedSubscriber:
     """Ends the sessions that are open; whoever logs in anew is served as before."""
     desk = await _seen(call, who, wish.reason)
     return _kept(call, await desk.disconnect(who, request_id=_request_id(call)))
 
 
 @doors.post("/{username:path}/set-right", permission="subscribers.write", responses={404: problem(WORDS[404])})
-async def set_right(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
+async def set_right(call: InCall, who: Whom, wish: SubscriberReason) -> ChangedSubscriber:
     """Brings FreeRADIUS and the open sessions to what is wanted already, whoever has changed them."""
     desk = await _seen(call, who, wish.reason)
     return _kept(call, await desk.set_right(who, request_id=_request_id(call)))
@@ -182,21 +182,21 @@ async def lift_cap(call: InCall, who: Whom, wish: CapLift) -> ChangedSubscriber:
 
 
 @doors.post("/{username:path}/activate", permission="subscribers.write", responses={404: problem(WORDS[404])})
-async def activate(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
+async def activate(call: InCall, who: Whom, wish: SubscriberReason) -> ChangedSubscriber:
     """Lets in one that was brought in as pending, or has no service: whom no run lets in."""
     desk = await _seen(call, who, wish.reason)
     return _kept(call, await desk.activate(who, request_id=_request_id(call)))
 
 
 @doors.post("/{username:path}/end", permission="subscribers.write", responses={404: problem(WORDS[404])})
-async def end(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
+async def end(call: InCall, who: Whom, wish: SubscriberReason) -> ChangedSubscriber:
     """Ends at once one that was brought in, or has no service: no login any more, and its sessions are ended."""
     desk = await _seen(call, who, wish.reason)
     return _kept(call, await desk.end(who, request_id=_request_id(call)))
 
 
 @doors.post("/{username:path}/rotate-password", permission="subscribers.write", responses={404: problem(WORDS[404])})
-async def rotate_password(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
+async def rotate_password(call: InCall, who: Whom, wish: SubscriberReason) -> ChangedSubscriber:
     """Makes a new random password, which is sealed and not shown; sessions go on, and its CPE is told it."""
     desk = await _seen(call, who, wish.reason)
     return _kept(call, await desk.rotate_password(who, request_id=_request_id(call)))
@@ -212,7 +212,7 @@ async def rename(call: InCall, who: Whom, wish: Rename) -> ChangedSubscriber:
 
 
 @doors.post("/{username:path}/bind", permission="subscribers.write", responses={404: problem(WORDS[404])})
-async def bind(call: InCall, who: Whom, wish: Line) -> ChangedSubscriber:
+async def bind(call: InCall, who: Whom, wish: LineBinding) -> ChangedSubscriber:
     """Lets it log in from one line alone, in place of the one it was bound to."""
     desk = await _seen(call, who, wish.reason)
     line = LineIdentity(wish.station, wish.port, wish.circuit, wish.remote)
@@ -220,7 +220,7 @@ async def bind(call: InCall, who: Whom, wish: Line) -> ChangedSubscriber:
 
 
 @doors.post("/{username:path}/unbind", permission="subscribers.write", responses={404: problem(WORDS[404])})
-async def unbind(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
+async def unbind(call: InCall, who: Whom, wish: SubscriberReason) -> ChangedSubscriber:
     """Lets it log in from any line, with its password."""
     desk = await _seen(call, who, wish.reason)
     return _kept(call, await desk.unbind(who, request_id=_request_id(call)))

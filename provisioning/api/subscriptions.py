@@ -19,7 +19,7 @@ from workflows.answers import SubscriptionState
 doors = Doors(prefix="/subscriptions", tags=["subscriptions"])
 
 
-class Cancel(Wish):
+class SubscriptionCancel(Wish):
     """After which day it ends, or that it ends at once, and why."""
 
     reason: str
@@ -58,7 +58,9 @@ async def show(call: InCall, subscription_id: Number, response: Response) -> Sub
 
 
 @doors.post("/{subscription_id}/cancel", permission="subscriptions.end", if_match=True)
-async def cancel(call: InCall, subscription_id: Number, wish: Cancel, response: Response) -> SubscriptionView:
+async def cancel(
+    call: InCall, subscription_id: Number, wish: SubscriptionCancel, response: Response
+) -> SubscriptionView:
     """Ends what needs no line, after its last day or at once; a line ends with its service."""
     before = await show_subscription(call.db, subscription_id, tenant_id=call.tenant_id, hold=True)
     call.require_match(_etag(before))

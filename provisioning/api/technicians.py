@@ -46,7 +46,7 @@ class Known(Wish):
     )
 
 
-class Plan(Wish):
+class TechnicianPlan(Wish):
     """How a technician works, as a whole: what is left out isn't known any more.
 
     ``week``: by weekday (``mon`` to ``sun``) the periods of work, as ``08:00-12:00``; a day that is left out is free.
@@ -179,7 +179,7 @@ async def show(call: InCall, technician_id: Number) -> PlannedTechnician:
 
 
 @doors.post("/{technician_id}/plan", permission="technicians.write")
-async def plan(call: InCall, technician_id: Number, wish: Plan) -> PlannedTechnician:
+async def plan(call: InCall, technician_id: Number, wish: TechnicianPlan) -> PlannedTechnician:
     """Says when and from where a technician works. Visits that would lie outside are named, and refuse it."""
     planning = call.appliance.planning(call.db)
     call.tells(subject=f"technician/{technician_id}", before=await planning.technician(technician_id))

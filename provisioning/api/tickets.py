@@ -28,7 +28,7 @@ class Open(Wish):
     customer_id: int | None = None
 
 
-class Change(Wish):
+class TicketChange(Wish):
     """What is to be otherwise; what is left out stays."""
 
     state: str | None = None
@@ -76,7 +76,7 @@ async def show(call: InCall, ticket_id: Number, response: Response) -> TicketRec
 
 
 @doors.patch("/{ticket_id}", permission="tickets.write", if_match=True)
-async def change(call: InCall, ticket_id: Number, wish: Change, response: Response) -> TicketRecord:
+async def change(call: InCall, ticket_id: Number, wish: TicketChange, response: Response) -> TicketRecord:
     """Moves a ticket, or gives it to another team."""
     before = await _desk(call).ticket(ticket_id)
     call.require_match(_etag(before))

@@ -20,8 +20,8 @@ from provisioning.field import (
     CancelRefused,
     InvitationRecord,
     Invitations,
-    OfferRecord,
     ReportedVisit,
+    SlotOffer,
     VisitRecord,
     Visits,
 )
@@ -91,7 +91,7 @@ class Reschedule(Wish):
     override_reason: str | None = None
 
 
-class Cancel(Wish):
+class VisitCancel(Wish):
     """Why the visit is called off."""
 
     reason: str
@@ -132,7 +132,7 @@ async def slots(
     days: Annotated[int, Query(ge=1, le=31)] = 7,
     technician: Wanted = None,
     limit: Limit = 20,
-) -> Page[OfferRecord]:
+) -> Page[SlotOffer]:
     """When somebody can come who is able to do the job: day by day the best first, and in words why."""
     found = await call.appliance.dispatch_desk(call.db).slots(
         job=job,
@@ -275,7 +275,7 @@ async def reschedule(call: InCall, visit_id: Number, wish: Reschedule, response:
 
 
 @doors.post("/{visit_id}/cancel", permission="visits.write", if_match=True)
-async def cancel(call: InCall, visit_id: Number, wish: Cancel, response: Response) -> KeptReport:
+async def cancel(call: InCall, visit_id: Number, wish: VisitCancel, response: Response) -> KeptReport:
     """Calls a visit off; the run that waits for it then waits until another time is agreed, and keeps its addresses no
     longer than it would have anyhow."""
     report = Report(outcome="cancelled", note=wish.reason)
@@ -283,7 +283,7 @@ async def cancel(call: InCall, visit_id: Number, wish: Cancel, response: Respons
 
 
 @doors.post("/{visit_id}/no-show", permission="visits.report", if_match=True)
-async def no_show(call: InCall, visit_id: Number, wish: Cancel, response: Response) -> KeptReport:
+async def no_show(call: InCall, visit_id: Number, wish: VisitCancel, response: Response) -> KeptReport:
     """Nobody was there to open the door: as a report of ``no_access``, refused before the visit begins."""
     return await _report(call, visit_id, Report(outcome="no_access", note=wish.reason), response)
 

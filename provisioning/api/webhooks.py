@@ -25,14 +25,14 @@ class ShownSecret(WebhookRecord):
     secret: str | None
 
 
-class Add(Wish):
+class NewWebhook(Wish):
     """Where it takes messages (https), and what it is told of."""
 
     url: str
     event_types: list[str] = Field(max_length=100)
 
 
-class Rotate(WithReason):
+class WebhookSecretRotation(WithReason):
     """For how many hours the secret before this one signs as well."""
 
     keep_hours: int = Field(default=24, ge=0, le=720)
@@ -68,7 +68,7 @@ async def list_(call: InCall, after: After = None, limit: Limit = 50) -> Page[We
 
 
 @doors.post("", permission="webhooks.write", status_code=201)
-async def add(call: InCall, wish: Add, response: Response) -> ShownSecret:
+async def add(call: InCall, wish: NewWebhook, response: Response) -> ShownSecret:
     """Tells a system of what happens from now on; its secret is shown this once."""
     added = await _webhooks(call).add(url=wish.url, event_types=wish.event_types, by=call.by)
     response.headers["Location"] = call.address(f"webhooks/{added['webhook_id']}")
@@ -98,7 +98,9 @@ async def preview(
 
 
 @doors.post("/{webhook_id}/rotate-secret", permission="webhooks.write", if_match=True)
-async def rotate_secret(call: InCall, webhook_id: Number, wish: Rotate, response: Response) -> ShownSecret:
+async def rotate_secret(
+    call: InCall, webhook_id: Number, wish: WebhookSecretRotation, response: Response
+) -> ShownSecret:
     """Gives it a new secret, which is shown this once."""
     await _seen(call, webhook_id)
     call.tells(reason=wish.reason)

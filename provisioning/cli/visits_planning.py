@@ -12,7 +12,7 @@ from provisioning.cli.moments import as_moment
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, run
 from provisioning.days import minute
-from provisioning.field import JobRecord, Jobs, OfferRecord, VisitRecord
+from provisioning.field import JobRecord, Jobs, SlotOffer, VisitRecord
 from provisioning.visits import Outcome
 
 VisitNumber = Annotated[int, typer.Argument(help="The visit's number.")]
@@ -215,7 +215,7 @@ def _told(visit: VisitRecord, *, json_: bool) -> None:
     say(f"visit {visit['visit_id']}: {visit['technician_name']} from {begins} to {ends}")
 
 
-def _offer(offer: OfferRecord) -> Entry:
+def _offer(offer: SlotOffer) -> Entry:
     return Entry(
         (clock_minute(offer["starts_at"]), clock_minute(offer["ends_at"]), offer["technician_name"]), offer["why"]
     )

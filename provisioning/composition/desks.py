@@ -283,7 +283,7 @@ class WithDesks(WithServices):
 
     def signal_desk(self, db: AsyncSession) -> SignalDesk:
         """The door for everything else that is told to a run, bound to this transaction."""
-        return SignalDesk(db, runs=self.runs, now=self.clock, zone=self.zone)
+        return SignalDesk(db, runs=self.runs, tenant_id=self.tenant_id, now=self.clock, zone=self.zone)
 
     def onboarding_desk(self, db: AsyncSession) -> OnboardingDesk:
         """The door for events that make customers, bound to this transaction."""

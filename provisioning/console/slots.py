@@ -38,7 +38,7 @@ from provisioning.console.slot_forms import (
 from provisioning.console.words import moments_in
 from provisioning.days import begin_of, day_of
 from provisioning.errors import InvalidRequest
-from provisioning.field import Jobs, OfferRecord, Place, VisitRecord, Visits
+from provisioning.field import Jobs, Place, SlotOffer, VisitRecord, Visits
 from provisioning.intake import Faults
 from provisioning.run_slots import WantedVisit
 
@@ -234,7 +234,7 @@ async def _page(
     title: str,
     asked: Mapping[str, str],
     question: Question,
-    offers: Sequence[OfferRecord] | None,
+    offers: Sequence[SlotOffer] | None,
     *,
     action: str,
     by_hand: bool = False,
@@ -264,7 +264,7 @@ async def _page(
     )
 
 
-async def _slots(call: Call, job: str, place: Place | None, question: Question) -> list[OfferRecord]:
+async def _slots(call: Call, job: str, place: Place | None, question: Question) -> list[SlotOffer]:
     return await call.appliance.dispatch_desk(call.db).slots(
         job=job,
         latitude=place.latitude if place else None,
@@ -277,7 +277,7 @@ async def _slots(call: Call, job: str, place: Place | None, question: Question) 
     )
 
 
-async def _slots_of(call: Call, visit: VisitRecord, question: Question) -> list[OfferRecord]:
+async def _slots_of(call: Call, visit: VisitRecord, question: Question) -> list[SlotOffer]:
     return await call.appliance.dispatch_desk(call.db).slots_of(
         visit_id=visit["visit_id"],
         starts_after=begin_of(question.day, call.appliance.zone),

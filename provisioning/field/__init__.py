@@ -56,7 +56,7 @@ from provisioning.field.planning_tables import TechnicianLeave, VisitJob
 from provisioning.field.purposes import JOINING, OF_SIGNAL, VISIT, Joining
 from provisioning.field.record_tables import ActKind, JobSheet, VisitAct, VisitPhoto
 from provisioning.field.records import ReportedVisit, VisitRecord
-from provisioning.field.search import OfferRecord, Search
+from provisioning.field.search import Search, SlotOffer
 from provisioning.field.serials import normalise_serial
 from provisioning.field.sheets import PhotoRecord, SheetRecord, Sheets, read_made_at
 from provisioning.field.stock import VanStock
@@ -131,7 +131,6 @@ __all__ = [
     "NoVisitAwaited",
     "NobodyFree",
     "NotDone",
-    "OfferRecord",
     "Osrm",
     "OutsideHours",
     "Override",
@@ -149,6 +148,7 @@ __all__ = [
     "Sheets",
     "SkillMissing",
     "SkillsNeeded",
+    "SlotOffer",
     "SlotRefused",
     "Standing",
     "StockElsewhere",

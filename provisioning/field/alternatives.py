@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.field.errors import SlotRefused
 from provisioning.field.fitting import Asked
-from provisioning.field.search import OfferRecord, Search
+from provisioning.field.search import Search, SlotOffer
 
 MOST_AT_ONCE = 2
 
@@ -31,7 +31,7 @@ class Alternatives:
         self._read = read
         self._search = search
         self._turns = asyncio.Semaphore(MOST_AT_ONCE)
-        self._waiting: dict[Asked, asyncio.Task[list[OfferRecord]]] = {}
+        self._waiting: dict[Asked, asyncio.Task[list[SlotOffer]]] = {}
 
     async def tell(self, refused: SlotRefused) -> None:
         """Puts into the refusal what is nearest and free, if it says what was asked for.
@@ -41,13 +41,13 @@ class Alternatives:
         if refused.asked is not None:
             refused.alternatives = await self._of(refused.asked)
 
-    async def _of(self, asked: Asked) -> list[OfferRecord]:
+    async def _of(self, asked: Asked) -> list[SlotOffer]:
         look = self._waiting.get(asked)
         if look is None:
             look = self._waiting[asked] = asyncio.create_task(self._looked(asked))
         return await asyncio.shield(look)  # whoever gives up takes it from nobody else
 
-    async def _looked(self, asked: Asked) -> list[OfferRecord]:
+    async def _looked(self, asked: Asked) -> list[SlotOffer]:
         async with self._turns:
             del self._waiting[asked]  # who comes from now on wants to see what has changed since
             async with self._read() as db:

@@ -33,7 +33,7 @@ ENOUGH_TIMES = 60
 """To choose from, of the days that are looked at."""
 
 
-class OfferRecord(TypedDict):
+class SlotOffer(TypedDict):
     """A time at which a technician can come, and in words why it is offered in this place of the list."""
 
     technician_id: int
@@ -72,7 +72,7 @@ class Search:
         limit: int = 20,
         most_a_day: int | None = None,
         besides: int | None = None,
-    ) -> list[OfferRecord]:
+    ) -> list[SlotOffer]:
         """Day by day the best first. ``besides``: a visit that is to be moved, and is in nobody's way."""
         people = await self._able(job, technician_id)
         earliest = max(starts_after, self._now())
@@ -89,7 +89,7 @@ class Search:
         """Whether any technician has the skills that it needs, whenever they work."""
         return bool(await self._able(job))
 
-    async def near(self, asked: Asked) -> list[OfferRecord]:
+    async def near(self, asked: Asked) -> list[SlotOffer]:
         """What is nearest in time to a slot that can't be had, whoever comes.
 
         Of many technicians those are looked at first who live near, and the next days before the later ones, until
@@ -107,7 +107,7 @@ class Search:
             found = _each_time_once(found) if asked.each_time_once else found
         return [self._record(offer, asked.place) for offer in found[:NEAR_ALTERNATIVES]]
 
-    async def times(self, asked: Asked, *, days: int) -> list[OfferRecord]:
+    async def times(self, asked: Asked, *, days: int) -> list[SlotOffer]:
         """When anybody can come on so many days from then on, each time once, the earliest first; with whoever has the
         least way then. Of many technicians no more are looked at than it takes to have times enough."""
         earliest, found = self._earliest(asked, asked.starts_at), list[Offer]()
@@ -117,12 +117,12 @@ class Search:
                 break
         return [self._record(offer, asked.place) for offer in sorted(found, key=lambda offer: offer.starts_at)]
 
-    async def on_day(self, asked: Asked) -> list[OfferRecord]:
+    async def on_day(self, asked: Asked) -> list[SlotOffer]:
         """What can be had from then on until that day is over, the best first, as ``offers`` ranks it."""
         found = await self._found(await self._able(asked.job), asked, self._earliest(asked, asked.starts_at), 1)
         return [self._record(offer, asked.place) for offer in found]
 
-    async def at(self, asked: Asked, *, only_offered: bool = False) -> list[OfferRecord]:
+    async def at(self, asked: Asked, *, only_offered: bool = False) -> list[SlotOffer]:
         """Who can come at this very moment, whatever minute it is, the best first; nobody once it is over.
 
         ``only_offered``: at a moment, and in hours, that ``times`` may offer. It need not be among what is offered now:
@@ -137,7 +137,7 @@ class Search:
         found = offers_at(when, candidates, what, asked.place, way=way, only_offered=only_offered)
         return [self._record(offer, asked.place) for offer in found if _is_wanted(offer, asked)]
 
-    async def first(self, asked: Asked, *, days: int) -> OfferRecord | None:
+    async def first(self, asked: Asked, *, days: int) -> SlotOffer | None:
         """The earliest that can be had on so many days from then on, with whoever has the least way then; None:
         nothing."""
         earliest, people = self._earliest(asked, asked.starts_at), await self._able(asked.job)
@@ -159,7 +159,7 @@ class Search:
         """What is known of the ways to and from there is known before they are compared."""
         await self._ways.learn(_places_of(candidates), around=place)
 
-    def _record(self, offer: Offer, place: Place | None) -> OfferRecord:
+    def _record(self, offer: Offer, place: Place | None) -> SlotOffer:
         record = {name: value for name, value in asdict(offer).items() if name != "comes_from"}
         by = self._ways.by(offer.comes_from, place)
         return {**record, "travel_by": by}  # type: ignore[typeddict-item]

@@ -39,7 +39,7 @@ async def inhabited(lab: Lab, estate: Path, home: Path, customers: int, say: Say
 
     def told(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            say(f"the town stays as far as it has come: {error or type(error).__name__}")
+            say(f"the town stays as far as it has come: {str(error) or type(error).__name__}")
 
     async with AsyncExitStack() as stack:
         task = asyncio.create_task(_inhabit(lab, estate, home, customers, say, stack))

@@ -120,30 +120,29 @@ class _Till:
         self._neighbours = neighbours
 
     async def sell(self, sale: Sale, home: Home) -> None:
+        """The offer and the yes are one transaction: the worker, whose time is now, ends quotes that were open then."""
         async with self._then.database.begin() as db:
             quote_id = await _offer(self._then, db, home, sale.offer_id, sends=sale.fate != "drafted")
             if sale.fate == "withdrawn":
                 await self._then.quotes(db).withdraw(quote_id=quote_id, reason="The customer wants another one.")
-        if sale.fate in ("paid", "given back"):
-            order_id, payment_id = await self._order(quote_id, sale, home)
-            await self._pay(payment_id, sale)
-            if sale.fate == "paid":
-                await self._deliver(order_id, sale, home)
-            else:
-                await self._take_back(quote_id, order_id, payment_id)
+            if sale.fate not in ("paid", "given back"):
+                return
+            order_id, payment_id = await self._order(db, quote_id, sale, home)
+        await self._pay(payment_id, sale)
+        if sale.fate == "paid":
+            await self._deliver(order_id, sale, home)
+        else:
+            await self._take_back(quote_id, order_id, payment_id)
 
-    async def _order(self, quote_id: int, sale: Sale, home: Home) -> tuple[int, int]:
-        async with self._then.database.begin() as db:
-            if sale.method == "card":
-                await _keep_card(self._then, self._neighbours, db, home, GOOD)
-            services = self._then.services(db)
-            await services.crm_service.accept_quote(quote_id=quote_id, accepted_by=home.name)
-            order = await services.sales_service.create_order_from_quote(
-                quote_id=quote_id, tenant_id=self._then.tenant_id
-            )
-            asked = await services.billing_service.process_payment(
-                order_id=order["order_id"], amount=order["total_amount"], payment_method=sale.method
-            )
+    async def _order(self, db: AsyncSession, quote_id: int, sale: Sale, home: Home) -> tuple[int, int]:
+        if sale.method == "card":
+            await _keep_card(self._then, self._neighbours, db, home, GOOD)
+        services = self._then.services(db)
+        await services.crm_service.accept_quote(quote_id=quote_id, accepted_by=home.name)
+        order = await services.sales_service.create_order_from_quote(quote_id=quote_id, tenant_id=self._then.tenant_id)
+        asked = await services.billing_service.process_payment(
+            order_id=order["order_id"], amount=order["total_amount"], payment_method=sale.method
+        )
         return order["order_id"], asked["payment_id"]
 
     async def _pay(self, payment_id: int, sale: Sale) -> None:

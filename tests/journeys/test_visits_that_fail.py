@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from acs.testing import Quirks
-from provisioning.field import VisitMoving
+from provisioning.field import VisitMoving, VisitOver
 from tests.support.estate import tomorrow
 from tests.support.lab import JourneyLab
 from tests.support.traces import NOTHING, acs_traces, pools_in_quarantine, traces_of
@@ -61,6 +61,49 @@ async def test_a_scan_at_a_visit_that_is_about_to_be_moved_is_refused_and_not_lo
     assert (await run.result("schedule_installation"))["visit_id"] != first["visit_id"]
     await run.plug_and_scan(house)
     assert (await run.until_ended()).summary.state == "completed"
+
+
+async def test_a_scan_is_heard_before_an_appointment_that_was_told_after_it(lab: JourneyLab) -> None:
+    house = lab.household()
+    run = await lab.order(house)
+    await run.until_waiting_for("visit")
+    first, appliance = await run.result("schedule_installation"), lab.appliance
+    later = house.appointment(tomorrow(lab.clock.now()) + timedelta(days=2))
+    await lab.plug(house.serial, house)
+
+    async with appliance.database.begin() as db:  # before the run has heard of either
+        await appliance.visit_desk(db).report(
+            visit_id=first["visit_id"], outcome="scanned", serial=house.serial, port=house.port, by="technician"
+        )
+        with pytest.raises(VisitOver, match=f"Visit {first['visit_id']} is scanned and can't be moved"):
+            async with db.begin_nested():
+                await appliance.signal_desk(db).tell(run.id, "appointment", later, by="dispatch")
+        await appliance.runs.signal(db, run.id, "appointment", later, key="moved", by="calendar")
+    assert (await run.until_ended()).summary.state == "completed"
+    assert (await run.result("schedule_installation"))["visit_id"] == first["visit_id"]
+    assert await lab.broken_invariants() == []
+
+
+async def test_nobody_at_home_and_the_next_appointment_may_be_told_in_one_go(lab: JourneyLab) -> None:
+    house = lab.household()
+    run = await lab.order(house)
+    await run.until_waiting_for("visit")
+    first, appliance = await run.result("schedule_installation"), lab.appliance
+    await lab.until_it_begins(first["visit_id"])
+    again = tomorrow(lab.clock.now()) + timedelta(days=2)
+
+    async with appliance.database.begin() as db:
+        desk, signals = appliance.visit_desk(db), appliance.signal_desk(db)
+        await desk.report(visit_id=first["visit_id"], outcome="no_access", note="gate locked", by="technician")
+        assert await signals.tell(run.id, "appointment", house.appointment(again), by="dispatch")
+        with pytest.raises(VisitMoving):  # the appointment, which was told after the report, takes this visit with it
+            await desk.report(visit_id=first["visit_id"], outcome="scanned", serial=house.serial, by="technician")
+    waiting = await run.until_waiting_for("visit")
+
+    assert "going back to appointment: nobody was at home: gate locked" in [note.text for note in waiting.notes]
+    second = await run.result("schedule_installation")
+    assert second["visit_id"] != first["visit_id"]
+    assert second["starts_at"] == again.isoformat().replace("+00:00", "Z")
 
 
 async def test_the_report_itself_may_bring_the_next_appointment(lab: JourneyLab) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from provisioning.bootstrap import Appliance, open_appliance
-from provisioning.commercial import LineWish, QuoteNotOpen
+from provisioning.commercial import LineWish, QuoteAcceptedOtherwise, QuoteNotOpen
 from provisioning.errors import InvalidRequest
 from provisioning.estate import import_estate
 from tests.support.appliances import ESTATE, Original
@@ -137,6 +137,24 @@ async def test_what_is_wished_goes_with_the_event_and_is_refused_with_every_faul
         await appliance.quote_desk(db).accept(quote_id=quote_id, accepted_by="Ada", by="link", wishes=said)
     [(_, _, data, _, _)] = events
     assert {name: data[name] for name in said} == said
+
+
+async def test_a_yes_that_wishes_otherwise_is_refused_with_the_command_that_changes_it(appliance: Appliance) -> None:
+    quote_id = await sent_quote(appliance)
+    wishes = {"payment_method": "invoice", "priority": "high"}
+    async with appliance.database.begin() as db:
+        await appliance.quote_desk(db).accept(quote_id=quote_id, accepted_by="Ada", by="link", wishes=wishes)
+    with pytest.raises(QuoteAcceptedOtherwise) as refusal:
+        async with appliance.database.begin() as db:
+            other = {**wishes, "payment_method": "card"}
+            await appliance.quote_desk(db).accept(quote_id=quote_id, accepted_by="Ada", by="link", wishes=other)
+    assert str(refusal.value) == (
+        f"Quote {quote_id} is accepted already (payment_method is invoice, not card). Its order, once it is made, "
+        "follows it; change how it is paid with `firstlight orders pay-by ORDER card`."
+    )
+    assert QuoteAcceptedOtherwise(7, {"priority": "high"}, {}, 5).args == (
+        "Quote 7 is accepted already (priority is not said, not high). Order 5 follows it.",
+    )
 
 
 @pytest.mark.parametrize(

@@ -113,12 +113,25 @@ class Runs:
         is told now would be undone with that wait. The caller has their locks."""
         for run_id in run_ids:
             course = await self._course(db, run_id)
-            wait, earlier = course.definition.signals().get(signal), reopening(course)
+            wait, earlier = course.definition.signals().get(signal), reopening(course, in_turn=False)
             if wait is not None and earlier is not None:
                 order = [step.name for step in course.definition.steps]
                 if order.index(earlier.name) < order.index(wait.name):
                     return True
         return False
+
+    async def awaited(self, db: AsyncSession, run_id: int, signal: str) -> str | None:
+        """The subject about which the run waits for this signal, has heard it in this round, or is about to wait for
+        it; None if it has none.
+
+        Raises: RunUnknown, CodeMissing.
+        """
+        course = await self._course(db, run_id)
+        wait = course.definition.signals().get(signal)
+        row = course.latest(wait) if wait is not None else None
+        if row is None or row.waits_on is None or row.state == StepState.UNDONE:
+            return None
+        return row.waits_on.removeprefix(waits_on(signal, ""))
 
     async def times_told(self, db: AsyncSession, run_id: int, signal: str) -> int:
         """How often this was told to the run."""

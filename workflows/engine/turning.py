@@ -6,7 +6,7 @@ from typing import Any
 
 from workflows.engine.journal import OPERATOR, Course, waits_on
 from workflows.engine.steps import Step, Wait
-from workflows.engine.tables import Direction, RunState, StepRow, StepState
+from workflows.engine.tables import Direction, RunState, SignalRow, StepRow, StepState
 
 PASSED = frozenset({StepState.COMPLETED, StepState.SKIPPED})
 
@@ -49,16 +49,33 @@ def _forget_reopening(course: Course) -> None:
         course.note(f"{signal.name} came too late: everything is undone")
 
 
-def reopening(course: Course) -> Wait[Any, Any] | None:
-    """The completed wait that an unheard signal opens again, if any."""
+def reopening(course: Course, *, in_turn: bool = True) -> Wait[Any, Any] | None:
+    """The completed wait that an unheard signal opens again, if any. ``in_turn``: not while the run waits for what was
+    told before it, which is heard first: a report is not lost to what somebody decided without knowing of it."""
     if course.row.direction != Direction.FORWARD:
         return None
+    earliest = _next_heard(course) if in_turn else None
     for signal in course.signals:
+        if signal is earliest:
+            return None
         wait, until = course.definition.reopens.get(signal.name, (None, None))
         if not isinstance(wait, Wait) or until is None or course.run.done(until):
             continue
         if has_passed(course.latest(wait)):
             return wait
+    return None
+
+
+def _next_heard(course: Course) -> SignalRow | None:
+    """What the run is about to hear where it waits."""
+    step = next((step for step in course.definition.steps if not has_passed(course.latest(step))), None)
+    row = course.latest(step) if isinstance(step, Wait) else None
+    if not isinstance(step, Wait) or row is None or row.state != StepState.PENDING:
+        return None
+    for signal in course.signals:
+        about = None if signal.subject is None else waits_on(signal.name, signal.subject)
+        if signal.name == step.signal and (about is None or row.waits_on in (None, about)):
+            return signal
     return None
 
 

@@ -40,8 +40,8 @@ from provisioning.field import (
     Asked,
     JobRecord,
     Jobs,
-    OfferRecord,
     Search,
+    SlotOffer,
     SlotRefused,
     Task,
     VisitRecord,
@@ -226,7 +226,7 @@ class Deployments:
         return begin_of(wanted.day, self._zone)
 
     async def _first_free(
-        self, wanted: WantedDeployment, asked: Asked, take: Callable[[OfferRecord], Awaitable[VisitRecord]]
+        self, wanted: WantedDeployment, asked: Asked, take: Callable[[SlotOffer], Awaitable[VisitRecord]]
     ) -> VisitRecord:
         """The best that can be had, as the dispatch board would offer it. Raises: NobodyAble, DayFull, SlotTaken."""
         is_at = wanted.moment is not None

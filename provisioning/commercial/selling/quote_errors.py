@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from provisioning.commercial.errors import BillingError
@@ -77,6 +78,26 @@ class QuoteAcceptanceWithdrawn(QuoteError):
             f"This request's acceptance of quote {quote_id} was withdrawn ({reason or 'no reason given'}); "
             "accept it under a new request id.",
         )
+
+
+class QuoteAcceptedOtherwise(QuoteError):
+    """This acceptance stands already, and said otherwise how its order is to be carried out."""
+
+    code = "quote.accepted_otherwise"
+
+    def __init__(self, quote_id: int, wanted: Mapping[str, object], said: Mapping[str, object], order_id: int | None):
+        """``wanted``: what is wished now and was ``said`` otherwise, or not at all; ``order_id``: none is made yet."""
+        self.order_id = order_id
+        differs = "; ".join(f"{name} is {said.get(name) or 'not said'}, not {wish}" for name, wish in wanted.items())
+        number = "ORDER" if order_id is None else order_id
+        means = []
+        if "payment_method" in wanted:
+            means.append(f"how it is paid with `firstlight orders pay-by {number} {wanted['payment_method']}`")
+        if "scheduled_date" in wanted:
+            means.append("when somebody comes with `firstlight visits book` or `firstlight visits move`")
+        order = f"Order {order_id} follows it" if order_id else "Its order, once it is made, follows it"
+        change = f"; change {' and '.join(means)}" if means else ""
+        super().__init__(quote_id, f"Quote {quote_id} is accepted already ({differs}). {order}{change}.")
 
 
 class QuoteOrdered(QuoteError):

@@ -108,6 +108,11 @@ async def test_a_lead_becomes_a_quote_and_an_accepted_one_says_so_as_an_event(an
     sent = await any_api.post(f"{address}/send", match=draft.headers["etag"])
     assert (sent.status_code, sent.json()["state"]) == (200, "sent")
     assert (await any_api.post(f"{address}/withdraw", {"reason": "no"}, match=draft.headers["etag"])).status_code == 412
+    wrong = {"accepted_by": " ", "payment_method": "gold", "scheduled_date": "2020-01-01", "team": "dispatch"}
+    refused = await any_api.post(f"{address}/accept", wrong)
+    assert [fault["pointer"] for fault in refused.json()["errors"]] == [
+        *("#/payment_method", "#/accepted_by", "#/team", "#/scheduled_date")
+    ]
     accepted = await any_api.post(f"{address}/accept", {"accepted_by": "Bob Hill"})
     assert accepted.json()["accepted"]["total_minor"] == draft.json()["total_minor"] > 0
     [told] = await items(any_api, "/events?type=quote.accepted&limit=1")
@@ -201,6 +206,17 @@ async def test_whoever_sells_says_how_an_order_is_paid_until_it_is(any_api: Api)
         assert refused.status_code == status, refused.text
     afterwards = await any_api.post("/orders/1/payment-method", {"payment_method": "bank"}, match="*", role="sales")
     assert [fault["field"] for fault in afterwards.json()["errors"]] == ["order_id"]
+    async with appliance.database.begin() as db:
+        asked = await appliance.services(db).billing_service.process_payment(
+            order_id=ordered["order_id"], amount=ordered["total_amount"], payment_method="bank"
+        )
+    await any_api.post(f"/payments/{asked['payment_id']}/settle", {"reference": "statement 7"})
+    # Its run has yet to hear so.
+    paid = await any_api.post(
+        address, {"payment_method": "card"}, match="*", role="sales"
+    )  # its run has yet to hear so
+    assert (paid.status_code, paid.json()["code"]) == (409, "order.over")
+    assert f"Order {ordered['order_id']} is paid and can't become paid by card." in paid.text
     async with appliance.database.begin() as db:
         await appliance.sales(db).begin_order(order_id=ordered["order_id"])
     late = await any_api.post(address, {"payment_method": "card"}, match="*", role="sales")

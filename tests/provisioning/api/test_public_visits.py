@@ -17,7 +17,7 @@ from provisioning.access.audit import AuditEntry
 from provisioning.api import create_app
 from provisioning.bootstrap import Appliance
 from provisioning.commercial.tables import Customer
-from provisioning.field import Asked, Jobs, OfferRecord, Search, Technicians, Visit, VisitRecord, Visits
+from provisioning.field import Asked, Jobs, Search, SlotOffer, Technicians, Visit, VisitRecord, Visits
 from provisioning.links import OneTimeLinkUse
 from workflows.answers import LinkTo
 
@@ -226,7 +226,7 @@ async def test_a_time_is_looked_for_before_anything_is_locked(
     begun = list[bool]()
     looks, opens = Search.at, appliance.database.begin
 
-    async def look(self: Search, asked: Asked, *, only_offered: bool = False) -> list[OfferRecord]:
+    async def look(self: Search, asked: Asked, *, only_offered: bool = False) -> list[SlotOffer]:
         assert not begun
         return await looks(self, asked, only_offered=only_offered)
 

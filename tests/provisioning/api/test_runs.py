@@ -125,10 +125,44 @@ async def test_a_time_that_is_over_is_told_to_nobody(api: Api) -> None:
     told = {"name": "appointment", "payload": {"technician_id": 1, "scheduled_date": "2020-01-01T09:00:00Z"}}
     answer = await api.post(f"/runs/{WAITING}/signals", told, role="dispatch")
     assert (answer.status_code, answer.json()["code"]) == (422, "provisioning.invalid_request")
-    assert answer.json()["errors"] == [{"field": "scheduled_date", "detail": "is over already"}]
+    assert answer.json()["errors"][0] == {"field": "scheduled_date", "detail": "is over already"}
     async with api.appliance.database.read() as db:
         said = f"SELECT count(*) FROM run_signal WHERE run_id = {WAITING} AND name = 'appointment'"
         assert await db.scalar(text(said)) == 0
+
+
+async def test_all_faults_of_an_appointment_are_named_at_once(api: Api) -> None:
+    over = {"field": "scheduled_date", "detail": "is over already"}
+    nobody = {
+        "field": "technician_id",
+        "detail": "There is no technician 424242; choose one from the list of technicians.",
+    }
+    for payload, code, faults in (
+        (
+            {"technician_id": 424242, "scheduled_date": "2020-01-01T09:00:00Z"},
+            "provisioning.invalid_request",
+            [over, nobody],
+        ),
+        (
+            {"technician_id": 424242, "scheduled_date": "soon", "visit_id": 424243},
+            "workflow.input_refused",
+            [
+                {"field": "scheduled_date", "detail": "should be a valid datetime or date, input is too short"},
+                nobody,
+                {"field": "visit_id", "detail": "There is no visit 424243."},
+            ],
+        ),
+        (
+            {"technician_id": "x", "scheduled_date": "2020-01-01T09:00:00Z"},
+            "workflow.input_refused",
+            [{"field": "technician_id", "detail": "is not a whole number"}, over],
+        ),
+    ):
+        answer = await api.post(
+            f"/runs/{WAITING}/signals", {"name": "appointment", "payload": payload}, role="dispatch"
+        )
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
+        assert answer.json()["errors"] == faults
 
 
 async def test_every_signal_is_a_desk_s_or_a_watcher_s_or_told_to_the_run_alone(api: Api) -> None:
