@@ -17,10 +17,10 @@ async def test_release_tells_what_came_back_and_until_when_it_rests(network: Net
 
     assert released["service_id"] == given["service_id"]
     assert released["released_at"] == STARTED_AT
-    assert {unit["pool"]: (unit["value"], unit["available_at"] - STARTED_AT) for unit in released["released"]} == {
-        "cgnat": (given["ip_address"], timedelta(hours=1)),
-        "pd": (given["delegated_prefix"], timedelta(days=1)),
-        "wan6": (given["ipv6_wan_prefix"], timedelta(days=1)),
+    assert {unit["pool"]: (unit["value"], unit["available_at"]) for unit in released["released"]} == {
+        "cgnat": (given["ip_address"], STARTED_AT + timedelta(hours=1)),
+        "pd": (given["delegated_prefix"], STARTED_AT + timedelta(days=1)),
+        "wan6": (given["ipv6_wan_prefix"], STARTED_AT + timedelta(days=1)),
     }
 
 
