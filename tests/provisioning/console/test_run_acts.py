@@ -145,7 +145,8 @@ async def test_the_queue_groups_by_reason_and_filters(console: Console) -> None:
     await hold_as(console, WAITING, HELD)
     page = (await nora.get("/queue")).text
     assert "2 runs are held, by reason" in page and "<strong>2 runs</strong> held in confirm port" in page
-    assert '<p>The newest, <a href="/runs/3">run 3</a>: ONT HWTC00000003' in page
+    ont = '<a href="/search/device?serial=HWTC00000003">HWTC00000003</a>'
+    assert f'<p>The newest, <a href="/runs/3">run 3</a>: ONT {ont}' in page
     only = (await nora.get("/queue", params={"customer": "1003"})).text
     assert "<strong>Run 3</strong>" in only and "<strong>Run 2</strong>" not in only
     none = (await nora.get("/queue", params={**same("other.code")})).text
