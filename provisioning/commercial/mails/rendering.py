@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -54,7 +54,6 @@ class MailTemplates:
         self._language = language
         self._zone = ZoneInfo(time_zone)
         self._folder = folder
-        self._environments: dict[Locale, ImmutableSandboxedEnvironment] = {}
         self._asked: dict[tuple[str, str], dict[str, MailVariable]] = {}
 
     @cached_property
@@ -127,19 +126,23 @@ class MailTemplates:
         return RenderedMail(language=wish.spoken.language, subject=subject, text=parts["text"], html=parts["html"])
 
     def _environment(self, locale: Locale) -> ImmutableSandboxedEnvironment:
-        if locale not in self._environments:
-            environment = ImmutableSandboxedEnvironment(
-                loader=FileSystemLoader(self._folder),
-                autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
-                undefined=StrictUndefined,
-                finalize=only_words,
-                trim_blocks=True,
-                lstrip_blocks=True,
-                keep_trailing_newline=True,
-            )
-            environment.filters.update(Wording(locale, self._zone).filters())
-            self._environments[locale] = environment
-        return self._environments[locale]
+        return _environment_of(self._folder, locale, self._zone)
+
+
+@cache
+def _environment_of(folder: Path, locale: Locale, zone: ZoneInfo) -> ImmutableSandboxedEnvironment:
+    """Made once in a process: compiling a mail's templates takes longer than all else about it."""
+    environment = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(folder),
+        autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
+        undefined=StrictUndefined,
+        finalize=only_words,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(Wording(locale, zone).filters())
+    return environment
 
 
 @dataclass(frozen=True)
