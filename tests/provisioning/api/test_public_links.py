@@ -22,6 +22,7 @@ from provisioning.estate import import_estate
 from provisioning.links import OneTimeLinkUse
 from provisioning.reveals import SecretReveal
 from tests.support.appliances import ESTATE, Original
+from tests.support.links import expired_link
 from workflows import list_events
 from workflows.answers import LinkPurpose, LinkTo
 
@@ -46,9 +47,9 @@ async def offer(appliance: Appliance, days: int = 30) -> QuoteWithLines:
         return await quotes.quote(drafted["quote_id"])
 
 
-async def link(appliance: Appliance, purpose: LinkPurpose, subject: object, minutes: float = 60) -> str:
+async def link(appliance: Appliance, purpose: LinkPurpose, subject: object) -> str:
     async with appliance.database.begin() as db:
-        to = LinkTo(purpose, str(subject), appliance.clock() + timedelta(minutes=minutes))
+        to = LinkTo(purpose, str(subject), appliance.clock() + timedelta(hours=1))
         return await appliance.links.issue(db, to)
 
 
@@ -176,7 +177,7 @@ async def test_a_link_that_was_changed_or_is_too_old_says_so(
         answer = await browser.request(method, forged)
         assert answer.status_code == 403, forged
         assert "doesn&#39;t open anything" in answer.text
-    old = await link(appliance, "accept_quote", quote["quote_id"], minutes=0.0001)
+    old = await expired_link(appliance, "accept_quote", quote["quote_id"])
     answer = await browser.request(method, old)
     assert (answer.status_code, "This link is too old" in answer.text) == (410, True)
     assert await state_of(appliance, quote["quote_id"]) == ("sent", None)
@@ -187,7 +188,7 @@ async def test_a_link_that_opens_nothing_waits_for_no_lock_and_leaves_nothing(
 ) -> None:
     quote = await offer(appliance)
     good = await link(appliance, "accept_quote", quote["quote_id"])
-    old = await link(appliance, "accept_quote", quote["quote_id"], minutes=0.0001)
+    old = await expired_link(appliance, "accept_quote", quote["quote_id"])
     async with appliance.database.begin() as db:  # the one that may write
         await db.execute(text("UPDATE quote SET valid_until = valid_until"))
         for address, status in ((good[:-3], 403), ("/links/x", 403), (old, 410)):

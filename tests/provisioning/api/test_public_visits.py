@@ -19,6 +19,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.commercial.tables import Customer
 from provisioning.field import Asked, Jobs, Search, SlotOffer, Technicians, Visit, VisitRecord, Visits
 from provisioning.links import OneTimeLinkUse
+from tests.support.links import expired_link
 from workflows.answers import LinkTo
 
 CUSTOMER = 1001
@@ -49,9 +50,9 @@ async def book(appliance: Appliance, technician_id: int, starts_at: datetime, ad
         )
 
 
-async def link(appliance: Appliance, visit_id: int, minutes: float = 600, language: str | None = None) -> str:
+async def link(appliance: Appliance, visit_id: int, language: str | None = None) -> str:
     async with appliance.database.begin() as db:
-        to = LinkTo("move_visit", str(visit_id), appliance.clock() + timedelta(minutes=minutes))
+        to = LinkTo("move_visit", str(visit_id), appliance.clock() + timedelta(hours=10))
         return await appliance.links.issue(db, to, language=language)
 
 
@@ -164,7 +165,7 @@ async def test_a_visit_that_is_over_soon_or_moved_often_enough_says_so(
     appliance: Appliance, browser: httpx.AsyncClient
 ) -> None:
     visit = await booked(appliance)
-    late = await link(appliance, visit["visit_id"], minutes=0.0001)
+    late = await expired_link(appliance, "move_visit", visit["visit_id"])
     old = await browser.get(late)
     assert (old.status_code, "This link is too old" in old.text, "<form" in old.text) == (200, True, False)
     assert "begins soon" not in old.text
@@ -191,7 +192,7 @@ async def test_a_link_that_is_too_old_since_its_visit_begins_soon_says_that(
     appliance: Appliance, browser: httpx.AsyncClient
 ) -> None:
     visit = await booked(appliance)
-    late = await link(appliance, visit["visit_id"], minutes=0.0001)
+    late = await expired_link(appliance, "move_visit", visit["visit_id"])
     async with appliance.database.begin() as db:
         soon = {"starts_at": appliance.clock() + timedelta(hours=2), "ends_at": appliance.clock() + timedelta(hours=3)}
         await db.execute(update(Visit).values(**soon))
