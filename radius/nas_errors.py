@@ -99,7 +99,7 @@ class NasNotSilent(NasError):
         if is_heard and sends_interims:
             why = "accounting comes from it, and what has missed three interims there is closed by itself"
         elif is_heard:
-            why = "it sends no interims, and has not said nothing for long enough to be called silent"
+            why = "it sends no interims, and has not been quiet for long enough to count as silent"
         super().__init__(f"The sessions at {address} are not closed: {why}. See `firstlight sessions guard`.")
 
 

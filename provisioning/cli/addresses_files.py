@@ -156,11 +156,12 @@ def reconcile_(
 
     async def act(appliance: Appliance) -> tuple[list[Reconciled], RadiusComparison]:
         comparison = RadiusComparison(appliance)
-        if csv_ is None:
-            return [each async for each in comparison.differences()], comparison
-        with csv_.open("w", encoding="utf-8", newline="") as target:  # before the long look, where it can't be written
-            found = [each async for each in comparison.differences()]
-            csv.writer(target, lineterminator="\n").writerows([COLUMNS, *map(cells, found)])
+        if csv_ is not None:
+            csv_.open("a", encoding="utf-8").close()  # told before the long look; what stands in it stays until then
+        found = [each async for each in comparison.differences()]
+        if csv_ is not None:
+            with csv_.open("w", encoding="utf-8", newline="") as target:
+                csv.writer(target, lineterminator="\n").writerows([COLUMNS, *map(cells, found)])
         return found, comparison
 
     found, comparison = run(act, as_json=json_)

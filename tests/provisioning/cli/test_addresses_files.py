@@ -144,6 +144,16 @@ def test_radius_is_compared_and_each_difference_has_the_command_that_ends_it(
     assert lines[-1] == "left out: 1 that a run is about to carry over"
 
 
+def test_a_report_of_before_stays_where_no_other_comes_about(isp: Settings, type_: Type, tmp_path: Path) -> None:
+    table = tmp_path / "differences.csv"
+    table.write_text("of yesterday\n")
+    with vandal(isp.radius_database_url, isp.radius_database_schema) as hand:
+        hand.execute("ALTER TABLE radreply RENAME TO radreply_elsewhere")
+    told = type_("addresses", "reconcile", "--csv", table)
+    assert (told.status, told.out, table.read_text()) == (1, "", "of yesterday\n")
+    assert "radreply" in told.err
+
+
 def test_of_many_differences_of_a_kind_some_are_shown_and_all_are_counted(
     any_isp: Settings, type_: Type, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from radius import NasNotSilent
     ("is_heard", "sends_interims", "why"),
     [
         (True, True, "accounting comes from it, and what has missed three interims there is closed by itself"),
-        (True, False, "it sends no interims, and has not said nothing for long enough to be called silent"),
+        (True, False, "it sends no interims, and has not been quiet for long enough to count as silent"),
         (False, True, "no session was open there when the worker looked last, or it has not looked for ten minutes"),
     ],
 )
