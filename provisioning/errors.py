@@ -124,6 +124,7 @@ ProvisioningError
 |   |-- PartnerCustomerUnknown
 |   |-- PartnerCustomerWithdrawn
 |   |-- DomainUnknown
+|   |-- PartnerOrderedOtherwise   the order of this reference was taken with other content
 |   |-- DomainUnproven            its DNS doesn't say that it is the partner's
 |   |-- DomainOfAnother           another partner's, proven
 |   |-- DomainClaimsTooMany       prove some, or drop them

@@ -18,6 +18,7 @@ from provisioning.commercial import (
     OfferError,
     PartnerDomains,
     PartnerError,
+    PartnerOrderedOtherwise,
     PartnerService,
     WhiteLabel,
     read_customer_data,
@@ -28,6 +29,7 @@ from provisioning.commercial.partners.commissions import read_amount
 from provisioning.commercial.publishing import PublishEvent
 from provisioning.intake import Clock, Faults
 from provisioning.rounds import due_round
+from workflows import EventConflict, show_event
 from workflows.answers import PartnerRecord
 from workflows.definitions.partner_customer_provisioning import PARTNER_CUSTOMER_PROVISIONING, provisioning_key
 
@@ -68,7 +70,8 @@ class PartnerDesk:
         be refused because it took the last one itself. One that was rejected or undone may be handed in again, changed
         or not: that is its next round.
 
-        Raises: InvalidRequest with all faults at once, before anything is written; whatever ``publish`` refuses.
+        Raises: InvalidRequest with all faults at once, before anything is written; PartnerOrderedOtherwise if this
+        order was taken with other content, and is under way or done; whatever else ``publish`` refuses.
         """
         faults = Faults("The partner's order")
         given = _fields(faults, order)
@@ -96,8 +99,24 @@ class PartnerDesk:
             "commission_amount": str(amount),
             "currency": partner["currency"],
         }
-        await self._publish(self._db, PARTNER_CUSTOMER_CREATED, f"partner/{partner_id}", data, key, by)
+        try:
+            await self._publish(self._db, PARTNER_CUSTOMER_CREATED, f"partner/{partner_id}", data, key, by)
+        except EventConflict as conflict:
+            await self._refuse_changed(conflict, data)
+            raise
         return SubmittedOrder(partner_id=partner_id, order_ref=reference, event_key=key)
+
+    async def _refuse_changed(self, conflict: EventConflict, data: Mapping[str, Any]) -> None:
+        """Unless what stands in the way is no order of this partner. Raises: PartnerOrderedOtherwise."""
+        taken = (await show_event(self._db, conflict.event_id, tenant_id=self._tenant_id)).data
+        if isinstance(taken, dict) and all(taken.get(name) == data[name] for name in ("partner_id", "order_ref")):
+            before, now = _parts(taken), _parts(data)
+            differs = {
+                name: (before.get(name) or "not said", now.get(name) or "not said")
+                for name in sorted(before.keys() | now.keys())
+                if before.get(name) != now.get(name)
+            }
+            raise PartnerOrderedOtherwise(data["partner_id"], data["order_ref"], differs) from conflict
 
     async def _partner(self, faults: Faults, partner_id: object) -> PartnerRecord | None:
         number = faults.number("partner_id", partner_id)
@@ -185,6 +204,14 @@ def _fields(faults: Faults, order: object) -> Mapping[str, object]:
     for unknown in sorted(str(name) for name in order if name not in ORDER_FIELDS):
         faults.add(unknown, "is not known here")
     return cast(Mapping[str, object], order)
+
+
+def _parts(order: Mapping[str, Any], within: str = "") -> dict[str, Any]:
+    """What an order says, each part by the name that a fault of it would have."""
+    parts: dict[str, Any] = {}
+    for name, said in order.items():
+        parts |= _parts(said, f"{within}{name}.") if isinstance(said, Mapping) else {f"{within}{name}": said}
+    return parts
 
 
 def _told_amount(faults: Faults, sale_amount: object, currency: str) -> Decimal:

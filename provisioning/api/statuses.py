@@ -234,6 +234,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "partner.domain_of_another",
         "partner.domain_unproven",
         "partner.error",
+        "partner.ordered_otherwise",
         "partner.quota_exhausted",
         "payment.declined",
         "payment.error",

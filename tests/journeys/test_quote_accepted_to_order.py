@@ -166,10 +166,10 @@ async def test_a_declined_card_holds_the_order_until_there_is_another_way_to_pay
         await until_asked(shop, run, house, method)
     assert await shop.settle(run, "process_payment", "statement 8") == [run.id]
     await run.until_waiting_for("visit")
-    assert [(one.method, one.state) for one in await shop.payments(house)] == [
-        ("card", "declined"),
-        ("invoice", "cancelled"),
-        ("bank", "captured"),
+    assert [(one.method, one.state, one.reason) for one in await shop.payments(house)] == [
+        ("card", "declined", "Your card has insufficient funds (insufficient_funds)"),
+        ("invoice", "cancelled", "another way to pay was chosen"),
+        ("bank", "captured", None),
     ]
     assert len(shop.stripe.account.captured()) == taken
     intent = shop.stripe.account.intents[str((await shop.payments(house))[0].reference)]
@@ -306,9 +306,14 @@ async def test_money_that_does_not_come_is_asked_about_and_never_charged_twice(l
     assert payment.method == "invoice"
     assert str(held.summary.reason).startswith(f"payment {payment.payment_id} of 88.90 EUR by invoice has not come")
 
-    await run.roll_back("the customer never paid")
-    assert (await run.until_ended()).summary.state == "failed"
-    assert [(one.state, one.reason) for one in await shop.payments(house)] == [("cancelled", "the order was undone")]
+    await run.retry(from_step="process_payment")
+    await run.until_waiting_for("payment_settled")
+    await run.cancel("the customer never paid")
+    assert (await run.until_ended()).summary.state == "cancelled"
+    assert [(one.state, one.reason) for one in await shop.payments(house)] == [
+        ("cancelled", "the payment is asked for anew"),
+        ("cancelled", "the order was undone"),
+    ]
     assert await lab.broken_invariants() == []
 
 
@@ -330,6 +335,7 @@ async def test_a_visit_without_anybody_at_home_is_booked_anew_confirmed_once_and
         ("no_access", datetime.combine(day, time(8), UTC)),
         ("booked", datetime.combine(later, time(8), UTC)),
     ]
+    assert await releases(lab, house) == [("released", "another visit is agreed"), ("scheduled", None)]
     assert [one.subject for one in await shop.notices(order["order_id"])] == [
         f"Order {order['order_id']}: visit on {each} 08:00 UTC" for each in (day, later)
     ]
@@ -364,6 +370,12 @@ async def active(lab: JourneyLab, house: Household, service_id: int) -> int:
 async def deployments(lab: JourneyLab, house: Household) -> list[str]:
     async with lab.appliance.database.begin() as db:
         return list(await db.scalars(select(Deployment.state).where(Deployment.customer_id == house.customer_id)))
+
+
+async def releases(lab: JourneyLab, house: Household) -> list[tuple[str, str | None]]:
+    async with lab.appliance.database.begin() as db:
+        mine = select(Deployment).where(Deployment.customer_id == house.customer_id).order_by(Deployment.id)
+        return [(one.state, one.release_reason) for one in await db.scalars(mine)]
 
 
 async def runs_of(lab: JourneyLab, house: Household) -> list[RunSummary]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from workflows.answers import PaymentOutcome, PaymentSettled, PaymentState, RequestedPayment
@@ -18,14 +19,17 @@ GATEWAY_PATIENCE = RetryPolicy(attempts=12)
 TAKEN: frozenset[PaymentState] = frozenset({"captured", "awaiting", "requires_action"})
 """With these an attempt has succeeded: the money is there, or somebody else will say so."""
 
+ASKED_ANEW = "the payment is asked for anew"
+"""Why a payment is over of which the journey isn't: it goes back, and asks for it once more."""
+
 
 def payment_steps(
-    asked: Act[Any, RequestedPayment], *, undone_because: str, instead: str
+    asked: Act[Any, RequestedPayment], *, undone_because: Callable[[Run[Any]], str], instead: str
 ) -> tuple[Act[Any, PaymentOutcome], Wait[Any, PaymentSettled]]:
     """The two steps after ``asked``, which has asked for the payment: it is captured, and settled.
 
     Without a payment that was asked for, both are skipped. ``instead`` tells an operator what else there is to do about
-    a payment that failed; ``undone_because`` is the reason that one which was taken back carries.
+    a payment that failed; ``undone_because`` says the reason that one which is taken back carries.
     """
 
     async def already_taken(outside: Outside, run: Run[Any]) -> PaymentOutcome | None:
@@ -34,7 +38,7 @@ def payment_steps(
         return outcome if outcome is not None and outcome["state"] in TAKEN else None
 
     async def take_back(outside: Outside, run: Run[Any], outcome: PaymentOutcome | None) -> None:
-        await outside.payments.refund(run[asked]["payment_id"], reason=undone_because)
+        await outside.payments.refund(run[asked]["payment_id"], reason=undone_because(run))
 
     @step.probeable(
         probe=already_taken,

@@ -26,6 +26,9 @@ class Letter:
     variables: Mapping[str, Any]
 
 
+WRITTEN_ANEW = "it is written anew"
+"""Why a mail is withdrawn of which the journey isn't undone: it goes back, and writes once more."""
+
 Compose = Callable[[Services, Run[Any]], Awaitable[Letter]]
 
 
@@ -58,7 +61,8 @@ def mail_steps(
 
     async def withdraw_unsent_email(services: Services, run: Run[Any], queued: QueuedEmail) -> None:
         assert undone_because is not None, "or this undo is not declared"
-        await services.communications_service.withdraw_unsent_email(email_id=queued["email_id"], reason=undone_because)
+        reason = WRITTEN_ANEW if run.is_going_back else undone_because
+        await services.communications_service.withdraw_unsent_email(email_id=queued["email_id"], reason=reason)
 
     async def queue(services: Services, run: Run[Any]) -> QueuedEmail:
         letter = await compose(services, run)

@@ -23,6 +23,9 @@ WantedT = TypeVar("WantedT")
 WHY_AGAIN = {"no_access": "nobody was at home", "cancelled": "the visit was called off"}
 """Of a visit that needs another one, in words."""
 
+BOOKED_ANEW = "another visit is agreed"
+"""Why a visit is called off of which the journey isn't undone: it goes back, and books another."""
+
 
 class BookedVisit(TypedDict):
     """What every booking says of its visit."""

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from workflows.engine.definition import Definition
 from workflows.engine.run import Run, step_key
 from workflows.engine.steps import Step
-from workflows.engine.tables import RunNote, RunRow, RunState, SignalRow, StepRow, StepState
+from workflows.engine.tables import Direction, RunNote, RunRow, RunState, SignalRow, StepRow, StepState
 from workflows.errors import CodeMissing, RunUnknown
 
 Begin = Callable[[], AbstractAsyncContextManager[AsyncSession]]
@@ -58,6 +58,7 @@ class Course:
             definition=definition,
             started_at=row.created_at,
             clock=clock,
+            turned_back=lambda: row.direction == Direction.BACK,
             rounds=self.rounds,
             signals=self.signals,
         )

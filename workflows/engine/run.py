@@ -31,6 +31,7 @@ class Run(Generic[InputT]):
     definition: Definition[InputT]
     started_at: datetime
     clock: Callable[[], datetime]
+    turned_back: Callable[[], bool] = field(repr=False)  # asked anew: a run turns under way
     rounds: Mapping[str, list[StepRow]] = field(repr=False)  # of each step, oldest first
     signals: Sequence[SignalRow] = field(default=(), repr=False)  # told and not heard yet
 
@@ -47,6 +48,11 @@ class Run(Generic[InputT]):
     @property
     def now(self) -> datetime:
         return self.clock()
+
+    @property
+    def is_going_back(self) -> bool:
+        """Whether what is undone now is done anew afterwards: the run goes back to an earlier step, and on from there."""
+        return self.turned_back()
 
     def key(self, step: Step[Any, Any]) -> str:
         """The idempotency key of a step: business object, step and, from the second round on, the round.

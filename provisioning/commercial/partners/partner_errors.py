@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from provisioning.errors import ProvisioningError
@@ -56,6 +57,22 @@ class QuotaExhausted(PartnerError, BusinessRefusal):
         super().__init__(
             f"Partner {partner_id} has {remaining} licence(s) left and {wanted} are wanted; "
             f"grant more with `firstlight partners grant {partner_id} NUMBER`, then try again."
+        )
+
+
+class PartnerOrderedOtherwise(PartnerError):
+    """The partner's order of this reference was taken with other content."""
+
+    code = "partner.ordered_otherwise"
+
+    def __init__(self, partner_id: int, order_ref: str, differs: Mapping[str, tuple[object, object]]) -> None:
+        """``differs``: of each part that differs, what was taken and what is told now."""
+        self.partner_id = partner_id
+        self.order_ref = order_ref
+        words = "; ".join(f"{part} is {taken}, not {told}" for part, (taken, told) in differs.items())
+        super().__init__(
+            f"Order {order_ref} of partner {partner_id} was taken otherwise ({words}), and stays as it is. Another "
+            "customer needs another order_ref; to change this order, have its run undone first and hand it in again."
         )
 
 

@@ -8,7 +8,7 @@ from workflows.definitions.installation.kit import Installation, step
 from workflows.definitions.installation.resources import allocate_resources, premise
 from workflows.definitions.installation.ticket import AgreedAppointment, Appointment
 from workflows.definitions.mailing import Letter, mail_steps
-from workflows.definitions.visiting import agreement, next_wanted, visit_letter, visit_to
+from workflows.definitions.visiting import BOOKED_ANEW, agreement, next_wanted, visit_letter, visit_to
 from workflows.engine.routes import Route, UndoAll
 from workflows.services import Outside, ScheduledInstallation, Services
 
@@ -53,9 +53,8 @@ appointment = agreement(
 async def release_visit(services: Services, run: Installation, booked: ScheduledInstallation) -> None:
     """The technician is free again, unless the visit was moved and the run goes back to join it as it is now."""
     stays = any(told.visit_id == booked["visit_id"] for told in run.unheard(appointment))
-    await services.ticketing_service.release_visit(
-        visit_id=booked["visit_id"], reason="the installation was undone", stays=stays
-    )
+    reason = BOOKED_ANEW if run.is_going_back else "the installation was undone"
+    await services.ticketing_service.release_visit(visit_id=booked["visit_id"], reason=reason, stays=stays)
 
 
 def agreed(run: Installation) -> Appointment:

@@ -16,6 +16,7 @@ from workflows.definitions.ordering.acceptance import UNDONE, DayOrMoment, Order
 from workflows.definitions.ordering.order import create_order_from_quote
 from workflows.definitions.ordering.subscriptions import needs_a_visit, waiting_for_a_line
 from workflows.definitions.visiting import (
+    BOOKED_ANEW,
     AnnouncedVisit,
     agreement,
     next_wanted,
@@ -70,8 +71,9 @@ async def release_deployment(services: Services, run: Order, scheduled: Schedule
     """The technician is free again, unless the visit was moved and the run goes back to join it as it is now. An order
     that was found not feasible has failed, it wasn't called off."""
     stays = any(told.visit_id == scheduled["visit_id"] for told in run.unheard(deployment_date))
+    reason = BOOKED_ANEW if run.is_going_back else UNDONE
     await services.deployment_service.release_deployment(
-        deployment_id=scheduled["deployment_id"], reason=UNDONE, stays=stays
+        deployment_id=scheduled["deployment_id"], reason=reason, stays=stays
     )
     report = run.last(visit)
     if report is not None and report.outcome == "not_feasible":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing_extensions import TypedDict
 
 from workflows.answers import OrderFromQuote, PaymentMethod, RequestedPayment
-from workflows.definitions.charging import payment_steps
+from workflows.definitions.charging import ASKED_ANEW, payment_steps
 from workflows.definitions.input_types import Frozen
 from workflows.definitions.kit import step
 from workflows.definitions.ordering.acceptance import UNDONE, Order
@@ -60,8 +60,15 @@ def way_to_pay(run: Order) -> PaymentMethod:
     return run.input.payment_method
 
 
+def why_not_paid(run: Order) -> str:
+    """What a payment that is taken back was given up for: the order goes on, unless all of it is undone."""
+    if run.is_told("payment_method"):
+        return "another way to pay was chosen"
+    return ASKED_ANEW if run.is_going_back else UNDONE
+
+
 async def void_payment(services: Services, run: Order, payment: RequestedPayment) -> None:
-    await services.billing_service.void_payment(payment_id=payment["payment_id"], reason=UNDONE)
+    await services.billing_service.void_payment(payment_id=payment["payment_id"], reason=why_not_paid(run))
 
 
 @step.transactional(
@@ -87,7 +94,7 @@ class BegunOrder(TypedDict):
 
 capture_payment, payment_settled = payment_steps(
     process_payment,
-    undone_because=UNDONE,
+    undone_because=why_not_paid,
     instead="choose another way to pay (`firstlight orders pay-by`), or roll back",
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workflows.answers import ExtendedSubscription, RequestedPayment
-from workflows.definitions.charging import payment_steps
+from workflows.definitions.charging import ASKED_ANEW, payment_steps
 from workflows.definitions.kit import step
 from workflows.definitions.renewal.offer import (
     UNDONE,
@@ -16,8 +16,13 @@ from workflows.engine.routes import Reject
 from workflows.services import Services
 
 
+def why_not_paid(run: Renewal) -> str:
+    """What a payment that is taken back was given up for."""
+    return ASKED_ANEW if run.is_going_back else UNDONE
+
+
 async def void_payment(services: Services, run: Renewal, payment: RequestedPayment) -> None:
-    await services.billing_service.void_payment(payment_id=payment["payment_id"], reason=UNDONE)
+    await services.billing_service.void_payment(payment_id=payment["payment_id"], reason=why_not_paid(run))
 
 
 def is_paid_in_advance(run: Renewal) -> bool:
@@ -44,7 +49,7 @@ async def process_renewal_payment(services: Services, run: Renewal) -> Requested
 
 capture_payment, payment_settled = payment_steps(
     process_renewal_payment,
-    undone_because=UNDONE,
+    undone_because=why_not_paid,
     instead="keep another card (`firstlight payments keep-card`) and retry from process_renewal_payment, or roll back",
 )
 
