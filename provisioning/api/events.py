@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import Field
 
 from provisioning.amounts import event_without_amounts
-from provisioning.api.calls import InCall
+from provisioning.api.calls import Call, InCall
 from provisioning.api.causes import body_of, data_by_type, require_to_cause
+from provisioning.api.misfits import as_read
 from provisioning.api.pages import LARGEST_RUN, After, Limit, Page, RunNumber, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish, WithReason
 from provisioning.intake import LARGEST_NUMBER
 from provisioning.sight import sees_money
 from provisioning.signals import TOLD_FROM_OUTSIDE
-from workflows import EventView, list_events, show_event
+from workflows import EventTypeUnknown, EventView, list_events, show_event
 
 doors = Doors(prefix="/events", tags=["events"])
 
@@ -62,6 +64,16 @@ class SetAside(Wish):
     state: State
 
 
+async def _misfits(call: Call, sound: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Of what is published."""
+    if "type" in sound:
+        try:
+            call.appliance.events.require_known(as_read(Publish, sound)["type"])
+        except EventTypeUnknown as unknown:
+            return [("type", str(unknown))]
+    return []
+
+
 @doors.get("", permission="events.read")
 async def list_(
     call: InCall,
@@ -84,7 +96,7 @@ async def list_(
     return page_of(call, found, [event.id for event in found], limit)
 
 
-@doors.post("", permission="events.publish", status_code=201, openapi_extra=body_of(data_by_type()))
+@doors.post("", permission="events.publish", status_code=201, openapi_extra=body_of(data_by_type()), misfits=_misfits)
 async def publish(call: InCall, wish: Publish) -> Published:
     """Publishes an event; the journey that it starts begins within a second, once a worker runs.
 

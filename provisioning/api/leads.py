@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 
 from fastapi import Query, Response
 from pydantic import Field
 
 from provisioning.api.calls import Call, InCall, etag_of
+from provisioning.api.misfits import as_read
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Number, Page, page_of, row_of
 from provisioning.api.routes import Doors
@@ -45,6 +47,12 @@ class Disqualify(Wish):
     reason: str
 
 
+async def _misfits(call: Call, sound: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Of a new lead."""
+    found = await call.appliance.leads(call.db).faults_in(as_read(Register, sound))
+    return [(fault.field, fault.reason) for fault in found]
+
+
 @doors.get("", permission="leads.read")
 async def list_(
     call: InCall, state: Annotated[LeadState | None, Query()] = None, after: After = None, limit: Limit = 50
@@ -54,7 +62,7 @@ async def list_(
     return page_of(call, found, [lead["lead_id"] for lead in found], limit)
 
 
-@doors.post("", permission="leads.write", status_code=201, responses={404: problem(WORDS[404])})
+@doors.post("", permission="leads.write", status_code=201, responses={404: problem(WORDS[404])}, misfits=_misfits)
 async def register(call: InCall, wish: Register, response: Response) -> LeadRecord:
     """Keeps a lead."""
     lead = await call.appliance.leads(call.db).register(**wish.model_dump())

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.requests import Request
 
 from provisioning.api.calls import Call
@@ -18,13 +18,27 @@ Misfits = Callable[[Call, Mapping[str, Any]], Awaitable[Iterable[tuple[str, str]
 
 
 async def with_misfits(call: Call, malformed: RequestValidationError, find: Misfits) -> RequestValidationError:
-    """The same refusal, with all faults of the request."""
+    """The same refusal, with all faults of the request. Of a part that has a fault already nothing more is said."""
     said = {"query": dict(call.request.query_params), "body": malformed.body}
     sound = sound_parts(said, cast(ValidationError, malformed))  # the faults of both look alike
     parts = [part for part in sound.values() if isinstance(part, dict)]
     found = await find(call, {name: value for part in parts for name, value in part.items()})
-    more = [{"type": "value_error", "loc": (_place(call, where), where), "msg": what} for where, what in found]
+    blamed = {".".join(map(str, fault["loc"][1:])) for fault in malformed.errors()}
+    more = [
+        {"type": "value_error", "loc": (_place(call, where), *where.split(".")), "msg": what}
+        for where, what in found
+        if where not in blamed
+    ]
     return RequestValidationError([*malformed.errors(), *more], body=malformed.body)
+
+
+def as_read(shape: type[BaseModel], sound: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the well formed parts those that the body of this shape has, as its route would be given them."""
+    fields = {name: field for name, field in shape.model_fields.items() if name in sound}
+    return {
+        name: TypeAdapter[Any](field.rebuild_annotation()).validate_python(sound[name])
+        for name, field in fields.items()
+    }
 
 
 def _place(call: Call, where: str) -> str:

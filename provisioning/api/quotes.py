@@ -6,14 +6,16 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from fastapi import Query, Response
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from provisioning.api.calls import Call, InCall, etag_of
+from provisioning.api.misfits import as_read
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Moment, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish, WithReason
 from provisioning.commercial import LineWish, QuoteRecord, QuoteWithLines
+from provisioning.commercial.selling.sold_lines import MOST_LINES
 from provisioning.intake import LARGEST_NUMBER
 from workflows.answers import AcceptedQuote, DeploymentPriority, PaymentMethod, PaymentTerms, QuoteState
 from workflows.definitions.ordering import DayOrMoment
@@ -32,7 +34,7 @@ class Draft(Wish):
     """For whom, what, and until when it can be accepted; the terms are the offers' own if left out."""
 
     customer_id: int
-    lines: list[QuoteLineWish] = Field(max_length=100)
+    lines: list[QuoteLineWish] = Field(max_length=MOST_LINES)
     valid_until: Moment
     payment_terms: PaymentTerms | None = None
 
@@ -62,6 +64,25 @@ class Acceptance(Wish):
     runs: list[int]
 
 
+async def _misfits_of_draft(call: Call, sound: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Of a quote that is drafted, line by line: one that is malformed hides nothing of the others."""
+    said = as_read(Draft, sound)
+    body = await call.request.json() if await call.request.body() else None
+    lines = body.get("lines") if isinstance(body, dict) else None
+    if isinstance(lines, list) and len(lines) <= MOST_LINES:
+        said["lines"] = [_line(line) for line in lines]
+    found = await call.appliance.quotes(call.db).faults_in(said)
+    return [(fault.field, fault.reason) for fault in found]
+
+
+def _line(said: Any) -> LineWish | None:
+    try:
+        line = QuoteLineWish.model_validate(said)
+    except ValidationError:
+        return None
+    return LineWish(line.offer_id, line.quantity)
+
+
 async def _misfits(call: Call, sound: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     """Of an acceptance, as it names it."""
     number = call.request.path_params["quote_id"]
@@ -86,7 +107,9 @@ async def list_(
     return page_of(call, found, [quote["quote_id"] for quote in found], limit)
 
 
-@doors.post("", permission="quotes.write", status_code=201, responses={404: problem(WORDS[404])})
+@doors.post(
+    "", permission="quotes.write", status_code=201, responses={404: problem(WORDS[404])}, misfits=_misfits_of_draft
+)
 async def draft(call: InCall, wish: Draft, response: Response) -> QuoteWithLines:
     """Writes a quote at today's prices."""
     quote = await call.appliance.quotes(call.db).draft(

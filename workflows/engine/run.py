@@ -51,7 +51,7 @@ class Run(Generic[InputT]):
 
     @property
     def is_going_back(self) -> bool:
-        """Whether what is undone now is done anew afterwards: the run goes back to an earlier step, and on from there."""
+        """Whether what is undone now is done anew afterwards: the run goes back to an earlier step, then on again."""
         return self.turned_back()
 
     def key(self, step: Step[Any, Any]) -> str:

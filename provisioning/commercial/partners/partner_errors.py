@@ -72,7 +72,8 @@ class PartnerOrderedOtherwise(PartnerError):
         words = "; ".join(f"{part} is {taken}, not {told}" for part, (taken, told) in differs.items())
         super().__init__(
             f"Order {order_ref} of partner {partner_id} was taken otherwise ({words}), and stays as it is. Another "
-            "customer needs another order_ref; to change this order, have its run undone first and hand it in again."
+            "customer needs another order_ref; to change this order while it is under way, have its run undone and "
+            "hand it in again."
         )
 
 

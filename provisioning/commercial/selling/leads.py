@@ -25,7 +25,7 @@ from provisioning.commercial.selling.lead_rows import lead_of, lock_lead, refuse
 from provisioning.commercial.selling.offers import OfferCatalogue
 from provisioning.commercial.selling.selling_errors import LeadConverted, LeadDisqualified, LeadUnknown, OfferError
 from provisioning.commercial.selling.selling_tables import Lead, LeadState
-from provisioning.errors import ChangeRaced, RequestConflict
+from provisioning.errors import ChangeRaced, Fault, RequestConflict
 from provisioning.intake import Clock, Faults
 from provisioning.rounds import due_round
 from workflows.definitions.lead_to_customer_onboarding import LEAD_TO_CUSTOMER_ONBOARDING, onboarding_key
@@ -33,6 +33,7 @@ from workflows.definitions.lead_to_customer_onboarding import LEAD_TO_CUSTOMER_O
 LONGEST_ADDRESS = 500
 LONGEST_REASON = 500
 QUALIFIED = "lead.qualified"
+WHAT = "The lead"
 
 
 class LeadRecord(TypedDict):
@@ -87,21 +88,20 @@ class Leads:
         Raises: InvalidRequest (all faults), OfferUnknown, OfferNotSold, CustomerUnknown, CustomerWithdrawn,
         RequestConflict, ChangeRaced.
         """
-        faults = Faults("The lead")
-        wanted: dict[str, object] = {
-            "source": faults.line("source", source, longest=60),
-            "name": faults.line("name", name),
-            "email": faults.email("email", email),
-            "phone": faults.phone("phone", phone),
-            "language": read_language(faults, "language", language),
-            "company": faults.optional_line("company", company),
-            "address": faults.optional_line("address", address, longest=LONGEST_ADDRESS),
-            "service_location": faults.optional_line("service_location", service_location),
-            "offer_id": None if offer_id is None else faults.number("offer_id", offer_id),
-            "existing_customer_id": (
-                None if existing_customer_id is None else faults.number("existing_customer_id", existing_customer_id)
-            ),
+        faults = Faults(WHAT)
+        said = {
+            "source": source,
+            "name": name,
+            "email": email,
+            "phone": phone,
+            "language": language,
+            "company": company,
+            "address": address,
+            "service_location": service_location,
+            "offer_id": offer_id,
+            "existing_customer_id": existing_customer_id,
         }
+        wanted = _read(faults, said)
         request = faults.request_id(request_id)
         if not faults.count and (known := await self._registered(request, wanted)) is not None:
             return known
@@ -113,6 +113,22 @@ class Leads:
 
         Raises: InvalidRequest with all faults; OfferError, CustomerError.
         """
+        refusals = await self._not_there(wanted)
+        if not faults.count and len(refusals) == 1:
+            raise refusals[0][1]
+        for field, refusal in refusals:
+            faults.add(field, str(refusal))
+        faults.refuse_if_any()
+
+    async def faults_in(self, said: Mapping[str, object]) -> tuple[Fault, ...]:
+        """What is wrong with what is said of a lead, of which some may be missing."""
+        faults = Faults(WHAT)
+        wanted = _read(faults, said)
+        for field, refusal in await self._not_there(wanted):
+            faults.add(field, str(refusal))
+        return tuple(fault for fault in faults.all if fault.field in said)
+
+    async def _not_there(self, wanted: Mapping[str, object]) -> list[tuple[str, OfferError | CustomerError]]:
         customers = partial(require_customer, self._db, self._tenant_id)
         refusals = list[tuple[str, OfferError | CustomerError]]()
         for field, catalogue in (("offer_id", self._offers.sold), ("existing_customer_id", customers)):
@@ -121,11 +137,7 @@ class Leads:
                     await catalogue(number)
                 except (OfferError, CustomerError) as error:
                     refusals.append((field, error))
-        if not faults.count and len(refusals) == 1:
-            raise refusals[0][1]
-        for field, refusal in refusals:
-            faults.add(field, str(refusal))
-        faults.refuse_if_any()
+        return refusals
 
     async def qualify(self, *, lead_id: int, by: str, existing_customer_id: int | None = None) -> LeadRecord:
         """Somebody has looked, and the lead is worth a customer; the event that starts the onboarding is in the same
@@ -254,6 +266,23 @@ async def onboarding_round(db: AsyncSession, tenant_id: str, lead_id: int) -> in
     """Which round of the lead's onboarding is due."""
     journey, key_of = LEAD_TO_CUSTOMER_ONBOARDING.name, partial(onboarding_key, lead_id)
     return await due_round(db, tenant_id=tenant_id, journey=journey, key_of=key_of)
+
+
+def _read(faults: Faults, said: Mapping[str, object]) -> dict[str, object]:
+    """What is kept of what is said of a lead."""
+    offer_id, customer_id = said.get("offer_id"), said.get("existing_customer_id")
+    return {
+        "source": faults.line("source", said.get("source"), longest=60),
+        "name": faults.line("name", said.get("name")),
+        "email": faults.email("email", said.get("email")),
+        "phone": faults.phone("phone", said.get("phone")),
+        "language": read_language(faults, "language", said.get("language")),
+        "company": faults.optional_line("company", said.get("company")),
+        "address": faults.optional_line("address", said.get("address"), longest=LONGEST_ADDRESS),
+        "service_location": faults.optional_line("service_location", said.get("service_location")),
+        "offer_id": None if offer_id is None else faults.number("offer_id", offer_id),
+        "existing_customer_id": None if customer_id is None else faults.number("existing_customer_id", customer_id),
+    }
 
 
 def _record(row: Lead) -> LeadRecord:

@@ -9,7 +9,7 @@ Lines and total are written once, when the quote is drafted; whoever wants other
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, get_args
 
@@ -37,11 +37,12 @@ from provisioning.commercial.selling.quote_rows import (
 from provisioning.commercial.selling.selling_errors import OfferError
 from provisioning.commercial.selling.selling_tables import Quote
 from provisioning.commercial.selling.sold_lines import LineWish, PricedLine, price_lines, total_of
-from provisioning.errors import ChangeRaced, RequestConflict
+from provisioning.errors import ChangeRaced, Fault, RequestConflict
 from provisioning.intake import Clock, Faults
 from workflows.answers import PaymentTerms, QuoteState
 
 LONGEST_REASON = 500
+WHAT = "The quote"
 EXPIRED = "nobody accepted it in time"
 
 
@@ -70,7 +71,7 @@ class Quotes:
         Raises: InvalidRequest (all faults, offers that aren't sold included), CustomerUnknown, CustomerWithdrawn,
         RequestConflict, ChangeRaced.
         """
-        faults = Faults("The quote")
+        faults = Faults(WHAT)
         customer = faults.number("customer_id", customer_id)
         until = faults.moment("valid_until", valid_until)
         request = faults.request_id(request_id)
@@ -83,17 +84,8 @@ class Quotes:
         }
         if (drafted := await self._drafted(request, wish)) is not None:
             return drafted
-        if until is not None and until <= self._now():
-            faults.add("valid_until", "is over already")
-        offers = await self._sold(lines, faults)
-        known = all(line.offer_id is None or line.offer_id in offers for line in lines)
-        terms = {
-            "currency": _currency(currency, offers, known, faults),
-            "payment_terms": _payment_terms(payment_terms, offers, known, faults),
-        }
-        priced = price_lines(lines, offers, faults)
-        if terms["currency"] in DECIMALS:
-            total_of(priced, terms["currency"], faults)
+        self._find_over(until, faults)
+        priced, terms = await self._priced(lines, payment_terms, currency, faults)
         try:
             if customer:
                 await require_customer(self._db, self._tenant_id, customer)
@@ -103,6 +95,43 @@ class Quotes:
             faults.add("customer_id", str(error))
         faults.refuse_if_any()
         return await self._insert(priced, wish, request, customer_id=customer, valid_until=until, **terms)
+
+    async def faults_in(self, said: Mapping[str, Any]) -> tuple[Fault, ...]:
+        """What is wrong with what is said for a draft, of which some may be missing; a line that is malformed is None.
+        What the offers would have to say is asked only when all lines are there."""
+        faults = Faults(WHAT)
+        if "valid_until" in said:
+            self._find_over(faults.moment("valid_until", said["valid_until"]), faults)
+        lines = said.get("lines")
+        if lines is not None and None not in lines:
+            await self._priced(lines, said.get("payment_terms"), said.get("currency"), faults)
+        elif lines is not None:
+            price_lines(lines, await self._sold(lines, faults), faults)
+        if "customer_id" in said and (customer := faults.number("customer_id", said["customer_id"])):
+            try:
+                await require_customer(self._db, self._tenant_id, customer)
+            except CustomerError as error:
+                faults.add("customer_id", str(error))
+        return faults.all
+
+    def _find_over(self, until: datetime | None, faults: Faults) -> None:
+        if until is not None and until <= self._now():
+            faults.add("valid_until", "is over already")
+
+    async def _priced(
+        self, lines: Sequence[LineWish], payment_terms: PaymentTerms | None, currency: str | None, faults: Faults
+    ) -> tuple[list[PricedLine], dict[str, str]]:
+        """The lines at today's prices, and on which terms; what can't be sold so is a fault."""
+        offers = await self._sold(lines, faults)
+        known = all(line.offer_id is None or line.offer_id in offers for line in lines)
+        terms: dict[str, str] = {
+            "currency": _currency(currency, offers, known, faults),
+            "payment_terms": _payment_terms(payment_terms, offers, known, faults),
+        }
+        priced = price_lines(lines, offers, faults)
+        if terms["currency"] in DECIMALS:
+            total_of(priced, terms["currency"], faults)
+        return priced, terms
 
     async def send(self, *, quote_id: int, version: int | None = None) -> QuoteRecord:
         """The customer has it, and may accept it from now on. Sending twice is the same.
@@ -211,10 +240,12 @@ class Quotes:
             raise RequestConflict(request_id, f"quote {row.id}")
         return await with_lines(self._db, row)
 
-    async def _sold(self, lines: Sequence[LineWish], faults: Faults) -> dict[int, OfferRecord]:
+    async def _sold(self, lines: Sequence[LineWish | None], faults: Faults) -> dict[int, OfferRecord]:
         """The offers that the lines name; those that aren't sold are faults."""
         offers: dict[int, OfferRecord] = {}
         for number, line in enumerate(lines):
+            if line is None:
+                continue
             offer_id = None if line.offer_id is None else faults.number(f"lines.{number}.offer_id", line.offer_id)
             if not offer_id or offer_id in offers:
                 continue

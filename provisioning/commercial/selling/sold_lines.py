@@ -65,16 +65,21 @@ def total_of(lines: Sequence[PricedLine], currency: str, faults: Faults) -> int:
     return total
 
 
-def price_lines(wishes: Sequence[LineWish], offers: Mapping[int, OfferRecord], faults: Faults) -> list[PricedLine]:
+def price_lines(
+    wishes: Sequence[LineWish | None], offers: Mapping[int, OfferRecord], faults: Faults
+) -> list[PricedLine]:
     """The lines with their prices: of an offer, also its setup fee. What is wrong goes to ``faults``.
 
-    ``offers`` are those sold today; that an offer isn't among them is for whoever looked to say.
+    ``offers`` are those sold today; that an offer isn't among them is for whoever looked to say,
+    and so is what is wrong with a line that is None.
     """
     if not 1 <= len(wishes) <= MOST_LINES:
         faults.add("lines", f"are {len(wishes)}; a quote has 1 to {MOST_LINES}")
         return []
     lines: list[PricedLine] = []
     for number, wish in enumerate(wishes):
+        if wish is None:
+            continue
         where = f"lines.{number}"
         quantity = faults.number(f"{where}.quantity", wish.quantity)
         if quantity > MOST_OF_ONE:

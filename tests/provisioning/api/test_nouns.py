@@ -335,6 +335,29 @@ async def test_times_at_the_edge_of_the_calendar_are_refused_by_their_names(api:
     assert [fault["pointer"] for fault in reported.json()["errors"]] == ["#/next_appointment/scheduled_date"]
 
 
+async def test_a_malformed_wish_is_refused_with_what_is_wrong_with_the_rest_as_well(any_api: Api) -> None:
+    lead = {"name": 7, "email": "nowhere", "phone": "x", "offer_id": "999", "existing_customer_id": 10**8, "tea": 1}
+    lines: list[dict[str, Any]] = [{"offer_id": 1}, {"offer_id": 999, "quantity": 0}, {"offer_id": "x"}]
+    quote = {"customer_id": 10**8, "lines": lines, "valid_until": "2020-01-01T00:00:00Z"}
+    terms = {"customer_id": "1", "lines": [], "payment_terms": "gold"}
+    event = {"type": "tea.ready", "subject": "", "data": []}
+    for address, wrong, pointers in (
+        ("/leads", lead, "name source tea email phone offer_id existing_customer_id"),
+        ("/quotes", quote, "lines/2/offer_id valid_until lines/1/offer_id lines/1/quantity customer_id"),
+        ("/quotes", terms, "valid_until payment_terms currency lines customer_id"),
+        ("/quotes", {"lines": "x"}, "customer_id lines valid_until"),
+        ("/events", event, "subject data key type"),
+    ):
+        refused = await any_api.post(address, wrong)
+        assert (refused.status_code, refused.json()["code"]) == (422, "api.request_invalid")
+        assert sorted(fault["pointer"] for fault in refused.json()["errors"]) == sorted(
+            f"#/{each}" for each in pointers.split()
+        )
+    for address in ("/leads", "/quotes", "/events"):
+        assert (await any_api.post(address, [])).status_code == 422
+        assert (await any_api.post(address)).status_code == 422
+
+
 async def test_an_event_by_api_is_one_event_and_an_unknown_kind_is_refused(any_api: Api) -> None:
     wish = {
         "type": "ticket.installation_approved",
@@ -406,7 +429,7 @@ async def test_a_partner_sees_and_orders_for_themselves_alone(api: Api) -> None:
     assert (await api.get(f"/customers/{somebody['customer_id']}", role="partner")).status_code == 404
     assert len(await items(api, f"/partners/{PARTNER}/commissions", role="partner")) == 1
     assert (await items(api, f"/partners/{PARTNER}/ledger", role="partner"))[0]["movement"] == "granted"
-    order = {
+    order: dict[str, Any] = {
         "order_ref": "N-1",
         "customer_data": {"name": "Ann", "email": "ann@example.org"},
         "license_count": 1,
@@ -418,6 +441,13 @@ async def test_a_partner_sees_and_orders_for_themselves_alone(api: Api) -> None:
     assert [fault["field"] for fault in refused.json()["errors"]] == ["sale_amount"]
     taken = await api.post(f"/partners/{PARTNER}/orders", order, role="partner")
     assert (taken.status_code, taken.json()["event_key"]) == (201, f"partner/{PARTNER}/order/N-1")
+    again = await api.post(f"/partners/{PARTNER}/orders", order, role="partner")
+    assert (again.status_code, again.json()) == (201, taken.json())
+    changed = {**order, "license_count": 2, "customer_data": {**order["customer_data"], "phone": "+43 1 5550"}}
+    refused = await api.post(f"/partners/{PARTNER}/orders", changed, role="partner")
+    assert (refused.status_code, refused.json()["code"]) == (409, "partner.ordered_otherwise")
+    for differs in ("license_count is 1, not 2", "customer_data.phone is not said, not +4315550"):
+        assert differs in refused.json()["detail"]
     faulty = await api.post(f"/partners/{PARTNER}/orders", {"tea": 1}, role="partner")
     assert {"tea", "order_ref", "license_count"} <= {fault["field"] for fault in faulty.json()["errors"]}
 

@@ -67,3 +67,12 @@ def test_every_fault_of_an_order_is_named(isp: Settings, type_: Type, tmp_path: 
     (tmp_path / "order.json").write_text(json.dumps(order))
     refused = type_("partners", "order", 21, tmp_path / "order.json", "--json").json
     assert [field for field, _ in refused["error"]["faults"]] == ["vat", "license_count", "sale_amount"]
+
+
+def test_a_changed_order_is_refused_with_what_differs(isp: Settings, type_: Type, tmp_path: Path) -> None:
+    type_("partners", "order", 21, ORDER)
+    (tmp_path / "order.json").write_text(json.dumps(json.loads(ORDER.read_text()) | {"sale_amount": "59.90"}))
+    refused = type_("partners", "order", 21, tmp_path / "order.json")
+    assert refused.status == 2
+    told = "Order N-2026-0117 of partner 21 was taken otherwise (commission_amount is 49.90, not 59.90)"
+    assert told in " ".join(refused.err.split())
