@@ -329,7 +329,7 @@ async def test_times_at_the_edge_of_the_calendar_are_refused_by_their_names(api:
         assert {fault["field"] for fault in answer.json()["errors"]} == set(names)
     quote = {"customer_id": 1, "lines": [{"offer_id": 1}], "valid_until": edge}
     drafted = await api.post("/quotes", quote, role="sales")
-    assert [fault["pointer"] for fault in drafted.json()["errors"]] == ["#/valid_until"]
+    assert [fault["pointer"] for fault in drafted.json()["errors"]] == ["#/valid_until", "#/customer_id"]
     told = {"outcome": "no_access", "next_appointment": {"technician_id": 7001, "scheduled_date": edge}}
     reported = await api.post("/visits/2/reports", told, match="*", role="dispatch")
     assert [fault["pointer"] for fault in reported.json()["errors"]] == ["#/next_appointment/scheduled_date"]
