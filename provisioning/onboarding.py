@@ -29,8 +29,8 @@ from provisioning.commercial.selling.leads import onboarding_round
 from provisioning.commercial.tenants.brand import WhiteLabel
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Faults, faults_of
-from provisioning.partners import find_domain_fault, provisioning_round
-from workflows import Runs, Services, sound_parts
+from provisioning.partners import find_domain_fault, ordered_otherwise, provisioning_round
+from workflows import RunConflict, Runs, Services, inputs_of, sound_parts
 from workflows.answers import PartnerRecord
 from workflows.definitions.lead_to_customer_onboarding import (
     LEAD_TO_CUSTOMER_ONBOARDING,
@@ -118,8 +118,8 @@ class OnboardingDesk:
 
         Whether licences are left is the journey's gate, not this door's.
 
-        Raises: InvalidRequest with all faults at once, before anything is written; RunConflict if this order of the
-        partner's came before with other content.
+        Raises: InvalidRequest with all faults at once, before anything is written; PartnerOrderedOtherwise if this
+        order of the partner's came before with other content.
         """
         try:
             order = PartnerOrder.model_validate(data)
@@ -144,7 +144,11 @@ class OnboardingDesk:
         key = PARTNER_CUSTOMER_PROVISIONING.key(order)
         if await self._runs.find(self._db, OF_PARTNERS, key) is None:  # an order told again is its run, whatever is now
             faults.refuse_if_any()
-        return await self._runs.start(self._db, OF_PARTNERS, order, by=by)
+        try:
+            return await self._runs.start(self._db, OF_PARTNERS, order, by=by)
+        except RunConflict as conflict:
+            told = await inputs_of(self._db, tenant_id=self._tenant_id, run_ids=[conflict.run_id])
+            raise ordered_otherwise(told[conflict.run_id], order.model_dump(mode="json")) from conflict
 
     async def _lead_faults(self, data: Any, error: ValidationError) -> Sequence[Fault]:
         """What is malformed, and what is not so of the rest."""

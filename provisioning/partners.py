@@ -110,13 +110,7 @@ class PartnerDesk:
         """Unless what stands in the way is no order of this partner. Raises: PartnerOrderedOtherwise."""
         taken = (await show_event(self._db, conflict.event_id, tenant_id=self._tenant_id)).data
         if isinstance(taken, dict) and all(taken.get(name) == data[name] for name in ("partner_id", "order_ref")):
-            before, now = _parts(taken), _parts(data)
-            differs = {
-                name: (before.get(name) or "not said", now.get(name) or "not said")
-                for name in sorted(before.keys() | now.keys())
-                if before.get(name) != now.get(name)
-            }
-            raise PartnerOrderedOtherwise(data["partner_id"], data["order_ref"], differs) from conflict
+            raise ordered_otherwise(taken, data) from conflict
 
     async def _partner(self, faults: Faults, partner_id: object) -> PartnerRecord | None:
         number = faults.number("partner_id", partner_id)
@@ -189,6 +183,17 @@ async def find_domain_fault(faults: Faults, domains: PartnerDomains, partner_id:
         await domains.require_proven(partner_id, domain)
     except DomainUnproven as error:
         faults.add("white_label_config.domain", str(error))
+
+
+def ordered_otherwise(taken: Mapping[str, Any], told: Mapping[str, Any]) -> PartnerOrderedOtherwise:
+    """The refusal of an order that was ``taken`` before and is ``told`` otherwise now."""
+    before, now = _parts(taken), _parts(told)
+    differs = {
+        name: (before.get(name), now.get(name))
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    }
+    return PartnerOrderedOtherwise(told["partner_id"], told["order_ref"], differs)
 
 
 async def provisioning_round(db: AsyncSession, tenant_id: str, partner_id: int, order_ref: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.commercial import PartnerOrderedOtherwise
 from provisioning.commercial.bills.expiry import EXPIRING
 from provisioning.commercial.selling.leads import QUALIFIED as LEAD_QUALIFIED
 from provisioning.errors import InvalidRequest
@@ -74,5 +75,5 @@ class Starters:
 async def _unless_refused(starting: Awaitable[T]) -> T:
     try:
         return await starting
-    except InvalidRequest as refusal:
+    except (InvalidRequest, PartnerOrderedOtherwise) as refusal:
         raise EventRefused(str(refusal)) from refusal

@@ -15,6 +15,7 @@ from tests.support.host_names import prove_host_name
 from tests.support.lab import Installation, JourneyLab
 from tests.support.outages import mail_server_down
 from tests.support.walks import MAIL_MAY_HAVE_ARRIVED_TWICE, begun_by_hand, walk, walk_killed_everywhere
+from workflows import EventRefused, inputs_of
 from workflows.answers import PartnerRecord
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -137,7 +138,15 @@ async def test_an_order_becomes_the_partners_customer(lab: JourneyLab, tmp_path:
         key=f"bss/{partner}/N-1",
     )
     assert (again.id, told.state) == (run.id, "refused")
-    assert f"already started run {run.id} with other input" in str(told.reason)  # another telephone number
+    assert f"Order N-1 of partner {partner} was taken otherwise" in str(told.reason)
+    assert "customer_data.phone is +4930555, not 4930555;" in str(told.reason)
+    assert "white_label_config.colours.on_primary is #ffffff, and is not said now" in str(told.reason)
+    async with lab.appliance.database.read() as db:
+        known = await inputs_of(db, tenant_id=lab.appliance.tenant_id, run_ids=[run.id])
+    with pytest.raises(EventRefused, match=r"was taken otherwise \(license_count is 2, not 3\)"):
+        async with lab.appliance.database.begin() as db:
+            changed = {**known[run.id], "license_count": 3}
+            await lab.appliance.events.start(db, "partner_customer_provisioning", changed, by="desk")
     assert (await standing(lab, email)).earned_minor == 624
     assert len(lab.mails_at(email)) == 1
     assert await lab.broken_invariants() == []

@@ -66,15 +66,21 @@ class PartnerOrderedOtherwise(PartnerError):
     code = "partner.ordered_otherwise"
 
     def __init__(self, partner_id: int, order_ref: str, differs: Mapping[str, tuple[object, object]]) -> None:
-        """``differs``: of each part that differs, what was taken and what is told now."""
+        """``differs``: of each part that differs, what was taken and what is told now; None: it isn't said."""
         self.partner_id = partner_id
         self.order_ref = order_ref
-        words = "; ".join(f"{part} is {taken}, not {told}" for part, (taken, told) in differs.items())
+        words = "; ".join(_in_words(part, *both) for part, both in differs.items())
         super().__init__(
             f"Order {order_ref} of partner {partner_id} was taken otherwise ({words}), and stays as it is. Another "
             "customer needs another order_ref; to change this order while it is under way, have its run undone and "
             "hand it in again."
         )
+
+
+def _in_words(part: str, taken: object, told: object) -> str:
+    if taken is None:
+        return f"{part} was not said, and is {told} now"
+    return f"{part} is {taken}, " + ("and is not said now" if told is None else f"not {told}")
 
 
 class AllocationUnknown(PartnerError):
