@@ -199,6 +199,7 @@ from ipam.lookup.answers import (
 )
 from ipam.lookup.lookup import AddressLookup
 from ipam.lookup.places import Behind, LinePlace
+from ipam.lookup.pool_search import NamedPool, PoolSearch
 from ipam.nat.deterministic import Algorithm as NatAlgorithm
 from ipam.nat.logged_blocks import LoggedBlock
 from ipam.nat.port_blocks import PortBlocks
@@ -273,6 +274,7 @@ __all__ = [
     "LoggedBlock",
     "MovedService",
     "NameUnknown",
+    "NamedPool",
     "NatAlgorithm",
     "NatBlockAt",
     "NatHolder",
@@ -299,6 +301,7 @@ __all__ = [
     "PoolNotEmpty",
     "PoolOutlook",
     "PoolSampleAt",
+    "PoolSearch",
     "PoolSpec",
     "PoolUsage",
     "PortBlocks",

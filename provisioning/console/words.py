@@ -183,6 +183,8 @@ CLUES: dict[ClueKind, str] = {
     "username": "a username",
     "external_id": "a number in another system",
     "run_key": "what a run is for",
+    "reference": "a payment's reference",
+    "element": "a pool or NAS",
     "name": "a name",
 }
 

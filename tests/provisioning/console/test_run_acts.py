@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import text, update
 
 from provisioning.access import list_audit
+from provisioning.commercial import TicketDesk
 from tests.support.console import Console
 from tests.support.held_runs import hold_in_its_undo
 from workflows import show_run
@@ -119,6 +120,28 @@ async def test_a_hand_over_s_ticket_is_shown_to_who_reads_tickets(console: Conso
         assert 'Handed over to onboarding as <a href="/tickets/' in (await nora.get(address)).text
         seen = await paula.get(address)
         assert (seen.status_code, "Handed over to" in seen.text, "confirm port" in seen.text) == (200, False, True)
+
+
+async def test_a_preview_says_which_of_the_runs_a_team_has_already(any_console: Console) -> None:
+    nora = await any_console.somebody("noc")
+    await hold_as(any_console, WAITING, HELD)
+    page, code = f"/runs/{HELD}/acts/hand-over", same(await reason_of(any_console))
+    form = {**hidden((await nora.get(page)).text), "reason": "see to it", "team": "onboarding"}
+    assert (await nora.send(page, form)).status_code == 303
+    of_all = (await nora.get("/queue/acts/hand-over", params=code)).text
+    assert "Not for 1 run" in of_all and re.findall(r'name="seen" value="(\d+):', of_all) == [str(WAITING)]
+    told = (
+        rf'Team onboarding has <a href="/runs/{HELD}">run {HELD}</a> already, by <a href="/tickets/(\d+)">ticket \1</a>'
+    )
+    for seen in (of_all, (await nora.get(page)).text):
+        assert re.search(told, seen)
+    again = await nora.send(page, {**form, "reason": "see to it again"})
+    assert again.status_code == 409 and "give that to another team" in again.text
+    async with any_console.appliance.database.begin() as db:
+        desk = TicketDesk(db, tenant_id=any_console.appliance.tenant_id, now=any_console.appliance.clock)
+        [ticket] = await desk.tickets()
+        await desk.cancel(ticket_id=ticket["ticket_id"], note="a mistake")
+    assert "which is cancelled: open another with <code>firstlight tickets add</code>" in (await nora.get(page)).text
 
 
 async def test_an_undo_that_is_held_says_so_and_shows_no_button_that_is_refused(console: Console) -> None:
