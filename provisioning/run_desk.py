@@ -45,7 +45,9 @@ class RunHandedOver(ProvisioningError):
     def __init__(self, run_id: int, ticket: TicketRecord) -> None:
         number = ticket["ticket_id"]
         team, since = ticket["assigned_team"], minute(ticket["created_at"])
-        told = f"Team {team} has run {run_id} already, by ticket {number} since {since}: give that to another team."
+        told = (
+            f"Team {team} has run {run_id} already, by ticket {number} since {since}. Another team gets it with that."
+        )
         if ticket["state"] == "resolved":
             told = f"Team {team} had run {run_id} by ticket {number}, which is resolved: that can be taken up again."
         elif ticket["ended_at"] is not None:

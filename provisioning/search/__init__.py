@@ -5,7 +5,8 @@ pools, NASes, and numbers of orders, quotes, payments, tickets, runs, visits and
 (``provisioning.sight``), and ``hits`` puts together what was found, with the reasons.
 
 To add a kind: a name in ``recognise.ClueKind`` and its recogniser, one question by index in the package that owns the
-rows, a method in ``lines``, ``elements`` or ``papers`` that makes hits of the answers, and one line in ``SearchDesk._asked``.
+rows, a method in ``lines``, ``elements`` or ``papers`` that makes hits of the answers, and one line in
+``SearchDesk._asked``.
 """
 
 from provisioning.search.desk import MOST_HITS, USUAL_HITS, SearchDesk

@@ -33,7 +33,7 @@ NAMED_NUMBER, BARE_NUMBER = WHOLE, ASIDE
 
 
 class Papers:
-    """Finds customers, quotes, orders, payments, line orders, tickets, runs and visits, within the caller's transaction."""
+    """Finds customers, quotes, orders, payments, line orders, tickets, runs, visits within the caller's transaction."""
 
     def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, sight: Sight, limit: int) -> None:
         self._db = db
