@@ -46,7 +46,7 @@ class RunHandedOver(ProvisioningError):
         number = ticket["ticket_id"]
         team, since = ticket["assigned_team"], minute(ticket["created_at"])
         told = (
-            f"Team {team} has run {run_id} already, by ticket {number} since {since}. Another team gets it with that."
+            f"Team {team} has run {run_id} already, by ticket {number} since {since}; another team gets it with that."
         )
         if ticket["state"] == "resolved":
             told = f"Team {team} had run {run_id} by ticket {number}, which is resolved: that can be taken up again."
