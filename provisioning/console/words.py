@@ -184,7 +184,7 @@ CLUES: dict[ClueKind, str] = {
     "external_id": "a number in another system",
     "run_key": "what a run is for",
     "reference": "a payment's reference",
-    "element": "a pool or NAS",
+    "pool_or_nas": "a pool or NAS",
     "name": "a name",
 }
 

@@ -63,7 +63,7 @@ class SearchDesk:
             "external_id": self._lines.known_as,
             "run_key": self._papers.of_key,
             "reference": self._papers.referred_to,
-            "element": self._elements.named,
+            "pool_or_nas": self._elements.named,
             "name": self._papers.named,
         }
         return await askers[clue.kind](clue)

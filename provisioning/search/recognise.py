@@ -25,7 +25,7 @@ ClueKind = Literal[
     "external_id",
     "run_key",
     "reference",
-    "element",
+    "pool_or_nas",
     "name",
 ]
 Numbered = Literal["order", "ticket", "run", "customer", "visit", "service", "line order", "quote", "payment"]
@@ -57,7 +57,7 @@ class Clue:
     """One meaning of what was typed, in the one spelling in which it is looked for.
 
     ``mac``: hexadecimal digits, four to twelve; ``address``: an address or prefix; ``serial``: a beginning; ``number``:
-    digits, and ``of`` says of what, if that was said; ``reference``: of a payment; ``element``: the beginning of a
+    digits, and ``of`` says of what, if that was said; ``reference``: of a payment; ``pool_or_nas``: the beginning of a
     pool's or NAS' name.
     """
 
@@ -90,7 +90,7 @@ def recognise(text: str) -> tuple[Clue, ...]:
         clues += [Clue("external_id", typed), Clue("run_key", typed)]
     if any(each.isdigit() for each in typed):
         clues.append(Clue("reference", typed))
-    return (*clues, Clue("element", typed), *_name(typed))
+    return (*clues, Clue("pool_or_nas", typed), *_name(typed))
 
 
 def _numbers(typed: str) -> tuple[Clue, ...]:

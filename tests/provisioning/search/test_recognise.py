@@ -101,10 +101,10 @@ def test_a_name_is_its_words_and_a_mail_address_is_none() -> None:
 
 
 def test_what_may_name_a_pool_or_a_nas_or_a_payment_is_looked_for_as_that() -> None:
-    assert of_kind("Line-Order #17", "element") == ["Line-Order #17"]
-    assert (of_kind("north-v", "element"), of_kind("north-v", "reference")) == (["north-v"], [])
+    assert of_kind("Line-Order #17", "pool_or_nas") == ["Line-Order #17"]
+    assert (of_kind("north-v", "pool_or_nas"), of_kind("north-v", "reference")) == (["north-v"], [])
     assert of_kind("SEPA 2026/77", "reference") == ["SEPA 2026/77"]
-    assert of_kind("a4:7b:2c:11", "element") == of_kind("100.64.0.1", "element") == []
+    assert of_kind("a4:7b:2c:11", "pool_or_nas") == of_kind("100.64.0.1", "pool_or_nas") == []
     assert recognise("quote 5")[0] == Clue("number", "5", "quote")
     assert recognise("Payment #5")[0] == Clue("number", "5", "payment")
 
