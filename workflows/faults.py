@@ -18,17 +18,15 @@ _WORDS = {
     "missing": "is missing",
     "extra_forbidden": "is not known here",
     "int_type": "is not a whole number",
-    **dict.fromkeys(("date_type", "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"), NO_DAY),
-    **dict.fromkeys(
-        (
-            "datetime_type",
-            "datetime_parsing",
-            "datetime_from_date_parsing",
-            "datetime_object_invalid",
-            "timezone_aware",
-        ),
-        NO_MOMENT,
-    ),
+    "date_type": NO_DAY,
+    "date_parsing": NO_DAY,
+    "date_from_datetime_parsing": NO_DAY,
+    "date_from_datetime_inexact": NO_DAY,
+    "datetime_type": NO_MOMENT,
+    "datetime_parsing": NO_MOMENT,
+    "datetime_from_date_parsing": NO_MOMENT,
+    "datetime_object_invalid": NO_MOMENT,
+    "timezone_aware": NO_MOMENT,
 }
 _NAMES_NO_FIELD = re.compile(r"[\[(]")
 """Of a part of a place: it is how the model calls one of several types that would do."""
