@@ -43,7 +43,7 @@ async def test_lines_on_dhcp_plans_become_reservations_by_circuit_id(empty: Netw
                     {"circuit-id": second, "ip-address": "100.64.0.9"},
                 ],
             }
-        ]
+        ],
     }
     prefixes = {each["flex-id"]: each["prefixes"] for each in told["dhcp6"]["reservations"]}
     assert prefixes == {first: [low["delegated_prefix"]], second: [high["delegated_prefix"]]}
