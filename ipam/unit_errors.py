@@ -188,7 +188,7 @@ class PoolNotEmpty(UnitError):
         )
 
 
-_EMPTIED = "move or release who is left there, and wait for what is in quarantine or lift it."
+_EMPTIED = "move or release who is left there, and wait until nothing of it is in quarantine."
 
 
 def _in_use(units: int) -> str:
