@@ -86,9 +86,9 @@ from radius.logins.evidence import Diagnoses, DiagnosisTerms
 from radius.logins.findings import Diagnosis
 from radius.logins.logins import LoginLog, LoginView, UnknownNas, UnknownUser
 from radius.nas.canary import AuthDoor
-from radius.nas.nases import CoaChange, CoaTerms, NasChange
 from radius.nas.probe import Probe, probe_coa, probe_log, probe_login
 from radius.nas.silence import NasSilence, note_silence
+from radius.nas.terms import CoaChange, CoaTerms, NasChange
 from radius.nas_errors import (
     DialectUnknown,
     NasAddressTaken,

@@ -6,6 +6,7 @@ wish there afterwards.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import or_, select
@@ -17,7 +18,7 @@ from radius.projection.projection import FramedAddresses
 from radius.results import CreatedSubscriber, SubscriberView
 from radius.states import State
 from radius.subscribers import external_ids, former_names, subscribers
-from radius.subscribers.subscribers import SubscriberRequest
+from radius.subscribers.requests import SubscriberRequest
 from radius.subscribers.views import PLAN, SUBSCRIBER, VIEWS, subscriber_view
 from radius.tables import Plan, Subscriber
 
@@ -35,6 +36,7 @@ class RadiusService(Definitions):
         addresses: FramedAddresses | None = None,
         external_id: str | None = None,
         request_id: str | None = None,
+        also_wrong: Sequence[str] = (),
     ) -> CreatedSubscriber:
         """Make a subscriber in state pending, with a random password that is sealed in the same transaction.
 
@@ -42,10 +44,11 @@ class RadiusService(Definitions):
         row exists before the first login, and none is ever faked.
 
         The same request again gives the same subscriber, in the state it has by now. One that was terminated since is
-        pending again, with a new password and the addresses of this request.
+        pending again, with a new password and the addresses of this request. ``also_wrong`` is what the caller has
+        found wrong with it, which is told with all the rest.
 
         Raises:
-            RequestRefused: a number or the request id cannot be kept.
+            RequestRefused: a number or the request id cannot be kept, or more than one thing is wrong: it names all.
             UsernameTaken: the name belongs to somebody else, or did.
             ExternalIdTaken: the ISP's own number of it belongs to another one.
             UsernameRefused, ValueRefused, AddressConflict: FreeRADIUS could not carry it.
@@ -61,7 +64,13 @@ class RadiusService(Definitions):
             external_id=external_id,
         )
         subscriber = await subscribers.create(
-            self._db, self._tenant_id, request, request_id, secrets=self._secrets, now=self._now()
+            self._db,
+            self._tenant_id,
+            request,
+            request_id,
+            secrets=self._secrets,
+            now=self._now(),
+            also_wrong=also_wrong,
         )
         return CreatedSubscriber(
             radacct_id=subscriber.id,
