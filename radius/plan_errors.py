@@ -8,6 +8,11 @@ from radius.errors import RadiusError
 from radius.known import known_are
 
 
+def no_plan(plan: str, known: Iterable[str]) -> str:
+    """In a phrase, that there is no such plan, and which there are; of many, the nearest."""
+    return f"there is no RADIUS plan {plan[:80]!r}; {known_are(plan, sorted(known))}"
+
+
 class PlanError(RadiusError):
     """The plan cannot be used."""
 
@@ -23,7 +28,7 @@ class PlanUnknown(PlanError):
         """``known``: the names of those there are; of many, the nearest are named."""
         self.plan = plan
         self.known = tuple(sorted(known))
-        super().__init__(f"There is no RADIUS plan {plan[:80]!r}; {known_are(plan, self.known)}.")
+        super().__init__(f"T{no_plan(plan, self.known)[1:]}.")
 
 
 class PlanRefused(PlanError):
