@@ -259,6 +259,8 @@ def test_an_unknown_name_and_a_misspelt_one_are_told_with_what_is_close() -> Non
     unknown = facts(username="Ann", subscriber=None, near_names=["ann@isp.example"], tried_names=[tried])
     assert causes(unknown) == ["user_unknown"]
     assert diagnose(unknown)["verdict"] == "There is no subscriber Ann. Close to it: ann@isp.example."
+    nobodys = one(replace(unknown, username="o'brien", near_names=[]), "user_unknown")["next_act"]
+    assert (nobodys or "").startswith('Correct the name at the CPE: "o\'brien" cannot be a RADIUS username')
     assert one(unknown, "user_unknown")["evidence"] == [
         "'Ann' was tried 3 times at bng-2, last 2026-11-26 12:00:00 UTC"
     ]
