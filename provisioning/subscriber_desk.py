@@ -20,7 +20,6 @@ from ipam import NetworkService, NetworkUpkeep
 from provisioning.errors import ProvisioningError
 from radius import (
     CapPeriod,
-    FramedAddresses,
     LineIdentity,
     RadiusService,
     SessionChangeView,
@@ -158,14 +157,14 @@ class SubscriberDesk:
         the same subscriber; one that was ended since is pending anew. ``customers_elsewhere``: the numbers of customers
         are another system's, and any will do.
 
-        Raises: as ``RadiusService.create_subscriber``; RequestRefused also of a customer who is not registered here.
+        Raises: as ``RadiusService.create_by_hand``; RequestRefused also of a customer who is not registered here.
         """
         unknown = {} if customers_elsewhere else await self._unregistered(customer_id)
-        made = await self._radius.create_subscriber(
+        made = await self._radius.create_by_hand(
             customer_id=customer_id,
             username=username,
-            bandwidth_profile=plan,
-            addresses=FramedAddresses(ipv4_pool=ipv4_pool),
+            plan=plan,
+            ipv4_pool=ipv4_pool,
             external_id=external_id,
             also_wrong=[f"{says} ({ELSEWHERE})" for says in unknown.values()],
         )

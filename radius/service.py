@@ -36,7 +36,6 @@ class RadiusService(Definitions):
         addresses: FramedAddresses | None = None,
         external_id: str | None = None,
         request_id: str | None = None,
-        also_wrong: Sequence[str] = (),
     ) -> CreatedSubscriber:
         """Make a subscriber in state pending, with a random password that is sealed in the same transaction.
 
@@ -44,8 +43,7 @@ class RadiusService(Definitions):
         row exists before the first login, and none is ever faked.
 
         The same request again gives the same subscriber, in the state it has by now. One that was terminated since is
-        pending again, with a new password and the addresses of this request. ``also_wrong`` is what the caller has
-        found wrong with it, which is told with all the rest.
+        pending again, with a new password and the addresses of this request.
 
         Raises:
             RequestRefused: a number or the request id cannot be kept, or more than one thing is wrong: it names all.
@@ -63,6 +61,30 @@ class RadiusService(Definitions):
             addresses=addresses or FramedAddresses(),
             external_id=external_id,
         )
+        return await self._create(request, request_id)
+
+    async def create_by_hand(
+        self,
+        *,
+        customer_id: int,
+        username: str,
+        plan: str,
+        ipv4_pool: str | None,
+        external_id: str | None,
+        also_wrong: Sequence[str],
+    ) -> CreatedSubscriber:
+        """The same without a service. ``also_wrong`` is what the caller has found wrong with it, which is told with all
+        the rest.
+
+        Raises: as ``create_subscriber``.
+        """
+        addresses = FramedAddresses(ipv4_pool=ipv4_pool)
+        request = SubscriberRequest(customer_id, username, plan, None, addresses, external_id)
+        return await self._create(request, None, also_wrong)
+
+    async def _create(
+        self, request: SubscriberRequest, request_id: str | None, also_wrong: Sequence[str] = ()
+    ) -> CreatedSubscriber:
         subscriber = await subscribers.create(
             self._db,
             self._tenant_id,
