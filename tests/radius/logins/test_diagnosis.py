@@ -221,7 +221,8 @@ def test_a_wrong_secret_is_not_claimed_where_nobody_reads_the_log_that_tells_of_
         ("no_accounting_start", {"logins": [login(6)]}),
         ("wrong_password", {"logins": [login(1, "wrong_password")]}),
     ):
-        for misfits in (None, {}):
+        empty: dict[str, SecretMisfit] = {}
+        for misfits in (None, empty):
             found = one(facts(misfits=misfits, **known), code)
             assert (unknown in found["evidence"]) is (misfits is None), code
             said = "FIRSTLIGHT_RADIUS_LOG_FILE has to name it" in (found["next_act"] or "")
