@@ -9,10 +9,25 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+A_DAY = "2026-03-02"
+A_MOMENT = f"{A_DAY}T21:14Z or {A_DAY}T22:14+01:00"
+NO_DAY = f"is no day, such as {A_DAY}"
+NO_MOMENT = f"is no moment with its zone, such as {A_MOMENT}"
+"""How a day and a moment are refused, wherever somebody types one."""
+
 _WORDS = {
     "missing": "is missing",
     "extra_forbidden": "is not known here",
     "int_type": "is not a whole number",
+    "date_type": NO_DAY,
+    "date_parsing": NO_DAY,
+    "date_from_datetime_parsing": NO_DAY,
+    "date_from_datetime_inexact": NO_DAY,
+    "datetime_type": NO_MOMENT,
+    "datetime_parsing": NO_MOMENT,
+    "datetime_from_date_parsing": NO_MOMENT,
+    "datetime_object_invalid": NO_MOMENT,
+    "timezone_aware": NO_MOMENT,
 }
 _MEANT = 0.8
 """So much alike are a name and the one that it was to be."""

@@ -16,8 +16,6 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from provisioning.api.problems import Problem
 from provisioning.api.public_words import WORDS, say
@@ -25,6 +23,7 @@ from provisioning.api.routes import PUBLIC, Doors, Endpoint
 from provisioning.commercial.mails.wording import Wording
 from provisioning.languages import Choice, choose_words, locale_of
 from provisioning.links import LANGUAGE
+from provisioning.templates import templates_in
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLESHEET = "/static/public.css"
@@ -33,14 +32,7 @@ STYLESHEET_SECONDS = 300
 
 _HOST = re.compile(r"[a-z0-9.-]+|[0-9a-f:.]+")
 
-_environment = ImmutableSandboxedEnvironment(
-    loader=FileSystemLoader(TEMPLATES),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
+_templates = templates_in(TEMPLATES)
 
 
 def spoken(request: Request) -> Choice:
@@ -59,7 +51,7 @@ def render(request: Request, template: str, title: str, **variables: object) -> 
 
 def render_plain(template: str, *, brand: str, title: str, language: str = "en", **variables: object) -> str:
     """A page in the common frame, as it is told; ``brand`` is whose page it is."""
-    return _environment.get_template(template).render(
+    return _templates.get_template(template).render(
         brand=brand, title=title, language=language, stylesheet=STYLESHEET, **variables
     )
 

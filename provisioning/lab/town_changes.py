@@ -32,7 +32,7 @@ async def tell_systems(lab: Lab, neighbours: Neighbours) -> None:
     """From now on they are told of what happens."""
     async with lab.appliance.database.begin() as db:
         for path, types in TOLD_TO.items():
-            await lab.appliance.webhooks(db).add(url=neighbours.told.url(path), event_types=types, by="demo")
+            await lab.appliance.webhooks(db).add(url=neighbours.told.url_of(path), event_types=types, by="demo")
 
 
 async def plan_campaigns(lab: Lab, serials: Sequence[str]) -> None:

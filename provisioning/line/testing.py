@@ -10,18 +10,17 @@ of each of them again.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import h11
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-LARGEST_BODY_BYTES = 64 * 1024
+from provisioning.http_double import Asked, HttpDouble, Silence, Told
+
 FIRST_PORT = "0/1/0"
 
 
@@ -82,12 +81,13 @@ def _nobody(_line: LabLine) -> None:
     return None
 
 
-class LabOlt:
+class LabOlt(HttpDouble):
     """An OLT on 127.0.0.1. Its quirks are methods: ``plug``, ``refuse``, ``hang_once_after_effect``."""
 
     def __init__(
         self, *, snapshot: Path | None = None, on_authorised: Heard = _nobody, on_withdrawn: Heard = _nobody
     ) -> None:
+        super().__init__()
         self._snapshot = snapshot
         self._on_authorised = on_authorised
         self._on_withdrawn = on_withdrawn
@@ -95,22 +95,7 @@ class LabOlt:
         self._plugged: dict[str, Plugged] = {}
         self._refusals: dict[str, str] = {}
         self._hangs: set[str] = set()
-        self._connections: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
         self.requests: list[tuple[str, str]] = []
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_exc: object) -> None:
-        await self.stop()
-
-    @property
-    def url(self) -> str:
-        assert self._server is not None, "start the OLT first"
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return f"http://{host}:{port}"
 
     @property
     def lines(self) -> dict[str, LabLine]:
@@ -133,66 +118,33 @@ class LabOlt:
         self._hangs.add(serial)
 
     async def start(self, port: int = 0) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+        await super().start(port)
         for line in self._state.lines.values():
             self._on_authorised(line)
 
-    async def stop(self) -> None:
-        if self._server is None:
-            return
-        self._server.close()
-        for task in self._connections:
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-        await self._server.wait_closed()
-        self._server = None
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
-            await self._converse(reader, writer)
-        except (ConnectionError, asyncio.CancelledError):
-            pass  # the client went away, or the OLT is switched off
-        finally:
-            self._connections.discard(task)
-            writer.close()
-
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request a connection (RFC 9112 s9.6, ``Connection: close``)."""
-        wire = h11.Connection(h11.SERVER)
-        try:
-            request, body = await _read_request(wire, reader)
-        except (h11.RemoteProtocolError, ValueError) as exc:
-            await _write(wire, writer, (400, {"reason": str(exc)}))
-            return
-        if request is None:
-            return
-        method, target = request.method.decode(), request.target.decode()
-        self.requests.append((method, target))
-        reply, serial = self._answer(method, target, dict(request.headers), body)
+    def answer(self, asked: Asked) -> Told | Silence:
+        self.requests.append((asked.method, asked.target))
+        reply, serial = self._answered(asked)
         if reply[0] == 200 and serial in self._hangs:
             self._hangs.discard(serial)
-            await reader.read()  # until the client gives up
-            return
-        await _write(wire, writer, reply)
+            return Silence.HANGS
+        return Told.json(*reply)
 
-    def _answer(self, method: str, target: str, headers: dict[bytes, bytes], body: bytes) -> tuple[Reply, str]:
-        """The reply, and the serial it is about. No await in here: a request is done wholly or not at all."""
-        key = headers.get(b"idempotency-key", b"").decode()
-        order = target.removeprefix("/lines/")
-        if order == target or "/" in order or method not in ("PUT", "DELETE"):
+    def _answered(self, asked: Asked) -> tuple[Reply, str]:
+        """The reply, and the serial it is about."""
+        key = asked.headers.get("idempotency-key", "")
+        order = asked.target.removeprefix("/lines/")
+        if order == asked.target or "/" in order or asked.method not in ("PUT", "DELETE"):
             return (404, {"reason": "PUT or DELETE /lines/<order>"}), ""
         if not key:
             return (400, {"reason": "an Idempotency-Key is needed"}), ""
-        if method == "DELETE":
+        if asked.method == "DELETE":
             return self._withdraw(order, key)
         try:
-            asked = LineBody.model_validate_json(body)
+            wish = LineBody.model_validate_json(asked.body)
         except ValidationError as exc:
             return (422, {"reason": f"{exc.error_count()} faults in the body"}), ""
-        return self._authorise(order, key, asked), asked.serial
+        return self._authorise(order, key, wish), wish.serial
 
     def _authorise(self, order: str, key: str, asked: LineBody) -> Reply:
         words = asked.model_dump_json()
@@ -267,41 +219,3 @@ def _read(snapshot: Path | None) -> OltState:
     lines = {order: LabLine(**line) for order, line in kept["lines"].items()}
     answers = {key: (words, answer) for key, (words, answer) in kept["answers"].items()}
     return OltState(lines, kept["withdrawn"], answers)
-
-
-async def _read_request(wire: h11.Connection, reader: asyncio.StreamReader) -> tuple[h11.Request | None, bytes]:
-    """A whole request; None when the client left before it began.
-
-    Raises:
-        ValueError: it is too large.
-        h11.RemoteProtocolError: it isn't HTTP.
-    """
-    request: h11.Request | None = None
-    body = b""
-    while True:
-        event = wire.next_event()
-        if event is h11.NEED_DATA:
-            wire.receive_data(await reader.read(65536))
-        elif isinstance(event, h11.Request):
-            request = event
-        elif isinstance(event, h11.Data):
-            body += event.data
-            if len(body) > LARGEST_BODY_BYTES:
-                raise ValueError(f"a body of more than {LARGEST_BODY_BYTES} bytes")
-        elif isinstance(event, h11.EndOfMessage):
-            return request, body
-        else:
-            return None, b""
-
-
-async def _write(wire: h11.Connection, writer: asyncio.StreamWriter, reply: Reply) -> None:
-    status, answer = reply
-    body = json.dumps(answer).encode()
-    headers = [
-        ("Content-Type", "application/json"),
-        ("Content-Length", str(len(body))),
-        ("Connection", "close"),
-    ]
-    for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
-        writer.write(wire.send(event) or b"")
-    await writer.drain()

@@ -63,10 +63,18 @@ def password_of(number: int) -> str:
 
 
 def log_in(
-    port: int, secret: bytes, *, subscribers: int, seconds: float, under_way: int = 16, count: int | None = None
+    port: int,
+    secret: bytes,
+    *,
+    subscribers: int,
+    seconds: float,
+    under_way: int = 16,
+    count: int | None = None,
+    signed: bool = True,
 ) -> Logins:
     """Random subscribers, so many logins under way at a time, for so long, or until all that were made (``count``, or
-    more than a server answers in that time) are asked."""
+    more than a server answers in that time) are asked. ``signed``: replies must have a Message-Authenticator, which a
+    stock 3.2.1 gives to none."""
     made = int(seconds * MOST_PER_SECOND) if count is None else count
     requests = _requests(random.Random(port), secret, subscribers, count=made)
     asked, answered, took, lost = dict[int, tuple[_Request, float]](), list[tuple[bytes, _Request]](), list[float](), 0
@@ -93,7 +101,7 @@ def log_in(
                 took.append((time.perf_counter() - one[1]) * 1000)
                 answered.append((reply, one[0]))
         took_seconds = time.perf_counter() - began
-    wrong = sum(not _as_it_must_be(reply, request, secret) for reply, request in answered)
+    wrong = sum(not _as_it_must_be(reply, request, secret, signed=signed) for reply, request in answered)
     return Logins(took, took_seconds, wrong, lost)
 
 
@@ -132,14 +140,18 @@ def _hidden(password: bytes, authenticator: bytes, secret: bytes) -> bytes:
     return hidden
 
 
-def _as_it_must_be(reply: bytes, asked: _Request, secret: bytes) -> bool:
+def _as_it_must_be(reply: bytes, asked: _Request, secret: bytes, *, signed: bool) -> bool:
     """Genuine, and what this subscriber with this password must get."""
     body = reply[20:]
     whole = reply[:4] + asked.authenticator + body
-    if hashlib.md5(whole + secret).digest() != reply[4:20] or body[:2] != bytes((_AUTHENTICATOR, 18)):
-        return False
-    unsigned = whole[:22] + bytes(16) + whole[38:]
-    if not hmac.compare_digest(hmac.digest(secret, unsigned, "md5"), body[2:18]):
+    if hashlib.md5(whole + secret).digest() != reply[4:20] or (signed and not _is_signed(whole, secret)):
         return False
     address = _attribute(_FRAMED_ADDRESS, socket.inet_aton(address_of(asked.number)))
     return reply[0] == ACCEPT and address in body if asked.good else reply[0] == REJECT
+
+
+def _is_signed(whole: bytes, secret: bytes) -> bool:
+    """By a Message-Authenticator that comes first (CVE-2024-3596). ``whole`` has the request's authenticator."""
+    unsigned = whole[:22] + bytes(16) + whole[38:]
+    right = hmac.digest(secret, unsigned, "md5")
+    return whole[20:22] == bytes((_AUTHENTICATOR, 18)) and hmac.compare_digest(right, whole[22:38])

@@ -15,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, select_autoescape
+from jinja2 import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from provisioning.commercial.mails.mail_variables import MailVariable, asked_for
@@ -23,6 +23,7 @@ from provisioning.commercial.mails.wording import Wording, only_words
 from provisioning.commercial.tenants.brand import Brand, read_brand
 from provisioning.intake import SECRET_REFERENCE, Faults
 from provisioning.languages import Choice, choose, is_language_tag, locale_of
+from provisioning.templates import templates_in
 
 SHIPPED_TEMPLATES = Path(__file__).parent / "mail_templates"
 PARTS = ("subject", "text", "html")
@@ -132,15 +133,7 @@ class MailTemplates:
 @cache
 def _environment_of(folder: Path, locale: Locale, zone: ZoneInfo) -> ImmutableSandboxedEnvironment:
     """Made once in a process: compiling a mail's templates takes longer than all else about it."""
-    environment = ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(folder),
-        autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
-        undefined=StrictUndefined,
-        finalize=only_words,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = templates_in(folder, finalize=only_words)
     environment.filters.update(Wording(locale, zone).filters())
     return environment
 

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from provisioning.languages import ENGLISH, Choice
+from provisioning.templates import templates_in
 
 PAGES = Path(__file__).parent / "tenant_pages"
 COMMON_STYLESHEET = "/static/tenant.css"
@@ -62,14 +60,7 @@ SERVICE_WORDS: dict[str, dict[ServiceState, str]] = {
     },
 }
 
-_environment = ImmutableSandboxedEnvironment(
-    loader=FileSystemLoader(PAGES),
-    autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
+_templates = templates_in(PAGES)
 
 
 @dataclass(frozen=True)
@@ -92,7 +83,7 @@ def render_tenant_page(page: TenantPage) -> str:
     """The page."""
     spoken = page.spoken.language
     service_heading, order_heading = HEADINGS[spoken]
-    return _environment.get_template("page.html.j2").render(
+    return _templates.get_template("page.html.j2").render(
         page=page,
         language=spoken,
         service_heading=service_heading,
@@ -106,7 +97,7 @@ def render_tenant_page(page: TenantPage) -> str:
 
 def render_brand_stylesheet(page: TenantPage) -> str:
     """The page's colours, for ``BRAND_STYLESHEET``."""
-    return _environment.get_template("brand.css.j2").render(page=page)
+    return _templates.get_template("brand.css.j2").render(page=page)
 
 
 def common_stylesheet() -> str:
