@@ -90,6 +90,7 @@ from radius.nas.finding import FoundNas, NasSearch
 from radius.nas.nases import CoaChange, CoaTerms, NasChange
 from radius.nas.probe import Probe, probe_coa, probe_log, probe_login
 from radius.nas.silence import NasSilence, note_silence
+from radius.nas.terms import CoaChange, CoaTerms, NasChange
 from radius.nas_errors import (
     DialectUnknown,
     NasAddressTaken,

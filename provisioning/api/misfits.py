@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from provisioning.api.calls import Call
-from workflows import sound_parts
+from workflows import fault_in_words, sound_parts
 
 Misfits = Callable[[Call, Mapping[str, Any]], Awaitable[Iterable[tuple[str, str]]]]
 """Of the well formed parts of a request, by their names: what is wrong with which."""
@@ -25,6 +25,19 @@ async def with_misfits(call: Call, malformed: RequestValidationError, find: Misf
     found = await find(call, {name: value for part in parts for name, value in part.items()})
     more = [{"type": "value_error", "loc": (_place(call, where), where), "msg": what} for where, what in found]
     return RequestValidationError([*malformed.errors(), *more], body=malformed.body)
+
+
+def with_known_fields(malformed: RequestValidationError, body: Any) -> list[dict[str, Any]]:
+    """Its faults, and of a field that ``body``, a model, does not know which ones it knows."""
+    model = body if isinstance(body, type) and issubclass(body, BaseModel) else None
+    return [_with_known_fields(fault, model) for fault in malformed.errors()]
+
+
+def _with_known_fields(fault: dict[str, Any], model: type[BaseModel] | None) -> dict[str, Any]:
+    where, *place = fault["loc"]
+    if fault["type"] != "extra_forbidden" or where != "body":
+        return fault
+    return {**fault, "type": "value_error", "msg": fault_in_words(fault, model=model, place=place)}
 
 
 def _place(call: Call, where: str) -> str:
