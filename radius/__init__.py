@@ -87,7 +87,6 @@ from radius.logins.findings import Diagnosis
 from radius.logins.logins import LoginLog, LoginsAlike, LoginView, UnknownNas, UnknownUser
 from radius.nas.canary import AuthDoor
 from radius.nas.finding import FoundNas, NasSearch
-from radius.nas.nases import CoaChange, CoaTerms, NasChange
 from radius.nas.probe import Probe, probe_coa, probe_log, probe_login
 from radius.nas.silence import NasSilence, note_silence
 from radius.nas.terms import CoaChange, CoaTerms, NasChange
