@@ -199,6 +199,7 @@ from ipam.lookup.answers import (
 )
 from ipam.lookup.lookup import AddressLookup
 from ipam.lookup.places import Behind, LinePlace
+from ipam.lookup.pool_search import NamedPool, PoolSearch
 from ipam.nat.deterministic import Algorithm as NatAlgorithm
 from ipam.nat.logged_blocks import LoggedBlock
 from ipam.nat.port_blocks import PortBlocks
@@ -232,6 +233,7 @@ from ipam.upkeep.answers import (
     UnitEvent,
 )
 from ipam.upkeep.invariants import cvlans_not_as_computed, given_too_early, off_its_history, ports_of_two
+from ipam.upkeep.moving import Rehomed
 from ipam.upkeep.serving_invariants import served_otherwise
 from ipam.upkeep.upkeep import NetworkUpkeep
 from ipam.usage.sampling import sample_pools
@@ -273,6 +275,7 @@ __all__ = [
     "LoggedBlock",
     "MovedService",
     "NameUnknown",
+    "NamedPool",
     "NatAlgorithm",
     "NatBlockAt",
     "NatHolder",
@@ -299,6 +302,7 @@ __all__ = [
     "PoolNotEmpty",
     "PoolOutlook",
     "PoolSampleAt",
+    "PoolSearch",
     "PoolSpec",
     "PoolUsage",
     "PortBlocks",
@@ -306,6 +310,7 @@ __all__ = [
     "PrefixSpec",
     "PreviewedUnit",
     "Reconciliation",
+    "Rehomed",
     "ReleasedResources",
     "ReleasedUnit",
     "RequestConflict",

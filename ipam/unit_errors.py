@@ -167,7 +167,7 @@ class PrefixNotEmpty(UnitError):
         self.in_use = in_use
         super().__init__(
             f"Pool {pool} can't shrink to {network}: outside of it {_in_use(in_use)}, {example} among them;"
-            " nothing was changed. Drain that part, and move or release who is left there."
+            f" nothing was changed. Drain that part, {_EMPTIED}"
         )
 
 
@@ -184,8 +184,11 @@ class PoolNotEmpty(UnitError):
         more = f" and {in_use - len(left)} more" if in_use > len(left) else ""
         super().__init__(
             f"Pool {pool} can't be retired: of it {_in_use(in_use)}, {', '.join(left)}{more}; nothing was changed."
-            " Drain it, and move or release who is left there."
+            f" Drain it, {_EMPTIED}"
         )
+
+
+_EMPTIED = "move or release who is left there, and wait until nothing of it is in quarantine."
 
 
 def _in_use(units: int) -> str:

@@ -5,15 +5,16 @@ ProvisioningError
     |-- ServiceServed       a subscriber is served with them: the service must end first
     |-- LineOnOlt           the OLT carries the line in VLANs, or at a port, that would be others
     |-- LinesOnOlt          the same of several lines, all of them at once
-    `-- ServicesInTheWay    of several services runs go on with some, and OLTs carry the lines of others
+    `-- ServicesInTheWay    several of: no resources for it there, a run that goes on with it, a line on its OLT
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
+from ipam import Fault as NotServedFault
 from provisioning.errors import Fault, ProvisioningError
-from provisioning.under_way import ServiceUnderWay
 
 
 class AddressError(ProvisioningError):
@@ -64,13 +65,22 @@ class LinesOnOlt(AddressError):
 
 
 class ServicesInTheWay(AddressError):
-    """Runs go on with some of these services, and OLTs carry the lines of others as they were handed over."""
+    """Several things stand against a move: services can't be served there, runs go on with them, OLTs carry their lines
+    as they were handed over."""
 
     code = "addresses.services_in_the_way"
     what = "The move"
     left = "nothing was changed"
+    MOST_NAMED: ClassVar[int] = 10
 
-    def __init__(self, under_way: ServiceUnderWay, lines: Sequence[LineOnOlt]) -> None:
-        runs = [Fault(f"service {service}", f"Run {run} goes on with it.") for service, run in under_way.runs.items()]
-        self.faults = (*runs, *(Fault(f"service {line.service_id}", str(line)) for line in lines))
-        super().__init__(f"{under_way} And: {lines[0]}{' ...' if len(lines) > 1 else ''}")
+    def __init__(
+        self, not_served: Sequence[NotServedFault], runs: Mapping[int, int], lines: Sequence[LineOnOlt]
+    ) -> None:
+        self.faults = (
+            *(Fault(fault.where, fault.what) for fault in not_served),
+            *(Fault(f"service {service}", f"Run {run} goes on with it.") for service, run in runs.items()),
+            *(Fault(f"service {line.service_id}", str(line)) for line in lines),
+        )
+        named = "; ".join(f"{each.field}: {each.reason}".removesuffix(".") for each in self.faults[: self.MOST_NAMED])
+        more = "; ..." if len(self.faults) > self.MOST_NAMED else ""
+        super().__init__(f"{len(self.faults)} things stand against the move, {self.left}: {named}{more}.")

@@ -18,6 +18,7 @@ from ipam import (
     AllocatedResources,
     MovedService,
     NetworkUpkeep,
+    Rehomed,
     ReleasedResources,
     RequestConflict,
     ServiceIncomplete,
@@ -167,12 +168,13 @@ class AddressDesk:
         Raises:
             ServiceUnderWay: with all services behind them of which a run has more to do.
             LineOnOlt, LinesOnOlt: for all services whose lines would need another VLAN.
-            ServicesInTheWay: with all of both.
-            As ``NetworkUpkeep.rehome``.
+            ServicesInTheWay: with all of these, and with what services need that can't be had there.
+            As ``NetworkUpkeep.rehome``, where only that stands against it.
         """
         async with self._db.begin_nested():
-            moved = await self._upkeep.rehome(access_nodes=access_nodes, bng=bng, note=note)
-            under_way = await self._under_way([each["service_id"] for each in moved])
+            done = await self._upkeep.try_rehome(access_nodes=access_nodes, bng=bng, note=note)
+            moved = list(done.moved)
+            under_way = await self._under_way([*(each["service_id"] for each in moved), *done.not_served])
             held = {each["service_id"]: each for each in await self._network.all_resources()} if moved else {}
             lines = await self._lines([each["service_id"] for each in moved])
             in_the_way: list[LineOnOlt] = []
@@ -181,7 +183,7 @@ class AddressDesk:
                     await self._follow(held[each["service_id"]], lines.get(each["service_id"]), ends=True)
                 except LineOnOlt as line:
                     in_the_way.append(line)
-            _refuse_to_rehome(under_way, in_the_way)
+            _refuse_to_rehome(done, under_way, in_the_way)
         return moved
 
     async def release(self, *, service_id: int, reason: str) -> ReleasedService:
@@ -280,16 +282,20 @@ class AddressDesk:
         await refuse_under_way(self._db, self._tenant_id, service_ids, steps=(ALLOCATION, ENDING))
 
 
-def _refuse_to_rehome(under_way: ServiceUnderWay | None, lines: Sequence[LineOnOlt]) -> None:
+def _refuse_to_rehome(done: Rehomed, under_way: ServiceUnderWay | None, lines: Sequence[LineOnOlt]) -> None:
     """
     Raises:
-        ServiceUnderWay, LineOnOlt, LinesOnOlt, ServicesInTheWay: with all of it.
+        NotServed, ..., ServiceUnderWay, LineOnOlt, LinesOnOlt: where only that stands against it.
+        ServicesInTheWay: with all of it.
     """
-    if under_way is not None:
-        others = [line for line in lines if line.service_id not in under_way.runs]  # a run takes its own line back
-        raise ServicesInTheWay(under_way, others) if others else under_way
-    if lines:
-        raise LinesOnOlt(lines) if len(lines) > 1 else lines[0]
+    runs = under_way.runs if under_way is not None else {}
+    others = [line for line in lines if line.service_id not in runs]  # a run takes its own line back
+    olts = None if not others else LinesOnOlt(others) if len(others) > 1 else others[0]
+    against = [each for each in (done.refusal, under_way, olts) if each is not None]
+    if len(against) > 1:
+        raise ServicesInTheWay(done.faults, runs, others)
+    if against:
+        raise against[0]
 
 
 def _otherwise(line: LineOrderRecord, given: AllocatedResources) -> str | None:

@@ -211,6 +211,7 @@ ProvisioningError
 |-- PhotoMissing                  in ``provisioning.photo_files``: its file is gone, or another one
 |-- AddressError                  a live service's addresses; drawn in ``provisioning.address_errors``
 |-- RunMoved                      in ``provisioning.run_desk``: somebody else was quicker with the run
+|-- RunHandedOver                 there too: a team has it already as it stands
 |-- ServiceUnderWay               in ``provisioning.under_way``: a run goes on with the service
 |-- CpeHoldsUsername              in ``provisioning.subscriber_desk``: a CPE logs in under the name that is to change
 |-- SubscriberMoved               in ``provisioning.truth``: somebody else was quicker with the subscriber

@@ -358,7 +358,7 @@ async def import_estate(appliance: Appliance, file: Path, *, leave_sessions: boo
     try:
         spec = EstateSpec.model_validate(data)
     except ValidationError as error:
-        faults = await _with_the_whole_network(appliance, data, faults_of(error, whole="estate"))
+        faults = await _with_the_whole_network(appliance, data, faults_of(error, whole="estate", model=EstateSpec))
         raise InvalidRequest(_named(file), faults) from error
     tenant_id, now = appliance.tenant_id, appliance.clock
     async with appliance.database.begin() as db:

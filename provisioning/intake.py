@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from provisioning.errors import Fault, InvalidRequest
 from workflows import FIRST_YEAR, LAST_YEAR, PRINTABLE, model_faults
@@ -146,9 +146,10 @@ class Faults:
         return digits
 
 
-def faults_of(error: ValidationError, *, whole: str) -> list[Fault]:
-    """What a model found wrong, in words for a person; ``whole`` names what has no field of its own."""
-    return [Fault(where, what) for where, what in model_faults(error, whole=whole)]
+def faults_of(error: ValidationError, *, whole: str, model: type[BaseModel] | None = None) -> list[Fault]:
+    """What a model found wrong, in words for a person; ``whole`` names what has no field of its own. Of ``model`` it is
+    also said which fields are known where one is not."""
+    return [Fault(where, what) for where, what in model_faults(error, whole=whole, model=model)]
 
 
 def _ascii_address(text: str) -> str | None:

@@ -20,7 +20,7 @@ def read_blocks(path: Path) -> list[LoggedBlock]:
     """A line each: outside, first_port, last_port, inside, began_at, and where there is one ended_at and vrf; times in
     ISO 8601 with their zone, the columns in any order under their names.
 
-    Raises: InvalidRequest naming every line that is wrong in its form; what it says is for ``PortBlocks`` to check.
+    Raises: InvalidRequest with all that can't be meant, line by line; what another says is for ``PortBlocks`` to check.
     """
     what, faults, blocks = f"The log {path.name}", list[Fault](), list[LoggedBlock]()
     try:
@@ -32,7 +32,8 @@ def read_blocks(path: Path) -> list[LoggedBlock]:
                 found = list(_faults_of_line(line))
                 faults += [Fault(f"{where}: {field}", reason) for field, reason in found]
                 if not found:
-                    blocks.append(_block(line))
+                    blocks.append(block := _block(line, where))
+                    faults += [Fault(where, reason) for reason in block.faults()]
     except OSError as error:
         raise InvalidRequest(what, [Fault(str(path), error.strerror or "can't be read")]) from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -63,7 +64,7 @@ def _faults_of_line(line: dict[str, str | None]) -> Iterator[tuple[str, str]]:
             yield name, f"{text[:60]} is no time with its zone, such as 2026-03-02T21:14:00Z"
 
 
-def _block(line: dict[str, str | None]) -> LoggedBlock:
+def _block(line: dict[str, str | None], where: str) -> LoggedBlock:
     said = {name: (text or "").strip() for name, text in line.items()}
     began_at = _moment(said["began_at"])
     assert began_at is not None, "else it is a fault"
@@ -75,6 +76,7 @@ def _block(line: dict[str, str | None]) -> LoggedBlock:
         inside=said["inside"],
         began_at=began_at,
         ended_at=_moment(said["ended_at"]) if said.get("ended_at") else None,
+        where=where,
         **more,
     )
 

@@ -30,7 +30,7 @@ def read_plan(path: Path) -> RateSpec:
     try:
         return RateSpec.model_validate(said)
     except ValidationError as error:
-        raise InvalidRequest(what, [*faults_of(error, whole="plan"), *_beside(said, error)]) from error
+        raise InvalidRequest(what, [*faults_of(error, whole="plan", model=RateSpec), *_beside(said, error)]) from error
 
 
 def _beside(said: Any, error: ValidationError) -> list[Fault]:

@@ -15,8 +15,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.amounts import summary_without_amounts
-from provisioning.commercial import TicketDesk, TicketRecord
-from provisioning.errors import ProvisioningError
+from provisioning.commercial import TicketCancelled, TicketDesk, TicketRecord
+from provisioning.days import minute
+from provisioning.errors import ProvisioningError, RequestConflict
 from provisioning.intake import Clock
 from provisioning.keeps import kept
 from provisioning.run_previews import Preview, Verb, named, preview
@@ -34,6 +35,27 @@ class RunMoved(ProvisioningError):
 
     def __init__(self, run_id: int, state: str) -> None:
         super().__init__(f"Run {run_id} is not as you have seen it any more: it is {state} now. Nothing was done.")
+
+
+class RunHandedOver(ProvisioningError):
+    """The run was handed over as it stands; it is handed over once for each time that it stands still."""
+
+    code = "run.handed_over"
+
+    def __init__(self, run_id: int, ticket: TicketRecord) -> None:
+        number = ticket["ticket_id"]
+        team, since = ticket["assigned_team"], minute(ticket["created_at"])
+        told = (
+            f"Team {team} has run {run_id} already, by ticket {number} since {since}; another team gets it with that."
+        )
+        if ticket["state"] == "resolved":
+            told = f"Team {team} had run {run_id} by ticket {number}, which is resolved: that can be taken up again."
+        elif ticket["ended_at"] is not None:
+            told = (
+                f"Team {team} had run {run_id} by ticket {number}, which is {ticket['state']}: open another with"
+                " `firstlight tickets add`."
+            )
+        super().__init__(told)
 
 
 @dataclass(frozen=True)
@@ -92,7 +114,10 @@ class RunDesk:
         """
         view = await self.run(run_id)
         definition = self.definition_of(view)
-        return view, preview(verb, view, definition, from_step=from_step, with_money=with_money)
+        seen = preview(verb, view, definition, from_step=from_step, with_money=with_money)
+        if verb == "hand-over" and seen.refused is None:
+            seen = await self._unless_handed_over(seen, view.summary)
+        return view, seen
 
     async def preview_each(
         self, runs: Sequence[RunSummary], verb: Verb, *, with_money: bool = True
@@ -115,7 +140,7 @@ class RunDesk:
         """Takes the decision if the run still stands as it was ``seen`` (`mark_of`); a note is taken however it stands.
 
         Raises: RunMoved; RunUnknown, RunNotOpenFor, StepUnknown, InputRefused; for a hand-over also InvalidRequest,
-        TeamUnknown, RequestConflict (handed to another team already), TicketCancelled.
+        TeamUnknown, RunHandedOver (otherwise, already).
         """
         await self._runs.lock(self._db, [run_id])
         view = await self.run(run_id)
@@ -144,6 +169,17 @@ class RunDesk:
         found = await self._tickets.of_requests(list(asked))
         return {asked[request]: ticket for request, ticket in found.items() if ticket["state"] != "cancelled"}
 
+    async def _unless_handed_over(self, seen: Preview, run: RunSummary) -> Preview:
+        ticket = await self._ticket_of(run)
+        if ticket is None:
+            return seen
+        return Preview(seen.verb, seen.run_id, seen.step, str(RunHandedOver(run.id, ticket)))
+
+    async def _ticket_of(self, run: RunSummary) -> TicketRecord | None:
+        """By which this held run was handed over as it stands, whatever became of it since."""
+        request = _request_of(run)
+        return (await self._tickets.of_requests([request])).get(request)
+
     async def _act(self, view: RunView, decision: Decision, by: str) -> TicketRecord | None:
         runs, db, run_id = self._runs, self._db, view.summary.id
         match decision.verb:
@@ -169,14 +205,22 @@ class RunDesk:
         if run.state != "held":
             raise RunNotOpenFor(run.id, "handed over", run.state, "only a held run can be")
         where = f"{'the undo of ' if view.goes_back else ''}{named(run.current_step or '')}"
-        ticket = await self._tickets.open(
-            title=f"Run {run.id} is held in {where}",
-            description=_description(view, decision.reason),
-            customer_id=run.customer_id,
-            priority=decision.priority,
-            assigned_team=decision.team,
-            request_id=_request_of(run),
-        )
+        earlier = await self._ticket_of(run)
+        try:
+            ticket = await self._tickets.open(
+                title=f"Run {run.id} is held in {where}",
+                description=_description(view, decision.reason),
+                customer_id=run.customer_id,
+                priority=decision.priority,
+                assigned_team=decision.team,
+                request_id=_request_of(run),
+            )
+        except (RequestConflict, TicketCancelled) as refusal:
+            known = earlier or await self._ticket_of(run)
+            assert known is not None, "it is what stands against another one"
+            raise RunHandedOver(run.id, known) from refusal
+        if earlier is not None:
+            return ticket
         said = f"handed over to {decision.team} as ticket {ticket['ticket_id']}: {decision.reason}"
         await self._runs.note(self._db, run.id, by=by, text=said)
         return ticket

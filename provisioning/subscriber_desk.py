@@ -10,7 +10,7 @@ ProvisioningError
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from typing_extensions import TypedDict
@@ -20,7 +20,6 @@ from ipam import NetworkService, NetworkUpkeep
 from provisioning.errors import ProvisioningError
 from radius import (
     CapPeriod,
-    FramedAddresses,
     LineIdentity,
     RadiusService,
     SessionChangeView,
@@ -30,6 +29,7 @@ from radius import (
     SubscriberView,
 )
 
+ELSEWHERE = "--customers-elsewhere, customers_elsewhere in the API, if it is another system's"
 LOGIN_INPUT = "pppoe_username"
 """What a CPE template calls the name its CPE logs in with."""
 
@@ -114,7 +114,7 @@ class SubscriberDesk:
     to take itself back.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is asked for one thing
         self,
         *,
         radius: RadiusService,
@@ -126,10 +126,12 @@ class SubscriberDesk:
         used_of: Callable[[int], Awaitable[int]],
         tell_lifted: Callable[[ChangedSubscriber], Awaitable[None]],
         billed_plan: Callable[[int], Awaitable[str | None]],
+        unregistered: Callable[[int], Awaitable[Mapping[int, str]]],
     ) -> None:
         """``period_of`` says the billing month that goes on for a service, ``used_of`` how many octets a subscriber has
-        used of its data cap in it; ``tell_lifted`` tells others of a data cap that
-        serves nobody otherwise any more; ``billed_plan`` says for which plan a service is billed."""
+        used of its data cap in it; ``tell_lifted`` tells others of a data cap that serves nobody otherwise any more;
+        ``billed_plan`` says for which plan a service is billed, ``unregistered`` in words that no customer here has a
+        number."""
         self._radius = radius
         self._verbs = verbs
         self._cpes = cpes
@@ -139,6 +141,7 @@ class SubscriberDesk:
         self._used_of = used_of
         self._tell_lifted = tell_lifted
         self._billed_plan = billed_plan
+        self._unregistered = unregistered
 
     async def create(
         self,
@@ -148,18 +151,22 @@ class SubscriberDesk:
         plan: str,
         ipv4_pool: str | None = None,
         external_id: str | None = None,
+        customers_elsewhere: bool = False,
     ) -> SubscriberView:
         """One without a service, for whom no run looks: pending until it is let in by ``activate``. The same again is
-        the same subscriber; one that was ended since is pending anew.
+        the same subscriber; one that was ended since is pending anew. ``customers_elsewhere``: the numbers of customers
+        are another system's, and any will do.
 
-        Raises: as ``RadiusService.create_subscriber``.
+        Raises: as ``RadiusService.create_by_hand``; RequestRefused also of a customer who is not registered here.
         """
-        made = await self._radius.create_subscriber(
+        unknown = {} if customers_elsewhere else await self._unregistered(customer_id)
+        made = await self._radius.create_by_hand(
             customer_id=customer_id,
             username=username,
-            bandwidth_profile=plan,
-            addresses=FramedAddresses(ipv4_pool=ipv4_pool),
+            plan=plan,
+            ipv4_pool=ipv4_pool,
             external_id=external_id,
+            also_wrong=[f"{says} ({ELSEWHERE})" for says in unknown.values()],
         )
         return await self._radius.subscriber(subscriber_id=made["subscriber_id"])
 

@@ -134,11 +134,11 @@ async def _checked_in(
     faults = {number: list(each) for number, each in settled.faults.items()}
     for number, fault in await _faults_of_services(appliance, db, file.lines):
         faults.setdefault(number, []).append(fault)
-    numbers = set[int]() if customers_elsewhere else {line.customer_id for line in file.lines if line.customer_id}
-    unknown = await unregistered(db, appliance.tenant_id, numbers)
+    numbers = {line.customer_id for line in file.lines if line.customer_id}
+    unknown = await unregistered(db, appliance.tenant_id, numbers, elsewhere=customers_elsewhere)
     for line in file.lines:
         if line.customer_id in unknown:
-            faults.setdefault(line.number, []).append(f"customer_id: no customer {line.customer_id} is registered here")
+            faults.setdefault(line.number, []).append(f"customer_id: {unknown[line.customer_id]}")
     for line in settled.new:
         if line.username in foreign:
             faults.setdefault(line.number, []).append(FOREIGN)

@@ -84,11 +84,12 @@ from radius.invariants import (
 )
 from radius.logins.evidence import Diagnoses, DiagnosisTerms
 from radius.logins.findings import Diagnosis
-from radius.logins.logins import LoginLog, LoginView, UnknownNas, UnknownUser
+from radius.logins.logins import LoginLog, LoginsAlike, LoginView, UnknownNas, UnknownUser
 from radius.nas.canary import AuthDoor
-from radius.nas.nases import CoaChange, CoaTerms, NasChange
+from radius.nas.finding import FoundNas, NasSearch
 from radius.nas.probe import Probe, probe_coa, probe_log, probe_login
 from radius.nas.silence import NasSilence, note_silence
+from radius.nas.terms import CoaChange, CoaTerms, NasChange
 from radius.nas_errors import (
     DialectUnknown,
     NasAddressTaken,
@@ -186,6 +187,7 @@ __all__ = [
     "ExternalIdTaken",
     "Finding",
     "ForeignRows",
+    "FoundNas",
     "FramedAddresses",
     "GardenUnfit",
     "GivingWay",
@@ -200,6 +202,7 @@ __all__ = [
     "ListedPlan",
     "LoginLog",
     "LoginView",
+    "LoginsAlike",
     "LookRefused",
     "LostSession",
     "NasAddressTaken",
@@ -209,6 +212,7 @@ __all__ = [
     "NasNotSilent",
     "NasRefused",
     "NasSaid",
+    "NasSearch",
     "NasSessionsOpen",
     "NasSilence",
     "NasUnknown",

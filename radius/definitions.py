@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.nas import nases
-from radius.nas.nases import CoaTerms, NasChange, NasTerms
+from radius.nas.terms import CoaTerms, NasChange, NasTerms, terms_of_nas
 from radius.plans import plans
 from radius.plans.looks import list_plans, plan_view, render_plan
 from radius.plans.terms import PlanTerms
@@ -166,7 +166,7 @@ class Definitions:
 
 
 def _nas_view(nas: Nas) -> DefinedNas:
-    coa = nases.terms_of_nas(nas).coa
+    coa = terms_of_nas(nas).coa
     return DefinedNas(
         nas_id=nas.id,
         name=nas.name,

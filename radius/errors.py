@@ -181,9 +181,14 @@ class UsernameTaken(SubscriberError):
             holder = f"customer {owner} before, who may still be online under that name"
         else:
             holder = f"a subscriber of customer {owner} ({state})"
+        is_own = owner == customer_id and state not in ("terminated", "renamed")
+        act = (
+            "It is there already, otherwise made: change it, or choose another one."
+            if is_own
+            else "Choose another one."
+        )
         super().__init__(
-            f"Username {username} cannot be given to customer {customer_id}: it belongs to {holder}."
-            " Choose another one."
+            f"Username {username} cannot be given to customer {customer_id}: it belongs to {holder}. {act}"
         )
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from radius.errors import RadiusError
-
-_NAMED = 8
+from radius.known import known_are
 
 
 class NasError(RadiusError):
@@ -36,11 +34,7 @@ class NasUnknown(NasError):
         """``known``: the names of those there are; of many, the nearest are named."""
         self.nas = nas[:80]
         self.known = tuple(sorted(known))
-        named = self.known
-        if len(named) > _NAMED:
-            near = difflib.get_close_matches(self.nas, self.known, n=_NAMED, cutoff=0.5)
-            named = (*(near or self.known[:_NAMED]), f"{len(self.known) - len(near or self.known[:_NAMED])} more")
-        super().__init__(f"There is no NAS {self.nas!r}; known are: {', '.join(named) or 'none'}.")
+        super().__init__(f"There is no NAS {self.nas!r}; {known_are(self.nas, self.known)}.")
 
 
 class NasNameTaken(NasError):
@@ -111,4 +105,4 @@ class DialectUnknown(NasError):
     def __init__(self, dialect: str, known: Iterable[str]) -> None:
         self.dialect = dialect
         self.known = tuple(sorted(known))
-        super().__init__(f"There is no NAS dialect {dialect[:80]!r}; known are: {', '.join(self.known)}.")
+        super().__init__(f"There is no NAS dialect {dialect[:80]!r}; {known_are(dialect, self.known)}.")

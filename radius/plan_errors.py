@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from radius.errors import RadiusError
+from radius.known import known_are
+
+
+def no_plan(plan: str, known: Iterable[str]) -> str:
+    """In a phrase, that there is no such plan, and which there are; of many, the nearest."""
+    return f"there is no RADIUS plan {plan[:80]!r}; {known_are(plan, sorted(known))}"
 
 
 class PlanError(RadiusError):
@@ -19,9 +25,10 @@ class PlanUnknown(PlanError):
     code = "radius.plan_unknown"
 
     def __init__(self, plan: str, known: Iterable[str]) -> None:
+        """``known``: the names of those there are; of many, the nearest are named."""
         self.plan = plan
         self.known = tuple(sorted(known))
-        super().__init__(f"There is no RADIUS plan {plan[:80]!r}; known are: {', '.join(self.known) or 'none'}.")
+        super().__init__(f"T{no_plan(plan, self.known)[1:]}.")
 
 
 class PlanRefused(PlanError):

@@ -6,6 +6,7 @@ wish there afterwards.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import or_, select
@@ -17,7 +18,7 @@ from radius.projection.projection import FramedAddresses
 from radius.results import CreatedSubscriber, SubscriberView
 from radius.states import State
 from radius.subscribers import external_ids, former_names, subscribers
-from radius.subscribers.subscribers import SubscriberRequest
+from radius.subscribers.requests import SubscriberRequest
 from radius.subscribers.views import PLAN, SUBSCRIBER, VIEWS, subscriber_view
 from radius.tables import Plan, Subscriber
 
@@ -45,7 +46,7 @@ class RadiusService(Definitions):
         pending again, with a new password and the addresses of this request.
 
         Raises:
-            RequestRefused: a number or the request id cannot be kept.
+            RequestRefused: a number or the request id cannot be kept, or more than one thing is wrong: it names all.
             UsernameTaken: the name belongs to somebody else, or did.
             ExternalIdTaken: the ISP's own number of it belongs to another one.
             UsernameRefused, ValueRefused, AddressConflict: FreeRADIUS could not carry it.
@@ -60,8 +61,38 @@ class RadiusService(Definitions):
             addresses=addresses or FramedAddresses(),
             external_id=external_id,
         )
+        return await self._create(request, request_id)
+
+    async def create_by_hand(
+        self,
+        *,
+        customer_id: int,
+        username: str,
+        plan: str,
+        ipv4_pool: str | None,
+        external_id: str | None,
+        also_wrong: Sequence[str],
+    ) -> CreatedSubscriber:
+        """The same without a service. ``also_wrong`` is what the caller has found wrong with it, which is told with all
+        the rest.
+
+        Raises: as ``create_subscriber``.
+        """
+        addresses = FramedAddresses(ipv4_pool=ipv4_pool)
+        request = SubscriberRequest(customer_id, username, plan, None, addresses, external_id)
+        return await self._create(request, None, also_wrong)
+
+    async def _create(
+        self, request: SubscriberRequest, request_id: str | None, also_wrong: Sequence[str] = ()
+    ) -> CreatedSubscriber:
         subscriber = await subscribers.create(
-            self._db, self._tenant_id, request, request_id, secrets=self._secrets, now=self._now()
+            self._db,
+            self._tenant_id,
+            request,
+            request_id,
+            secrets=self._secrets,
+            now=self._now(),
+            also_wrong=also_wrong,
         )
         return CreatedSubscriber(
             radacct_id=subscriber.id,

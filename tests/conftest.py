@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import hypothesis
 import pytest
 import structlog
 import uvloop
@@ -46,6 +47,9 @@ def pytest_configure() -> None:
         os.environ["FIRSTLIGHT_TEST_GENIEACS_NBI_URL"] = os.environ[REAL_GENIEACS]
     for name in settings_in(os.environ):
         del os.environ[name]
+    # A machine that is busy makes no example wrong, and none that failed elsewhere is tried first here.
+    hypothesis.settings.register_profile("firstlight", deadline=None, database=None)
+    hypothesis.settings.load_profile("firstlight")
     plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
     gc.set_threshold(COLLECT_AFTER)

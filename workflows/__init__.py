@@ -76,7 +76,7 @@ from workflows.errors import (
     RunUnknown,
     WorkflowError,
 )
-from workflows.faults import fault_in_words, model_faults, sound_parts
+from workflows.faults import A_DAY, NO_DAY, NO_MOMENT, fault_in_words, model_faults, sound_parts
 from workflows.framed import framed_addresses
 from workflows.journey_reference import render_journeys
 from workflows.printable import PRINTABLE
@@ -84,6 +84,7 @@ from workflows.refusals import BusinessRefusal
 from workflows.services import Outside, Services
 
 __all__ = [
+    "A_DAY",
     "CODES_OF_THE_ENGINE",
     "CONTRACT",
     "DEFINITIONS",
@@ -91,6 +92,8 @@ __all__ = [
     "FIRST_YEAR",
     "GO_ON_BY_THEMSELVES",
     "LAST_YEAR",
+    "NO_DAY",
+    "NO_MOMENT",
     "PRINTABLE",
     "Among",
     "BegunRound",

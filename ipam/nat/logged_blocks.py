@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +27,8 @@ AT_ONCE = 500
 class LoggedBlock:
     """One line of a log: ports ``first_port`` to ``last_port`` of ``outside`` were ``inside``'s for a time.
 
-    ``ended_at`` None: they still were when the log was read. ``vrf`` is the inside address's.
+    ``ended_at`` None: they still were when the log was read. ``vrf`` is the inside address's. ``where`` is what it is
+    called when it is refused, such as ``line 7`` of a file; None: by its place among the others.
     """
 
     outside: str
@@ -37,6 +38,23 @@ class LoggedBlock:
     began_at: datetime
     ended_at: datetime | None = None
     vrf: str = DEFAULT_VRF
+    where: str | None = field(default=None, compare=False)
+
+    def faults(self) -> Iterator[str]:
+        """What of it can't be meant, whatever other lines say."""
+        for name in ("outside", "inside"):
+            try:
+                family, _ = parse_address(getattr(self, name))
+                if family != 4:
+                    yield f"{name}: {getattr(self, name)} is not IPv4"
+            except ValueError as exc:
+                yield f"{name}: {exc}"
+        if not 1 <= self.first_port <= self.last_port <= LAST_PORT:
+            yield f"ports {self.first_port} to {self.last_port} don't lie in 1..{LAST_PORT}"
+        if self.began_at.tzinfo is None or (self.ended_at is not None and self.ended_at.tzinfo is None):
+            yield "a time has no zone"
+        elif self.ended_at is not None and self.ended_at <= self.began_at:
+            yield "it ends before it begins"
 
 
 @dataclass(frozen=True)
@@ -70,10 +88,11 @@ async def import_blocks(rows: EstateRows, blocks: Sequence[LoggedBlock], *, sour
     faults: list[Fault] = []
     lines: list[_Line] = []
     for number, block in enumerate(blocks, start=1):
-        wrong = list(_faults(block))
-        faults += [Fault(f"line {number}", fault) for fault in wrong]
+        where = block.where or f"line {number}"
+        wrong = list(block.faults())
+        faults += [Fault(where, fault) for fault in wrong]
         if not wrong:
-            lines.append(_line(f"line {number}", block, vrfs[block.vrf]))
+            lines.append(_line(where, block, vrfs[block.vrf]))
     known = await _known(rows, {line.outside for line in lines})
     new, ended = _compared(lines, {line.key: line for line in known})
     closed = {line.row_id: line for line in ended}
@@ -86,22 +105,6 @@ async def import_blocks(rows: EstateRows, blocks: Sequence[LoggedBlock], *, sour
     if new:
         await rows.db.execute(insert(_BLOCK), [_row(rows.tenant_id, line, source) for line in new])
     return len(new) + len(ended)
-
-
-def _faults(block: LoggedBlock) -> Iterator[str]:
-    for name in ("outside", "inside"):
-        try:
-            family, _ = parse_address(getattr(block, name))
-            if family != 4:
-                yield f"{name}: {getattr(block, name)} is not IPv4"
-        except ValueError as exc:
-            yield f"{name}: {exc}"
-    if not 1 <= block.first_port <= block.last_port <= LAST_PORT:
-        yield f"ports {block.first_port} to {block.last_port} don't lie in 1..{LAST_PORT}"
-    if block.began_at.tzinfo is None or (block.ended_at is not None and block.ended_at.tzinfo is None):
-        yield "a time has no zone"
-    elif block.ended_at is not None and block.ended_at <= block.began_at:
-        yield "it ends before it begins"
 
 
 def _line(where: str, block: LoggedBlock, vrf_id: int) -> _Line:

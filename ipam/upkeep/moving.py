@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -19,7 +20,7 @@ from ipam.allocation.places import Place
 from ipam.allocation.service_rows import named_only
 from ipam.allocation.static_requests import StaticResources
 from ipam.allocator import choose, take
-from ipam.errors import NotServed, RequestConflict
+from ipam.errors import Fault, IpamError, NotServed, RequestConflict
 from ipam.estate.rows import EstateRows
 from ipam.events import note_event
 from ipam.holdings import HeldUnit, Line
@@ -223,13 +224,22 @@ async def _keep(db: AsyncSession, kept: Sequence[HeldUnit], holder: Holder, note
         await note_event(db, moved, what="moved", at=holder.at, service_id=holder.service_id, note=note)
 
 
-async def rehome(
-    rows: EstateRows, access_nodes: Sequence[str], bng: str, *, note: str, at: datetime
-) -> list[MovedService]:
+@dataclass(frozen=True)
+class Rehomed:
+    """What became of the live services behind access nodes that went behind another BNG."""
+
+    moved: Sequence[MovedService]
+    not_served: tuple[int, ...]
+    """Services that lack something there. While there is one, whoever asked has to undo all of it."""
+    faults: tuple[Fault, ...]
+    refusal: IpamError | None
+    """``NotServed`` with all these faults; where that is one thing alone, as ``move`` raises it."""
+
+
+async def rehome(rows: EstateRows, access_nodes: Sequence[str], bng: str, *, note: str, at: datetime) -> Rehomed:
     """
     Raises:
         NameUnknown: no such BNG or access node.
-        NotServed: with all that speaks against it of all services; where that is one thing alone, as ``move`` says.
     """
     await rows.be_alone()
     bng_id = await rows.id_of("bng", bng)
@@ -245,6 +255,7 @@ async def rehome(
         .order_by(Service.service_id)
     )
     moved: list[MovedService] = []
+    not_served: list[int] = []
     faults = RequestFaults()
     for service_id in list(await rows.db.scalars(behind)):
         line = await holdings.find_line(rows.db, rows.tenant_id, Service.service_id == service_id, to_change=True)
@@ -254,9 +265,11 @@ async def rehome(
         holder = Holder(rows.tenant_id, service_id, holdings.subject_of(line.customer_id, place.location_id), at)
         if place.node_id in changed or not await _is_served(rows.db, line, place, holder):
             moving = move(rows.db, line=line, place=place, holder=holder, note=note)
-            moved += [each] if (each := await faults.look(_whose(line), moving)) is not None else []
-    faults.refuse_if_any(NotServed)
-    return moved
+            if (each := await faults.look(_whose(line), moving)) is not None:
+                moved.append(each)
+            else:
+                not_served.append(service_id)
+    return Rehomed(moved, tuple(not_served), faults.all, faults.refusal(NotServed))
 
 
 async def _is_served(db: AsyncSession, line: Line, place: Place, holder: Holder) -> bool:

@@ -14,6 +14,7 @@ from ipam.estate.rows import EstateRows
 from ipam.lookup import history
 from ipam.upkeep import draining, excluding, moving, renaming, reserving, retiring
 from ipam.upkeep.answers import LeftBehind, MovedService, UnitEvent
+from ipam.upkeep.moving import Rehomed
 from ipam.upkeep.pool_units import KnownPool, checked_note, find_pool
 from ipam.upkeep.request_parts import refuse_faults
 
@@ -143,13 +144,23 @@ class NetworkUpkeep:
 
         Raises:
             NoPoolBound, PoolExhausted, ...: as for an allocation, when a service can't be served there.
+            NotServed: with all that can't be served there, if it is more than one thing.
         """
+        async with self._db.begin_nested():
+            done = await self.try_rehome(access_nodes=access_nodes, bng=bng, note=note)
+            if done.refusal is not None:
+                raise done.refusal
+        return list(done.moved)
+
+    async def try_rehome(self, *, access_nodes: Sequence[str], bng: str, note: str) -> Rehomed:
+        """As ``rehome``, for whoever has more to look at: what can't be served there is handed back, and all else is
+        done, which the caller then has to undo."""
         await refuse_faults(self._db, self._tenant_id, access_nodes=access_nodes, bng=bng, note=note)
         said = checked_note(note)
         async with self._db.begin_nested():
-            moved = await moving.rehome(self._rows, access_nodes, bng, note=said, at=self._now())
-        log.debug("access nodes re-homed", nodes=list(access_nodes), bng=bng, services=len(moved))
-        return moved
+            done = await moving.rehome(self._rows, access_nodes, bng, note=said, at=self._now())
+        log.debug("access nodes re-homed", nodes=list(access_nodes), bng=bng, services=len(done.moved))
+        return done
 
     async def rename_service(self, *, service_id: int, username: str) -> bool:
         """Another name for who logs in to a service.

@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.requests import Request
 
 from provisioning.api.calls import Call
-from workflows import sound_parts
+from workflows import fault_in_words, sound_parts
 
 Misfits = Callable[[Call, Mapping[str, Any]], Awaitable[Iterable[tuple[str, str]]]]
 """Of the well formed parts of a request, by their names: what is wrong with which."""
@@ -39,6 +39,19 @@ def as_read(shape: type[BaseModel], sound: Mapping[str, Any]) -> dict[str, Any]:
         name: TypeAdapter[Any](field.rebuild_annotation()).validate_python(sound[name])
         for name, field in fields.items()
     }
+
+
+def with_known_fields(malformed: RequestValidationError, body: Any) -> list[dict[str, Any]]:
+    """Its faults, and of a field that ``body``, a model, does not know which ones it knows."""
+    model = body if isinstance(body, type) and issubclass(body, BaseModel) else None
+    return [_with_known_fields(fault, model) for fault in malformed.errors()]
+
+
+def _with_known_fields(fault: dict[str, Any], model: type[BaseModel] | None) -> dict[str, Any]:
+    where, *place = fault["loc"]
+    if fault["type"] != "extra_forbidden" or where != "body":
+        return fault
+    return {**fault, "type": "value_error", "msg": fault_in_words(fault, model=model, place=place)}
 
 
 def _place(call: Call, where: str) -> str:

@@ -23,7 +23,7 @@ from provisioning.api.statuses import RETRY_AFTER_SECONDS, status_of
 from provisioning.database_errors import DatabaseError, as_database_error
 from provisioning.errors import ProvisioningError
 from radius import RadiusError
-from workflows import WorkflowError, fault_in_words
+from workflows import NO_MOMENT, WorkflowError, fault_in_words
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:firstlight:problem:"
@@ -123,10 +123,18 @@ def _in_utc(moment: datetime) -> str:
 
 
 def _of_validation(error: RequestValidationError) -> Problem:
-    faults = [_of_field(part["loc"], fault_in_words(part)) for part in error.errors()]
+    faults = [_of_field(part["loc"], fault_in_words(part) + _written_in_an_address(part)) for part in error.errors()]
     problem = _problem(422, "api.request_invalid", "The request was refused, nothing was written.")
     problem["errors"] = faults
     return problem
+
+
+def _written_in_an_address(part: Mapping[str, Any]) -> str:
+    """A + that stands in a query as it is means a space (the URL standard's form encoding)."""
+    is_query, told = part["loc"][0] == "query", str(part.get("input"))
+    return (
+        "; a + is written %2B in an address" if is_query and fault_in_words(part) == NO_MOMENT and " " in told else ""
+    )
 
 
 def _of_field(place: Sequence[int | str], message: str) -> ProblemFault:

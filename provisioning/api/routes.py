@@ -56,7 +56,7 @@ from provisioning.access import (
 from provisioning.api.bodies import MOST_BYTES, check_address, check_json, is_csv, read_body, replayed
 from provisioning.api.calls import Call
 from provisioning.api.idempotency import earlier_answer, fingerprint, keep_answer, kept_body, key_of
-from provisioning.api.misfits import Misfits, names_in_query, unknown_in_query, with_misfits
+from provisioning.api.misfits import Misfits, names_in_query, unknown_in_query, with_known_fields, with_misfits
 from provisioning.api.openapi import described
 from provisioning.api.problems import UNKEPT, Problem, problem_of, problem_response
 from provisioning.bootstrap import Appliance
@@ -235,7 +235,9 @@ class Door(APIRoute):
         try:
             response = await handler(request)
         except RequestValidationError as malformed:
-            raise RequestValidationError([*unknown, *malformed.errors()], body=malformed.body) from malformed
+            body = None if self.body_field is None else self.body_field.field_info.annotation
+            faults = with_known_fields(malformed, body)
+            raise RequestValidationError([*unknown, *faults], body=malformed.body) from malformed
         if unknown:
             raise RequestValidationError(unknown)
         return response

@@ -280,6 +280,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "radius.username_taken",
         "renewal.not_accepted",
         "renewal.not_eligible",
+        "run.handed_over",
         "run.moved",
         "service.under_way",
         "subscriber.cpe_holds_username",

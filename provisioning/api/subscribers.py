@@ -19,7 +19,7 @@ from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.whom import Whom
-from provisioning.api.wishes import Reason, Wish
+from provisioning.api.wishes import ELSEWHERE, Reason, Wish
 from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, Who, was_so_already
 from radius import DataCapView, LineIdentity, State, SubscriberUnknown, SubscriberView
 
@@ -43,6 +43,7 @@ class New(SubscriberReason):
     plan: PlanName
     ipv4_pool: Annotated[str | None, Field(min_length=1, max_length=253)] = None
     external_id: Annotated[str | None, Field(min_length=1, max_length=128)] = None
+    customers_elsewhere: Annotated[bool, Field(description=ELSEWHERE)] = False
 
 
 class PlanChange(SubscriberReason):

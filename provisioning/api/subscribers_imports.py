@@ -15,7 +15,7 @@ from provisioning.api.bodies import is_csv
 from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import inlined
 from provisioning.api.routes import Doors, Later
-from provisioning.api.wishes import Reason, Wish
+from provisioning.api.wishes import ELSEWHERE, Reason, Wish
 from provisioning.errors import Fault, InvalidRequest
 from radius import ImportRefused
 
@@ -24,9 +24,6 @@ doors = Doors(prefix="/subscribers", tags=["subscribers"])
 MOST_BYTES = 16 * 1024 * 1024
 """Of a list: some hundred thousand lines."""
 OF_CSV = ("file_name", "customers_elsewhere", "dry_run", "reason")
-
-
-ELSEWHERE = "the customers are another system's, and any number will do"
 
 
 class SubscriberImportWish(Wish):

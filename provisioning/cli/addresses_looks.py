@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -22,6 +22,7 @@ from ipam import (
     UnitEvent,
 )
 from provisioning.bootstrap import Appliance
+from provisioning.cli.choices import chosen
 from provisioning.cli.moments import as_moment
 from provisioning.cli.printing import (
     Entry,
@@ -39,6 +40,7 @@ from provisioning.errors import Fault, InvalidRequest
 OF_A_PORT = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})")
 
 
+KeaDaemon = Literal["dhcp4", "dhcp6"]
 At = Annotated[
     datetime | None,
     typer.Option(
@@ -182,16 +184,24 @@ def left_behind(
     run(act, as_json=json_)
 
 
-def kea(json_: AsJson = False) -> None:
+def kea(
+    for_: Annotated[
+        str | None,
+        typer.Option("--for", help="As a file that `kea-dhcp4 -t` or `kea-dhcp6 -t` takes: dhcp4 or dhcp6; else both."),
+    ] = None,
+    json_: AsJson = False,
+) -> None:
     """Write the host reservations of lines on DHCP plans as Kea's configuration; who is left out, and why, apart."""
 
     async def act(appliance: Appliance) -> None:
+        daemon = None if for_ is None else chosen("for", for_, KeaDaemon)
         async with appliance.database.read() as db:
             found = await appliance.services(db).network_service.kea_reservations()
         if json_:
             print_json(found)
             return
-        print_json(_as_configuration(found))
+        whole = _as_configuration(found)
+        print_json(whole if daemon is None else {daemon.capitalize(): whole[daemon.capitalize()]})
         for each in found["left_out"]:
             err.print(f"left out: service {each['service_id']} at {each['location']}: {each['why']}")
 

@@ -280,7 +280,12 @@ def _way_to_freeradius(lab: Lab) -> list[str]:
     server = lab.world.freeradius
     if server is None:
         return []
-    said = {"auth_port": server.auth_port, "config_dir": server.raddb, "log_file": server.log_file}
+    said = {
+        "auth_port": server.auth_port,
+        "config_dir": server.raddb,
+        "log_file": server.log_file,
+        "nas_lifetime_seconds": server.nas_lifetime_seconds,
+    }
     return [f"export {PREFIX}RADIUS_{name.upper()}={shlex.quote(str(value))}" for name, value in said.items()]
 
 

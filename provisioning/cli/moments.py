@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 import typer
 
+from workflows import A_DAY, NO_DAY, NO_MOMENT
+
 
 def as_moment(typed: str) -> datetime:
     """A minute or second with its zone.
@@ -16,8 +18,7 @@ def as_moment(typed: str) -> datetime:
     """
     found = _first_of(typed, ["%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"])
     if found is None:
-        examples = "2026-03-02T21:14Z or 2026-03-02T22:14+01:00"
-        raise typer.BadParameter(f"{typed!r} is no moment with its zone, such as {examples}")
+        raise typer.BadParameter(f"{typed!r} {NO_MOMENT}")
     try:
         return found.astimezone(UTC)
     except OverflowError as error:
@@ -32,7 +33,7 @@ def as_moment_in_utc(typed: str) -> datetime:
     """
     found = _first_of(typed, ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
     if found is None:
-        raise typer.BadParameter(f"{typed!r} is no moment in UTC, such as 2026-03-02T21:14 or 2026-03-02")
+        raise typer.BadParameter(f"{typed!r} is no moment in UTC, such as {A_DAY}T21:14 or {A_DAY}")
     return found.replace(tzinfo=UTC)
 
 
@@ -44,7 +45,7 @@ def as_day(typed: str) -> datetime:
     """
     found = _first_of(typed, ["%Y-%m-%d"])
     if found is None:
-        raise typer.BadParameter(f"{typed!r} is no day, such as 2026-03-02")
+        raise typer.BadParameter(f"{typed!r} {NO_DAY}")
     return found.replace(tzinfo=UTC)
 
 

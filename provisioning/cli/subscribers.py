@@ -14,7 +14,7 @@ from provisioning.cli.audited import changes_nothing, tells
 from provisioning.cli.data_cap_words import cap_of
 from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, By, Reason, run
-from provisioning.cli.whom import ByExternalId, Username, whom
+from provisioning.cli.whom import ByExternalId, CustomersElsewhere, Username, whom
 from provisioning.days import minute
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Faults
@@ -57,6 +57,7 @@ def create(
         str | None, typer.Option(help="The pool of its NAS that it gets an IPv4 address from; left out, its plan's.")
     ] = None,
     own_id: Annotated[str | None, typer.Option("--id", help="Your own id of it.")] = None,
+    customers_elsewhere: CustomersElsewhere = False,
     json_: AsJson = False,
 ) -> None:
     """Make a subscriber without a service, with a random password; `activate` lets it in. The same again is the same.
@@ -70,7 +71,14 @@ def create(
             before: SubscriberView | None = None
             with suppress(SubscriberUnknown):
                 before = await desk.named(username)
-            made = await desk.create(username, customer_id=customer, plan=plan, ipv4_pool=pool, external_id=own_id)
+            made = await desk.create(
+                username,
+                customer_id=customer,
+                plan=plan,
+                ipv4_pool=pool,
+                external_id=own_id,
+                customers_elsewhere=customers_elsewhere,
+            )
             if made == before:
                 changes_nothing(db)
             tells(subject=subject_of("subscriber", made["subscriber_id"]), customer_id=made["customer_id"])

@@ -17,6 +17,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, tells
 from provisioning.cli.printing import err, print_json, say
 from provisioning.cli.running import AsJson, Reason, run
+from provisioning.cli.whom import CustomersElsewhere
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.subscriber_files import BATCH, MOST_IN_BATCH, Imported
 from radius import ImportRefused, Settled, SubscriberFile
@@ -54,9 +55,7 @@ def import_(  # noqa: PLR0913, PLR0917 - each says what is taken over, or how
     errors: Annotated[
         Path | None, typer.Option(help="Write the list again, with a column of what is wrong with each line.")
     ] = None,
-    customers_elsewhere: Annotated[
-        bool, typer.Option("--customers-elsewhere", help="The customers are another system's; any number will do.")
-    ] = False,
+    customers_elsewhere: CustomersElsewhere = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it comes to.")] = False,
     json_: AsJson = False,
 ) -> None:

@@ -12,6 +12,10 @@ from provisioning.subscriber_desk import ExternalId, Who
 Username = Annotated[str, typer.Argument(help="The RADIUS username, realm included.")]
 ByExternalId = Annotated[bool, typer.Option("--external-id", help="In the username's place stands your own id of it.")]
 
+CustomersElsewhere = Annotated[
+    bool, typer.Option("--customers-elsewhere", help="The customers are another system's; any number will do.")
+]
+
 
 def whom(word: str, by_external_id: bool) -> Who:
     """The subscriber that was typed."""

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import CustomerWishes, DeviceMoving, DeviceOperations
 from provisioning.addresses import AddressDesk
-from provisioning.commercial import Leads, TicketDesk
+from provisioning.commercial import Leads, TicketDesk, unregistered
 from provisioning.composition.parts import utc_now
 from provisioning.composition.services import WithServices
 from provisioning.configured import acs_names
@@ -128,6 +128,7 @@ class WithDesks(WithServices):
             period_of=lambda service_id: self.data_caps.period_of(db, service_id),
             used_of=lambda subscriber_id: self.data_caps.used_of(db, subscriber_id),
             billed_plan=lambda service_id: billed_plan(db, self.tenant_id, service_id),
+            unregistered=lambda customer_id: unregistered(db, self.tenant_id, [customer_id]),
             tell_lifted=lambda done: tell_lifted(db, self.publish, done["subscriber"], done["change"]),
         )
 

@@ -15,7 +15,7 @@ from provisioning.attention import AttentionDesk, Work
 from provisioning.composition.desks import WithDesks
 from provisioning.configured import acs_fleet
 from provisioning.figures import FiguresDesk
-from provisioning.search import USUAL_HITS, Lines, Papers, SearchDesk
+from provisioning.search import USUAL_HITS, Elements, Lines, Papers, SearchDesk
 from provisioning.sight import Sight, sight_of
 from provisioning.truth import Timeline, TruthDesk
 from radius import Diagnoses, DiagnosisTerms, LoginLog, SessionLosses, SubscriberRows
@@ -30,15 +30,17 @@ class WithViews(WithDesks):
 
     def search_desk(self, db: AsyncSession, sight: Sight, *, limit: int = USUAL_HITS) -> SearchDesk:
         """The door for whoever looks for something, bound to this transaction."""
-        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock, "sight": sight, "limit": limit}
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "sight": sight, "limit": limit}
         lines = Lines(
             db,
             **common,
+            now=self.clock,
             stations=self.stations,
             sessions=self.session_looks,
             addresses=self.address_lookup(db),
         )
-        return SearchDesk(lines=lines, papers=Papers(db, **common), sight=sight, limit=limit)
+        elements, papers = Elements(db, **common), Papers(db, **common, now=self.clock)
+        return SearchDesk(lines=lines, elements=elements, papers=papers, sight=sight, limit=limit)
 
     def truth_desk(self, db: AsyncSession, sight: Sight) -> TruthDesk:
         """The door to all that is known of one subscriber, bound to this transaction."""

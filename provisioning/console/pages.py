@@ -7,7 +7,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -24,6 +24,7 @@ from provisioning.days import day_of
 TEMPLATES = Path(__file__).parent / "templates"
 FORM_TOKEN = "form_token"  # noqa: S105 - the field's name
 SIGN_IN = "/sign-in"
+NO_PAGE = "There is no page at this address."
 ALLOWED: Mapping[str, str] = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -86,6 +87,8 @@ def refused(request: Request, problem: Problem, headers: Mapping[str, str]) -> R
     if problem["code"] == "access.session_over":
         return _to_sign_in(request)
     faults = problem.get("errors", [])
+    if problem["code"] == "http.not_found" and problem["detail"] == problem["title"]:
+        problem = {**problem, "detail": NO_PAGE}
     page = refused_with(request, problem, "problem.html.j2", title=problem["title"], faults=faults)
     page.headers.update({name: value for name, value in headers.items() if name.lower() == "retry-after"})
     return page
@@ -97,14 +100,30 @@ def refused_with(request: Request, problem: Problem, template: str, **variables:
 
 
 def _to_sign_in(request: Request) -> Response:
-    """A part of a page can't be led away, its page can (htmx reads the header)."""
-    came_for = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    address = (
-        SIGN_IN if request.method != "GET" or came_for == "/home" else f"{SIGN_IN}?next={quote(came_for, safe='/')}"
-    )
-    if request.headers.get("hx-request"):
-        return Response(status_code=200, headers={**HEADERS, "HX-Redirect": SIGN_IN})
+    """A part of a page can't be led away, its page can (htmx reads the header). Afterwards they are where they were: of
+    a form that was sent, at the page that it stands on, and it was not taken."""
+    is_part = "hx-request" in request.headers
+    if is_part or request.method != "GET":
+        came_for = _local(request, request.headers.get("hx-current-url" if is_part else "referer", ""))
+    else:
+        came_for = _path(request.url.path, request.url.query)
+    asked = {} if came_for in ("", "/home") or came_for.startswith(SIGN_IN) else {"next": came_for}
+    if request.method != "GET" and not is_part:
+        asked["sent"] = "yes"
+    address = f"{SIGN_IN}?{urlencode(asked, safe='/', quote_via=quote)}" if asked else SIGN_IN
+    if is_part:
+        return Response(status_code=200, headers={**HEADERS, "HX-Redirect": address})
     return to(address)
+
+
+def _local(request: Request, address: str) -> str:
+    """A page of ours that a browser says it was at; nothing of any other."""
+    said = urlsplit(address)
+    return _path(said.path, said.query) if said.netloc == request.headers.get("host") else ""
+
+
+def _path(path: str, query: str) -> str:
+    return f"{path}?{query}" if query else path
 
 
 def _page(request: Request, template: str, *, status: int, **variables: object) -> HTMLResponse:

@@ -16,6 +16,7 @@ from provisioning.api import Call, InCall
 from provisioning.api.own import own_runs
 from provisioning.api.pages import RunNumber
 from provisioning.console.doors import ConsoleDoors, Form, form_of
+from provisioning.console.lists import names_of
 from provisioning.console.pages import show
 from provisioning.console.run_pages import leads_to_run
 from provisioning.errors import Fault, InvalidRequest
@@ -77,6 +78,7 @@ async def look_at_many(call: InCall, verb: str, journey: Word, step: Word, code:
         refused=[(run, preview) for run, preview in previews if preview.refused is not None],
         marks=[f"{run.id}:{mark_of(run)}" for run, _ in open_],
         most=MOST_AT_ONCE,
+        names=await names_of(call, [run.customer_id for run in found]),
         **await _choices(call, known),
     )
 
@@ -118,6 +120,7 @@ async def _form_of_one(call: Call, view: RunView, seen: Preview, *, from_step: s
         "act.html.j2",
         f"{TITLES[seen.verb]}: run {view.summary.id}",
         verb=seen.verb,
+        names=await names_of(call, [view.summary.customer_id]),
         run=view.summary if sees_money(call.caller) else summary_without_amounts(view.summary),
         preview=seen,
         mark=mark_of(view.summary),

@@ -30,6 +30,7 @@ from provisioning.console.pages import SIGN_IN, show, to
 
 HOME = "/home"
 SHOWN_NAME = 64
+NOT_TAKEN = "You were signed out when you sent it, so nothing was done: sign in, and send it again."
 
 log = structlog.get_logger(__name__)
 doors = ConsoleDoors(name="users")
@@ -38,9 +39,13 @@ _PATH = re.compile(r"/(?![/\\])[^\\\s]*")
 
 
 @doors.page(SIGN_IN, permission=PUBLIC)
-async def sign_in_page(call: InCall, next: Annotated[str, Query(max_length=2000)] = HOME) -> Response:
+async def sign_in_page(
+    call: InCall,
+    next: Annotated[str, Query(max_length=2000)] = HOME,
+    sent: Annotated[str, Query(max_length=5, description="Whether a form was sent when the session was over")] = "",
+) -> Response:
     """Name and password."""
-    return _form(call, next_=next)
+    return _form(call, next_=next, refusal=NOT_TAKEN if sent else "")
 
 
 async def _look(call: Call) -> Response | Later:

@@ -183,6 +183,8 @@ CLUES: dict[ClueKind, str] = {
     "username": "a username",
     "external_id": "a number in another system",
     "run_key": "what a run is for",
+    "reference": "a payment's reference",
+    "pool_or_nas": "a pool or NAS",
     "name": "a name",
 }
 
@@ -263,6 +265,11 @@ def counted(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
+def begun(text: str) -> str:
+    """A sentence with its capital letter, unless it begins with a name or a number that is written otherwise."""
+    return f"{text[:1].upper()}{text[1:]}" if text.partition(" ")[0].isalpha() else text
+
+
 def sentence(text: str) -> Markup:
     """What stands between backticks is something to type."""
     parts = escape(text).split("`")
@@ -312,5 +319,6 @@ FILTERS: dict[str, Callable[..., str]] = {
     "octets": octets,
     "amount": amount,
     "sentence": sentence,
+    "begun": begun,
     "clue": clue,
 }

@@ -84,7 +84,12 @@ async def open_lab(
         )
         say(f"FreeRADIUS answers on 127.0.0.1:{server.auth_port}, the ACS on {settings.genieacs_nbi_url}")
         # where the console asks when a NAS is tested or a subscriber can't log in
-        beside = {"auth_port": server.auth_port, "config_dir": server.raddb, "log_file": server.log_file}
+        beside = {
+            "auth_port": server.auth_port,
+            "config_dir": server.raddb,
+            "log_file": server.log_file,
+            "nas_lifetime_seconds": server.nas_lifetime_seconds,
+        }
         settings = settings.model_copy(update={f"radius_{name}": value for name, value in beside.items()})
         async with open_appliance(settings, clock=clock.now) as appliance:
             counts = await import_estate(appliance, estate)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,8 @@ RADDB = Path(__file__).parents[2] / "deploy" / "freeradius" / "raddb"
 INFORM_INTERVAL_SECONDS = 300
 REDIAL_SECONDS = 1.0
 DIAL_ATTEMPTS = 20
+LATER_REDIAL_SECONDS = 10.0
+"""How long a CPE pauses between logins when so many were refused one after another: it never gives up."""
 
 
 @dataclass(frozen=True)
@@ -151,14 +154,14 @@ class LabWorld:
             self._dialling[cpe.serial] = self.acs.spawn(self._dial_until_accepted(cpe))
 
     async def _dial_until_accepted(self, cpe: LabCpe) -> None:
-        for _ in range(DIAL_ATTEMPTS):
+        for attempt in count(1):
             cpe.ppp_changed("Connecting")
             dialled = await self.log_in(cpe.serial, cpe.ppp.username, cpe.ppp.password)
             if dialled.session is not None:
                 cpe.ppp_changed("Connected", dialled.session.framed_ip_address or "0.0.0.0")  # noqa: S104
                 return
             cpe.ppp_changed("Disconnected")
-            await asyncio.sleep(REDIAL_SECONDS)
+            await asyncio.sleep(REDIAL_SECONDS if attempt < DIAL_ATTEMPTS else LATER_REDIAL_SECONDS)
 
     async def log_in(self, serial: str, username: str, password: str) -> DialIn:
         """One login through the NAS and, if it is accepted, the start of its accounting."""

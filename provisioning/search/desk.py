@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from provisioning.errors import Fault, InvalidRequest
+from provisioning.search.elements import Elements
 from provisioning.search.hits import ASIDE, WHOLE, Found, Hit, known_as, merged, ranked
 from provisioning.search.lines import Lines
 from provisioning.search.papers import Papers
@@ -19,8 +20,11 @@ USUAL_HITS = 20
 class SearchDesk:
     """The door for whoever looks for something, bound to one transaction of each database; nothing is written."""
 
-    def __init__(self, *, lines: Lines, papers: Papers, sight: Sight, limit: int = USUAL_HITS) -> None:
+    def __init__(
+        self, *, lines: Lines, elements: Elements, papers: Papers, sight: Sight, limit: int = USUAL_HITS
+    ) -> None:
         self._lines = lines
+        self._elements = elements
         self._papers = papers
         self._sight = sight
         self._limit = limit
@@ -50,7 +54,7 @@ class SearchDesk:
     async def _asked(self, clue: Clue) -> list[Hit]:
         askers: dict[ClueKind, Callable[[Clue], Awaitable[list[Hit]]]] = {
             "mac": self._lines.with_mac,
-            "address": self._lines.with_address,
+            "address": self._at_address,
             "serial": self._lines.with_serial,
             "email": self._papers.at,
             "phone": self._papers.called,
@@ -58,9 +62,14 @@ class SearchDesk:
             "username": self._lines.named,
             "external_id": self._lines.known_as,
             "run_key": self._papers.of_key,
+            "reference": self._papers.referred_to,
+            "pool_or_nas": self._elements.named,
             "name": self._papers.named,
         }
         return await askers[clue.kind](clue)
+
+    async def _at_address(self, clue: Clue) -> list[Hit]:
+        return [*await self._lines.with_address(clue), *await self._elements.at_address(clue)]
 
     async def _numbered(self, clue: Clue) -> list[Hit]:
         hits = await self._papers.numbered(clue)

@@ -6,7 +6,17 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial import CustomerSearch, FoundCustomer, SalesService, TicketDesk, TicketUnknown, words_of
+from provisioning.commercial import (
+    CustomerSearch,
+    FoundCustomer,
+    QuoteRecord,
+    Quotes,
+    SalesService,
+    TicketDesk,
+    TicketUnknown,
+    words_of,
+)
+from provisioning.commercial.payments import PaymentView, list_payments, payments_referred_to
 from provisioning.field import VisitRecord, Visits, VisitUnknown
 from provisioning.intake import Clock
 from provisioning.line import LineOrderUnknown, line_order_as_it_is
@@ -23,7 +33,7 @@ NAMED_NUMBER, BARE_NUMBER = WHOLE, ASIDE
 
 
 class Papers:
-    """Finds customers, orders, line orders, tickets, runs and visits, within the caller's transaction."""
+    """Finds customers, quotes, orders, payments, line orders, tickets, runs, visits within the caller's transaction."""
 
     def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, sight: Sight, limit: int) -> None:
         self._db = db
@@ -31,6 +41,7 @@ class Papers:
         self._sight = sight
         self._customers = CustomerSearch(db, tenant_id=tenant_id, among=sight.customers)
         self._sales = SalesService(db, tenant_id=tenant_id, now=now)
+        self._quotes = Quotes(db, tenant_id=tenant_id, now=now)
         self._tickets = TicketDesk(db, tenant_id=tenant_id, now=now)
         self._visits = Visits(db, tenant_id=tenant_id, now=now)
         self._limit = limit
@@ -74,6 +85,8 @@ class Papers:
             "customer": self._customer,
             "order": self._order,
             "line order": self._line_order,
+            "quote": self._quote,
+            "payment": self._payment,
             "ticket": self._ticket,
             "run": self._run,
             "visit": self._visit,
@@ -115,6 +128,25 @@ class Papers:
             for order in found
             if order["order_id"] == number
         ]
+
+    async def referred_to(self, clue: Clue) -> list[Hit]:
+        """Payments under that reference: the gateway's own number, or where a person has said that the money came."""
+        if not self._sight.may("payments.read"):
+            return []
+        found = await payments_referred_to(self._db, clue.value, tenant_id=self._tenant_id, limit=self._limit)
+        return [_payment_hit(each, "its reference", clue.kind, WHOLE) for each in found]
+
+    async def _quote(self, number: int, score: int) -> list[Hit]:
+        if not self._sight.may("quotes.read"):
+            return []
+        found = await self._quotes.quotes(before_id=number + 1, limit=1)
+        return [_quote_hit(quote, score) for quote in found if quote["quote_id"] == number]
+
+    async def _payment(self, number: int, score: int) -> list[Hit]:
+        if not self._sight.may("payments.read"):
+            return []
+        found = await list_payments(self._db, tenant_id=self._tenant_id, before_id=number + 1, limit=1)
+        return [_payment_hit(each, "its number", "number", score) for each in found if each.payment_id == number]
 
     async def _line_order(self, number: int, score: int) -> list[Hit]:
         if not self._sight.may("lines.read"):
@@ -188,6 +220,21 @@ def _run_hit(run: RunSummary, why: str, kind: ClueKind, score: int) -> Hit:
         f" in {run.current_step}" if run.current_step else ""
     )
     return Hit("run", str(run.id), f"run {run.id}", about, [why], [kind], score, run.customer_id)
+
+
+def _quote_hit(quote: QuoteRecord, score: int) -> Hit:
+    """Without its price, as an order: it may be told on a telephone with somebody looking on."""
+    renews = " renewal" if quote["kind"] == "renewal" else ""
+    about = f"{quote['state']}{renews}, valid until {moment(quote['valid_until'])}"
+    number = str(quote["quote_id"])
+    return Hit("quote", number, f"quote {number}", about, ["its number"], ["number"], score, quote["customer_id"])
+
+
+def _payment_hit(payment: PaymentView, why: str, kind: ClueKind, score: int) -> Hit:
+    of = f"order {payment.order_id}" if payment.order_id is not None else f"quote {payment.quote_id}"
+    number = str(payment.payment_id)
+    about = f"{payment.state}, of {of} by {payment.method}, {payment.reference or 'without a reference'}"
+    return Hit("payment", number, f"payment {number}", about, [why], [kind], score, payment.customer_id)
 
 
 def _visit_hit(visit: VisitRecord, score: int) -> Hit:

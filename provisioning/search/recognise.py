@@ -14,8 +14,21 @@ from typing import Literal, get_args
 from acs import beginnings_of_serial
 from provisioning.commercial import words_of
 
-ClueKind = Literal["mac", "address", "serial", "email", "phone", "number", "username", "external_id", "run_key", "name"]
-Numbered = Literal["order", "ticket", "run", "customer", "visit", "service", "line order"]
+ClueKind = Literal[
+    "mac",
+    "address",
+    "serial",
+    "email",
+    "phone",
+    "number",
+    "username",
+    "external_id",
+    "run_key",
+    "reference",
+    "pool_or_nas",
+    "name",
+]
+Numbered = Literal["order", "ticket", "run", "customer", "visit", "service", "line order", "quote", "payment"]
 
 LONGEST = 200
 SHORTEST = 2
@@ -44,7 +57,8 @@ class Clue:
     """One meaning of what was typed, in the one spelling in which it is looked for.
 
     ``mac``: hexadecimal digits, four to twelve; ``address``: an address or prefix; ``serial``: a beginning; ``number``:
-    digits, and ``of`` says of what, if that was said.
+    digits, and ``of`` says of what, if that was said; ``reference``: of a payment; ``pool_or_nas``: the beginning of a
+    pool's or NAS' name.
     """
 
     kind: ClueKind
@@ -74,7 +88,9 @@ def recognise(text: str) -> tuple[Clue, ...]:
         clues.append(Clue("username", typed.lower()))
     if _TOKEN.fullmatch(typed) and any(each.isdigit() for each in typed):
         clues += [Clue("external_id", typed), Clue("run_key", typed)]
-    return (*clues, *_name(typed))
+    if any(each.isdigit() for each in typed):
+        clues.append(Clue("reference", typed))
+    return (*clues, Clue("pool_or_nas", typed), *_name(typed))
 
 
 def _numbers(typed: str) -> tuple[Clue, ...]:

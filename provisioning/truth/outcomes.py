@@ -103,7 +103,7 @@ def _of_change(change: SessionChangeView) -> tuple[Standing, str]:
     if sessions:
         borne_out = f"FreeRADIUS shows it, and accounting bears out {_counted(len(sessions))}."
         return "asked_for", f"{borne_out} Another {TURNS_UP}"
-    return "asked_for", f"FreeRADIUS shows it; no session is known that had to follow. One {TURNS_UP}"
+    return "asked_for", f"FreeRADIUS shows it; no session is known yet that has to follow. One {TURNS_UP}"
 
 
 def _until_then(change: SessionChangeView) -> str:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.access import list_audit
 from provisioning.amounts import entry_without_amounts
+from provisioning.days import minute
 from provisioning.device_desk import DeviceDesk
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import LARGEST_NUMBER
@@ -24,7 +25,7 @@ from provisioning.subscriber_desk import SubscriberDesk, Who
 from provisioning.truth.outcomes import Standing, of_change, of_operation
 from radius import (
     LoginLog,
-    LoginView,
+    LoginsAlike,
     RadiusDatabaseUnavailable,
     RadiusDatabaseUnfit,
     SessionLooks,
@@ -43,7 +44,8 @@ _CURSOR = re.compile(r"(?:[a-z]+[0-9]*=[0-9]{1,18})(?:,[a-z]+[0-9]*=[0-9]{1,18})
 @dataclass(frozen=True)
 class Entry:
     """One thing that happened. ``target`` is a noun and its number (``run/7``); None: nothing to be looked at.
-    ``standing`` is what came of what was asked for, where something was."""
+    ``standing`` is what came of what was asked for, where something was. ``times``: what was the same so often, one
+    after another, is told once, at its newest; ``first_at`` is then when it began."""
 
     kind: Kind
     at: datetime
@@ -51,6 +53,8 @@ class Entry:
     by: str | None
     target: str | None
     standing: Standing | None = None
+    times: int = 1
+    first_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -201,8 +205,22 @@ class Timeline:
         return operations
 
     async def _of_logins(self, names: Sequence[str], before: int | None, limit: int) -> list[_Numbered]:
-        found = await self._logins.logins_of(*names, before_id=before, limit=limit)
-        return [(each["login_id"], Entry("login", each["happened_at"], _login(each), None, None)) for each in found]
+        found = await self._logins.logins_in_runs(*names, before_id=before, limit=limit)
+        return [
+            (
+                each["first_id"],
+                Entry(
+                    "login",
+                    each["newest"]["happened_at"],
+                    _login(each),
+                    None,
+                    None,
+                    times=each["times"],
+                    first_at=each["first_at"],
+                ),
+            )
+            for each in found
+        ]
 
     async def _of_sessions(self, names: Sequence[str], before: int | None, limit: int) -> list[_Numbered]:
         found = await self._sessions.of_user(*names, before=before, limit=limit)
@@ -240,11 +258,13 @@ def _sentence(act: str) -> str:
     return f"{act[:1].upper()}{act[1:]}."
 
 
-def _login(login: LoginView) -> str:
+def _login(logins: LoginsAlike) -> str:
+    login, times = logins["newest"], logins["times"]
     where = login["nas_identifier"] or login["nas_address"]
     if login["accepted"]:
         return f"Let in at {where} by {login['method']}."
-    return f"Refused at {where}: {login['words']}."
+    often = f", {times} times since {minute(logins['first_at'])}" if times > 1 else ""
+    return f"Refused at {where}: {login['words']}{often}."
 
 
 def _session(session: SessionView) -> str:

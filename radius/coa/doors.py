@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from radius.coa.dynamic_authorization import EVERY_KEY, NasDoor, SessionIdentity
 from radius.dialects import DIALECTS, Dialect, SessionKey
 from radius.lists import among
-from radius.nas.nases import CoaTerms, terms_of_nas
+from radius.nas.terms import CoaTerms, terms_of_nas
 from radius.ports import Begin, Secrets
 from radius.projection.freeradius_tables import radacct
 from radius.projection.radius_database import radius_transaction

@@ -22,7 +22,7 @@ from radius.plans.gardens import in_garden
 from radius.plans.history import FormerTerms, ever_said, ever_said_in_garden
 from radius.plans.terms import PlanTerms, terms_of
 from radius.results import SessionChangeView, TreatedSession
-from radius.subscribers.subscribers import MAX_REQUEST_ID_LENGTH
+from radius.subscribers.requests import MAX_REQUEST_ID_LENGTH
 from radius.tables import Plan, Subscriber
 
 _AT_ONCE = 2000

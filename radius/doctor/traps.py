@@ -43,7 +43,9 @@ def _rejects_when_down(raddb: Raddb) -> Iterator[Trap]:
     for server in raddb.servers():
         asks = [one for one in server.named("authorize") if _asks_sql(raddb, one)]
         for authorize in asks:
-            if not any("Do-Not-Respond" in value for _, value in _values(raddb, authorize)):
+            keeps_silent = any("Do-Not-Respond" in value for _, value in _values(raddb, authorize))
+            # a failure that nothing holds up ends the section at once, before any silence
+            if not keeps_silent or _unguarded(raddb, authorize):
                 yield Trap(
                     trap="database_down_rejects",
                     what=f"server {server.instance or 'default'}: when sql fails, the answer is an Access-Reject",

@@ -11,7 +11,7 @@ from sqlalchemy import Row, Select, Table, select
 from radius.importing.files import SubscriberLine
 from radius.projection.projection import FramedAddresses
 from radius.subscribers.line_identity import LineIdentity, line_columns, line_of
-from radius.subscribers.subscribers import SubscriberRequest
+from radius.subscribers.requests import SubscriberRequest
 from radius.tables import Subscriber, password_ref_of
 
 _SUBSCRIBER = cast(Table, Subscriber.__table__).c

@@ -18,7 +18,7 @@ from radius.importing.errors import ImportUnreadable
 from radius.projection.projection import FramedAddresses, checked_addresses
 from radius.subscribers.external_ids import external_id_faults
 from radius.subscribers.line_identity import LineIdentity
-from radius.subscribers.subscribers import MAX_ID
+from radius.subscribers.requests import MAX_ID
 
 ImportedState = Literal["pending", "active", "suspended"]
 

@@ -28,6 +28,7 @@ from radius.importing.comparing import (
 from radius.importing.errors import ImportRefused
 from radius.importing.files import NO_ADDRESSES, SubscriberLine
 from radius.importing.many import chunks, count_anew, insert_new
+from radius.plan_errors import no_plan
 from radius.plans.plans import random_password
 from radius.ports import ManySecrets, Now
 from radius.subscribers.former_names import across_tenants
@@ -149,7 +150,7 @@ class SubscriberImport:
             by_line = await self._lines_of_others(sound)
             for line in some:
                 if line.plan and line.plan not in plans:
-                    faults[line.number].append(f"plan: there is no RADIUS plan {line.plan[:80]!r}")
+                    faults[line.number].append(f"plan: {no_plan(line.plan, plans)}")
             for line in sound:
                 name = line.username
                 if line.plan not in plans:

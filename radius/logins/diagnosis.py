@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from radius.coa.treatment import MISSED_INTERIMS
+from radius.encoder import safe_username
+from radius.errors import UsernameRefused
 from radius.logins.diagnosis_of_logins import of_logins
 from radius.logins.findings import (
     WEIGHTS,
@@ -94,9 +96,7 @@ def _known(facts: Facts) -> Iterator[Finding]:
             "cause",
             f"There is no subscriber {facts.username}.{near}",
             [_tried(facts, each) for each in facts.tried_names],
-            "Correct the name at the CPE: case, realm and blanks count."
-            if near
-            else "Order its installation, or make one without a service: `firstlight subscribers create`.",
+            _on_no_subscriber(facts),
         )
         return
     if facts.exact_tries:
@@ -109,6 +109,16 @@ def _known(facts: Facts) -> Iterator[Finding]:
         )
     if not any(each["accepted"] for each in facts.logins[:1]):
         yield from _under_another_name(facts)
+
+
+def _on_no_subscriber(facts: Facts) -> str:
+    if facts.near_names:
+        return "Correct the name at the CPE: case, realm and blanks count."
+    try:
+        safe_username(facts.username)
+    except UsernameRefused as error:
+        return f"Correct the name at the CPE: {error}"
+    return "Order its installation, or make one without a service: `firstlight subscribers create`."
 
 
 def _under_another_name(facts: Facts) -> Iterator[Finding]:

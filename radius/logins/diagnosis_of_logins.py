@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from radius.logins.findings import Facts, Finding, clock, finding, is_silent, told_login, told_session
 from radius.logins.logins import LoginView
-from radius.logins.silence import dropped_since, next_act, nothing_since, silence
+from radius.logins.silence import dropped_since, next_act, nothing_since, secrets_unknown, silence
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 """A NAS may say that a session began this much before the login that let it in."""
@@ -96,6 +96,8 @@ def _refused(facts: Facts, last: LoginView) -> Finding:
         f"accepted last {clock(accepted['happened_at'])}" if accepted else "never accepted, as far as is kept"
     )
     evidence += dropped_since(facts, last)
+    if reason == "wrong_password":
+        evidence += secrets_unknown(facts)
     if reason == "wrong_password" and facts.wrong_at_nas >= MANY_WRONG:
         nas = facts.nas(last["nas_address"])
         evidence.append(
@@ -179,8 +181,8 @@ def _accepted(facts: Facts, last: LoginView) -> Iterator[Finding]:
         "no_accounting_start",
         "cause" if not facts.open_sessions else "note",
         f"Its last login was accepted at {nas}, and no Accounting-Start has followed.",
-        [*evidence, *_told(facts)],
-        next_act(facts, otherwise) if dropped else otherwise,
+        [*evidence, *_told(facts), *secrets_unknown(facts)],
+        next_act(facts, otherwise) if dropped or facts.misfits is None else otherwise,
     )
 
 

@@ -6,12 +6,14 @@ FreeRADIUS writes it (``deploy/freeradius/raddb/login_log.conf``); here it is re
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Row, Table, delete, exists, func, select
+from sqlalchemy import ColumnElement, Row, Table, delete, exists, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from radius.logins.tables import radius_login, radius_unknown_nas, radius_unknown_user
@@ -70,6 +72,16 @@ class LoginView(TypedDict):
     happened_at: datetime
 
 
+class LoginsAlike(TypedDict):
+    """A login, or refusals of the same kind that came one after another with nothing in between: ``times`` of them, the
+    ``newest`` whole, of the oldest its number and when it was."""
+
+    newest: LoginView
+    times: int
+    first_id: int
+    first_at: datetime
+
+
 class UnknownUser(TypedDict):
     """A name that nobody has, at a NAS where it was tried."""
 
@@ -125,6 +137,32 @@ class LoginLog:
             found = found.where(radius_login.c.id < before_id)
         async with radius_transaction(self._radius_read) as db:
             return [_login(row) for row in await db.execute(found.order_by(radius_login.c.id.desc()).limit(limit))]
+
+    async def logins_in_runs(
+        self, username: str, *former: str, before_id: int | None = None, limit: int = 50
+    ) -> list[LoginsAlike]:
+        """As ``logins_of``, but what was refused again and again for the same reason at the same NAS is one answer: a
+        CPE with a wrong password asks twice a minute, for weeks.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        mine = radius_login.c.username.in_((username, *former))
+        found: list[LoginsAlike] = []
+        async with radius_transaction(self._radius_read) as db:
+            while len(found) < limit:
+                some = select(radius_login).where(mine)
+                if before_id is not None:
+                    some = some.where(radius_login.c.id < before_id)
+                rows = list(await db.execute(some.order_by(radius_login.c.id.desc()).limit(limit + 1)))
+                runs = [list(each) for _, each in groupby(rows, _kind_of)]
+                if len(rows) <= limit:
+                    found += map(_alike, runs)
+                    break
+                found += map(_alike, runs[:-1])
+                found.append(await _whole(db, mine, runs[-1][0]))  # how far back it goes is not seen yet
+                before_id = found[-1]["first_id"]
+        return found[:limit]
 
     async def last_accept(self, username: str, *former: str) -> LoginView | None:
         """The newest login of this name that was accepted, as far as is kept.
@@ -284,6 +322,33 @@ def _login(row: Row[Any]) -> LoginView:
         circuit=_shown(row.circuit),
         happened_at=row.happened_at,
     )
+
+
+def _kind_of(row: Row[Any]) -> object:
+    """The same of refusals that are told as one; of a login that was accepted its own."""
+    return row.id if row.accepted else (row.reason, row.about, row.nas_address, row.nas_identifier)
+
+
+def _alike(rows: Sequence[Row[Any]]) -> LoginsAlike:
+    """The newest first."""
+    oldest = rows[-1]
+    return LoginsAlike(newest=_login(rows[0]), times=len(rows), first_id=oldest.id, first_at=oldest.happened_at)
+
+
+async def _whole(db: AsyncSession, mine: ColumnElement[bool], newest: Row[Any]) -> LoginsAlike:
+    """All refusals like this one, back to the login that was another one."""
+    if newest.accepted:
+        return _alike([newest])
+    told = radius_login.c
+    alike = ("reason", "about", "nas_address", "nas_identifier")
+    other = or_(told.accepted, *(told[name].is_distinct_from(getattr(newest, name)) for name in alike))
+    before = select(told.id).where(mine, told.id < newest.id, other).order_by(told.id.desc()).limit(1)
+    behind = await db.scalar(before) or 0
+    counted = select(func.count(), func.min(told.id)).where(mine, told.id > behind, told.id <= newest.id)
+    times, first_id = (await db.execute(counted)).one()
+    first_at = await db.scalar(select(told.happened_at).where(told.id == first_id))
+    assert first_at is not None, "it was counted in this transaction"
+    return LoginsAlike(newest=_login(newest), times=times, first_id=first_id, first_at=first_at)
 
 
 def _unknown_user(row: Row[Any]) -> UnknownUser:

@@ -12,6 +12,11 @@ from radius.logins.logins import LoginView
 MOST_NASES = 10
 """So many are named; the subscriber's own and those with dropped packets come first."""
 
+SET_THE_LOG = (
+    "Whether its NAS has another secret, FreeRADIUS' log alone tells: FIRSTLIGHT_RADIUS_LOG_FILE has to name it, as a"
+    " file that can be read here."
+)
+
 TAKES_ITS_PLACE = timedelta(minutes=1)
 """A login that makes an end of the former session comes before that end."""
 
@@ -26,15 +31,21 @@ def silence(facts: Facts) -> list[str]:
     if len(known) > MOST_NASES:
         evidence.append(f"{len(known) - MOST_NASES} more NASes: `firstlight nas list`")
     evidence += [f"{each['address']} asks and is no NAS, last {clock(each['last_at'])}" for each in facts.unknown_nases]
-    if facts.misfits is None:
-        evidence.append(f"whether a NAS has another secret is not known: {facts.log_unread}")
+    evidence += secrets_unknown(facts)
     evidence.append("requests without a Message-Authenticator are dropped too, and FreeRADIUS' log need not say so")
     return evidence
+
+
+def secrets_unknown(facts: Facts) -> list[str]:
+    """That nobody here knows whether a NAS has another secret, and why; nothing where FreeRADIUS' log was read."""
+    return [] if facts.misfits is not None else [f"whether a NAS has another secret is not known: {facts.log_unread}"]
 
 
 def next_act(facts: Facts, otherwise: str) -> str:
     """Packets of its own NAS that were dropped since a login came from it are looked into before anything else."""
     misfit = (facts.misfits or {}).get(facts.last_nas or "")
+    if facts.misfits is None:
+        return f"{otherwise} {SET_THE_LOG}"
     if misfit is None or facts.last_nas is None:
         return otherwise
     heard = facts.last_heard.get(facts.last_nas)

@@ -4,90 +4,28 @@ every change, written to our tables only.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from ipaddress import IPv4Address
 from typing import Any, get_args
 
 from sqlalchemy import Select, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
-from typing_extensions import TypedDict
 
-from radius.coa.dynamic_authorization import EVERY_KEY
-from radius.dialects import DIALECTS, dialect_named
+from radius.dialects import DIALECTS
 from radius.errors import PasswordStorageRefused
-from radius.nas_errors import NasAddressTaken, NasNameTaken, NasRefused, NasUnknown
-from radius.plans.plans import NAME, count_up, inserted, one_definition_at_a_time, random_password, refuse_unsayable
+from radius.nas.terms import NasChange, NasTerms, is_address, nas_faults, terms_of_nas
+from radius.nas_errors import DialectUnknown, NasAddressTaken, NasError, NasNameTaken, NasRefused, NasUnknown
+from radius.plans.plans import count_up, inserted, one_definition_at_a_time, random_password, refuse_unsayable
 from radius.plans.terms import terms_of
 from radius.ports import Secrets
 from radius.subscribers.password_storage import LOGIN_METHODS, PasswordStorage, uncheckable
 from radius.tables import Nas, Plan, RadiusEstate, Subscriber
 
 NAS_SECRET_LENGTH = 32
-MOST_PER_SECOND = 10_000
 
-_NAS_SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{16,64}")
 _STORAGES: Mapping[str, PasswordStorage] = {storage: storage for storage in get_args(PasswordStorage)}
-
-
-@dataclass(frozen=True)
-class CoaTerms:
-    """How a NAS takes requests about its sessions (RFC 5176).
-
-    ``keys`` name a session to it; none: those of its dialect. ``per_second`` is how many requests it is sent at most.
-    ``may_end``: a session that it refuses to change is ended.
-    """
-
-    keys: tuple[str, ...] = ()
-    event_timestamp: bool = True
-    per_second: int | None = None
-    may_end: bool = True
-
-
-@dataclass(frozen=True)
-class NasTerms:
-    """Where a NAS is and how it is spoken to; ``login_methods`` are those by which its subscribers may log in.
-
-    ``lines``: it tells of lines that log in by themselves (IPoE), and no customer can choose what it sends as
-    User-Name, Calling-Station-Id or circuit. Of a hotspot that is not so.
-    """
-
-    address: str
-    dialect: str
-    coa_port: int
-    login_methods: tuple[str, ...] = LOGIN_METHODS
-    lines: bool = False
-    coa: CoaTerms = CoaTerms()
-
-    @property
-    def columns(self) -> dict[str, object]:
-        """As columns of our table."""
-        columns = {name: value for name, value in vars(self).items() if name != "coa"}
-        coa = {f"coa_{name}": value for name, value in vars(self.coa).items()}
-        return columns | coa | {"login_methods": " ".join(self.login_methods), "coa_keys": " ".join(self.coa.keys)}
-
-
-class CoaChange(TypedDict, total=False):
-    """What of ``CoaTerms`` is to be otherwise."""
-
-    keys: tuple[str, ...]
-    event_timestamp: bool
-    per_second: int | None
-    may_end: bool
-
-
-class NasChange(TypedDict, total=False):
-    """What of ``NasTerms`` is to be otherwise."""
-
-    address: str
-    dialect: str
-    coa_port: int
-    login_methods: tuple[str, ...]
-    lines: bool
-    coa: CoaChange
 
 
 async def define_nas(
@@ -105,19 +43,13 @@ async def define_nas(
     own. ``pairs_later``: the caller asks ``refuse_unsayable_pairs`` at its end.
 
     Raises:
-        NasRefused: a name, address, port or secret that cannot be meant; all faults at once.
-        DialectUnknown, NasAddressTaken
+        NasRefused: a name, address, port or secret that cannot be meant; where anything else is wrong, that as well.
+        DialectUnknown, NasAddressTaken: nothing else is wrong.
         RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a plan there is could not be said in that
             dialect.
     """
     await one_definition_at_a_time(db, tenant_id)
-    faults = [*_nas_faults(name, terms, secret), *_uncheckable(terms, await password_storage(db, tenant_id))]
-    faults += [] if secret is None else await _shared(db, tenant_id, name, secret, secrets)
-    if faults and terms.dialect not in DIALECTS:
-        faults.append(f"its dialect needs to be one of {', '.join(sorted(DIALECTS))}")
-    if faults:
-        raise NasRefused(name, faults)
-    dialect_named(terms.dialect)
+    await _refuse_whole(db, tenant_id, name, terms, secret, secrets)
     if not pairs_later:
         plans = await db.scalars(select(Plan).where(Plan.tenant_id == tenant_id).order_by(Plan.name))
         refuse_unsayable({plan.name: terms_of(plan) for plan in plans}, [terms.dialect])
@@ -135,13 +67,45 @@ async def define_nas(
     return nas
 
 
+async def _refuse_whole(
+    db: AsyncSession,
+    tenant_id: str,
+    name: str,
+    terms: NasTerms,
+    secret: str | None,
+    secrets: Secrets,
+    *,
+    name_taken: NasNameTaken | None = None,
+) -> None:
+    """
+    Raises: NasRefused with all that is wrong; DialectUnknown, NasAddressTaken, NasNameTaken where it is that alone.
+    """
+    faults = [*nas_faults(name, terms, secret), *_uncheckable(terms, await password_storage(db, tenant_id))]
+    faults += [] if secret is None else await _shared(db, tenant_id, name, secret, secrets)
+    alone: list[NasError] = [] if name_taken is None else [name_taken]
+    alone += [NasAddressTaken(name, terms.address)] if await _is_taken(db, tenant_id, name, terms.address) else []
+    alone += [] if terms.dialect in DIALECTS else [DialectUnknown(terms.dialect, DIALECTS)]
+    if not faults and len(alone) == 1:
+        raise alone[0]
+    faults += [str(error).rstrip(".") for error in alone]
+    if faults:
+        raise NasRefused(name, faults)
+
+
+async def _is_taken(db: AsyncSession, tenant_id: str, name: str, address: str) -> bool:
+    if not is_address(address):
+        return False
+    holder = await db.scalar(select(Nas.name).where(Nas.tenant_id == tenant_id, Nas.address == address))
+    return holder not in (None, name)
+
+
 async def add_nas(
     db: AsyncSession, tenant_id: str, name: str, terms: NasTerms, *, secrets: Secrets, now: datetime
 ) -> tuple[Nas, bool]:
     """A new NAS with a random secret, or the one that there is on just these terms; whether it is new.
 
     Raises:
-        NasNameTaken: there is one of that name on other terms.
+        NasNameTaken: there is one of that name on other terms, and nothing else is wrong.
         As ``define_nas``.
     """
     await one_definition_at_a_time(db, tenant_id)
@@ -149,7 +113,8 @@ async def add_nas(
     if earlier is None:
         return await define_nas(db, tenant_id, name, terms, None, secrets=secrets, now=now), True
     if terms_of_nas(earlier) != terms:
-        raise NasNameTaken(name, earlier.address)
+        other = NasNameTaken(name, earlier.address)
+        await _refuse_whole(db, tenant_id, name, terms, None, secrets, name_taken=other)
     return earlier, False
 
 
@@ -226,25 +191,6 @@ async def _bring_nas_to(
         raise NasAddressTaken(name, terms.address) from exc
 
 
-def terms_of_nas(nas: Nas) -> NasTerms:
-    """The terms as they stand in our table."""
-    methods = tuple(nas.login_methods.split())
-    coa = CoaTerms(
-        keys=tuple(nas.coa_keys.split()),
-        event_timestamp=nas.coa_event_timestamp,
-        per_second=nas.coa_per_second,
-        may_end=nas.coa_may_end,
-    )
-    return NasTerms(
-        address=nas.address,
-        dialect=nas.dialect,
-        coa_port=nas.coa_port,
-        login_methods=methods,
-        lines=nas.lines,
-        coa=coa,
-    )
-
-
 async def password_storage(db: AsyncSession, tenant_id: str) -> PasswordStorage:
     """How FreeRADIUS keeps this tenant's passwords; cleartext where nobody has said it.
 
@@ -298,26 +244,3 @@ async def _shared(db: AsyncSession, tenant_id: str, name: str, secret: str, secr
     others = await db.scalars(select(Nas).where(Nas.tenant_id == tenant_id, Nas.name != name).order_by(Nas.name))
     same = [nas.name for nas in others if await secrets.reveal(db, nas.secret_ref) == secret]
     return [f"its secret is that of {', '.join(same)}: each NAS needs one of its own"] if same else []
-
-
-def _nas_faults(name: str, terms: NasTerms, secret: str | None) -> Iterable[str]:
-    if not NAME.fullmatch(name):
-        yield "its name needs 1 to 60 of A-Z a-z 0-9 . _ -"
-    try:
-        IPv4Address(terms.address)
-    except ValueError:
-        yield "its address is not an IPv4 address"
-    if not 1 <= terms.coa_port <= 65535:
-        yield f"coa_port is {terms.coa_port}, not between 1 and 65535"
-    if set(terms.coa.keys) - set(EVERY_KEY) or len(set(terms.coa.keys)) < len(terms.coa.keys):
-        yield f"its coa keys need to be of {', '.join(EVERY_KEY)}, each once"
-    elif terms.coa.keys and "Acct-Session-Id" not in terms.coa.keys:
-        yield "its coa keys need Acct-Session-Id, which tells two sessions of a line apart"
-    if terms.coa.per_second is not None and not 1 <= terms.coa.per_second <= MOST_PER_SECOND:
-        yield f"its coa per_second is {terms.coa.per_second}, not between 1 and {MOST_PER_SECOND}"
-    if secret is not None and not _NAS_SECRET.fullmatch(secret):
-        yield "its secret needs 16 to 64 of A-Z a-z 0-9 . _ ~ + / = - (RFC 2865 s3 asks for 16 and more)"
-    if not terms.login_methods or set(terms.login_methods) - set(LOGIN_METHODS):
-        yield f"its login_methods need one or more of {', '.join(LOGIN_METHODS)}"
-    if len(set(terms.login_methods)) < len(terms.login_methods):
-        yield "its login_methods have one twice"

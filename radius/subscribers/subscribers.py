@@ -2,98 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import case, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius.encoder import safe_username
-from radius.errors import (
-    IllegalMove,
-    RequestConflict,
-    RequestRefused,
-    SubscriberUnknown,
-    TestingWindowOver,
-    UsernameRefused,
-    UsernameTaken,
-)
+from radius.errors import IllegalMove, SubscriberUnknown, TestingWindowOver, UsernameTaken
 from radius.plan_errors import PlanUnknown
 from radius.plans.plans import find_plan, random_password
 from radius.ports import Secrets
 from radius.projection.projection import FramedAddresses, addresses_of, checked_addresses
 from radius.states import State, may_become
-from radius.subscribers.external_ids import external_id_faults, refuse_taken_number
+from radius.subscribers.external_ids import refuse_taken_number
 from radius.subscribers.former_names import refuse_taken
 from radius.subscribers.line_identity import LineIdentity, give_line
-from radius.tables import Subscriber
+from radius.subscribers.requests import (
+    MAX_ID,
+    SubscriberRequest,
+    made_before,
+    refuse_all,
+    refuse_name_taken,
+    refuse_what_cannot_be_kept,
+)
+from radius.tables import Plan, Subscriber
 
 PASSWORD_LENGTH = 20
-MAX_ID = 2**63 - 1
-MAX_REQUEST_ID_LENGTH = 200
 LIVE_LAST = (case((Subscriber.state == "terminated", 0), else_=1), Subscriber.id)
 """Of the subscribers that had one name, the one whose rows stand under it comes last."""
-
-
-@dataclass(frozen=True)
-class SubscriberRequest:
-    """What is asked for when a subscriber is made."""
-
-    customer_id: int
-    username: str
-    plan: str
-    service_id: int | None
-    addresses: FramedAddresses
-    external_id: str | None = None
-
-    def faults(self, request_id: str | None) -> list[str]:
-        """Everything wrong with the numbers of this request and with its id, in plain phrases."""
-        numbers = (("customer_id", self.customer_id), ("service_id", self.service_id))
-        faults = [
-            f"{name} is {value}, not between 1 and {MAX_ID}"
-            for name, value in numbers
-            if value is not None and not 1 <= value <= MAX_ID
-        ]
-        if request_id is not None and not (request_id.isprintable() and 1 <= len(request_id) <= MAX_REQUEST_ID_LENGTH):
-            faults.append(f"its request id needs 1 to {MAX_REQUEST_ID_LENGTH} characters that can be seen")
-        return faults + external_id_faults(self.external_id)
-
-    @property
-    def fingerprint(self) -> str:
-        """Equal for equal requests: how a repeated request is told from another one under the same id.
-
-        Routes and an external id that there are none of don't count, so that requests from before are known again."""
-        said = asdict(self)
-        if self.external_id is None:
-            del said["external_id"]
-        said["addresses"] = {name: value for name, value in said["addresses"].items() if value != ()}
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-
-
-async def _refuse_what_cannot_be_kept(
-    db: AsyncSession, tenant_id: str, request: SubscriberRequest, request_id: str | None
-) -> None:
-    """
-    Raises: UsernameRefused, where nothing else is wrong; RequestRefused with all that is wrong, an unknown plan too.
-    """
-    faults, unsafe = request.faults(request_id), None
-    try:
-        safe_username(request.username)
-    except UsernameRefused as error:
-        unsafe = error
-        faults.append(str(error).rstrip("."))
-    if not faults:
-        return
-    try:
-        await find_plan(db, tenant_id, request.plan)
-    except PlanUnknown as error:
-        faults.append(str(error).rstrip("."))
-    if unsafe is not None and len(faults) == 1:
-        raise unsafe
-    raise RequestRefused(faults)
 
 
 async def create(
@@ -104,23 +42,24 @@ async def create(
     *,
     secrets: Secrets,
     now: datetime,
+    also_wrong: Sequence[str] = (),
 ) -> Subscriber:
     """A new subscriber in state pending with a sealed random password, or the one this request made before; one that
-    was terminated since is pending again, with a new password.
+    was terminated since is pending again, with a new password. ``also_wrong`` is what the caller has found wrong.
 
     Raises:
-        RequestRefused, UsernameRefused, ValueRefused, AddressConflict: it could not be kept or carried as it is. Of
-            several faults the first of these, which names all.
-        PlanUnknown, UsernameTaken, RequestConflict
+        RequestRefused: a number or id could not be kept, or several things are wrong; it names them all.
+        UsernameRefused, ValueRefused, AddressConflict, PlanUnknown, UsernameTaken, ExternalIdTaken: nothing else is.
+        RequestConflict
     """
-    await _refuse_what_cannot_be_kept(db, tenant_id, request, request_id)
+    await refuse_what_cannot_be_kept(db, tenant_id, request, request_id, also_wrong)
     request = replace(request, addresses=checked_addresses(request.username, request.addresses))
-    made_before = await _made_before(db, tenant_id, request, request_id)
-    if made_before is not None and made_before.state == "terminated":
-        return await _revived(db, made_before, request, secrets=secrets, now=now)
-    if made_before is not None:
-        return made_before
-    plan = await find_plan(db, tenant_id, request.plan)
+    earlier = await made_before(db, tenant_id, request, request_id)
+    if earlier is not None and earlier.state == "terminated":
+        return await _revived(db, earlier, request, secrets=secrets, now=now)
+    if earlier is not None:
+        return earlier
+    plan = await _plan_of(db, tenant_id, request, request_id)
     subscriber = Subscriber(
         tenant_id=tenant_id,
         customer_id=request.customer_id,
@@ -135,7 +74,7 @@ async def create(
     )
     _bring_to(subscriber, request, now)
     try:
-        await _refuse_taken(db, tenant_id, request)
+        await refuse_name_taken(db, tenant_id, request)
         async with db.begin_nested():
             db.add(subscriber)
             await db.flush()  # the id names the secret, and the constraints' answer is needed now
@@ -145,6 +84,17 @@ async def create(
         return await _made_meanwhile(db, tenant_id, request, request_id, exc)
     await secrets.seal(db, subscriber.password_ref, random_password(PASSWORD_LENGTH))
     return subscriber
+
+
+async def _plan_of(db: AsyncSession, tenant_id: str, request: SubscriberRequest, request_id: str | None) -> Plan:
+    """
+    Raises: PlanUnknown, where nothing else is wrong; RequestRefused with all that is.
+    """
+    try:
+        return await find_plan(db, tenant_id, request.plan)
+    except PlanUnknown:
+        await refuse_all(db, tenant_id, request, request_id)
+        raise
 
 
 def _bring_to(subscriber: Subscriber, request: SubscriberRequest, now: datetime) -> None:
@@ -189,7 +139,7 @@ async def _revived(
     """
     plan = await find_plan(db, subscriber.tenant_id, request.plan)
     tenant_id, password_ref, had_number = subscriber.tenant_id, subscriber.password_ref, subscriber.external_id
-    await _refuse_taken(db, tenant_id, request)
+    await refuse_name_taken(db, tenant_id, request)
     try:
         async with db.begin_nested():
             subscriber.state, subscriber.plan_id = "pending", plan.id
@@ -199,7 +149,7 @@ async def _revived(
             await db.flush()  # the constraints' answer is needed now
     except IntegrityError as exc:
         await refuse_taken_number(db, tenant_id, had_number)
-        await _refuse_taken(db, tenant_id, request)
+        await refuse_name_taken(db, tenant_id, request)
         raise UsernameTaken(request.username, customer_id=request.customer_id, owner=None, state=None) from exc
     await secrets.seal(db, password_ref, random_password(PASSWORD_LENGTH))
     return subscriber
@@ -273,37 +223,6 @@ async def _one(db: AsyncSession, tenant_id: str, subscriber_id: int, *, lock: bo
     return subscriber
 
 
-async def _made_before(
-    db: AsyncSession, tenant_id: str, request: SubscriberRequest, request_id: str | None
-) -> Subscriber | None:
-    """What the same request made: found by its id, or, without one, by all it said."""
-    mine = select(Subscriber).where(Subscriber.tenant_id == tenant_id)
-    if request_id is not None:
-        # held, so that a termination at the same time comes before this answer or after it
-        mine = mine.with_for_update().execution_options(populate_existing=True)
-        earlier = await db.scalar(mine.where(Subscriber.request_id == request_id))
-        if earlier is not None and not _same_request(earlier, request):
-            raise RequestConflict(request_id)
-        return earlier
-    return await db.scalar(
-        mine.where(
-            Subscriber.username == request.username,
-            Subscriber.state != "terminated",
-            Subscriber.request_id.is_(None),
-            Subscriber.request_fingerprint == request.fingerprint,
-        )
-    )
-
-
-def _same_request(earlier: Subscriber, request: SubscriberRequest) -> bool:
-    """True for what was asked before; of a terminated subscriber only the addresses and the plan, which may have been
-    changed while it was served, may be others by now."""
-    if earlier.state != "terminated":
-        return earlier.request_fingerprint == request.fingerprint
-    asked = (request.customer_id, request.service_id, request.username)
-    return (earlier.customer_id, earlier.service_id, earlier.username) == asked
-
-
 async def _made_meanwhile(
     db: AsyncSession,
     tenant_id: str,
@@ -312,14 +231,10 @@ async def _made_meanwhile(
     exc: UsernameTaken | IntegrityError,
 ) -> Subscriber:
     """Somebody else was first, perhaps just now: it was the same request, or it took the name or the number."""
-    twin = await _made_before(db, tenant_id, request, request_id)
+    twin = await made_before(db, tenant_id, request, request_id)
     if twin is not None:
         return twin
     await refuse_taken_number(db, tenant_id, request.external_id)
-    await _refuse_taken(db, tenant_id, request)
+    await refuse_name_taken(db, tenant_id, request)
     # nobody we may see has it: it is another tenant's
     raise UsernameTaken(request.username, customer_id=request.customer_id, owner=None, state=None) from exc
-
-
-async def _refuse_taken(db: AsyncSession, tenant_id: str, request: SubscriberRequest) -> None:
-    await refuse_taken(db, tenant_id, request.customer_id, request.username)

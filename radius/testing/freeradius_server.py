@@ -63,6 +63,7 @@ class FreeRadiusServer:
         self._run_dir = run_dir.absolute()
         self._url = make_url(database_url)
         self._schema = schema
+        self.nas_lifetime_seconds = nas_lifetime_seconds
         self._options = {
             "FIRSTLIGHT_FREERADIUS_NAS_NETWORK": nas_network,
             "FIRSTLIGHT_FREERADIUS_NAS_LIFETIME_SECONDS": str(nas_lifetime_seconds),

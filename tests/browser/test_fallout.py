@@ -191,4 +191,4 @@ async def test_who_is_signed_out_elsewhere_is_led_away_from_a_live_page(lab: Jou
         other = await ada.page.context.new_page()
         await other.goto(machine.base + "/runs")
         await other.get_by_role("button", name="Sign out").click()
-        await ada.page.wait_for_url("**/sign-in")
+        await ada.page.wait_for_url("**/sign-in?next=*")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from provisioning.console.navigation import PLACES
 from tests.browser.test_fallout import REFUSED, refused_by_the_olt
@@ -33,6 +33,29 @@ async def test_what_is_held_appears_by_itself_on_the_first_page_and_leads_to_the
         await nora.go("/home")
         await expect(nora.page.locator("#attention li.card", has_text=REFUSED)).to_have_count(0)
         await expect(nora.page.locator("#figures")).to_contain_text("Runs ended")
+
+
+async def test_a_page_that_lost_its_server_says_since_when_and_is_live_again_by_itself(machine: Machine) -> None:
+    async with machine.looker() as nora:
+        told, seen = nora.page.locator("#live"), list[str | None]()
+
+        async def nobody_is_behind(route: Route) -> None:
+            seen.append(await told.text_content() if seen else None)
+            await route.fulfill(status=503)
+
+        await nora.sign_in("nora")
+        await nora.page.route("**/live?*", nobody_is_behind)
+        await nora.go("/queue")
+        await expect(told).to_contain_text("not live since")
+        lost = await told.text_content()
+        for _ in range(2):  # the second tells what stood there when the one before had failed
+            async with nora.page.expect_request_finished(lambda request: "/live?" in request.url):
+                pass
+        await nora.page.unroute("**/live?*")
+        assert seen[1:3] == [lost, lost]
+        await expect(told).to_have_text("live")
+        assert all("503" in each for each in nora.complaints)
+        nora.complaints.clear()
 
 
 async def test_a_run_is_found_by_its_serial_with_the_keyboard_alone(lab: JourneyLab, machine: Machine) -> None:

@@ -76,7 +76,7 @@ def test_vlan_numbers_that_can_not_be_used_are_refused(never: str) -> None:
 
 
 @given(st.sampled_from([(4, 2**32 - 1), (6, 2**128 - 1)]), st.data())
-@settings(max_examples=80, deadline=None, database=None)
+@settings(max_examples=80)
 def test_addresses_survive_their_sixteen_bytes(family_and_last: tuple[Family, int], data: st.DataObject) -> None:
     family, last = family_and_last
     number = data.draw(st.integers(0, last))
@@ -89,7 +89,7 @@ def test_addresses_survive_their_sixteen_bytes(family_and_last: tuple[Family, in
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
-@settings(max_examples=40, deadline=None, database=None)
+@settings(max_examples=40)
 def test_bytes_sort_as_numbers(one: int, other: int) -> None:
     assert (to_bytes(4, one) < to_bytes(4, other)) == (one < other)
 

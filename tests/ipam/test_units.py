@@ -19,7 +19,7 @@ def numbers(intervals: list[Interval]) -> set[int]:
 
 
 @given(INTERVALS)
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=60)
 def test_merging_keeps_the_numbers_in_few_separate_intervals(intervals: list[Interval]) -> None:
     merged = merge(intervals)
 
@@ -29,13 +29,13 @@ def test_merging_keeps_the_numbers_in_few_separate_intervals(intervals: list[Int
 
 
 @given(INTERVALS, INTERVALS)
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=60)
 def test_subtracting_leaves_exactly_the_others(intervals: list[Interval], taken: list[Interval]) -> None:
     assert numbers(subtract(intervals, taken)) == numbers(intervals) - numbers(taken)
 
 
 @given(INTERVALS)
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=60)
 def test_stripes_cover_free_space_once(intervals: list[Interval]) -> None:
     free = merge(intervals)
 

@@ -87,3 +87,4 @@ async def test_a_nas_is_tested_at_the_freeradius_of_its_laboratory(lab: JourneyL
     heard = {each["asked"]: each["heard"] for each in await probe(lab.appliance, nas.name)}
     assert (heard["login"], heard["coa"]) == ("answered", "answered")
     assert lab.appliance.settings.radius_log_file == server.log_file
+    assert lab.appliance.settings.radius_nas_lifetime_seconds == server.nas_lifetime_seconds

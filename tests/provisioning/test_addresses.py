@@ -159,7 +159,7 @@ async def test_nodes_whose_lines_would_need_other_vlans_stay_and_each_line_is_na
     before = await given(appliance)
     async with appliance.database.begin() as db:
         await db.execute(update(LineOrderRow).where(LineOrderRow.service_id.in_((1, 3))).values(svlan=102))
-    with pytest.raises(ServicesInTheWay, match="Runs go on with service 2") as both:
+    with pytest.raises(ServicesInTheWay, match="3 things stand against the move, nothing was changed") as both:
         await act(appliance, "rehome", access_nodes=["OLT-3"], bng="bng-tight", note="north is full")
     assert [fault.field for fault in both.value.faults] == ["service 2", "service 3", "service 1"]
     assert "in VLAN 102" in both.value.faults[-1].reason
@@ -171,6 +171,25 @@ async def test_nodes_whose_lines_would_need_other_vlans_stay_and_each_line_is_na
 
     assert [fault.field for fault in refused.value.faults] == ["service 1", "service 3"]
     assert all("in VLAN 102" in fault.reason for fault in refused.value.faults)
+    assert await given(appliance) == before
+
+
+async def test_what_can_not_be_served_there_is_named_with_the_runs_and_lines_that_stand_against_the_move(
+    appliance: Appliance,
+) -> None:
+    routed = await act(appliance, "route", service_id=DONE, pool="office-nets", reason=WHY)
+    before = await given(appliance)
+    async with appliance.database.begin() as db:
+        await db.execute(update(LineOrderRow).where(LineOrderRow.service_id.in_((1, 3))).values(svlan=102))
+        await db.execute(update(RunRow).where(RunRow.id == 3).values(state="partial"))
+
+    with pytest.raises(ServicesInTheWay, match="3 things stand against the move, nothing was changed") as refused:
+        await act(appliance, "rehome", access_nodes=["OLT-3"], bng="bng-tight", note="north is full")
+
+    routes, run, line = refused.value.faults
+    assert (routes.field, run.field, line.field) == ("service 1", "service 2", "service 3")
+    assert routed["resources"]["framed_routes"][0].split()[0] in routes.reason
+    assert (run.reason, "in VLAN 102" in line.reason) == ("Run 2 goes on with it.", True)
     assert await given(appliance) == before
 
 

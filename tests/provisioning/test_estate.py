@@ -352,11 +352,13 @@ async def test_what_is_wrong_in_form_hides_nothing_that_the_whole_network_tells(
 
 
 async def test_what_is_not_known_is_refused_with_all_else(appliance: Appliance, tmp_path: Path) -> None:
-    told = await faults(appliance, tmp_path, "[[planet]]\n[[rate]]\nplan = 'gold'\n")
+    parts = sorted(field.alias or name for name, field in EstateSpec.model_fields.items())
+    told = await faults(appliance, tmp_path, "[[planet]]\n[[rate]]\nplan = 'gold'\nvfr = 'home'\n")
     assert set(told) == {
         ("rate.0.download_kbps", "is missing"),
         ("rate.0.upload_kbps", "is missing"),
-        ("planet", "is not known here"),
+        ("rate.0.vfr", f"is not known here; known are: {', '.join(sorted(RateSpec.model_fields))}"),
+        ("planet", f"is not known here; known are: {', '.join(parts)}"),
     }
 
 

@@ -29,10 +29,12 @@ def test_columns_stand_in_any_order_and_what_may_be_missing_is(tmp_path: Path) -
         "100.64.0.8,203.0.113.7,1536,2047,2026-03-02T20:00:00Z,2026-03-02T21:00:00Z\n"
     )
     eight, nine = (datetime(2026, 3, 2, hour, tzinfo=UTC) for hour in (20, 21))
-    assert read_blocks(file) == [
+    blocks = read_blocks(file)
+    assert blocks == [
         LoggedBlock("203.0.113.7", 1024, 1535, "100.64.0.7", eight),
         LoggedBlock("203.0.113.7", 1536, 2047, "100.64.0.8", eight, nine),
     ]
+    assert [block.where for block in blocks] == ["line 2", "line 3"]  # as what is refused later is called as well
 
 
 def test_every_line_that_is_wrong_in_its_form_is_named(tmp_path: Path) -> None:
@@ -41,6 +43,7 @@ def test_every_line_that_is_wrong_in_its_form_is_named(tmp_path: Path) -> None:
         "203.0.113.7,1024,x,100.64.0.7,2026-03-02T20:00:00Z,,",
         "203.0.113.7,1024,1535,100.64.0.7,2026-03-02T20:00:00,yesterday,",
         "203.0.113.7,1024",
+        "203.0.113.7,500,40,999.1.1.1,2026-03-02T20:00:00Z,2026-03-02T19:00:00Z,",
         "203.0.113.7,1024,1535,,2026-03-02T20:00:00Z,,blue",
         f"203.0.113.7,1024,{'1' * 5000},100.64.0.7,0001-01-01T00:00:00+14:00,,",
     ]
@@ -49,9 +52,12 @@ def test_every_line_that_is_wrong_in_its_form_is_named(tmp_path: Path) -> None:
         "line 3: began_at 2026-03-02T20:00:00 is no time with its zone, such as 2026-03-02T21:14:00Z",
         "line 3: ended_at yesterday is no time with its zone, such as 2026-03-02T21:14:00Z",
         "line 4: columns are more or fewer than the first line names",
-        "line 5: inside is missing",
-        f"line 6: last_port {'1' * 60} is not a whole number",
-        "line 6: began_at 0001-01-01T00:00:00+14:00 is no time with its zone, such as 2026-03-02T21:14:00Z",
+        "line 5 inside: '999.1.1.1' is not an IPv4 or IPv6 address",
+        "line 5 ports 500 to 40 don't lie in 1..65535",
+        "line 5 it ends before it begins",
+        "line 6: inside is missing",
+        f"line 7: last_port {'1' * 60} is not a whole number",
+        "line 7: began_at 0001-01-01T00:00:00+14:00 is no time with its zone, such as 2026-03-02T21:14:00Z",
     ]
     assert refused(file, "outside,tea\n") == [
         *(f"{name} is no column of the first line" for name in ("first_port", "last_port", "inside", "began_at")),

@@ -36,6 +36,7 @@ from radius import (
     UsernameTaken,
     ValueRefused,
 )
+from radius.dialects import DIALECTS
 from radius.plans.plans import find_plan
 from radius.tables import Plan, Subscriber
 from tests.radius.conftest import ADDRESSES, PLAN, KeptSecret, Site, soon
@@ -299,6 +300,17 @@ async def test_an_unknown_plan_is_refused_with_the_known_ones(site: Site) -> Non
         with pytest.raises(PlanUnknown) as refused:
             await site.service(db).create_subscriber(customer_id=7, username="hans", bandwidth_profile="fibre")
     assert refused.value.known == (PLAN,)
+    many = [f"fiber-{number}" for number in range(20)]
+    assert str(PlanUnknown("fibre-7", many)).startswith("There is no RADIUS plan 'fibre-7'; known are: fiber-7, ")
+    assert str(PlanUnknown("fibre-7", many)).endswith(", 12 more.")
+
+
+async def test_an_unknown_plan_hides_no_taken_name(site: Site) -> None:
+    await site.create("gustav")
+    async with site.database.begin() as db:
+        with pytest.raises(RequestRefused) as refused:
+            await site.service(db).create_subscriber(customer_id=8, username="gustav", bandwidth_profile="fibre")
+    assert [fault.split()[0] for fault in refused.value.faults] == ["There", "Username"]
 
 
 async def test_all_that_is_wrong_with_a_subscriber_is_told_at_once(site: Site) -> None:
@@ -512,7 +524,7 @@ async def test_a_nas_that_cannot_be_meant_is_refused_with_every_fault(site: Site
     assert [fault.split(" need")[0] for fault in several.value.faults] == [
         "its address is not an IPv4 address",
         "its login_methods",
-        "its dialect",
+        f"There is no NAS dialect 'klingon'; known are: {', '.join(sorted(DIALECTS))}",
     ]
 
 
@@ -537,6 +549,14 @@ async def test_one_address_is_one_nas(site: Site) -> None:
         with pytest.raises(NasAddressTaken):
             await service.define_nas(name="bng-2", address="10.0.0.1", dialect="mikrotik")
         assert (await service.define_nas(name="bng-2", address="10.0.0.2", dialect="mikrotik"))["version"] == 1
+        with pytest.raises(NasRefused) as several:
+            await service.add_nas(name="bng-2", address="10.0.0.1", dialect="klingon", coa_port=0)
+    assert [fault.split(",")[0].split(";")[0] for fault in several.value.faults] == [
+        "coa_port is 0",
+        "There is a NAS bng-2 already",
+        "NAS bng-2 cannot have address 10.0.0.1: another NAS has it. Correct one of the two",
+        "There is no NAS dialect 'klingon'",
+    ]
 
 
 async def test_the_nases_and_the_services_with_a_subscriber_can_be_listed(site: Site) -> None:

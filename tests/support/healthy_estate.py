@@ -20,6 +20,7 @@ from sqlalchemy import Connection, create_engine, inspect, text
 from provisioning.bootstrap import Appliance
 from provisioning.commercial import LineWish
 from provisioning.database import sync_url
+from provisioning.settings import Settings
 from tests.support.appliances import Original
 from tests.support.clock import MovableClock
 from tests.support.estate import Household
@@ -171,3 +172,10 @@ def vandal(database_url: str, schema: str | None = None) -> Iterator[Vandal]:
             yield Vandal(connection)
     finally:
         engine.dispose()
+
+
+def just_heard_of(settings: Settings) -> None:
+    """Its open sessions reported this moment: the estate may have been made long before, by a slow machine."""
+    with vandal(settings.radius_database_url, settings.radius_database_schema) as hand:
+        now = "now()" if settings.radius_database_url.startswith("postgresql") else "unixepoch()"
+        hand.execute(f"UPDATE radacct SET acctupdatetime = {now} WHERE acctstoptime IS NULL")

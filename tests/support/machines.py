@@ -15,8 +15,6 @@ def walk(machine: type[RuleBasedStateMachine], *, database_url: str, walks: int,
     how = settings(
         max_examples=walks,
         stateful_step_count=steps,
-        deadline=None,
-        database=None,
         phases=[Phase.generate],
         derandomize=True,
         suppress_health_check=list(HealthCheck),

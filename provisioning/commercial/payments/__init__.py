@@ -43,7 +43,13 @@ from provisioning.commercial.payments.errors import (
 )
 from provisioning.commercial.payments.manual import ManualGateway
 from provisioning.commercial.payments.ports import GatewayEvent, PaymentGateway, WebhookReader
-from provisioning.commercial.payments.reading import PaymentHistory, PaymentView, list_payments, show_payment
+from provisioning.commercial.payments.reading import (
+    PaymentHistory,
+    PaymentView,
+    list_payments,
+    payments_referred_to,
+    show_payment,
+)
 from provisioning.commercial.payments.requests import PaymentRequests
 from provisioning.commercial.payments.settlement import Settlements
 from provisioning.commercial.payments.stripe_settings import StripeSettings
@@ -83,6 +89,7 @@ __all__ = [
     "WebhookRefused",
     "list_payments",
     "payment_gateways",
+    "payments_referred_to",
     "show_payment",
     "webhook_readers",
 ]

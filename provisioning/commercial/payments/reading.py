@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.money import to_decimal
 from provisioning.commercial.payments.errors import PaymentUnknown
+from provisioning.commercial.payments.requests import PROVIDERS
 from provisioning.commercial.payments.tables import Payment, PaymentAttempt, PaymentEvent
 from workflows.answers import PaymentMethod, PaymentState
 
@@ -78,6 +79,20 @@ async def list_payments(
     if before_id is not None:
         query = query.where(Payment.id < before_id)
     return [_view(row) for row in await db.scalars(query)]
+
+
+async def payments_referred_to(
+    db: AsyncSession, reference: str, *, tenant_id: str, limit: int = 50
+) -> list[PaymentView]:
+    """The newest payments under this reference, written so, or in small or capital letters throughout."""
+    spellings = {reference, reference.lower(), reference.upper()}
+    query = select(Payment).where(
+        Payment.tenant_id == tenant_id,
+        Payment.provider.in_(sorted(set(PROVIDERS.values()))),  # the index has it before the reference
+        Payment.provider_ref.in_(sorted(spellings)),
+    )
+    found = [_view(row) for row in await db.scalars(query.limit(limit))]
+    return sorted(found, key=lambda one: one.payment_id, reverse=True)
 
 
 async def show_payment(db: AsyncSession, payment_id: int, *, tenant_id: str) -> PaymentHistory:

@@ -3,6 +3,7 @@
 (() => {
   "use strict";
   const AGES_EVERY_MS = 10000;
+  const AGAIN_AFTER_MS = 3000;
 
   // -- ages --------------------------------------------------------------------------------------------------------
 
@@ -39,6 +40,8 @@
   const topics = (document.body.dataset.topics || "").split(" ").filter(Boolean);
   const told = document.getElementById("live");
   let stream = null;
+  let lost = null;
+  let again = 0;
 
   const tell = (words, isLive) => {
     told.hidden = false;
@@ -46,11 +49,22 @@
     told.classList.toggle("good", isLive);
   };
 
+  // A browser asks again by itself when nobody answers, and gives up when it is answered otherwise, as by a proxy that
+  // finds nobody behind it.
+  const lose = () => {
+    lost ??= new Date().toISOString().slice(11, 19);
+    tell(`not live since ${lost} UTC`, false);
+    if (stream.readyState === EventSource.CLOSED) again = setTimeout(follow, AGAIN_AFTER_MS);
+  };
+
   const follow = () => {
     const asked = topics.map((topic) => `topic=${encodeURIComponent(topic)}`).join("&");
     stream = new EventSource(`/live?${asked}`);
-    stream.addEventListener("open", () => tell("live", true));
-    stream.addEventListener("error", () => tell(`not live since ${new Date().toISOString().slice(11, 19)} UTC`, false));
+    stream.addEventListener("open", () => {
+      lost = null;
+      tell("live", true);
+    });
+    stream.addEventListener("error", lose);
     stream.addEventListener("moved", (event) => {
       for (const part of document.querySelectorAll("[data-topic]")) {
         if (part.dataset.topic === event.data) htmx.trigger(part, "moved");
@@ -58,13 +72,14 @@
     });
     stream.addEventListener("over", () => {
       stream.close();
-      location.assign("/sign-in");
+      location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
     });
   };
 
   // A browser keeps few connections to one address open: what nobody looks at gives its own back.
   const look = () => {
     if (document.hidden && stream) {
+      clearTimeout(again);
       stream.close();
       stream = null;
     } else if (!document.hidden && !stream) {

@@ -154,9 +154,7 @@ def test_whatever_comes_in_goes_out_as_it_came(database_url: str) -> None:
 
     @settings(
         max_examples=8,
-        deadline=None,
         derandomize=True,
-        database=None,
         phases=[Phase.generate],
         suppress_health_check=[HealthCheck.too_slow],
     )

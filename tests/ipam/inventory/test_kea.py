@@ -30,19 +30,25 @@ async def test_lines_on_dhcp_plans_become_reservations_by_circuit_id(empty: Netw
 
     first, second = b"OLT-2 xpon 0/2/0:1".hex(":"), b"OLT-1 xpon 0/1/0:7".hex(":")
     assert second.startswith("4f:4c:54:2d:31:20")
+    [subnet] = told["dhcp4"]["subnet4"]
+    assert subnet["id"] > 0
     assert told["dhcp4"] == {
+        "host-reservation-identifiers": ["circuit-id"],
         "subnet4": [
             {
+                "id": subnet["id"],
                 "subnet": "100.64.0.0/28",
                 "reservations": [
                     {"circuit-id": first, "ip-address": "100.64.0.3"},
                     {"circuit-id": second, "ip-address": "100.64.0.9"},
                 ],
             }
-        ]
+        ],
     }
     prefixes = {each["flex-id"]: each["prefixes"] for each in told["dhcp6"]["reservations"]}
     assert prefixes == {first: [low["delegated_prefix"]], second: [high["delegated_prefix"]]}
+    how = (told["dhcp6"]["host-reservation-identifiers"], told["dhcp6"]["reservations-global"])
+    assert how == (["flex-id"], True)  # without these Kea's DHCPv6 server looks for none of them
     [left_out] = told["left_out"]
     assert (left_out["service_id"], left_out["location"]) == (nameless["service_id"], "LOC-3")
     assert "no circuit_id" in left_out["why"]
@@ -54,7 +60,7 @@ async def test_two_services_behind_one_circuit_id_are_both_left_out(empty: Netwo
 
     told = await empty.serve("kea_reservations")
 
-    assert (told["dhcp4"], told["dhcp6"]) == ({"subnet4": []}, {"reservations": []})
+    assert (told["dhcp4"]["subnet4"], told["dhcp6"]["reservations"]) == ([], [])
     assert sorted(each["service_id"] for each in told["left_out"]) == [line["service_id"] for line in given]
     assert {each["why"] for each in told["left_out"]} == {
         "several services share the circuit_id OLT-1 xpon 0/1/0:7, which Kea knows once"

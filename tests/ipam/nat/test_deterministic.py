@@ -51,7 +51,7 @@ def test_ports_outside_of_every_block_are_nobodys(outside: int, port: int) -> No
     ports=st.integers(1, 9000),
     algorithm=st.sampled_from(["by_address", "by_block"]),
 )
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=60)
 def test_back_is_the_inverse_of_forth_and_no_two_share_a_port(
     outside_count: int, inside_count: int, ports: int, algorithm: Algorithm
 ) -> None:

@@ -49,7 +49,7 @@ def test_fewer_than_the_least_that_must_be_free_is_critical(before: Level, free:
 
 
 @given(st.integers(1, 400), st.data(), st.sampled_from(LEVELS))
-@settings(max_examples=80, deadline=None, database=None)
+@settings(max_examples=80)
 def test_looking_again_at_the_same_never_changes_the_level(size: int, data: st.DataObject, before: Level) -> None:
     warn = data.draw(st.integers(1, 100))
     limits = Limits(warn, data.draw(st.integers(warn, 100)), data.draw(st.integers(0, size)))

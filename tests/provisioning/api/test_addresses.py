@@ -133,6 +133,22 @@ async def test_all_that_is_wrong_with_a_request_is_told_at_once_whatever_its_sha
     ]
 
 
+@pytest.mark.either_database
+async def test_a_time_that_nobody_can_read_is_refused_with_one_that_is_read(api: Api) -> None:
+    examples = "is no moment with its zone, such as 2026-03-02T21:14Z or 2026-03-02T22:14+01:00"
+    for asked, says in (
+        ("yesterday", examples),
+        ("2026-03-02", examples),
+        ("2026-03-02T21:14", examples),
+        ("2026-03-02T22:14+01:00", f"{examples}; a + is written %2B in an address"),
+        ("9999-01-01T00:00Z", "is in the year 9999, not in 1970 to 2199"),
+    ):
+        refused = await api.get(f"/addresses/holder?address=100.64.0.1&at={asked}")
+        assert refused.status_code == 422, refused.text
+        assert refused.json()["errors"] == [{"field": "at", "detail": says}]
+    assert (await api.get("/addresses/holder?address=100.64.0.1&at=2026-03-02T22:14%2B01:00")).status_code == 200
+
+
 @pytest.mark.both_databases
 async def test_a_service_changes_for_whoever_has_seen_what_it_holds(any_api: Api) -> None:
     routed = {

@@ -363,6 +363,7 @@ async def subscribers(script: Script) -> None:
         "created"
     ] == 1
     new = {"username": "new1@isp.example", "customer_id": 2003, "plan": "fiber-300", "reason": WHY}
+    new["customers_elsewhere"] = True
     made = await script("/subscribers", new)
     assert (script.last["subject"], script.last["before"]) == (f"subscriber/{made['subscriber_id']}", None)
     late = "username,customer_id,plan,state\nold2@isp.example,2002,fiber-300,pending\n"

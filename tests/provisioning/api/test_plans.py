@@ -36,6 +36,11 @@ async def test_a_plan_is_tried_defined_and_told_to_whom_it_serves(api: Api) -> N
 
     refused = await api.post("/plans/fiber-300/define", {"download_kbps": 0, "upload_kbps": 1, **WHY})
     assert (refused.status_code, refused.json()["code"]) == (422, "radius.plan_refused")
+    misspelt = await api.post("/plans/fiber-300/define", {"downlod_kbps": 1, "upload_kbps": 1, **WHY})
+    assert misspelt.json()["errors"][1] == {
+        "pointer": "#/downlod_kbps",
+        "detail": "is not known here; did you mean download_kbps?",
+    }
     assert (await api.get("/plans/none")).status_code == 404
 
 

@@ -8,9 +8,12 @@ import pytest
 from sqlalchemy import insert, select, text, update
 
 from provisioning.access import Role
+from provisioning.commercial.payments import list_payments
+from provisioning.commercial.payments.tables import Payment
 from radius.projection.freeradius_tables import radacct
 from radius.subscribers.line_identity import LineIdentity, line_columns
 from radius.tables import FormerUsername, Subscriber
+from tests.provisioning.console.test_lists import add_payment
 from tests.support.api import PARTNER, Api
 from workflows.engine.tables import RunRow
 
@@ -111,6 +114,44 @@ async def test_each_role_sees_what_its_permissions_say(online: Api) -> None:
     no_search = await online.token("noc", scopes=["customers.read"])
     assert (await online.get("/search?q=anna", token=no_search)).status_code == 403
     assert (await online.get("/search?q=anna", role=None)).status_code == 401
+
+
+@pytest.mark.both_databases
+async def test_a_quote_a_payment_a_pool_and_a_nas_are_found_by_who_may_see_them(any_api: Api) -> None:
+    await add_payment(any_api.appliance)
+    async with any_api.appliance.database.begin() as db:
+        await db.execute(
+            update(Payment).values(
+                state="captured", captured_at=any_api.appliance.clock(), provider_ref="SEPA 2026/Abc 77"
+            )
+        )
+        [payment] = await list_payments(db, tenant_id=any_api.appliance.tenant_id)
+        quote = (await any_api.appliance.quotes(db).quotes(limit=1))[0]
+        nas = (await any_api.appliance.services(db).radius_service.nas_list())[0]
+    asked = f"quote {quote['quote_id']}"
+    [found] = await search(any_api, asked, role="sales")
+    assert (found["noun"], found["id"], found["customer_id"]) == ("quote", str(quote["quote_id"]), quote["customer_id"])
+    assert found["about"].startswith(f"{quote['state']}, valid until 20")
+    for q in (f"payment {payment.payment_id}", "SEPA 2026/Abc 77", "sepa 2026/abc 77".upper()):
+        hits = [hit for hit in await search(any_api, q, role="sales") if hit["noun"] == "payment"]
+        if q.isupper():
+            assert hits == [], "a reference in letters of both kinds is written as it is"
+            continue
+        assert [(hit["id"], hit["customer_id"]) for hit in hits] == [(str(payment.payment_id), payment.customer_id)], q
+    assert ("payment", str(payment.payment_id)) not in nouns(await search(any_api, str(payment.payment_id)))
+    assert await search(any_api, asked) == await search(any_api, "SEPA 2026/Abc 77") == []  # the NOC sees no money
+    assert (
+        await search(any_api, "SEPA 2026/Abc 77", role="partner") == await search(any_api, asked, role="partner") == []
+    )
+
+    for q in ("north-v4", "NORTH-V"):
+        [pool] = [hit for hit in await search(any_api, q) if hit["id"] == "north-v4"]
+        assert (pool["noun"], pool["why"][0][:8]) == ("pool", "its name"), q
+    for q in (nas["name"], nas["name"][:3].upper(), nas["address"], nas["address"].rpartition(".")[0] + "."):
+        [hit] = [hit for hit in await search(any_api, q) if hit["noun"] == "nas"]
+        assert (hit["id"], hit["about"]) == (nas["name"], f"{nas['address']}, {nas['dialect']}"), q
+        for role in ("sales", "partner", "technician"):
+            assert not {"nas", "pool"} & {hit["noun"] for hit in await search(any_api, q, role=role)}, (q, role)
 
 
 async def test_a_partner_finds_only_their_own_customers_and_a_technician_only_their_own_visits(online: Api) -> None:

@@ -8,7 +8,14 @@ import pytest
 
 from tests.support.api import Api
 
-WISH: dict[str, Any] = {"username": "new1@isp.example", "customer_id": 2003, "plan": "fiber-300", "reason": "by hand"}
+DONE = "c1001-s1@isp.example"
+STRANGER: dict[str, Any] = {
+    "username": "new1@isp.example",
+    "customer_id": 2003,
+    "plan": "fiber-300",
+    "reason": "by hand",
+}
+WISH = {**STRANGER, "customers_elsewhere": True}
 
 
 async def test_the_same_again_is_answered_200_and_is_no_change_for_the_audit(any_api: Api) -> None:
@@ -19,6 +26,26 @@ async def test_the_same_again_is_answered_200_and_is_no_change_for_the_audit(any
     assert (again.status_code, again.json()) == (200, made.json())
     assert again.headers["location"] == made.headers["location"]
     assert len(await any_api.audit(limit=200)) == count
+
+
+async def test_a_customer_who_is_not_registered_is_refused_with_all_else_that_is_wrong(api: Api) -> None:
+    refused = await api.post("/subscribers", STRANGER)
+    assert (refused.status_code, refused.json()["code"]) == (422, "radius.request_refused")
+    [fault] = refused.json()["errors"]
+    assert fault["detail"].startswith("no customer 2003 is registered here (--customers-elsewhere, ")
+    wrong = {**STRANGER, "plan": "fibre", "ipv4_pool": "`id`", "external_id": " x"}
+    said = [each["detail"].split()[:3] for each in (await api.post("/subscribers", wrong)).json()["errors"]]
+    assert said == [
+        ["no", "customer", "2003"],
+        ["its", "external", "id"],
+        ["The", "value", "for"],
+        ["There", "is", "no"],
+    ]
+    taken = (await api.post("/subscribers", {**STRANGER, "username": DONE})).json()["errors"]
+    assert [each["detail"].split()[0] for each in taken] == ["no", "Username"]
+    assert (await api.post("/subscribers", WISH)).status_code == 201
+    again = (await api.post("/subscribers", STRANGER)).json()["errors"]  # its name is its own
+    assert len(again) == 1
 
 
 async def test_one_that_was_ended_is_made_anew_and_the_audit_says_what_it_was(any_api: Api) -> None:

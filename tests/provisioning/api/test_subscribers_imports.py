@@ -23,7 +23,7 @@ async def test_each_wrong_line_of_a_list_stands_in_the_refusal_and_nothing_is_wr
         answer = await any_api.post("/subscribers/imports", body)
         assert (answer.status_code, answer.json()["code"]) == (422, "radius.import_refused")
         assert answer.json()["errors"] == [
-            {"field": "line 2", "detail": "plan: there is no RADIUS plan 'gold'"},
+            {"field": "line 2", "detail": "plan: there is no RADIUS plan 'gold'; known are: fiber-300, fiber-pool"},
             {
                 "field": "line 3",
                 "detail": "password: it begins with `, which FreeRADIUS takes as a quote and interprets",

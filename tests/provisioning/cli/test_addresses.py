@@ -309,3 +309,7 @@ def test_lines_on_dhcp_are_written_as_kea_wants_them(isp: Settings, type_: Type)
     assert subnet["subnet"] == "100.64.0.0/22"
     assert [host["circuit-id"] for host in subnet["reservations"]] == [b"olt-3/1".hex(":")]
     assert written.err.count("left out: service") == 2
+    for daemon in ("dhcp4", "dhcp6"):  # each of Kea's daemons refuses a file with the other's part
+        alone = type_("addresses", "kea", "--for", daemon)
+        assert json.loads(alone.out) == {daemon.capitalize(): json.loads(written.out)[daemon.capitalize()]}
+    assert "dhcp is none of dhcp4, dhcp6" in type_("addresses", "kea", "--for", "dhcp").err

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
-from tests.support.healthy_estate import vandal
+from tests.support.healthy_estate import just_heard_of, vandal
 
 DONE, WAITING = "c1001-s1@isp.example", "c1002-s2@isp.example"
 WHY = ("--reason", "new street")
@@ -110,6 +110,7 @@ def test_a_nas_that_can_be_asked_nowhere_is_told_so(isp: Settings, type_: Type) 
 
 def test_logins_unknown_names_and_unknown_addresses_are_listed_in_words(any_isp: Settings, type_: Type) -> None:
     [nas] = type_("nas", "list", "--json").json
+    just_heard_of(any_isp)
     with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
         who = f"'chap', '{nas['address']}', '02-00-00-00-00-09', {THEN}"
         columns = "username, accepted, reason, about, method, nas_address, calling_station, happened_at"

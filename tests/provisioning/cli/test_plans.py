@@ -29,6 +29,12 @@ def test_a_plan_is_looked_at_tried_defined_and_its_open_sessions_are_told(
         "  default/fiber-300:mikrotik  Mikrotik-Rate-Limit = 100000k/400000k",
     ]
     assert "100000k/400000k" not in type_("plans", "render", "fiber-300", "--dialect", "mikrotik").out
+    file.with_name("bad.toml").write_text(file.read_text().replace("download", "downlod"))
+    misspelt = type_("plans", "define", file.with_name("bad.toml"), *WHY)
+    assert (misspelt.status, misspelt.err.splitlines()[2]) == (
+        2,
+        "  downlod_kbps: is not known here; did you mean download_kbps?",
+    )
     before = len(type_("audit", "list", "--json").json)
 
     defined = type_("plans", "define", file, *WHY)

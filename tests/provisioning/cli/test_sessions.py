@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from provisioning.database import Database
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
-from tests.support.healthy_estate import vandal
+from tests.support.healthy_estate import just_heard_of, vandal
 from tests.support.silent_nas import silent_nas
 
 ANNA = "c1001-s1@isp.example"
@@ -58,6 +58,7 @@ def test_what_is_no_address_or_span_is_refused(isp: Settings, type_: Type) -> No
     assert (refused.status, refused.err.splitlines()[-1]) == (2, "  'bng-1' is no address or prefix")
     span = type_("sessions", "usage", ANNA, "--from", "2026-11-02", "--to", "2026-11-01")
     assert span.status == 2
+    just_heard_of(isp)
     assert type_("sessions", "list", "--doubtful").out == "no such session\n"
 
 

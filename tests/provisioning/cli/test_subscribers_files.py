@@ -91,7 +91,7 @@ def test_numbers_that_no_customer_here_has_are_all_named_where_there_are_custome
     unknown = "customer_id: no customer {} is registered here"
     assert tried.json["error"]["faults"] == [
         ["line 3", unknown.format(2002)],
-        ["line 4", "plan: there is no RADIUS plan 'gold'"],
+        ["line 4", "plan: there is no RADIUS plan 'gold'; known are: fiber-300, fiber-pool"],
         ["line 4", unknown.format(2003)],
     ]
     with errors.open(newline="") as written:

@@ -48,7 +48,7 @@ def test_an_amount_has_its_currencys_own_decimals(minor: int, currency: str, tol
 
 
 @given(MINOR, CURRENCIES)
-@settings(max_examples=150, deadline=None, database=None)
+@settings(max_examples=150)
 def test_there_and_back_is_the_same_amount_in_any_arithmetic(minor: int, currency: str) -> None:
     with localcontext() as context:
         context.prec = 3
@@ -66,7 +66,7 @@ def test_there_and_back_is_the_same_amount_in_any_arithmetic(minor: int, currenc
 @example(Decimal("1E-999999"), "EUR")
 @example(Decimal("0E+999999"), "EUR")
 @example(Decimal("1.0000000000000000000000000000001"), "EUR")
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=200)
 def test_what_is_taken_is_exact_and_the_rest_is_refused(amount: Decimal, currency: str) -> None:
     try:
         minor = to_minor(amount, currency)

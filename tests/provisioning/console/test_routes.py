@@ -16,6 +16,7 @@ from provisioning.api.routes import Terms
 from provisioning.console import assets
 from provisioning.console.doors import SIGNED_IN, ConsoleDoor, ConsoleDoors, ScriptDoor
 from provisioning.console.navigation import FEW, PLACES
+from provisioning.console.words import begun
 from tests.support.console import SAME_ORIGIN, Console, Person
 
 VALUES = {
@@ -135,6 +136,13 @@ async def test_where_one_is_stands_marked_in_the_navigation_and_at_its_menu(cons
         page = (await ada.get(path)).text
         assert re.findall(r'<summary aria-current="true">(.*?)</summary>', page) == ([menu] if menu else [])
         assert re.findall(r'<a href="[^"]+" aria-current="page">(.*?)</a>', page) == [place]
+
+
+async def test_an_address_without_a_page_says_so_and_a_name_is_told_as_it_is_written(console: Console) -> None:
+    person = await console.somebody("noc")
+    lost = await person.get("/nothing", headers={"Accept": "text/html"})
+    assert lost.status_code == 404 and "<p>There is no page at this address.</p>" in lost.text
+    assert (begun("run 3 is held"), begun("c7-s7@isp is gone")) == ("Run 3 is held", "c7-s7@isp is gone")
 
 
 async def test_every_page_forbids_what_it_does_not_need(console: Console) -> None:

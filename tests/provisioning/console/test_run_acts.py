@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import text, update
 
 from provisioning.access import list_audit
+from provisioning.commercial import TicketDesk
 from tests.support.console import Console
 from tests.support.held_runs import hold_in_its_undo
 from workflows import show_run
@@ -77,7 +78,7 @@ async def test_of_many_each_is_decided_for_itself_and_said_of_what_came_of_it(an
     form = {**token, "reason": "the OLT is being mended", "team": "onboarding", "seen": marks}
     answer = await nora.client.post("/queue/acts/hand-over", data=form, headers={"Sec-Fetch-Site": "same-origin"})
     assert "1 run of 2 was taken up" in answer.text
-    assert "Run 3 is not as you have seen it any more: it is inProgress now." in answer.text
+    assert "is not as you have seen it any more: it is inProgress now." in answer.text
     entry = await newest(any_console)
     assert (entry["subject"], entry["action"]) == ("run/2", "runs hand-over")
     assert entry["reason"] == "the OLT is being mended"
@@ -99,7 +100,7 @@ async def test_of_many_every_one_is_shown_and_what_is_not_for_one_stands_apart(c
     async with console.appliance.database.begin() as db:
         await db.execute(update(RunRow).where(RunRow.id == WAITING).values(version=99))
     page = (await nora.get("/queue/acts/retry", params=code)).text
-    assert "Not for 1 run" in page and "customer 1002: open runs need definitions" in page
+    assert "Not for 1 run" in page and re.search("customer 1002, Customer 2: open runs need definitions", page)
     assert re.findall(r'name="seen" value="(\d+):', page) == ["3"] and "Retry: all 1<" in page
     many = [f"{number}:x" for number in range(1, 52)]
     form = {**hidden(page, "form_token"), "seen": many}
@@ -119,6 +120,26 @@ async def test_a_hand_over_s_ticket_is_shown_to_who_reads_tickets(console: Conso
         assert 'Handed over to onboarding as <a href="/tickets/' in (await nora.get(address)).text
         seen = await paula.get(address)
         assert (seen.status_code, "Handed over to" in seen.text, "confirm port" in seen.text) == (200, False, True)
+
+
+async def test_a_preview_says_which_of_the_runs_a_team_has_already(any_console: Console) -> None:
+    nora = await any_console.somebody("noc")
+    await hold_as(any_console, WAITING, HELD)
+    page, code = f"/runs/{HELD}/acts/hand-over", same(await reason_of(any_console))
+    form = {**hidden((await nora.get(page)).text), "reason": "see to it", "team": "onboarding"}
+    assert (await nora.send(page, form)).status_code == 303
+    of_all = (await nora.get("/queue/acts/hand-over", params=code)).text
+    assert "Not for 1 run" in of_all and re.findall(r'name="seen" value="(\d+):', of_all) == [str(WAITING)]
+    told = rf'has <a href="/runs/{HELD}">run {HELD}</a> already, by <a href="/tickets/(\d+)">ticket \1</a> since'
+    for seen in (of_all, (await nora.get(page)).text):
+        assert re.search(told, seen)
+    again = await nora.send(page, {**form, "reason": "see to it again"})
+    assert again.status_code == 409 and "another team gets it with that." in again.text
+    async with any_console.appliance.database.begin() as db:
+        desk = TicketDesk(db, tenant_id=any_console.appliance.tenant_id, now=any_console.appliance.clock)
+        [ticket] = await desk.tickets()
+        await desk.cancel(ticket_id=ticket["ticket_id"], note="a mistake")
+    assert "which is cancelled: open another with <code>firstlight tickets add</code>" in (await nora.get(page)).text
 
 
 async def test_an_undo_that_is_held_says_so_and_shows_no_button_that_is_refused(console: Console) -> None:

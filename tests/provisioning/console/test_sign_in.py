@@ -89,6 +89,22 @@ async def test_a_session_ends_by_sign_out_by_time_and_with_its_person(any_consol
     assert kept
 
 
+async def test_a_form_that_was_sent_when_the_session_was_over_is_said_not_to_have_been_taken(console: Console) -> None:
+    nobody, act = console.anybody(), "/runs/3/acts/retry-from"
+    came = {**SAME_ORIGIN, "Referer": f"http://isp.test{act}?from_step=visit"}
+    turned_away = await nobody.client.post(act, data={"reason": "x"}, headers=came)
+    assert turned_away.headers["location"] == f"/sign-in?next={act}%3Ffrom_step%3Dvisit&sent=yes"
+    page = (await nobody.get(turned_away.headers["location"])).text
+    assert "nothing was done: sign in, and send it again" in page
+    assert f'name="next" value="{act}?from_step=visit"' in page
+    for elsewhere in ("http://evil.test/x", "http://isp.test/home", "http://isp.test/sign-in?next=/queue", "", "::"):
+        answer = await nobody.client.post(act, headers={**SAME_ORIGIN, "Referer": elsewhere})
+        assert answer.headers["location"] == "/sign-in?sent=yes", elsewhere
+    part = {"HX-Request": "true", "HX-Current-URL": "http://isp.test/queue?step=visit"}
+    led = await nobody.get("/queue/now?step=visit", headers=part)
+    assert (led.status_code, led.headers["hx-redirect"]) == (200, "/sign-in?next=/queue%3Fstep%3Dvisit")
+
+
 async def test_signing_in_ends_the_session_before_and_begins_a_new_one(console: Console) -> None:
     nora = await console.somebody("noc")
     before = nora.client.cookies["firstlight_session"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from provisioning.access import list_audit
+from radius.logins.tables import radius_login
 from radius.projection.freeradius_tables import radreply
 from tests.support.console import Console, Person
 
@@ -117,6 +119,30 @@ async def test_a_reason_is_needed_and_the_role_decides_what_can_be_done(console:
     assert page.status_code == 200
     assert "/acts/" not in page.text
     assert "Through the" not in page.text  # the audit is not hers to see
+
+
+async def test_a_login_that_was_refused_again_and_again_is_one_entry_of_the_timeline(any_console: Console) -> None:
+    appliance = any_console.appliance
+    began = appliance.clock().replace(microsecond=0) - timedelta(hours=1)
+    rows = [
+        {
+            "username": DONE,
+            "accepted": number == 60,
+            "reason": None if number == 60 else "wrong_password",
+            "method": "pap",
+            "nas_address": "192.0.2.9",
+            "happened_at": began + timedelta(seconds=30 * number),
+        }
+        for number in range(63)
+    ]
+    async with appliance.radius_database.begin() as db:
+        await db.execute(insert(radius_login), rows)
+    nora = await any_console.somebody("noc")
+    page = (await nora.get("/subscribers/1/timeline")).text
+    assert page.count("Refused at 192.0.2.9") == 2 and "Let in at 192.0.2.9 by pap." in page
+    assert f"Refused at 192.0.2.9: wrong password, 60 times since {began:%Y-%m-%d %H:%M} UTC." in page
+    assert "wrong password, 2 times since" in page
+    assert page.count('<span class="kind">session</span>') == 1  # what is older is not pushed off the page
 
 
 async def test_the_timeline_is_paged_and_tells_nothing_twice(any_console: Console) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import DeviceSearch
 from provisioning.commercial import CustomerSearch
+from provisioning.commercial.payments import payments_referred_to
 from provisioning.database import Database
 from radius import SubscriberSearch
 from tests.support.appliances import Original
@@ -40,6 +41,13 @@ async def test_a_beginning_is_a_range_of_its_index_which_is_in_the_order_that_is
         plan = await _plan(walled, ask)
         assert index in plan, plan
         assert "Sort" not in plan and "ORDER BY" not in plan, plan
+
+
+@pytest.mark.both_databases
+async def test_a_payment_is_found_by_its_reference_without_reading_all_payments(walled: Database) -> None:
+    plan = await _plan(walled, lambda db: payments_referred_to(db, "pi_3Q9", tenant_id=TENANT))
+    # of an empty table PostgreSQL takes any index
+    assert ("Index Scan" if walled.is_postgresql else "ix_payment_provider_ref (tenant_id=? AND provider=? AND") in plan
 
 
 async def _plan(walled: Database, ask: Ask) -> str:

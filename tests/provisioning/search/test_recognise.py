@@ -100,6 +100,15 @@ def test_a_name_is_its_words_and_a_mail_address_is_none() -> None:
     assert of_kind("C7-S7@isp", "username") == ["c7-s7@isp"]
 
 
+def test_what_may_name_a_pool_or_a_nas_or_a_payment_is_looked_for_as_that() -> None:
+    assert of_kind("Line-Order #17", "pool_or_nas") == ["Line-Order #17"]
+    assert (of_kind("north-v", "pool_or_nas"), of_kind("north-v", "reference")) == (["north-v"], [])
+    assert of_kind("SEPA 2026/77", "reference") == ["SEPA 2026/77"]
+    assert of_kind("a4:7b:2c:11", "pool_or_nas") == of_kind("100.64.0.1", "pool_or_nas") == []
+    assert recognise("quote 5")[0] == Clue("number", "5", "quote")
+    assert recognise("Payment #5")[0] == Clue("number", "5", "payment")
+
+
 @pytest.mark.parametrize("text", ["", " ", "a", "\x00\x07", "\u200b", "0"])
 def test_what_is_too_short_means_nothing(text: str) -> None:
     assert recognise(text) == ()

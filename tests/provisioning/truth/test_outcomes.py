@@ -27,7 +27,7 @@ def a_change(state: str, *sessions: dict[str, Any], carried: bool = True) -> Ses
 
 CHANGES = [
     (a_change("pending", carried=False), "asked_for", "FreeRADIUS does not show it yet"),
-    (a_change("pending"), "asked_for", "no session is known that had to follow"),
+    (a_change("pending"), "asked_for", "no session is known yet that has to follow"),
     (a_change("pending", a_session("changed")), "asked_for", "accounting has not borne it out yet"),
     (a_change("pending", a_session("disconnected", confirmed=True)), "asked_for", "bears out the one session"),
     (a_change("pending", a_session("unanswered")), "unknown", "its NAS: unanswered"),

@@ -12,7 +12,7 @@ from radius.coa.doors import KnownNas
 from radius.coa.dynamic_authorization import NasDoor
 from radius.coa.lanes import IN_FLIGHT, SILENT_FOR_SECONDS, Later, NasLanes
 from radius.dialects import DIALECTS
-from radius.nas.nases import CoaTerms
+from radius.nas.terms import CoaTerms
 
 
 def nas(address: str, *, per_second: int | None = None) -> KnownNas:

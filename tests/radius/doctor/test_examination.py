@@ -41,6 +41,7 @@ SQLITE = {"FIRSTLIGHT_FREERADIUS_SQL": "sqlite", **NO_EAP}
 SHARED = "Xk29fLq0PwZ7mN3bVc8dXk29"
 SEEDS = [
     ("database_down_rejects", "policies.conf", "Do-Not-Respond", "Access-Reject"),
+    ("database_down_rejects", "policies.conf", "fail = 1", "fail = return"),
     ("pool_below_threads", "sql/pool.conf", "${thread[pool].max_servers}", "8"),
     ("noop_unanswered", "sites/subscribers.conf", "if (noop) {", "if (invalid) {"),
     ("programs_loaded", "modules.conf", "expr {", "exec echo {\n\twait = yes\n}\nexpr {"),

@@ -158,7 +158,7 @@ async def test_every_fault_of_every_line_is_told_at_once_and_no_password_among_t
         "ipv4: 100.64.9.9 is given to old@isp.example already",
     ]
     assert found[7] == ["has 3 cells, and there are 8 columns"]
-    assert found[8] == ["plan: there is no RADIUS plan 'gold'"]
+    assert found[8] == ["plan: there is no RADIUS plan 'gold'; known are: fiber-100"]
     told = str(ImportRefused(found))
     assert not any(secret in told for secret in ("quoted", "back\\slash", "sql:SELECT", "padded"))
 

@@ -210,7 +210,23 @@ def test_no_request_names_every_nas_the_secret_that_does_not_fit_and_who_is_no_n
     assert diagnose(silent)["verdict"] == "The log of logins has none of ann@isp.example in the last 30 days."
     unwritten = one(facts(open_sessions=[session(60, 1)]), "no_request")
     assert (unwritten["weight"], "was not written down" in unwritten["evidence"][0]) == ("note", True)
-    assert "FIRSTLIGHT_RADIUS_LOG_FILE is not set" in one(facts(misfits=None), "no_request")["evidence"][-2]
+
+
+def test_a_wrong_secret_is_not_claimed_where_nobody_reads_the_log_that_tells_of_it() -> None:
+    unknown = "whether a NAS has another secret is not known: FIRSTLIGHT_RADIUS_LOG_FILE is not set"
+    over = session(600, 90, stopped_at=NOW - 90 * MINUTE)
+    for code, known in (
+        ("no_request", {}),
+        ("nothing_since", {"logins": [login(600)], "last_session": over}),
+        ("no_accounting_start", {"logins": [login(6)]}),
+        ("wrong_password", {"logins": [login(1, "wrong_password")]}),
+    ):
+        empty: dict[str, SecretMisfit] = {}
+        for misfits in (None, empty):
+            found = one(facts(misfits=misfits, **known), code)
+            assert (unknown in found["evidence"]) is (misfits is None), code
+            said = "FIRSTLIGHT_RADIUS_LOG_FILE has to name it" in (found["next_act"] or "")
+            assert said is (misfits is None and code != "wrong_password"), code
 
 
 def test_nothing_since_the_last_session_is_a_cause_that_names_its_own_nas_first() -> None:
@@ -244,6 +260,8 @@ def test_an_unknown_name_and_a_misspelt_one_are_told_with_what_is_close() -> Non
     unknown = facts(username="Ann", subscriber=None, near_names=["ann@isp.example"], tried_names=[tried])
     assert causes(unknown) == ["user_unknown"]
     assert diagnose(unknown)["verdict"] == "There is no subscriber Ann. Close to it: ann@isp.example."
+    nobodys = one(replace(unknown, username="o'brien", near_names=[]), "user_unknown")["next_act"]
+    assert (nobodys or "").startswith('Correct the name at the CPE: "o\'brien" cannot be a RADIUS username')
     assert one(unknown, "user_unknown")["evidence"] == [
         "'Ann' was tried 3 times at bng-2, last 2026-11-26 12:00:00 UTC"
     ]

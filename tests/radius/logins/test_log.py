@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -249,6 +250,45 @@ async def test_what_is_old_is_forgotten_and_a_full_list_is_halved(site: Site, lo
     assert await log.purge(now - HOUR * 2.5) == 0
     async with site.radius_database.begin() as db:
         await db.execute(delete(radius_unknown_nas))
+
+
+async def test_refusals_of_one_kind_after_one_another_are_told_once_and_a_page_ends_behind_all_of_them(
+    site: Site, log: LoginLog
+) -> None:
+    began, name = datetime.now(UTC).replace(microsecond=0) - HOUR * 100, site.new_username()
+    said = ["wrong_password"] * 7 + ["other_nas", "in", "in"] + ["wrong_password"] * 3 + ["suspended"] * 9
+    rows = [
+        {
+            "username": name,
+            "accepted": word == "in",
+            "reason": None if word == "in" else word.replace("other_nas", "wrong_password"),
+            "method": "pap",
+            "nas_address": "192.0.2.2" if word == "other_nas" else "192.0.2.1",
+            "happened_at": began + HOUR * number,
+        }
+        for number, word in enumerate(said)
+    ]
+    async with site.radius_database.begin() as db:
+        await db.execute(insert(radius_login), rows)
+    whole = await log.logins_in_runs(name, limit=50)
+    assert [(each["newest"]["reason"], each["times"]) for each in whole] == [
+        ("suspended", 9),
+        ("wrong_password", 3),
+        (None, 1),
+        (None, 1),
+        ("wrong_password", 1),
+        ("wrong_password", 7),
+    ]
+    assert [(each["newest"]["happened_at"] - began, each["first_at"] - began) for each in whole[:2]] == [
+        (HOUR * 21, HOUR * 13),
+        (HOUR * 12, HOUR * 10),
+    ]
+    for limit in (1, 2, 4, 5):
+        paged, before = list[Any](), None
+        while page := await log.logins_in_runs(name, before_id=before, limit=limit):
+            assert len(page) <= limit
+            paged, before = paged + page, page[-1]["first_id"]
+        assert paged == whole, limit
 
 
 def test_what_came_over_the_wire_is_shown_as_it_was_sent_and_moves_no_cursor() -> None:

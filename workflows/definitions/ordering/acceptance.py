@@ -11,6 +11,7 @@ from workflows.answers import AcceptedQuote, DeploymentPriority, PaymentMethod
 from workflows.definitions.input_types import Day, Frozen, Identifier, Line, Moment, PositiveId
 from workflows.definitions.kit import step
 from workflows.engine.run import Run
+from workflows.faults import A_DAY, A_MOMENT
 from workflows.services import Services
 
 
@@ -20,7 +21,7 @@ def _as_a_person_says_it(said: Any, read: ValidatorFunctionWrapHandler) -> date 
         read_as: date | datetime = read(said)
     except ValidationError as error:
         ours = [str(fault["ctx"]["error"]) for fault in error.errors() if fault["type"] == "value_error"]
-        neither = "is neither a day, as 2027-03-09, nor a moment with its zone, as 2027-03-09T10:00:00+01:00"
+        neither = f"is neither a day, such as {A_DAY}, nor a moment with its zone, such as {A_MOMENT}"
         raise ValueError(ours[0] if ours else neither) from error
     return read_as
 

@@ -240,7 +240,7 @@ async def test_the_database_itself_refuses_a_line_that_does_not_multiply(begin: 
 
 
 @given(st.lists(st.tuples(st.integers(1, 1000), st.integers(0, 10**7), st.integers(0, 10**5)), min_size=1, max_size=8))
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=60)
 def test_a_total_is_the_sum_of_what_every_line_says(lines: list[tuple[int, int, int]]) -> None:
     offers = {
         number: OfferRecord(
