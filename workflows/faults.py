@@ -8,10 +8,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+_NO_DAY = "is not a day such as 2026-03-31"
 _WORDS = {
     "missing": "is missing",
     "extra_forbidden": "is not known here",
     "int_type": "is not a whole number",
+    "date_type": _NO_DAY,
+    "date_parsing": _NO_DAY,
+    "date_from_datetime_parsing": _NO_DAY,
+    "date_from_datetime_inexact": _NO_DAY,
 }
 _NAMES_NO_FIELD = re.compile(r"[\[(]")
 """Of a part of a place: it is how the model calls one of several types that would do."""

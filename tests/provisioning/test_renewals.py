@@ -64,7 +64,7 @@ async def keys(appliance: Appliance) -> list[str]:
         (["subscription", 1], "renewal should be a valid dictionary or instance of ExpiringSubscription"),
         (
             {"subscription_id": 1, "customer_id": 1002, "ends_on": "30 June", "renewal_term_months": 7, "tea": 1},
-            "ends_on should be a valid date or datetime, input is too short; tea is not known here; customer_id is"
+            "ends_on is not a day such as 2026-03-31; tea is not known here; customer_id is"
             " 1002, and subscription 1 is customer 1001's; renewal_term_months is 7, and subscription 1 is paid for 3"
             " months at a time",
         ),

@@ -36,7 +36,7 @@ def test_a_fault_stands_at_its_field_in_our_words() -> None:
     assert model_faults(error, whole="order") == [
         ("number", "is missing"),
         ("inner.name", "is missing"),
-        ("inner.day", "should be a valid date or datetime, input is too short"),
+        ("inner.day", "is not a day such as 2026-03-31"),
         ("inner.day", "should be a valid integer, unable to parse string as an integer"),
         ("tea", "is not known here"),
     ]
