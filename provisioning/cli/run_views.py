@@ -137,7 +137,8 @@ def _why(run: RunSummary) -> str:
         subject = f" {run.waiting_on}" if run.waiting_on else ""
         deadline = f" until {at_second(run.wake_at)}" if run.wake_at else ""
         parts.append(f"waits for {run.waiting_for}{subject}{deadline}")
-    return "; ".join(parts)
+    *before, last = parts or [""]
+    return "; ".join([*(part.removesuffix(".") for part in before), last])
 
 
 def _tries(failed: int) -> str:

@@ -123,12 +123,18 @@ async def test_an_offer_is_shown_with_its_lines_and_accepted_by_the_button_alone
 
     accepted = await browser.post(address)
     assert accepted.status_code == 200 and "Thank you, the offer is accepted" in accepted.text
+    assert quote["payment_terms"] == "postpaid" and "You need to do nothing more." in accepted.text
     assert "<form" not in accepted.text and accepted.headers["content-security-policy"] == STRICT[1]
     assert await state_of(appliance, quote["quote_id"]) == ("accepted", "Ada Brandt")
     for again in (await browser.post(address), await browser.get(address)):
         assert (again.status_code, again.text) == (200, accepted.text)
     assert await accepted_events(appliance) == [f"quote/{quote['quote_id']}"]
     assert await uses(appliance) == 1
+
+    async with appliance.database.begin() as db:
+        await db.execute(text("UPDATE quote SET payment_terms = 'prepaid'"))
+    to_be_paid = (await browser.get(address)).text
+    assert "You need to do nothing more." not in to_be_paid and "carried out as soon as it is paid" in to_be_paid
 
 
 async def test_pressing_twice_at_once_is_one_acceptance(appliance: Appliance) -> None:
