@@ -36,6 +36,8 @@ WORDS: dict[str, dict[str, str]] = {
         "offer.over.words": "It was open until {moment}. Please ask us for a new offer.",
         "offer.closed.title": "This offer is not open any more",
         "offer.withdrawn.words": "It was withdrawn. Please ask us for a new offer.",
+        "offer.leaves.words": "The subscription that it would renew has ended, or is to end. If it shall go on, please"
+        " tell us.",
         "offer.closed.words": "It was withdrawn, or its time is over. Please ask us for a new offer.",
         "link.used.title": "This link was used already",
         "link.used.words": "It was used on {moment} and opens once. If it wasn't you, please tell us.",
@@ -128,6 +130,8 @@ WORDS: dict[str, dict[str, str]] = {
         "offer.over.words": "Es galt bis {moment}. Bitte fragen Sie uns nach einem neuen Angebot.",
         "offer.closed.title": "Dieses Angebot gilt nicht mehr",
         "offer.withdrawn.words": "Es wurde zurückgezogen. Bitte fragen Sie uns nach einem neuen Angebot.",
+        "offer.leaves.words": "Der Vertrag, den es verlängern würde, ist beendet oder soll enden. Wenn er weiterlaufen"
+        " soll, sagen Sie es uns bitte.",
         "offer.closed.words": "Es wurde zurückgezogen oder ist abgelaufen. Bitte fragen Sie uns nach einem neuen.",
         "link.used.title": "Dieser Link wurde schon benutzt",
         "link.used.words": "Er wurde benutzt: {moment}. Er öffnet nur einmal; wenn Sie das nicht waren, sagen Sie es"
