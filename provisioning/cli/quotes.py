@@ -203,10 +203,9 @@ def _entry(quote: QuoteRecord) -> Entry:
 
 
 def _about(quote: QuoteRecord) -> str:
+    months = quote["renewal_term_months"]
     facts = (
-        f"renews subscription {quote['subscription_id']} for {months_in_words(quote['renewal_term_months'])}"
-        if quote["kind"] == "renewal"
-        else None,
+        f"renews subscription {quote['subscription_id']} for {months_in_words(months)}" if months is not None else None,
         f"accepted by {quote['accepted_by']} at {minute(quote['accepted_at'])}" if quote["accepted_at"] else None,
         quote["reason"],
     )
