@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial import CrmService, PublishEvent, QuoteAcceptedOtherwise
+from provisioning.commercial import CrmService, PublishEvent, QuoteAcceptedOtherwise, QuoteNotOpen
 from provisioning.commercial.selling.selling_tables import Quote, SalesOrder
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Clock, Faults
@@ -16,6 +16,7 @@ from provisioning.order_wishes import WHAT, WishChecks, read_wishes
 from workflows import EventConflict, Events, RunNotOpenFor, Runs, show_event
 from workflows.answers import AcceptedQuote
 from workflows.definitions.ordering import OrderWishes, acceptance_key
+from workflows.services import Services
 
 ACCEPTED = "quote.accepted"
 SIGNAL = "quote_accepted"
@@ -34,6 +35,7 @@ class QuoteDesk:
         publish: PublishEvent,
         tenant_id: str,
         checks: WishChecks,
+        services: Services,
         now: Clock,
     ) -> None:
         self._db = db
@@ -43,6 +45,7 @@ class QuoteDesk:
         self._publish = publish
         self._tenant_id = tenant_id
         self._checks = checks
+        self._services = services
         self._now = now
 
     async def accept(
@@ -62,8 +65,9 @@ class QuoteDesk:
 
         ``wishes`` (`OrderWishes`) say how the order is to be carried out, and go with the event.
 
-        Raises: as ``CrmService.accept_quote``; InvalidRequest with every fault, also if this makes no order, if the
-        team that has to be told of it can't be, or if nobody can come at the time that is wished;
+        Raises: as ``CrmService.accept_quote``; QuoteNotOpen also if it renews what is to end; InvalidRequest with every
+        fault, also if this makes no order, if the team that has to be told of it can't be, or if nobody can come at the
+        time that is wished;
         QuoteAcceptedOtherwise if this acceptance was told without these wishes; EventConflict if another event has been
         started under its key.
         """
@@ -73,6 +77,8 @@ class QuoteDesk:
         wanted = wished.model_dump(mode="json", exclude_none=True)
         about = await self._runs.about(self._db, SIGNAL, str(quote_id))
         await self._runs.lock(self._db, about)
+        if (leaving := await self.why_not_renewed(quote_id)) is not None:
+            raise QuoteNotOpen(quote_id, "sent", "accepted", leaving.removesuffix("."))
         accepted = await self._crm.accept_quote(quote_id=quote_id, accepted_by=accepted_by, request_id=request_id)
         row = (
             await self._db.scalars(select(Quote).where(Quote.tenant_id == self._tenant_id, Quote.id == quote_id))
@@ -92,6 +98,18 @@ class QuoteDesk:
             why = f"are for an order, and quote {quote_id} renews subscription {row.subscription_id}"
             raise InvalidRequest(WHAT, [Fault("wishes", why)])
         return accepted, [run_id for run_id in about if await self._tell(run_id, quote_id, data, key=key, by=by)]
+
+    async def why_not_renewed(self, quote_id: int) -> str | None:
+        """Of an open quote, that what it renews has ended or is to end: who said yes would be neither charged nor
+        renewed. None if nothing like that is known.
+        """
+        row = await self._db.scalar(select(Quote).where(Quote.tenant_id == self._tenant_id, Quote.id == quote_id))
+        if row is None or row.state != "sent" or row.subscription_id is None:
+            return None
+        found = await self._services.billing_service.check_renewal_eligibility(
+            customer_id=row.customer_id, subscription_id=row.subscription_id
+        )
+        return found["reason"] if found["reason_code"] in ("cancelled", "to_be_ended") else None
 
     async def faults_in(self, quote_id: int, said: Mapping[str, Any]) -> tuple[Fault, ...]:
         """What is wrong with what is said of an acceptance, of which some may be missing."""

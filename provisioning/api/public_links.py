@@ -110,7 +110,9 @@ async def act(call: InCall, token: str) -> Response:
         if to is None or not isinstance(error, NOT_THERE[to.purpose]):
             raise
         call.changes_nothing()
-        return _not_open(call) if to.purpose == "accept_quote" else message(call.request, "gone", status=410)
+        if to.purpose != "accept_quote":
+            return message(call.request, "gone", status=410)
+        return await _left(call, int(to.subject)) or _not_open(call)
 
 
 async def _offer(call: Call, to: LinkTo) -> Response:
@@ -123,7 +125,14 @@ async def _offer(call: Call, to: LinkTo) -> Response:
         return _accepted(call, quote)
     if quote["state"] != "sent" or quote["valid_until"] < call.appliance.clock():
         return _closed(call, quote)
-    return _quote_page(call, quote, "offer.title", forms=True)
+    return await _left(call, quote["quote_id"]) or _quote_page(call, quote, "offer.title", forms=True)
+
+
+async def _left(call: Call, quote_id: int) -> Response | None:
+    """That what an open offer would renew is to end; None if it isn't, or the offer isn't open."""
+    if await call.appliance.quote_desk(call.db).why_not_renewed(quote_id) is None:
+        return None
+    return message(call.request, "offer.closed", words="offer.leaves.words", status=410)
 
 
 async def _accept(call: Call, quote_id: int) -> Response:

@@ -9,6 +9,7 @@ import typer
 from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import Entry, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
+from provisioning.cli.sold import months_in_words
 from provisioning.commercial import OfferRecord
 from provisioning.commercial.money import in_words
 
@@ -42,14 +43,10 @@ def _entry(offer: OfferRecord) -> Entry:
         (
             str(offer["offer_id"]),
             in_words(offer["price_minor"], offer["currency"]),
-            _months(offer["billing_period_months"]),
-            _months(offer["term_months"]),
+            months_in_words(offer["billing_period_months"]),
+            months_in_words(offer["term_months"]),
             offer["payment_terms"],
             offer["title"],
         ),
         sells + setup + ("" if offer["active"] else "; not sold any more"),
     )
-
-
-def _months(months: int) -> str:
-    return "1 month" if months == 1 else f"{months} months"

@@ -15,7 +15,7 @@ from provisioning.cli.audited import tells
 from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, clock_minute, print_indented, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
-from provisioning.cli.sold import print_lines
+from provisioning.cli.sold import months_in_words, print_lines
 from provisioning.commercial import LineWish, QuoteRecord, QuoteWithLines
 from provisioning.commercial.money import in_words
 from provisioning.days import minute
@@ -203,10 +203,9 @@ def _entry(quote: QuoteRecord) -> Entry:
 
 
 def _about(quote: QuoteRecord) -> str:
+    months = quote["renewal_term_months"]
     facts = (
-        f"renews subscription {quote['subscription_id']} for {quote['renewal_term_months']} months"
-        if quote["kind"] == "renewal"
-        else None,
+        f"renews subscription {quote['subscription_id']} for {months_in_words(months)}" if months is not None else None,
         f"accepted by {quote['accepted_by']} at {minute(quote['accepted_at'])}" if quote["accepted_at"] else None,
         quote["reason"],
     )

@@ -56,8 +56,9 @@ def print_run(view: RunView) -> None:
         _print_kept(view)
         _print_acts(view)
     say(Text("\nsteps", style="bold"))
+    width = max((len(step.name) for step in view.steps), default=0)
     for step in view.steps:
-        _print_step(step)
+        _print_step(step, width)
     say(Text("\nlog", style="bold"))
     for note in view.notes:
         print_indented(f"{note.by}: {note.text}", first=f"{clock_time(note.at)}  ", indent=22, style="dim")
@@ -105,12 +106,12 @@ def _print_acts(view: RunView) -> None:
         print_indented(act.meaning, indent=6, style="dim")
 
 
-def _print_step(step: StepView) -> None:
+def _print_step(step: StepView, width: int) -> None:
     facts = [f"round {step.round}" if step.round > 1 else "", _tries(step.attempts)]
     facts.append(_took(step.started_at, step.finished_at))
     line = state_text(step.state)
     line = Text("  ").append_text(line).append(" " * max(14 - line.cell_len, 1))
-    line.append(f"{step.name:<23}{', '.join(fact for fact in facts if fact)}")
+    line.append(f"{step.name:<{width}}  {', '.join(fact for fact in facts if fact)}")
     line.rstrip()
     say(line)
     if step.note:
@@ -136,7 +137,8 @@ def _why(run: RunSummary) -> str:
         subject = f" {run.waiting_on}" if run.waiting_on else ""
         deadline = f" until {at_second(run.wake_at)}" if run.wake_at else ""
         parts.append(f"waits for {run.waiting_for}{subject}{deadline}")
-    return "; ".join(parts)
+    *before, last = parts or [""]
+    return "; ".join([*(part.removesuffix(".") for part in before), last])
 
 
 def _tries(failed: int) -> str:

@@ -9,6 +9,11 @@ from provisioning.commercial import LineRecord
 from provisioning.commercial.money import in_words
 
 
+def months_in_words(months: int) -> str:
+    """1 month, 12 months."""
+    return "1 month" if months == 1 else f"{months} months"
+
+
 def print_lines(lines: Sequence[LineRecord], *, total_minor: int, currency: str) -> None:
     """One line each, and their sum below."""
     entries = [

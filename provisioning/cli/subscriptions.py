@@ -12,6 +12,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli.moments import as_day
 from provisioning.cli.printing import Entry, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
+from provisioning.cli.sold import months_in_words
 from provisioning.commercial.bills.subscriptions import SubscriptionView, list_subscriptions, show_subscription
 from provisioning.commercial.bills.term_ends import SubscriptionEnds
 from provisioning.commercial.payments.rows import shown_amount
@@ -69,7 +70,7 @@ def show(
             return
         service = f"service {found.service_id}" if found.service_id is not None else "no service"
         say(f"subscription {found.subscription_id} of customer {found.customer_id}: {_what(found)}, {service}")
-        term = "until further notice" if found.term_months is None else f"{found.term_months} months"
+        term = "until further notice" if found.term_months is None else months_in_words(found.term_months)
         say(f"  {found.state}; {_price(found) or 'no price'}, {term}, {_dates(found)}")
         if found.renewed_at is not None:
             say(f"  renewed {minute(found.renewed_at)}")

@@ -326,6 +326,7 @@ class WithDesks(WithServices):
             publish=self.publish,
             tenant_id=self.tenant_id,
             checks=self._wish_checks(db),
+            services=self.services(db),
             now=self.clock,
         )
 

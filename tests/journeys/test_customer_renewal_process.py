@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from provisioning.access import list_audit
+from provisioning.commercial import QuoteNotOpen
 from provisioning.commercial.bills.subscriptions import SubscriptionView
 from provisioning.commercial.bills.terms import months_later
 from tests.support.estate import Household
@@ -81,8 +82,10 @@ async def test_a_card_on_file_is_charged_after_the_yes_and_given_back_when_it_is
     assert len(account.intents) == taken, "a card on file is no consent"
 
     # The customer says yes and cancels the subscription right after: nobody pays for what can't be extended.
-    await cancel(shop, sold, "moved away")
+    await lab.stop_worker()
     await shop.accept(await quote_of(run))
+    await cancel(shop, sold, "moved away")
+    await lab.start_worker()
     ended = await run.until_ended()
     assert (ended.summary.state, ended.summary.reason) == (
         "rejected",
@@ -203,6 +206,11 @@ async def test_nobody_who_leaves_is_reminded(lab: JourneyLab, shop: Shop) -> Non
     sold, run = await expiring(shop, house)
     await run.until_waiting_for("quote_accepted")
     await cancel(shop, sold, "moved away")
+    # A yes that nothing could come of is not taken: nobody is thanked for it.
+    with pytest.raises(
+        QuoteNotOpen, match=r"is sent \(Subscription \d+ is cancelled \(moved away\)\) and can't be accepted"
+    ):
+        await shop.accept(await quote_of(run))
     lab.clock.skip(days=10)
 
     ended = await run.until_ended()

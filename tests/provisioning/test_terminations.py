@@ -180,6 +180,7 @@ async def test_every_fault_is_named_at_once(appliance: Appliance) -> None:
     found = await faults(appliance, username="nobody@isp.example", reason="  ", ends_on="someday", colour="red")
     assert found.keys() == {"username", "reason", "ends_on", "colour"}
     assert found["ends_on"] == "is no day, such as 2026-03-02"  # and is not missing besides
+    assert await faults(appliance, ends_on="2026-03-31T10:00:00Z") == {"ends_on": found["ends_on"]}
     assert (await faults(appliance, username=..., reason=...)).keys() == {"username", "reason"}
     assert await faults(appliance, ends_on=...) == {"ends_on": "is needed, unless the service is to end at once"}
     assert await faults(appliance, at_once=True) == {"ends_on": "can't be given for a service that is to end at once"}

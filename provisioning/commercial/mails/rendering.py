@@ -102,7 +102,8 @@ class MailTemplates:
         for unknown in sorted(variables.keys() - wanted.keys() - {BRAND}):
             faults.add(f"variables.{unknown}", f"isn't used by the template {name}")
         brand = read_brand(variables.get(BRAND), self._isp_name, faults)
-        if brand is None or faults.count > before:
+        unreadable = any(fault.field.startswith("variables.") for fault in faults.all)  # its kind is told already
+        if brand is None or unreadable or faults.count > before:
             return None
         return self._rendered(_Wish(name, chosen, brand), variables, faults)
 

@@ -55,8 +55,8 @@ class QuotaExhausted(PartnerError, BusinessRefusal):
         self.wanted = wanted
         self.remaining = remaining
         super().__init__(
-            f"Partner {partner_id} has {remaining} licence(s) left and {wanted} are wanted; "
-            f"grant more with `firstlight partners grant {partner_id} NUMBER`, then try again."
+            f"Partner {partner_id} has {remaining} licence(s) left and {wanted} are wanted; once more are granted, the "
+            "order can be handed in anew."
         )
 
 

@@ -10,14 +10,14 @@ from string import Formatter
 
 import httpx
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
 from provisioning.access.audit import AuditEntry
 from provisioning.api import create_app
 from provisioning.api.public_words import WORDS
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.commercial import LineWish, QuoteWithLines
-from provisioning.commercial.tables import Mail
+from provisioning.commercial.tables import Mail, Subscription
 from provisioning.estate import import_estate
 from provisioning.links import OneTimeLinkUse
 from provisioning.reveals import SecretReveal
@@ -123,12 +123,51 @@ async def test_an_offer_is_shown_with_its_lines_and_accepted_by_the_button_alone
 
     accepted = await browser.post(address)
     assert accepted.status_code == 200 and "Thank you, the offer is accepted" in accepted.text
+    assert quote["payment_terms"] == "postpaid" and "You need to do nothing more." in accepted.text
     assert "<form" not in accepted.text and accepted.headers["content-security-policy"] == STRICT[1]
     assert await state_of(appliance, quote["quote_id"]) == ("accepted", "Ada Brandt")
     for again in (await browser.post(address), await browser.get(address)):
         assert (again.status_code, again.text) == (200, accepted.text)
     assert await accepted_events(appliance) == [f"quote/{quote['quote_id']}"]
     assert await uses(appliance) == 1
+
+    async with appliance.database.begin() as db:
+        await db.execute(text("UPDATE quote SET payment_terms = 'prepaid'"))
+    to_be_paid = (await browser.get(address)).text
+    assert "You need to do nothing more." not in to_be_paid and "carried out as soon as it is paid" in to_be_paid
+
+
+async def test_nobody_is_thanked_for_renewing_what_is_to_end(appliance: Appliance, browser: httpx.AsyncClient) -> None:
+    now = appliance.clock()
+    day = now.date()
+    term = {"starts_on": day - timedelta(days=335), "ends_on": day + timedelta(days=30), "anchor_day": 28}
+    async with appliance.database.begin() as db:
+        sold = Subscription(
+            tenant_id=appliance.tenant_id,
+            customer_id=CUSTOMER,
+            state="active",
+            billing_started_at=now,
+            offer_id=1,
+            title="Business mail",
+            price_minor=990,
+            currency="EUR",
+            term_months=12,
+            **term,
+        )
+        db.add(sold)
+        await db.flush()
+        quote = await appliance.services(db).crm_service.create_renewal_quote(
+            customer_id=CUSTOMER, subscription_id=sold.id, renewal_term=12
+        )
+    address = await link(appliance, "accept_quote", quote["quote_id"])
+    assert "Accept this offer" in (await browser.get(address)).text
+    async with appliance.database.begin() as db:
+        await db.execute(
+            update(Subscription).where(Subscription.id == sold.id).values(to_end_on=day, to_end_because="x")
+        )
+    for answer in (await browser.get(address), await browser.post(address)):
+        assert (answer.status_code, "has ended, or is to end" in answer.text) == (410, True)
+    assert (await uses(appliance), await state_of(appliance, quote["quote_id"])) == (0, ("sent", None))
 
 
 async def test_pressing_twice_at_once_is_one_acceptance(appliance: Appliance) -> None:

@@ -94,6 +94,9 @@ def test_subscriptions_are_listed_and_shown(isp: Settings, type_: Type) -> None:
         "subscription 9 of customer 1002: Business mail, no service",
         "  active; 9.90 EUR, 12 months, from 2026-01-31 until 2027-01-31",
     ]
+    with vandal(isp.database_url) as hand:
+        hand.execute("UPDATE subscription SET term_months = 1, ends_on = '2026-02-28' WHERE id = 9")
+    assert "9.90 EUR, 1 month, from 2026-01-31 until 2026-02-28" in type_("subscriptions", "show", 9).out
     assert type_("subscriptions", "show", 1).out.splitlines()[0] == (
         "subscription 1 of customer 1001: fiber-300, service 1"
     )

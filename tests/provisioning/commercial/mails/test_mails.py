@@ -100,6 +100,10 @@ def test_a_preview_tells_every_fault_of_its_variables() -> None:
         ("variables.customer_name", "is missing"),
         ("variables.pin", "isn't used by the template service_activated"),
     }
+    sample = preview.template("service_terminated")["sample"]
+    with pytest.raises(InvalidRequest) as refused:
+        preview.preview("service_terminated", {**sample, "ended_on": "2026-13-45"})
+    assert [fault.field for fault in refused.value.faults] == ["variables.ended_on"]  # once, not by each part again
     with pytest.raises(InvalidRequest, match="template farewell doesn't exist"):
         preview.preview("farewell")
 
