@@ -2,8 +2,8 @@
 
 Results and inputs of steps lose what their names say is an amount; sentences lose amounts as we write them, with their
 currency before or after (`49.90 EUR`, `EUR 49.90`), whoever has written them; mails lose them as their language writes
-them (`1.234,50 zł`, `CHF49.90`). Sentences about a step that takes money lose every decimal number, since a refusal may
-tell two amounts and one currency.
+them (`1.234,50 zł`, `CHF49.90`). Sentences about a step that takes money, and those that name an amount (`price`,
+`sale_amount`), lose every decimal number, since a refusal may tell two amounts and one currency, or none.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from workflows import EventView, RoundView, RunSummary, RunView, StepView
 NOT_SHOWN = "(not shown)"
 
 _NAMES = re.compile(r"(^|_)(amount|price|total|subtotal|tax|discount|fee|minor|currency|commission)(_|$)")
+_WORD = re.compile(r"\w+")
 _SIGN = "[$¢-¥֏؋฿៛₠-⃀﷼＄￠￡￥￦]"  # noqa: RUF001 - written so in full width
 _MARKS = "[\u061c\u200b\u200e\u200f]*"  # which way it is written, in Arabic and Hebrew; they are not seen
 _BLANK = "[ \xa0\u202f]"
@@ -96,7 +97,8 @@ def _amounts_in(language: str) -> re.Pattern[str]:
 def words_without_amounts(words: str, step: str | None = None) -> str:
     """A sentence without the amounts in it; ``step``: about which it is."""
     shown = _AMOUNT.sub(NOT_SHOWN, words)
-    return _DECIMAL.sub(NOT_SHOWN, shown) if step in MONEY_STEPS else shown
+    is_about_money = step in MONEY_STEPS or any(_NAMES.search(each) for each in _WORD.findall(words))
+    return _DECIMAL.sub(NOT_SHOWN, shown) if is_about_money else shown
 
 
 def summary_without_amounts(run: RunSummary) -> RunSummary:

@@ -33,7 +33,7 @@ from provisioning.field.reports import LONGEST_NOTE
 from provisioning.intake import Clock, Faults
 from provisioning.ticks import TickName, Ticks, seen_ticks, ticks_of
 from provisioning.visits import Outcome, VisitDesk
-from workflows import Definition
+from workflows import NO_MOMENT, Definition
 from workflows.services import VisitState
 
 LONGEST_REASON = 500
@@ -191,7 +191,7 @@ def _read_another_time(faults: Faults, content: Mapping[str, Any]) -> None:
     faults.line("content.reason", content.get("reason"), longest=LONGEST_NOTE)
     for name in ("starts_at", "seen_at") if "seen_at" in content else ("starts_at",):
         if moment_of(content.get(name)) is None:
-            faults.add(f"content.{name}", "is no time with a time zone, as 2026-03-02T10:30:00Z is one")
+            faults.add(f"content.{name}", NO_MOMENT)
 
 
 def moment_of(told: object) -> datetime | None:

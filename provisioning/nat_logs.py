@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ipam import LoggedBlock
 from provisioning.errors import Fault, InvalidRequest
+from workflows import NO_MOMENT
 
 NEEDED = ("outside", "first_port", "last_port", "inside", "began_at")
 OPTIONAL = ("ended_at", "vrf")
@@ -61,7 +62,7 @@ def _faults_of_line(line: dict[str, str | None]) -> Iterator[tuple[str, str]]:
             yield name, f"{text[:60]} is not a whole number"
     for name in ("began_at", "ended_at"):
         if (text := (line.get(name) or "").strip()) and _moment(text) is None:
-            yield name, f"{text[:60]} is no time with its zone, such as 2026-03-02T21:14:00Z"
+            yield name, f"{text[:60]} {NO_MOMENT}"
 
 
 def _block(line: dict[str, str | None], where: str) -> LoggedBlock:

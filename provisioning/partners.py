@@ -34,6 +34,7 @@ from workflows.answers import PartnerRecord
 from workflows.definitions.partner_customer_provisioning import PARTNER_CUSTOMER_PROVISIONING, provisioning_key
 
 PARTNER_CUSTOMER_CREATED = "partner.customer.created"
+_BASE = "commission_amount"
 ORDER_FIELDS = ("order_ref", "customer_data", "license_count", "white_label_config", "sale_amount", "offer_id")
 
 
@@ -102,15 +103,25 @@ class PartnerDesk:
         try:
             await self._publish(self._db, PARTNER_CUSTOMER_CREATED, f"partner/{partner_id}", data, key, by)
         except EventConflict as conflict:
-            await self._refuse_changed(conflict, data)
-            raise
+            if not await self._is_as_taken(conflict, data):
+                raise
         return SubmittedOrder(partner_id=partner_id, order_ref=reference, event_key=key)
 
-    async def _refuse_changed(self, conflict: EventConflict, data: Mapping[str, Any]) -> None:
-        """Unless what stands in the way is no order of this partner. Raises: PartnerOrderedOtherwise."""
+    async def _is_as_taken(self, conflict: EventConflict, data: Mapping[str, Any]) -> bool:
+        """Whether all that the partner says of the order was said before. What was agreed upon of the commission is not
+        theirs to say, so that an order stays the same when that changes. False: what stands in the way is no order of
+        this partner. Raises: PartnerOrderedOtherwise."""
         taken = (await show_event(self._db, conflict.event_id, tenant_id=self._tenant_id)).data
-        if isinstance(taken, dict) and all(taken.get(name) == data[name] for name in ("partner_id", "order_ref")):
-            raise ordered_otherwise(taken, data) from conflict
+        if not isinstance(taken, dict) or any(taken.get(name) != data[name] for name in ("partner_id", "order_ref")):
+            return False
+        before, now = _parts(taken), _parts(data)
+        kinds = {before.pop("commission_type", None), now.pop("commission_type")}
+        sale, sale_now = before.pop(_BASE, None), now.pop(_BASE)
+        if kinds == {"percentage"}:  # of what the customer pays: told, or an offer's price of today
+            before["sale_amount"], now["sale_amount"] = sale, sale_now
+        if differs := _differences(before, now):
+            raise PartnerOrderedOtherwise(data["partner_id"], data["order_ref"], differs) from conflict
+        return True
 
     async def _partner(self, faults: Faults, partner_id: object) -> PartnerRecord | None:
         number = faults.number("partner_id", partner_id)
@@ -186,14 +197,17 @@ async def find_domain_fault(faults: Faults, domains: PartnerDomains, partner_id:
 
 
 def ordered_otherwise(taken: Mapping[str, Any], told: Mapping[str, Any]) -> PartnerOrderedOtherwise:
-    """The refusal of an order that was ``taken`` before and is ``told`` otherwise now."""
-    before, now = _parts(taken), _parts(told)
-    differs = {
+    """The refusal of an order that was ``taken`` before and is ``told`` otherwise now, both as the event has them."""
+    return PartnerOrderedOtherwise(told["partner_id"], told["order_ref"], _differences(_parts(taken), _parts(told)))
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[object, object]]:
+    """Of each part that differs what was and what is said; None: it isn't."""
+    return {
         name: (before.get(name), now.get(name))
         for name in sorted(before.keys() | now.keys())
         if before.get(name) != now.get(name)
     }
-    return PartnerOrderedOtherwise(told["partner_id"], told["order_ref"], differs)
 
 
 async def provisioning_round(db: AsyncSession, tenant_id: str, partner_id: int, order_ref: str) -> int:
@@ -212,10 +226,12 @@ def _fields(faults: Faults, order: object) -> Mapping[str, object]:
 
 
 def _parts(order: Mapping[str, Any], within: str = "") -> dict[str, Any]:
-    """What an order says, each part by the name that a fault of it would have."""
+    """What an order's event says, each part by its path; an amount with its currency."""
     parts: dict[str, Any] = {}
     for name, said in order.items():
         parts |= _parts(said, f"{within}{name}.") if isinstance(said, Mapping) else {f"{within}{name}": said}
+    if _BASE in parts and "currency" in parts:
+        parts[_BASE] = f"{parts[_BASE]} {parts.pop('currency')}"
     return parts
 
 

@@ -13,7 +13,7 @@ A_DAY = "2026-03-02"
 A_MOMENT = f"{A_DAY}T21:14Z or {A_DAY}T22:14+01:00"
 NO_DAY = f"is no day, such as {A_DAY}"
 NO_MOMENT = f"is no moment with its zone, such as {A_MOMENT}"
-"""How a day and a moment are refused, wherever somebody types one."""
+"""How a day and a moment are refused, wherever somebody types one that a journey, a door or a page is told."""
 
 _WORDS = {
     "missing": "is missing",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -24,6 +25,8 @@ from provisioning.database_errors import DatabaseError, as_database_error
 from provisioning.errors import ProvisioningError
 from radius import RadiusError
 from workflows import NO_MOMENT, WorkflowError, fault_in_words
+
+_SPACE_FOR_PLUS = re.compile(r":\d\d(?:\.\d+)? \d\d(?::?\d\d)?$")
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:firstlight:problem:"
@@ -130,11 +133,10 @@ def _of_validation(error: RequestValidationError) -> Problem:
 
 
 def _written_in_an_address(part: Mapping[str, Any]) -> str:
-    """A + that stands in a query as it is means a space (the URL standard's form encoding)."""
+    """A + that stands in a query as it is means a space (the URL standard's form encoding), as before a zone here."""
     is_query, told = part["loc"][0] == "query", str(part.get("input"))
-    return (
-        "; a + is written %2B in an address" if is_query and fault_in_words(part) == NO_MOMENT and " " in told else ""
-    )
+    is_meant = is_query and fault_in_words(part) == NO_MOMENT and _SPACE_FOR_PLUS.search(told)
+    return "; a + is written %2B in an address" if is_meant else ""
 
 
 def _of_field(place: Sequence[int | str], message: str) -> ProblemFault:

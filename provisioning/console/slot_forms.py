@@ -13,7 +13,7 @@ from provisioning.console.pages import today
 from provisioning.errors import Fault
 from provisioning.field import Place, VisitRecord
 from provisioning.intake import Faults
-from workflows import FIRST_YEAR, LAST_YEAR
+from workflows import FIRST_YEAR, LAST_YEAR, NO_DAY
 
 MOST_DAYS = 31
 
@@ -58,7 +58,7 @@ def read_question(call: Call, faults: Faults, day: str, days: str, technician: s
         try:
             wanted = date.fromisoformat(day)
         except ValueError:
-            faults.add("day", "is no day, as 2026-03-02 is one")
+            faults.add("day", NO_DAY)
     if not FIRST_YEAR <= wanted.year <= LAST_YEAR:
         faults.add("day", f"is in the year {wanted.year}, not in {FIRST_YEAR} to {LAST_YEAR}")
     if many > MOST_DAYS:

@@ -17,6 +17,7 @@ from provisioning.console.pages import show, to
 from provisioning.console.webhooks import TITLES, host_of
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.webhooks import impersonal_webhook
+from workflows import NO_MOMENT
 
 HOURS = {"1": "the last hour", "24": "the last 24 hours", "168": "the last seven days", "720": "the last 30 days"}
 USUAL_HOURS = "24"
@@ -85,10 +86,9 @@ def _moment(form: Form, faults: list[Fault]) -> datetime | None:
     try:
         since = datetime.fromisoformat(form.text("since"))
     except ValueError:
-        faults.append(Fault("since", "is no moment"))
-        return None
-    if since.tzinfo is None:
-        faults.append(Fault("since", "has no time zone"))
+        since = None
+    if since is None or since.tzinfo is None:
+        faults.append(Fault("since", NO_MOMENT))
     return since
 
 

@@ -335,7 +335,7 @@ async def test_a_visit_without_anybody_at_home_is_booked_anew_confirmed_once_and
         ("no_access", datetime.combine(day, time(8), UTC)),
         ("booked", datetime.combine(later, time(8), UTC)),
     ]
-    assert await releases(lab, house) == [("released", "another visit is agreed"), ("scheduled", None)]
+    assert await releases(lab, house) == [("released", "the visit is booked anew"), ("scheduled", None)]
     assert [one.subject for one in await shop.notices(order["order_id"])] == [
         f"Order {order['order_id']}: visit on {each} 08:00 UTC" for each in (day, later)
     ]

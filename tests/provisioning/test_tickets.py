@@ -135,7 +135,11 @@ async def test_what_is_no_ticket_at_all_is_refused(appliance: Appliance, nothing
     ("changes", "field", "reason"),
     [
         ({"appointment": {"technician_id": 7, "scheduled_date": "2020-01-01T09:00:00Z"}}, "scheduled_date", "over"),
-        ({"appointment": {"technician_id": 7, "scheduled_date": "2036-03-10T09:00:00"}}, "scheduled_date", "timezone"),
+        (
+            {"appointment": {"technician_id": 7, "scheduled_date": "2036-03-10T09:00:00"}},
+            "scheduled_date",
+            "no moment with its zone",
+        ),
         ({"appointment": {"technician_id": 7, "scheduled_date": "2136-03-10T09:00:00Z"}}, "scheduled_date", "50 years"),
         ({"hold_until": "2020-01-01T09:00:00Z"}, "hold_until", "is over already"),
         ({"customer_id": 2**63}, "customer_id", "9223372036854775807"),

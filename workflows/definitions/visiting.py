@@ -23,8 +23,8 @@ WantedT = TypeVar("WantedT")
 WHY_AGAIN = {"no_access": "nobody was at home", "cancelled": "the visit was called off"}
 """Of a visit that needs another one, in words."""
 
-BOOKED_ANEW = "another visit is agreed"
-"""Why a visit is called off of which the journey isn't undone: it goes back, and books another."""
+BOOKED_ANEW = "the visit is booked anew"
+"""Why a visit is called off of which the journey isn't undone: it goes back, and books another, or this one again."""
 
 
 class BookedVisit(TypedDict):

@@ -91,8 +91,8 @@ async def payments_referred_to(
         Payment.provider.in_(sorted(set(PROVIDERS.values()))),  # the index has it before the reference
         Payment.provider_ref.in_(sorted(spellings)),
     )
-    found = [_view(row) for row in await db.scalars(query.limit(limit))]
-    return sorted(found, key=lambda one: one.payment_id, reverse=True)
+    newest = (Payment.id + 0).desc()  # by the bare number a database would walk all payments from the newest one on
+    return [_view(row) for row in await db.scalars(query.order_by(newest).limit(limit))]
 
 
 async def show_payment(db: AsyncSession, payment_id: int, *, tenant_id: str) -> PaymentHistory:

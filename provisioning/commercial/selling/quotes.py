@@ -123,7 +123,7 @@ class Quotes:
     ) -> tuple[list[PricedLine], dict[str, str]]:
         """The lines at today's prices, and on which terms; what can't be sold so is a fault."""
         offers = await self._sold(lines, faults)
-        known = all(line.offer_id is None or line.offer_id in offers for line in lines)
+        known = bool(lines) and all(line.offer_id is None or line.offer_id in offers for line in lines)
         terms: dict[str, str] = {
             "currency": _currency(currency, offers, known, faults),
             "payment_terms": _payment_terms(payment_terms, offers, known, faults),
@@ -257,7 +257,7 @@ class Quotes:
 
 
 def _currency(given: str | None, offers: dict[int, OfferRecord], known: bool, faults: Faults) -> str:
-    """``known``: every offer is; of one that isn't, nobody can say what it would have told."""
+    """``known``: there are lines and every offer is; of one that isn't, nobody can say what it would have told."""
     currencies = {offer["currency"] for offer in offers.values()}
     if given is not None:
         currency = read_currency(faults, "currency", given)

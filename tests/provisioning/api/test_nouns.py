@@ -344,7 +344,7 @@ async def test_a_malformed_wish_is_refused_with_what_is_wrong_with_the_rest_as_w
     for address, wrong, pointers in (
         ("/leads", lead, "name source tea email phone offer_id existing_customer_id"),
         ("/quotes", quote, "lines/2/offer_id valid_until lines/1/offer_id lines/1/quantity customer_id"),
-        ("/quotes", terms, "valid_until payment_terms currency lines customer_id"),
+        ("/quotes", terms, "valid_until payment_terms lines customer_id"),
         ("/quotes", {"lines": "x"}, "customer_id lines valid_until"),
         ("/events", event, "subject data key type"),
     ):

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from provisioning.amounts import words_without_amounts
 from provisioning.cli.account import account
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
+from tests.support.healthy_estate import vandal
 
 ORDER = Path(__file__).parents[3] / "deploy" / "examples" / "partner-order.json"
 LEAD = ("leads", "add", "--name", "Eve Stone", "--email", "eve@example.net", "--source", "phone", "--offer", 1)
@@ -74,5 +76,25 @@ def test_a_changed_order_is_refused_with_what_differs(isp: Settings, type_: Type
     (tmp_path / "order.json").write_text(json.dumps(json.loads(ORDER.read_text()) | {"sale_amount": "59.90"}))
     refused = type_("partners", "order", 21, tmp_path / "order.json")
     assert refused.status == 2
-    told = "Order N-2026-0117 of partner 21 was taken otherwise (commission_amount is 49.90, not 59.90)"
+    told = "Order N-2026-0117 of partner 21 was taken otherwise (sale_amount is 49.90 EUR, not 59.90 EUR)"
     assert told in " ".join(refused.err.split())
+    assert words_without_amounts(told).endswith("(sale_amount is (not shown), not (not shown))")
+
+
+def test_an_order_that_comes_again_is_the_same_whatever_was_agreed_of_its_commission_since(
+    isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    said = "order N-2026-0117 of partner 21 is taken\n"
+    assert type_("partners", "order", 21, ORDER).out == said
+    with vandal(isp.database_url) as hand:
+        hand.execute(
+            "UPDATE partner SET commission_type = 'fixed', commission_fixed_minor = 500, commission_basis_points = NULL"
+            " WHERE id = 21"
+        )
+    order = {field: value for field, value in json.loads(ORDER.read_text()).items() if field != "sale_amount"}
+    (tmp_path / "order.json").write_text(json.dumps(order))
+    assert type_("partners", "order", 21, tmp_path / "order.json").out == said
+    (tmp_path / "order.json").write_text(json.dumps(order | {"license_count": 3}))
+    assert "(license_count is 2, not 3)" in " ".join(
+        type_("partners", "order", 21, tmp_path / "order.json").err.split()
+    )
