@@ -13,6 +13,9 @@ from tests.ipam.conftest import Network, small
 def by_dhcp() -> dict[str, Any]:
     described = small()
     described["plan"].append({"name": "cable", "access": "ipoe", "addressing": "dhcp", "ipv6_pd": True})
+    described["pool"].append(
+        {"name": "more", "kind": "ipv4", "network": "100.64.1.0/28", "bindings": [{"bng": "bng-1", "plan": "cable"}]}
+    )
     described["location"][0]["circuit_id"] = "OLT-1 xpon 0/1/0:7"
     described["location"][1]["circuit_id"] = "OLT-2 xpon 0/2/0:1"
     return described
