@@ -12,9 +12,7 @@ from provisioning.subscriber_desk import ANY_CUSTOMER, ExternalId, Who
 Username = Annotated[str, typer.Argument(help="The RADIUS username, realm included.")]
 ByExternalId = Annotated[bool, typer.Option("--external-id", help="In the username's place stands your own id of it.")]
 
-CustomersElsewhere = Annotated[
-    bool, typer.Option("--customers-elsewhere", help=f"{ANY_CUSTOMER.capitalize()}.")
-]
+CustomersElsewhere = Annotated[bool, typer.Option("--customers-elsewhere", help=f"{ANY_CUSTOMER.capitalize()}.")]
 
 
 def whom(word: str, by_external_id: bool) -> Who:

@@ -37,8 +37,9 @@ async def active_customer(db: AsyncSession, tenant_id: str, customer_id: int, *,
 async def unregistered(
     db: AsyncSession, tenant_id: str, numbers: Collection[int], *, elsewhere: bool = False
 ) -> dict[int, str]:
-    """Those of the numbers that no customer here has, each with what to say of it and how to have it taken. None of them where no customer is
-    registered at all, or where somebody says that they live ``elsewhere``: then they are another system's."""
+    """Those of the numbers that no customer here has, each with what to say of it and how to have it taken. None
+    of them where no customer is registered at all, or where somebody says that they live ``elsewhere``: then they are
+    another system's."""
     mine = select(Customer.id).where(Customer.tenant_id == tenant_id)
     if elsewhere or not numbers or await db.scalar(mine.limit(1)) is None:
         return {}
