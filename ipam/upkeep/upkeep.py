@@ -25,9 +25,9 @@ class NetworkUpkeep:
     """Reserves, excludes, lifts, drains and re-homes for one tenant, within the caller's transaction.
 
     Each is all or nothing, ``rehome`` together with its caller; those that answer True or False say whether anything
-    was changed, so these may be repeated. ``note`` says why, for whoever finds it later. All raise ``NameUnknown`` for a pool that isn't there,
-    ``RequestInvalid`` for what can't be meant (with all faults, names that nobody knows among them), and ``PoolBusy``
-    (transient) when others held its rows for too long.
+    was changed, so these may be repeated. ``note`` says why, for whoever finds it later. All raise ``NameUnknown`` for
+    a pool that isn't there, ``RequestInvalid`` for what can't be meant (with all faults, names that nobody knows among
+    them), and ``PoolBusy`` (transient) when others held its rows for too long.
     """
 
     def __init__(self, db: AsyncSession, *, tenant_id: str, now: Callable[[], datetime]) -> None:
