@@ -169,10 +169,10 @@ class AddressDesk:
             ServiceUnderWay: with all services behind them of which a run has more to do.
             LineOnOlt, LinesOnOlt: for all services whose lines would need another VLAN.
             ServicesInTheWay: with all of these, and with what services need that can't be had there.
-            As ``NetworkUpkeep.rehome``, where only that stands against it.
+            NotServed, or as for an allocation: where only what can't be had there stands against it.
         """
         async with self._db.begin_nested():
-            done = await self._upkeep.try_rehome(access_nodes=access_nodes, bng=bng, note=note)
+            done = await self._upkeep.rehome(access_nodes=access_nodes, bng=bng, note=note)
             moved = list(done.moved)
             under_way = await self._under_way([*(each["service_id"] for each in moved), *done.not_served])
             held = {each["service_id"]: each for each in await self._network.all_resources()} if moved else {}

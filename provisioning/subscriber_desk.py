@@ -10,8 +10,9 @@ ProvisioningError
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from typing_extensions import TypedDict
 
@@ -29,7 +30,8 @@ from radius import (
     SubscriberView,
 )
 
-ELSEWHERE = "--customers-elsewhere, customers_elsewhere in the API, if it is another system's"
+ANY_CUSTOMER = "the customers are another system's, and any number will do"
+"""What ``customers_elsewhere`` says, at every door."""
 LOGIN_INPUT = "pppoe_username"
 """What a CPE template calls the name its CPE logs in with."""
 
@@ -61,6 +63,12 @@ class SubscriberNumber:
     """Our own number of a subscriber, in its username's place."""
 
     value: int
+
+
+class Unregistered(Protocol):
+    """As ``commercial.unregistered``, of the desk's own ISP."""
+
+    def __call__(self, numbers: Collection[int], /, *, elsewhere: bool) -> Awaitable[Mapping[int, str]]: ...
 
 
 Who = str | ExternalId | SubscriberNumber
@@ -126,12 +134,11 @@ class SubscriberDesk:
         used_of: Callable[[int], Awaitable[int]],
         tell_lifted: Callable[[ChangedSubscriber], Awaitable[None]],
         billed_plan: Callable[[int], Awaitable[str | None]],
-        unregistered: Callable[[int], Awaitable[Mapping[int, str]]],
+        unregistered: Unregistered,
     ) -> None:
         """``period_of`` says the billing month that goes on for a service, ``used_of`` how many octets a subscriber has
         used of its data cap in it; ``tell_lifted`` tells others of a data cap that serves nobody otherwise any more;
-        ``billed_plan`` says for which plan a service is billed, ``unregistered`` in words that no customer here has a
-        number."""
+        ``billed_plan`` says for which plan a service is billed."""
         self._radius = radius
         self._verbs = verbs
         self._cpes = cpes
@@ -159,14 +166,14 @@ class SubscriberDesk:
 
         Raises: as ``RadiusService.create_by_hand``; RequestRefused also of a customer who is not registered here.
         """
-        unknown = {} if customers_elsewhere else await self._unregistered(customer_id)
+        unknown = await self._unregistered([customer_id], elsewhere=customers_elsewhere)
         made = await self._radius.create_by_hand(
             customer_id=customer_id,
             username=username,
             plan=plan,
             ipv4_pool=ipv4_pool,
             external_id=external_id,
-            also_wrong=[f"{says} ({ELSEWHERE})" for says in unknown.values()],
+            also_wrong=list(unknown.values()),
         )
         return await self._radius.subscriber(subscriber_id=made["subscriber_id"])
 

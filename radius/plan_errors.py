@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from radius.errors import RadiusError
 from radius.known import known_are
 
+MOST_COMPARED = 100
 
-def no_plan(plan: str, known: Iterable[str]) -> str:
-    """In a phrase, that there is no such plan, and which there are; of many, the nearest."""
-    return f"there is no RADIUS plan {plan[:80]!r}; {known_are(plan, sorted(known))}"
+
+class NoPlans:
+    """What is said of names that no plan has, for lists of any length: each name is compared with the plans once, and
+    of more than ``MOST_COMPARED`` names the others are not compared: a list whose columns are mixed up has as many
+    wrong names as it has lines, and comparing is slow."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._known = tuple(sorted(known))
+        self._said: dict[str, str] = {}
+
+    def phrase(self, plan: str) -> str:
+        """That there is no such plan, and which there are; of many, the nearest."""
+        if (said := self._said.get(plan)) is None:
+            compared = len(self._said) < MOST_COMPARED
+            said = self._said[plan] = f"there {_is_no_plan(plan, self._known, compared=compared)}"
+        return said
+
+
+def _is_no_plan(plan: str, known: Sequence[str], *, compared: bool = True) -> str:
+    return f"is no RADIUS plan {plan[:80]!r}; {known_are(plan, known, compared=compared)}"
 
 
 class PlanError(RadiusError):
@@ -28,7 +46,7 @@ class PlanUnknown(PlanError):
         """``known``: the names of those there are; of many, the nearest are named."""
         self.plan = plan
         self.known = tuple(sorted(known))
-        super().__init__(f"T{no_plan(plan, self.known)[1:]}.")
+        super().__init__(f"There {_is_no_plan(plan, self.known)}.")
 
 
 class PlanRefused(PlanError):

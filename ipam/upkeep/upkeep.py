@@ -13,7 +13,7 @@ from ipam.errors import RequestInvalid
 from ipam.estate.rows import EstateRows
 from ipam.lookup import history
 from ipam.upkeep import draining, excluding, moving, renaming, reserving, retiring
-from ipam.upkeep.answers import LeftBehind, MovedService, UnitEvent
+from ipam.upkeep.answers import LeftBehind, UnitEvent
 from ipam.upkeep.moving import Rehomed
 from ipam.upkeep.pool_units import KnownPool, checked_note, find_pool
 from ipam.upkeep.request_parts import refuse_faults
@@ -24,10 +24,10 @@ log = structlog.get_logger(__name__)
 class NetworkUpkeep:
     """Reserves, excludes, lifts, drains and re-homes for one tenant, within the caller's transaction.
 
-    Each is all or nothing; those that answer True or False say whether anything was changed, so these may be repeated.
-    ``note`` says why, for whoever finds it later. All raise ``NameUnknown`` for a pool that isn't there,
-    ``RequestInvalid`` for what can't be meant (with all faults, names that nobody knows among them), and ``PoolBusy``
-    (transient) when others held its rows for too long.
+    Each is all or nothing, ``rehome`` together with its caller; those that answer True or False say whether anything
+    was changed, so these may be repeated. ``note`` says why, for whoever finds it later. All raise ``NameUnknown`` for
+    a pool that isn't there, ``RequestInvalid`` for what can't be meant (with all faults, names that nobody knows among
+    them), and ``PoolBusy`` (transient) when others held its rows for too long.
     """
 
     def __init__(self, db: AsyncSession, *, tenant_id: str, now: Callable[[], datetime]) -> None:
@@ -135,26 +135,14 @@ class NetworkUpkeep:
             await retiring.retire(self._rows, known, note=said, at=self._now())
         self._log("pool retired", True, pool=pool, network=known.network)
 
-    async def rehome(self, *, access_nodes: Sequence[str], bng: str, note: str) -> list[MovedService]:
-        """Put access nodes behind another BNG, and give their live services what is served there, all or nothing.
+    async def rehome(self, *, access_nodes: Sequence[str], bng: str, note: str) -> Rehomed:
+        """Put access nodes behind another BNG, and give their live services what is served there.
 
         What the new BNG can serve is kept; what it can't goes into quarantine. The answer lists every service that was
-        behind them, and what it was given anew. Again: only those are moved that were given something meanwhile which
-        isn't served there.
-
-        Raises:
-            NoPoolBound, PoolExhausted, ...: as for an allocation, when a service can't be served there.
-            NotServed: with all that can't be served there, if it is more than one thing.
+        behind them, and what it was given anew; again, only those that were given something meanwhile which isn't
+        served there. Whoever asks may have more to look at, so services that can't be served there are answered and
+        not raised: while there is a ``refusal``, the caller has to undo all that was done.
         """
-        async with self._db.begin_nested():
-            done = await self.try_rehome(access_nodes=access_nodes, bng=bng, note=note)
-            if done.refusal is not None:
-                raise done.refusal
-        return list(done.moved)
-
-    async def try_rehome(self, *, access_nodes: Sequence[str], bng: str, note: str) -> Rehomed:
-        """As ``rehome``, for whoever has more to look at: what can't be served there is handed back, and all else is
-        done, which the caller then has to undo."""
         await refuse_faults(self._db, self._tenant_id, access_nodes=access_nodes, bng=bng, note=note)
         said = checked_note(note)
         async with self._db.begin_nested():

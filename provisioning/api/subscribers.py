@@ -19,8 +19,8 @@ from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.whom import Whom
-from provisioning.api.wishes import ELSEWHERE, Reason, Wish
-from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, Who, was_so_already
+from provisioning.api.wishes import Reason, Wish
+from provisioning.subscriber_desk import ANY_CUSTOMER, ChangedSubscriber, SubscriberDesk, Who, was_so_already
 from radius import DataCapView, LineIdentity, State, SubscriberUnknown, SubscriberView
 
 doors = Doors(prefix="/subscribers", tags=["subscribers"])
@@ -43,7 +43,7 @@ class New(SubscriberReason):
     plan: PlanName
     ipv4_pool: Annotated[str | None, Field(min_length=1, max_length=253)] = None
     external_id: Annotated[str | None, Field(min_length=1, max_length=128)] = None
-    customers_elsewhere: Annotated[bool, Field(description=ELSEWHERE)] = False
+    customers_elsewhere: Annotated[bool, Field(description=ANY_CUSTOMER)] = False
 
 
 class PlanChange(SubscriberReason):

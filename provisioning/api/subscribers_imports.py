@@ -15,8 +15,9 @@ from provisioning.api.bodies import is_csv
 from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import inlined
 from provisioning.api.routes import Doors, Later
-from provisioning.api.wishes import ELSEWHERE, Reason, Wish
+from provisioning.api.wishes import Reason, Wish
 from provisioning.errors import Fault, InvalidRequest
+from provisioning.subscriber_desk import ANY_CUSTOMER
 from radius import ImportRefused
 
 doors = Doors(prefix="/subscribers", tags=["subscribers"])
@@ -31,7 +32,7 @@ class SubscriberImportWish(Wish):
 
     content: str = Field(description="CSV: username, customer_id, plan, ...")
     file_name: str | None = Field(default=None, max_length=200, description="For the audit")
-    customers_elsewhere: bool = Field(default=False, description=ELSEWHERE)
+    customers_elsewhere: bool = Field(default=False, description=ANY_CUSTOMER)
     dry_run: bool = Field(default=False, description="Only say what it comes to")
     reason: Reason
 
@@ -86,7 +87,7 @@ async def import_(
     call: InCall,
     # Described and checked here, and read by ``_open``.
     file_name: Annotated[str | None, Query(max_length=200, description="Of a CSV body, for the audit")] = None,
-    customers_elsewhere: Annotated[bool, Query(description=f"Of a CSV body: {ELSEWHERE}")] = False,
+    customers_elsewhere: Annotated[bool, Query(description=f"Of a CSV body: {ANY_CUSTOMER}")] = False,
     dry_run: Annotated[bool, Query(description="Of a CSV body: only say what it comes to")] = False,
     reason: Annotated[str | None, Query(max_length=500, description="Of a CSV body, required: why")] = None,
 ) -> ImportedSubscribers:

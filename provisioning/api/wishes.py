@@ -21,9 +21,6 @@ Reason = Annotated[
 """Must say something: an audit of blanks tells nobody anything."""
 
 
-ELSEWHERE = "the customers are another system's, and any number will do"
-
-
 class Wish(BaseModel):
     """A body. Rules of the business are the services'; here is only its shape."""
 

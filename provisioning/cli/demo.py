@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from provisioning.lab.demo import Lab
     from provisioning.lab.phone import PhoneDoor
     from provisioning.lab.proof import Proof
+    from provisioning.lab.world import LabWorld
 
 T = TypeVar("T")
 
@@ -243,7 +244,7 @@ async def _stay_open(lab: Lab, console: socket.socket, door: PhoneDoor | None, s
     say("the laboratory stays open; in another terminal:")
     if aside := set_aside(lab.appliance.settings):
         say(f"  unset {' '.join(aside)}")
-    for line in [*ways_in(lab.appliance.settings), *_way_to_freeradius(lab)]:
+    for line in [*ways_in(lab.appliance.settings), *way_to_freeradius(lab.world)]:
         say(f"  {line}")
     say("  .venv/bin/firstlight runs list        (Ctrl-C here ends it)")
     if lab.world.neighbours is not None:
@@ -275,18 +276,10 @@ def ways_in(settings: Settings) -> list[str]:
     return lines
 
 
-def _way_to_freeradius(lab: Lab) -> list[str]:
-    """What `doctor`, `nas test` and `subscribers diagnose` ask and read."""
-    server = lab.world.freeradius
-    if server is None:
-        return []
-    said = {
-        "auth_port": server.auth_port,
-        "config_dir": server.raddb,
-        "log_file": server.log_file,
-        "nas_lifetime_seconds": server.nas_lifetime_seconds,
-    }
-    return [f"export {PREFIX}RADIUS_{name.upper()}={shlex.quote(str(value))}" for name, value in said.items()]
+def way_to_freeradius(world: LabWorld) -> list[str]:
+    """What `doctor`, `nas test` and `subscribers diagnose` ask and read, for the same shell."""
+    said = world.freeradius_settings()
+    return [f"export {PREFIX}{name.upper()}={shlex.quote(str(value))}" for name, value in said.items()]
 
 
 def _holds_password(database_url: str) -> bool:

@@ -7,14 +7,12 @@ from typing import Annotated
 import typer
 
 from provisioning.bootstrap import Appliance
-from provisioning.subscriber_desk import ExternalId, Who
+from provisioning.subscriber_desk import ANY_CUSTOMER, ExternalId, Who
 
 Username = Annotated[str, typer.Argument(help="The RADIUS username, realm included.")]
 ByExternalId = Annotated[bool, typer.Option("--external-id", help="In the username's place stands your own id of it.")]
 
-CustomersElsewhere = Annotated[
-    bool, typer.Option("--customers-elsewhere", help="The customers are another system's; any number will do.")
-]
+CustomersElsewhere = Annotated[bool, typer.Option("--customers-elsewhere", help=f"{ANY_CUSTOMER.capitalize()}.")]
 
 
 def whom(word: str, by_external_id: bool) -> Who:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -128,7 +129,7 @@ class WithDesks(WithServices):
             period_of=lambda service_id: self.data_caps.period_of(db, service_id),
             used_of=lambda subscriber_id: self.data_caps.used_of(db, subscriber_id),
             billed_plan=lambda service_id: billed_plan(db, self.tenant_id, service_id),
-            unregistered=lambda customer_id: unregistered(db, self.tenant_id, [customer_id]),
+            unregistered=partial(unregistered, db, self.tenant_id),
             tell_lifted=lambda done: tell_lifted(db, self.publish, done["subscriber"], done["change"]),
         )
 

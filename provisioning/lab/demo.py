@@ -83,14 +83,7 @@ async def open_lab(
             home / "freeradius", settings.radius_database_url, settings.radius_database_schema
         )
         say(f"FreeRADIUS answers on 127.0.0.1:{server.auth_port}, the ACS on {settings.genieacs_nbi_url}")
-        # where the console asks when a NAS is tested or a subscriber can't log in
-        beside = {
-            "auth_port": server.auth_port,
-            "config_dir": server.raddb,
-            "log_file": server.log_file,
-            "nas_lifetime_seconds": server.nas_lifetime_seconds,
-        }
-        settings = settings.model_copy(update={f"radius_{name}": value for name, value in beside.items()})
+        settings = settings.model_copy(update=world.freeradius_settings())
         async with open_appliance(settings, clock=clock.now) as appliance:
             counts = await import_estate(appliance, estate)
             say("the estate is imported: " + ", ".join(f"{kind} {count}" for kind, count in counts.items() if count))

@@ -69,6 +69,19 @@ class LabWorld:
             **(self.neighbours.settings() if self.neighbours is not None else {}),
         }
 
+    def freeradius_settings(self) -> dict[str, Any]:
+        """Where whoever tests a NAS, or looks why a subscriber can't log in, finds this world's FreeRADIUS; nothing
+        while there is none."""
+        server = self.freeradius
+        if server is None:
+            return {}
+        return {
+            "radius_auth_port": server.auth_port,
+            "radius_config_dir": server.raddb,
+            "radius_log_file": server.log_file,
+            "radius_nas_lifetime_seconds": server.nas_lifetime_seconds,
+        }
+
     async def start_freeradius(self, run_dir: Path, database_url: str, schema: str | None) -> FreeRadiusServer:
         """Starts the real server over the radius database, whose tables must exist. `stop` ends it, also where the
         start itself was called off."""

@@ -28,7 +28,7 @@ from radius.importing.comparing import (
 from radius.importing.errors import ImportRefused
 from radius.importing.files import NO_ADDRESSES, SubscriberLine
 from radius.importing.many import chunks, count_anew, insert_new
-from radius.plan_errors import no_plan
+from radius.plan_errors import NoPlans
 from radius.plans.plans import random_password
 from radius.ports import ManySecrets, Now
 from radius.subscribers.former_names import across_tenants
@@ -137,6 +137,7 @@ class SubscriberImport:
     async def _settle(self, lines: Sequence[SubscriberLine]) -> Settled:
         """Lines beside what is here; those with faults of their own are left alone."""
         plans = await self._plan_ids()
+        no_plans = NoPlans(plans)
         faults: defaultdict[int, list[str]] = defaultdict(list)
         new: list[SubscriberLine] = []
         unchanged: dict[str, int] = {}
@@ -150,7 +151,7 @@ class SubscriberImport:
             by_line = await self._lines_of_others(sound)
             for line in some:
                 if line.plan and line.plan not in plans:
-                    faults[line.number].append(f"plan: {no_plan(line.plan, plans)}")
+                    faults[line.number].append(f"plan: {no_plans.phrase(line.plan)}")
             for line in sound:
                 name = line.username
                 if line.plan not in plans:

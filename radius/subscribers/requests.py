@@ -80,6 +80,7 @@ async def refuse_all(
     """
     Raises:
         UsernameRefused, ValueRefused, AddressConflict, PlanUnknown, UsernameTaken, ExternalIdTaken: that alone is.
+        RequestConflict: that alone is; its request id was another request's.
         RequestRefused: with all that is wrong.
     """
     faults, alone = [*also_wrong, *request.faults(request_id)], list[RadiusError](_unsound(request))
@@ -118,7 +119,7 @@ async def _taken(
         safe_username(request.username)
         if not request.faults(request_id) and await made_before(db, tenant_id, request, request_id) is not None:
             return []
-        await refuse_name_taken(db, tenant_id, request)
+        await refuse_taken(db, tenant_id, request.customer_id, request.username)
     except (UsernameTaken, RequestConflict) as error:
         taken.append(error)
     except UsernameRefused:
@@ -159,8 +160,3 @@ def _same_request(earlier: Subscriber, request: SubscriberRequest) -> bool:
         return earlier.request_fingerprint == request.fingerprint
     asked = (request.customer_id, request.service_id, request.username)
     return (earlier.customer_id, earlier.service_id, earlier.username) == asked
-
-
-async def refuse_name_taken(db: AsyncSession, tenant_id: str, request: SubscriberRequest) -> None:
-    """Raises: UsernameTaken."""
-    await refuse_taken(db, tenant_id, request.customer_id, request.username)

@@ -24,7 +24,6 @@ from radius.subscribers.requests import (
     SubscriberRequest,
     made_before,
     refuse_all,
-    refuse_name_taken,
     refuse_what_cannot_be_kept,
 )
 from radius.tables import Plan, Subscriber
@@ -74,7 +73,7 @@ async def create(
     )
     _bring_to(subscriber, request, now)
     try:
-        await refuse_name_taken(db, tenant_id, request)
+        await refuse_taken(db, tenant_id, request.customer_id, request.username)
         async with db.begin_nested():
             db.add(subscriber)
             await db.flush()  # the id names the secret, and the constraints' answer is needed now
@@ -139,7 +138,7 @@ async def _revived(
     """
     plan = await find_plan(db, subscriber.tenant_id, request.plan)
     tenant_id, password_ref, had_number = subscriber.tenant_id, subscriber.password_ref, subscriber.external_id
-    await refuse_name_taken(db, tenant_id, request)
+    await refuse_taken(db, tenant_id, request.customer_id, request.username)
     try:
         async with db.begin_nested():
             subscriber.state, subscriber.plan_id = "pending", plan.id
@@ -149,7 +148,7 @@ async def _revived(
             await db.flush()  # the constraints' answer is needed now
     except IntegrityError as exc:
         await refuse_taken_number(db, tenant_id, had_number)
-        await refuse_name_taken(db, tenant_id, request)
+        await refuse_taken(db, tenant_id, request.customer_id, request.username)
         raise UsernameTaken(request.username, customer_id=request.customer_id, owner=None, state=None) from exc
     await secrets.seal(db, password_ref, random_password(PASSWORD_LENGTH))
     return subscriber
@@ -235,6 +234,6 @@ async def _made_meanwhile(
     if twin is not None:
         return twin
     await refuse_taken_number(db, tenant_id, request.external_id)
-    await refuse_name_taken(db, tenant_id, request)
+    await refuse_taken(db, tenant_id, request.customer_id, request.username)
     # nobody we may see has it: it is another tenant's
     raise UsernameTaken(request.username, customer_id=request.customer_id, owner=None, state=None) from exc

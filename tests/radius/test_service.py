@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -38,6 +39,7 @@ from radius import (
 )
 from radius.dialects import DIALECTS
 from radius.plans.plans import find_plan
+from radius.subscribers.requests import SubscriberRequest, refuse_all
 from radius.tables import Plan, Subscriber
 from tests.radius.conftest import ADDRESSES, PLAN, KeptSecret, Site, soon
 
@@ -303,6 +305,20 @@ async def test_an_unknown_plan_is_refused_with_the_known_ones(site: Site) -> Non
     many = [f"fiber-{number}" for number in range(20)]
     assert str(PlanUnknown("fibre-7", many)).startswith("There is no RADIUS plan 'fibre-7'; known are: fiber-7, ")
     assert str(PlanUnknown("fibre-7", many)).endswith(", 12 more.")
+
+
+async def test_a_request_id_of_another_request_is_told_alone_or_with_all_else_that_is_wrong(site: Site) -> None:
+    await _order_again(site)
+    other = SubscriberRequest(8, site.new_username(), PLAN, 12, FramedAddresses())
+    async with site.database.begin() as db:
+        with pytest.raises(RequestConflict):
+            await refuse_all(db, site.tenant_id, other, "order-9/create_subscriber")
+        with pytest.raises(RequestRefused) as refused:
+            await refuse_all(db, site.tenant_id, replace(other, plan="gold"), "order-9/create_subscriber")
+    assert refused.value.faults == (
+        "There is no RADIUS plan 'gold'; known are: fiber-100",
+        str(RequestConflict("order-9/create_subscriber")).rstrip("."),
+    )
 
 
 async def test_an_unknown_plan_hides_no_taken_name(site: Site) -> None:

@@ -18,6 +18,7 @@ from provisioning.commercial.tables import Customer, Subscription
 # Two registrations may want the same next number; each loser sees the winner's row on its next try.
 NUMBERING_ATTEMPTS = 20
 _AT_ONCE = 5000
+HOW_ELSEWHERE = "--customers-elsewhere, customers_elsewhere in the API, if it is another system's"
 
 
 async def active_customer(db: AsyncSession, tenant_id: str, customer_id: int, *, hold: bool = False) -> Customer:
@@ -36,15 +37,16 @@ async def active_customer(db: AsyncSession, tenant_id: str, customer_id: int, *,
 async def unregistered(
     db: AsyncSession, tenant_id: str, numbers: Collection[int], *, elsewhere: bool = False
 ) -> dict[int, str]:
-    """Those of the numbers that no customer here has, each with what to say of it. None of them where no customer is
-    registered at all, or where somebody says that they live ``elsewhere``: then they are another system's."""
+    """Those of the numbers that no customer here has, each with what to say of it and how to have it taken. None
+    of them where no customer is registered at all, or where somebody says that they live ``elsewhere``: then they are
+    another system's."""
     mine = select(Customer.id).where(Customer.tenant_id == tenant_id)
     if elsewhere or not numbers or await db.scalar(mine.limit(1)) is None:
         return {}
     asked, known = sorted(set(numbers)), set[int]()
     for start in range(0, len(asked), _AT_ONCE):
         known.update(await db.scalars(mine.where(Customer.id.in_(asked[start : start + _AT_ONCE]))))
-    return {each: f"no customer {each} is registered here" for each in asked if each not in known}
+    return {each: f"no customer {each} is registered here ({HOW_ELSEWHERE})" for each in asked if each not in known}
 
 
 async def try_to_add(db: AsyncSession, tenant_id: str, *, number: int | None, now: datetime, **facts: Any) -> Customer:

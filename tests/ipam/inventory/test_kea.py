@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from ipam import AliasTaken
+from ipam.tables import Pool
 from tests.ipam.conftest import Network, small
 
 
 def by_dhcp() -> dict[str, Any]:
     described = small()
     described["plan"].append({"name": "cable", "access": "ipoe", "addressing": "dhcp", "ipv6_pd": True})
+    more = {"name": "more", "kind": "ipv4", "network": "100.64.1.0/28", "gateway": "100.64.1.1"}
+    described["pool"].append({**more, "bindings": [{"bng": "bng-1"}]})
     described["location"][0]["circuit_id"] = "OLT-1 xpon 0/1/0:7"
     described["location"][1]["circuit_id"] = "OLT-2 xpon 0/2/0:1"
     return described
@@ -20,7 +24,7 @@ def by_dhcp() -> dict[str, Any]:
 
 async def test_lines_on_dhcp_plans_become_reservations_by_circuit_id(empty: Network) -> None:
     await empty.apply(by_dhcp())
-    high = await empty.allocate(1, "LOC-1", "cable", ip_address="100.64.0.9")
+    high = await empty.allocate(1, "LOC-1", "cable", ip_address="100.64.1.9")
     low = await empty.allocate(2, "OLT-2 xpon 0/2/0:1", "cable", ip_address="100.64.0.3")
     await empty.allocate(3, "LOC-3", "fiber-100")
     nameless = await empty.allocate(4, "LOC-3", "cable")
@@ -30,19 +34,21 @@ async def test_lines_on_dhcp_plans_become_reservations_by_circuit_id(empty: Netw
 
     first, second = b"OLT-2 xpon 0/2/0:1".hex(":"), b"OLT-1 xpon 0/1/0:7".hex(":")
     assert second.startswith("4f:4c:54:2d:31:20")
-    [subnet] = told["dhcp4"]["subnet4"]
-    assert subnet["id"] > 0
+    async with empty.database.begin() as db:
+        pools = {name: number for name, number in await db.execute(select(Pool.name, Pool.id))}
     assert told["dhcp4"] == {
         "host-reservation-identifiers": ["circuit-id"],
         "subnet4": [
             {
-                "id": subnet["id"],
+                "id": pools["cgnat"],
                 "subnet": "100.64.0.0/28",
-                "reservations": [
-                    {"circuit-id": first, "ip-address": "100.64.0.3"},
-                    {"circuit-id": second, "ip-address": "100.64.0.9"},
-                ],
-            }
+                "reservations": [{"circuit-id": first, "ip-address": "100.64.0.3"}],
+            },
+            {
+                "id": pools["more"],
+                "subnet": "100.64.1.0/28",
+                "reservations": [{"circuit-id": second, "ip-address": "100.64.1.9"}],
+            },
         ],
     }
     prefixes = {each["flex-id"]: each["prefixes"] for each in told["dhcp6"]["reservations"]}

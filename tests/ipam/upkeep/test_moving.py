@@ -10,6 +10,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from ipam import (
+    MovedService,
     NameUnknown,
     NoPoolBound,
     NotServed,
@@ -44,6 +45,16 @@ def two_bngs() -> dict[str, Any]:
 async def move(network: Network, service_id: int, location: str, **said: Any) -> Any:
     note = said.pop("note", "the customer moves house")
     return await network.serve("move_service", service_id=service_id, service_location=location, note=note, **said)
+
+
+async def rehome(network: Network, *access_nodes: str, bng: str = "bng-2", note: str) -> list[MovedService]:
+    """As a desk does it: whatever can't be served there undoes all of it."""
+    async with network.database.begin() as db:
+        done = await network.upkeep(db).rehome(access_nodes=access_nodes, bng=bng, note=note)
+        if done.refusal is not None:
+            raise done.refusal
+    assert (done.not_served, done.faults) == ((), ())
+    return list(done.moved)
 
 
 async def test_behind_the_same_bng_all_addresses_are_kept_and_the_vlan_changes(network: Network) -> None:
@@ -153,7 +164,7 @@ async def test_access_nodes_go_behind_another_bng_with_all_their_services(empty:
     elsewhere = await empty.allocate(4, "LOC-2")
     await empty.release((await empty.allocate(5, "LOC-3"))["service_id"])
 
-    moved = await empty.keep("rehome", access_nodes=["OLT-1"], bng="bng-2", note="BNG 1 is retired")
+    moved = await rehome(empty, "OLT-1", note="BNG 1 is retired")
 
     assert [each["service_id"] for each in moved] == [line["service_id"] for line in lines]
     for line, each in zip(lines, moved, strict=True):
@@ -163,9 +174,9 @@ async def test_access_nodes_go_behind_another_bng_with_all_their_services(empty:
         assert each["given"] == [now["ip_address"], now["ipv6_wan_prefix"]]
         assert (now["bng"], now["svlan"], now["ip_address"][:7]) == ("bng-2", 110, "100.65.")
     assert await empty.serve("resources", service_id=elsewhere["service_id"]) == elsewhere
-    assert await empty.keep("rehome", access_nodes=["OLT-1"], bng="bng-2", note="again") == []
+    assert await rehome(empty, "OLT-1", note="again") == []
     with pytest.raises(NameUnknown, match="access node 'OLT-77'"):
-        await empty.keep("rehome", access_nodes=["OLT-1", "OLT-77"], bng="bng-1", note="x")
+        await rehome(empty, "OLT-1", "OLT-77", bng="bng-1", note="x")
     assert await empty.violations() == []
 
 
@@ -177,13 +188,13 @@ async def test_re_homing_again_finds_who_was_given_something_meanwhile(empty: Ne
         "UPDATE ipam_access_node SET bng_id = (SELECT id FROM ipam_bng WHERE name = 'bng-2') WHERE name = 'OLT-1'",
     )
 
-    [moved] = await empty.keep("rehome", access_nodes=["OLT-1"], bng="bng-2", note="BNG 1 is retired")
+    [moved] = await rehome(empty, "OLT-1", note="BNG 1 is retired")
 
     assert (moved["service_id"], moved["given_back"]) == (
         late["service_id"],
         [late["ip_address"], late["ipv6_wan_prefix"]],
     )
-    assert await empty.keep("rehome", access_nodes=["OLT-1"], bng="bng-2", note="again") == []
+    assert await rehome(empty, "OLT-1", note="again") == []
     assert await empty.violations() == []
 
 
@@ -227,7 +238,7 @@ async def test_all_services_that_can_not_be_re_homed_are_named_at_once(empty: Ne
     given.append(await empty.allocate(5, "LOC-1", "dynamic"))
 
     with pytest.raises(NotServed, match="3 things stand against the move, nothing was changed") as refused:
-        await empty.keep("rehome", access_nodes=["OLT-1"], bng="bng-2", note="BNG 1 is retired")
+        await rehome(empty, "OLT-1", note="BNG 1 is retired")
 
     of = [f"service {line['service_id']}" for line in given]
     assert [(fault.where, fault.what.split(":")[0].split(" at ")[0]) for fault in refused.value.faults] == [
@@ -240,12 +251,26 @@ async def test_all_services_that_can_not_be_re_homed_are_named_at_once(empty: Ne
     assert await empty.violations() == []
 
 
+async def test_what_can_not_be_re_homed_is_answered_beside_what_was(empty: Network) -> None:
+    await empty.apply(two_bngs())
+    served, refused = await empty.allocate(1, "LOC-1"), await empty.allocate(2, "LOC-1", "dynamic")
+
+    async with empty.database.begin() as db:
+        done = await empty.upkeep(db).rehome(access_nodes=["OLT-1"], bng="bng-2", note="x")
+        await db.rollback()
+
+    assert [each["service_id"] for each in done.moved] == [served["service_id"]]
+    assert done.not_served == (refused["service_id"],)
+    assert [fault.where for fault in done.faults] == [f"service {refused['service_id']}"]
+    assert isinstance(done.refusal, NoPoolBound)
+
+
 async def test_when_one_service_can_not_be_served_there_nothing_is_re_homed(empty: Network) -> None:
     await empty.apply(two_bngs())
     given = [await empty.allocate(1, "LOC-1"), await empty.allocate(2, "LOC-1", "dynamic")]
 
     with pytest.raises(NoPoolBound, match="pool of the BNG's own"):
-        await empty.keep("rehome", access_nodes=["OLT-1"], bng="bng-2", note="x")
+        await rehome(empty, "OLT-1", note="x")
 
     for each in given:
         assert await empty.serve("resources", service_id=each["service_id"]) == each

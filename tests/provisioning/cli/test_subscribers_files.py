@@ -88,7 +88,8 @@ def test_numbers_that_no_customer_here_has_are_all_named_where_there_are_custome
     listed = "old1@isp.example,1001,fiber-300,,\nold2@isp.example,2002,fiber-300,,\nold3@isp.example,2003,gold,,\n"
     file.write_text(HEADER + listed)
     tried = type_("subscribers", "import", file, *WHY[:2], "--dry-run", "--errors", errors, "--json")
-    unknown = "customer_id: no customer {} is registered here"
+    how = "--customers-elsewhere, customers_elsewhere in the API, if it is another system's"
+    unknown = "customer_id: no customer {} is registered here (" + how + ")"
     assert tried.json["error"]["faults"] == [
         ["line 3", unknown.format(2002)],
         ["line 4", "plan: there is no RADIUS plan 'gold'; known are: fiber-300, fiber-pool"],

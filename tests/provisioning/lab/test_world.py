@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from provisioning.cli.demo import way_to_freeradius
 from provisioning.lab import world
 from provisioning.lab.world import DIAL_ATTEMPTS, DialIn, LabWorld
+from provisioning.settings import Settings
 
 pytestmark = pytest.mark.either_database
 
@@ -43,3 +46,23 @@ async def test_a_cpe_that_was_refused_for_long_dials_on_and_is_back_when_it_is_l
     monkeypatch.setattr(lab, "log_in", log_in)
     await lab._dial_until_accepted(cast(Any, cpe))
     assert (cpe.told.count("Disconnected"), cpe.told[-1]) == (tries, "Connected")
+
+
+class Server:
+    """A FreeRADIUS of which nothing but where it is is looked at."""
+
+    auth_port, raddb, log_file, nas_lifetime_seconds = 18120, Path("/lab/raddb"), Path("/lab/it's.log"), 1
+
+
+def test_a_shell_and_the_console_are_told_of_the_same_freeradius() -> None:
+    nowhere: Any = None
+    lab = LabWorld(acs=nowhere, olt=nowhere, mail=nowhere)
+    assert way_to_freeradius(lab) == []
+    lab.freeradius = cast(Any, Server)
+    assert set(lab.freeradius_settings()) <= set(Settings.model_fields)
+    assert way_to_freeradius(lab) == [
+        "export FIRSTLIGHT_RADIUS_AUTH_PORT=18120",
+        "export FIRSTLIGHT_RADIUS_CONFIG_DIR=/lab/raddb",
+        """export FIRSTLIGHT_RADIUS_LOG_FILE='/lab/it'"'"'s.log'""",
+        "export FIRSTLIGHT_RADIUS_NAS_LIFETIME_SECONDS=1",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from radius import (
     read_subscribers,
 )
 from radius.importing.rows import insert_rows
+from radius.plan_errors import MOST_COMPARED
 from radius.projection.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
 from radius.tables import Subscriber
 from tests.radius.conftest import PLAN, Site
@@ -161,6 +163,32 @@ async def test_every_fault_of_every_line_is_told_at_once_and_no_password_among_t
     assert found[8] == ["plan: there is no RADIUS plan 'gold'; known are: fiber-100"]
     told = str(ImportRefused(found))
     assert not any(secret in told for secret in ("quoted", "back\\slash", "sql:SELECT", "padded"))
+
+
+async def test_wrong_plans_are_compared_once_each_and_no_more_of_them_than_a_list_has_time_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with site.database.begin() as db:
+        for number in range(9):
+            terms = PlanTerms(download_kbps=1000, upload_kbps=1000)
+            await site.service(db).define_plan(name=f"cable-{number}", terms=terms)
+    asked: list[str] = []
+
+    def near(word: str, _known: Sequence[str], **_how: Any) -> list[str]:
+        asked.append(word)
+        return ["cable-8"]
+
+    monkeypatch.setattr(difflib, "get_close_matches", near)
+    wrong = ["cabel", *(f"wrong-{number}" for number in range(MOST_COMPARED)), "cabel"]
+    lines = lines_of("".join(f"s{n}@isp.example,7,{plan},,,,,\n" for n, plan in enumerate(wrong)))
+
+    found = await checked(site, lines)
+
+    assert asked == wrong[:MOST_COMPARED]
+    says = "plan: there is no RADIUS plan 'cabel'; known are: cable-8, 9 more"
+    assert found[2] == found[len(wrong) + 1] == [says]
+    named = ", ".join(f"cable-{number}" for number in range(8))
+    assert found[len(wrong)] == [f"plan: there is no RADIUS plan 'wrong-99'; known are: {named}, 2 more"]
 
 
 async def test_a_line_that_became_wrong_since_the_check_undoes_its_batch(site: Site) -> None:
