@@ -45,15 +45,16 @@ class RunHandedOver(ProvisioningError):
     def __init__(self, run_id: int, ticket: TicketRecord) -> None:
         number = ticket["ticket_id"]
         team, since = ticket["assigned_team"], minute(ticket["created_at"])
-        told = (
-            f"Team {team} has run {run_id} already, by ticket {number} since {since}; another team gets it with that."
-        )
-        if ticket["state"] == "resolved":
-            told = f"Team {team} had run {run_id} by ticket {number}, which is resolved: that can be taken up again."
+        move, state = f"firstlight tickets move {number}", ticket["state"]
+        had = f"Team {team} had run {run_id} by ticket {number}, which is {state}:"
+        if state == "resolved":
+            told = f"{had} `{move} inProgress` takes that up again."
         elif ticket["ended_at"] is not None:
+            told = f"{had} open another with `firstlight tickets add`."
+        else:
             told = (
-                f"Team {team} had run {run_id} by ticket {number}, which is {ticket['state']}: open another with"
-                " `firstlight tickets add`."
+                f"Team {team} has run {run_id} already, by ticket {number} since {since}; another team gets it with"
+                f" `{move} {state} --team TEAM`."
             )
         super().__init__(told)
 
@@ -220,6 +221,8 @@ class RunDesk:
             assert known is not None, "it is what stands against another one"
             raise RunHandedOver(run.id, known) from refusal
         if earlier is not None:
+            if ticket["state"] not in ("open", "inProgress") or ticket["assigned_team"] != decision.team.strip():
+                raise RunHandedOver(run.id, ticket)  # the same words as before, but they don't hold any more
             return ticket
         said = f"handed over to {decision.team} as ticket {ticket['ticket_id']}: {decision.reason}"
         await self._runs.note(self._db, run.id, by=by, text=said)

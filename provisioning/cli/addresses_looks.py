@@ -198,7 +198,7 @@ def kea(
         async with appliance.database.read() as db:
             found = await appliance.services(db).network_service.kea_reservations()
         if json_:
-            print_json(found)
+            print_json({part: said for part, said in found.items() if daemon is None or part in (daemon, "left_out")})
             return
         whole = _as_configuration(found)
         print_json(whole if daemon is None else {daemon.capitalize(): whole[daemon.capitalize()]})

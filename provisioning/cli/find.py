@@ -10,7 +10,7 @@ from rich.text import Text
 from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import Entry, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
-from provisioning.search import MOST_HITS, USUAL_HITS, Found, Hit
+from provisioning.search import CLUES, MOST_HITS, USUAL_HITS, Found, Hit
 from provisioning.sight import ALL_SIGHT
 
 
@@ -44,7 +44,7 @@ def _print(found: Found) -> None:
     for each in found.not_asked:
         say(f"not known: {each.what}. {each.why}")
     if not found.hits:
-        say(f"nothing found; it was read as {', '.join(found.read_as)}")
+        say(f"nothing found; it was looked for as {', '.join(CLUES[kind] for kind in found.read_as)}")
         return
     print_list(("what", "which", "online"), [_entry(hit) for hit in found.hits])
     if found.more:

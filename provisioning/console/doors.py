@@ -140,7 +140,10 @@ def _comes_from_here(request: Request) -> bool:
     if site is not None:
         return site in OURS
     origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+    try:
+        return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+    except ValueError:  # no address at all, as ``http://[``
+        return False
 
 
 def _require_token(request: Request, sent: str) -> None:

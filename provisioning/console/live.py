@@ -17,9 +17,12 @@ from fastapi import Query, Response
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
 
 from provisioning.api import InCall
-from provisioning.console.doors import ConsoleDoors, signed_in
+from provisioning.api.problems import Problem
+from provisioning.console.doors import SIGNED_IN, ConsoleDoors, signed_in
+from provisioning.console.pages import HEADERS, refused
 from provisioning.console.topics import MOST_TOPICS, OVER, checked_topics, session_topic
 from provisioning.database import Database
 from provisioning.database_errors import as_database_error
@@ -29,6 +32,8 @@ PING_SECONDS = 20
 
 log = structlog.get_logger(__name__)
 doors = ConsoleDoors(name="live")
+
+_SESSION_OVER = ServerSentEvent(event="over", data="session")
 
 Marks = Callable[[AsyncSession, Collection[str]], Awaitable[Mapping[str, str]]]
 """Of each topic a mark that is another one as soon as it has moved."""
@@ -105,7 +110,14 @@ class LiveStreams:
             follower.woken.set()
 
 
-@doors.page("/live")
+def _refused(request: Request, problem: Problem, headers: Mapping[str, str]) -> Response:
+    """A stream is led nowhere: who isn't signed in any more is told so by an event, and the page leads itself away."""
+    if problem["code"] != "access.session_over":
+        return refused(request, problem, headers)
+    return Response(_SESSION_OVER.encode(), media_type="text/event-stream", headers=HEADERS)
+
+
+@doors.get("/live", permission=SIGNED_IN, refusal=_refused)
 async def live(
     call: InCall, topic: Annotated[list[str], Query(max_length=MOST_TOPICS, description="What the page shows")]
 ) -> Response:
@@ -117,7 +129,7 @@ async def live(
     async def told() -> AsyncIterator[ServerSentEvent]:
         async for news in streams.changes({*topics, session}):
             if news.pop(session, "") == OVER:
-                yield ServerSentEvent(event="over", data="session")
+                yield _SESSION_OVER
                 return
             for moved in sorted(news):
                 yield ServerSentEvent(event="moved", data=moved)

@@ -24,6 +24,7 @@ from provisioning.days import day_of
 TEMPLATES = Path(__file__).parent / "templates"
 FORM_TOKEN = "form_token"  # noqa: S105 - the field's name
 SIGN_IN = "/sign-in"
+SIGN_OUT = "/sign-out"
 NO_PAGE = "There is no page at this address."
 ALLOWED: Mapping[str, str] = {
     "default-src": "'none'",
@@ -102,6 +103,8 @@ def refused_with(request: Request, problem: Problem, template: str, **variables:
 def _to_sign_in(request: Request) -> Response:
     """A part of a page can't be led away, its page can (htmx reads the header). Afterwards they are where they were: of
     a form that was sent, at the page that it stands on, and it was not taken."""
+    if request.url.path == SIGN_OUT:
+        return to(SIGN_IN)  # that is what it was sent for
     is_part = "hx-request" in request.headers
     if is_part or request.method != "GET":
         came_for = _local(request, request.headers.get("hx-current-url" if is_part else "referer", ""))
@@ -118,7 +121,10 @@ def _to_sign_in(request: Request) -> Response:
 
 def _local(request: Request, address: str) -> str:
     """A page of ours that a browser says it was at; nothing of any other."""
-    said = urlsplit(address)
+    try:
+        said = urlsplit(address)
+    except ValueError:  # no address at all, as ``http://[``
+        return ""
     return _path(said.path, said.query) if said.netloc == request.headers.get("host") else ""
 
 

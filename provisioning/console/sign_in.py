@@ -26,7 +26,7 @@ from provisioning.api import PUBLIC, Call, InCall
 from provisioning.api.problems import problem_of
 from provisioning.api.routes import Later
 from provisioning.console.doors import COOKIE, ConsoleDoors, form_of, signed_in
-from provisioning.console.pages import SIGN_IN, show, to
+from provisioning.console.pages import SIGN_IN, SIGN_OUT, show, to
 
 HOME = "/home"
 SHOWN_NAME = 64
@@ -84,7 +84,7 @@ async def sign_in(call: InCall) -> Response:
     return answer
 
 
-@doors.act("/sign-out")
+@doors.act(SIGN_OUT)
 async def sign_out(call: InCall) -> Response:
     """Ends the session."""
     who = signed_in(call.request)

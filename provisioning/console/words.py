@@ -15,7 +15,7 @@ from provisioning.commercial.money import in_words
 from provisioning.days import second
 from provisioning.figures import Point
 from provisioning.logs import mask_secrets
-from provisioning.search import ClueKind
+from provisioning.search import CLUES
 from provisioning.sparkline_svg import sparkline_svg
 
 MARKS = {
@@ -173,20 +173,6 @@ STATES = {
     "no_access": "no access",
     "not_feasible": "not feasible",
 }
-CLUES: dict[ClueKind, str] = {
-    "mac": "a MAC address or either half of one",
-    "address": "an IP address or prefix",
-    "serial": "the beginning of a serial number",
-    "email": "a mail address",
-    "phone": "a telephone number",
-    "number": "one of our numbers",
-    "username": "a username",
-    "external_id": "a number in another system",
-    "run_key": "what a run is for",
-    "reference": "a payment's reference",
-    "pool_or_nas": "a pool or NAS",
-    "name": "a name",
-}
 
 TOLD = "%Y-%m-%d %H:%M"
 _MOMENT = r"(\d{4}-\d\d-\d\d \d\d:\d\d)"
@@ -300,11 +286,6 @@ def amount(minor: int, currency: str) -> str:
     return in_words(minor, currency)
 
 
-def clue(kind: ClueKind) -> str:
-    """As what something was looked for."""
-    return CLUES[kind]
-
-
 FILTERS: dict[str, Callable[..., str]] = {
     "moment": moment,
     "iso": iso,
@@ -320,5 +301,5 @@ FILTERS: dict[str, Callable[..., str]] = {
     "amount": amount,
     "sentence": sentence,
     "begun": begun,
-    "clue": clue,
+    "clue": CLUES.__getitem__,
 }

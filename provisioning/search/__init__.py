@@ -4,9 +4,9 @@ pools, NASes, and numbers of orders, quotes, payments, tickets, runs, visits and
 ``recognise`` says what a text may mean (pure), ``SearchDesk`` asks for each meaning, of what the caller may see
 (``provisioning.sight``), and ``hits`` puts together what was found, with the reasons.
 
-To add a kind: a name in ``recognise.ClueKind`` and its recogniser, one question by index in the package that owns the
-rows, a method in ``lines``, ``elements`` or ``papers`` that makes hits of the answers, and one line in
-``SearchDesk._asked``.
+To add a kind: a name in ``recognise.ClueKind``, its words in ``CLUES`` and its recogniser, one question by index in the
+package that owns the rows, a method in ``lines``, ``elements`` or ``papers`` that makes hits of the answers, and one
+line in ``SearchDesk._asked``.
 """
 
 from provisioning.search.desk import MOST_HITS, USUAL_HITS, SearchDesk
@@ -14,9 +14,10 @@ from provisioning.search.elements import Elements
 from provisioning.search.hits import Found, Hit, NotAsked, Noun
 from provisioning.search.lines import Lines
 from provisioning.search.papers import Papers
-from provisioning.search.recognise import LONGEST, Clue, ClueKind, recognise
+from provisioning.search.recognise import CLUES, LONGEST, Clue, ClueKind, recognise
 
 __all__ = [
+    "CLUES",
     "LONGEST",
     "MOST_HITS",
     "USUAL_HITS",

@@ -28,6 +28,21 @@ ClueKind = Literal[
     "pool_or_nas",
     "name",
 ]
+CLUES: dict[ClueKind, str] = {
+    "mac": "a MAC address or either half of one",
+    "address": "an IP address or prefix",
+    "serial": "the beginning of a serial number",
+    "email": "a mail address",
+    "phone": "a telephone number",
+    "number": "one of our numbers",
+    "username": "a username",
+    "external_id": "a number in another system",
+    "run_key": "what a run is for",
+    "reference": "a payment's reference",
+    "pool_or_nas": "a pool or NAS",
+    "name": "a name",
+}
+"""In words: as what something was looked for."""
 Numbered = Literal["order", "ticket", "run", "customer", "visit", "service", "line order", "quote", "payment"]
 
 LONGEST = 200

@@ -205,7 +205,7 @@ class Timeline:
         return operations
 
     async def _of_logins(self, names: Sequence[str], before: int | None, limit: int) -> list[_Numbered]:
-        found = await self._logins.logins_in_runs(*names, before_id=before, limit=limit)
+        found = await self._logins.logins_alike(*names, before_id=before, limit=limit)
         return [
             (
                 each["first_id"],

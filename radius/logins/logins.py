@@ -138,7 +138,7 @@ class LoginLog:
         async with radius_transaction(self._radius_read) as db:
             return [_login(row) for row in await db.execute(found.order_by(radius_login.c.id.desc()).limit(limit))]
 
-    async def logins_in_runs(
+    async def logins_alike(
         self, username: str, *former: str, before_id: int | None = None, limit: int = 50
     ) -> list[LoginsAlike]:
         """As ``logins_of``, but what was refused again and again for the same reason at the same NAS is one answer: a
@@ -155,12 +155,12 @@ class LoginLog:
                 if before_id is not None:
                     some = some.where(radius_login.c.id < before_id)
                 rows = list(await db.execute(some.order_by(radius_login.c.id.desc()).limit(limit + 1)))
-                runs = [list(each) for _, each in groupby(rows, _kind_of)]
+                alike = [list(each) for _, each in groupby(rows, _kind_of)]
                 if len(rows) <= limit:
-                    found += map(_alike, runs)
+                    found += map(_alike, alike)
                     break
-                found += map(_alike, runs[:-1])
-                found.append(await _whole(db, mine, runs[-1][0]))  # how far back it goes is not seen yet
+                found += map(_alike, alike[:-1])
+                found.append(await _whole(db, mine, alike[-1][0]))  # how far back it goes is not seen yet
                 before_id = found[-1]["first_id"]
         return found[:limit]
 

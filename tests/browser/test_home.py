@@ -58,6 +58,24 @@ async def test_a_page_that_lost_its_server_says_since_when_and_is_live_again_by_
         nora.complaints.clear()
 
 
+async def test_a_page_asks_no_more_when_it_is_refused_and_is_led_away_when_its_session_is_over(
+    machine: Machine,
+) -> None:
+    async with machine.looker() as nora:
+        told, statuses = nora.page.locator("#live"), iter([404, 404, 503])
+        await nora.sign_in("nora")
+        await nora.page.route("**/live?*", lambda route: route.fulfill(status=next(statuses)))
+        await nora.go("/queue")
+        await expect(told).to_have_text("not live: load this page anew")
+        await nora.go("/queue")
+        await expect(told).to_contain_text("not live since")
+        await nora.page.unroute("**/live?*")
+        await nora.page.context.clear_cookies()
+        await nora.page.wait_for_url("**/sign-in?next=%2Fqueue")
+        assert ["404" in each or "503" in each for each in nora.complaints] == [True] * 3
+        nora.complaints.clear()
+
+
 async def test_a_run_is_found_by_its_serial_with_the_keyboard_alone(lab: JourneyLab, machine: Machine) -> None:
     house = lab.household()
     run = await lab.order(house)

@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import update
 
 from provisioning.bootstrap import Appliance
+from provisioning.commercial import TicketDesk
 from provisioning.keeps import acts
-from provisioning.run_desk import Decision, RunMoved, mark_of
+from provisioning.run_desk import Decision, RunHandedOver, RunMoved, mark_of
 from provisioning.run_previews import Verb, what_may_be_decided
 from tests.support.held_runs import AT_AN_UNDO, BACK_TO, PAYING, UNDO_HELD_IN, hold_at_a_payment, hold_in_its_undo
 from workflows import RunNotOpenFor
@@ -112,3 +113,24 @@ async def test_no_amount_goes_into_the_ticket_of_a_hand_over(spoilable: Applianc
         assert "payment 7 of (not shown) by bank has not come" in ticket["description"]
         assert "Held meanwhile: order 9\nHeld meanwhile: payment 7" in ticket["description"]
         assert "49.90" not in ticket["description"]
+
+
+async def test_a_hand_over_that_does_not_hold_any_more_is_not_told_as_done(spoilable: Appliance) -> None:
+    decision = Decision("hand-over", reason="see to it", team="onboarding")
+    async with spoilable.database.begin() as db:
+        desk = spoilable.run_desk(db)
+        tickets = TicketDesk(db, tenant_id=spoilable.tenant_id, now=spoilable.clock)
+        number = (await desk.decide(HELD, decision, by="nora")).ticket_id
+        assert number is not None and (await desk.decide(HELD, decision, by="nora")).ticket_id == number
+        move = f"`firstlight tickets move {number}"
+        await tickets.update(ticket_id=number, assigned_team="noc")
+        for state, told in (
+            ("open", rf"Team noc has run 3 already, by ticket {number} since .* {move} open --team TEAM`\."),
+            ("inProgress", rf"{move} inProgress --team TEAM`\."),
+            ("resolved", rf"had run 3 by ticket {number}, which is resolved: {move} inProgress` takes that up again\."),
+            ("closed", r"which is closed: open another with `firstlight tickets add`\."),
+        ):
+            await tickets.update(ticket_id=number, state=state)
+            with pytest.raises(RunHandedOver, match=told):
+                await desk.decide(HELD, decision, by="nora")
+        assert len(await tickets.tickets()) == 1

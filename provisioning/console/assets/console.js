@@ -3,7 +3,9 @@
 (() => {
   "use strict";
   const AGES_EVERY_MS = 10000;
-  const AGAIN_AFTER_MS = 3000;
+  const FIRST_PAUSE_MS = 1000;
+  const LONGEST_PAUSE_MS = 30000;
+  const LATER = [408, 429]; // of what is refused, what may be taken another time
 
   // -- ages --------------------------------------------------------------------------------------------------------
 
@@ -42,6 +44,9 @@
   let stream = null;
   let lost = null;
   let again = 0;
+  let asked = null;
+  let pause = FIRST_PAUSE_MS;
+  const address = `/live?${topics.map((topic) => `topic=${encodeURIComponent(topic)}`).join("&")}`;
 
   const tell = (words, isLive) => {
     told.hidden = false;
@@ -50,18 +55,35 @@
   };
 
   // A browser asks again by itself when nobody answers, and gives up when it is answered otherwise, as by a proxy that
-  // finds nobody behind it.
+  // finds nobody behind it. Then we ask: a stream doesn't say how it was answered.
   const lose = () => {
     lost ??= new Date().toISOString().slice(11, 19);
     tell(`not live since ${lost} UTC`, false);
-    if (stream.readyState === EventSource.CLOSED) again = setTimeout(follow, AGAIN_AFTER_MS);
+    if (stream.readyState === EventSource.CLOSED) wait();
+  };
+
+  // Longer each time, and not all browsers at once.
+  const wait = () => {
+    again = setTimeout(ask, pause * (0.75 + Math.random() / 4));
+    pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+  };
+
+  const ask = async () => {
+    const mine = (asked = new AbortController());
+    // No answer is none to stop for: it is asked for again.
+    const status = await fetch(address, { signal: mine.signal }).then((answer) => answer.status, () => 0);
+    if (mine.signal.aborted) return;
+    mine.abort(); // how it begins was all that was asked for
+    if (status === 200) follow();
+    else if (status >= 400 && status < 500 && !LATER.includes(status)) tell("not live: load this page anew", false);
+    else wait();
   };
 
   const follow = () => {
-    const asked = topics.map((topic) => `topic=${encodeURIComponent(topic)}`).join("&");
-    stream = new EventSource(`/live?${asked}`);
+    stream = new EventSource(address);
     stream.addEventListener("open", () => {
       lost = null;
+      pause = FIRST_PAUSE_MS;
       tell("live", true);
     });
     stream.addEventListener("error", lose);
@@ -77,12 +99,17 @@
   };
 
   // A browser keeps few connections to one address open: what nobody looks at gives its own back.
+  const leave = () => {
+    clearTimeout(again);
+    asked?.abort();
+    stream?.close();
+    stream = null;
+  };
+
   const look = () => {
-    if (document.hidden && stream) {
-      clearTimeout(again);
-      stream.close();
-      stream = null;
-    } else if (!document.hidden && !stream) {
+    if (document.hidden) {
+      leave();
+    } else if (!stream) {
       follow();
     }
   };
@@ -91,7 +118,7 @@
     document.addEventListener("visibilitychange", look);
     look();
   }
-  window.addEventListener("pagehide", () => stream && stream.close());
+  window.addEventListener("pagehide", leave);
 
   // -- keyboard ----------------------------------------------------------------------------------------------------
 

@@ -312,4 +312,7 @@ def test_lines_on_dhcp_are_written_as_kea_wants_them(isp: Settings, type_: Type)
     for daemon in ("dhcp4", "dhcp6"):  # each of Kea's daemons refuses a file with the other's part
         alone = type_("addresses", "kea", "--for", daemon)
         assert json.loads(alone.out) == {daemon.capitalize(): json.loads(written.out)[daemon.capitalize()]}
+    both = type_("addresses", "kea", "--json").json
+    alone = type_("addresses", "kea", "--for", "dhcp6", "--json")
+    assert alone.json == {part: both[part] for part in ("dhcp6", "left_out")} and len(both["left_out"]) == 2
     assert "dhcp is none of dhcp4, dhcp6" in type_("addresses", "kea", "--for", "dhcp").err

@@ -20,7 +20,7 @@ def test_whatever_is_typed_is_found_with_the_reason_why(any_isp: Settings, type_
     assert "its username" in " ".join(each.strip() for each in below)
     [hit] = type_("find", "customer", "1001", "--json").json["hits"]
     assert (hit["noun"], hit["id"], hit["username"], hit["why"]) == ("customer", "1001", ANNA, ["its number"])
-    assert type_("find", "nobody", "here").out == "nothing found; it was read as pool_or_nas, name\n"
+    assert type_("find", "nobody", "here").out == "nothing found; it was looked for as a pool or NAS, a name\n"
     assert type_("find", "example", "--limit", "1", "--json").json["hits"] == []
     refused = type_("find", "a")
     assert (refused.status, "too short" in refused.err) == (2, True)

@@ -118,5 +118,12 @@ async def test_only_what_moves_and_is_one_s_own_can_be_followed(console: Console
     assert (await technician.get("/live", params={"topic": "held"})).status_code == 403
 
 
+async def test_a_page_that_outlived_its_session_is_told_so_and_led_nowhere(console: Console) -> None:
+    told = await console.anybody().get("/live", params={"topic": "held"})
+    assert (told.status_code, told.text) == (200, "event: over\r\ndata: session\r\n\r\n")
+    assert told.headers["content-type"].startswith("text/event-stream")
+    assert told.headers["cache-control"] == "no-store"
+
+
 async def told(following: AsyncIterator[dict[str, str]]) -> dict[str, str]:
     return await asyncio.wait_for(anext(following), 10)

@@ -101,7 +101,7 @@ async def test_a_role_gets_through_the_doors_of_its_permissions_and_no_other(con
 async def test_who_is_not_signed_in_is_led_to_where_they_can(console: Console) -> None:
     person = console.anybody()
     for method, path, terms in doors_of(console.app):
-        if terms.permission == PUBLIC:
+        if terms.permission == PUBLIC or path == "/live":  # a stream is led nowhere: ``test_live``
             continue
         address = re.sub(r"{(\w+)}", lambda found: VALUES[found[1]], path)
         answer = await call(person.client, method, address, NEEDS.get(path, {}))

@@ -134,7 +134,7 @@ async def test_a_preview_says_which_of_the_runs_a_team_has_already(any_console: 
     for seen in (of_all, (await nora.get(page)).text):
         assert re.search(told, seen)
     again = await nora.send(page, {**form, "reason": "see to it again"})
-    assert again.status_code == 409 and "another team gets it with that." in again.text
+    assert again.status_code == 409 and "another team gets it with <code>firstlight tickets move " in again.text
     async with any_console.appliance.database.begin() as db:
         desk = TicketDesk(db, tenant_id=any_console.appliance.tenant_id, now=any_console.appliance.clock)
         [ticket] = await desk.tickets()

@@ -97,9 +97,20 @@ async def test_a_form_that_was_sent_when_the_session_was_over_is_said_not_to_hav
     page = (await nobody.get(turned_away.headers["location"])).text
     assert "nothing was done: sign in, and send it again" in page
     assert f'name="next" value="{act}?from_step=visit"' in page
-    for elsewhere in ("http://evil.test/x", "http://isp.test/home", "http://isp.test/sign-in?next=/queue", "", "::"):
+    for elsewhere in (
+        "http://evil.test/x",
+        "http://isp.test/home",
+        "http://isp.test/sign-in?next=/queue",
+        "",
+        "::",
+        "http://[",
+    ):
         answer = await nobody.client.post(act, headers={**SAME_ORIGIN, "Referer": elsewhere})
         assert answer.headers["location"] == "/sign-in?sent=yes", elsewhere
+    out = await nobody.client.post("/sign-out", headers={**SAME_ORIGIN, "Referer": "http://isp.test/queue"})
+    assert (out.status_code, out.headers["location"]) == (303, "/sign-in"), "that is what they wanted"
+    nowhere = await nobody.get("/queue/now", headers={"HX-Request": "true", "HX-Current-URL": "http://["})
+    assert (nowhere.status_code, nowhere.headers["hx-redirect"]) == (200, "/sign-in")
     part = {"HX-Request": "true", "HX-Current-URL": "http://isp.test/queue?step=visit"}
     led = await nobody.get("/queue/now?step=visit", headers=part)
     assert (led.status_code, led.headers["hx-redirect"]) == (200, "/sign-in?next=/queue%3Fstep%3Dvisit")
@@ -141,6 +152,7 @@ async def test_a_form_that_no_page_of_ours_has_sent_does_nothing(console: Consol
         (good, {"Sec-Fetch-Site": "none"}),
         (good, {"Origin": "https://evil.example"}),
         (good, {"Origin": "null"}),
+        (good, {"Origin": "http://["}),
     ):
         answer = await nora.client.post("/sign-out", data=form, headers=headers)
         assert answer.status_code == 403, (form, headers)

@@ -270,7 +270,7 @@ async def test_refusals_of_one_kind_after_one_another_are_told_once_and_a_page_e
     ]
     async with site.radius_database.begin() as db:
         await db.execute(insert(radius_login), rows)
-    whole = await log.logins_in_runs(name, limit=50)
+    whole = await log.logins_alike(name, limit=50)
     assert [(each["newest"]["reason"], each["times"]) for each in whole] == [
         ("suspended", 9),
         ("wrong_password", 3),
@@ -285,7 +285,7 @@ async def test_refusals_of_one_kind_after_one_another_are_told_once_and_a_page_e
     ]
     for limit in (1, 2, 4, 5):
         paged, before = list[Any](), None
-        while page := await log.logins_in_runs(name, before_id=before, limit=limit):
+        while page := await log.logins_alike(name, before_id=before, limit=limit):
             assert len(page) <= limit
             paged, before = paged + page, page[-1]["first_id"]
         assert paged == whole, limit
