@@ -58,7 +58,7 @@ async def test_a_page_that_lost_its_server_says_since_when_and_is_live_again_by_
         nora.complaints.clear()
 
 
-async def test_a_page_asks_no_more_when_it_is_refused_and_is_led_away_when_its_session_is_over(
+async def test_a_page_that_is_refused_asks_no_more_and_is_led_away_with_its_session(
     machine: Machine,
 ) -> None:
     async with machine.looker() as nora:
