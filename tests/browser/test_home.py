@@ -49,7 +49,7 @@ async def test_a_page_that_lost_its_server_says_since_when_and_is_live_again_by_
         await expect(told).to_contain_text("not live since")
         lost = await told.text_content()
         for _ in range(2):  # the second tells what stood there when the one before had failed
-            async with nora.page.expect_request_finished(lambda request: "/live?" in request.url):
+            async with nora.page.expect_response("**/live?*"):
                 pass
         await nora.page.unroute("**/live?*")
         assert seen[1:3] == [lost, lost]
@@ -58,7 +58,7 @@ async def test_a_page_that_lost_its_server_says_since_when_and_is_live_again_by_
         nora.complaints.clear()
 
 
-async def test_a_page_asks_no_more_when_it_is_refused_and_is_led_away_when_its_session_is_over(
+async def test_a_page_that_is_refused_asks_no_more_and_is_led_away_with_its_session(
     machine: Machine,
 ) -> None:
     async with machine.looker() as nora:

@@ -73,10 +73,14 @@
     // No answer is none to stop for: it is asked for again.
     const status = await fetch(address, { signal: mine.signal }).then((answer) => answer.status, () => 0);
     if (mine.signal.aborted) return;
-    mine.abort(); // how it begins was all that was asked for
-    if (status === 200) follow();
-    else if (status >= 400 && status < 500 && !LATER.includes(status)) tell("not live: load this page anew", false);
-    else wait();
+    if (status === 200) {
+      mine.abort(); // how it begins was all that was asked for
+      follow();
+    } else if (status >= 400 && status < 500 && !LATER.includes(status)) {
+      tell("not live: load this page anew", false);
+    } else {
+      wait();
+    }
   };
 
   const follow = () => {
