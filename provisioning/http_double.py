@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Self
@@ -54,7 +55,7 @@ class Silence(Enum):
     DROPS = auto()
 
 
-class HttpDouble:
+class HttpDouble(ABC):
     """A double on 127.0.0.1, for the time of a block or from ``start`` to ``stop``; it may be started again."""
 
     def __init__(self) -> None:
@@ -62,9 +63,9 @@ class HttpDouble:
         self._server: asyncio.Server | None = None
         self.hung = asyncio.Event()  # set when a client begins to wait for an answer that never comes
 
+    @abstractmethod
     def answer(self, asked: Asked) -> Told | Silence:
         """What the double does about a request. No await in here: it is done wholly or not at all."""
-        raise NotImplementedError
 
     async def __aenter__(self) -> Self:
         await self.start()
