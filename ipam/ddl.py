@@ -47,6 +47,32 @@ SQLITE_HISTORY: tuple[str, ...] = tuple(
     for verb in ("UPDATE", "DELETE")
 )
 
+_NAMED_BY_HISTORY = "ipam_allocation_event refers to it"
+
+POSTGRESQL_SERVICES: tuple[str, ...] = (
+    "CREATE OR REPLACE FUNCTION ipam_keep_service() RETURNS trigger LANGUAGE plpgsql AS"
+    f" $$ BEGIN RAISE EXCEPTION '{_NAMED_BY_HISTORY}' USING ERRCODE = 'restrict_violation'; END $$",
+    "CREATE TRIGGER ipam_service_kept BEFORE DELETE ON ipam_service FOR EACH ROW EXECUTE FUNCTION ipam_keep_service()",
+)
+
+POSTGRESQL_POOLS: tuple[str, ...] = (
+    "CREATE OR REPLACE FUNCTION ipam_keep_pool() RETURNS trigger LANGUAGE plpgsql AS"
+    " $$ BEGIN IF EXISTS (SELECT FROM ipam_allocation_event AS e WHERE e.pool_id = OLD.id) THEN"
+    f" RAISE EXCEPTION '{_NAMED_BY_HISTORY}' USING ERRCODE = 'restrict_violation'; END IF; RETURN OLD; END $$",
+    "CREATE TRIGGER ipam_pool_kept BEFORE DELETE ON ipam_pool FOR EACH ROW EXECUTE FUNCTION ipam_keep_pool()",
+)
+
+SQLITE_SERVICES: tuple[str, ...] = (
+    "CREATE TRIGGER ipam_service_kept BEFORE DELETE ON ipam_service"
+    f" BEGIN SELECT RAISE(ABORT, '{_NAMED_BY_HISTORY}'); END",
+)
+
+SQLITE_POOLS: tuple[str, ...] = (
+    "CREATE TRIGGER ipam_pool_kept BEFORE DELETE ON ipam_pool"
+    " WHEN EXISTS (SELECT 1 FROM ipam_allocation_event AS e WHERE e.pool_id = OLD.id)"
+    f" BEGIN SELECT RAISE(ABORT, '{_NAMED_BY_HISTORY}'); END",
+)
+
 _MOVES_ONLY_ADDED = "ipam_service_move is append-only"
 
 POSTGRESQL_MOVES: tuple[str, ...] = (

@@ -8,7 +8,10 @@ cleared, and a change counts from its commit on. On SQLite both tables stay empt
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Integer, MetaData, Text
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Integer, MetaData, Text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ipam import ddl
@@ -29,6 +32,10 @@ SEEN_TABLES = (
     "ipam_vlan_group",
 )
 """Whatever is said in ``ipam_serving`` comes from these. A premise isn't among them: it is looked up each time."""
+
+
+def _an_array_of(kind: type[Boolean | Integer | Text]) -> Any:
+    return mapped_column(Text().with_variant(ARRAY(kind), "postgresql"))
 
 
 class NetworkVersion(IpamBase):
@@ -52,12 +59,12 @@ class Serving(IpamBase):
     plan_id: Mapped[int] = reference("ipam_address_plan.id", index=True, cascade=True)
     wanted: Mapped[int]
     """Of how many kinds something is needed."""
-    kinds: Mapped[str] = mapped_column(Text)
-    """This and the next four: arrays as PostgreSQL writes them, with an element for each binding."""
-    standings: Mapped[str] = mapped_column(Text)
-    pools: Mapped[str] = mapped_column(Text)
-    reuses: Mapped[str] = mapped_column(Text)
-    svlans: Mapped[str] = mapped_column(Text)
+    kinds: Mapped[list[str]] = _an_array_of(Text)
+    """This and the next four: an element for each binding."""
+    standings: Mapped[list[int]] = _an_array_of(Integer)
+    pools: Mapped[list[int | None]] = _an_array_of(Integer)
+    reuses: Mapped[list[bool | None]] = _an_array_of(Boolean)
+    svlans: Mapped[list[int | None]] = _an_array_of(Integer)
     facts: Mapped[str] = mapped_column(Text)
     """What the answer tells of place, plan and pools (JSON)."""
 

@@ -125,26 +125,16 @@ def _told(said: Serving, facts: dict[str, Any]) -> list[tuple[Any, ...]]:
         ValueError, KeyError, TypeError: no function of ours has written that.
     """
     columns = (
-        _elements(said.kinds),
-        _numbers(said.standings),
-        _numbers(said.pools),
-        [each == "t" for each in _elements(said.reuses)],
-        _numbers(said.svlans),
+        said.kinds,
+        said.standings,
+        said.pools,
+        [bool(each) for each in said.reuses],
+        said.svlans,
         *(facts[name] for name in ("bases", "unit_lengths", "lengths", "gateways", "vids", "framed")),
     )
     if facts["kinds"] != columns[0]:
         raise ValueError("two lists of kinds that differ")
     return list(zip(*columns, strict=True))
-
-
-def _elements(array: str) -> list[str]:
-    """Of an array as PostgreSQL writes it, of words and numbers: ``{ipv4,NULL}``."""
-    inside = array.removeprefix("{").removesuffix("}")
-    return inside.split(",") if inside else []
-
-
-def _numbers(array: str) -> list[int | None]:
-    return [None if each == "NULL" else int(each) for each in _elements(array)]
 
 
 def _hex(value: bytes | None) -> str | None:

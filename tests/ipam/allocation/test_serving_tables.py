@@ -122,9 +122,8 @@ async def test_what_is_worked_out_while_another_changes_the_network_does_not_out
 @pytest.mark.parametrize(
     "changed",
     [
-        "pools = (SELECT '{' || string_agg(coalesce(CAST(p.id AS text), 'NULL'), ',') || '}' FROM"
-        " unnest(CAST(pools AS integer[])) AS o (id) LEFT JOIN ipam_pool p ON p.id = o.id + 1)",
-        "standings = replace(standings, '0', '4')",
+        "pools = (SELECT array_agg(p.id) FROM unnest(pools) AS o (id) LEFT JOIN ipam_pool p ON p.id = o.id + 1)",
+        "standings = array_replace(standings, 0, 4)",
         "wanted = wanted + 1",
         "facts = replace(facts, '\"OLT-1\"', '\"OLT-2\"')",
         "facts = '{}'",
