@@ -70,7 +70,7 @@ SQLITE_SERVICES: tuple[str, ...] = (
 SQLITE_POOLS: tuple[str, ...] = (
     "CREATE TRIGGER ipam_pool_kept BEFORE DELETE ON ipam_pool"
     " WHEN EXISTS (SELECT 1 FROM ipam_allocation_event AS e WHERE e.pool_id = OLD.id)"
-    f" BEGIN SELECT RAISE(ABORT, '{_NAMED_BY_HISTORY}'); END",
+    " BEGIN SELECT RAISE(ABORT, 'ipam_allocation_event refers to it'); END",
 )
 
 _MOVES_ONLY_ADDED = "ipam_service_move is append-only"

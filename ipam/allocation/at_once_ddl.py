@@ -16,10 +16,11 @@ from __future__ import annotations
 #   specific place first and then in the order to try; ``ipam.allocation.chains`` says the same in Python.
 # - Whoever changes the network in this very transaction may go on to; so what it works out is kept by another.
 # - A lock is taken on a key that never changes, and what LIMIT 1 FOR UPDATE returns is the row's newest version: so a
-#   range's next unit is read from the locked row, or counted up in it. ORDER BY names the whole key, or a kept plan may
-#   walk every pool's. A range's last unit, or the ranges before the one that was drawn, take a second look.
+#   range's next unit is read from the locked row. ORDER BY names the whole key, or a kept plan may walk every pool's.
 # - Where to start among the free ranges is drawn by lot: writers spread, and no single row is rewritten all day long
-#   while somebody's old snapshot keeps its dead versions.
+#   while somebody's old snapshot keeps its dead versions. From which number on there are none is a hint that may be out
+#   of date: when there is no range from the drawn one on that nobody holds, any other one is looked for.
+# - Several plain statements cost less than one that does the same: to get a plan ready is most of what one costs.
 # - "Nothing unlocked" isn't "empty": the next pool of a chain is tried only when this one shows nothing at all.
 # - Plans are kept: planning costs far more than what a better one could save, for each look-up is by a whole key. And
 #   each goes by its index: a plan that is kept was made when a table was small, or nobody had counted its rows, and to
@@ -50,6 +51,7 @@ DECLARE
     standings integer[];
     pools integer[];
     reuses boolean[];
+    last_seqs integer[];
     known boolean[];
     svlans integer[];
     number integer;
@@ -57,6 +59,7 @@ DECLARE
     best integer;
     served text := '';
     this_pool integer;
+    this_seq integer;
     this_row bigint;
     this_unit bigint;
     chosen integer[] := '{}';
@@ -66,9 +69,9 @@ BEGIN
     SELECT l.id, l.name, l.node_id, l.port_id, l.onu, for_customer || '@' || l.id,
         EXISTS (SELECT FROM ipam_allocation AS u
             WHERE u.subject = for_customer || '@' || l.id AND u.state = 'quarantine'),
-        n.version, s.plan_id, s.wanted, s.kinds, s.standings, s.pools, s.reuses, s.svlans, s.facts
+        n.version, s.plan_id, s.wanted, s.kinds, s.standings, s.pools, s.reuses, s.last_seqs, s.svlans, s.facts
     INTO here, here_name, here_node, here_port, here_onu, this_subject, came_back,
-        network_version, of_plan, wanted, kinds, standings, pools, reuses, svlans, facts
+        network_version, of_plan, wanted, kinds, standings, pools, reuses, last_seqs, svlans, facts
     FROM ipam_location_alias AS a JOIN ipam_location AS l ON l.id = a.location_id
         LEFT JOIN ipam_network_version AS n ON n.tenant_id = of_tenant
         LEFT JOIN ipam_serving AS s ON s.tenant_id = of_tenant AND s.node_id = l.node_id
@@ -98,10 +101,10 @@ BEGIN
             RETURN NULL;
         END IF;
         SELECT array_agg(kind) AS kinds, array_agg(standing) AS standings, array_agg(pool_id) AS pools,
-            array_agg(reuse_first) AS reuses, array_agg(is_known) AS known, array_agg(svlan_id) AS svlans,
-            array_agg(first_address) AS bases, array_agg(unit_length) AS unit_lengths, array_agg(length) AS lengths,
-            array_agg(gateway) AS gateways, array_agg(vid) AS vids, array_agg(framed_pool) AS framed,
-            array_agg(is_odd) AS odd, bool_or(is_odd) AS has_odd
+            array_agg(reuse_first) AS reuses, array_agg(last_seq) AS last_seqs, array_agg(is_known) AS known,
+            array_agg(svlan_id) AS svlans, array_agg(first_address) AS bases, array_agg(unit_length) AS unit_lengths,
+            array_agg(length) AS lengths, array_agg(gateway) AS gateways, array_agg(vid) AS vids,
+            array_agg(framed_pool) AS framed, array_agg(is_odd) AS odd, bool_or(is_odd) AS has_odd
         INTO bound
         FROM (
             SELECT CASE WHEN p.id IS NULL THEN 'svlan' WHEN p.framed_pool IS NULL THEN p.kind ELSE 'framed_pool' END
@@ -109,7 +112,9 @@ BEGIN
                 CASE WHEN d.plan_id IS NULL THEN 0 ELSE 4 END
                     + CASE WHEN d.port_id IS NOT NULL THEN 3 WHEN d.node_id IS NOT NULL THEN 2
                         WHEN d.site_id IS NOT NULL THEN 1 ELSE 0 END AS standing,
-                p.id AS pool_id, p.policy = 'reuse_first' AS reuse_first, v.id AS svlan_id, x.first_address,
+                p.id AS pool_id, p.policy = 'reuse_first' AS reuse_first,
+                coalesce((SELECT max(e.seq) FROM ipam_free_range AS e WHERE e.pool_id = p.id), 0) AS last_seq,
+                v.id AS svlan_id, x.first_address,
                 p.unit_length, x.length, x.gateway, v.vid, p.framed_pool,
                 p.kind = 'cvlan' AND v.cvlan_formula IS NOT NULL
                     OR asked.access = 'ipoe' AND p.kind = 'ipv4' AND p.framed_pool IS NULL AND x.gateway IS NULL
@@ -147,6 +152,7 @@ BEGIN
         standings := bound.standings;
         pools := bound.pools;
         reuses := bound.reuses;
+        last_seqs := bound.last_seqs;
         known := bound.known;
         svlans := bound.svlans;
         facts := json_build_object('asked', asked, 'kinds', bound.kinds, 'bases', bound.bases,
@@ -157,13 +163,14 @@ BEGIN
             AND pg_try_advisory_xact_lock(hashtextextended(
                 concat_ws('/', 'ipam_serving', of_tenant, here_node, here_port, on_plan), 0)) THEN
             INSERT INTO ipam_serving AS s (tenant_id, node_id, port_id, plan, version, plan_id, wanted, kinds,
-                standings, pools, reuses, svlans, facts)
+                standings, pools, reuses, last_seqs, svlans, facts)
             VALUES (of_tenant, here_node, coalesce(here_port, 0), on_plan, network_version, of_plan, wanted, kinds,
-                standings, pools, reuses, svlans, facts)
+                standings, pools, reuses, last_seqs, svlans, facts)
             ON CONFLICT (tenant_id, node_id, port_id, plan) DO UPDATE
             SET version = excluded.version, plan_id = excluded.plan_id, wanted = excluded.wanted,
                 kinds = excluded.kinds, standings = excluded.standings, pools = excluded.pools,
-                reuses = excluded.reuses, svlans = excluded.svlans, facts = excluded.facts;
+                reuses = excluded.reuses, last_seqs = excluded.last_seqs, svlans = excluded.svlans,
+                facts = excluded.facts;
         END IF;
     END IF;
 
@@ -200,20 +207,14 @@ BEGIN
                     ORDER BY a.available_at, a.id LIMIT 1 FOR UPDATE SKIP LOCKED;
                     CONTINUE;
                 END IF;
-                UPDATE ipam_free_range AS f SET next_unit = f.next_unit + 1
-                WHERE f.pool_id = this_pool AND f.next_unit < f.last_unit AND f.seq = (
-                    SELECT e.seq FROM ipam_free_range AS e
-                    WHERE e.pool_id = this_pool AND e.seq >= (
-                        SELECT first.seq + CAST(floor(random() * (last.seq - first.seq + 1)) AS integer)
-                        FROM (SELECT e.seq FROM ipam_free_range AS e WHERE e.pool_id = this_pool
-                            ORDER BY e.pool_id, e.seq LIMIT 1) AS first,
-                        (SELECT e.seq FROM ipam_free_range AS e WHERE e.pool_id = this_pool
-                            ORDER BY e.pool_id DESC, e.seq DESC LIMIT 1) AS last)
-                    ORDER BY e.pool_id, e.seq LIMIT 1 FOR UPDATE SKIP LOCKED)
-                RETURNING f.next_unit - 1 INTO this_unit;
-                EXIT WHEN FOUND;
+                this_seq := floor(random() * (last_seqs[i] + 1));
                 SELECT f.seq, f.next_unit, f.last_unit INTO front FROM ipam_free_range AS f
-                WHERE f.pool_id = this_pool ORDER BY f.pool_id, f.seq LIMIT 1 FOR UPDATE SKIP LOCKED;
+                WHERE f.pool_id = this_pool AND f.seq >= this_seq
+                ORDER BY f.pool_id, f.seq LIMIT 1 FOR UPDATE SKIP LOCKED;
+                IF NOT FOUND THEN
+                    SELECT f.seq, f.next_unit, f.last_unit INTO front FROM ipam_free_range AS f
+                    WHERE f.pool_id = this_pool ORDER BY f.pool_id, f.seq LIMIT 1 FOR UPDATE SKIP LOCKED;
+                END IF;
                 CONTINUE WHEN NOT FOUND;
                 this_unit := front.next_unit;
                 IF front.next_unit < front.last_unit THEN

@@ -60,10 +60,12 @@ class Serving(IpamBase):
     wanted: Mapped[int]
     """Of how many kinds something is needed."""
     kinds: Mapped[list[str]] = _an_array_of(Text)
-    """This and the next four: an element for each binding."""
+    """This and the next five: an element for each binding."""
     standings: Mapped[list[int]] = _an_array_of(Integer)
     pools: Mapped[list[int | None]] = _an_array_of(Integer)
     reuses: Mapped[list[bool | None]] = _an_array_of(Boolean)
+    last_seqs: Mapped[list[int]] = _an_array_of(Integer)
+    """The highest number of a free range by then: a hint of where to look, which may be out of date."""
     svlans: Mapped[list[int | None]] = _an_array_of(Integer)
     facts: Mapped[str] = mapped_column(Text)
     """What the answer tells of place, plan and pools (JSON)."""

@@ -53,7 +53,7 @@ async def test_the_migrated_schema_is_what_the_models_describe(database: Databas
     assert differences == []
 
 
-GIVEN_BY = "eb2f94d2144253bf45243dc898b3ac73d9d277795f17d8fd0160c4786e3aea4e"
+GIVEN_BY = "b4e4062673b0a0c2cbd24210c89aa1b0ba043c15e45ac387b879d07263499261"
 
 
 def test_a_function_that_databases_have_is_changed_by_a_new_migration() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import ARRAY
 
+from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
 from ipam.ddl import POSTGRESQL_POOLS, POSTGRESQL_SERVICES, SQLITE_HISTORY, SQLITE_POOLS, SQLITE_SERVICES
 
 revision = "0068"
@@ -14,10 +16,17 @@ depends_on = None
 
 TABLE = "ipam_allocation_event"
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+NUMBERS = sa.Text().with_variant(ARRAY(sa.Integer), "postgresql")
 REFERS_TO = {"pool_id": "ipam_pool.id", "service_id": "ipam_service.service_id"}
 INDEXES = {"ipam_allocation_event_of_unit": ["pool_id", "unit", "id"], f"{TABLE}_of_service": ["service_id", "id"]}
 ARRAYS = {"kinds": "text", "standings": "integer", "pools": "integer", "reuses": "boolean", "svlans": "integer"}
 """Of ``ipam_serving``, where text had to be read as an array by each allocation."""
+ASKED_IN_STEPS = """
+CREATE OR REPLACE FUNCTION {name}(
+    of_tenant text, for_customer bigint, at_place text, on_plan text, by_request text, at_realm text, now_at timestamptz
+) RETURNS text LANGUAGE sql AS $$ SELECT NULL::text $$
+"""
+"""A function that leaves every allocation to be made in steps."""
 GUARDED = ("ipam_pool", "ipam_service")
 
 
@@ -27,16 +36,22 @@ def upgrade() -> None:
             op.drop_constraint(f"{TABLE}_{column}_fkey", TABLE, type_="foreignkey")
         for column, kind in ARRAYS.items():
             op.execute(f"ALTER TABLE ipam_serving ALTER {column} TYPE {kind}[] USING {column}::{kind}[]")
-        guards = POSTGRESQL_POOLS + POSTGRESQL_SERVICES
+        op.execute("DELETE FROM ipam_serving")  # what is kept there is worked out anew
+        guards = POSTGRESQL_POOLS + POSTGRESQL_SERVICES + GIVE_AT_ONCE
     else:
         _make_anew(refers=False)
         guards = SQLITE_POOLS + SQLITE_SERVICES
+    op.add_column("ipam_serving", sa.Column("last_seqs", NUMBERS, nullable=False))
     for sql in guards:
         op.execute(sql)
 
 
 def downgrade() -> None:
+    """PostgreSQL's function goes by a column that is no more; all is asked in steps from then on, which takes longer."""
+    op.drop_column("ipam_serving", "last_seqs")
     if op.get_bind().dialect.name == "postgresql":
+        for name in ("ipam_give_or_refuse", "ipam_give_at_once"):
+            op.execute(ASKED_IN_STEPS.format(name=name))
         for table in GUARDED:
             op.execute(f"DROP TRIGGER {table}_kept ON {table}")
         for function in ("ipam_keep_pool", "ipam_keep_service"):
@@ -76,7 +91,7 @@ def _make_anew(*, refers: bool) -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     columns = "id, tenant_id, pool_id, unit, service_id, what, at, available_at, note"
-    op.execute(f"INSERT INTO {TABLE} ({columns}) SELECT {columns} FROM {TABLE}_former ORDER BY id")
+    op.execute(f"INSERT INTO {TABLE} ({columns}) SELECT {columns} FROM {TABLE}_former ORDER BY id")  # noqa: S608 - no value
     op.drop_table(f"{TABLE}_former")
     for name, of_columns in INDEXES.items():
         op.create_index(name, TABLE, of_columns)
