@@ -6,18 +6,19 @@ so what is found to be new stays new, and nobody projects one of them meanwhile.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from sqlalchemy import Table, Text, bindparam, delete, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from radius.importing.many import chunks
 from radius.lists import among, is_postgresql
@@ -51,14 +52,19 @@ async def show_new(db: AsyncSession, wishes: Sequence[Wish], now: datetime, *, s
     ``seen`` has names whose rows, which are not ours, may be replaced: those of which the rows have that digest still.
     """
     await lock_every_name(db)
-    names = [wish.name for wish in wishes]
-    known, standing = await _known_and_standing(db, names)
+    # Put into the database's words while it looks: mostly all of them are new.
+    prepared, (known, standing) = await asyncio.gather(
+        asyncio.to_thread(_prepared, wishes, now, as_text=is_postgresql(db)),
+        _known_and_standing(db, [wish.name for wish in wishes]),
+    )
     replaced = await _unaltered(db, (standing - known).intersection(seen), seen)
     shown = [wish for wish in wishes if wish.name not in known and (wish.name not in standing or wish.name in replaced)]
     for some in chunks(sorted(replaced)):
         for table in _TABLES:
             await db.execute(delete(table).where(table.c.username.in_(some)))
-    await _write(db, shown, now)
+    if len(shown) < len(wishes):
+        prepared = _prepared(shown, now, as_text=is_postgresql(db))
+    await _write(db, prepared)
     return shown
 
 
@@ -81,7 +87,8 @@ async def show_changed(db: AsyncSession, wishes: Sequence[Wish], now: datetime) 
     noted = (radius_projection.c.kind == "subscriber", among(db, radius_projection.c.name, [one.name for one in shown]))
     await db.execute(delete(radius_projection).where(*noted))
     missing = {wish.name: Counter(wish.rows) - Counter(actual[wish.name].values()) for wish in shown}
-    await _write(db, [replace(wish, rows=tuple(missing[wish.name].elements())) for wish in shown], now)
+    wanted = [replace(wish, rows=tuple(missing[wish.name].elements())) for wish in shown]
+    await _write(db, _prepared(wanted, now, as_text=is_postgresql(db)))
     return shown
 
 
@@ -135,16 +142,28 @@ async def _unaltered(db: AsyncSession, names: Collection[str], seen: Mapping[str
     return {name for name, found in rows.items() if digest(found.values()) == seen[name]}
 
 
-async def _write(db: AsyncSession, wishes: Sequence[Wish], now: datetime) -> None:
+class _Prepared(NamedTuple):
+    """The rows of one table as its database takes them: SQLite one by one, PostgreSQL as COPY's text."""
+
+    table: Table
+    columns: Sequence[str]
+    rows: Sequence[tuple[Any, ...]]
+    text: str
+
+
+def _prepared(wishes: Sequence[Wish], now: datetime, *, as_text: bool) -> list[_Prepared]:
     by_table: dict[str, list[tuple[Any, ...]]] = {table.name: [] for table in _TABLES}
     for wish in wishes:
         for row in wish.rows:
             by_table[row.table].append(_values(row))
-    at: Any = now.astimezone(UTC).isoformat() if is_postgresql(db) else int(now.timestamp())
+    at: Any = now.astimezone(UTC).isoformat() if as_text else int(now.timestamp())
     ledger = [(wish.kind, wish.name, wish.tenant_id, wish.source_id, wish.version, wish.digest, at) for wish in wishes]
-    for table in _TABLES:
-        await insert_rows(db, table, _COLUMNS[table.name], by_table[table.name])
-    await insert_rows(db, radius_projection, _LEDGER, ledger)
+    every = [(table, _COLUMNS[table.name], by_table[table.name]) for table in _TABLES]
+    return [
+        _Prepared(table, columns, rows, _as_copied(rows, len(columns)) if as_text else "")
+        for table, columns, rows in (*every, (radius_projection, _LEDGER, ledger))
+        if rows
+    ]
 
 
 def _values(row: Row) -> tuple[Any, ...]:
@@ -160,20 +179,21 @@ def _as_copied(rows: Sequence[tuple[Any, ...]], columns: int) -> str:
     return "".join("\t".join(str(value).translate(_ESCAPED) for value in row) + "\n" for row in rows)
 
 
-async def insert_rows(db: AsyncSession, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Rows of texts and numbers, in the quickest way that their database has."""
-    if not rows:
-        return
+async def _write(db: AsyncSession, prepared: Sequence[_Prepared]) -> None:
+    """In the quickest way that the database has."""
     connection = await db.connection()
-    if not is_postgresql(db):
+    for table, columns, rows, text in prepared:
+        if is_postgresql(db):
+            await _copy(db, connection, f"COPY {table.name} ({', '.join(columns)}) FROM STDIN", text)
+            continue
         places = ", ".join("?" * len(columns))
         await connection.exec_driver_sql(
             f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places})",  # noqa: S608 - names of our own
             list(rows),
         )
-        return
-    statement = f"COPY {table.name} ({', '.join(columns)}) FROM STDIN"
-    text = _as_copied(rows, len(columns))
+
+
+async def _copy(db: AsyncSession, connection: AsyncConnection, statement: str, text: str) -> None:
     driver: Any = (await connection.get_raw_connection()).driver_connection
     try:
         async with driver.cursor() as cursor, cursor.copy(statement) as copy:

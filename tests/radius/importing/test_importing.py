@@ -20,9 +20,10 @@ from radius import (
     SubscriberVerbs,
     read_subscribers,
 )
-from radius.importing.rows import insert_rows
+from radius.importing.rows import show_new
 from radius.plan_errors import MOST_COMPARED
 from radius.projection.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
+from radius.projection.radius_database import Wish
 from radius.tables import Subscriber
 from tests.radius.conftest import PLAN, Site
 
@@ -266,14 +267,13 @@ def test_a_list_is_read_with_its_own_separator_and_comes_back_with_its_errors() 
 
 async def test_a_text_that_copy_would_take_for_its_own_arrives_as_it_is(site: Site) -> None:
     value = "back\\slash, tab\t and line\nbreak"
+    nobodys = Wish("subscriber", value, site.tenant_id, source_id=-1, version=1, rows=(), digest="d")
     async with site.radius_database.begin() as db:
         table = radius_projection
-        columns = ("kind", "name", "tenant_id", "source_id", "version", "digest", "projected_at")
-        at = "2026-03-10T09:00:00+00:00" if site.backend.is_postgresql else 0
-        await insert_rows(db, table, columns, [("test", value, site.tenant_id, 1, 1, "d", at)])
-        kept = await db.scalar(select(table.c.name).where(table.c.kind == "test"))
-        await db.execute(table.delete().where(table.c.kind == "test"))
-    assert kept == value
+        shown = await show_new(db, [nobodys], site.now(), seen={})
+        kept = await db.scalar(select(table.c.name).where(table.c.source_id == -1))
+        await db.execute(table.delete().where(table.c.source_id == -1))
+    assert (shown, kept) == ([nobodys], value)
 
 
 async def test_a_name_that_was_given_up_and_a_number_that_is_somebody_s_are_faults(site: Site) -> None:
