@@ -188,7 +188,10 @@ class PoolNotEmpty(UnitError):
         )
 
 
-_EMPTIED = "move or release who is left there, and wait until nothing of it is in quarantine."
+_EMPTIED = (
+    "move or release who is left there, and wait until nothing of it is in quarantine, or lift that;"
+    " `firstlight addresses left-behind` lists both."
+)
 
 
 def _in_use(units: int) -> str:

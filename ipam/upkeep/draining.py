@@ -1,18 +1,20 @@
 """Emptying a part of a pool without taking anything from anybody, and making its prefix smaller when it is empty.
 
 Of what is drained nothing is free and nothing rests in quarantine, so no allocation can find it, and none needs to ask.
+What is given back there cools off all the same (``ipam.estate.cooling``): until then its prefix is not made smaller, and
+when the drain ends first, it is in quarantine.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, exists, func, insert, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import delete, func, insert, select, update
 
 from ipam.addresses import Network, format_address, from_bytes, parse_network, to_bytes
 from ipam.allocation.patience import OthersWereQuicker, patiently
 from ipam.errors import RequestInvalid
+from ipam.estate.cooling import Cooling, cooling_in
 from ipam.estate.ranges import (
     Excluded,
     cut_ranges,
@@ -27,7 +29,6 @@ from ipam.estate.rows import EstateRows
 from ipam.tables import (
     IN_QUARANTINE,
     Allocation,
-    AllocationEvent,
     Drain,
     FormerPrefix,
     Location,
@@ -80,8 +81,8 @@ async def _nobody_is_at_it(rows: EstateRows, pool: KnownPool, new: list[Interval
         raise OthersWereQuicker([pool.name])
 
 
-async def undrain(rows: EstateRows, pool: KnownPool, interval: Interval) -> bool:
-    """What nobody holds may be handed out again; False: nothing of it was being drained."""
+async def undrain(rows: EstateRows, pool: KnownPool, interval: Interval, *, at: datetime) -> bool:
+    """What nobody holds may be handed out again, when it has cooled off; False: nothing of it was being drained."""
     await rows.be_alone()
     freed = intersect([interval], await drained_of(rows, pool.pool_id))
     if not freed:
@@ -90,7 +91,7 @@ async def undrain(rows: EstateRows, pool: KnownPool, interval: Interval) -> bool
     used = await rows.db.scalars(select(Allocation.unit).where(*inside(pool.pool_id, freed)))
     excluded = [each.interval for each in await excluded_of(rows, pool.pool_id)]
     free = subtract(subtract(freed, excluded), [(unit, unit) for unit in used])
-    await set_free(rows, pool.pool_id, free, pool.stripes)
+    await set_free(rows, pool.pool_id, free, pool.stripes, at)
     return True
 
 
@@ -119,10 +120,26 @@ def _drain_row(rows: EstateRows, pool: KnownPool, part: Interval, note: str, at:
     }
 
 
-async def left_in(rows: EstateRows, pool: KnownPool) -> list[LeftBehind]:
-    """Who still has something in the drained parts of the pool, in the order of their numbers."""
+async def left_in(rows: EstateRows, pool: KnownPool, at: datetime) -> list[LeftBehind]:
+    """What is still held in the drained parts of the pool, what is reserved there, then what has to cool off."""
     drained = await drained_of(rows, pool.pool_id)
-    return await held_in(rows, pool, drained) if drained else []
+    if not drained:
+        return []
+    cooling = await cooling_in(rows, pool.pool_id, drained, at)
+    return [*await held_in(rows, pool, drained), *(_cools(pool, each) for each in cooling)]
+
+
+def _cools(pool: KnownPool, cooling: Cooling) -> LeftBehind:
+    return LeftBehind(
+        value=pool.value(cooling.unit),
+        state="quarantine",
+        note=None,
+        available_at=cooling.until,
+        service_id=None,
+        customer_id=None,
+        username=None,
+        location=None,
+    )
 
 
 async def held_in(
@@ -134,6 +151,7 @@ async def held_in(
             Allocation.unit,
             Allocation.state,
             Allocation.note,
+            Allocation.available_at,
             Allocation.service_id,
             Service.customer_id,
             Service.username,
@@ -150,12 +168,13 @@ async def held_in(
             value=pool.value(unit),
             state=state,
             note=note,
+            available_at=available_at,
             service_id=service_id,
             customer_id=customer_id,
             username=username,
             location=location,
         )
-        for unit, state, note, service_id, customer_id, username, location in found
+        for unit, state, note, available_at, service_id, customer_id, username, location in found
     ]
 
 
@@ -229,28 +248,11 @@ async def _must_be_empty(rows: EstateRows, pool: KnownPool, to: str, leaving: In
     units = list(await rows.db.scalars(held))
     if units:
         raise PrefixNotEmpty(pool.name, network=to, in_use=len(units), example=pool.value(units[0]))
-    if resting := await resting_in(rows, pool, leaving, at):
-        unit, until = resting[0]
-        example = f"{pool.value(unit)} (in quarantine until {until:%Y-%m-%d %H:%M:%S} UTC)"
-        raise PrefixNotEmpty(pool.name, network=to, in_use=len(resting), example=example)
+    if resting := await cooling_in(rows, pool.pool_id, [leaving], at):
+        last = max(resting, key=lambda each: each.until)
+        raise PrefixNotEmpty(pool.name, network=to, in_use=len(resting), example=in_quarantine(pool, last))
 
 
-async def resting_in(rows: EstateRows, pool: KnownPool, leaving: Interval, at: datetime) -> list[tuple[int, datetime]]:
-    """What was given back there and hasn't cooled off yet, and until when; the last first."""
-    later = aliased(AllocationEvent)
-    cooling = (
-        select(AllocationEvent.unit, AllocationEvent.available_at)
-        .where(
-            AllocationEvent.pool_id == pool.pool_id,
-            AllocationEvent.unit.between(*leaving),
-            AllocationEvent.what == "released",
-            AllocationEvent.available_at > at,
-            ~exists().where(
-                later.pool_id == AllocationEvent.pool_id,
-                later.unit == AllocationEvent.unit,
-                later.id > AllocationEvent.id,
-            ),
-        )
-        .order_by(AllocationEvent.available_at.desc())
-    )
-    return [(unit, until) for unit, until in await rows.db.execute(cooling) if until is not None]
+def in_quarantine(pool: KnownPool, cooling: Cooling) -> str:
+    """What has to cool off, and until when."""
+    return f"{pool.value(cooling.unit)} (in quarantine until {cooling.until:%Y-%m-%d %H:%M:%S} UTC)"

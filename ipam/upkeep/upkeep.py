@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam.errors import RequestInvalid
 from ipam.estate.rows import EstateRows
 from ipam.lookup import history
-from ipam.upkeep import draining, excluding, moving, renaming, reserving, retiring
+from ipam.upkeep import drained_units, draining, excluding, moving, renaming, reserving, retiring
 from ipam.upkeep.answers import LeftBehind, UnitEvent
 from ipam.upkeep.moving import Rehomed
 from ipam.upkeep.pool_units import KnownPool, checked_note, find_pool
@@ -61,15 +61,22 @@ class NetworkUpkeep:
         return done
 
     async def lift(self, *, pool: str, value: str, note: str) -> bool:
-        """End a quarantine now: it may go to anybody; one that is over already is so.
+        """End a quarantine now: it may go to anybody, or, where it is being drained, to nobody; one that is over
+        already is so.
 
         Raises:
             UnitNotHeld: it isn't in quarantine, and wasn't.
         """
         said, known = await self._asked(pool, note, value=value)
-        done = await reserving.lift(self._db, known.unit(value), note=said, at=self._now())
+        await self._rows.be_alone()
+        done = await reserving.lift(self._rows, known.unit(value), note=said, at=self._now())
         self._log("quarantine lifted", done, pool=pool, value=value)
         return done
+
+    async def why_drained(self, *, pool: str, value: str) -> str | None:
+        """Why the part that it lies in is being drained, so that nobody is given it; None: it isn't."""
+        known = await self._found(pool, value=value)
+        return await drained_units.why_drained(self._db, known.pool_id, known.unit(value).unit)
 
     async def exclude(self, *, pool: str, span: str, note: str) -> bool:
         """Never hand out an address, a prefix or from-to; the description of the network doesn't undo it.
@@ -84,10 +91,10 @@ class NetworkUpkeep:
         return done
 
     async def include(self, *, pool: str, span: str) -> bool:
-        """Let in again what was excluded by hand."""
+        """Let in again what was excluded by hand; what has not cooled off goes on to."""
         known = await self._found(pool, span=span)
         async with self._db.begin_nested():
-            done = await excluding.include(self._rows, known, known.interval(span))
+            done = await excluding.include(self._rows, known, known.interval(span), at=self._now())
         self._log("units included", done, pool=pool, span=span)
         return done
 
@@ -100,16 +107,17 @@ class NetworkUpkeep:
         return done
 
     async def undrain(self, *, pool: str, span: str | None = None) -> bool:
-        """Hand it out again."""
+        """Hand it out again, when it has cooled off."""
         known = await self._found(pool, span=span)
         async with self._db.begin_nested():
-            done = await draining.undrain(self._rows, known, known.interval(span))
+            done = await draining.undrain(self._rows, known, known.interval(span), at=self._now())
         self._log("drain ended", done, pool=pool, span=span)
         return done
 
     async def left_behind(self, *, pool: str) -> list[LeftBehind]:
-        """Who still has something in what is being drained."""
-        return await draining.left_in(self._rows, await find_pool(self._db, self._tenant_id, pool))
+        """Who still has something in what is being drained, and what has to cool off there."""
+        known = await find_pool(self._db, self._tenant_id, pool)
+        return await draining.left_in(self._rows, known, self._now())
 
     async def shrink(self, *, pool: str, network: str, note: str) -> bool:
         """Make the pool's prefix a smaller one that starts where it starts; the rest may be used elsewhere.
