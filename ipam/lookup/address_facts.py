@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import Network, to_bytes
 from ipam.allocation.carving import Unit, why_not
-from ipam.errors import RequestInvalid
+from ipam.errors import NameUnknown, RequestInvalid
 from ipam.estate.rows import EstateRows
 from ipam.lookup import history
-from ipam.lookup.answers import AddressFacts
+from ipam.lookup.answers import AddressFacts, UnitState
 from ipam.lookup.asked import spelt
 from ipam.network_tables import IN_THE_NETWORK
-from ipam.tables import Pool, Prefix, Vrf
+from ipam.tables import Allocation, Pool, Prefix, Vrf
 from ipam.unit_errors import UnitCooling, UnitDraining, UnitExcluded, UnitReserved, UnitTaken
 from ipam.units import Interval
 from ipam.upkeep import drained_units, draining
@@ -91,6 +91,21 @@ async def _of_unit(
     if state == "assigned":
         facts["holder"] = await history.holder_at(db, numbered, at)
     return facts
+
+
+async def state_of(db: AsyncSession, tenant_id: str, pool: str, value: str, *, at: datetime) -> UnitState:
+    """What a pool handed out once, as it stands now."""
+    stands = UnitState(pool=pool, value=value, state="gone", service_id=None, available_at=None)
+    try:
+        known = await find_pool(db, tenant_id, pool)
+        unit = known.unit(value).unit
+    except (NameUnknown, RequestInvalid):  # the pool was retired, or its prefix has shrunk
+        return stands
+    stands["state"], _, stands["available_at"] = await _state(db, known, unit, at)
+    if stands["state"] == "assigned":
+        holder = select(Allocation.service_id).where(Allocation.pool_id == known.pool_id, Allocation.unit == unit)
+        stands["service_id"] = await db.scalar(holder)
+    return stands
 
 
 async def _state(db: AsyncSession, pool: KnownPool, unit: int, at: datetime) -> tuple[str, str | None, datetime | None]:

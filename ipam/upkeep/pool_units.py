@@ -133,14 +133,15 @@ async def find_pool(db: AsyncSession, tenant_id: str, name: str) -> KnownPool:
     return pool
 
 
-def checked_note(note: str, field: str = "note") -> str:
-    """
+def checked_note(note: str) -> str:
+    """The reason of what is done by hand, as it is kept.
+
     Raises:
         RequestInvalid: it says nothing, or too much.
     """
     said = " ".join(note.split())
     if not said or len(said) > LONGEST_NOTE or not said.isprintable():
-        raise RequestInvalid(field, f"must say why, in 1 to {LONGEST_NOTE} characters")
+        raise RequestInvalid("reason", f"must say why, in 1 to {LONGEST_NOTE} characters")
     return said
 
 

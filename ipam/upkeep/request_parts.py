@@ -23,6 +23,7 @@ from ipam.upkeep.pool_units import checked_note, find_pool
 from ipam.upkeep.routing import checked_prefix
 
 WHYS = ("note", "reason")
+"""Whoever asks knows both as the reason; what is kept of it is a note."""
 
 
 async def refuse_faults(db: AsyncSession, tenant_id: str, **parts: Any) -> None:
@@ -48,7 +49,7 @@ def _check(faults: RequestFaults, said: Mapping[str, Any]) -> None:
     """What can be told without asking."""
     for name in WHYS:
         if name in said:
-            faults.check(name, partial(checked_note, said[name], name))
+            faults.check("reason", partial(checked_note, said[name]))
     if "customer_id" in said:
         faults.check("customer_id", partial(check_customer, said["customer_id"]))
     if "request_id" in said:

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
 
 from ipam import Fault
 from provisioning.api.calls import Call
+from provisioning.api.wishes import Reason, Wish
 
+Why = Annotated[Reason, Field(description="Why, for whoever finds it later")]
 NUMBERS = frozenset({"customer_id", "cvlan"})
+
+
+class ByHand(Wish):
+    """A body with a ``reason``, which was once the ``note`` in some of them: as that it is taken still."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _noted(cls, body: Any) -> Any:
+        if isinstance(body, dict) and "note" in body and "reason" not in body:
+            return {"reason" if name == "note" else name: value for name, value in body.items()}
+        return body
 
 
 async def misfits(call: Call, sound: Mapping[str, Any]) -> tuple[Fault, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, at_second, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
 from provisioning.errors import Fault, InvalidRequest
+from provisioning.forecast import forecast
 from provisioning.occupation_svg import occupation_svg
 
 LEVEL_STYLES = {"ok": "green", "low": "yellow", "critical": "bold red", "exhausted": "bold red"}
@@ -36,7 +38,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def pools(json_: AsJson = False) -> None:
-    """List the pools: what is used, cooling, reserved and free, how bad that is, and how many days it lasts."""
+    """List the pools: what is used, cooling, reserved and free, how bad that is, and how long it lasts."""
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
@@ -46,8 +48,8 @@ def pools(json_: AsJson = False) -> None:
         elif not found:
             say("no pools")
         else:
-            headings = ("pool", "used", "free", "level", "full in days")
-            print_list(headings, [Entry(_cells(each), _below(each)) for each in found])
+            headings = ("pool", "used", "free", "level", "forecast")
+            print_list(headings, [Entry(_cells(each, appliance.clock()), _below(each)) for each in found])
 
     run(act, as_json=json_)
 
@@ -94,14 +96,13 @@ def _named(found: Sequence[PoolUsage], said: str) -> PoolUsage:
     raise NameUnknown("pool", said)
 
 
-def _cells(pool: PoolOutlook) -> tuple[str | Text, ...]:
-    days = pool["days_to_exhaustion"]
+def _cells(pool: PoolOutlook, now: datetime) -> tuple[str | Text, ...]:
     return (
         pool["pool"],
         f"{pool['used_percent']:g} %",
         f"{pool['free']} of {pool['size']}",
         Text(pool["level"], style=LEVEL_STYLES[pool["level"]]),
-        "" if days is None else f"{days:g}",
+        forecast(pool, now),
     )
 
 

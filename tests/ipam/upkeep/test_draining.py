@@ -135,7 +135,9 @@ async def test_what_was_given_back_meanwhile_goes_on_cooling_off_when_a_part_is_
         await empty.keep("exclude", pool="cgnat", span="192.0.2.1", note="by mistake")
         await empty.keep("include", pool="cgnat", span="192.0.2.1")
     else:
-        await empty.apply(one_pool("192.0.2.0/29", exclude=["192.0.2.1", "192.0.2.3-192.0.2.6"], quarantine_seconds=600))
+        await empty.apply(
+            one_pool("192.0.2.0/29", exclude=["192.0.2.1", "192.0.2.3-192.0.2.6"], quarantine_seconds=600)
+        )
         await empty.apply(one_pool("192.0.2.0/29", exclude=["192.0.2.2-192.0.2.6"], quarantine_seconds=600))
 
     with pytest.raises(PoolExhausted, match="12:10:00"):

@@ -21,7 +21,7 @@ from provisioning.commercial.partners.domain_tables import PartnerDomain
 from provisioning.commercial.payments.tables import Payment
 from provisioning.commercial.selling.selling_tables import SalesOrder
 from provisioning.console.devices import ParameterFault, by_parameter
-from provisioning.console.pools import forecast
+from provisioning.forecast import forecast
 from provisioning.console.words import octets, sentence
 from provisioning.webhooks.tables import Webhook
 from radius import Reaper
