@@ -54,8 +54,8 @@ class ChangedService(TypedDict):
 
 
 class ReleasedService(ReleasedResources):
-    """What a service gave back. ``changed``: whether that was just now. ``now``: how what it gave back earlier stands by
-    now; empty where it was just now."""
+    """What a service gave back. ``changed``: whether that was just now. ``now``: how what was given back earlier stands
+    by now; empty where it was just now."""
 
     changed: bool
     now: list[UnitState]

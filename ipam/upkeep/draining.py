@@ -1,8 +1,8 @@
 """Emptying a part of a pool without taking anything from anybody, and making its prefix smaller when it is empty.
 
 Of what is drained nothing is free and nothing rests in quarantine, so no allocation can find it, and none needs to ask.
-What is given back there cools off all the same (``ipam.estate.cooling``): until then its prefix is not made smaller, and
-when the drain ends first, it is in quarantine.
+What is given back there cools off all the same (``ipam.estate.cooling``): until then its prefix is not made smaller,
+and when the drain ends first, it is in quarantine.
 """
 
 from __future__ import annotations
