@@ -41,8 +41,8 @@ class AddressFacts(TypedDict):
 
 
 class UnitState(TypedDict):
-    """How something stands that a pool handed out once: ``state`` as in ``AddressFacts``, or *gone*: it is the pool's no
-    longer. ``service_id``: who has it; ``available_at``: until when it cools off."""
+    """How something stands that a pool handed out once: ``state`` as in ``AddressFacts``, or *gone*: it is no longer in
+    the network. ``service_id``: who has it; ``available_at``: until when it cools off."""
 
     pool: str
     value: str

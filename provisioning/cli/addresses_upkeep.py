@@ -129,8 +129,8 @@ def _moved_in_words(moved: MovedService) -> str:
 def _do(
     pool: str, what: str | None, becomes: str, act: Act, *, as_json: bool, why: str | None = None, frees: bool = False
 ) -> None:
-    """One act of the upkeep; ``becomes`` says how it is afterwards, whether or not it was so before. ``why``: the reason
-    of an act that does not look at it itself. What it ``frees`` may lie in a drained part, which is told."""
+    """One act of the upkeep; ``becomes`` says how it is afterwards, whether or not it was so before. ``why``: the
+    reason of an act that does not look at it itself. What it ``frees`` may lie in a drained part, which is told."""
 
     async def done(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
