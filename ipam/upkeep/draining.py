@@ -195,7 +195,7 @@ async def shrink(rows: EstateRows, pool: KnownPool, to: str, *, note: str, at: d
     last_is_broadcast = pool.kind == "ipv4" and network.length < 31
     leaving = (span - 1 if last_is_broadcast else span, pool.span - 1)
     await drain(rows, pool, leaving, note=note, at=at)
-    await _must_be_empty(rows, pool, str(network), leaving, at)
+    await _must_be_empty(rows, pool, str(network), leaving, at, last_is_broadcast=last_is_broadcast)
     await lift_drains(rows, pool, [leaving])
     excluded = [
         Excluded(*part, each.reason, each.note)
@@ -243,14 +243,19 @@ def smaller_network(pool: KnownPool, to: str) -> tuple[Network, int]:
     return network, 1 << (pool.unit_length - network.length)
 
 
-async def _must_be_empty(rows: EstateRows, pool: KnownPool, to: str, leaving: Interval, at: datetime) -> None:
+async def _must_be_empty(
+    rows: EstateRows, pool: KnownPool, to: str, leaving: Interval, at: datetime, *, last_is_broadcast: bool
+) -> None:
+    first, last = (pool.value(unit) for unit in leaving)
+    kept = f" ({first} would be its broadcast address)" if last_is_broadcast else ""
+    what = {"network": to, "leaving": f"{first} to {last}{kept}"}
     held = select(Allocation.unit).where(*inside(pool.pool_id, [leaving])).order_by(Allocation.unit)
     units = list(await rows.db.scalars(held))
     if units:
-        raise PrefixNotEmpty(pool.name, network=to, in_use=len(units), example=pool.value(units[0]))
+        raise PrefixNotEmpty(pool.name, **what, in_use=len(units), example=pool.value(units[0]))
     if resting := await cooling_in(rows, pool.pool_id, [leaving], at):
-        last = max(resting, key=lambda each: each.until)
-        raise PrefixNotEmpty(pool.name, network=to, in_use=len(resting), example=in_quarantine(pool, last))
+        last_cool = max(resting, key=lambda each: each.until)
+        raise PrefixNotEmpty(pool.name, **what, in_use=len(resting), example=in_quarantine(pool, last_cool))
 
 
 def in_quarantine(pool: KnownPool, cooling: Cooling) -> str:

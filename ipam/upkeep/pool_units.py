@@ -66,6 +66,24 @@ class KnownPool:
             raise RequestInvalid("value", f"{value} is nothing that pool {self.name} hands out ({what})")
         return Unit(self.tenant_id, self.pool_id, unit, self.name, self.value(unit))
 
+    def units(self, text: str) -> Interval:
+        """One that the pool hands out, or several: from-to, or a prefix around them.
+
+        Raises:
+            RequestInvalid: neither.
+        """
+        try:
+            unit = self.unit(text).unit
+        except RequestInvalid as none:
+            try:
+                first, last = self.interval(text)
+            except RequestInvalid:
+                raise none from none
+            if first == last:
+                raise
+            return first, last
+        return unit, unit
+
     def interval(self, span: str | None) -> Interval:
         """The units that a span of addresses or VLAN numbers touches; without one, all of them.
 

@@ -95,6 +95,8 @@ async def _look_at_pool(faults: RequestFaults, db: AsyncSession, tenant_id: str,
         return
     if "value" in said:
         faults.check("value", partial(pool.unit, said["value"]))
+    if "units" in said:
+        faults.check("value", partial(pool.units, said["units"]))
     if "span" in said:
         faults.check("span", partial(pool.interval, said["span"]))
     if "network" in said:
@@ -102,9 +104,9 @@ async def _look_at_pool(faults: RequestFaults, db: AsyncSession, tenant_id: str,
 
 
 def _check_spelling(faults: RequestFaults, said: Mapping[str, Any]) -> None:
-    for name in ("value", "span"):
+    for name, told_as in (("value", "value"), ("units", "value"), ("span", "span")):
         if name in said:
-            faults.check(name, partial(_some, name, said[name]))
+            faults.check(told_as, partial(_some, told_as, said[name]))
     if "network" in said:
         faults.check("network", partial(_network, said["network"]))
 

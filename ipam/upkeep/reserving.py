@@ -12,11 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam.allocation.carving import Unit, claim, give_up
 from ipam.allocation.patience import OthersWereQuicker, patiently
 from ipam.estate.cooling import cooling_in
+from ipam.estate.ranges import inside
 from ipam.estate.rows import EstateRows
 from ipam.events import note_event
-from ipam.tables import Allocation, AllocationEvent, table_of
+from ipam.tables import IN_QUARANTINE, Allocation, AllocationEvent, table_of
 from ipam.unit_errors import UnitNotHeld, UnitReserved
-from ipam.upkeep.pool_units import locked_row
+from ipam.units import Interval
+from ipam.upkeep.pool_units import KnownPool, locked_row
 
 _ALLOCATION = table_of(Allocation)
 NOBODY = ""
@@ -72,6 +74,25 @@ async def lift(rows: EstateRows, unit: Unit, *, note: str, at: datetime) -> bool
         PoolBusy: somebody is at it for too long.
     """
     return await patiently(rows.db, partial(_lift, rows, unit, note, at))
+
+
+async def lift_all(rows: EstateRows, pool: KnownPool, interval: Interval, *, note: str, at: datetime) -> bool:
+    """End every quarantine in this part of the pool; False: there is none.
+
+    Raises:
+        PoolBusy: somebody is at one of them for too long.
+    """
+    rests = (IN_QUARANTINE, Allocation.available_at > at)
+    resting = await rows.db.scalars(select(Allocation.unit).where(*inside(pool.pool_id, [interval]), *rests))
+    cooling = await cooling_in(rows, pool.pool_id, [interval], at)
+    lifted = False
+    for unit in sorted({*resting, *(each.unit for each in cooling)}):
+        one = Unit(pool.tenant_id, pool.pool_id, unit, pool.name, pool.value(unit))
+        try:
+            lifted |= await lift(rows, one, note=note, at=at)
+        except UnitNotHeld:  # somebody was given it again meanwhile
+            continue
+    return lifted
 
 
 async def _lift(rows: EstateRows, unit: Unit, note: str, at: datetime, _: frozenset[str]) -> bool:

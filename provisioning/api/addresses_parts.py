@@ -31,6 +31,12 @@ async def misfits(call: Call, sound: Mapping[str, Any]) -> tuple[Fault, ...]:
     return await _found(call, sound, service="service_id")
 
 
+async def misfits_of_some(call: Call, sound: Mapping[str, Any]) -> tuple[Fault, ...]:
+    """The same, where ``value`` may also mean several that the pool hands out."""
+    several = {"units" if name == "value" else name: value for name, value in sound.items()}
+    return await _found(call, several, service="service_id")
+
+
 async def misfits_of_live(call: Call, sound: Mapping[str, Any]) -> tuple[Fault, ...]:
     """The same, where the service must hold something still."""
     return await _found(call, sound, service="live_service_id")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from ipam import MovedService, NetworkUpkeep
-from provisioning.api.addresses_parts import ByHand, Why, misfits
+from provisioning.api.addresses_parts import ByHand, Why, misfits, misfits_of_some
 from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.routes import Doors
@@ -96,9 +96,9 @@ async def unreserve(call: InCall, wish: OneUnit) -> Freed:
     return await _freed(call, upkeep, wish, await upkeep.unreserve(**_said(wish)))
 
 
-@doors.post("/lift", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
+@doors.post("/lift", permission="addresses.write", responses=NOT_THERE, misfits=misfits_of_some)
 async def lift(call: InCall, wish: OneUnit) -> Freed:
-    """Ends a quarantine now: it may go to anybody, or, where it is being drained, to nobody."""
+    """Ends a quarantine now, or all from-to or of a prefix: they go to anybody, or, where it is drained, to nobody."""
     upkeep = await _upkeep(call, wish)
     return await _freed(call, upkeep, wish, await upkeep.lift(**_said(wish)))
 

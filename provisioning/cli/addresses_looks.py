@@ -174,9 +174,12 @@ def left_behind(
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
-            found = await appliance.network_upkeep(db).left_behind(pool=pool)
+            upkeep = appliance.network_upkeep(db)
+            found, drained = await upkeep.left_behind(pool=pool), await upkeep.is_drained(pool=pool)
         if json_:
             print_json(found)
+        elif not drained:
+            say(f"nothing of {pool} is being drained")
         elif not found:
             say("nobody has anything in it")
         else:

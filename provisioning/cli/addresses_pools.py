@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from ipam import NameUnknown, PlaceKind, PlaceUsage, PoolOutlook, PoolUsage
+from ipam import PlaceKind, PlaceUsage, PoolOutlook, PoolUsage
 from provisioning.bootstrap import Appliance
 from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, at_second, print_json, print_list, say
@@ -77,23 +77,15 @@ def usage(
         async with appliance.database.read() as db:
             found = await appliance.services(db).network_service.utilisation()
             if pool is not None:
-                found = [_named(found, pool)]
+                found = [each for each in found if pool in (each["pool"], each["network"])]
+                if not found:
+                    await appliance.address_lookup(db).refuse_faults(pool=pool)
             drawn = await appliance.address_lookup(db).occupation(found[0]["pool"]) if svg is not None else None
         if svg is not None and drawn is not None:
             svg.write_text(occupation_svg(drawn), encoding="utf-8")
         print_json(found) if json_ else _print_pools(found)
 
     run(act, as_json=json_)
-
-
-def _named(found: Sequence[PoolUsage], said: str) -> PoolUsage:
-    """
-    Raises: NameUnknown
-    """
-    for each in found:
-        if said in (each["pool"], each["network"]):
-            return each
-    raise NameUnknown("pool", said)
 
 
 def _cells(pool: PoolOutlook, now: datetime) -> tuple[str | Text, ...]:

@@ -127,7 +127,7 @@ def release(service: Service, reason: Reason, json_: AsJson = False) -> None:
 def _from_when(available_at: datetime | None) -> str:
     if available_at is None:
         return "is in a part that is being drained: nobody is given it"
-    return f"is free {at_second(available_at)}"
+    return f"is free from {at_second(available_at)}"
 
 
 def _stands(unit: UnitState) -> str:
@@ -171,7 +171,8 @@ def _print(changed: ChangedService) -> None:
 def _print_held(held: AllocatedResources, how: str = "") -> None:
     where = held["access_node"] if held["port"] is None else f"{held['access_node']} {held['port']}"
     vlan = str(held["svlan"]) if held["cvlan"] is None else f"{held['svlan']}.{held['cvlan']}"
-    addresses = [held["ip_address"], held["ipv6_wan_prefix"], held["delegated_prefix"]]
+    of_bng = f"an address of {held['bng']}'s own pool {held['framed_pool']}" if held["framed_pool"] else None
+    addresses = [held["ip_address"] or of_bng, held["ipv6_wan_prefix"], held["delegated_prefix"]]
     routes = [*held.get("framed_routes", ()), *held.get("framed_ipv6_routes", ())]
     say(f"service {held['service_id']}, {held['username']}: {where}, VLAN {vlan}{how}")
     say(f"  {', '.join(each for each in addresses if each) or 'no address of ours'}")

@@ -16,6 +16,7 @@ from provisioning.cli.running import AsJson, run
 
 Pool = Annotated[str, typer.Argument(help="The pool, by its name.")]
 Value = Annotated[str, typer.Argument(help="The address, prefix or C-VLAN, as the pool hands it out.")]
+ValueOrSome = Annotated[str, typer.Argument(help="What the pool hands out; or all from-to, or of a prefix.")]
 Span = Annotated[str, typer.Argument(help="An address, from-to, or a prefix inside of the pool; or VLAN numbers.")]
 PartOf = Annotated[
     str | None, typer.Argument(help="Only this part of it: from-to, or a prefix; left out, the whole pool.")
@@ -47,8 +48,8 @@ def unreserve(pool: Pool, value: Value, reason: Reason, json_: AsJson = False) -
     )
 
 
-def lift(pool: Pool, value: Value, reason: Reason, json_: AsJson = False) -> None:
-    """End a quarantine now: it may go to anybody, or, where it is being drained, to nobody."""
+def lift(pool: Pool, value: ValueOrSome, reason: Reason, json_: AsJson = False) -> None:
+    """End a quarantine now, or all of a part of a pool: they may go to anybody, or, where it is drained, to nobody."""
     _do(
         pool,
         value,
@@ -122,8 +123,12 @@ def rehome(
 
 def _moved_in_words(moved: MovedService) -> str:
     parts = {"keeps": moved["kept"], "is given": moved["given"], "has given back": moved["given_back"]}
-    told = "; ".join(f"{what} {', '.join(values)}" for what, values in parts.items() if values)
+    told = "; ".join(f"{what} {', '.join(map(_named, values))}" for what, values in parts.items() if values)
     return f"service {moved['service_id']} of customer {moved['customer_id']}, {moved['username']}: {told}"
+
+
+def _named(value: str) -> str:
+    return f"C-VLAN {value}" if value.isdecimal() else value
 
 
 def _do(

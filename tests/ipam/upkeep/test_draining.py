@@ -108,8 +108,11 @@ async def test_what_cools_off_in_a_drained_part_is_listed_and_may_be_lifted_so_t
     await empty.release(left[0]["service_id"])
     with pytest.raises(UnitNotHeld, match="neither held nor in quarantine"):
         await empty.keep("lift", pool="cgnat", value="192.0.2.12", note="never was")
-    for value in ("192.0.2.9", "192.0.2.10"):
-        assert await empty.keep("lift", pool="cgnat", value=value, note="no log names it") is True
+    with pytest.raises(RequestInvalid, match="is nothing that pool cgnat hands out"):
+        await empty.keep("lift", pool="cgnat", value="192.0.2.0/24", note="all of it")
+    assert await empty.keep("lift", pool="cgnat", value=UPPER, note="no log names them") is True
+    assert await empty.keep("lift", pool="cgnat", value="192.0.2.8-192.0.2.15", note="once more") is False
+    for value in ("192.0.2.9", "192.0.2.10", UPPER):
         assert await empty.keep("lift", pool="cgnat", value=value, note="once more") is False
         assert await empty.keep("why_drained", pool="cgnat", value=value) == "goes to the south"
 
@@ -174,7 +177,10 @@ async def test_a_prefix_shrinks_when_the_rest_is_empty_and_cool(empty: Network) 
     first = await empty.allocate(1, ip_address="192.0.2.9")
     low = await empty.allocate(2, ip_address="192.0.2.2")
 
-    with pytest.raises(PrefixNotEmpty, match=r"outside of it 1 unit is in use, 192\.0\.2\.9 among them"):
+    with pytest.raises(
+        PrefixNotEmpty,
+        match=r"of 192\.0\.2\.7 to 192\.0\.2\.15 \(192\.0\.2\.7 would be its broadcast address\) 1 unit is in use, 192\.0\.2\.9",
+    ):
         await empty.keep("shrink", pool="cgnat", network="192.0.2.0/29", note="to the south")
     assert (await empty.usage("cgnat"))["draining"] == 0
     empty.clock.forward(minutes=2)
@@ -206,6 +212,15 @@ async def test_a_prefix_shrinks_when_the_rest_is_empty_and_cool(empty: Network) 
     assert kept is not None
     assert (then["pool"], then["service_id"], then["customer_id"]) == ("cgnat", first["service_id"], 1)
     assert (later["pool"], later["service_id"]) == ("south", new["service_id"])
+    told = await empty.keep("history_of_address", address="192.0.2.9")
+    assert [(each["pool"], each["what"]) for each in told] == [
+        ("cgnat", "assigned"),
+        ("cgnat", "released"),
+        ("south", "assigned"),
+    ]
+    async with empty.database.begin() as db:
+        facts = await empty.lookup(db).find("192.0.2.9")
+    assert (facts["state"], facts["history"]) == ("assigned", told)
     assert kept["service_id"] == low["service_id"]
 
 

@@ -238,7 +238,7 @@ def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(any_isp: Sett
     assert "  in a part of the pool that is being drained (goes south): nobody is given it after that" in shown
     released = type_(*release).out
     assert f"  {held['ip_address']} of pool north-v4 is in a part that is being drained: nobody is given it" in released
-    assert f"  {held['delegated_prefix']} of pool north-pd is free " in released
+    assert f"  {held['delegated_prefix']} of pool north-pd is free from " in released
     first, *units = released.splitlines()
     assert type_(*release).out.splitlines() == [f"{first}, as before", *units]
     cooling = [line for line in type_("addresses", "left-behind", "north-v4").out.splitlines() if "quarantine" in line]
