@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from ipam import (
+    AddressLookup,
     AllocatedResources,
     EstateInUse,
     PoolExhausted,
@@ -177,10 +179,8 @@ async def test_a_prefix_shrinks_when_the_rest_is_empty_and_cool(empty: Network) 
     first = await empty.allocate(1, ip_address="192.0.2.9")
     low = await empty.allocate(2, ip_address="192.0.2.2")
 
-    with pytest.raises(
-        PrefixNotEmpty,
-        match=r"of 192\.0\.2\.7 to 192\.0\.2\.15 \(192\.0\.2\.7 would be its broadcast address\) 1 unit is in use, 192\.0\.2\.9",
-    ):
+    leaving = "192.0.2.7 to 192.0.2.15 (192.0.2.7 would be its broadcast address)"
+    with pytest.raises(PrefixNotEmpty, match=re.escape(f"of {leaving} 1 unit is in use, 192.0.2.9 among them")):
         await empty.keep("shrink", pool="cgnat", network="192.0.2.0/29", note="to the south")
     assert (await empty.usage("cgnat"))["draining"] == 0
     empty.clock.forward(minutes=2)
@@ -219,7 +219,8 @@ async def test_a_prefix_shrinks_when_the_rest_is_empty_and_cool(empty: Network) 
         ("south", "assigned"),
     ]
     async with empty.database.begin() as db:
-        facts = await empty.lookup(db).find("192.0.2.9")
+        lookup = AddressLookup(db, tenant_id=empty.tenant_id, now=empty.clock)
+        facts = await lookup.find("192.0.2.9")
     assert (facts["state"], facts["history"]) == ("assigned", told)
     assert kept["service_id"] == low["service_id"]
 
