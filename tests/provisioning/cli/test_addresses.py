@@ -12,6 +12,19 @@ from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
 
+POOLED = """
+[[network.plan]]
+name = "pooled"
+access = "pppoe"
+addressing = "framed_pool"
+
+[[network.pool]]
+name = "bng-own"
+kind = "ipv4"
+network = "100.72.0.0/22"
+framed_pool = "cust-pool"
+bindings = [{ bng = "bng-north", plan = "pooled" }]
+"""
 DONE, USERNAME, HOME = 1, "c1001-s1@isp.example", "LOC-20001"
 
 
@@ -260,6 +273,17 @@ def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(any_isp: Sett
     assert [entry for entry in audited(type_) if entry[0] == "addresses release"] == [
         ("addresses release", f"service/{held['service_id']}", "a trial")
     ]
+
+
+def test_a_pool_that_the_bng_hands_out_is_named_as_that(isp: Settings, type_: Type, tmp_path: Path) -> None:
+    estate = tmp_path / "pooled.toml"
+    estate.write_text(POOLED)
+    assert type_("import", estate).status == 0
+    words = ("--customer", 1005, "--location", "LOC-20005", "--plan", "pooled", "--request", "bss-9")
+    given = type_("addresses", "allocate", *words)
+    assert given.out.splitlines()[1] == "  an address of bng-north's own pool cust-pool"
+    asked = type_("addresses", "usage", "bng-own")
+    assert (asked.status, "bng-own is handed out by the BNG, which knows it as cust-pool" in asked.err) == (2, True)
 
 
 def test_a_service_is_moved_out_of_a_drain_and_not_away_from_its_olt(isp: Settings, type_: Type, address: str) -> None:
