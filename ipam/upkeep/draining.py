@@ -7,6 +7,7 @@ and when the drain ends first, it is in quarantine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, func, insert, select, update
@@ -73,25 +74,45 @@ async def _nobody_is_at_it(rows: EstateRows, pool: KnownPool, new: list[Interval
     Raises:
         OthersWereQuicker: somebody has just taken a unit out of quarantine, or is about to put one in.
     """
-    here = inside(pool.pool_id, new)
-    locked = await rows.db.scalars(select(Allocation.id).where(*here).with_for_update(skip_locked=True))
-    there = await rows.db.scalar(select(func.count()).select_from(Allocation).where(*here))
-    resting = await rows.db.scalar(select(func.count()).select_from(Allocation).where(IN_QUARANTINE, *here))
-    if len(locked.all()) != there or resting:
+    await _only_ours(rows, pool, new)
+    resting = select(func.count()).select_from(Allocation).where(IN_QUARANTINE, *inside(pool.pool_id, new))
+    if await rows.db.scalar(resting):
         raise OthersWereQuicker([pool.name])
 
 
+async def _only_ours(rows: EstateRows, pool: KnownPool, parts: list[Interval]) -> Sequence[int]:
+    """The units there that have a row, each locked.
+
+    Raises:
+        OthersWereQuicker: somebody is at one of them.
+    """
+    here = inside(pool.pool_id, parts)
+    locked = (await rows.db.scalars(select(Allocation.unit).where(*here).with_for_update(skip_locked=True))).all()
+    if len(locked) != await rows.db.scalar(select(func.count()).select_from(Allocation).where(*here)):
+        raise OthersWereQuicker([pool.name])
+    return locked
+
+
 async def undrain(rows: EstateRows, pool: KnownPool, interval: Interval, *, at: datetime) -> bool:
-    """What nobody holds may be handed out again, when it has cooled off; False: nothing of it was being drained."""
+    """What nobody holds may be handed out again, when it has cooled off; False: nothing of it was being drained.
+
+    Raises:
+        PoolBusy: somebody was at it for too long.
+    """
     await rows.be_alone()
     freed = intersect([interval], await drained_of(rows, pool.pool_id))
     if not freed:
         return False
-    await lift_drains(rows, pool, freed)
-    used = await rows.db.scalars(select(Allocation.unit).where(*inside(pool.pool_id, freed)))
-    excluded = [each.interval for each in await excluded_of(rows, pool.pool_id)]
-    free = subtract(subtract(freed, excluded), [(unit, unit) for unit in used])
-    await set_free(rows, pool.pool_id, free, pool.stripes, at)
+
+    async def attempt(_: frozenset[str]) -> None:
+        await lift_drains(rows, pool, freed)
+        await cut_ranges(rows, pool.pool_id, [])  # locked first, as by whoever takes something there
+        used = await _only_ours(rows, pool, freed)
+        excluded = [each.interval for each in await excluded_of(rows, pool.pool_id)]
+        free = subtract(subtract(freed, excluded), [(unit, unit) for unit in used])
+        await set_free(rows, pool.pool_id, free, pool.stripes, at)
+
+    await patiently(rows.db, attempt)
     return True
 
 

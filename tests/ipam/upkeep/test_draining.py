@@ -156,6 +156,22 @@ async def test_what_was_given_back_meanwhile_goes_on_cooling_off_when_a_part_is_
     assert await empty.violations() == []
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_what_is_given_back_while_its_drain_ends_is_not_lost(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/29", quarantine_seconds=600))
+    held = await empty.allocate(1, ip_address="192.0.2.5")
+    await empty.keep("drain", pool="cgnat", note="by mistake")
+    async with empty.database.begin() as db:
+        await empty.service(db).release_resources(service_id=held["service_id"])
+        undrained = asyncio.create_task(empty.keep("undrain", pool="cgnat"))
+        await asyncio.wait([undrained], timeout=0.3)
+
+    assert await undrained is True
+    usage = await empty.usage("cgnat")
+    assert (usage["free"], usage["quarantined"], usage["draining"]) == (5, 1, 0)
+    assert await empty.violations() == []
+
+
 async def test_exclusions_and_drains_go_together(empty: Network) -> None:
     await empty.apply(one_pool("192.0.2.0/28"))
     await empty.keep("drain", pool="cgnat", span=UPPER, note="moving")
