@@ -196,6 +196,7 @@ from ipam.lookup.answers import (
     PlaceKind,
     PlaceUsage,
     ServiceFacts,
+    UnitState,
 )
 from ipam.lookup.lookup import AddressLookup
 from ipam.lookup.places import Behind, LinePlace
@@ -332,6 +333,7 @@ __all__ = [
     "UnitExcluded",
     "UnitNotHeld",
     "UnitReserved",
+    "UnitState",
     "UnitTaken",
     "UsernameTaken",
     "Violation",

@@ -237,9 +237,10 @@ class PoolExhausted(IpamError):
             if next_available_at
             else "None is on its way back."
         )
+        ends = (", lift a quarantine" if quarantined else "") + (", end the drain" if draining else "")
         super().__init__(
             f"Pool {pool} is full: {assigned} of {size} assigned, {quarantined} in quarantine{kept}. {soon}"
-            " Bind another pool there, or release what is not used."
+            f" Bind another pool there{ends}, or release what is not used."
         )
 
     @property

@@ -161,12 +161,14 @@ class PrefixNotEmpty(UnitError):
 
     code = "ipam.prefix_not_empty"
 
-    def __init__(self, pool: str, *, network: str, in_use: int, example: str) -> None:
+    def __init__(self, pool: str, *, network: str, leaving: str, in_use: int, example: str) -> None:
+        """``leaving``: what would no longer be handed out, from-to."""
         self.pool = pool
         self.network = network
+        self.leaving = leaving
         self.in_use = in_use
         super().__init__(
-            f"Pool {pool} can't shrink to {network}: outside of it {_in_use(in_use)}, {example} among them;"
+            f"Pool {pool} can't shrink to {network}: of {leaving} {_in_use(in_use)}, {example} among them;"
             f" nothing was changed. Drain that part, {_EMPTIED}"
         )
 
@@ -188,7 +190,10 @@ class PoolNotEmpty(UnitError):
         )
 
 
-_EMPTIED = "move or release who is left there, and wait until nothing of it is in quarantine."
+_EMPTIED = (
+    "move or release who is left there, and wait until nothing of it is in quarantine, or lift that;"
+    " `firstlight addresses left-behind` lists both."
+)
 
 
 def _in_use(units: int) -> str:

@@ -23,6 +23,7 @@ from ipam import (
     RequestConflict,
     ServiceIncomplete,
     StaticResources,
+    UnitState,
 )
 from provisioning.address_errors import LineOnOlt, LinesOnOlt, ServiceServed, ServicesInTheWay
 from provisioning.intake import Clock
@@ -53,9 +54,11 @@ class ChangedService(TypedDict):
 
 
 class ReleasedService(ReleasedResources):
-    """What a service gave back. ``changed``: whether that was just now."""
+    """What a service gave back. ``changed``: whether that was just now. ``now``: how what was given back earlier stands
+    by now; empty where it was just now."""
 
     changed: bool
+    now: list[UnitState]
 
 
 class AddressDesk:
@@ -210,7 +213,11 @@ class AddressDesk:
             if subscriber is not None:
                 await self._radius.terminate(subscriber_id=subscriber["subscriber_id"])
         given_back = await self._network.release_resources(service_id=service_id)
-        return ReleasedService(**given_back, changed=facts["released_at"] is None)
+        if facts["released_at"] is None:
+            return ReleasedService(**given_back, changed=True, now=[])
+        units = given_back["released"]
+        now = [await self._lookup.state_of(pool=each["pool"], value=each["value"]) for each in units]
+        return ReleasedService(**given_back, changed=False, now=now)
 
     async def numbers_of(self, pool: str) -> dict[str, int] | None:
         """How many of the pool are in which state, for the audit to tell what was there before; None: no such pool."""

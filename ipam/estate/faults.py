@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -69,17 +70,27 @@ def _read(data: Mapping[str, Any], known: KnownNames) -> tuple[NetworkEstateSpec
                 try:
                     right.setdefault(section, []).append(models[section].model_validate(entry))
                 except ValidationError as exc:
-                    faults.extend(_entry_faults(section, number, entry, exc))
+                    faults.extend(_entry_faults(section, number, entry, exc, models[section]))
                     _claim(section, entry, claimed)
     return NetworkEstateSpec.model_validate(right), faults, claimed
 
 
-def _entry_faults(section: str, number: int, entry: Any, exc: ValidationError) -> Iterator[Fault]:
+def _entry_faults(section: str, number: int, entry: Any, exc: ValidationError, model: type[Spec]) -> Iterator[Fault]:
     name = _name_in(entry)
     where = f"{section} {name}" if name else f"{section} number {number}"
     for error in exc.errors(include_url=False, include_input=False):
         path = ".".join(str(step) for step in error["loc"])
-        yield Fault(f"{where}: {path}" if path else where, error["msg"].removeprefix("Value error, "))
+        words = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "extra_forbidden":
+            words = _known_instead(BindingSpec if len(error["loc"]) > 1 else model, str(error["loc"][-1]))
+        yield Fault(f"{where}: {path}" if path else where, words)
+
+
+def _known_instead(model: type[Spec], said: str) -> str:
+    """The key that was meant, if one is close to it; else all there are."""
+    known = [info.alias or name for name, info in model.model_fields.items()]
+    close = get_close_matches(said, known, n=1, cutoff=0.8)
+    return "is not known here; " + (f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}")
 
 
 def _name_in(entry: Any) -> str | None:

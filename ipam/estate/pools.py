@@ -63,7 +63,7 @@ async def define_pool(rows: EstateRows, pool: PoolSpec, at: datetime) -> Outcome
         return "changed" if replaced else "created"
     _, in_prefix = await rows.put(Prefix, {"id": existing["prefix_id"]}, {"role": pool.its_role, "gateway": gateway})
     layout = pool_layout(pool)
-    in_pool = await _change_pool(rows, existing["id"], pool, layout)
+    in_pool = await _change_pool(rows, existing["id"], pool, layout, at)
     return worst(in_pool, in_prefix, await rows.bind(pool.bindings, pool_id=existing["id"]))
 
 
@@ -96,7 +96,7 @@ async def define_svlan(rows: EstateRows, svlan: SvlanSpec, at: datetime) -> Outc
         in_pool: Outcome = "changed"
     else:
         pool_id = existing["id"]
-        in_pool = await _change_pool(rows, pool_id, svlan, layout)
+        in_pool = await _change_pool(rows, pool_id, svlan, layout, at)
     return worst(outcome, shared, in_pool, await rows.bind(svlan.bindings, pool_id=pool_id))
 
 
@@ -193,13 +193,15 @@ async def _add_pool(rows: EstateRows, name: str, stands_on: dict[str, Any], layo
     return pool_id
 
 
-async def _change_pool(rows: EstateRows, pool_id: int, spec: PoolSpec | SvlanSpec, layout: Layout) -> Outcome:
+async def _change_pool(
+    rows: EstateRows, pool_id: int, spec: PoolSpec | SvlanSpec, layout: Layout, at: datetime
+) -> Outcome:
     """How it hands out, and its exclusions, may change while the pool is in use."""
     _, outcome = await rows.put(Pool, {"id": pool_id}, spec.handing_out)
     pool = await rows.find(Pool, id=pool_id)
     if pool is None or pool["framed_pool"] is not None:
         return outcome
-    return "changed" if await recut(rows, pool_id, spec.name, layout) else outcome
+    return "changed" if await recut(rows, pool_id, spec.name, layout, at) else outcome
 
 
 async def _put_svlan(rows: EstateRows, group_id: int, svlan: SvlanSpec) -> tuple[int, Outcome]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, delete, insert, or_, select
@@ -15,6 +16,7 @@ from sqlalchemy import ColumnElement, Row, delete, insert, or_, select
 from ipam.answers import value_of
 from ipam.bulk import insert_many
 from ipam.errors import EstateInUse
+from ipam.estate.cooling import rest_on
 from ipam.estate.layout import Layout
 from ipam.estate.rows import EstateRows
 from ipam.tables import IN_QUARANTINE, Allocation, Drain, Exclusion, FreeRange, Pool, Prefix, table_of
@@ -47,7 +49,7 @@ async def cut_first(rows: EstateRows, pool_id: int, layout: Layout) -> None:
     await insert_ranges(rows, pool_id, stripes(layout.free, layout.stripes), first_seq=0)
 
 
-async def recut(rows: EstateRows, pool_id: int, name: str, layout: Layout) -> bool:
+async def recut(rows: EstateRows, pool_id: int, name: str, layout: Layout, at: datetime) -> bool:
     """Make the exclusions be those of ``layout``, besides those by hand; False when they were so already.
 
     What was excluded by hand and now is by the description is the description's from then on.
@@ -64,7 +66,7 @@ async def recut(rows: EstateRows, pool_id: int, name: str, layout: Layout) -> bo
     by_hand = [each for each in present if each.note is not None]
     left = [Excluded(*part, each.reason, each.note) for each in by_hand for part in subtract([each.interval], out)]
     next_seq = await cut(rows, pool_id, name, subtract(out, [each.interval for each in present]))
-    await _free(rows, pool_id, subtract([each.interval for each in before], out), layout.stripes, next_seq)
+    await _free(rows, pool_id, subtract([each.interval for each in before], out), layout.stripes, next_seq, at)
     await rewrite_exclusions(rows, pool_id, [*wanted, *left])
     return True
 
@@ -95,13 +97,17 @@ async def drained_of(rows: EstateRows, pool_id: int) -> list[Interval]:
     return [(first, last) for first, last in found]
 
 
-async def set_free(rows: EstateRows, pool_id: int, intervals: list[Interval], most: int) -> None:
-    """What is neither used nor excluded any more may be handed out, unless it is being drained."""
-    await _free(rows, pool_id, intervals, most, await _lock_ranges_and_count(rows, pool_id))
+async def set_free(rows: EstateRows, pool_id: int, intervals: list[Interval], most: int, at: datetime) -> None:
+    """What is neither used nor excluded any more may be handed out when it has cooled off, unless it is being
+    drained."""
+    await _free(rows, pool_id, intervals, most, await _lock_ranges_and_count(rows, pool_id), at)
 
 
-async def _free(rows: EstateRows, pool_id: int, intervals: list[Interval], most: int, next_seq: int) -> None:
-    left = subtract(intervals, await drained_of(rows, pool_id)) if intervals else []
+async def _free(
+    rows: EstateRows, pool_id: int, intervals: list[Interval], most: int, next_seq: int, at: datetime
+) -> None:
+    undrained = subtract(intervals, await drained_of(rows, pool_id)) if intervals else []
+    left = await rest_on(rows, pool_id, undrained, at)
     await insert_ranges(rows, pool_id, stripes(left, most), first_seq=next_seq)
 
 

@@ -24,6 +24,8 @@ MOST_TITLES = 10
 _SEPARATORS = ",;\t"
 _CUSTOM = re.compile("^(cf_|custom_)")
 """Before the names of custom fields: NetBox's, and phpIPAM's (``admin/custom-fields/edit-result.php``)."""
+_NOTHING = "—"
+"""What NetBox's tables have where there is nothing."""
 _MAPPING = ("username", "address", *OWNER, "cvlan")
 
 
@@ -126,6 +128,8 @@ def _line(
 ) -> ImportLine:
     if len(row) != len(names):
         return ImportLine(number, faults=(f"has {len(row)} cells, and there are {len(names)} columns",))
+    if source == "netbox":
+        row = ["" if cell.strip() == _NOTHING else cell for cell in row]
     line = READERS[source](number, Cells(names, row))
     if source == "csv" or line.skipped:
         return line

@@ -14,6 +14,7 @@ from ipam.allocation.places import AnySelect
 from ipam.answers import value_of
 from ipam.inventory.answers import Difference
 from ipam.inventory.lines import parsed, spelt
+from ipam.inventory.shapes import THE_NAS_CHOOSES
 from ipam.tables import ASSIGNED, RESERVED, Allocation, Pool, Prefix, Service
 
 ATTRIBUTES: Mapping[str, str] = {
@@ -24,6 +25,7 @@ ATTRIBUTES: Mapping[str, str] = {
     "ipv6_routed": "Framed-IPv6-Route",
 }
 """Which attribute tells a NAS of a unit of each kind; only these are compared."""
+_THE_NAS_CHOOSES = frozenset((ATTRIBUTES["ipv4"], address) for address in THE_NAS_CHOOSES)
 _OURS = {name.lower(): name for name in ATTRIBUTES.values()}
 
 NAMES_AT_ONCE = 1_000
@@ -94,6 +96,8 @@ class Reconciliation:
 
     async def _compared(self, username: str, claim: Claim | None, rows: Sequence[ReplyRow]) -> Difference | None:
         gives = frozenset((_OURS[name.lower()], _spelt(value)) for _, name, value in rows if name.lower() in _OURS)
+        if claim is None or all(name != ATTRIBUTES["ipv4"] for name, _ in claim.gives):
+            gives -= _THE_NAS_CHOOSES  # gives nothing that is allocated anywhere
         if claim is None:
             if gives:
                 gives -= await self._reserved()

@@ -46,7 +46,7 @@ REPLY_KINDS = {
     "framed-ipv6-route": "ipv6_routed",
 }
 """What a reply attribute gives (RFC 2865, RFC 3162, RFC 4818)."""
-_THE_NAS_CHOOSES = ("255.255.255.254", "255.255.255.255")  # RFC 2865 s5.8
+THE_NAS_CHOOSES = ("255.255.255.254", "255.255.255.255")  # RFC 2865 s5.8
 _GIVES = ("=", ":=", "+=")
 
 
@@ -113,7 +113,7 @@ def netbox_line(number: int, cells: Cells) -> ImportLine:
 
 def _netbox_vrf(cells: Cells) -> str:
     vrf = re.sub(r"\s+\([^()]*\)$", "", cells.text("vrf"))
-    return DEFAULT_VRF if vrf in ("Global", "—") else vrf
+    return DEFAULT_VRF if vrf == "Global" else vrf
 
 
 def phpipam_line(number: int, cells: Cells) -> ImportLine:
@@ -158,7 +158,7 @@ def reply_line(number: int, cells: Cells) -> ImportLine:
     kind = REPLY_KINDS.get(attribute.lower())
     if kind is None:
         return ImportLine(number, skipped=f"{attribute or 'no attribute'} gives no address")
-    if kind == "ipv4" and value in _THE_NAS_CHOOSES:
+    if kind == "ipv4" and value in THE_NAS_CHOOSES:
         return ImportLine(number, skipped=f"{value} leaves the address to the NAS (RFC 2865 s5.8)")
     if op not in _GIVES:
         cells.faults.append(f"op: {op[:10]!r} gives nothing; FreeRADIUS replies with {', '.join(_GIVES)}")

@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import Network, to_bytes
 from ipam.allocation.carving import Unit, why_not
-from ipam.errors import RequestInvalid
+from ipam.errors import NameUnknown, RequestInvalid
 from ipam.estate.rows import EstateRows
 from ipam.lookup import history
-from ipam.lookup.answers import AddressFacts
-from ipam.lookup.asked import spelt
+from ipam.lookup.answers import AddressFacts, UnitState
+from ipam.lookup.asked import looked_for, spelt
 from ipam.network_tables import IN_THE_NETWORK
-from ipam.tables import Pool, Prefix, Vrf
+from ipam.tables import Allocation, Pool, Prefix, Vrf
 from ipam.unit_errors import UnitCooling, UnitDraining, UnitExcluded, UnitReserved, UnitTaken
 from ipam.units import Interval
 from ipam.upkeep import drained_units, draining
@@ -35,10 +35,10 @@ async def facts_of(db: AsyncSession, tenant_id: str, text: str, *, at: datetime,
     asked = await history.checked(db, tenant_id, text, vrf)
     around = await _around(db, tenant_id, asked, vrf)
     if around is None:
-        return _facts(asked, "unpooled")
+        return _facts(asked, "unpooled", history=await history.events_ever(db, tenant_id, asked, vrf))
     known = {"role": around.role, "network": around.network, "vrf": around.vrf}
     if around.pool is None:
-        return _facts(asked, "unpooled", **known)
+        return _facts(asked, "unpooled", history=await history.events_ever(db, tenant_id, asked, around.vrf), **known)
     known |= {"pool": around.pool, "kind": around.kind}
     if around.framed_pool is not None:
         return _facts(asked, "by the BNG", note=f"it knows the pool as {around.framed_pool}", **known)
@@ -84,13 +84,28 @@ async def _of_unit(
 ) -> AddressFacts:
     numbered = pool.numbered(units[0])
     state, note, until = await _state(db, pool, units[0], at)
-    drained = await drained_units.why_drained(db, pool.pool_id, units[0])
+    drained = await drained_units.why_drained(db, pool.pool_id, units)
     facts = _facts(None, state, note=note, drained=drained, available_at=until, **known)
     facts["value"] = numbered.value
-    facts["history"] = await history.events_of(db, numbered)
+    facts["history"] = await history.events_ever(db, pool.tenant_id, looked_for(numbered.value), known["vrf"])
     if state == "assigned":
         facts["holder"] = await history.holder_at(db, numbered, at)
     return facts
+
+
+async def state_of(db: AsyncSession, tenant_id: str, pool: str, value: str, *, at: datetime) -> UnitState:
+    """What a pool handed out once, as it stands now."""
+    stands = UnitState(pool=pool, value=value, state="gone", service_id=None, available_at=None)
+    try:
+        known = await find_pool(db, tenant_id, pool)
+        unit = known.unit(value).unit
+    except (NameUnknown, RequestInvalid):  # the pool was retired, or its prefix has shrunk
+        return stands
+    stands["state"], _, stands["available_at"] = await _state(db, known, unit, at)
+    if stands["state"] == "assigned":
+        holder = select(Allocation.service_id).where(Allocation.pool_id == known.pool_id, Allocation.unit == unit)
+        stands["service_id"] = await db.scalar(holder)
+    return stands
 
 
 async def _state(db: AsyncSession, pool: KnownPool, unit: int, at: datetime) -> tuple[str, str | None, datetime | None]:

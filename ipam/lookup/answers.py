@@ -40,6 +40,17 @@ class AddressFacts(TypedDict):
     history: list[UnitEvent]
 
 
+class UnitState(TypedDict):
+    """How something stands that a pool handed out once: ``state`` as in ``AddressFacts``, or *gone*: it is no longer in
+    the network. ``service_id``: who has it; ``available_at``: until when it cools off."""
+
+    pool: str
+    value: str
+    state: str
+    service_id: int | None
+    available_at: datetime | None
+
+
 class ServiceFacts(TypedDict):
     """A service as it was last: active or released."""
 

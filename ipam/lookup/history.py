@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
 
@@ -40,6 +40,8 @@ from ipam.upkeep.answers import UnitEvent
 _FIRST, _LAST = bindparam("first", type_=LargeBinary), bindparam("last", type_=LargeBinary)
 _TENANT_ID = bindparam("tenant_id", type_=String)
 _AT = bindparam("at", type_=UtcDateTime)
+
+_BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 
 HOLDING = ("assigned", "moved")
 """After these a service has the unit."""
@@ -222,6 +224,28 @@ async def holder_at(db: AsyncSession, unit: Numbered, at: datetime) -> ServiceAt
         since=service.since,
         until=service.until,
     )
+
+
+async def events_ever(db: AsyncSession, tenant_id: str, asked: Network, vrf: str | None) -> list[UnitEvent]:
+    """All that has become of an address, or of a prefix that a pool handed out whole: in the pool that has it now, and
+    in those that had it before they were shrunk or retired. The oldest first.
+
+    Raises:
+        RequestInvalid: it was in several VRFs, and ``vrf`` doesn't say which.
+    """
+    first, last = (to_bytes(asked.family, bound) for bound in (asked.first, asked.last))
+    ever = {"tenant_id": tenant_id, "first": first, "last": last, "at": _BEFORE_ALL}
+    units: dict[int, Numbered] = {}
+    vrfs = set[str]()
+    for name, pool_id, pool, base, unit_length, _until, _former_id in await db.execute(_POOLS, ever):
+        if vrf in (None, name) and unit_length is not None and unit_length <= asked.length:
+            unit = (asked.first - from_bytes(base)[1]) >> (asked.bits - unit_length)
+            units.setdefault(pool_id, Numbered(pool_id, pool, base, unit_length, unit))
+            vrfs.add(name)
+    if len(vrfs) > 1:
+        raise RequestInvalid("vrf", f"is needed: {spelt(asked)} was in the VRFs {', '.join(sorted(vrfs))}")
+    events = [event for unit in units.values() for event in await events_of(db, unit)]
+    return sorted(events, key=lambda event: event["at"])
 
 
 async def events_of(db: AsyncSession, unit: Numbered) -> list[UnitEvent]:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam import holdings
 from ipam.errors import Fault
 from ipam.lookup import address_facts, places
-from ipam.lookup.answers import AddressFacts, Occupation, PlaceKind, PlaceUsage, ServiceFacts
+from ipam.lookup.answers import AddressFacts, Occupation, PlaceKind, PlaceUsage, ServiceFacts, UnitState
 from ipam.lookup.places import Behind, LinePlace
 from ipam.nat.port_blocks import PortBlocks
 from ipam.tables import AccessNode, Bng, Service
@@ -40,6 +40,10 @@ class AddressLookup:
             blocks = PortBlocks(self._db, tenant_id=self._tenant_id, now=self._now)
             facts["outside"] = await blocks.blocks_of(inside=facts["value"], vrf=facts["vrf"])
         return facts
+
+    async def state_of(self, *, pool: str, value: str) -> UnitState:
+        """How something stands now that the pool handed out once; of a pool that is gone by now, too."""
+        return await address_facts.state_of(self._db, self._tenant_id, pool, value, at=self._now())
 
     async def service(self, service_id: int, *, hold: bool = False) -> ServiceFacts:
         """A service, also one that was released; ``hold`` keeps others from changing it until the transaction ends.

@@ -96,7 +96,7 @@ class PortBlocks:
         faults = RequestFaults()
         inside = await faults.look("pool", find_pool(self._db, self._tenant_id, pool))
         if reason is not None:
-            faults.check("reason", partial(checked_note, reason, "reason"))
+            faults.check("reason", partial(checked_note, reason))
         faults.refuse_if_any()
         assert inside is not None, "what is missing has left a fault"
         await self._rows.be_alone()
@@ -208,7 +208,7 @@ class PortBlocks:
         inside = await faults.look("pool", find_pool(self._db, self._tenant_id, pool))
         vrf_id = await faults.look("vrf", self._rows.id_of("vrf", vrf))
         if reason is not None:
-            faults.check("reason", partial(checked_note, reason, "reason"))
+            faults.check("reason", partial(checked_note, reason))
         mapping = faults.check("outside", partial(checked_rule, inside, outside, said))
         faults.refuse_if_any()
         assert inside is not None, "what is missing has left a fault"

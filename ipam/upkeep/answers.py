@@ -67,11 +67,15 @@ class MovedService(TypedDict):
 
 
 class LeftBehind(TypedDict):
-    """What is held or reserved in a part of a pool (of one that isn't being drained: or in quarantine), and by whom."""
+    """What is held, reserved or in quarantine in a part of a pool, and by whom; ``available_at``: when that is over.
+
+    Where it is being drained, nobody is given it then either, but its prefix can be made smaller.
+    """
 
     value: str
     state: str
     note: str | None
+    available_at: datetime | None
     service_id: int | None
     customer_id: int | None
     username: str | None

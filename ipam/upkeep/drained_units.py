@@ -11,11 +11,11 @@ from ipam.tables import Allocation, Drain, Exclusion
 from ipam.units import Interval, count, subtract
 
 
-async def why_drained(db: AsyncSession, pool_id: int, unit: int) -> str | None:
-    """The note of the drain that the unit lies in; None: it lies in none."""
-    return await db.scalar(
-        select(Drain.note).where(Drain.pool_id == pool_id, Drain.first_unit <= unit, Drain.last_unit >= unit)
-    )
+async def why_drained(db: AsyncSession, pool_id: int, units: Interval) -> str | None:
+    """The note of the first drain that one of the units lies in; None: none of them lies in any."""
+    first, last = units
+    touching = select(Drain.note).where(Drain.pool_id == pool_id, Drain.first_unit <= last, Drain.last_unit >= first)
+    return await db.scalar(touching.order_by(Drain.first_unit).limit(1))
 
 
 async def nobodys_by_pool(db: AsyncSession, tenant_id: str) -> dict[int, int]:

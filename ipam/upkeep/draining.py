@@ -1,18 +1,21 @@
 """Emptying a part of a pool without taking anything from anybody, and making its prefix smaller when it is empty.
 
 Of what is drained nothing is free and nothing rests in quarantine, so no allocation can find it, and none needs to ask.
+What is given back there cools off all the same (``ipam.estate.cooling``): until then its prefix is not made smaller,
+and when the drain ends first, it is in quarantine.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, exists, func, insert, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import delete, func, insert, select, update
 
 from ipam.addresses import Network, format_address, from_bytes, parse_network, to_bytes
 from ipam.allocation.patience import OthersWereQuicker, patiently
 from ipam.errors import RequestInvalid
+from ipam.estate.cooling import Cooling, cooling_in
 from ipam.estate.ranges import (
     Excluded,
     cut_ranges,
@@ -27,7 +30,6 @@ from ipam.estate.rows import EstateRows
 from ipam.tables import (
     IN_QUARANTINE,
     Allocation,
-    AllocationEvent,
     Drain,
     FormerPrefix,
     Location,
@@ -72,25 +74,45 @@ async def _nobody_is_at_it(rows: EstateRows, pool: KnownPool, new: list[Interval
     Raises:
         OthersWereQuicker: somebody has just taken a unit out of quarantine, or is about to put one in.
     """
-    here = inside(pool.pool_id, new)
-    locked = await rows.db.scalars(select(Allocation.id).where(*here).with_for_update(skip_locked=True))
-    there = await rows.db.scalar(select(func.count()).select_from(Allocation).where(*here))
-    resting = await rows.db.scalar(select(func.count()).select_from(Allocation).where(IN_QUARANTINE, *here))
-    if len(locked.all()) != there or resting:
+    await _only_ours(rows, pool, new)
+    resting = select(func.count()).select_from(Allocation).where(IN_QUARANTINE, *inside(pool.pool_id, new))
+    if await rows.db.scalar(resting):
         raise OthersWereQuicker([pool.name])
 
 
-async def undrain(rows: EstateRows, pool: KnownPool, interval: Interval) -> bool:
-    """What nobody holds may be handed out again; False: nothing of it was being drained."""
+async def _only_ours(rows: EstateRows, pool: KnownPool, parts: list[Interval]) -> Sequence[int]:
+    """The units there that have a row, each locked.
+
+    Raises:
+        OthersWereQuicker: somebody is at one of them.
+    """
+    here = inside(pool.pool_id, parts)
+    locked = (await rows.db.scalars(select(Allocation.unit).where(*here).with_for_update(skip_locked=True))).all()
+    if len(locked) != await rows.db.scalar(select(func.count()).select_from(Allocation).where(*here)):
+        raise OthersWereQuicker([pool.name])
+    return locked
+
+
+async def undrain(rows: EstateRows, pool: KnownPool, interval: Interval, *, at: datetime) -> bool:
+    """What nobody holds may be handed out again, when it has cooled off; False: nothing of it was being drained.
+
+    Raises:
+        PoolBusy: somebody was at it for too long.
+    """
     await rows.be_alone()
     freed = intersect([interval], await drained_of(rows, pool.pool_id))
     if not freed:
         return False
-    await lift_drains(rows, pool, freed)
-    used = await rows.db.scalars(select(Allocation.unit).where(*inside(pool.pool_id, freed)))
-    excluded = [each.interval for each in await excluded_of(rows, pool.pool_id)]
-    free = subtract(subtract(freed, excluded), [(unit, unit) for unit in used])
-    await set_free(rows, pool.pool_id, free, pool.stripes)
+
+    async def attempt(_: frozenset[str]) -> None:
+        await lift_drains(rows, pool, freed)
+        await cut_ranges(rows, pool.pool_id, [])  # locked first, as by whoever takes something there
+        used = await _only_ours(rows, pool, freed)
+        excluded = [each.interval for each in await excluded_of(rows, pool.pool_id)]
+        free = subtract(subtract(freed, excluded), [(unit, unit) for unit in used])
+        await set_free(rows, pool.pool_id, free, pool.stripes, at)
+
+    await patiently(rows.db, attempt)
     return True
 
 
@@ -119,10 +141,26 @@ def _drain_row(rows: EstateRows, pool: KnownPool, part: Interval, note: str, at:
     }
 
 
-async def left_in(rows: EstateRows, pool: KnownPool) -> list[LeftBehind]:
-    """Who still has something in the drained parts of the pool, in the order of their numbers."""
+async def left_in(rows: EstateRows, pool: KnownPool, at: datetime) -> list[LeftBehind]:
+    """What is still held in the drained parts of the pool, what is reserved there, then what has to cool off."""
     drained = await drained_of(rows, pool.pool_id)
-    return await held_in(rows, pool, drained) if drained else []
+    if not drained:
+        return []
+    cooling = await cooling_in(rows, pool.pool_id, drained, at)
+    return [*await held_in(rows, pool, drained), *(_cools(pool, each) for each in cooling)]
+
+
+def _cools(pool: KnownPool, cooling: Cooling) -> LeftBehind:
+    return LeftBehind(
+        value=pool.value(cooling.unit),
+        state="quarantine",
+        note=None,
+        available_at=cooling.until,
+        service_id=None,
+        customer_id=None,
+        username=None,
+        location=None,
+    )
 
 
 async def held_in(
@@ -134,6 +172,7 @@ async def held_in(
             Allocation.unit,
             Allocation.state,
             Allocation.note,
+            Allocation.available_at,
             Allocation.service_id,
             Service.customer_id,
             Service.username,
@@ -150,12 +189,13 @@ async def held_in(
             value=pool.value(unit),
             state=state,
             note=note,
+            available_at=available_at,
             service_id=service_id,
             customer_id=customer_id,
             username=username,
             location=location,
         )
-        for unit, state, note, service_id, customer_id, username, location in found
+        for unit, state, note, available_at, service_id, customer_id, username, location in found
     ]
 
 
@@ -176,7 +216,7 @@ async def shrink(rows: EstateRows, pool: KnownPool, to: str, *, note: str, at: d
     last_is_broadcast = pool.kind == "ipv4" and network.length < 31
     leaving = (span - 1 if last_is_broadcast else span, pool.span - 1)
     await drain(rows, pool, leaving, note=note, at=at)
-    await _must_be_empty(rows, pool, str(network), leaving, at)
+    await _must_be_empty(rows, pool, str(network), leaving, at, last_is_broadcast=last_is_broadcast)
     await lift_drains(rows, pool, [leaving])
     excluded = [
         Excluded(*part, each.reason, each.note)
@@ -224,33 +264,21 @@ def smaller_network(pool: KnownPool, to: str) -> tuple[Network, int]:
     return network, 1 << (pool.unit_length - network.length)
 
 
-async def _must_be_empty(rows: EstateRows, pool: KnownPool, to: str, leaving: Interval, at: datetime) -> None:
+async def _must_be_empty(
+    rows: EstateRows, pool: KnownPool, to: str, leaving: Interval, at: datetime, *, last_is_broadcast: bool
+) -> None:
+    first, last = (pool.value(unit) for unit in leaving)
+    kept = f" ({first} would be its broadcast address)" if last_is_broadcast else ""
+    what = {"network": to, "leaving": f"{first} to {last}{kept}"}
     held = select(Allocation.unit).where(*inside(pool.pool_id, [leaving])).order_by(Allocation.unit)
     units = list(await rows.db.scalars(held))
     if units:
-        raise PrefixNotEmpty(pool.name, network=to, in_use=len(units), example=pool.value(units[0]))
-    if resting := await resting_in(rows, pool, leaving, at):
-        unit, until = resting[0]
-        example = f"{pool.value(unit)} (in quarantine until {until:%Y-%m-%d %H:%M:%S} UTC)"
-        raise PrefixNotEmpty(pool.name, network=to, in_use=len(resting), example=example)
+        raise PrefixNotEmpty(pool.name, **what, in_use=len(units), example=pool.value(units[0]))
+    if resting := await cooling_in(rows, pool.pool_id, [leaving], at):
+        last_cool = max(resting, key=lambda each: each.until)
+        raise PrefixNotEmpty(pool.name, **what, in_use=len(resting), example=in_quarantine(pool, last_cool))
 
 
-async def resting_in(rows: EstateRows, pool: KnownPool, leaving: Interval, at: datetime) -> list[tuple[int, datetime]]:
-    """What was given back there and hasn't cooled off yet, and until when; the last first."""
-    later = aliased(AllocationEvent)
-    cooling = (
-        select(AllocationEvent.unit, AllocationEvent.available_at)
-        .where(
-            AllocationEvent.pool_id == pool.pool_id,
-            AllocationEvent.unit.between(*leaving),
-            AllocationEvent.what == "released",
-            AllocationEvent.available_at > at,
-            ~exists().where(
-                later.pool_id == AllocationEvent.pool_id,
-                later.unit == AllocationEvent.unit,
-                later.id > AllocationEvent.id,
-            ),
-        )
-        .order_by(AllocationEvent.available_at.desc())
-    )
-    return [(unit, until) for unit, until in await rows.db.execute(cooling) if until is not None]
+def in_quarantine(pool: KnownPool, cooling: Cooling) -> str:
+    """What has to cool off, and until when."""
+    return f"{pool.value(cooling.unit)} (in quarantine until {cooling.until:%Y-%m-%d %H:%M:%S} UTC)"

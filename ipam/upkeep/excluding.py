@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from ipam.estate.ranges import Excluded, cut, excluded_of, rewrite_exclusions, set_free
 from ipam.estate.rows import EstateRows
 from ipam.units import Interval, intersect, subtract
@@ -27,8 +29,9 @@ async def exclude(rows: EstateRows, pool: KnownPool, interval: Interval, *, note
     return True
 
 
-async def include(rows: EstateRows, pool: KnownPool, interval: Interval) -> bool:
-    """Let in what was excluded by hand; what the description excludes stays out. False: nothing of it was."""
+async def include(rows: EstateRows, pool: KnownPool, interval: Interval, *, at: datetime) -> bool:
+    """Let in what was excluded by hand; what the description excludes stays out. What had not cooled off
+    goes on to. False: nothing of it was."""
     await rows.be_alone()
     present = await excluded_of(rows, pool.pool_id)
     freed = intersect([interval], [each.interval for each in present if each.note is not None])
@@ -40,5 +43,5 @@ async def include(rows: EstateRows, pool: KnownPool, interval: Interval) -> bool
         for part in (subtract([each.interval], freed) if each.note is not None else [each.interval])
     ]
     await rewrite_exclusions(rows, pool.pool_id, left)
-    await set_free(rows, pool.pool_id, freed, pool.stripes)
+    await set_free(rows, pool.pool_id, freed, pool.stripes, at)
     return True

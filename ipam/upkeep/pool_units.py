@@ -66,6 +66,24 @@ class KnownPool:
             raise RequestInvalid("value", f"{value} is nothing that pool {self.name} hands out ({what})")
         return Unit(self.tenant_id, self.pool_id, unit, self.name, self.value(unit))
 
+    def units(self, text: str) -> Interval:
+        """One that the pool hands out, or several: from-to, or a prefix around them.
+
+        Raises:
+            RequestInvalid: neither.
+        """
+        try:
+            unit = self.unit(text).unit
+        except RequestInvalid as none:
+            try:
+                first, last = self.interval(text)
+            except RequestInvalid:
+                raise none from none
+            if first == last:
+                raise
+            return first, last
+        return unit, unit
+
     def interval(self, span: str | None) -> Interval:
         """The units that a span of addresses or VLAN numbers touches; without one, all of them.
 
@@ -133,14 +151,15 @@ async def find_pool(db: AsyncSession, tenant_id: str, name: str) -> KnownPool:
     return pool
 
 
-def checked_note(note: str, field: str = "note") -> str:
-    """
+def checked_note(note: str) -> str:
+    """The reason of what is done by hand, as it is kept.
+
     Raises:
         RequestInvalid: it says nothing, or too much.
     """
     said = " ".join(note.split())
     if not said or len(said) > LONGEST_NOTE or not said.isprintable():
-        raise RequestInvalid(field, f"must say why, in 1 to {LONGEST_NOTE} characters")
+        raise RequestInvalid("reason", f"must say why, in 1 to {LONGEST_NOTE} characters")
     return said
 
 

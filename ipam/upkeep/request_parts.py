@@ -23,6 +23,7 @@ from ipam.upkeep.pool_units import checked_note, find_pool
 from ipam.upkeep.routing import checked_prefix
 
 WHYS = ("note", "reason")
+"""Whoever asks knows both as the reason; what is kept of it is a note."""
 
 
 async def refuse_faults(db: AsyncSession, tenant_id: str, **parts: Any) -> None:
@@ -48,7 +49,7 @@ def _check(faults: RequestFaults, said: Mapping[str, Any]) -> None:
     """What can be told without asking."""
     for name in WHYS:
         if name in said:
-            faults.check(name, partial(checked_note, said[name], name))
+            faults.check("reason", partial(checked_note, said[name]))
     if "customer_id" in said:
         faults.check("customer_id", partial(check_customer, said["customer_id"]))
     if "request_id" in said:
@@ -94,6 +95,8 @@ async def _look_at_pool(faults: RequestFaults, db: AsyncSession, tenant_id: str,
         return
     if "value" in said:
         faults.check("value", partial(pool.unit, said["value"]))
+    if "units" in said:
+        faults.check("value", partial(pool.units, said["units"]))
     if "span" in said:
         faults.check("span", partial(pool.interval, said["span"]))
     if "network" in said:
@@ -101,9 +104,9 @@ async def _look_at_pool(faults: RequestFaults, db: AsyncSession, tenant_id: str,
 
 
 def _check_spelling(faults: RequestFaults, said: Mapping[str, Any]) -> None:
-    for name in ("value", "span"):
+    for name, told_as in (("value", "value"), ("units", "value"), ("span", "span")):
         if name in said:
-            faults.check(name, partial(_some, name, said[name]))
+            faults.check(told_as, partial(_some, told_as, said[name]))
     if "network" in said:
         faults.check("network", partial(_network, said["network"]))
 

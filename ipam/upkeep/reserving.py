@@ -11,10 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.carving import Unit, claim, give_up
 from ipam.allocation.patience import OthersWereQuicker, patiently
+from ipam.estate.cooling import cooling_in
+from ipam.estate.ranges import inside
+from ipam.estate.rows import EstateRows
 from ipam.events import note_event
-from ipam.tables import Allocation, AllocationEvent, table_of
+from ipam.tables import IN_QUARANTINE, Allocation, AllocationEvent, table_of
 from ipam.unit_errors import UnitNotHeld, UnitReserved
-from ipam.upkeep.pool_units import locked_row
+from ipam.units import Interval
+from ipam.upkeep.pool_units import KnownPool, locked_row
 
 _ALLOCATION = table_of(Allocation)
 NOBODY = ""
@@ -53,7 +57,7 @@ async def unreserve(db: AsyncSession, unit: Unit, *, note: str, at: datetime) ->
 
 
 async def _unreserve(db: AsyncSession, unit: Unit, note: str, at: datetime, _: frozenset[str]) -> bool:
-    row = await _in_state(db, unit, "reserved", unless_last="unreserved")
+    row = await _in_state(db, unit, "reserved", unless_last=("unreserved",))
     if row is None:
         return False
     await give_up(db, unit, row.id)
@@ -61,18 +65,42 @@ async def _unreserve(db: AsyncSession, unit: Unit, note: str, at: datetime, _: f
     return True
 
 
-async def lift(db: AsyncSession, unit: Unit, *, note: str, at: datetime) -> bool:
-    """End the quarantine of a unit now; False: it is over already.
+async def lift(rows: EstateRows, unit: Unit, *, note: str, at: datetime) -> bool:
+    """End the quarantine of a unit now; False: it is over already. In a part that is being drained or excluded nobody
+    is given it after that either, but it no longer keeps its prefix from being made smaller.
 
     Raises:
         UnitNotHeld: it isn't in quarantine.
         PoolBusy: somebody is at it for too long.
     """
-    return await patiently(db, partial(_lift, db, unit, note, at))
+    return await patiently(rows.db, partial(_lift, rows, unit, note, at))
 
 
-async def _lift(db: AsyncSession, unit: Unit, note: str, at: datetime, _: frozenset[str]) -> bool:
-    row = await _in_state(db, unit, "quarantine", unless_last="lifted")
+async def lift_all(rows: EstateRows, pool: KnownPool, interval: Interval, *, note: str, at: datetime) -> bool:
+    """End every quarantine in this part of the pool; False: there is none.
+
+    Raises:
+        PoolBusy: somebody is at one of them for too long.
+    """
+    rests = (IN_QUARANTINE, Allocation.available_at > at)
+    resting = await rows.db.scalars(select(Allocation.unit).where(*inside(pool.pool_id, [interval]), *rests))
+    cooling = await cooling_in(rows, pool.pool_id, [interval], at)
+    lifted = False
+    for unit in sorted({*resting, *(each.unit for each in cooling)}):
+        one = Unit(pool.tenant_id, pool.pool_id, unit, pool.name, pool.value(unit))
+        try:
+            lifted |= await lift(rows, one, note=note, at=at)
+        except UnitNotHeld:  # somebody was given it again meanwhile
+            continue
+    return lifted
+
+
+async def _lift(rows: EstateRows, unit: Unit, note: str, at: datetime, _: frozenset[str]) -> bool:
+    db = rows.db
+    if await cooling_in(rows, unit.pool_id, [(unit.unit, unit.unit)], at):
+        await note_event(db, unit, what="lifted", at=at, available_at=at, note=note)
+        return True
+    row = await _in_state(db, unit, "quarantine", unless_last=("lifted", "released"))
     if row is None or row.available_at <= at:
         return False
     await db.execute(update(_ALLOCATION).where(_ALLOCATION.c.id == row.id).values(available_at=at))
@@ -80,7 +108,7 @@ async def _lift(db: AsyncSession, unit: Unit, note: str, at: datetime, _: frozen
     return True
 
 
-async def _in_state(db: AsyncSession, unit: Unit, state: str, *, unless_last: str) -> Any:
+async def _in_state(db: AsyncSession, unit: Unit, state: str, *, unless_last: tuple[str, ...]) -> Any:
     """Its row, locked; None: it has none, and this is what has become of it last."""
     row = await locked_row(db, unit)
     if row is None or row.state != state:
@@ -89,7 +117,7 @@ async def _in_state(db: AsyncSession, unit: Unit, state: str, *, unless_last: st
         seen = count.where(Allocation.pool_id == unit.pool_id, Allocation.unit == unit.unit)
         if row is None and await db.scalar(seen):
             raise OthersWereQuicker([unit.pool])
-        if row is None and await _last_event(db, unit) == unless_last:
+        if row is None and await _last_event(db, unit) in unless_last:
             return None
         now = words[row.state] if row is not None else "neither held nor in quarantine"
         raise UnitNotHeld(unit.value, pool=unit.pool, wanted=words[state], state=now)

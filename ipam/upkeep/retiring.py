@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, select, update
 
 from ipam.errors import RequestInvalid
+from ipam.estate.cooling import cooling_in
 from ipam.estate.pools import discard, has_history
 from ipam.estate.ranges import Excluded, inside, rewrite_exclusions
 from ipam.estate.rows import EstateRows
@@ -19,7 +20,7 @@ from ipam.tables import Allocation, FormerPrefix, NatRule, Pool, PoolBinding, Po
 from ipam.unit_errors import PoolNotEmpty
 from ipam.units import Interval
 from ipam.upkeep.answers import LeftBehind
-from ipam.upkeep.draining import drain, held_in, lift_drains, resting_in
+from ipam.upkeep.draining import drain, held_in, in_quarantine, lift_drains
 from ipam.upkeep.pool_units import KnownPool
 
 NAMED = 10
@@ -55,9 +56,10 @@ async def _must_be_empty(rows: EstateRows, pool: KnownPool, whole: Interval, at:
         of_pool = select(func.count()).select_from(Allocation).where(*inside(pool.pool_id, [whole]))
         in_use = await rows.db.scalar(of_pool) or 0
         raise PoolNotEmpty(pool.name, left=[_in_words(each) for each in left], in_use=in_use)
-    if resting := await resting_in(rows, pool, whole, at):
-        told = [f"{pool.value(unit)} (in quarantine until {until:%Y-%m-%d %H:%M:%S} UTC)" for unit, until in resting]
-        raise PoolNotEmpty(pool.name, left=told[:NAMED], in_use=len(told))
+    if resting := await cooling_in(rows, pool.pool_id, [whole], at):
+        last_first = sorted(resting, key=lambda each: each.until, reverse=True)
+        told = [in_quarantine(pool, each) for each in last_first[:NAMED]]
+        raise PoolNotEmpty(pool.name, left=told, in_use=len(resting))
 
 
 def _in_words(left: LeftBehind) -> str:

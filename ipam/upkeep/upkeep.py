@@ -10,9 +10,10 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.errors import RequestInvalid
+from ipam.estate.ranges import drained_of
 from ipam.estate.rows import EstateRows
 from ipam.lookup import history
-from ipam.upkeep import draining, excluding, moving, renaming, reserving, retiring
+from ipam.upkeep import drained_units, draining, excluding, moving, renaming, reserving, retiring
 from ipam.upkeep.answers import LeftBehind, UnitEvent
 from ipam.upkeep.moving import Rehomed
 from ipam.upkeep.pool_units import KnownPool, checked_note, find_pool
@@ -61,15 +62,26 @@ class NetworkUpkeep:
         return done
 
     async def lift(self, *, pool: str, value: str, note: str) -> bool:
-        """End a quarantine now: it may go to anybody; one that is over already is so.
+        """End a quarantine now, or those of all units from-to or of a prefix: they may go to anybody, or, where they
+        are being drained, to nobody. False: there is nothing to end any more.
 
         Raises:
-            UnitNotHeld: it isn't in quarantine, and wasn't.
+            UnitNotHeld: the one isn't in quarantine, and wasn't.
         """
-        said, known = await self._asked(pool, note, value=value)
-        done = await reserving.lift(self._db, known.unit(value), note=said, at=self._now())
+        said, known = await self._asked(pool, note, units=value)
+        await self._rows.be_alone()
+        first, last = known.units(value)
+        if first == last:
+            done = await reserving.lift(self._rows, known.unit(value), note=said, at=self._now())
+        else:
+            done = await reserving.lift_all(self._rows, known, (first, last), note=said, at=self._now())
         self._log("quarantine lifted", done, pool=pool, value=value)
         return done
+
+    async def why_drained(self, *, pool: str, value: str) -> str | None:
+        """Why the part that it, or some of it, lies in is being drained; None: it isn't."""
+        known = await self._found(pool, units=value)
+        return await drained_units.why_drained(self._db, known.pool_id, known.units(value))
 
     async def exclude(self, *, pool: str, span: str, note: str) -> bool:
         """Never hand out an address, a prefix or from-to; the description of the network doesn't undo it.
@@ -84,10 +96,10 @@ class NetworkUpkeep:
         return done
 
     async def include(self, *, pool: str, span: str) -> bool:
-        """Let in again what was excluded by hand."""
+        """Let in again what was excluded by hand; what has not cooled off goes on to."""
         known = await self._found(pool, span=span)
         async with self._db.begin_nested():
-            done = await excluding.include(self._rows, known, known.interval(span))
+            done = await excluding.include(self._rows, known, known.interval(span), at=self._now())
         self._log("units included", done, pool=pool, span=span)
         return done
 
@@ -100,16 +112,21 @@ class NetworkUpkeep:
         return done
 
     async def undrain(self, *, pool: str, span: str | None = None) -> bool:
-        """Hand it out again."""
+        """Hand it out again, when it has cooled off."""
         known = await self._found(pool, span=span)
         async with self._db.begin_nested():
-            done = await draining.undrain(self._rows, known, known.interval(span))
+            done = await draining.undrain(self._rows, known, known.interval(span), at=self._now())
         self._log("drain ended", done, pool=pool, span=span)
         return done
 
     async def left_behind(self, *, pool: str) -> list[LeftBehind]:
-        """Who still has something in what is being drained."""
-        return await draining.left_in(self._rows, await find_pool(self._db, self._tenant_id, pool))
+        """Who still has something in what is being drained, and what has to cool off there."""
+        known = await find_pool(self._db, self._tenant_id, pool)
+        return await draining.left_in(self._rows, known, self._now())
+
+    async def is_drained(self, *, pool: str) -> bool:
+        """Whether any part of the pool is being drained."""
+        return bool(await drained_of(self._rows, (await find_pool(self._db, self._tenant_id, pool)).pool_id))
 
     async def shrink(self, *, pool: str, network: str, note: str) -> bool:
         """Make the pool's prefix a smaller one that starts where it starts; the rest may be used elsewhere.
@@ -168,10 +185,12 @@ class NetworkUpkeep:
         return await history.events_of(self._db, known.numbered(known.unit(value).unit))
 
     async def history_of_address(self, *, address: str, vrf: str | None = None) -> list[UnitEvent]:
-        """The same for any address of a pool, also one that lies in a delegated prefix, or for that prefix."""
+        """The same for any address of a pool, also one that lies in a delegated prefix, or for that prefix; with what
+        was in pools that have it no longer, since they were shrunk or retired."""
         asked: dict[str, Any] = {"address": address, "vrf": vrf, "field": "value"}
-        unit = await history.unit_at(self._db, tenant_id=self._tenant_id, at=self._now(), **asked)
-        return [] if unit is None else await history.events_of(self._db, unit)
+        await history.unit_at(self._db, tenant_id=self._tenant_id, at=self._now(), **asked)  # refuses what is none
+        network = await history.checked(self._db, self._tenant_id, address, vrf, "value")
+        return await history.events_ever(self._db, self._tenant_id, network, vrf)
 
     async def _asked(self, pool: str, note: str, **parts: str | None) -> tuple[str, KnownPool]:
         """The note and the pool, when nothing speaks against any part of what is asked for."""

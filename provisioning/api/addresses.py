@@ -143,7 +143,7 @@ async def preview(
 
 @doors.get("/left-behind", permission="addresses.read", responses=NOT_THERE)
 async def left_behind(call: InCall, pool: PoolName) -> list[LeftBehind]:
-    """Who still has something in what is being drained."""
+    """Who still has something in what is being drained, and what has to cool off there."""
     return await call.appliance.network_upkeep(call.db).left_behind(pool=pool)
 
 

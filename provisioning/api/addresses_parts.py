@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
 
 from ipam import Fault
 from provisioning.api.calls import Call
+from provisioning.api.wishes import Reason, Wish
 
+Why = Annotated[Reason, Field(description="Why, for whoever finds it later")]
 NUMBERS = frozenset({"customer_id", "cvlan"})
+
+
+class ByHand(Wish):
+    """A body with a ``reason``, which was once the ``note`` in some of them: as that it is taken still."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _noted(cls, body: Any) -> Any:
+        if isinstance(body, dict) and "note" in body and "reason" not in body:
+            return {"reason" if name == "note" else name: value for name, value in body.items()}
+        return body
 
 
 async def misfits(call: Call, sound: Mapping[str, Any]) -> tuple[Fault, ...]:
     """Names that nobody knows, and what can't be meant."""
     return await _found(call, sound, service="service_id")
+
+
+async def misfits_of_some(call: Call, sound: Mapping[str, Any]) -> tuple[Fault, ...]:
+    """The same, where ``value`` may also mean several that the pool hands out."""
+    several = {"units" if name == "value" else name: value for name, value in sound.items()}
+    return await _found(call, several, service="service_id")
 
 
 async def misfits_of_live(call: Call, sound: Mapping[str, Any]) -> tuple[Fault, ...]:

@@ -10,18 +10,17 @@ from pydantic import Field
 
 from ipam import AllocatedResources, ServiceIncomplete, StaticResources
 from provisioning.addresses import AddressDesk, ChangedService, ReleasedService
-from provisioning.api.addresses_parts import misfits, misfits_of_live
+from provisioning.api.addresses_parts import ByHand, Why, misfits, misfits_of_live
 from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.idempotency import key_of
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import Number
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Reason, Wish
+from provisioning.api.wishes import Wish
 from provisioning.intake import LARGEST_NUMBER
 
 doors = Doors(prefix="/addresses/services", tags=["addresses"])
 
-Why = Annotated[Reason, Field(description="Why, for whoever finds it later")]
 Prefix = Annotated[str, Field(max_length=64)]
 
 
@@ -37,11 +36,11 @@ class Allocation(Wish):
     cvlan: Annotated[int, Field(ge=0, le=4095)] | None = None
 
 
-class ServiceToMove(Wish):
+class ServiceToMove(ByHand):
     """Where the service goes on, and what it is to have there by its number; the rest its pools choose."""
 
     service_location: Annotated[str, Field(min_length=1, max_length=200)]
-    note: Why
+    reason: Why
     ip_address: Prefix | None = None
     ipv6_wan_prefix: Prefix | None = None
     delegated_prefix: Prefix | None = None
@@ -104,10 +103,10 @@ async def of_service(call: InCall, service_id: Number, response: Response) -> Al
 @doors.post("/{service_id}/move", permission="addresses.write", if_match=True, misfits=misfits_of_live)
 async def move(call: InCall, service_id: Number, wish: ServiceToMove, response: Response) -> ChangedService:
     """Lets it go on at another premise; named where it is, it gets out of what is being drained."""
-    desk = await _seen(call, service_id, wish, reason=wish.note)
+    desk = await _seen(call, service_id, wish, reason=wish.reason)
     numbers = StaticResources(wish.ip_address, wish.ipv6_wan_prefix, wish.delegated_prefix, wish.cvlan)
     changed = await desk.move(
-        service_id=service_id, service_location=wish.service_location, note=wish.note, static=numbers
+        service_id=service_id, service_location=wish.service_location, note=wish.reason, static=numbers
     )
     return _changed(changed, response)
 

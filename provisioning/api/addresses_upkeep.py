@@ -2,70 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from ipam import MovedService, NetworkUpkeep
-from provisioning.api.addresses_parts import misfits
+from provisioning.api.addresses_parts import ByHand, Why, misfits, misfits_of_some
 from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Reason, Wish
+from provisioning.api.wishes import Wish
 
 doors = Doors(prefix="/addresses", tags=["addresses"])
 
 NOT_THERE = {404: problem(WORDS[404])}
 PoolName = Annotated[str, Field(min_length=1, max_length=120, description="The pool, by its name")]
 Text = Annotated[str, Field(min_length=1, max_length=120)]
-Why = Annotated[Reason, Field(description="Why, for whoever finds it later")]
 
 
-class OneUnit(Wish):
+class OneUnit(ByHand):
     """An address, prefix or C-VLAN as its pool hands it out, and why."""
 
     pool: PoolName
     value: Text
-    note: Why
+    reason: Why
 
 
-class Some(Wish):
+class Some(ByHand):
     """An address, from-to or a prefix inside of a pool, or VLAN numbers, and why."""
 
     pool: PoolName
     span: Text
-    note: Why
+    reason: Why
 
 
-class SomeOrAll(Wish):
+class SomeOrAll(ByHand):
     """A part of a pool, or without ``span`` all of it, and why."""
 
     pool: PoolName
     span: Text | None = None
-    note: Why
+    reason: Why
 
 
-class Shrinking(Wish):
+class Shrinking(ByHand):
     """The smaller prefix, which starts where the pool's starts, and why."""
 
     pool: PoolName
     network: Text
-    note: Why
+    reason: Why
 
 
-class Retiring(Wish):
+class Retiring(ByHand):
     """The pool that goes for good, and why."""
 
     pool: PoolName
-    note: Why
+    reason: Why
 
 
-class Rehoming(Wish):
+class Rehoming(ByHand):
     """Which access nodes go behind which BNG, and why."""
 
     access_nodes: Annotated[list[Text], Field(min_length=1, max_length=200)]
     bng: Text
-    note: Why
+    reason: Why
 
 
 class Upkept(Wish):
@@ -76,31 +75,38 @@ class Upkept(Wish):
     changed: bool
 
 
+class Freed(Upkept):
+    """The same; ``drained``: why the part that it lies in is being drained, so that nobody is given it until that ends;
+    null: it isn't."""
+
+    drained: str | None
+
+
 @doors.post("/reserve", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def reserve(call: InCall, wish: OneUnit) -> Upkept:
     """Keeps a free one for something: nobody is given it until it is unreserved."""
-    done = await (await _upkeep(call, wish)).reserve(**wish.model_dump())
+    done = await (await _upkeep(call, wish)).reserve(**_said(wish))
     return _upkept(call, wish.pool, wish.value, done)
 
 
 @doors.post("/unreserve", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
-async def unreserve(call: InCall, wish: OneUnit) -> Upkept:
+async def unreserve(call: InCall, wish: OneUnit) -> Freed:
     """Lets a reserved one be handed out again."""
-    done = await (await _upkeep(call, wish)).unreserve(**wish.model_dump())
-    return _upkept(call, wish.pool, wish.value, done)
+    upkeep = await _upkeep(call, wish)
+    return await _freed(call, upkeep, wish, await upkeep.unreserve(**_said(wish)))
 
 
-@doors.post("/lift", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
-async def lift(call: InCall, wish: OneUnit) -> Upkept:
-    """Ends a quarantine now: it may go to anybody."""
-    done = await (await _upkeep(call, wish)).lift(**wish.model_dump())
-    return _upkept(call, wish.pool, wish.value, done)
+@doors.post("/lift", permission="addresses.write", responses=NOT_THERE, misfits=misfits_of_some)
+async def lift(call: InCall, wish: OneUnit) -> Freed:
+    """Ends a quarantine now, or all from-to or of a prefix: they go to anybody, or, where it is drained, to nobody."""
+    upkeep = await _upkeep(call, wish)
+    return await _freed(call, upkeep, wish, await upkeep.lift(**_said(wish)))
 
 
 @doors.post("/exclude", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def exclude(call: InCall, wish: Some) -> Upkept:
     """Never hands it out; an estate that is imported doesn't undo it."""
-    done = await (await _upkeep(call, wish)).exclude(**wish.model_dump())
+    done = await (await _upkeep(call, wish)).exclude(**_said(wish))
     return _upkept(call, wish.pool, wish.span, done)
 
 
@@ -114,7 +120,7 @@ async def include(call: InCall, wish: Some) -> Upkept:
 @doors.post("/drain", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def drain(call: InCall, wish: SomeOrAll) -> Upkept:
     """Hands out nothing of it any more; who has something keeps it until it is released or moved."""
-    done = await (await _upkeep(call, wish)).drain(**wish.model_dump())
+    done = await (await _upkeep(call, wish)).drain(**_said(wish))
     return _upkept(call, wish.pool, wish.span, done)
 
 
@@ -128,14 +134,14 @@ async def undrain(call: InCall, wish: SomeOrAll) -> Upkept:
 @doors.post("/shrink", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def shrink(call: InCall, wish: Shrinking) -> Upkept:
     """Makes a pool's prefix smaller, once the rest of it is empty."""
-    done = await (await _upkeep(call, wish)).shrink(**wish.model_dump())
+    done = await (await _upkeep(call, wish)).shrink(**_said(wish))
     return _upkept(call, wish.pool, wish.network, done)
 
 
 @doors.post("/retire", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def retire(call: InCall, wish: Retiring) -> Upkept:
     """Takes a pool and its prefix out of the network for good, once nobody has anything of it."""
-    await (await _upkeep(call, wish)).retire(**wish.model_dump())
+    await (await _upkeep(call, wish)).retire(**_said(wish))
     return _upkept(call, wish.pool, None, True)
 
 
@@ -144,16 +150,22 @@ async def rehome(call: InCall, wish: Rehoming) -> list[MovedService]:
     """Puts access nodes behind another BNG, and gives their services what is served there; all of them or none."""
     desk = call.appliance.address_desk(call.db)
     before = await desk.bngs_of(wish.access_nodes)
-    call.tells(subject=f"bng/{wish.bng}", reason=wish.note, before={"behind": before})
-    moved = await desk.rehome(**wish.model_dump())
+    call.tells(subject=f"bng/{wish.bng}", reason=wish.reason, before={"behind": before})
+    moved = await desk.rehome(**_said(wish))
     if not moved and set(before.values()) == {wish.bng}:
         call.changes_nothing()
     return moved
 
 
+def _said(wish: ByHand) -> dict[str, Any]:
+    """As the verbs take it: what is kept of a reason is a note."""
+    said = wish.model_dump()
+    return {"note": said.pop("reason"), **said}
+
+
 async def _upkeep(call: Call, wish: OneUnit | Some | SomeOrAll | Shrinking | Retiring) -> NetworkUpkeep:
     before = await call.appliance.address_desk(call.db).numbers_of(wish.pool)
-    call.tells(subject=f"pool/{wish.pool}", reason=wish.note, before=before)
+    call.tells(subject=f"pool/{wish.pool}", reason=wish.reason, before=before)
     return call.appliance.network_upkeep(call.db)
 
 
@@ -161,3 +173,8 @@ def _upkept(call: Call, pool: str, what: str | None, changed: bool) -> Upkept:
     if not changed:
         call.changes_nothing()
     return Upkept(pool=pool, what=what, changed=changed)
+
+
+async def _freed(call: Call, upkeep: NetworkUpkeep, wish: OneUnit, changed: bool) -> Freed:
+    told = _upkept(call, wish.pool, wish.value, changed)
+    return Freed(**told.model_dump(), drained=await upkeep.why_drained(pool=wish.pool, value=wish.value))

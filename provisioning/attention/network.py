@@ -10,6 +10,7 @@ from ipam import PoolOutlook
 from provisioning.attention.items import Item, Target, Urgency, several
 from provisioning.commercial import FailingMessages
 from provisioning.days import minute
+from provisioning.forecast import LONGEST
 from provisioning.webhooks import FailingWebhook
 from radius import NasGuard, RadiusDatabaseUnavailable, RadiusDatabaseUnfit
 
@@ -165,6 +166,6 @@ def _until(pool: PoolOutlook, left: timedelta | None, now: datetime) -> str:
     if pool["free"] <= 0:
         soonest = pool["next_available_at"]
         return "." if soonest is None else f"; the next one is free again at {minute(soonest)}."
-    if left is None:
+    if left is None or left > LONGEST:
         return "."
     return f", and is full on {now + left:%Y-%m-%d} if it goes on like this."

@@ -169,13 +169,17 @@ def preview(
 def left_behind(
     pool: Annotated[str, typer.Argument(help="The pool that is being drained.")], json_: AsJson = False
 ) -> None:
-    """List who still has something in what is being drained: `addresses move` to where they are gets them out."""
+    """List who still has something in what is being drained: `addresses move` to where they are gets them out; and what
+    has to cool off there, unless it is lifted."""
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
-            found = await appliance.network_upkeep(db).left_behind(pool=pool)
+            upkeep = appliance.network_upkeep(db)
+            found, drained = await upkeep.left_behind(pool=pool), await upkeep.is_drained(pool=pool)
         if json_:
             print_json(found)
+        elif not drained:
+            say(f"nothing of {pool} is being drained")
         elif not found:
             say("nobody has anything in it")
         else:
@@ -314,13 +318,15 @@ def _print_facts(facts: AddressFacts) -> None:
 
 def _by(each: LeftBehind) -> str:
     if each["service_id"] is None:
-        return f": {each['note']}" if each["note"] else ""
+        until = f" until {at_second(each['available_at'])}" if each["available_at"] else ""
+        return f"{until}: {each['note']}" if each["note"] else until
     return f", service {each['service_id']} of customer {each['customer_id']} at {each['location']}"
 
 
 def _left(each: LeftBehind) -> Entry:
     service = "" if each["service_id"] is None else f"{each['service_id']} of customer {each['customer_id']}"
-    return Entry((each["value"], each["state"], service, each["location"] or ""), each["note"] or "")
+    until = f" until {at_second(each['available_at'])}" if each["available_at"] else ""
+    return Entry((each["value"], f"{each['state']}{until}", service, each["location"] or ""), each["note"] or "")
 
 
 def _holder_in_words(held: ServiceAt) -> str:

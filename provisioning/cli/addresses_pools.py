@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from ipam import NameUnknown, PlaceKind, PlaceUsage, PoolOutlook, PoolUsage
+from ipam import PlaceKind, PlaceUsage, PoolOutlook, PoolUsage
 from provisioning.bootstrap import Appliance
 from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, at_second, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
 from provisioning.errors import Fault, InvalidRequest
+from provisioning.forecast import forecast
 from provisioning.occupation_svg import occupation_svg
 
 LEVEL_STYLES = {"ok": "green", "low": "yellow", "critical": "bold red", "exhausted": "bold red"}
@@ -36,7 +38,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def pools(json_: AsJson = False) -> None:
-    """List the pools: what is used, cooling, reserved and free, how bad that is, and how many days it lasts."""
+    """List the pools: what is used, cooling, reserved and free, how bad that is, and how long it lasts."""
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
@@ -46,8 +48,8 @@ def pools(json_: AsJson = False) -> None:
         elif not found:
             say("no pools")
         else:
-            headings = ("pool", "used", "free", "level", "full in days")
-            print_list(headings, [Entry(_cells(each), _below(each)) for each in found])
+            headings = ("pool", "used", "free", "level", "forecast")
+            print_list(headings, [Entry(_cells(each, appliance.clock()), _below(each)) for each in found])
 
     run(act, as_json=json_)
 
@@ -75,7 +77,9 @@ def usage(
         async with appliance.database.read() as db:
             found = await appliance.services(db).network_service.utilisation()
             if pool is not None:
-                found = [_named(found, pool)]
+                found = [each for each in found if pool in (each["pool"], each["network"])]
+                if not found:
+                    await appliance.address_lookup(db).refuse_faults(pool=pool)
             drawn = await appliance.address_lookup(db).occupation(found[0]["pool"]) if svg is not None else None
         if svg is not None and drawn is not None:
             svg.write_text(occupation_svg(drawn), encoding="utf-8")
@@ -84,24 +88,13 @@ def usage(
     run(act, as_json=json_)
 
 
-def _named(found: Sequence[PoolUsage], said: str) -> PoolUsage:
-    """
-    Raises: NameUnknown
-    """
-    for each in found:
-        if said in (each["pool"], each["network"]):
-            return each
-    raise NameUnknown("pool", said)
-
-
-def _cells(pool: PoolOutlook) -> tuple[str | Text, ...]:
-    days = pool["days_to_exhaustion"]
+def _cells(pool: PoolOutlook, now: datetime) -> tuple[str | Text, ...]:
     return (
         pool["pool"],
         f"{pool['used_percent']:g} %",
         f"{pool['free']} of {pool['size']}",
         Text(pool["level"], style=LEVEL_STYLES[pool["level"]]),
-        "" if days is None else f"{days:g}",
+        forecast(pool, now),
     )
 
 

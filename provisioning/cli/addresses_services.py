@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ipam import AllocatedResources
+from ipam import AllocatedResources, UnitState
 from provisioning.access import subject_of
 from provisioning.addresses import AddressDesk, ChangedService
 from provisioning.bootstrap import Appliance
@@ -19,8 +19,7 @@ from provisioning.cli.running import AsJson, run
 from provisioning.cli.subscribers_verbs import carried, print_change
 
 Service = Annotated[int, typer.Argument(help="The service's number.")]
-Note = Annotated[str, typer.Option(help="Why, for whoever finds it later.")]
-Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
+Reason = Annotated[str, typer.Option("--reason", "--note", help="Why, for whoever finds it later.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -60,7 +59,7 @@ def allocate(
 def move(
     service: Service,
     to: Annotated[str, typer.Option(help="The premise where it goes on, by its id or an alias.")],
-    note: Note,
+    reason: Reason,
     request: Annotated[str | None, typer.Option(help="Names this move: the same again changes nothing.")] = None,
     ip: Ip = None,
     wan6: Wan6 = None,
@@ -71,7 +70,7 @@ def move(
     """Let a service go on at another premise; named where it is, it gets out of what is being drained."""
     static = static_of(ip, wan6, pd, cvlan)
     _change(
-        lambda desk: desk.move(service_id=service, service_location=to, note=note, request_id=request, static=static),
+        lambda desk: desk.move(service_id=service, service_location=to, note=reason, request_id=request, static=static),
         {},
         as_json=json_,
     )
@@ -117,8 +116,10 @@ def release(service: Service, reason: Reason, json_: AsJson = False) -> None:
             return
         how = "" if released["changed"] else ", as before"
         say(f"service {service}: released {at_second(released['released_at'])}{how}")
-        for each in released["released"]:
+        for each in released["released"] if released["changed"] else ():
             say(f"  {each['value']} of pool {each['pool']} {_from_when(each['available_at'])}")
+        for stands in released["now"]:
+            say(f"  {stands['value']} of pool {stands['pool']} {_stands(stands)}")
 
     run(act, as_json=json_)
 
@@ -126,7 +127,18 @@ def release(service: Service, reason: Reason, json_: AsJson = False) -> None:
 def _from_when(available_at: datetime | None) -> str:
     if available_at is None:
         return "is in a part that is being drained: nobody is given it"
-    return f"is free {at_second(available_at)}"
+    return f"is free from {at_second(available_at)}"
+
+
+def _stands(unit: UnitState) -> str:
+    """How what was given back earlier stands by now."""
+    return {
+        "assigned": f"is held by service {unit['service_id']} now",
+        "cooling": _from_when(unit["available_at"]),
+        "draining": _from_when(None),
+        "free": "is free now",
+        "gone": "is no longer in the network",
+    }.get(unit["state"], f"is {unit['state']} now")
 
 
 def _change(act: Callable[[AddressDesk], Awaitable[ChangedService]], after: dict[str, str], *, as_json: bool) -> None:
@@ -159,7 +171,8 @@ def _print(changed: ChangedService) -> None:
 def _print_held(held: AllocatedResources, how: str = "") -> None:
     where = held["access_node"] if held["port"] is None else f"{held['access_node']} {held['port']}"
     vlan = str(held["svlan"]) if held["cvlan"] is None else f"{held['svlan']}.{held['cvlan']}"
-    addresses = [held["ip_address"], held["ipv6_wan_prefix"], held["delegated_prefix"]]
+    of_bng = f"an address of {held['bng']}'s own pool {held['framed_pool']}" if held["framed_pool"] else None
+    addresses = [held["ip_address"] or of_bng, held["ipv6_wan_prefix"], held["delegated_prefix"]]
     routes = [*held.get("framed_routes", ()), *held.get("framed_ipv6_routes", ())]
     say(f"service {held['service_id']}, {held['username']}: {where}, VLAN {vlan}{how}")
     say(f"  {', '.join(each for each in addresses if each) or 'no address of ours'}")

@@ -16,11 +16,12 @@ from provisioning.cli.running import AsJson, run
 
 Pool = Annotated[str, typer.Argument(help="The pool, by its name.")]
 Value = Annotated[str, typer.Argument(help="The address, prefix or C-VLAN, as the pool hands it out.")]
+ValueOrSome = Annotated[str, typer.Argument(help="What the pool hands out; or all from-to, or of a prefix.")]
 Span = Annotated[str, typer.Argument(help="An address, from-to, or a prefix inside of the pool; or VLAN numbers.")]
 PartOf = Annotated[
     str | None, typer.Argument(help="Only this part of it: from-to, or a prefix; left out, the whole pool.")
 ]
-Note = Annotated[str, typer.Option(help="Why, for whoever finds it later.")]
+Reason = Annotated[str, typer.Option("--reason", "--note", help="Why, for whoever finds it later.")]
 Act = Callable[[NetworkUpkeep], Awaitable[bool | None]]
 
 
@@ -30,70 +31,76 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def reserve(pool: Pool, value: Value, note: Note, json_: AsJson = False) -> None:
+def reserve(pool: Pool, value: Value, reason: Reason, json_: AsJson = False) -> None:
     """Keep a free address, prefix or C-VLAN for something: nobody is given it until it is unreserved."""
-    _do(pool, value, "reserved", lambda to: to.reserve(pool=pool, value=value, note=note), as_json=json_)
+    _do(pool, value, "reserved", lambda to: to.reserve(pool=pool, value=value, note=reason), as_json=json_)
 
 
-def unreserve(pool: Pool, value: Value, note: Note, json_: AsJson = False) -> None:
+def unreserve(pool: Pool, value: Value, reason: Reason, json_: AsJson = False) -> None:
     """Let what was reserved be handed out again."""
-    _do(pool, value, "unreserved", lambda to: to.unreserve(pool=pool, value=value, note=note), as_json=json_)
+    _do(
+        pool,
+        value,
+        "unreserved",
+        lambda to: to.unreserve(pool=pool, value=value, note=reason),
+        as_json=json_,
+        frees=True,
+    )
 
 
-def lift(pool: Pool, value: Value, note: Note, json_: AsJson = False) -> None:
-    """End a quarantine now: it may go to anybody."""
-    _do(pool, value, "out of quarantine", lambda to: to.lift(pool=pool, value=value, note=note), as_json=json_)
+def lift(pool: Pool, value: ValueOrSome, reason: Reason, json_: AsJson = False) -> None:
+    """End a quarantine now, or all of a part of a pool: they may go to anybody, or, where it is drained, to nobody."""
+    _do(
+        pool,
+        value,
+        "out of quarantine",
+        lambda to: to.lift(pool=pool, value=value, note=reason),
+        as_json=json_,
+        frees=True,
+    )
 
 
-def exclude(pool: Pool, span: Span, note: Note, json_: AsJson = False) -> None:
+def exclude(pool: Pool, span: Span, reason: Reason, json_: AsJson = False) -> None:
     """Never hand it out; an estate that is imported doesn't undo it."""
-    _do(pool, span, "excluded", lambda to: to.exclude(pool=pool, span=span, note=note), as_json=json_)
+    _do(pool, span, "excluded", lambda to: to.exclude(pool=pool, span=span, note=reason), as_json=json_)
 
 
-def include(
-    pool: Pool,
-    span: Span,
-    reason: Annotated[str, typer.Option(help="Why, for the audit.")],
-    json_: AsJson = False,
-) -> None:
+def include(pool: Pool, span: Span, reason: Reason, json_: AsJson = False) -> None:
     """Let in what was excluded by hand; what the estate excludes stays out."""
-    _do(pool, span, "no longer excluded by hand", lambda to: to.include(pool=pool, span=span), reason, as_json=json_)
+    _do(
+        pool, span, "no longer excluded by hand", lambda to: to.include(pool=pool, span=span), as_json=json_, why=reason
+    )
 
 
-def drain(pool: Pool, note: Note, span: PartOf = None, json_: AsJson = False) -> None:
+def drain(pool: Pool, reason: Reason, span: PartOf = None, json_: AsJson = False) -> None:
     """Hand out nothing of it any more; who has something keeps it until it is released or moved."""
-    _do(pool, span, "being drained", lambda to: to.drain(pool=pool, span=span, note=note), as_json=json_)
+    _do(pool, span, "being drained", lambda to: to.drain(pool=pool, span=span, note=reason), as_json=json_)
 
 
-def undrain(
-    pool: Pool,
-    reason: Annotated[str, typer.Option(help="Why, for the audit.")],
-    span: PartOf = None,
-    json_: AsJson = False,
-) -> None:
+def undrain(pool: Pool, reason: Reason, span: PartOf = None, json_: AsJson = False) -> None:
     """Hand it out again."""
-    _do(pool, span, "handed out again", lambda to: to.undrain(pool=pool, span=span), reason, as_json=json_)
+    _do(pool, span, "handed out again", lambda to: to.undrain(pool=pool, span=span), as_json=json_, why=reason)
 
 
 def shrink(
     pool: Pool,
     network: Annotated[str, typer.Argument(help="The smaller prefix; it starts where the pool's starts.")],
-    note: Note,
+    reason: Reason,
     json_: AsJson = False,
 ) -> None:
     """Make a pool's prefix smaller, once the rest of it is empty; the rest may be used elsewhere."""
-    _do(pool, network, "all it is now", lambda to: to.shrink(pool=pool, network=network, note=note), as_json=json_)
+    _do(pool, network, "all it is now", lambda to: to.shrink(pool=pool, network=network, note=reason), as_json=json_)
 
 
-def retire(pool: Pool, note: Note, json_: AsJson = False) -> None:
+def retire(pool: Pool, reason: Reason, json_: AsJson = False) -> None:
     """Take a pool and its prefix out of the network for good, once nobody has anything of it."""
-    _do(pool, None, "no longer in the network", lambda to: to.retire(pool=pool, note=note), as_json=json_)
+    _do(pool, None, "no longer in the network", lambda to: to.retire(pool=pool, note=reason), as_json=json_)
 
 
 def rehome(
     access_node: Annotated[list[str], typer.Argument(help="The access nodes, by their names.")],
     bng: Annotated[str, typer.Option(help="The BNG that they go behind.")],
-    note: Note,
+    reason: Reason,
     json_: AsJson = False,
 ) -> None:
     """Put access nodes behind another BNG, and give their services what is served there; all of them or none."""
@@ -103,7 +110,7 @@ def rehome(
             desk = appliance.address_desk(db)
             before = {"behind": await desk.bngs_of(access_node)}
             tells(subject=subject_of("bng", bng), before=before, after={"access_nodes": access_node})
-            moved = await desk.rehome(access_nodes=access_node, bng=bng, note=note)
+            moved = await desk.rehome(access_nodes=access_node, bng=bng, note=reason)
         if json_:
             print_json(moved)
             return
@@ -116,25 +123,35 @@ def rehome(
 
 def _moved_in_words(moved: MovedService) -> str:
     parts = {"keeps": moved["kept"], "is given": moved["given"], "has given back": moved["given_back"]}
-    told = "; ".join(f"{what} {', '.join(values)}" for what, values in parts.items() if values)
+    told = "; ".join(f"{what} {', '.join(map(_named, values))}" for what, values in parts.items() if values)
     return f"service {moved['service_id']} of customer {moved['customer_id']}, {moved['username']}: {told}"
 
 
-def _do(pool: str, what: str | None, becomes: str, act: Act, reason: str | None = None, *, as_json: bool) -> None:
-    """One act of the upkeep; ``becomes`` says how it is afterwards, whether or not it was so before."""
+def _named(value: str) -> str:
+    return f"C-VLAN {value}" if value.isdecimal() else value
+
+
+def _do(
+    pool: str, what: str | None, becomes: str, act: Act, *, as_json: bool, why: str | None = None, frees: bool = False
+) -> None:
+    """One act of the upkeep; ``becomes`` says how it is afterwards, whether or not it was so before. ``why``: the
+    reason of an act that does not look at it itself. What it ``frees`` may lie in a drained part, which is told."""
 
     async def done(appliance: Appliance) -> None:
-        said = {} if reason is None else {"reason": reason}
         async with appliance.database.begin() as db:
-            if reason is not None:  # a note is looked at by the act itself
-                await appliance.address_lookup(db).refuse_faults(pool=pool, span=what, **said)
+            upkeep = appliance.network_upkeep(db)
+            if why is not None:
+                await appliance.address_lookup(db).refuse_faults(pool=pool, span=what, reason=why)
             before = await appliance.address_desk(db).numbers_of(pool)
-            tells(subject=subject_of("pool", pool), before=before, after={"pool": pool, "what": what}, **said)
-            changed = await act(appliance.network_upkeep(db)) is not False  # None: it can be done but once
+            tells(subject=subject_of("pool", pool), before=before, after={"pool": pool, "what": what})
+            changed = await act(upkeep) is not False  # None: it can be done but once
+            drained = await upkeep.why_drained(pool=pool, value=what) if frees and what is not None else None
         if as_json:
-            print_json({"pool": pool, "what": what, "changed": changed})
-        else:
-            name = pool if what is None else f"{what} of pool {pool}"
-            say(f"{name}: {becomes}" + ("" if changed else ", as before"))
+            print_json({"pool": pool, "what": what, "changed": changed, **({"drained": drained} if frees else {})})
+            return
+        name = pool if what is None else f"{what} of pool {pool}"
+        say(f"{name}: {becomes}" + ("" if changed else ", as before"))
+        if drained is not None:
+            say(f"  in a part of the pool that is being drained ({drained}): nobody is given it until that ends")
 
     run(done, as_json=as_json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query, Response
@@ -16,6 +16,7 @@ from provisioning.console.doors import ConsoleDoors
 from provisioning.console.pages import HEADERS, show
 from provisioning.console.words import spark
 from provisioning.figures import POOLS_FOR, Point
+from provisioning.forecast import forecast
 from provisioning.occupation_svg import occupation_in_page, occupation_svg
 
 LEVELS = {"ok": "good", "low": "warn", "critical": "bad", "exhausted": "bad"}
@@ -29,7 +30,6 @@ KINDS = {
     "ipv4_routed": "routed IPv4 prefixes",
     "ipv6_routed": "routed IPv6 prefixes",
 }
-LONGEST_FORECAST = timedelta(days=3650)
 
 doors = ConsoleDoors(name="addresses")
 
@@ -82,24 +82,6 @@ def hands_out(pool: PoolOutlook) -> str:
     """What a pool gives out, in words; of an IPv4 pool also to whom."""
     words = KINDS[pool["kind"]]
     return f"{words}, {pool['role']}" if pool["kind"] == "ipv4" and pool["role"] else words
-
-
-def forecast(pool: PoolOutlook, now: datetime) -> str:
-    """When it is full if it goes on like this, in words."""
-    days, per_day = pool["days_to_exhaustion"], pool["units_per_day"]
-    if pool["free"] <= 0:
-        return "full"
-    if per_day is None:
-        return "too soon to say"
-    if days is None:
-        return "not going down"
-    if timedelta(days=min(days, 36_500)) > LONGEST_FORECAST:
-        return "lasts for more than ten years"
-    return f"full on {_day(now, days):%Y-%m-%d}, at {per_day:g} a day"
-
-
-def _day(now: datetime, days: float) -> date:
-    return (now + timedelta(days=days)).date()
 
 
 def _line(pool: PoolOutlook, samples: dict[str, list[PoolSampleAt]], now: datetime) -> str:

@@ -57,9 +57,13 @@ def test_messages_name_what_for_whom_and_the_next_act() -> None:
 
     assert str(full) == (
         "Pool north-1 is full: 1000 of 1022 assigned, 22 in quarantine. The next one comes out of quarantine at"
-        " 2030-01-01 13:00:00 UTC. Bind another pool there, or release what is not used."
+        " 2030-01-01 13:00:00 UTC. Bind another pool there, lift a quarantine, or release what is not used."
     )
     assert "None is on its way back." in str(dry)
+    drained = errors.PoolExhausted(
+        pool="north-1", size=3, assigned=1, quarantined=0, draining=2, next_available_at=None
+    )
+    assert str(drained).endswith("Bind another pool there, end the drain, or release what is not used.")
     assert str(refused) == (
         "The network description has 2 fault(s), nothing was written: pool a: is wrong; pool b: is too."
     )

@@ -52,6 +52,8 @@ class Addresses(RuleBasedStateMachine):
         """service: (customer and premise, address)"""
         self.resting: dict[str, tuple[Subject, Any, Any]] = {}
         """address: (last subject, available at, sticky until)"""
+        self.away: dict[str, tuple[Subject, Any, Any]] = {}
+        """The same of what is excluded or drained: it has no row, and cools off all the same."""
         self.reserved: set[str] = set()
         self.drained: set[str] = set()
         self.excluded: set[str] = set()
@@ -75,6 +77,13 @@ class Addresses(RuleBasedStateMachine):
             partition = await invariants.badly_partitioned(db, tenant_id=self.network.tenant_id)
             twice = await invariants.given_twice(db, tenant_id=self.network.tenant_id)
         return [str(violation) for violation in partition + twice]
+
+    def settle(self) -> None:
+        """What rests where nothing is handed out has no row; handed out again it rests on, if it still has to."""
+        nobodys = self.excluded | self.drained
+        self.away |= {address: self.resting.pop(address) for address in nobodys & self.resting.keys()}
+        back = {address: self.away.pop(address) for address in self.away.keys() - nobodys}
+        self.resting |= {address: rest for address, rest in back.items() if rest[1] > self.network.clock.at}
 
     @property
     def in_use(self) -> set[str]:
@@ -165,9 +174,11 @@ class Addresses(RuleBasedStateMachine):
         released = self.do(self.network.release(service_id))
         (unit,) = released["released"]
         assert unit["value"] == address
-        if address not in self.drained:
-            sticky = self.network.clock.at + timedelta(seconds=STICKY_SECONDS)
-            self.resting[address] = (subject, unit["available_at"], sticky)
+        now = self.network.clock.at
+        until, sticky = now + timedelta(seconds=QUARANTINE_SECONDS), now + timedelta(seconds=STICKY_SECONDS)
+        assert unit["available_at"] == (None if address in self.drained else until)
+        self.resting[address] = (subject, until, sticky)
+        self.settle()
         assert self.do(self.network.release(service_id)) == released
 
     @precondition(lambda self: self.held)
@@ -216,15 +227,18 @@ class Addresses(RuleBasedStateMachine):
     @rule(address=st.sampled_from(UNITS))
     def lift(self, address: str) -> None:
         now = self.network.clock.at
-        rests = address in self.resting and self.resting[address][1] > now
+        rest = self.resting.get(address) or self.away.get(address)
+        rests = rest is not None and rest[1] > now
         try:
-            self.do(self.network.keep("lift", pool="cgnat", value=address, note="urgent"))
+            changed = self.do(self.network.keep("lift", pool="cgnat", value=address, note="urgent"))
         except UnitNotHeld:
             assert not rests
             return
-        assert rests
-        subject, _, sticky = self.resting[address]
-        self.resting[address] = (subject, now, sticky)
+        assert changed == rests
+        self.away.pop(address, None)
+        if changed and address in self.resting:
+            subject, _, sticky = self.resting[address]
+            self.resting[address] = (subject, now, sticky)
 
     @rule(excluded=st.sets(st.sampled_from(UNITS), max_size=8), policy=st.sampled_from(["fresh_first", "reuse_first"]))
     def describe(self, excluded: set[str], policy: str) -> None:
@@ -237,7 +251,7 @@ class Addresses(RuleBasedStateMachine):
             return
         self.excluded = excluded
         assert not excluded & (self.in_use | self.reserved)
-        self.resting = {address: rest for address, rest in self.resting.items() if address not in excluded}
+        self.settle()
 
     @rule(first=st.integers(0, 13), many=st.integers(1, 14))
     def drain(self, first: int, many: int) -> None:
@@ -245,9 +259,10 @@ class Addresses(RuleBasedStateMachine):
         changed = self.do(self.network.keep("drain", pool="cgnat", span=f"{part[0]}-{part[-1]}", note="moving"))
         assert changed == bool(set(part) - self.drained)
         self.drained |= set(part)
-        self.resting = {address: rest for address, rest in self.resting.items() if address not in self.drained}
+        self.settle()
         left = {each["value"] for each in self.do(self.network.keep("left_behind", pool="cgnat"))}
-        assert left == self.drained & (self.in_use | self.reserved)
+        cooling = {address for address, (_, until, _) in self.away.items() if until > self.network.clock.at}
+        assert left == self.drained & (self.in_use | self.reserved | cooling)
 
     @rule(first=st.integers(0, 13), many=st.integers(1, 14))
     def undrain(self, first: int, many: int) -> None:
@@ -255,6 +270,7 @@ class Addresses(RuleBasedStateMachine):
         changed = self.do(self.network.keep("undrain", pool="cgnat", span=f"{part[0]}-{part[-1]}"))
         assert changed == bool(set(part) & self.drained)
         self.drained -= set(part)
+        self.settle()
 
     @invariant()
     def every_unit_is_accounted_for_once(self) -> None:

@@ -209,7 +209,8 @@ async def test_what_is_in_use_is_not_released_and_what_an_ended_run_has_left_is(
 
     assert {each["pool"] for each in released["released"]} > {"north-v4", "north-pd"}
     assert released["changed"]
-    assert await act(appliance, "release", service_id=3, reason=WHY) == {**released, "changed": False}
+    by_now = [{**each, "state": "cooling", "service_id": None} for each in released["released"]]
+    assert await act(appliance, "release", service_id=3, reason=WHY) == {**released, "changed": False, "now": by_now}
     async with appliance.database.read() as db:
         state = await db.scalar(select(Subscriber.state).where(Subscriber.service_id == 3))
         with pytest.raises(ServiceReleased):

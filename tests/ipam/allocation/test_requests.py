@@ -133,7 +133,7 @@ async def test_all_that_speaks_against_a_request_is_told_at_once(network: Networ
         (
             "move_service",
             {"service_id": 99, "service_location": "LOC-9", "note": " ", "static": StaticResources(cvlan=4095)},
-            ["note", "cvlan", "service_id", "service_location"],
+            ["reason", "cvlan", "service_id", "service_location"],
         ),
         (
             "route_prefix",

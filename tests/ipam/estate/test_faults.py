@@ -29,21 +29,24 @@ def test_faults_of_every_kind_are_named_at_once() -> None:
     described["location"][0]["id"] = "HWTC12345678"
     described["location"][1]["port"] = "9/9/9"
     described["pool"][0]["network"] = "100.64.0.1/28"
+    described["pool"][0]["bindings"] = [{"sites": "north"}]
     described["svlan"][0]["vid"] = 1
     described["vlan_group"][0]["vids"] = ["1-399"]
 
     found = faults(described)
 
-    assert found[:7] == [
+    assert found[:8] == [
         "bng: must be a list; write [[bng]]",
         "access_node OLT-1: cpe_vlan_id: Input should be less than or equal to 4094",
-        "access_node OLT-1: colour: Extra inputs are not permitted",
+        "access_node OLT-1: colour: is not known here; known are name, kind, site, bng, vlan_model, cpe_vlan_id,"
+        " management_vlan, ports",
         "location HWTC12345678: id: String should match pattern '^LOC-[A-Za-z0-9][A-Za-z0-9._-]*$'",
         "pool cgnat: network: '100.64.0.1/28' has host bits set; do you mean 100.64.0.0/28?",
+        "pool cgnat: bindings.0.sites: is not known here; did you mean site?",
         "vlan_group metro: vids: '1-399' reaches outside the usable VLAN numbers 2..4094 (IEEE 802.1Q)",
         "svlan number 1: vid: Input should be greater than or equal to 2",
     ]
-    assert "pools: is no part of a network description" in found[7]
+    assert "pools: is no part of a network description" in found[8]
     assert "access_node OLT-2: there is no BNG bng-1" in found
     assert "location LOC-2: access node OLT-2 has no port 9/9/9" in found
 

@@ -15,7 +15,7 @@ ID,IP Address,VRF,Status,Role,Tenant,Assigned,DNS Name,Description
 7,100.64.0.5/28,Global,Active,,ACME,False,ada.example.net,Ada Byron
 8,100.64.0.6/28,Business (65000:7),Reserved,,,False,,"the museum,
 north wing"
-9,2001:db8:1000:2::1/64,Global,Active,,,False,host.example.net,
+9,2001:db8:1000:2::1/64,Global,Active,—,—,False,host.example.net,—
 10,100.64.0.7/33,Global,Active,,,False,,
 """
 NETBOX_PREFIXES = """\

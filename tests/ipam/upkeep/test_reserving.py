@@ -69,14 +69,14 @@ async def test_what_can_not_be_reserved_or_unreserved_says_why(network: Network)
     with pytest.raises(NameUnknown, match="pool 'north'"):
         await network.keep("reserve", pool="north", value="100.64.0.9", note="x")
     for verb, said, wheres in (
-        ("reserve", {"pool": "north", "value": "100.64", "note": ""}, ["note", "pool", "value"]),
-        ("unreserve", {"pool": "cgnat", "value": "8.8.8.8", "note": " \n"}, ["note", "value"]),
-        ("exclude", {"pool": "north", "span": "5-4", "note": "\x07"}, ["note", "pool", "span"]),
-        ("shrink", {"pool": "north", "network": "100.64.0.1/8", "note": "x" * 501}, ["note", "pool", "network"]),
+        ("reserve", {"pool": "north", "value": "100.64", "note": ""}, ["reason", "pool", "value"]),
+        ("unreserve", {"pool": "cgnat", "value": "8.8.8.8", "note": " \n"}, ["reason", "value"]),
+        ("exclude", {"pool": "north", "span": "5-4", "note": "\x07"}, ["reason", "pool", "span"]),
+        ("shrink", {"pool": "north", "network": "100.64.0.1/8", "note": "x" * 501}, ["reason", "pool", "network"]),
         (
             "rehome",
             {"access_nodes": ["OLT-8", "OLT-9"], "bng": "bng-9", "note": ""},
-            ["note", "bng", *["access_nodes"] * 2],
+            ["reason", "bng", *["access_nodes"] * 2],
         ),
     ):
         with pytest.raises(RequestInvalid) as several:

@@ -26,7 +26,9 @@ async def test_a_full_pool_is_a_conflict_with_its_numbers_and_never_an_empty_ans
     back = await api.post(release, {"reason": "a trial"}, match=given.headers["etag"], role="noc")
     assert back.status_code == 200, back.text
     again = await api.post(release, {"reason": "a trial"}, match=given.headers["etag"], role="noc")
-    assert (again.json(), back.json()["changed"]) == ({**back.json(), "changed": False}, True)
+    by_now = [{**each, "state": "cooling", "service_id": None} for each in back.json()["released"]]
+    assert (back.json()["changed"], back.json()["now"]) == (True, [])
+    assert again.json() == {**back.json(), "changed": False, "now": by_now}
 
     full = await api.post("/addresses/services", {**asked, "customer_id": 1091})
     preview = await api.get("/addresses/preview", params={**asked, "customer_id": 1091})
@@ -48,7 +50,7 @@ async def test_a_full_pool_is_a_conflict_with_its_numbers_and_never_an_empty_ans
 
 
 async def test_what_is_done_by_hand_is_audited_once_and_refused_to_whoever_only_reads(any_api: Api) -> None:
-    kept = {"pool": "north-v4", "value": "100.64.3.9", "note": "for the museum"}
+    kept = {"pool": "north-v4", "value": "100.64.3.9", "reason": "for the museum"}
     assert (await any_api.post("/addresses/reserve", kept, role="dispatch")).status_code == 403
     first = await any_api.post("/addresses/reserve", kept, key="k-1", role="noc")
     same = await any_api.post("/addresses/reserve", kept, key="k-1", role="noc")
@@ -67,14 +69,16 @@ async def test_what_is_done_by_hand_is_audited_once_and_refused_to_whoever_only_
         ("lift", "now"): (409, "ipam.unit_not_held"),
     }
     for (verb, note), wanted in said.items():
-        answer = await any_api.post(f"/addresses/{verb}", {**kept, "note": note})
+        answer = await any_api.post(f"/addresses/{verb}", {**kept, "reason": note})
         assert (answer.status_code, answer.json()["code"]) == wanted
     freed = [await any_api.post("/addresses/unreserve", kept) for _ in range(2)]
     assert [answer.json()["changed"] for answer in freed] == [True, False]
     assert len(await any_api.audit(subject="pool/north-v4")) == 2
-    span = {"pool": "north-v4", "span": "100.64.3.16/28", "note": "goes south"}
+    span = {"pool": "north-v4", "span": "100.64.3.16/28", "note": "goes south"}  # a reason was called so once
     assert (await any_api.post("/addresses/drain", span)).json()["changed"] is True
     assert (await any_api.get("/addresses/left-behind?pool=north-v4")).json() == []
+    both = await any_api.post("/addresses/drain", {**span, "reason": "goes south"})
+    assert (both.status_code, [fault["pointer"] for fault in both.json()["errors"]]) == (422, ["#/note"])
     assert (await any_api.post("/addresses/undrain", span)).json()["changed"] is True
     elsewhere = await any_api.post("/addresses/exclude", {**span, "span": "192.0.2.0/30"})
     assert (elsewhere.status_code, elsewhere.json()["code"]) == (422, "ipam.request_invalid")
@@ -98,14 +102,14 @@ async def test_all_that_is_wrong_with_a_request_is_told_at_once_whatever_its_sha
         ),
         (
             "/addresses/services/99/move",
-            {"service_location": "LOC-9", "note": " \n", "ip_address": "300.1.1.1"},
-            ["#/note", "#/ip_address", "service_id", "#/service_location"],
+            {"service_location": "LOC-9", "reason": " \n", "ip_address": "300.1.1.1"},
+            ["#/reason", "#/ip_address", "service_id", "#/service_location"],
         ),
         ("/addresses/services/99/route", {"pool": "nowhere", "reason": "x"}, ["service_id", "pool"]),
         ("/addresses/services/99/release", {"reason": ""}, ["#/reason", "service_id"]),
-        ("/addresses/reserve", {"pool": "nowhere", "value": "100.64", "note": "x"}, ["pool", "value"]),
-        ("/addresses/reserve", {"pool": "nowhere", "value": 7}, ["#/value", "#/note", "#/pool"]),
-        ("/addresses/rehome", {"access_nodes": ["OLT-9"], "bng": "bng-9"}, ["#/note", "#/bng", "#/access_nodes"]),
+        ("/addresses/reserve", {"pool": "nowhere", "value": "100.64", "reason": "x"}, ["pool", "value"]),
+        ("/addresses/reserve", {"pool": "nowhere", "value": 7}, ["#/value", "#/reason", "#/pool"]),
+        ("/addresses/rehome", {"access_nodes": ["OLT-9"], "bng": "bng-9"}, ["#/reason", "#/bng", "#/access_nodes"]),
         ("/addresses/nat/end-rule", {"pool": "nowhere", "reason": " "}, ["#/reason", "#/pool"]),
     ]
     for path, body, wheres in wrong:
@@ -182,7 +186,7 @@ async def test_a_service_changes_for_whoever_has_seen_what_it_holds(any_api: Api
     assert (late.status_code, late.json()["code"]) == (412, "api.precondition_failed")
     etag = given.headers["etag"]
     assert (await any_api.get("/addresses/services/1")).headers["etag"] == etag
-    move = {"service_location": NEXT_DOOR, "note": "moves house"}
+    move = {"service_location": NEXT_DOOR, "reason": "moves house"}
     away = await any_api.post("/addresses/services/1/move", move, match=etag)
     assert (away.status_code, away.json()["code"]) == (409, "ipam.route_not_served")
     back = await any_api.post("/addresses/services/1/withdraw", {"prefix": prefix, "reason": "no"}, match=etag)

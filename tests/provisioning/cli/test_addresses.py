@@ -12,6 +12,19 @@ from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
 
+POOLED = """
+[[network.plan]]
+name = "pooled"
+access = "pppoe"
+addressing = "framed_pool"
+
+[[network.pool]]
+name = "bng-own"
+kind = "ipv4"
+network = "100.72.0.0/22"
+framed_pool = "cust-pool"
+bindings = [{ bng = "bng-north", plan = "pooled" }]
+"""
 DONE, USERNAME, HOME = 1, "c1001-s1@isp.example", "LOC-20001"
 
 
@@ -34,9 +47,9 @@ def test_the_pools_are_listed_with_what_is_used_and_drawn_as_bars_and_as_a_pictu
     any_isp: Settings, type_: Type, tmp_path: Path
 ) -> None:
     listed = type_("addresses", "pools").out.splitlines()
-    assert listed[0].split() == ["pool", "used", "free", "level", "full", "in", "days"]
+    assert listed[0].split() == ["pool", "used", "free", "level", "forecast"]
     north = next(number for number, line in enumerate(listed) if line.startswith("north-v4"))
-    assert listed[north].split() == ["north-v4", "0.4", "%", "1018", "of", "1022", "ok"]
+    assert listed[north].split() == ["north-v4", "0.4", "%", "1018", "of", "1022", "ok", "too", "soon", "to", "say"]
     assert listed[north + 1].strip() == "public 100.64.0.0/22 (ipv4): 3 assigned, 1 cooling off;"
     assert listed[north + 2].strip().startswith("the next one comes back 20")
     [pool] = type_("addresses", "usage", "100.64.0.0/22", "--json").json
@@ -83,10 +96,10 @@ def test_an_address_is_shown_with_its_holder_and_history(isp: Settings, type_: T
 
 
 def test_what_is_done_by_hand_is_done_once_with_a_reason_that_the_audit_keeps(any_isp: Settings, type_: Type) -> None:
-    kept = ("addresses", "reserve", "north-v4", "100.64.3.9", "--note", "for the museum")
+    kept = ("addresses", "reserve", "north-v4", "100.64.3.9", "--reason", "for the museum")
     assert type_(*kept).out == "100.64.3.9 of pool north-v4: reserved\n"
     assert type_(*kept).out == "100.64.3.9 of pool north-v4: reserved, as before\n"
-    taken = type_("addresses", "reserve", "north-v4", "100.64.3.9", "--note", "for the zoo")
+    taken = type_("addresses", "reserve", "north-v4", "100.64.3.9", "--reason", "for the zoo")
     assert (taken.status, taken.err) == (
         2,
         "refused: 100.64.3.9 of pool north-v4 is reserved (for the museum); nothing was changed. Choose another one,"
@@ -97,13 +110,14 @@ def test_what_is_done_by_hand_is_done_once_with_a_reason_that_the_audit_keeps(an
         "pool": "north-v4",
         "what": "100.64.3.9",
         "changed": True,
+        "drained": None,
     }
-    unreserved = type_("addresses", "unreserve", "north-v4", "100.64.3.9", "--note", "it moved")
+    unreserved = type_("addresses", "unreserve", "north-v4", "100.64.3.9", "--reason", "it moved")
     assert unreserved.out == "100.64.3.9 of pool north-v4: unreserved, as before\n"
     out = ("north-v4", "100.64.3.16/28")
-    assert type_("addresses", "exclude", *out, "--note", "printers").status == 0
+    assert type_("addresses", "exclude", *out, "--reason", "printers").status == 0
     assert type_("addresses", "include", *out, "--reason", "no printers").out.endswith("no longer excluded by hand\n")
-    assert type_("addresses", "drain", *out, "--note", "goes south").out.endswith("being drained\n")
+    assert type_("addresses", "drain", *out, "--reason", "goes south").out.endswith("being drained\n")
     assert type_("addresses", "left-behind", "north-v4").out == "nobody has anything in it\n"
     assert type_("addresses", "undrain", "north-v4", "--reason", "stays").out == "north-v4: handed out again\n"
     assert audited(type_) == [
@@ -118,10 +132,10 @@ def test_what_is_done_by_hand_is_done_once_with_a_reason_that_the_audit_keeps(an
 
 
 def test_all_that_is_wrong_with_what_was_typed_is_told_at_once(isp: Settings, type_: Type) -> None:
-    typed = type_("addresses", "move", 99, "--to", "LOC-9", "--note", " ", "--ip", "300.1.1.1")
+    typed = type_("addresses", "move", 99, "--to", "LOC-9", "--reason", " ", "--ip", "300.1.1.1")
     assert typed.status == 2
     assert [line.split(":")[0].strip() for line in typed.err.splitlines() if line.startswith("  ")] == [
-        "note",
+        "reason",
         "ip_address",
         "service_id",
         "service_location",
@@ -131,7 +145,7 @@ def test_all_that_is_wrong_with_what_was_typed_is_told_at_once(isp: Settings, ty
             ("allocate", "--customer", 0, "--location", "LOC-9", "--plan", "gold", "--request", ""),
             ["customer_id", "request_id", "service_location", "bandwidth_plan"],
         ),
-        (("reserve", "nowhere", "100.64", "--note", ""), ["note", "pool", "value"]),
+        (("reserve", "nowhere", "100.64", "--reason", ""), ["reason", "pool", "value"]),
         (("include", "nowhere", "100.64", "--reason", ""), ["reason", "pool", "span"]),
         (
             ("route", 99, "--pool", "nowhere", "--prefix", "10", "--reason", " "),
@@ -171,36 +185,36 @@ def test_all_that_is_wrong_with_what_was_typed_is_told_at_once(isp: Settings, ty
 
 
 def test_a_prefix_shrinks_when_it_is_empty_and_a_quarantine_ends_by_hand(isp: Settings, type_: Type) -> None:
-    shrunk = type_("addresses", "shrink", "tight-v4", "192.0.2.0/31", "--note", "half is enough")
+    shrunk = type_("addresses", "shrink", "tight-v4", "192.0.2.0/31", "--reason", "half is enough")
     assert shrunk.out == "192.0.2.0/31 of pool tight-v4: all it is now\n"
     [tight] = type_("addresses", "usage", "tight-v4", "--json").json
     assert (tight["network"], tight["size"]) == ("192.0.2.0/31", 0)
-    used = type_("addresses", "shrink", "north-v4", "100.64.0.0/30", "--note", "half is enough")
+    used = type_("addresses", "shrink", "north-v4", "100.64.0.0/30", "--reason", "half is enough")
     assert (used.status, "can't shrink to 100.64.0.0/30" in used.err) == (2, True)
     [cooling] = [
         each
         for each in type_("addresses", "show", "100.64.0.0/22", "--json").json["within"]
         if each["state"] == "quarantine"
     ]
-    lifted = type_("addresses", "lift", "north-v4", cooling["value"], "--note", "nobody was ever online")
+    lifted = type_("addresses", "lift", "north-v4", cooling["value"], "--reason", "nobody was ever online")
     assert lifted.out == f"{cooling['value']} of pool north-v4: out of quarantine\n"
     assert type_("addresses", "show", cooling["value"], "--json").json["state"] == "free"
-    again = type_("addresses", "lift", "north-v4", cooling["value"], "--note", "once more")
+    again = type_("addresses", "lift", "north-v4", cooling["value"], "--reason", "once more")
     assert again.out == f"{cooling['value']} of pool north-v4: out of quarantine, as before\n"
 
 
 def test_a_pool_is_retired_when_nobody_has_anything_of_it(isp: Settings, type_: Type) -> None:
-    refused = type_("addresses", "retire", "north-pd", "--note", "goes back to the RIR")
+    refused = type_("addresses", "retire", "north-pd", "--reason", "goes back to the RIR")
     assert refused.status == 2
     assert re.search(
         r"Pool north-pd can't be retired: of it \d+ units? (is|are) in use, 2001:db8:8\S+/56 \(service 1 of",
         refused.err,
     )
-    retired = type_("addresses", "retire", "tight-v4", "--note", "goes back to the RIR")
+    retired = type_("addresses", "retire", "tight-v4", "--reason", "goes back to the RIR")
     assert retired.out == "tight-v4: no longer in the network\n"
     assert "tight-v4" not in type_("addresses", "pools").out
     assert audited(type_) == [("addresses retire", "pool/tight-v4", "goes back to the RIR")]
-    again = type_("addresses", "retire", "tight-v4", "--note", "goes back to the RIR")
+    again = type_("addresses", "retire", "tight-v4", "--reason", "goes back to the RIR")
     assert (again.status, "tight-v4" in again.err) == (2, True)
 
 
@@ -210,7 +224,7 @@ def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(any_isp: Sett
     assert would_be["ipv4"]["pool"] == "north-v4"
     named = {each["kind"]: each for each in type_(*asked, "--ip", "100.64.2.2", "--json").json}
     assert (named["ipv4"]["how"], named["ipv4"]["value"]) == ("named", "100.64.2.2")
-    assert type_("addresses", "reserve", "tight-v4", "192.0.2.2", "--note", "the last one").status == 0
+    assert type_("addresses", "reserve", "tight-v4", "192.0.2.2", "--reason", "the last one").status == 0
     full_asked = ("addresses", "preview", "--customer", 1090, "--location", "LOC-20090", "--plan", "fiber-300")
     full = type_(*full_asked)
     assert (full.status, full.err.startswith("refused: Pool tight-v4 is full: 0 of 1 assigned")) == (2, True)
@@ -232,30 +246,56 @@ def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(any_isp: Sett
     left_out = type_("addresses", "reconcile").out.splitlines()[-1]
     assert left_out == "left out: 1 of another system's services, of which RADIUS knows nothing"
     release = ("addresses", "release", held["service_id"], "--reason", "a trial")
-    assert type_("addresses", "drain", "north-v4", held["ip_address"], "--note", "goes south").status == 0
+    assert type_("addresses", "drain", "north-v4", held["ip_address"], "--reason", "goes south").status == 0
     shown = type_("addresses", "show", held["ip_address"]).out
     assert "  in a part of the pool that is being drained (goes south): nobody is given it after that" in shown
     released = type_(*release).out
     assert f"  {held['ip_address']} of pool north-v4 is in a part that is being drained: nobody is given it" in released
-    assert f"  {held['delegated_prefix']} of pool north-pd is free " in released
+    assert f"  {held['delegated_prefix']} of pool north-pd is free from " in released
     first, *units = released.splitlines()
     assert type_(*release).out.splitlines() == [f"{first}, as before", *units]
-    assert type_(*release, "--json").json["changed"] is False
+    cooling = [line for line in type_("addresses", "left-behind", "north-v4").out.splitlines() if "quarantine" in line]
+    assert cooling[0].split()[:3] == [held["ip_address"], "quarantine", "until"]
+    lifted = type_("addresses", "lift", "north-v4", held["ip_address"], "--reason", "a trial").out.splitlines()
+    assert lifted[0] == f"{held['ip_address']} of pool north-v4: out of quarantine"
+    assert lifted[1].startswith("  in a part of the pool that is being drained (goes south): nobody is given it until")
+    assert type_("addresses", "left-behind", "north-v4").out == "nobody has anything in it\n"
+    assert type_("addresses", "lift", "north-pd", held["delegated_prefix"], "--reason", "a trial").status == 0
+    assert type_("addresses", "reserve", "north-pd", held["delegated_prefix"], "--reason", "kept").status == 0
+    assert type_("addresses", "undrain", "north-v4", "--reason", "stays").status == 0
+    again = ("--customer", 1006, *asked[4:], "--request", "bss-8", "--ip", held["ip_address"])
+    new = type_("addresses", "allocate", *again, "--json").json
+    by_now = type_(*release, "--json").json
+    assert (by_now["changed"], by_now["released"][0]["value"]) == (False, by_now["now"][0]["value"])
+    told = type_(*release).out.splitlines()
+    assert f"  {held['ip_address']} of pool north-v4 is held by service {new['service_id']} now" in told
+    assert f"  {held['delegated_prefix']} of pool north-pd is reserved now" in told
     assert [entry for entry in audited(type_) if entry[0] == "addresses release"] == [
         ("addresses release", f"service/{held['service_id']}", "a trial")
     ]
 
 
+def test_a_pool_that_the_bng_hands_out_is_named_as_that(isp: Settings, type_: Type, tmp_path: Path) -> None:
+    estate = tmp_path / "pooled.toml"
+    estate.write_text(POOLED)
+    assert type_("import", estate).status == 0
+    words = ("--customer", 1005, "--location", "LOC-20005", "--plan", "pooled", "--request", "bss-9")
+    given = type_("addresses", "allocate", *words)
+    assert given.out.splitlines()[1] == "  an address of bng-north's own pool cust-pool"
+    asked = type_("addresses", "usage", "bng-own")
+    assert (asked.status, "bng-own is handed out by the BNG, which knows it as cust-pool" in asked.err) == (2, True)
+
+
 def test_a_service_is_moved_out_of_a_drain_and_not_away_from_its_olt(isp: Settings, type_: Type, address: str) -> None:
-    assert type_("addresses", "drain", "north-v4", address, "--note", "goes south").status == 0
+    assert type_("addresses", "drain", "north-v4", address, "--reason", "goes south").status == 0
     left = type_("addresses", "left-behind", "north-v4").out.splitlines()
     assert left[1].split() == [address, "assigned", "1", "of", "customer", "1001", HOME]
-    moved = type_("addresses", "move", DONE, "--to", HOME, "--note", "out of the drain")
+    moved = type_("addresses", "move", DONE, "--to", HOME, "--reason", "out of the drain")
     assert "of subscriber 1, readdress: pending" in moved.out
     after = type_("subscribers", "show", USERNAME, "--json").json
     assert (after["projected"], after["ipv4"] != address) == (True, True)
     assert after["ipv4"] in moved.out
-    away = type_("addresses", "move", DONE, "--to", "LOC-20090", "--note", "moves house", "--json")
+    away = type_("addresses", "move", DONE, "--to", "LOC-20090", "--reason", "moves house", "--json")
     assert (away.status, away.json["error"]["code"]) == (2, "addresses.line_on_olt")
     assert type_("subscribers", "project", USERNAME).status == 0
     assert type_("check").status == 0

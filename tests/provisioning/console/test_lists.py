@@ -21,8 +21,8 @@ from provisioning.commercial.partners.domain_tables import PartnerDomain
 from provisioning.commercial.payments.tables import Payment
 from provisioning.commercial.selling.selling_tables import SalesOrder
 from provisioning.console.devices import ParameterFault, by_parameter
-from provisioning.console.pools import forecast
 from provisioning.console.words import octets, sentence
+from provisioning.forecast import forecast
 from provisioning.webhooks.tables import Webhook
 from radius import Reaper
 from tests.support.console import Console

@@ -1,0 +1,24 @@
+"""When a pool is full if it goes on like this, in the same words on the console and on the command line."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from ipam import PoolOutlook
+
+LONGEST = timedelta(days=3650)
+"""Beyond it what one week has brought tells nothing."""
+
+
+def forecast(pool: PoolOutlook, now: datetime) -> str:
+    """By what the last seven days have brought."""
+    days, per_day = pool["days_to_exhaustion"], pool["units_per_day"]
+    if pool["free"] <= 0:
+        return "full"
+    if per_day is None:
+        return "too soon to say"
+    if days is None:
+        return "not going down"
+    if timedelta(days=min(days, 36_500)) > LONGEST:
+        return "lasts for more than ten years"
+    return f"full on {now + timedelta(days=days):%Y-%m-%d}, at {per_day:g} a day"
