@@ -90,8 +90,10 @@ class Database:
                 await db.close()  # it waits for nothing, so that nobody else gets a turn and opens one more connection
 
     async def _give_back(self, db: AsyncSession) -> None:
-        """Its connection, to the pool; to the end, even if whoever had it is called off meanwhile. A commit has given it
-        back already, and what is left to close then waits for nothing."""
+        """Its connection, to the pool; to the end, even if whoever had it is called off meanwhile.
+
+        A commit has given it back already, and what is left to close then waits for nothing.
+        """
         if not db.in_transaction():
             await db.close()
             return
