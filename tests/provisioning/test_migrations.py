@@ -53,7 +53,7 @@ async def test_the_migrated_schema_is_what_the_models_describe(database: Databas
     assert differences == []
 
 
-GIVEN_BY = "b4e4062673b0a0c2cbd24210c89aa1b0ba043c15e45ac387b879d07263499261"
+GIVEN_BY = "59ac9a3b9fff8039ebf03b270f5e4343072104bb7143cd6f92a9ecd8e899749d"
 
 
 def test_a_function_that_databases_have_is_changed_by_a_new_migration() -> None:
