@@ -151,7 +151,7 @@ from radius.subscribers.line_identity import LineIdentity
 from radius.subscribers.password_storage import LOGIN_METHODS, PasswordStorage
 from radius.subscribers.standing import live_username_of_service, states_of_customer
 from radius.subscribers.verbs import SubscriberVerbs
-from radius.tables import RadiusBase
+from radius.tables import RadiusBase, hash_ref_beside
 from radius.verb_errors import AccessUnfit, ExternalIdTaken, GardenUnfit, LineRefused, LineTaken, NoDataCap
 
 __all__ = [
@@ -303,6 +303,7 @@ __all__ = [
     "drift_findings",
     "ensure_freeradius_tables",
     "examine",
+    "hash_ref_beside",
     "live_username_of_service",
     "nas_doors",
     "note_silence",

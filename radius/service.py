@@ -140,7 +140,7 @@ class RadiusService(Definitions):
             SubscriberUnknown
         """
         view = await self._move(subscriber_id, "terminated")
-        await self._secrets.discard(self._db, view["password"])
+        await subscribers.forget_password(self._db, subscriber_id, secrets=self._secrets)
         return view
 
     async def give_addresses(self, *, subscriber_id: int, addresses: FramedAddresses) -> SubscriberView:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, get_args
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -213,12 +213,13 @@ async def define_password_storage(db: AsyncSession, tenant_id: str, storage: str
 
     Raises:
         PasswordStorageRefused: there is no such way, or a NAS lets its subscribers log in by what could not be checked
-            then; all of them at once.
+            then, or a subscriber's password is known as another hash alone; all of them at once.
     """
     await one_definition_at_a_time(db, tenant_id)
     wanted = _storage(storage)
     nases = await db.scalars(select(Nas).where(Nas.tenant_id == tenant_id).order_by(Nas.name))
     faults = [f"at NAS {nas.name} {fault}" for nas in nases for fault in _uncheckable(terms_of_nas(nas), wanted)]
+    faults += await _only_hashed(db, tenant_id, wanted)
     if faults:
         raise PasswordStorageRefused(faults)
     if await password_storage(db, tenant_id) == wanted:
@@ -231,6 +232,22 @@ async def define_password_storage(db: AsyncSession, tenant_id: str, storage: str
         .execution_options(synchronize_session="fetch")
     )
     await db.flush()  # later reads in this transaction must see it: autoflush is off
+
+
+async def _only_hashed(db: AsyncSession, tenant_id: str, wanted: PasswordStorage) -> list[str]:
+    """A hash cannot be made into another one, nor into the password."""
+    others = select(Subscriber.password_hash_kind, func.count(), func.min(Subscriber.username)).where(
+        Subscriber.tenant_id == tenant_id,
+        Subscriber.state != "terminated",
+        Subscriber.password_hash_kind.is_not(None),
+        Subscriber.password_hash_kind != wanted,
+    )
+    found = await db.execute(others.group_by(Subscriber.password_hash_kind))
+    return [
+        f"of {count} subscribers ({first}{', ...' if count > 1 else ''}) only a hash of the password is known, kept as"
+        f" {kind}: rotate their passwords first (`firstlight subscribers rotate-password`)"
+        for kind, count, first in found
+    ]
 
 
 def _uncheckable(terms: NasTerms, storage: PasswordStorage) -> Iterable[str]:
