@@ -82,6 +82,7 @@ from radius.invariants import (
     subscribers_nobody_wants,
     subscribers_of_ended_services,
 )
+from radius.known import known_are, meant
 from radius.logins.evidence import Diagnoses, DiagnosisTerms
 from radius.logins.findings import Diagnosis
 from radius.logins.logins import LoginLog, LoginsAlike, LoginView, UnknownNas, UnknownUser
@@ -304,7 +305,9 @@ __all__ = [
     "ensure_freeradius_tables",
     "examine",
     "hash_ref_beside",
+    "known_are",
     "live_username_of_service",
+    "meant",
     "nas_doors",
     "note_silence",
     "plan_faults",

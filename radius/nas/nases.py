@@ -80,10 +80,10 @@ async def _refuse_whole(
     """
     Raises: NasRefused with all that is wrong; DialectUnknown, NasAddressTaken, NasNameTaken where it is that alone.
     """
-    faults = [*nas_faults(name, terms, secret), *_uncheckable(terms, await password_storage(db, tenant_id))]
+    faults = [*nas_faults(name, terms, secret), *unfit_methods(terms, await password_storage(db, tenant_id))]
     faults += [] if secret is None else await _shared(db, tenant_id, name, secret, secrets)
     alone: list[NasError] = [] if name_taken is None else [name_taken]
-    alone += [NasAddressTaken(name, terms.address)] if await _is_taken(db, tenant_id, name, terms.address) else []
+    alone += [NasAddressTaken(name, terms.address)] if await is_taken(db, tenant_id, name, terms.address) else []
     alone += [] if terms.dialect in DIALECTS else [DialectUnknown(terms.dialect, DIALECTS)]
     if not faults and len(alone) == 1:
         raise alone[0]
@@ -92,7 +92,8 @@ async def _refuse_whole(
         raise NasRefused(name, faults)
 
 
-async def _is_taken(db: AsyncSession, tenant_id: str, name: str, address: str) -> bool:
+async def is_taken(db: AsyncSession, tenant_id: str, name: str, address: str) -> bool:
+    """Whether another NAS has the address."""
     if not is_address(address):
         return False
     holder = await db.scalar(select(Nas.name).where(Nas.tenant_id == tenant_id, Nas.address == address))
@@ -218,7 +219,7 @@ async def define_password_storage(db: AsyncSession, tenant_id: str, storage: str
     await one_definition_at_a_time(db, tenant_id)
     wanted = _storage(storage)
     nases = await db.scalars(select(Nas).where(Nas.tenant_id == tenant_id).order_by(Nas.name))
-    faults = [f"at NAS {nas.name} {fault}" for nas in nases for fault in _uncheckable(terms_of_nas(nas), wanted)]
+    faults = [f"at NAS {nas.name} {fault}" for nas in nases for fault in unfit_methods(terms_of_nas(nas), wanted)]
     faults += await _only_hashed(db, tenant_id, wanted)
     if faults:
         raise PasswordStorageRefused(faults)
@@ -250,7 +251,8 @@ async def _only_hashed(db: AsyncSession, tenant_id: str, wanted: PasswordStorage
     ]
 
 
-def _uncheckable(terms: NasTerms, storage: PasswordStorage) -> Iterable[str]:
+def unfit_methods(terms: NasTerms, storage: PasswordStorage) -> Iterable[str]:
+    """Why nobody could log in by some of its methods."""
     methods = set(terms.login_methods) & set(LOGIN_METHODS)
     for method in uncheckable(storage, methods):
         yield f"nobody could log in by {method}: passwords are kept as {storage}, and that cannot be checked against it"
