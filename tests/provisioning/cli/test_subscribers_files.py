@@ -146,13 +146,13 @@ def test_another_servers_tables_are_taken_over_with_what_a_second_list_says(
 
     tried = type_(*words, "--dry-run", "--errors", errors, "--json").json["error"]["faults"]
     assert tried == [
-        ["line 3", "radreply has Mikrotik-Address-List, for which there is no place"],
-        ["line 3", "customer_id is missing"],
-        ["line 3", "plan is missing"],
-        ["line 4", "customer_id is missing"],
-        ["line 4", "plan is missing"],
+        ["line 3 (old2@isp.example)", "radreply has Mikrotik-Address-List, for which there is no place"],
+        ["line 3 (old2@isp.example)", "customer_id is missing"],
+        ["line 3 (old2@isp.example)", "plan is missing"],
+        ["line 4 (old3@isp.example)", "customer_id is missing"],
+        ["line 4 (old3@isp.example)", "plan is missing"],
         [
-            "line 4",
+            "line 4 (old3@isp.example)",
             "password: only a hash of it is known (Crypt-Password), which is none that can be kept (nt, ssha2-512):"
             " say the password, or a new one, in its place",
         ],
@@ -173,7 +173,7 @@ def test_another_servers_tables_are_taken_over_with_what_a_second_list_says(
     sound = mapping.read_text()
     mapping.write_text(sound + "gone@isp.example,2004,fiber-300,\n")
     refused = type_(*adopt, "--dry-run", "--errors", errors).json["error"]["faults"]
-    assert refused == [["line 5", "username: the tables have no such name"]]
+    assert refused == [["line 5 (gone@isp.example)", "username: the tables have no such name"]]
     with errors.open(newline="") as written:
         assert [(row["username"], row["error"]) for row in csv.DictReader(written)][3:] == [
             ("gone@isp.example", "username: the tables have no such name")
@@ -223,7 +223,8 @@ def test_what_another_server_s_customers_have_chosen_is_listed_where_it_would_be
     words = ("subscribers", "import", *WHY, "--from-radcheck", f"sqlite:///{old}", "--mapping", mapping)
 
     faults = type_(*words, "--dry-run", "--errors", errors, "--json").json["error"]["faults"]
-    assert [(line, what.partition(":")[0]) for line, what in faults] == [
+    assert faults[0][0] == f"line 3 ({names[1]})"
+    assert [(line.partition(" (")[0], what.partition(":")[0]) for line, what in faults] == [
         ("line 3", "radcheck has Calling-Station-Id "),
         ("line 3", "password"),
         ("line 4", "username"),
