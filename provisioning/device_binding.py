@@ -28,6 +28,8 @@ from provisioning.subscriber_desk import LOGIN_INPUT, Who
 from provisioning.under_way import refuse_under_way
 from radius import SubscriberView
 
+PASSWORD_INPUT = "pppoe_password"  # noqa: S105 - the name of an input, no password
+
 
 class BoundDevice(ProvisionedDevice):
     """A CPE, how far it has come, and whom it serves, or has served."""
@@ -89,8 +91,10 @@ class DeviceBinding:
         line = await self._lines.find_live_line_order(service_id=service_id)
         if line is not None and not line_by_hand and not same_serial(line["device_serial"], serial):
             raise OltHasOldCpe(line["device_serial"], serial.strip()[:80], line["access_node"])
-        login = {LOGIN_INPUT: subscriber["username"], "pppoe_password": subscriber["password"]}
+        login = {LOGIN_INPUT: subscriber["username"], PASSWORD_INPUT: subscriber["password"]}
         wanted = self.settings.inputs_of(template)
+        if PASSWORD_INPUT in wanted and PASSWORD_INPUT not in {*values, *leave_alone}:
+            _refuse_unknown_password(subscriber)
         _refuse_secrets_of_others(values, own=(subscriber["password"], f"secret:device/{canonical_serial(serial)}/"))
         bound = await self._devices.provision_device(
             customer_id=subscriber["customer_id"],
@@ -153,6 +157,15 @@ class DeviceBinding:
 def state_of(device: DeviceRecord | BoundDevice) -> dict[str, str]:
     """What an audit entry tells of a binding: no value of it."""
     return {"state": device["state"], "template": device["template"], "revision": device["revision"]}
+
+
+def _refuse_unknown_password(subscriber: SubscriberView) -> None:
+    """A CPE cannot be told a password that nobody here knows. Raises: InvalidRequest."""
+    if subscriber["password_hash_kind"] is None:
+        return
+    known = f"only the {subscriber['password_hash_kind']} hash of {subscriber['username']}'s password is known here"
+    act = "leave the CPE the one it has (leave_alone), or rotate the password first"
+    raise InvalidRequest("The CPE", [Fault(PASSWORD_INPUT, f"cannot be told: {known}; {act}")])
 
 
 def _refuse_secrets_of_others(values: Mapping[str, str | int | None], *, own: tuple[str, str]) -> None:

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from provisioning.intake import Faults
 from provisioning.tables import ProvisioningBase, RowId, TenantId
-from provisioning.vault import SecretVault
+from provisioning.vault import OnlyHashKept, SecretMissing, SecretVault
+from radius import hash_ref_beside
 
 log = structlog.get_logger(__name__)
 
@@ -35,14 +36,25 @@ async def reveal_with_reason(
 ) -> str:
     """The secret's value; who asked and why stands in the audit in the same transaction.
 
-    Raises: InvalidRequest without a name or reason; SecretMissing, SecretTampered, SealingKeyUnknown.
+    Raises: InvalidRequest without a name or reason; SecretMissing, OnlyHashKept, SecretTampered, SealingKeyUnknown.
     """
     faults = Faults("The reveal")
     who, why = faults.line("by", by), faults.line("reason", reason, longest=500)
     faults.refuse_if_any()
-    value = await vault.reveal(db, ref)
+    value = await _revealed(db, vault, ref)
     await db.execute(
         insert(SecretReveal).values(tenant_id=tenant_id, ref=ref, revealed_at=at, revealed_to=who, reason=why)
     )
     log.warning("secret revealed", ref=ref, by=who, reason=why)
     return value
+
+
+async def _revealed(db: AsyncSession, vault: SecretVault, ref: str) -> str:
+    """Raises: as ``reveal_with_reason``."""
+    try:
+        return await vault.reveal(db, ref)
+    except SecretMissing as missing:
+        instead = hash_ref_beside(ref)
+        if instead is not None and await vault.reveal_many(db, [instead]):
+            raise OnlyHashKept(ref) from missing
+        raise

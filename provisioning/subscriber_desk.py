@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from typing_extensions import TypedDict
 
@@ -32,6 +32,8 @@ from radius import (
 
 ANY_CUSTOMER = "the customers are another system's, and any number will do"
 """What ``customers_elsewhere`` says, at every door."""
+_OF_PLANS = frozenset({"plan", "garden"})
+"""Parts of what is asked of a subscriber that are wrong whoever it is."""
 LOGIN_INPUT = "pppoe_username"
 """What a CPE template calls the name its CPE logs in with."""
 
@@ -176,6 +178,25 @@ class SubscriberDesk:
             also_wrong=list(unknown.values()),
         )
         return await self._radius.subscriber(subscriber_id=made["subscriber_id"])
+
+    async def faults_in(self, said: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """What is wrong with the parts of a new subscriber that are known, each with its name."""
+        faults = await self._radius.faults_by_part(said)
+        if (customer_id := said.get("customer_id")) is not None:
+            elsewhere = said.get("customers_elsewhere", False)
+            unknown = await self._unregistered([customer_id], elsewhere=elsewhere)
+            faults += [("customer_id", what) for what in unknown.values()]
+        return faults
+
+    async def faults_in_change(self, who: Who, said: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """The same of what is asked of a subscriber; that there is none is a fault of the path."""
+        try:
+            found = await self.to_be_renamed(who, said.get("username", ""))
+        except SubscriberUnknown as unknown:
+            of_plans = {part: value for part, value in said.items() if part in _OF_PLANS}
+            return [("path.username", str(unknown)), *await self._radius.faults_by_part(of_plans)]
+        number = found["subscriber_id"]
+        return await self._radius.faults_by_part({**said, "customer_id": found["customer_id"]}, subscriber_id=number)
 
     async def named(self, who: Who) -> SubscriberView:
         """The subscriber as it shall be now. Raises: SubscriberUnknown; of a name that was given up, SubscriberRenamed,

@@ -82,6 +82,7 @@ from radius.invariants import (
     subscribers_nobody_wants,
     subscribers_of_ended_services,
 )
+from radius.known import known_are, meant
 from radius.logins.evidence import Diagnoses, DiagnosisTerms
 from radius.logins.findings import Diagnosis
 from radius.logins.logins import LoginLog, LoginsAlike, LoginView, UnknownNas, UnknownUser
@@ -151,7 +152,7 @@ from radius.subscribers.line_identity import LineIdentity
 from radius.subscribers.password_storage import LOGIN_METHODS, PasswordStorage
 from radius.subscribers.standing import live_username_of_service, states_of_customer
 from radius.subscribers.verbs import SubscriberVerbs
-from radius.tables import RadiusBase
+from radius.tables import RadiusBase, hash_ref_beside
 from radius.verb_errors import AccessUnfit, ExternalIdTaken, GardenUnfit, LineRefused, LineTaken, NoDataCap
 
 __all__ = [
@@ -303,7 +304,10 @@ __all__ = [
     "drift_findings",
     "ensure_freeradius_tables",
     "examine",
+    "hash_ref_beside",
+    "known_are",
     "live_username_of_service",
+    "meant",
     "nas_doors",
     "note_silence",
     "plan_faults",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius.nas import nases
+from radius.nas import nases, parts
 from radius.nas.terms import CoaTerms, NasChange, NasTerms, terms_of_nas
 from radius.plans import plans
 from radius.plans.looks import list_plans, plan_view, render_plan
@@ -142,6 +143,12 @@ class Definitions:
         """Give a NAS another random secret, or ``NasUnknown``."""
         nas = await nases.rotate_secret(self._db, self._tenant_id, name, secrets=self._secrets, now=self._now())
         return _nas_view(nas)
+
+    async def nas_faults_by_part(
+        self, *, name: str | None, said: Mapping[str, Any], is_new: bool
+    ) -> list[tuple[str, str]]:
+        """What is wrong with some parts of a NAS (``NasChange``), each with its name."""
+        return await parts.faults_by_part(self._db, self._tenant_id, name, said, is_new=is_new)
 
     async def nas_named(self, *, name: str) -> DefinedNas:
         """The NAS of that name as we want it, or ``NasUnknown``."""

@@ -10,6 +10,7 @@ from radius.coa.disconnect import NasSaid
 from radius.coa.tables import Act, ChangeState, SessionSaid
 from radius.plans.terms import PlanTerms
 from radius.states import Origin, State
+from radius.subscribers.password_hashes import HashKind
 
 
 class CreatedSubscriber(TypedDict):
@@ -33,7 +34,8 @@ class SubscriberView(TypedDict):
     serves one which has used up its data cap, unless it is suspended. ``routes`` and
     ``ipv6_routes`` as in ``FramedAddresses``. ``external_id`` is the ISP's own number of it. ``line`` is where it may
     log in from (``LineIdentity``; nothing: from anywhere), ``login_by_line`` whether that line does so by itself.
-    ``origin``: what was *imported*, no run ends.
+    ``origin``: what was *imported*, no run ends. ``password_hash_kind``: only a hash of its password is known (*nt*,
+    *ssha2-512*), so nothing stands under ``password``.
     """
 
     subscriber_id: int
@@ -56,6 +58,7 @@ class SubscriberView(TypedDict):
     login_by_line: bool
     origin: Origin
     password: str
+    password_hash_kind: HashKind | None
     version: int
     projected: bool
 

@@ -6,8 +6,9 @@ wish there afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import or_, select
 
@@ -17,7 +18,7 @@ from radius.errors import SubscriberRenamed, SubscriberUnknown
 from radius.projection.projection import FramedAddresses
 from radius.results import CreatedSubscriber, SubscriberView
 from radius.states import State
-from radius.subscribers import external_ids, former_names, subscribers
+from radius.subscribers import external_ids, former_names, parts, subscribers
 from radius.subscribers.requests import SubscriberRequest
 from radius.subscribers.views import PLAN, SUBSCRIBER, VIEWS, subscriber_view
 from radius.tables import Plan, Subscriber
@@ -82,6 +83,12 @@ class RadiusService(Definitions):
         request = SubscriberRequest(customer_id, username, plan, None, addresses, external_id)
         return await self._create(request, None, also_wrong)
 
+    async def faults_by_part(
+        self, said: Mapping[str, Any], *, subscriber_id: int | None = None
+    ) -> list[tuple[str, str]]:
+        """What is wrong with some parts of what is asked of a subscriber, or of a new one, each with its name."""
+        return await parts.faults_by_part(self._db, self._tenant_id, said, asker=subscriber_id)
+
     async def _create(
         self, request: SubscriberRequest, request_id: str | None, also_wrong: Sequence[str] = ()
     ) -> CreatedSubscriber:
@@ -140,7 +147,7 @@ class RadiusService(Definitions):
             SubscriberUnknown
         """
         view = await self._move(subscriber_id, "terminated")
-        await self._secrets.discard(self._db, view["password"])
+        await subscribers.forget_password(self._db, subscriber_id, secrets=self._secrets)
         return view
 
     async def give_addresses(self, *, subscriber_id: int, addresses: FramedAddresses) -> SubscriberView:

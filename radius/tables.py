@@ -31,6 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from radius.states import STATES, Origin, State, over_plan
+from radius.subscribers.password_hashes import HashKind
 from radius.subscribers.password_storage import PasswordStorage
 
 NAMING_CONVENTION = {
@@ -242,6 +243,8 @@ class Subscriber(Projected, RadiusBase):
     """The line from which it may log in; None: from any (``radius.subscribers.line_identity``)."""
     login_by_line: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Its line logs in for it, without a password (IPoE)."""
+    password_hash_kind: Mapped[HashKind | None] = mapped_column(String(16))
+    """Only a hash of its password is known, of this kind, and sealed under ``secret:subscriber_hash/<id>``."""
     origin: Mapped[Origin] = mapped_column(String(8), default="ordered", server_default="ordered")
     request_id: Mapped[str | None] = mapped_column(String(200))
     request_fingerprint: Mapped[str] = mapped_column(String(64))
@@ -257,10 +260,30 @@ class Subscriber(Projected, RadiusBase):
     def password_ref(self) -> str:
         return password_ref_of(self.id)
 
+    @property
+    def checked_by_ref(self) -> str:
+        """Where that is sealed by which FreeRADIUS checks its logins: the password, or the hash that is all we know."""
+        return password_ref_of(self.id) if self.password_hash_kind is None else password_hash_ref_of(self.id)
+
+
+_PASSWORD_REF, _HASH_REF = "secret:subscriber/", "secret:subscriber_hash/"
+
 
 def password_ref_of(subscriber_id: int) -> str:
     """Where a subscriber's password is sealed."""
-    return f"secret:subscriber/{subscriber_id}"
+    return f"{_PASSWORD_REF}{subscriber_id}"
+
+
+def password_hash_ref_of(subscriber_id: int) -> str:
+    """Where the hash is sealed of one whose password nobody knows. Elsewhere than a password: whoever opens that
+    reference, for a CPE say, must not be given a hash for it."""
+    return f"{_HASH_REF}{subscriber_id}"
+
+
+def hash_ref_beside(password_ref: str) -> str | None:
+    """Where the hash would be sealed of the subscriber whose password would be under a reference; None: it is none of a
+    subscriber's password."""
+    return _HASH_REF + password_ref.removeprefix(_PASSWORD_REF) if password_ref.startswith(_PASSWORD_REF) else None
 
 
 class FormerUsername(RadiusBase):

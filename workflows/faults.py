@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+
+from radius import meant
 
 A_DAY = "2026-03-02"
 A_MOMENT = f"{A_DAY}T21:14Z or {A_DAY}T22:14+01:00"
@@ -29,8 +30,6 @@ _WORDS = {
     "datetime_object_invalid": NO_MOMENT,
     "timezone_aware": NO_MOMENT,
 }
-_MEANT = 0.8
-"""So much alike are a name and the one that it was to be."""
 _NAMES_NO_FIELD = re.compile(r"[\[(]")
 """Of a part of a place: it is how the model calls one of several types that would do."""
 
@@ -52,8 +51,8 @@ def _known_instead(model: type[BaseModel] | None, place: Sequence[int | str]) ->
     if model is None or not place:
         return ""
     known = sorted(field.alias or name for name, field in model.model_fields.items())
-    close = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=_MEANT)
-    return f"; did you mean {close[0]}?" if close else f"; known are: {', '.join(known)}"
+    close = meant(str(place[-1]), known)
+    return f"; did you mean {close}?" if close else f"; known are: {', '.join(known)}"
 
 
 def _model_of(model: type[BaseModel] | None, name: str) -> type[BaseModel] | None:

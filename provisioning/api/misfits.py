@@ -14,7 +14,8 @@ from provisioning.api.calls import Call
 from workflows import fault_in_words, sound_parts
 
 Misfits = Callable[[Call, Mapping[str, Any]], Awaitable[Iterable[tuple[str, str]]]]
-"""Of the well formed parts of a request, by their names: what is wrong with which."""
+"""Of the well formed parts of a request, by their names: what is wrong with which. ``path.x`` is x of the path, where
+the body has an x as well."""
 
 
 async def with_misfits(call: Call, malformed: RequestValidationError, find: Misfits) -> RequestValidationError:
@@ -25,7 +26,7 @@ async def with_misfits(call: Call, malformed: RequestValidationError, find: Misf
     found = await find(call, {name: value for part in parts for name, value in part.items()})
     blamed = {".".join(map(str, fault["loc"][1:])) for fault in malformed.errors()}
     more = [
-        {"type": "value_error", "loc": (_place(call, where), *where.split(".")), "msg": what}
+        {"type": "value_error", "loc": _place(call, where, malformed.body), "msg": what}
         for where, what in found
         if where not in blamed
     ]
@@ -54,10 +55,13 @@ def _with_known_fields(fault: dict[str, Any], model: type[BaseModel] | None) -> 
     return {**fault, "type": "value_error", "msg": fault_in_words(fault, model=model, place=place)}
 
 
-def _place(call: Call, where: str) -> str:
-    if where in call.request.path_params:
-        return "path"
-    return "query" if where in call.request.query_params else "body"
+def _place(call: Call, where: str, body: Any) -> tuple[str, ...]:
+    parts = tuple(where.split("."))
+    if parts[0] == "path" and len(parts) > 1:
+        return parts
+    if where in call.request.path_params and not (isinstance(body, dict) and where in body):
+        return ("path", where)
+    return ("query" if where in call.request.query_params else "body", *parts)
 
 
 def names_in_query(dependant: Dependant) -> Iterator[str]:

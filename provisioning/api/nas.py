@@ -5,14 +5,16 @@ What is changed is carried over to FreeRADIUS by the worker, within half a minut
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import Path, Response
 from pydantic import Field
 
 from provisioning.api.calls import Call, InCall
+from provisioning.api.misfits import as_read
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import Page
 from provisioning.api.routes import Doors
@@ -25,6 +27,7 @@ doors = Doors(prefix="/nas", tags=["nas"])
 
 Name = Annotated[str, Path(max_length=64)]
 Why = Annotated[Reason, Field(description="Why, for the audit: a secret is shown")]
+TERMS = frozenset({"address", "dialect", "coa_port", "login_methods", "lines", "coa"})
 Method = Literal["pap", "chap", "mschapv2"]
 
 
@@ -104,13 +107,28 @@ class ShownNas(NasState):
     secret: str | None
 
 
+async def _misfits_of_new(call: Call, sound: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    radius = call.appliance.services(call.db).radius_service
+    return await radius.nas_faults_by_part(name=sound.get("name"), said=_terms(NewNas, sound), is_new=True)
+
+
+async def _misfits(call: Call, sound: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    name, radius = call.request.path_params["name"], call.appliance.services(call.db).radius_service
+    return await radius.nas_faults_by_part(name=name, said=_terms(NasToChange, sound), is_new=False)
+
+
+def _terms(shape: type[Wish], sound: Mapping[str, Any]) -> dict[str, Any]:
+    said = {name: value for name, value in as_read(shape, sound).items() if name in TERMS and value is not None}
+    return said | ({"coa": said["coa"].said} if "coa" in said else {})
+
+
 @doors.get("", permission="nas.read")
 async def list_(call: InCall) -> Page[DefinedNas]:
     """Every NAS by its name: one page."""
     return Page(items=await call.appliance.services(call.db).radius_service.nas_list())
 
 
-@doors.post("", permission="nas.write", status_code=201)
+@doors.post("", permission="nas.write", status_code=201, misfits=_misfits_of_new)
 async def add(call: InCall, wish: NewNas, response: Response) -> ShownNas:
     """Adds a NAS with a secret of its own, which is shown this once. The same NAS again changes nothing, and is
     answered 200."""
@@ -131,7 +149,7 @@ async def show(call: InCall, name: Name) -> NasState:
     return NasState(nas=nas, taken_up=_taken_up(call, nas))
 
 
-@doors.post("/{name}/change", permission="nas.write", responses={404: problem(WORDS[404])})
+@doors.post("/{name}/change", permission="nas.write", responses={404: problem(WORDS[404])}, misfits=_misfits)
 async def change(call: InCall, name: Name, wish: NasToChange) -> ChangedState:
     """Brings it to what is said of it; the rest stays as it is, its secret too. The same again changes nothing. Another
     address is refused while sessions are open under its own, unless `leave_sessions`."""
@@ -144,7 +162,7 @@ async def change(call: InCall, name: Name, wish: NasToChange) -> ChangedState:
     return ChangedState(nas=nas, taken_up=_taken_up(call, nas), sessions_left=changed["sessions_left"])
 
 
-@doors.post("/{name}/rotate-secret", permission="nas.write", responses={404: problem(WORDS[404])})
+@doors.post("/{name}/rotate-secret", permission="nas.write", responses={404: problem(WORDS[404])}, misfits=_misfits)
 async def rotate_secret(call: InCall, name: Name, wish: NasSecretRotation) -> ShownNas:
     """Gives it another secret, which is shown this once; `taken_up` of the NAS says when FreeRADIUS goes by it."""
     rotated = await call.appliance.nas_desk(call.db).rotate_secret(name, by=call.by, reason=wish.reason)

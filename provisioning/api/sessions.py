@@ -3,21 +3,22 @@ gone."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import Field
 
 from provisioning.access import subject_of
-from provisioning.api.calls import InCall
+from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Moment, Page, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.whom import Whom
 from provisioning.api.wishes import Reason, Wish
 from provisioning.nas_desk import address_said
-from radius import NasGuard, SessionView, UsageView
+from radius import NasGuard, NasUnknown, SessionView, UsageView
 
 doors = Doors(prefix="/sessions", tags=["sessions"])
 
@@ -36,7 +37,24 @@ class ClosedSessions(Wish):
     closed: int
 
 
-@doors.get("", permission="subscribers.read", responses={404: problem("There is no such NAS or plan")})
+async def _misfits(call: Call, sound: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Of the NAS and the plan that are named."""
+    radius = call.appliance.services(call.db).radius_service
+    faults: list[tuple[str, str]] = []
+    try:
+        if "nas" in sound:
+            await address_said(radius, str(sound["nas"]))
+    except NasUnknown as unknown:
+        faults.append(("nas", str(unknown)))
+    return [*faults, *await radius.faults_by_part({part: sound[part] for part in ("plan",) if part in sound})]
+
+
+@doors.get(
+    "",
+    permission="subscribers.read",
+    responses={404: problem("There is no such NAS or plan")},
+    misfits=_misfits,
+)
 async def list_(
     call: InCall,
     nas: Annotated[str | None, Query(max_length=64, description="Only those at this NAS (its name or address)")] = None,
@@ -63,7 +81,7 @@ async def guard(call: InCall) -> list[NasGuard]:
     return await call.appliance.session_looks.guards()
 
 
-@doors.post("/close", permission="nas.write", responses={404: problem(WORDS[404])})
+@doors.post("/close", permission="nas.write", responses={404: problem(WORDS[404])}, misfits=_misfits)
 async def close(call: InCall, wish: NasGone) -> ClosedSessions:
     """Closes in accounting what is open at a NAS that is silent and does not come back. A newer interim opens a session
     again, and its Stop corrects it. Where nothing is open any more nothing changes."""

@@ -306,6 +306,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "workflow.run_conflict",
         "workflow.run_fenced",
         "workflow.run_not_open",
+        "vault.only_hash_kept",
     ),
     410: ("access.invitation_over", "link.expired"),
     412: ("api.precondition_failed",),

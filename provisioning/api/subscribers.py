@@ -7,21 +7,26 @@ are told by the worker, and ``/session-changes`` says what each did.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query, Response
 from pydantic import Field
 
 from provisioning.api.calls import Call, InCall
 from provisioning.api.idempotency import key_of
+from provisioning.api.misfits import as_read
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
+from provisioning.api.subscribers_parts import misfits
 from provisioning.api.whom import Whom
 from provisioning.api.wishes import Reason, Wish
 from provisioning.subscriber_desk import ANY_CUSTOMER, ChangedSubscriber, SubscriberDesk, Who, was_so_already
 from radius import DataCapView, LineIdentity, State, SubscriberUnknown, SubscriberView
+
+NOT_THERE = {404: problem(WORDS[404])}
 
 doors = Doors(prefix="/subscribers", tags=["subscribers"])
 
@@ -93,6 +98,10 @@ class OwnId(SubscriberReason):
     external_id: Annotated[str, Field(min_length=1, max_length=128)] | None
 
 
+async def _misfits_of_new(call: Call, sound: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    return await call.appliance.subscriber_desk(call.db).faults_in(as_read(New, sound))
+
+
 @doors.get("", permission="subscribers.read")
 async def list_(
     call: InCall,
@@ -111,7 +120,7 @@ async def list_(
     return page_of(call, found, [each["subscriber_id"] for each in found], limit)
 
 
-@doors.post("", permission="subscribers.write", status_code=201)
+@doors.post("", permission="subscribers.write", status_code=201, misfits=_misfits_of_new)
 async def create(call: InCall, wish: New, response: Response) -> SubscriberView:
     """Makes a subscriber without a service, pending until `activate` lets it in. The same again changes nothing, and is
     answered 200."""
@@ -140,70 +149,70 @@ async def data_cap(call: InCall, who: Whom) -> DataCapView | None:
     return await call.appliance.data_caps.of(found["subscriber_id"])
 
 
-@doors.post("/{username:path}/change-plan", permission="subscribers.write", responses={404: problem(WORDS[404])})
+@doors.post("/{username:path}/change-plan", permission="subscribers.write", responses=NOT_THERE, misfits=misfits)
 async def change_plan(call: InCall, who: Whom, wish: PlanChange) -> ChangedSubscriber:
     """Gives another plan, to the next login and to the sessions that are open."""
     desk = await _seen(call, who, wish.reason)
     return _kept(call, await desk.change_plan(who, plan=wish.plan, request_id=_request_id(call)))
 
 
-@doors.post("/{username:path}/suspend", permission="subscribers.write", responses={404: problem(WORDS[404])})
+@doors.post("/{username:path}/suspend", permission="subscribers.write", responses=NOT_THERE, misfits=misfits)
 async def suspend(call: InCall, who: Whom, wish: Suspension) -> ChangedSubscriber:
     """Refuses logins and ends the sessions that are open, or keeps the line in a walled garden; the password stays."""
     desk = await _seen(call, who, wish.reason)
     return _kept(call, await desk.suspend(who, garden=wish.garden, request_id=_request_id(call)))
 
 
-@doors.post("/{username:path}/resume", permission="subscribers.write", responses={404: problem(WORDS[404])})
+@doors.post("/{username:path}/resume", permission="subscribers.write", responses=NOT_THERE, misfits=misfits)
 async def resume(call: InCall, who: Whom, wish: SubscriberReason) -> ChangedSubscriber:
     """Ends a suspension: the same password, plan and addresses as before."""
     desk = await _seen(call, who, wish.reason)
     return _kept(call, await desk.resume(who, request_id=_request_id(call)))
 
 
-@doors.post("/{username:path}/disconnect", permission="subscribers.write", responses={404: problem(WORDS[404])})
+@doors.post("/{username:path}/disconnect", permission="subscribers.write", responses=NOT_THERE, misfits=misfits)
 async def disconnect(call: InCall, who: Whom, wish: SubscriberReason) -> ChangedSubscriber:
     """Ends the sessions that are open; whoever logs in anew is served as before."""
     desk = await _seen(call, who, wish.reason)
     return _kept(call, await desk.disconnect(who, request_id=_request_id(call)))
 
 
-@doors.post("/{username:path}/set-right", permission="subscribers.write", responses={404: problem(WORDS[404])})
+@doors.post("/{username:path}/set-right", permission="subscribers.write", responses=NOT_THERE, misfits=misfits)
 async def set_right(call: InCall, who: Whom, wish: SubscriberReason) -> ChangedSubscriber:
     """Brings FreeRADIUS and the open sessions to what is wanted already, whoever has changed them."""
     desk = await _seen(call, who, wish.reason)
     return _kept(call, await desk.set_right(who, request_id=_request_id(call)))
 
 
-@doors.post("/{username:path}/lift-cap", permission="subscribers.write", responses={404: problem(WORDS[404])})
+@doors.post("/{username:path}/lift-cap", permission="subscribers.write", responses=NOT_THERE, misfits=misfits)
 async def lift_cap(call: InCall, who: Whom, wish: CapLift) -> ChangedSubscriber:
     """Lets it use more than its data cap in this billing month; it is served by its own plan if that is enough."""
     desk = await _seen(call, who, wish.reason)
     return _kept(call, await desk.lift_cap(who, octets=wish.octets, request_id=_request_id(call)))
 
 
-@doors.post("/{username:path}/activate", permission="subscribers.write", responses={404: problem(WORDS[404])})
+@doors.post("/{username:path}/activate", permission="subscribers.write", responses=NOT_THERE, misfits=misfits)
 async def activate(call: InCall, who: Whom, wish: SubscriberReason) -> ChangedSubscriber:
     """Lets in one that was brought in as pending, or has no service: whom no run lets in."""
     desk = await _seen(call, who, wish.reason)
     return _kept(call, await desk.activate(who, request_id=_request_id(call)))
 
 
-@doors.post("/{username:path}/end", permission="subscribers.write", responses={404: problem(WORDS[404])})
+@doors.post("/{username:path}/end", permission="subscribers.write", responses=NOT_THERE, misfits=misfits)
 async def end(call: InCall, who: Whom, wish: SubscriberReason) -> ChangedSubscriber:
     """Ends at once one that was brought in, or has no service: no login any more, and its sessions are ended."""
     desk = await _seen(call, who, wish.reason)
     return _kept(call, await desk.end(who, request_id=_request_id(call)))
 
 
-@doors.post("/{username:path}/rotate-password", permission="subscribers.write", responses={404: problem(WORDS[404])})
+@doors.post("/{username:path}/rotate-password", permission="subscribers.write", responses=NOT_THERE, misfits=misfits)
 async def rotate_password(call: InCall, who: Whom, wish: SubscriberReason) -> ChangedSubscriber:
     """Makes a new random password, which is sealed and not shown; sessions go on, and its CPE is told it."""
     desk = await _seen(call, who, wish.reason)
     return _kept(call, await desk.rotate_password(who, request_id=_request_id(call)))
 
 
-@doors.post("/{username:path}/rename", permission="subscribers.write", responses={404: problem(WORDS[404])})
+@doors.post("/{username:path}/rename", permission="subscribers.write", responses=NOT_THERE, misfits=misfits)
 async def rename(call: InCall, who: Whom, wish: Rename) -> ChangedSubscriber:
     """Lets it log in under another name alone; the former one is free when no session is open under it."""
     desk = call.appliance.subscriber_desk(call.db)
@@ -212,7 +221,7 @@ async def rename(call: InCall, who: Whom, wish: Rename) -> ChangedSubscriber:
     return _kept(call, await desk.rename(who, **said, request_id=_request_id(call)))
 
 
-@doors.post("/{username:path}/bind", permission="subscribers.write", responses={404: problem(WORDS[404])})
+@doors.post("/{username:path}/bind", permission="subscribers.write", responses=NOT_THERE, misfits=misfits)
 async def bind(call: InCall, who: Whom, wish: LineBinding) -> ChangedSubscriber:
     """Lets it log in from one line alone, in place of the one it was bound to."""
     desk = await _seen(call, who, wish.reason)
@@ -220,14 +229,14 @@ async def bind(call: InCall, who: Whom, wish: LineBinding) -> ChangedSubscriber:
     return _kept(call, await desk.bind(who, line=line, logs_in=wish.logs_in, request_id=_request_id(call)))
 
 
-@doors.post("/{username:path}/unbind", permission="subscribers.write", responses={404: problem(WORDS[404])})
+@doors.post("/{username:path}/unbind", permission="subscribers.write", responses=NOT_THERE, misfits=misfits)
 async def unbind(call: InCall, who: Whom, wish: SubscriberReason) -> ChangedSubscriber:
     """Lets it log in from any line, with its password."""
     desk = await _seen(call, who, wish.reason)
     return _kept(call, await desk.unbind(who, request_id=_request_id(call)))
 
 
-@doors.post("/{username:path}/identify", permission="subscribers.write", responses={404: problem(WORDS[404])})
+@doors.post("/{username:path}/identify", permission="subscribers.write", responses=NOT_THERE, misfits=misfits)
 async def identify(call: InCall, who: Whom, wish: OwnId) -> SubscriberView:
     """Lets it be known by the ISP's own id of it: `GET /subscribers?external_id=`."""
     desk = await _seen(call, who, wish.reason)

@@ -13,12 +13,15 @@ By = Literal["username", "id", "external_id"]
 LONGEST_NUMBER = 19
 
 
-def _whom(
+def whom(
     username: Annotated[str, Path(max_length=253, description="The username, realm included, or what `by` says")],
     by: Annotated[
         By, Query(description="What stands in the username's place: our number of it, or the ISP's own id")
     ] = "username",
 ) -> Who:
+    """
+    Raises: SubscriberUnknown, of what is no number.
+    """
     if by == "external_id":
         return ExternalId(username)
     if by == "username":
@@ -28,4 +31,4 @@ def _whom(
     return SubscriberNumber(int(username))
 
 
-Whom = Annotated[Who, Depends(_whom)]
+Whom = Annotated[Who, Depends(whom)]

@@ -249,5 +249,6 @@ def _print(found: SubscriberView) -> None:
     if found["line"]:
         how = "logs in by its line" if found["login_by_line"] else "bound to its line"
         say(f"{how}: {', '.join(f'{name} {value}' for name, value in found['line'].items())}")
-    say(f"password: {found['password']}")
+    hashed = f"only its {found['password_hash_kind']} hash is known, by which logins are checked"
+    say(f"password: {found['password'] if found['password_hash_kind'] is None else hashed}")
     say("carried over to FreeRADIUS" if found["projected"] else "its last change is not carried over yet")

@@ -83,7 +83,9 @@ def import_(  # noqa: PLR0913, PLR0917 - each says what is taken over, or how
                 )
         except ImportRefused as refused:
             _write_errors(errors, list_, refused.by_line)
-            raise
+            if from_radcheck is None:
+                raise
+            raise ImportRefused(refused.by_line, {line.number: line.username for line in list_.lines}) from refused
 
     done = run(act, as_json=json_)
     _tell(done, dry_run=dry_run, as_json=json_)

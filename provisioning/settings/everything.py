@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterator
@@ -97,11 +96,15 @@ def render_settings_table() -> str:
 
 
 def _unknown_variables() -> Iterator[Fault]:
-    known = {_variable(name) for name in Settings.model_fields}
+    from radius import known_are, meant  # most commands have no such fault, and start sooner without it
+
+    known = sorted(name.upper() for name in Settings.model_fields)
     for name in sorted(os.environ):
-        if name.startswith(PREFIX) and not name.startswith(OTHERS_PREFIXES) and name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            yield Fault(name, f"is not a setting; did you mean {close[0]}?" if close else "is not a setting")
+        if name.startswith(PREFIX) and not name.startswith(OTHERS_PREFIXES) and name not in map(_variable, known):
+            own = name.removeprefix(PREFIX)  # what all begin with makes none alike
+            close = meant(own, known)
+            instead = known_are(name, [*map(_variable, known)]) if close is None else f"did you mean {PREFIX}{close}?"
+            yield Fault(name, f"is not a setting; {instead}")
 
 
 def _fault(where: tuple[int | str, ...], message: str) -> Fault:

@@ -3,6 +3,7 @@
 ProvisioningError
 `-- VaultError
     |-- SecretMissing
+    |   `-- OnlyHashKept      the subscriber was taken over with a hash of its password
     |-- SecretReferenceMalformed
     |-- SecretTampered
     |-- SealingKeyUnknown     (t) another machine rotated and its keyring hasn't been copied here yet
@@ -33,6 +34,20 @@ class SecretMissing(VaultError):
     def __init__(self, ref: str) -> None:
         self.ref = ref
         super().__init__(f"Nothing is kept under {ref}: it was never sealed, or has been discarded.")
+
+
+class OnlyHashKept(SecretMissing):
+    """A subscriber's password is known as a hash alone, by which logins are checked."""
+
+    code = "vault.only_hash_kept"
+
+    def __init__(self, ref: str) -> None:
+        super().__init__(ref)
+        self.args = (
+            f"Nobody here knows the password under {ref}: the subscriber was taken over with a hash of it, by which its"
+            " logins are checked. Ask the customer for it, or give it a new one"
+            " (`firstlight subscribers rotate-password`).",
+        )
 
 
 class SecretReferenceMalformed(VaultError):

@@ -11,11 +11,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from radius.doctor.conditions import RETURN_CODES, unknown_words
+
 DEEPEST = 20
 """How many files may include one another."""
 
 _PAIR = re.compile(r"^(?P<name>[^\s={}]+)\s*(?P<op>:=|\+=|-=|==|!\*|=)\s*(?P<value>.*)$")
 _REFERENCE = re.compile(r"\$\{([A-Za-z0-9_.:\[\]-]+)\}")
+_NO_CODE = (
+    f"which is no code that a module returns ({', '.join(RETURN_CODES)}): an attribute is written &Name, and what shall"
+    " always or never hold true or false"
+)
 _QUOTES = ("'", '"', "`")
 _CONTINUED = "\0"
 _ENVIRONMENT = re.compile(r"\$ENV\{([A-Za-z0-9_]+)\}")
@@ -132,6 +138,9 @@ class _Reader:
                 self._cannot(path, number, "} closes what was not opened")
             elif line.endswith("{"):
                 name, _, instance = line[:-1].strip().partition(" ")
+                if name in ("if", "elsif"):
+                    for word in unknown_words(instance):
+                        self._cannot(path, number, f"{name} asks for {word[:60]}, {_NO_CODE}")
                 stack[-1].sections.append(Section(name, instance.strip()))
                 stack.append(stack[-1].sections[-1])
                 opened.append((number, line))

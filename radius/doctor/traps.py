@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from typing_extensions import TypedDict
 
+from radius.doctor.conditions import always_true
 from radius.doctor.raddb import Raddb, Section, plain_lines
 
 SQLITE_PATIENCE_MILLISECONDS = 2000
@@ -209,6 +210,19 @@ def _replies_unsigned(raddb: Raddb) -> Iterator[Trap]:
                 )
 
 
+def _always_true(raddb: Raddb) -> Iterator[Trap]:
+    for section in raddb.root.every():
+        if section.name not in ("if", "elsif"):
+            continue
+        for text in always_true(section.instance):
+            yield Trap(
+                trap="condition_always_true",
+                what=f"{section.name} {section.instance[:80]}: {text[:40]} is a text, which is always true",
+                why="What follows is done for every packet, whoever sent it; an else of it is never.",
+                fix=f"the code that a module returns has no quotes ({section.name} (notfound)); an attribute is &Name",
+            )
+
+
 def _open_to_others(raddb: Raddb) -> Iterator[Trap]:
     for path in dict.fromkeys(raddb.files):
         mode = stat.S_IMODE(path.stat().st_mode)
@@ -233,6 +247,7 @@ _CHECKS: Sequence[Callable[[Raddb], Iterator[Trap]]] = (
     _half_opened,
     _clients_read_once,
     _weak_clients,
+    _always_true,
     _open_to_others,
 )
 

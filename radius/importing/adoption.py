@@ -26,6 +26,7 @@ from radius.ports import Begin
 from radius.projection.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
 from radius.projection.projection import HOST_NETMASK, Row, digest
 from radius.projection.radius_database import radius_transaction
+from radius.subscribers.password_hashes import WITH_HEADER, headed, in_clear
 
 PASSWORDS = ("Cleartext-Password", "User-Password")
 _ONE_EACH = {
@@ -131,8 +132,8 @@ class _Taken:
                 self.faults.append(f"{column} stands in the tables already, and otherwise")
         if beside.get("state"):
             self.cells["state"] = beside["state"]
-        if "password" not in self.cells:
-            self.faults.append("has no password in clear: say one beside it")
+        if not {"password", "password_hash"} & set(self.cells) and not self.cells.get("login_by_line"):
+            self.faults.append("has no password, neither in clear nor as a hash: say one beside it")
 
     def line(self, number: int, *, seen: str | None) -> SubscriberLine:
         line = read_cells(number, self.cells, seen=seen)
@@ -159,11 +160,20 @@ class _Taken:
             self.cells["state"] = "suspended"
         elif attribute in _LINE and op == _BINDS:
             self._once(_LINE[attribute], attribute, value)
-        elif attribute.endswith("-Password") and beside.get("password"):
-            pass  # a hash, in whose place the password itself is said
+        elif (clear := in_clear(attribute, value)) is not None:
+            self._once("password", attribute, clear)
+        elif attribute.endswith("-Password") or attribute == WITH_HEADER:
+            self._take_hash(attribute, value, beside)
         else:
             how = f" {op}" if attribute in _LINE else ""
             self.faults.append(f"radcheck has {attribute}{how}, for which there is no place")
+
+    def _take_hash(self, attribute: str, value: str, beside: Mapping[str, str]) -> None:
+        if beside.get("password"):
+            return  # the password itself is said in its place
+        if "password_hash" in self.cells:
+            self.faults.append("has several hashes of a password: leave out all attributes but one of them")
+        self.cells["password_hash"] = headed(attribute, value)
 
     def _once(self, column: str, attribute: str, value: str) -> None:
         if column in self.cells:

@@ -11,8 +11,9 @@ from sqlalchemy import Row, Select, Table, select
 from radius.importing.files import SubscriberLine
 from radius.projection.projection import FramedAddresses
 from radius.subscribers.line_identity import LineIdentity, line_columns, line_of
+from radius.subscribers.password_hashes import opened
 from radius.subscribers.requests import SubscriberRequest
-from radius.tables import Subscriber, password_ref_of
+from radius.tables import Subscriber, password_hash_ref_of, password_ref_of
 
 _SUBSCRIBER = cast(Table, Subscriber.__table__).c
 LOGS_IN_BY = ("station", "circuit")
@@ -35,6 +36,7 @@ EXISTING: Select[Any] = select(
     _SUBSCRIBER.external_id,
     *(_SUBSCRIBER[f"bound_{field.name}"] for field in fields(LineIdentity)),
     _SUBSCRIBER.login_by_line,
+    _SUBSCRIBER.password_hash_kind,
 )
 """Who is here, as far as a line may differ."""
 
@@ -79,6 +81,23 @@ def addresses_here(row: Row[Any]) -> FramedAddresses:
     )
 
 
+def checked_by_ref(here: Row[Any]) -> str:
+    """Where the password of somebody who is here is sealed, or the hash that is all we know of it."""
+    return password_ref_of(here.id) if here.password_hash_kind is None else password_hash_ref_of(here.id)
+
+
+def _is_password(line: SubscriberLine, here: Row[Any], known: str | None) -> bool:
+    """Whether a line's password, or hash of one, is of the password that somebody has who is here."""
+    if line.password is None and line.password_hash is None:
+        return True  # any will do
+    if known is None:
+        return False
+    if here.password_hash_kind is not None:
+        kept = opened(here.password_hash_kind, known)
+        return kept == line.password_hash if line.password is None else kept.is_of(line.password)
+    return known == line.password if line.password_hash is None else line.password_hash.is_of(known)
+
+
 def differing(line: SubscriberLine, here: Row[Any], plan_id: int, passwords: Mapping[str, str]) -> Iterator[str]:
     """The columns of a line that say otherwise than what is here."""
     if line.customer_id != here.customer_id:
@@ -87,7 +106,7 @@ def differing(line: SubscriberLine, here: Row[Any], plan_id: int, passwords: Map
         yield "plan"
     if line.state != here.state or here.garden_plan_id is not None:
         yield "state"
-    if line.password is not None and passwords.get(password_ref_of(here.id)) != line.password:
+    if not _is_password(line, here, passwords.get(checked_by_ref(here))):
         yield "password"
     if line.service_id != here.service_id:
         yield "service_id"
@@ -120,6 +139,7 @@ def row_of(line: SubscriberLine, plan_id: int) -> dict[str, Any]:
         "external_id": line.external_id,
         **line_columns(line.line),
         "login_by_line": line.login_by_line,
+        "password_hash_kind": None if line.password_hash is None else line.password_hash.kind,
         "origin": "imported",
         "request_fingerprint": request.fingerprint,
     }

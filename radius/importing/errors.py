@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar
 
 from radius.errors import RadiusError
@@ -23,10 +24,12 @@ class ImportRefused(RadiusError):
     code = "radius.import_refused"
     MOST_NAMED: ClassVar[int] = 10
 
-    def __init__(self, by_line: Mapping[int, Sequence[str]]) -> None:
-        """``by_line``: all that is wrong with each line, by its number."""
+    def __init__(self, by_line: Mapping[int, Sequence[str]], names: Mapping[int, str] = MappingProxyType({})) -> None:
+        """``by_line``: all that is wrong with each line, by its number. ``names``: the usernames of lines that no file
+        has, where they could be looked up."""
         self.by_line = {line: tuple(faults) for line, faults in sorted(by_line.items()) if faults}
-        self.faults = tuple((f"line {line}", what) for line, found in self.by_line.items() for what in found)
+        of = {line: f" ({names[line]})" if line in names else "" for line in self.by_line}
+        self.faults = tuple((f"line {line}{of[line]}", what) for line, found in self.by_line.items() for what in found)
         listed = "; ".join(f"{where}: {what}" for where, what in self.faults[: self.MOST_NAMED])
         more = "; ..." if len(self.faults) > self.MOST_NAMED else ""
         super().__init__(

@@ -18,13 +18,14 @@ from radius.importing.errors import ImportUnreadable
 from radius.projection.projection import FramedAddresses, checked_addresses
 from radius.subscribers.external_ids import external_id_faults
 from radius.subscribers.line_identity import LineIdentity
+from radius.subscribers.password_hashes import PasswordHash, read_hash
 from radius.subscribers.requests import MAX_ID
 
 ImportedState = Literal["pending", "active", "suspended"]
 
 IMPORTED_STATES: tuple[ImportedState, ...] = ("pending", "active", "suspended")
 COLUMNS = (
-    *("username", "customer_id", "plan", "state", "password", "service_id", "external_id"),
+    *("username", "customer_id", "plan", "state", "password", "password_hash", "service_id", "external_id"),
     *("ipv4", "ipv4_pool", "ipv6_wan_prefix", "delegated_prefix", "routes", "ipv6_routes"),
     *("station", "port", "circuit", "remote", "login_by_line"),
 )
@@ -41,7 +42,8 @@ _YES_OR_NO = {"": False, "no": False, "yes": True}
 
 @dataclass(frozen=True, repr=False)
 class SubscriberLine:
-    """One subscriber as a list has it; ``faults`` say what is wrong with it. ``password`` None: it gets a random one.
+    """One subscriber as a list has it; ``faults`` say what is wrong with it. ``password`` None: it gets a random one,
+    unless ``password_hash`` is all that is known of the one it has.
 
     ``line`` is where it may log in from, and ``login_by_line`` whether that line does so by itself (IPoE).
 
@@ -54,6 +56,7 @@ class SubscriberLine:
     plan: str = ""
     state: ImportedState = "active"
     password: str | None = None
+    password_hash: PasswordHash | None = None
     service_id: int | None = None
     external_id: str | None = None
     addresses: FramedAddresses = NO_ADDRESSES
@@ -116,6 +119,7 @@ def read_cells(number: int, cells: Mapping[str, str], *, seen: str | None = None
     faults += _username(username)
     if password is not None:
         faults += password_faults(password)
+    password_hash = _hash(given, password, faults)
     customer_id = _number(given, "customer_id", faults)
     if customer_id is None and not given.get("customer_id"):
         faults.append("customer_id is missing")
@@ -125,7 +129,7 @@ def read_cells(number: int, cells: Mapping[str, str], *, seen: str | None = None
     external_id = given.get("external_id") or None
     faults += external_id_faults(external_id)
     line, by_line = _bound(given, faults)
-    if by_line and password is not None:
+    if by_line and (password is not None or password_hash is not None):
         faults.append("password: a line that logs in by itself has none")
     return SubscriberLine(
         number=number,
@@ -134,6 +138,7 @@ def read_cells(number: int, cells: Mapping[str, str], *, seen: str | None = None
         plan=given.get("plan", ""),
         state=_state(given.get("state", ""), faults),
         password=password,
+        password_hash=password_hash,
         service_id=service_id,
         external_id=external_id,
         addresses=_addresses(username, given, faults),
@@ -186,6 +191,21 @@ def password_faults(password: str) -> list[str]:
     except EncodingRefused as refused:
         return [f"password: {getattr(refused, 'reason', refused)}"]
     return []
+
+
+def _hash(cells: Mapping[str, str], password: str | None, faults: list[str]) -> PasswordHash | None:
+    """The hash that a row has, where it does not have the password itself."""
+    text = cells.get("password_hash")
+    if not text:
+        return None
+    found, wrong = read_hash(text)
+    faults += wrong
+    if password is None:
+        return found
+    if found is not None and not wrong and not found.is_of(password):
+        why = "is not that of the password" if found.kind is not None else "cannot be compared with the password"
+        faults.append(f"password_hash: it ({found.attribute}) {why}, which is there too: leave one of the two out")
+    return None
 
 
 def _number(cells: Mapping[str, str], name: str, faults: list[str]) -> int | None:

@@ -19,6 +19,7 @@ from radius.importing.comparing import (
     EXISTING,
     LOGS_IN_BY,
     addresses_here,
+    checked_by_ref,
     differing,
     line_twice,
     own,
@@ -28,12 +29,14 @@ from radius.importing.comparing import (
 from radius.importing.errors import ImportRefused
 from radius.importing.files import NO_ADDRESSES, SubscriberLine
 from radius.importing.many import chunks, count_anew, insert_new
+from radius.nas.nases import password_storage
 from radius.plan_errors import NoPlans
 from radius.plans.plans import random_password
 from radius.ports import ManySecrets, Now
 from radius.subscribers.former_names import across_tenants
+from radius.subscribers.password_storage import not_kept
 from radius.subscribers.subscribers import PASSWORD_LENGTH
-from radius.tables import FormerUsername, Nas, Plan, Subscriber, password_ref_of
+from radius.tables import FormerUsername, Nas, Plan, Subscriber, password_hash_ref_of, password_ref_of
 
 _SUBSCRIBER = cast(Table, Subscriber.__table__)
 _COLUMNS = _SUBSCRIBER.c
@@ -105,11 +108,7 @@ class SubscriberImport:
             unchanged |= again.unchanged
         await self._secrets.seal_many(
             self._db,
-            {
-                password_ref_of(created[line.username]): line.password or random_password(PASSWORD_LENGTH)
-                for line in settled.new
-                if line.username in created
-            },
+            dict(_sealed(line, created[line.username]) for line in settled.new if line.username in created),
         )
         return BroughtIn(created, unchanged)
 
@@ -137,8 +136,7 @@ class SubscriberImport:
     async def _settle(self, lines: Sequence[SubscriberLine]) -> Settled:
         """Lines beside what is here; those with faults of their own are left alone."""
         plans = await self._plan_ids()
-        no_plans = NoPlans(plans)
-        faults: defaultdict[int, list[str]] = defaultdict(list)
+        faults = await self._unfit(lines, plans)
         new: list[SubscriberLine] = []
         unchanged: dict[str, int] = {}
         for some in chunks(lines):
@@ -146,12 +144,10 @@ class SubscriberImport:
             names = {line.username for line in sound}
             async with across_tenants(self._db, names):
                 standing, given_up = await self._standing(names), await self._given_up(names)
-            passwords = await self._passwords({line.username for line in sound if line.password is not None}, standing)
+            said = {line.username for line in sound if line.password is not None or line.password_hash is not None}
+            passwords = await self._passwords(said, standing)
             numbers = await self._external_ids(sound)
             by_line = await self._lines_of_others(sound)
-            for line in some:
-                if line.plan and line.plan not in plans:
-                    faults[line.number].append(f"plan: {no_plans.phrase(line.plan)}")
             for line in sound:
                 name = line.username
                 if line.plan not in plans:
@@ -163,12 +159,23 @@ class SubscriberImport:
                 if numbers.get(line.external_id, name) != name:
                     found.append(f"external_id: {line.external_id} is {numbers[line.external_id]}'s")
                 found += by_line.get(line.number, [])
-                faults[line.number] += found
+                found = faults[line.number] = faults[line.number] + found
                 if not found and here is not None and here.state != "terminated":
                     unchanged[name] = here.id
                 elif not found:
                     new.append(line)
         return Settled(new, unchanged, {number: each for number, each in faults.items() if each})
+
+    async def _unfit(self, lines: Sequence[SubscriberLine], plans: Collection[str]) -> defaultdict[int, list[str]]:
+        """What of any line does not go with this estate."""
+        no_plans, storage = NoPlans(plans), await password_storage(self._db, self._tenant_id)
+        faults: defaultdict[int, list[str]] = defaultdict(list)
+        for line in lines:
+            if line.plan and line.plan not in plans:
+                faults[line.number].append(f"plan: {no_plans.phrase(line.plan)}")
+            if line.password_hash is not None and line.password_hash.kind != storage:
+                faults[line.number].append(f"password: {not_kept(line.password_hash, storage)}")
+        return faults
 
     async def _standing(self, names: Iterable[str]) -> dict[str, Row[Any]]:
         """Who has, or had last, each of the names, whichever ISP's that may be seen here."""
@@ -233,9 +240,9 @@ class SubscriberImport:
             yield "its username was given up, and a session may still be open under it"
 
     async def _passwords(self, names: Collection[str], standing: Mapping[str, Row[Any]]) -> dict[str, str]:
-        """The sealed passwords of those of these names who are here."""
+        """What is sealed of the passwords of those of these names who are here."""
         refs = [
-            password_ref_of(row.id)
+            checked_by_ref(row)
             for name, row in standing.items()
             if row.state != "terminated" and row.tenant_id == self._tenant_id and name in names
         ]
@@ -281,3 +288,10 @@ class SubscriberImport:
     async def _plan_ids(self) -> dict[str, int]:
         found = await self._db.execute(select(Plan.name, Plan.id).where(Plan.tenant_id == self._tenant_id))
         return {name: plan_id for name, plan_id in found}
+
+
+def _sealed(line: SubscriberLine, subscriber_id: int) -> tuple[str, str]:
+    """What is sealed of a new subscriber's password, and where."""
+    if line.password_hash is not None:
+        return password_hash_ref_of(subscriber_id), line.password_hash.sealed
+    return password_ref_of(subscriber_id), line.password or random_password(PASSWORD_LENGTH)

@@ -147,7 +147,7 @@ class BulkProjector:
             subscribers = await self._subscribers(db, subscriber_ids)
             plans = {plan.id: plan for plan in await db.scalars(select(Plan).where(Plan.tenant_id == self._tenant_id))}
             storage = await password_storage(db, self._tenant_id)
-            refs = [each.password_ref for each in subscribers if not is_refused(each)]
+            refs = [each.checked_by_ref for each in subscribers if not is_refused(each)]
             return _Read(subscribers, plans, storage, await self._secrets.reveal_many(db, refs))
 
     async def _subscribers(self, db: AsyncSession, subscriber_ids: Sequence[int]) -> list[Subscriber]:
@@ -166,7 +166,7 @@ class BulkProjector:
         wishes = []
         for subscriber in read.subscribers:
             garden = None if subscriber.over_plan_id is None else read.plans[subscriber.over_plan_id]
-            password = read.passwords.get(subscriber.password_ref)
+            password = read.passwords.get(subscriber.checked_by_ref)
             try:
                 rows = rows_for(subscriber, read.plans[subscriber.plan_id], password, read.storage, garden=garden)
             except EncodingRefused:

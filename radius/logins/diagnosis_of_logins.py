@@ -120,6 +120,12 @@ def _refused(facts: Facts, last: LoginView) -> Finding:
 
 def _act_on(facts: Facts, reason: str) -> str:
     if reason == "wrong_password":
+        if facts.subscriber is not None and facts.subscriber["password_hash_kind"] is not None:
+            return (
+                "Only a hash of its password is known here, so nobody can look it up: ask the customer for it, or"
+                f" rotate it (`firstlight subscribers rotate-password {facts.subscriber['username']} --reason ...`) and"
+                " give the CPE the new one."
+            )
         reference = facts.subscriber["password"] if facts.subscriber else "secret:subscriber/..."
         return f"Give the CPE the right one (`firstlight keys reveal {reference} --reason ...`), or rotate it."
     return _NEXT.get(reason, "Look into FreeRADIUS' radius.log.")

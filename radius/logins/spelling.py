@@ -14,6 +14,7 @@ from radius.tables import Subscriber
 
 MOST = 5
 _ALIKE = 0.85
+"""More than for the names of ``radius.known``: it is somebody else's name that is told."""
 _CANDIDATES = 500
 
 

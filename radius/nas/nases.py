@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, get_args
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -80,10 +80,10 @@ async def _refuse_whole(
     """
     Raises: NasRefused with all that is wrong; DialectUnknown, NasAddressTaken, NasNameTaken where it is that alone.
     """
-    faults = [*nas_faults(name, terms, secret), *_uncheckable(terms, await password_storage(db, tenant_id))]
+    faults = [*nas_faults(name, terms, secret), *unfit_methods(terms, await password_storage(db, tenant_id))]
     faults += [] if secret is None else await _shared(db, tenant_id, name, secret, secrets)
     alone: list[NasError] = [] if name_taken is None else [name_taken]
-    alone += [NasAddressTaken(name, terms.address)] if await _is_taken(db, tenant_id, name, terms.address) else []
+    alone += [NasAddressTaken(name, terms.address)] if await is_taken(db, tenant_id, name, terms.address) else []
     alone += [] if terms.dialect in DIALECTS else [DialectUnknown(terms.dialect, DIALECTS)]
     if not faults and len(alone) == 1:
         raise alone[0]
@@ -92,7 +92,8 @@ async def _refuse_whole(
         raise NasRefused(name, faults)
 
 
-async def _is_taken(db: AsyncSession, tenant_id: str, name: str, address: str) -> bool:
+async def is_taken(db: AsyncSession, tenant_id: str, name: str, address: str) -> bool:
+    """Whether another NAS has the address."""
     if not is_address(address):
         return False
     holder = await db.scalar(select(Nas.name).where(Nas.tenant_id == tenant_id, Nas.address == address))
@@ -213,12 +214,13 @@ async def define_password_storage(db: AsyncSession, tenant_id: str, storage: str
 
     Raises:
         PasswordStorageRefused: there is no such way, or a NAS lets its subscribers log in by what could not be checked
-            then; all of them at once.
+            then, or a subscriber's password is known as another hash alone; all of them at once.
     """
     await one_definition_at_a_time(db, tenant_id)
     wanted = _storage(storage)
     nases = await db.scalars(select(Nas).where(Nas.tenant_id == tenant_id).order_by(Nas.name))
-    faults = [f"at NAS {nas.name} {fault}" for nas in nases for fault in _uncheckable(terms_of_nas(nas), wanted)]
+    faults = [f"at NAS {nas.name} {fault}" for nas in nases for fault in unfit_methods(terms_of_nas(nas), wanted)]
+    faults += await _only_hashed(db, tenant_id, wanted)
     if faults:
         raise PasswordStorageRefused(faults)
     if await password_storage(db, tenant_id) == wanted:
@@ -233,7 +235,24 @@ async def define_password_storage(db: AsyncSession, tenant_id: str, storage: str
     await db.flush()  # later reads in this transaction must see it: autoflush is off
 
 
-def _uncheckable(terms: NasTerms, storage: PasswordStorage) -> Iterable[str]:
+async def _only_hashed(db: AsyncSession, tenant_id: str, wanted: PasswordStorage) -> list[str]:
+    """A hash cannot be made into another one, nor into the password."""
+    others = select(Subscriber.password_hash_kind, func.count(), func.min(Subscriber.username)).where(
+        Subscriber.tenant_id == tenant_id,
+        Subscriber.state != "terminated",
+        Subscriber.password_hash_kind.is_not(None),
+        Subscriber.password_hash_kind != wanted,
+    )
+    found = await db.execute(others.group_by(Subscriber.password_hash_kind))
+    return [
+        f"of {count} subscribers ({first}{', ...' if count > 1 else ''}) only a hash of the password is known, kept as"
+        f" {kind}: rotate their passwords first (`firstlight subscribers rotate-password`)"
+        for kind, count, first in found
+    ]
+
+
+def unfit_methods(terms: NasTerms, storage: PasswordStorage) -> Iterable[str]:
+    """Why nobody could log in by some of its methods."""
     methods = set(terms.login_methods) & set(LOGIN_METHODS)
     for method in uncheckable(storage, methods):
         yield f"nobody could log in by {method}: passwords are kept as {storage}, and that cannot be checked against it"

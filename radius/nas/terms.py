@@ -97,24 +97,29 @@ def terms_of_nas(nas: Nas) -> NasTerms:
 
 def nas_faults(name: str, terms: NasTerms, secret: str | None) -> Iterable[str]:
     """In plain phrases."""
+    return (phrase for _, phrase in nas_faults_by_part(name, terms, secret))
+
+
+def nas_faults_by_part(name: str, terms: NasTerms, secret: str | None) -> Iterable[tuple[str, str]]:
+    """The same, each with the part that it is of (``coa.keys``)."""
     if not NAME.fullmatch(name):
-        yield "its name needs 1 to 60 of A-Z a-z 0-9 . _ -"
+        yield "name", "its name needs 1 to 60 of A-Z a-z 0-9 . _ -"
     if not is_address(terms.address):
-        yield "its address is not an IPv4 address"
+        yield "address", "its address is not an IPv4 address"
     if not 1 <= terms.coa_port <= 65535:
-        yield f"coa_port is {terms.coa_port}, not between 1 and 65535"
+        yield "coa_port", f"coa_port is {terms.coa_port}, not between 1 and 65535"
     if set(terms.coa.keys) - set(EVERY_KEY) or len(set(terms.coa.keys)) < len(terms.coa.keys):
-        yield f"its coa keys need to be of {', '.join(EVERY_KEY)}, each once"
+        yield "coa.keys", f"its coa keys need to be of {', '.join(EVERY_KEY)}, each once"
     elif terms.coa.keys and "Acct-Session-Id" not in terms.coa.keys:
-        yield "its coa keys need Acct-Session-Id, which tells two sessions of a line apart"
+        yield "coa.keys", "its coa keys need Acct-Session-Id, which tells two sessions of a line apart"
     if terms.coa.per_second is not None and not 1 <= terms.coa.per_second <= MOST_PER_SECOND:
-        yield f"its coa per_second is {terms.coa.per_second}, not between 1 and {MOST_PER_SECOND}"
+        yield "coa.per_second", f"its coa per_second is {terms.coa.per_second}, not between 1 and {MOST_PER_SECOND}"
     if secret is not None and not _NAS_SECRET.fullmatch(secret):
-        yield "its secret needs 16 to 64 of A-Z a-z 0-9 . _ ~ + / = - (RFC 2865 s3 asks for 16 and more)"
+        yield "secret", "its secret needs 16 to 64 of A-Z a-z 0-9 . _ ~ + / = - (RFC 2865 s3 asks for 16 and more)"
     if not terms.login_methods or set(terms.login_methods) - set(LOGIN_METHODS):
-        yield f"its login_methods need one or more of {', '.join(LOGIN_METHODS)}"
+        yield "login_methods", f"its login_methods need one or more of {', '.join(LOGIN_METHODS)}"
     if len(set(terms.login_methods)) < len(terms.login_methods):
-        yield "its login_methods have one twice"
+        yield "login_methods", "its login_methods have one twice"
 
 
 def is_address(text: str) -> bool:

@@ -39,6 +39,7 @@ from radius.plans.terms import PlanTerms, terms_of
 from radius.plans.wording import common_words, words_of
 from radius.states import State, refuses_logins
 from radius.subscribers.line_identity import line_checks, line_of, lines_that_log_in
+from radius.subscribers.password_hashes import opened
 from radius.subscribers.password_storage import PasswordStorage, kept
 from radius.tables import Nas, Plan, Subscriber
 
@@ -158,7 +159,7 @@ def rows_for(
     garden: Plan | None = None,
 ) -> tuple[Row, ...]:
     """All rows of one subscriber. ``password`` is needed where it may log in (testing, active, in a
-    ``garden``); FreeRADIUS keeps it as ``storage`` says.
+    ``garden``); FreeRADIUS keeps it as ``storage`` says. Where only a hash of it is known, it is that.
 
     Raises:
         EncodingRefused: something in it would not reach the NAS as it is.
@@ -275,6 +276,10 @@ def _check_rows(subscriber: Subscriber, password: str | None, storage: PasswordS
 def _password_row(subscriber: Subscriber, password: str | None, storage: PasswordStorage) -> Row:
     if password is None:
         raise ValueRefused("Cleartext-Password", f"{subscriber.username} has none")
+    if subscriber.password_hash_kind is not None:  # what was sealed is that hash, whatever the estate keeps by now
+        known = opened(subscriber.password_hash_kind, password)
+        item = encode(known.attribute, known.octets, place="check")
+        return _attribute_row("radcheck", subscriber.username, item, ":=")
     # what the table could not carry in clear is refused however it is kept, so that the storage may change later
     encode("Cleartext-Password", password, place="check")
     attribute, value = kept(password, storage, whose=f"{subscriber.tenant_id}/{subscriber.id}")

@@ -34,7 +34,7 @@ class Wishes:
         if subscriber.over_plan_id is not None:
             garden = await db.get_one(Plan, subscriber.over_plan_id)
         if not is_refused(subscriber) and subscriber.state != "terminated":
-            password = await self._secrets.reveal(db, subscriber.password_ref)
+            password = await self._secrets.reveal(db, subscriber.checked_by_ref)
         rows = rows_for(subscriber, plan, password, storage, garden=garden)
         return self._wish("subscriber", subscriber.username, subscriber.id, subscriber.version, rows)
 

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 
 from radius.encoder import Value
 from radius.subscribers.md4 import md4
+from radius.subscribers.password_hashes import HASH_KINDS, PasswordHash
 
 LoginMethod = Literal["pap", "chap", "mschapv2"]
 PasswordStorage = Literal["cleartext", "nt", "ssha2-512"]
@@ -34,6 +35,19 @@ CHECKABLE: Mapping[PasswordStorage, frozenset[LoginMethod]] = MappingProxyType(
 def uncheckable(storage: PasswordStorage, methods: Iterable[str]) -> list[str]:
     """Those of the methods by which nobody could log in."""
     return sorted(set(methods) - CHECKABLE[storage])
+
+
+def not_kept(hashed: PasswordHash, storage: PasswordStorage) -> str:
+    """Why a password of which only that hash is known is not taken in, and what can be done."""
+    known = f"only a hash of it is known ({hashed.attribute})"
+    say = "say the password, or a new one, in its place"
+    if hashed.kind is None:
+        return f"{known}, which is none that can be kept ({', '.join(HASH_KINDS)}): {say}"
+    by = ", ".join(sorted(CHECKABLE[hashed.kind]))
+    return (
+        f"{known}, and the estate keeps passwords as {storage}: let it keep them as {hashed.kind} (password_storage"
+        f" under [radius]; logins are by {by} alone then), or {say}"
+    )
 
 
 def kept(password: str, storage: PasswordStorage, *, whose: str) -> tuple[str, Value]:

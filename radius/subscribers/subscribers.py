@@ -26,7 +26,7 @@ from radius.subscribers.requests import (
     refuse_all,
     refuse_what_cannot_be_kept,
 )
-from radius.tables import Plan, Subscriber
+from radius.tables import Plan, Subscriber, password_hash_ref_of, password_ref_of
 
 PASSWORD_LENGTH = 20
 LIVE_LAST = (case((Subscriber.state == "terminated", 0), else_=1), Subscriber.id)
@@ -143,6 +143,7 @@ async def _revived(
         async with db.begin_nested():
             subscriber.state, subscriber.plan_id = "pending", plan.id
             give_line(subscriber, LineIdentity(), logs_in=False)
+            subscriber.password_hash_kind = None
             subscriber.version += 1
             _bring_to(subscriber, request, now)
             await db.flush()  # the constraints' answer is needed now
@@ -185,6 +186,20 @@ async def owners(db: AsyncSession, tenant_id: str, *, unprojected: bool) -> dict
     found = await db.execute(mine.order_by(*LIVE_LAST))
     last = {username: (subscriber_id, is_behind) for username, subscriber_id, is_behind in found}
     return {name: subscriber_id for name, (subscriber_id, is_behind) in last.items() if is_behind or not unprojected}
+
+
+async def give_password(db: AsyncSession, subscriber: Subscriber, password: str, *, secrets: Secrets) -> None:
+    """Seal a locked subscriber's password where the former one was; what was known of that as a hash is forgotten."""
+    if subscriber.password_hash_kind is not None:
+        subscriber.password_hash_kind = None
+        await secrets.discard(db, password_hash_ref_of(subscriber.id))
+    await secrets.seal(db, subscriber.password_ref, password)
+
+
+async def forget_password(db: AsyncSession, subscriber_id: int, *, secrets: Secrets) -> None:
+    """Forget a subscriber's password, and a hash of it that was all we knew."""
+    await secrets.discard(db, password_ref_of(subscriber_id))
+    await secrets.discard(db, password_hash_ref_of(subscriber_id))
 
 
 async def move(

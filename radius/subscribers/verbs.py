@@ -19,7 +19,7 @@ from radius.subscribers import subscribers
 from radius.subscribers.acts import in_service
 from radius.subscribers.cap_verbs import CapVerbs
 from radius.subscribers.identity_verbs import fits
-from radius.tables import Plan, password_ref_of
+from radius.tables import Plan
 from radius.verb_errors import GardenUnfit
 
 
@@ -114,7 +114,7 @@ class SubscriberVerbs(CapVerbs):
             return done
         in_service(subscriber, "gets another password once it is in service")
         password = random_password(subscribers.PASSWORD_LENGTH)
-        await self._secrets.seal(self._db, subscriber.password_ref, password)
+        await subscribers.give_password(self._db, subscriber, password, secrets=self._secrets)
         # sessions go on with what they have, also where their plan was changed since
         before = await as_served(self._db, subscriber)
         return await self._end(subscriber, "rotate_password", before, (request_id, mark), changes=True)
@@ -162,7 +162,7 @@ class SubscriberVerbs(CapVerbs):
             if last is None or last.act != "terminate":
                 raise
             return (await views(self._db, [last]))[0]
-        await self._secrets.discard(self._db, password_ref_of(subscriber_id))
+        await subscribers.forget_password(self._db, subscriber_id, secrets=self._secrets)
         return done
 
     async def disconnect(self, *, subscriber_id: int, request_id: str | None = None) -> SessionChangeView:

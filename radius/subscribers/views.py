@@ -40,6 +40,7 @@ VIEWS = select(
     SUBSCRIBER.bound_circuit,
     SUBSCRIBER.bound_remote,
     SUBSCRIBER.login_by_line,
+    SUBSCRIBER.password_hash_kind,
     SUBSCRIBER.origin,
     SUBSCRIBER.version,
     SUBSCRIBER.projected_version,
@@ -70,6 +71,7 @@ def subscriber_view(
         login_by_line=subscriber.login_by_line,
         origin=subscriber.origin,
         password=password_ref_of(subscriber.id),
+        password_hash_kind=subscriber.password_hash_kind,
         version=subscriber.version,
         projected=subscriber.projected_version == subscriber.version,
     )

@@ -127,3 +127,13 @@ async def test_the_end_of_one_that_was_brought_in_withdraws_its_cpes(appliance: 
     async with appliance.database.read() as db:
         assert await appliance.services(db).genieacs_service.devices_of_service(service_id=1) == []
         assert await appliance.device_binding(db).live(OLD) is None
+
+
+async def test_a_cpe_is_not_told_a_password_of_which_a_hash_alone_is_known(appliance: Appliance) -> None:
+    await withdraw(appliance)
+    async with appliance.database.begin() as db:
+        await db.execute(update(Subscriber).where(Subscriber.username == SERVED).values(password_hash_kind="nt"))
+    with pytest.raises(InvalidRequest, match=f"only the nt hash of {SERVED}'s password is known here"):
+        await provision(appliance, line_by_hand=True)
+    bound = await provision(appliance, line_by_hand=True, leave_alone=["pppoe_password"])
+    assert bound["state"] == "awaiting_first_inform"

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.errors import InvalidRequest
 from provisioning.reveals import SecretReveal, reveal_with_reason
-from provisioning.vault import SecretMissing
+from provisioning.vault import OnlyHashKept, SecretMissing
+from radius.tables import password_hash_ref_of, password_ref_of
 from tests.support.appliances import Original
 
 AT = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
@@ -66,3 +67,14 @@ async def test_what_is_not_there_is_not_noted_as_told(appliance: Appliance) -> N
         async with appliance.database.begin() as db:
             await tell(appliance, db, ref="secret:nas/2")
     assert await kept(appliance) == []
+
+
+async def test_a_password_of_which_a_hash_alone_is_known_is_told_to_be_that(appliance: Appliance) -> None:
+    async with appliance.database.begin() as db:
+        await appliance.vault.seal(db, password_hash_ref_of(7), "44ebba8d")
+        with pytest.raises(OnlyHashKept, match="with a hash of it") as refused:
+            await tell(appliance, db, ref=password_ref_of(7))
+        assert "44ebba8d" not in str(refused.value)
+        with pytest.raises(SecretMissing, match="Nothing is kept"):
+            await tell(appliance, db, ref=password_ref_of(8))
+        assert await tell(appliance, db, ref=password_hash_ref_of(7)) == "44ebba8d"

@@ -153,7 +153,12 @@ def test_all_faults_are_named_at_once_by_their_variable(monkeypatch: pytest.Monk
     monkeypatch.setenv("FIRSTLIGHT_LINE_ADAPTER", "olt_http")
     monkeypatch.setenv("FIRSTLIGHT_OLT_VENDOR_BY_NODE", "OLT-3=acme")
     monkeypatch.setenv("FIRSTLIGHT_TENNANT_ID", "north")
-    assert _faults() == {
+    monkeypatch.setenv("FIRSTLIGHT_DB_URL", "sqlite:///isp.db")
+    faults = _faults()
+    near = faults.pop("FIRSTLIGHT_DB_URL")
+    assert near.startswith("is not a setting; known are: FIRSTLIGHT_")
+    assert "FIRSTLIGHT_DATABASE_URL," in near
+    assert faults == {
         "FIRSTLIGHT_TENNANT_ID": "is not a setting; did you mean FIRSTLIGHT_TENANT_ID?",
         "FIRSTLIGHT_DATABASE_URL": "names 'mysql', but only sqlite and postgresql are supported",
         "FIRSTLIGHT_SMTP_PORT": "must be less than or equal to 65535",

@@ -87,3 +87,9 @@ async def open_api(settings: Settings) -> AsyncIterator[Api]:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://isp.test") as client:
             yield Api(appliance, app, client)
+
+
+def told_of(refused: httpx.Response) -> dict[str, str]:
+    """What a request was refused for as malformed, by its places."""
+    assert refused.status_code == 422, refused.text
+    return {each.get("pointer", each.get("field")): each["detail"] for each in refused.json()["errors"]}

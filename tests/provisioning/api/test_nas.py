@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, update
 
 from radius.logins.tables import radius_login
 from radius.projection.freeradius_tables import radacct
-from tests.support.api import Api
+from tests.support.api import Api, told_of
 
 ADD = {"name": "bng-9", "address": "198.51.100.9", "dialect": "mikrotik", "reason": "new street"}
 DONE = "c1001-s1@isp.example"
@@ -97,3 +97,23 @@ async def test_logins_and_diagnoses_are_read_by_whoever_reads_subscribers(api: A
     for address in ("/logins/unknown-users", "/logins/unknown-nases"):
         assert (await api.get(address, role="read-only")).status_code == 200
         assert (await api.get(address, role="technician")).status_code == 403
+
+
+async def test_what_is_malformed_of_a_nas_hides_nothing_else_that_is_wrong(api: Api) -> None:
+    [nas] = (await api.get("/nas")).json()["items"]
+    wrong = {"name": "bng 9", "address": nas["address"], "dialect": "cisko", "coa": {"keys": ["NAS-Port-Id"]}}
+    told = told_of(await api.post("/nas", wrong))
+    assert list(told) == ["#/coa/keys/0", "#/reason", "#/name", "#/address", "#/dialect"]
+    told = told_of(await api.post("/nas", {**ADD, "name": nas["name"], "coa_port": 0}))
+    assert (list(told), told["#/name"].split()[:4]) == (["#/coa_port", "#/name"], ["There", "is", "a", "NAS"])
+    told = told_of(await api.post(f"/nas/{nas['name']}/change", {"address": "1.2.3.400", "dialect": "mikrotik"}))
+    assert list(told) == ["#/reason", "#/address"]
+    assert list(told_of(await api.post("/nas/nowhere/change", {"dialect": "cisko"}))) == [
+        "#/reason",
+        "name",
+        "#/dialect",
+    ]
+    assert list(told_of(await api.post("/nas/nowhere/rotate-secret", {}))) == ["#/reason", "name"]
+    assert list(told_of(await api.post("/sessions/close", {"nas": "nowhere"}))) == ["#/reason", "#/nas"]
+    told = told_of(await api.get("/sessions?nas=nowhere&plan=fibre&limit=x"))
+    assert list(told) == ["limit", "nas", "plan"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import Api
+from tests.support.api import Api, told_of
 
 DONE = "c1001-s1@isp.example"
 STRANGER: dict[str, Any] = {
@@ -112,3 +112,29 @@ async def test_a_rename_is_answered_again_under_the_former_name_and_all_else_is_
             "There is no RADIUS subscriber new1@isp.example any more: it was renamed, and is new2@isp.example now."
         )
     assert len(await any_api.audit(limit=200)) == count
+
+
+async def test_what_is_malformed_hides_nothing_else_that_is_wrong(api: Api) -> None:
+    new = {"username": DONE, "customer_id": 2003, "plan": "fibre", "external_id": " x", "ipv4_pool": "`id`"}
+    told = told_of(await api.post("/subscribers", new))
+    assert list(told) == ["#/reason", "#/username", "#/plan", "#/ipv4_pool", "#/external_id", "#/customer_id"]
+    assert told["#/username"].startswith(f"Username {DONE} cannot be given to customer 2003")
+    some = {**STRANGER, "customer_id": "many", "plan": "fibre"}
+    assert list(told_of(await api.post("/subscribers", some))) == ["#/customer_id", "#/plan"]
+
+    for act, said, places in (
+        ("change-plan", {"plan": "fibre"}, ["#/reason", "#/plan"]),
+        ("suspend", {"garden": "fibre", "reason": " "}, ["#/reason", "#/garden"]),
+        ("rename", {"username": "c1002-s2@isp.example"}, ["#/reason", "#/username"]),
+        ("rename", {"username": DONE}, ["#/reason"]),
+        ("identify", {"external_id": " x"}, ["#/reason", "#/external_id"]),
+        ("bind", {"logs_in": True}, ["#/reason", "#/logs_in"]),
+        ("bind", {"logs_in": True, "station": 7}, ["#/reason", "#/station"]),
+        ("resume", {}, ["#/reason"]),
+    ):
+        told = told_of(await api.post(f"/subscribers/{DONE}/{act}", said))
+        assert list(told) == places, act
+    nobody = told_of(await api.post("/subscribers/nobody/rename", {"username": "x@isp.example"}))
+    assert list(nobody) == ["#/reason", "username"]
+    nobody = told_of(await api.post("/subscribers/7777/change-plan?by=id", {"plan": "fibre"}))
+    assert list(nobody) == ["#/reason", "username", "#/plan"]

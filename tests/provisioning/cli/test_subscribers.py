@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any, cast
+
 import pytest
 
+from provisioning.cli.subscribers_verbs import print_change
 from provisioning.settings import Settings
+from radius import SessionChangeView
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
 
@@ -83,6 +88,20 @@ def test_a_service_is_to_end_and_is_kept_after_all(any_isp: Settings, type_: Typ
     assert (nobody.status, "names no service that is to end" in nobody.err) == (2, True)
 
 
+def test_what_a_nas_says_is_no_proof_until_accounting_bears_it_out(capsys: pytest.CaptureFixture[str]) -> None:
+    at = datetime(2026, 3, 2, 21, 14, tzinfo=UTC)
+    session: dict[str, Any] = {"session_id": "a1", "nas_address": "10.0.0.1", "said": "changed", "reason": "ACK"}
+    whole = {"change_id": 4, "subscriber_id": 7, "act": "change_plan", "state": "pending", "carried_at": at}
+    for confirmed_at in (None, at):
+        change = {**whole, "next_at": at, "sessions": [{**session, "confirmed_at": confirmed_at}]}
+        print_change(cast(SessionChangeView, change))
+    _, said, again, _, borne_out, later = capsys.readouterr().out.splitlines()
+    assert said == "  session a1 at 10.0.0.1: changed (ACK), which accounting has yet to bear out"
+    assert again == "  the worker looks again 2026-03-02 21:14:00 UTC"
+    assert borne_out == "  session a1 at 10.0.0.1: changed (ACK), and accounting bears it out"
+    assert later == f"{again}: one that began before may turn up in accounting until then"
+
+
 def test_what_ends_at_once_is_told_with_its_run(isp: Settings, type_: Type) -> None:
     ends = type_("subscribers", "terminate", DONE, "--now", "--reason", "never paid")
     assert (ends.status, ends.out) == (0, f"{DONE} ends now (run 5)\n")
@@ -103,6 +122,7 @@ def test_a_suspension_is_committed_carried_over_and_audited_once_and_taken_back(
         "  no session was open",
     )
     assert again.startswith("  the worker looks again ")
+    assert again.endswith(" UTC: one that began before may turn up in accounting until then")
     entries = type_("audit", "list", "--json").json
     assert len(entries) == before + 1
     said = ("subscribers suspend", "subscriber/1", 1001, "unpaid since May")

@@ -146,13 +146,16 @@ def test_another_servers_tables_are_taken_over_with_what_a_second_list_says(
 
     tried = type_(*words, "--dry-run", "--errors", errors, "--json").json["error"]["faults"]
     assert tried == [
-        ["line 3", "radreply has Mikrotik-Address-List, for which there is no place"],
-        ["line 3", "customer_id is missing"],
-        ["line 3", "plan is missing"],
-        ["line 4", "radcheck has Crypt-Password, for which there is no place"],
-        ["line 4", "has no password in clear: say one beside it"],
-        ["line 4", "customer_id is missing"],
-        ["line 4", "plan is missing"],
+        ["line 3 (old2@isp.example)", "radreply has Mikrotik-Address-List, for which there is no place"],
+        ["line 3 (old2@isp.example)", "customer_id is missing"],
+        ["line 3 (old2@isp.example)", "plan is missing"],
+        ["line 4 (old3@isp.example)", "customer_id is missing"],
+        ["line 4 (old3@isp.example)", "plan is missing"],
+        [
+            "line 4 (old3@isp.example)",
+            "password: only a hash of it is known (Crypt-Password), which is none that can be kept (nt, ssha2-512):"
+            " say the password, or a new one, in its place",
+        ],
     ]
     for left_out in (["user=*"], ["user=old2@isp.example", "--leave-out", "user=old3@isp.example"]):
         some = type_(*words, "--dry-run", "--leave-out", *left_out)
@@ -170,7 +173,7 @@ def test_another_servers_tables_are_taken_over_with_what_a_second_list_says(
     sound = mapping.read_text()
     mapping.write_text(sound + "gone@isp.example,2004,fiber-300,\n")
     refused = type_(*adopt, "--dry-run", "--errors", errors).json["error"]["faults"]
-    assert refused == [["line 5", "username: the tables have no such name"]]
+    assert refused == [["line 5 (gone@isp.example)", "username: the tables have no such name"]]
     with errors.open(newline="") as written:
         assert [(row["username"], row["error"]) for row in csv.DictReader(written)][3:] == [
             ("gone@isp.example", "username: the tables have no such name")
@@ -201,6 +204,8 @@ THEIRS = [
     ("ben@old.example", "Calling-Station-Id", ":=", "00-1A-2B-3C-4D-5F"),
     ("cat#1@old.example", "User-Password", "==", "%{User-Name}"),
     ("dan@old.example", "Cleartext-Password", ":=", " padded"),
+    ("eve@old.example", "Framed-MTU", ":=", "1492"),
+    ("fay@old.example", "NT-Password", ":=", "0x44ebba8d5312b8d611474411f56989ae"),
 ]
 
 
@@ -218,16 +223,21 @@ def test_what_another_server_s_customers_have_chosen_is_listed_where_it_would_be
     words = ("subscribers", "import", *WHY, "--from-radcheck", f"sqlite:///{old}", "--mapping", mapping)
 
     faults = type_(*words, "--dry-run", "--errors", errors, "--json").json["error"]["faults"]
-    assert [(line, what.partition(":")[0]) for line, what in faults] == [
+    assert faults[0][0] == f"line 3 ({names[1]})"
+    assert [(line.partition(" (")[0], what.partition(":")[0]) for line, what in faults] == [
         ("line 3", "radcheck has Calling-Station-Id "),
         ("line 3", "password"),
         ("line 4", "username"),
         ("line 4", "password"),
         ("line 5", "password"),
+        ("line 6", "radcheck has Framed-MTU, for which there is no place"),
+        ("line 6", "has no password, neither in clear nor as a hash"),
+        ("line 7", "password"),
     ]
     said = [what for _, what in faults]
     assert said[0] == "radcheck has Calling-Station-Id :=, for which there is no place"
-    assert said[3:] == [
+    assert "only a hash of it is known (NT-Password), and the estate keeps passwords as cleartext" in said[7]
+    assert said[3:5] == [
         "password: it holds %{, which some FreeRADIUS servers expand",
         "password: it begins or ends with white space, which nobody sees",
     ]
@@ -238,7 +248,10 @@ def test_what_another_server_s_customers_have_chosen_is_listed_where_it_would_be
         ("'quoted'", True),
         ("%{User-Name}", True),
         (" padded", True),
+        ("", True),
+        ("", True),
     ]
+    assert listed["fay@old.example"]["password_hash"] == "{nt}0x44ebba8d5312b8d611474411f56989ae"
     some = f"{names[0]},2001,fiber-300,\n{names[3]},2004,fiber-300,another\n"
     mapping.write_text(f"username,customer_id,plan,password\n{some}")
     assert type_(*words, "--leave-out", "user=*", "--json").json["created"] == 2

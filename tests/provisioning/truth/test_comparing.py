@@ -21,7 +21,7 @@ def a_subscriber(**said: Any) -> SubscriberView:
     state = {"state": "active", "garden": None, "capped": None, "testing_until": None, "origin": "ordered"}
     has = {"ipv4": "100.64.0.1", "ipv4_pool": None, "ipv6_wan_prefix": None, "delegated_prefix": "2001:db8::/56"}
     rest: dict[str, Any] = {"routes": [], "ipv6_routes": [], "external_id": None, "line": {}, "login_by_line": False}
-    kept = {"password": "secret:subscriber/1", "version": 3, "projected": True}
+    kept = {"password": "secret:subscriber/1", "password_hash_kind": None, "version": 3, "projected": True}
     return SubscriberView(**{**who, **state, **has, **rest, **kept, **said})  # type: ignore[typeddict-item]
 
 

@@ -53,6 +53,7 @@ SEEDS = [
     ),
     ("passwords_logged", "radiusd.conf", "auth_badpass = no", "auth_badpass = yes"),
     ("post_auth_rejects", "login_log.conf", "fail = 1", "fail = reject"),
+    ("condition_always_true", "sites/subscribers.conf", "if (noop) {", 'if (noop || "noop") {'),
     ("sqlite_impatient", "sql/sqlite.conf", "busy_timeout = 5000", "busy_timeout = 200"),
     ("clients_read_once", "sql/queries.conf", "read_clients = no", "read_clients = yes"),
     ("weak_secret", "sites/status.conf", "$ENV{FIRSTLIGHT_FREERADIUS_STATUS_SECRET}", "testing123"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from provisioning.database import Database
 from radius import Patient, examine
+from radius.doctor.conditions import always_true
 from radius.doctor.examination import malformed_traps
 from radius.doctor.raddb import read_raddb
 from tests.support.freeradius import RADDB
@@ -47,6 +50,45 @@ def test_the_line_that_the_server_cannot_read_is_named_without_what_may_be_a_sec
     path = copy / "radiusd.conf"
     path.write_text(before + path.read_text())
     assert faults(copy) == [fault]
+
+
+@pytest.mark.parametrize("condition", ["(never)", "(noop || (!False && &User-Name))", "(&User-Name == 'x') && nevr"])
+def test_a_word_for_which_the_server_does_not_start_is_named_with_what_may_stand_there(
+    copy: Path, condition: str
+) -> None:
+    path = copy / "policies.conf"
+    lines = len(path.read_text().splitlines())
+    path.write_text(
+        path.read_text() + f"hashed {{\n  ok\n  if (noop) {{\n    ok\n  }}\n  elsif {condition} {{\n    ok\n  }}\n}}\n"
+    )
+    [word] = re.findall(r"never|False|nevr", condition)
+    [fault] = faults(copy)
+    assert fault.startswith(f"policies.conf line {lines + 6}: elsif asks for {word}, which is no code that a module")
+    said = subprocess.run(
+        ["/usr/sbin/freeradius", "-XC", "-d", _alone(copy.parent / "alone", condition)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (said.returncode, "Expected a module return code" in said.stdout) == (1, True)
+
+
+def _alone(folder: Path, condition: str) -> Path:
+    folder.mkdir()
+    server = f"server s {{\n authorize {{\n if {condition} {{\n ok\n }}\n }}\n}}\n"
+    (folder / "radiusd.conf").write_text(f"raddbdir = {folder}\nlogdir = {folder}\n{server}")
+    return folder
+
+
+def test_words_that_the_server_takes_are_none(copy: Path) -> None:
+    known = "(NotFound || true || 0 || class || User-Name || &User-Name == bob || <integer>&NAS-Port > foo)"
+    other = '("%{sql:SELECT a && b}" || (&Called-Station-Id =~ /^(a|b) never$/i) || bob == &User-Name || "")'
+    path = copy / "policies.conf"
+    path.write_text(
+        path.read_text() + f"hashed {{\n  if {known} {{\n    ok\n  }}\n  elsif {other} {{\n    ok\n  }}\n}}\n"
+    )
+    assert (faults(copy), always_true(known), always_true(other)) == ([], [], [])
+    assert always_true("""("notfound" || 'x' || "%{User-Name}")""") == ['"notfound"', "'x'"]
 
 
 @pytest.mark.parametrize("content", ["", "# nothing\n", "name = x\n"])

@@ -103,6 +103,7 @@ def subscriber(state: str = "active", **other: Any) -> SubscriberView:
         "line": {"station": "001a2b3c4d5e", "port": "eth 0/1"},
         "login_by_line": False,
         "password": "secret:subscriber/7",
+        "password_hash_kind": None,
         "version": 1,
         "projected": True,
         **other,
