@@ -47,11 +47,12 @@ SQLITE_HISTORY: tuple[str, ...] = tuple(
     for verb in ("UPDATE", "DELETE")
 )
 
+_FOR_GOOD = "a row of ipam_service is kept for good"
 _NAMED_BY_HISTORY = "ipam_allocation_event refers to it"
 
 POSTGRESQL_SERVICES: tuple[str, ...] = (
     "CREATE OR REPLACE FUNCTION ipam_keep_service() RETURNS trigger LANGUAGE plpgsql AS"
-    f" $$ BEGIN RAISE EXCEPTION '{_NAMED_BY_HISTORY}' USING ERRCODE = 'restrict_violation'; END $$",
+    f" $$ BEGIN RAISE EXCEPTION '{_FOR_GOOD}' USING ERRCODE = 'restrict_violation'; END $$",
     "CREATE TRIGGER ipam_service_kept BEFORE DELETE ON ipam_service FOR EACH ROW EXECUTE FUNCTION ipam_keep_service()",
 )
 
@@ -63,14 +64,13 @@ POSTGRESQL_POOLS: tuple[str, ...] = (
 )
 
 SQLITE_SERVICES: tuple[str, ...] = (
-    "CREATE TRIGGER ipam_service_kept BEFORE DELETE ON ipam_service"
-    f" BEGIN SELECT RAISE(ABORT, '{_NAMED_BY_HISTORY}'); END",
+    f"CREATE TRIGGER ipam_service_kept BEFORE DELETE ON ipam_service BEGIN SELECT RAISE(ABORT, '{_FOR_GOOD}'); END",
 )
 
 SQLITE_POOLS: tuple[str, ...] = (
-    "CREATE TRIGGER ipam_pool_kept BEFORE DELETE ON ipam_pool"
+    "CREATE TRIGGER ipam_pool_kept BEFORE DELETE ON ipam_pool"  # noqa: S608 - a sentence of ours, and no value
     " WHEN EXISTS (SELECT 1 FROM ipam_allocation_event AS e WHERE e.pool_id = OLD.id)"
-    " BEGIN SELECT RAISE(ABORT, 'ipam_allocation_event refers to it'); END",
+    f" BEGIN SELECT RAISE(ABORT, '{_NAMED_BY_HISTORY}'); END",
 )
 
 _MOVES_ONLY_ADDED = "ipam_service_move is append-only"

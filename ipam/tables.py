@@ -283,15 +283,22 @@ its own, whatever the database believes about their number."""
 class AllocationEvent(IpamBase):
     """Who had which unit when. Rows are only ever added: the database refuses anything else.
 
-    No foreign keys: each would lock a row that all allocations at once refer to, which is a third of what an
-    allocation costs PostgreSQL when many are at it. What a row refers to is what its allocation does, in the same
-    transaction, which has them; and the database lets go of no service and of no pool that has a history.
+    No foreign keys: the one to its pool would have all allocations at once lock one row, and what a row refers to is
+    what its allocation does, in the same transaction, which has them. The database lets go of no service, and of no
+    pool that has a history.
     """
 
     __tablename__ = "ipam_allocation_event"
     __table_args__ = (
         Index("ipam_allocation_event_of_unit", "pool_id", "unit", "id"),
         Index("ipam_allocation_event_of_service", "service_id", "id"),
+        Index(  # what has yet to cool off, among years of history
+            "ipam_allocation_event_cooling",
+            "pool_id",
+            "available_at",
+            sqlite_where=text("available_at IS NOT NULL"),
+            postgresql_where=text("available_at IS NOT NULL"),
+        ),
         CheckConstraint(
             "what IN ('assigned', 'released', 'moved', 'reserved', 'unreserved', 'lifted')",
             name="ipam_allocation_event_what",

@@ -19,7 +19,8 @@ from __future__ import annotations
 #   range's next unit is read from the locked row. ORDER BY names the whole key, or a kept plan may walk every pool's.
 # - Where to start among the free ranges is drawn by lot: writers spread, and no single row is rewritten all day long
 #   while somebody's old snapshot keeps its dead versions. From which number on there are none is a hint that may be out
-#   of date: when there is no range from the drawn one on that nobody holds, any other one is looked for.
+#   of date: when there is no range from the drawn one on that nobody holds, any other one is looked for. So where the
+#   hint is far off they start at the same one, pass it over while another holds it, and lose nothing but time.
 # - Several plain statements cost less than one that does the same: to get a plan ready is most of what one costs.
 # - "Nothing unlocked" isn't "empty": the next pool of a chain is tried only when this one shows nothing at all.
 # - Plans are kept: planning costs far more than what a better one could save, for each look-up is by a whole key. And

@@ -36,8 +36,9 @@ async def cooling_in(rows: EstateRows, pool_id: int, parts: list[Interval], at: 
     released = AllocationEvent
     later, used, move = aliased(AllocationEvent), aliased(Allocation), aliased(ServiceMove)
     # where it was given back: from where its service was moved then or next, else where that is now
-    first_move = select(func.min(move.id)).where(move.service_id == released.service_id, move.at >= released.at)
-    left_from = select(ServiceMove.from_location_id).where(ServiceMove.id == first_move.scalar_subquery())
+    of_service = select(func.min(move.id)).where(move.service_id == released.service_id, move.at >= released.at)
+    first_move = of_service.correlate(released).scalar_subquery()  # two levels down, which isn't done by itself
+    left_from = select(ServiceMove.from_location_id).where(ServiceMove.id == first_move)
     premise = func.coalesce(left_from.correlate(released).scalar_subquery(), Service.location_id)
     found = await rows.db.execute(
         select(released.unit, released.at, released.available_at, Service.customer_id, premise)

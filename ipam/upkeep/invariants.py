@@ -38,6 +38,7 @@ async def off_its_history(db: AsyncSession, *, tenant_id: str) -> list[Violation
         *await _rows_off_their_history(db, tenant_id),
         *await _histories_without_rows(db, tenant_id),
         *await _services_off_their_moves(db, tenant_id),
+        *await _of_what_is_not_there(db, tenant_id),
     ]
 
 
@@ -107,6 +108,26 @@ async def _histories_without_rows(db: AsyncSession, tenant_id: str) -> list[Viol
         Violation(
             f"{value_of(row.first_address, row.unit_length, row.unit)} of pool {row.name}",
             f"is nobody's, but its history says {_words('assigned', row.service_id)}",
+            row.service_id,
+        )
+        for row in rows
+    ]
+
+
+async def _of_what_is_not_there(db: AsyncSession, tenant_id: str) -> list[Violation]:
+    """History has no foreign keys (``AllocationEvent``)."""
+    event = AllocationEvent
+    no_pool = ~exists().where(Pool.id == event.pool_id)
+    no_service = and_(event.service_id.is_not(None), ~exists().where(Service.service_id == event.service_id))
+    rows = await db.execute(
+        select(event.id, event.pool_id, event.service_id, no_pool.label("has_no_pool"))
+        .where(event.tenant_id == tenant_id, or_(no_pool, no_service))
+        .order_by(event.id)
+    )
+    return [
+        Violation(
+            f"entry {row.id} of the history of addresses",
+            f"names pool {row.pool_id}, which isn't there" if row.has_no_pool else "names a service that isn't there",
             row.service_id,
         )
         for row in rows

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.carving import Unit, claim, give_up
 from ipam.allocation.patience import OthersWereQuicker, patiently
+from ipam.bulk import insert_many
 from ipam.estate.cooling import cooling_in
-from ipam.estate.ranges import inside
+from ipam.estate.ranges import AT_ONCE, inside
 from ipam.estate.rows import EstateRows
 from ipam.events import note_event
 from ipam.tables import IN_QUARANTINE, Allocation, AllocationEvent, table_of
@@ -21,6 +22,7 @@ from ipam.units import Interval
 from ipam.upkeep.pool_units import KnownPool, locked_row
 
 _ALLOCATION = table_of(Allocation)
+_EVENT = table_of(AllocationEvent)
 NOBODY = ""
 """The subject of what is kept for something else than a service."""
 
@@ -82,17 +84,28 @@ async def lift_all(rows: EstateRows, pool: KnownPool, interval: Interval, *, not
     Raises:
         PoolBusy: somebody is at one of them for too long.
     """
-    rests = (IN_QUARANTINE, Allocation.available_at > at)
-    resting = await rows.db.scalars(select(Allocation.unit).where(*inside(pool.pool_id, [interval]), *rests))
-    cooling = await cooling_in(rows, pool.pool_id, [interval], at)
-    lifted = False
-    for unit in sorted({*resting, *(each.unit for each in cooling)}):
-        one = Unit(pool.tenant_id, pool.pool_id, unit, pool.name, pool.value(unit))
-        try:
-            lifted |= await lift(rows, one, note=note, at=at)
-        except UnitNotHeld:  # somebody was given it again meanwhile
-            continue
-    return lifted
+    return await patiently(rows.db, partial(_lift_all, rows, pool, interval, note, at))
+
+
+async def _lift_all(
+    rows: EstateRows, pool: KnownPool, interval: Interval, note: str, at: datetime, _: frozenset[str]
+) -> bool:
+    resting = (IN_QUARANTINE, Allocation.available_at > at, *inside(pool.pool_id, [interval]))
+    nobodys = select(Allocation.id, Allocation.unit).where(*resting).with_for_update(skip_locked=True)
+    found = (await rows.db.execute(nobodys)).all()
+    for start in range(0, len(found), AT_ONCE):
+        ids = [row.id for row in found[start : start + AT_ONCE]]
+        await rows.db.execute(update(_ALLOCATION).where(_ALLOCATION.c.id.in_(ids)).values(available_at=at))
+    if await rows.db.scalar(select(func.count()).select_from(Allocation).where(*resting)):
+        raise OthersWereQuicker([pool.name])
+    units = sorted(
+        {row.unit for row in found} | {one.unit for one in await cooling_in(rows, pool.pool_id, [interval], at)}
+    )
+    lifted = {"tenant_id": pool.tenant_id, "pool_id": pool.pool_id, "what": "lifted", "at": at, "note": note}
+    events = [{**lifted, "unit": unit, "available_at": at} for unit in units]
+    for start in range(0, len(events), AT_ONCE):
+        await insert_many(rows.db, _EVENT, events[start : start + AT_ONCE])
+    return bool(units)
 
 
 async def _lift(rows: EstateRows, unit: Unit, note: str, at: datetime, _: frozenset[str]) -> bool:

@@ -187,10 +187,12 @@ class NetworkUpkeep:
     async def history_of_address(self, *, address: str, vrf: str | None = None) -> list[UnitEvent]:
         """The same for any address of a pool, also one that lies in a delegated prefix, or for that prefix; with what
         was in pools that have it no longer, since they were shrunk or retired."""
-        asked: dict[str, Any] = {"address": address, "vrf": vrf, "field": "value"}
-        await history.unit_at(self._db, tenant_id=self._tenant_id, at=self._now(), **asked)  # refuses what is none
         network = await history.checked(self._db, self._tenant_id, address, vrf, "value")
-        return await history.events_ever(self._db, self._tenant_id, network, vrf)
+        events = await history.events_ever(self._db, self._tenant_id, network, vrf)
+        if not events:  # what was never anybody's may be no address of a pool at all
+            asked: dict[str, Any] = {"address": address, "vrf": vrf, "field": "value"}
+            await history.unit_at(self._db, tenant_id=self._tenant_id, at=self._now(), **asked)
+        return events
 
     async def _asked(self, pool: str, note: str, **parts: str | None) -> tuple[str, KnownPool]:
         """The note and the pool, when nothing speaks against any part of what is asked for."""

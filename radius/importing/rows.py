@@ -53,18 +53,19 @@ async def show_new(db: AsyncSession, wishes: Sequence[Wish], now: datetime, *, s
     """
     await lock_every_name(db)
     # Put into the database's words while it looks: mostly all of them are new.
-    prepared, (known, standing) = await asyncio.gather(
-        asyncio.to_thread(_prepared, wishes, now, as_text=is_postgresql(db)),
-        _known_and_standing(db, [wish.name for wish in wishes]),
-    )
+    preparing = asyncio.create_task(asyncio.to_thread(_prepared, wishes, now, as_text=is_postgresql(db)))
+    try:
+        known, standing = await _known_and_standing(db, [wish.name for wish in wishes])
+    finally:
+        await asyncio.wait([preparing])
     replaced = await _unaltered(db, (standing - known).intersection(seen), seen)
     shown = [wish for wish in wishes if wish.name not in known and (wish.name not in standing or wish.name in replaced)]
     for some in chunks(sorted(replaced)):
         for table in _TABLES:
             await db.execute(delete(table).where(table.c.username.in_(some)))
     if len(shown) < len(wishes):
-        prepared = _prepared(shown, now, as_text=is_postgresql(db))
-    await _write(db, prepared)
+        preparing = asyncio.create_task(asyncio.to_thread(_prepared, shown, now, as_text=is_postgresql(db)))
+    await _write(db, await preparing)
     return shown
 
 

@@ -27,27 +27,32 @@ CREATE OR REPLACE FUNCTION {name}(
 ) RETURNS text LANGUAGE sql AS $$ SELECT NULL::text $$
 """
 """A function that leaves every allocation to be made in steps."""
+COOLING, TO_COME = "ipam_allocation_event_cooling", sa.text("available_at IS NOT NULL")
 GUARDED = ("ipam_pool", "ipam_service")
 
 
 def upgrade() -> None:
+    op.execute("DELETE FROM ipam_serving")  # what is kept there is worked out anew
     if op.get_bind().dialect.name == "postgresql":
         for column in REFERS_TO:
             op.drop_constraint(f"{TABLE}_{column}_fkey", TABLE, type_="foreignkey")
         for column, kind in ARRAYS.items():
             op.execute(f"ALTER TABLE ipam_serving ALTER {column} TYPE {kind}[] USING {column}::{kind}[]")
-        op.execute("DELETE FROM ipam_serving")  # what is kept there is worked out anew
         guards = POSTGRESQL_POOLS + POSTGRESQL_SERVICES + GIVE_AT_ONCE
     else:
         _make_anew(refers=False)
         guards = SQLITE_POOLS + SQLITE_SERVICES
     op.add_column("ipam_serving", sa.Column("last_seqs", NUMBERS, nullable=False))
+    columns = ["pool_id", "available_at"]
+    op.create_index(COOLING, TABLE, columns, sqlite_where=TO_COME, postgresql_where=TO_COME)
     for sql in guards:
         op.execute(sql)
 
 
 def downgrade() -> None:
     """PostgreSQL's function goes by a column that is no more; all is asked in steps from then on, which takes longer."""
+    op.drop_index(COOLING, TABLE)
+    op.execute("DELETE FROM ipam_serving")
     op.drop_column("ipam_serving", "last_seqs")
     if op.get_bind().dialect.name == "postgresql":
         for name in ("ipam_give_or_refuse", "ipam_give_at_once"):

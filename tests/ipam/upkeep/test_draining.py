@@ -7,7 +7,8 @@ import re
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
 
 from ipam import (
     AddressLookup,
@@ -153,6 +154,38 @@ async def test_what_was_given_back_meanwhile_goes_on_cooling_off_when_a_part_is_
     empty.clock.forward(seconds=601)
     given = await empty.allocate(2)
     assert (mine["ip_address"], again["ip_address"], given["ip_address"]) == ("192.0.2.1",) * 3
+    assert await empty.violations() == []
+
+
+async def test_what_cools_off_is_its_customer_s_wherever_others_have_moved(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/29", quarantine_seconds=600))
+    moved, stays, other = [await empty.allocate(customer) for customer in (1, 2, 3)]
+    for line in (moved, other):
+        await empty.serve("move_service", service_id=line["service_id"], service_location="LOC-3", note="moves")
+    empty.clock.forward(seconds=1)
+    await empty.keep("drain", pool="cgnat", note="by mistake")
+    for line in (moved, stays):
+        await empty.release(line["service_id"])
+    await empty.keep("undrain", pool="cgnat")
+
+    elsewhere = await empty.allocate(1, "LOC-1")
+    there, again = await empty.allocate(1, "LOC-3"), await empty.allocate(2, "LOC-1")
+    assert elsewhere["ip_address"] not in {moved["ip_address"], stays["ip_address"]}
+    assert (there["ip_address"], again["ip_address"]) == (moved["ip_address"], stays["ip_address"])
+    assert await empty.violations() == []
+
+
+async def test_a_pool_and_a_service_that_history_names_stay_whatever_else_is_gone(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/29", quarantine_seconds=0))
+    given = await empty.allocate(1)
+    await empty.keep("drain", pool="cgnat", note="goes away")
+    await empty.release(given["service_id"])
+
+    for statement in ("DELETE FROM ipam_service", "DELETE FROM ipam_pool"):
+        with pytest.raises(IntegrityError, match=r"kept for good|ipam_allocation_event refers to it"):
+            async with empty.database.begin() as db:
+                assert await db.scalar(text("SELECT count(*) FROM ipam_allocation")) == 0
+                await db.execute(text(statement))
     assert await empty.violations() == []
 
 

@@ -62,6 +62,26 @@ async def test_a_unit_off_its_history_is_found(
     assert await found(network, HISTORY_CHECKS) == {"off_its_history": [each.format(**values) for each in told]}
 
 
+@pytest.mark.parametrize(
+    ("pool", "service", "told"),
+    [
+        ("999", "1", "names pool 999, which isn't there"),
+        ("(SELECT min(id) FROM ipam_pool)", "999", "names a service that isn't there"),
+    ],
+)
+async def test_a_history_of_what_is_not_there_is_found(network: Network, pool: str, service: str, told: str) -> None:
+    await network.allocate(1)
+    await corrupt(
+        network,
+        "INSERT INTO ipam_allocation_event (tenant_id, pool_id, unit, service_id, what, at, available_at)"
+        f" SELECT tenant_id, {pool}, 77, {service}, 'released', created_at, created_at FROM ipam_service",
+    )
+
+    [violation] = (await found(network, HISTORY_CHECKS))["off_its_history"]
+    assert violation.startswith("entry ")
+    assert violation.endswith(f" of the history of addresses: {told}")
+
+
 async def test_a_service_that_is_not_where_it_was_moved_to_is_found(network: Network) -> None:
     given = await network.allocate(1, "LOC-1")
     await network.serve("move_service", service_id=given["service_id"], service_location="LOC-3", note="moves")
