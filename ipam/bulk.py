@@ -9,6 +9,9 @@ from sqlalchemy import Table, bindparam, func, insert, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
+AT_ONCE = 1000
+"""So many rows, or their ids, are named by one statement."""
+
 
 async def insert_many(db: AsyncSession, table: Table, values: Sequence[dict[str, Any]]) -> None:
     """All have the same columns. COPY would be quicker still, but it doesn't go with row-level security."""

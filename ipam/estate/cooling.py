@@ -10,14 +10,13 @@ from typing import NamedTuple
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import aliased
 
-from ipam.bulk import insert_many
+from ipam.bulk import AT_ONCE, insert_many
 from ipam.estate.rows import EstateRows
 from ipam.holdings import subject_of
 from ipam.tables import Allocation, AllocationEvent, Pool, Service, ServiceMove, table_of
 from ipam.units import Interval, subtract
 
 _ALLOCATION = table_of(Allocation)
-AT_ONCE = 1000
 
 
 class Cooling(NamedTuple):

@@ -87,7 +87,8 @@ def _entry_faults(section: str, number: int, entry: Any, exc: ValidationError, m
 
 
 def _known_instead(model: type[Spec], said: str) -> str:
-    """The key that was meant, if one is close to it; else all there are."""
+    """The key that was meant, if one is close to it; else all there are. As ``radius.known`` has it, which no other
+    package of this floor may import."""
     known = [info.alias or name for name, info in model.model_fields.items()]
     close = get_close_matches(said, known, n=1, cutoff=0.8)
     return "is not known here; " + (f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}")

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, delete, insert, or_, select
 
 from ipam.answers import value_of
-from ipam.bulk import insert_many
+from ipam.bulk import AT_ONCE, insert_many
 from ipam.errors import EstateInUse
 from ipam.estate.cooling import rest_on
 from ipam.estate.layout import Layout
@@ -26,7 +26,6 @@ _EXCLUSION = table_of(Exclusion)
 _RANGE = table_of(FreeRange)
 _ALLOCATION = table_of(Allocation)
 MOST_NAMED = 5
-AT_ONCE = 1000
 
 
 @dataclass(frozen=True)

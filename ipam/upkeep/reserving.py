@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.carving import Unit, claim, give_up
 from ipam.allocation.patience import OthersWereQuicker, patiently
-from ipam.bulk import insert_many
+from ipam.bulk import AT_ONCE, insert_many
 from ipam.estate.cooling import cooling_in
-from ipam.estate.ranges import AT_ONCE, inside
+from ipam.estate.ranges import inside
 from ipam.estate.rows import EstateRows
 from ipam.events import note_event
 from ipam.tables import IN_QUARANTINE, Allocation, AllocationEvent, table_of

@@ -76,8 +76,8 @@ class Upkept(Wish):
 
 
 class Freed(Upkept):
-    """The same; ``drained``: why the part that it lies in is being drained, so that nobody is given it until that ends;
-    null: it isn't."""
+    """The same; ``drained``: why the part that it, or some of it, lies in is being drained, so that nobody is given
+    that until the drain ends; null: none of it is."""
 
     drained: str | None
 

@@ -152,6 +152,6 @@ def _do(
         name = pool if what is None else f"{what} of pool {pool}"
         say(f"{name}: {becomes}" + ("" if changed else ", as before"))
         if drained is not None:
-            say(f"  in a part of the pool that is being drained ({drained}): nobody is given it until that ends")
+            say(f"  what of it lies in a part that is being drained ({drained}) goes to nobody until that ends")
 
     run(done, as_json=as_json)

@@ -258,7 +258,7 @@ def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(any_isp: Sett
     assert cooling[0].split()[:3] == [held["ip_address"], "quarantine", "until"]
     lifted = type_("addresses", "lift", "north-v4", held["ip_address"], "--reason", "a trial").out.splitlines()
     assert lifted[0] == f"{held['ip_address']} of pool north-v4: out of quarantine"
-    assert lifted[1].startswith("  in a part of the pool that is being drained (goes south): nobody is given it until")
+    assert lifted[1].startswith("  what of it lies in a part that is being drained (goes south) goes to nobody until")
     assert type_("addresses", "left-behind", "north-v4").out == "nobody has anything in it\n"
     assert type_("addresses", "lift", "north-pd", held["delegated_prefix"], "--reason", "a trial").status == 0
     assert type_("addresses", "reserve", "north-pd", held["delegated_prefix"], "--reason", "kept").status == 0
