@@ -182,7 +182,7 @@ async def test_a_refusal_that_is_not_ours_refuses_nothing_and_stops_all(lab: Jou
 async def test_a_scan_that_was_refused_holds_done_back_until_the_right_one_has_arrived(
     lab: JourneyLab, machine: Machine
 ) -> None:
-    _run, house, login, _visit_id = await visited_today(lab)
+    _run, house, login, _visit_id = await visited_today(lab, room=timedelta(hours=5))
     async with lab.appliance.database.begin() as db:
         visits = Visits(db, tenant_id=lab.appliance.tenant_id, now=lab.clock.now)
         repair = await visits.book(

@@ -22,13 +22,14 @@ LONGEST_TEST = timedelta(hours=1)
 PICTURE = Path(provisioning.console.__file__).parent / "assets" / "icon-512.png"
 
 
-async def visited_today(lab: JourneyLab) -> tuple[Installation, Household, str, int]:
+async def visited_today(lab: JourneyLab, room: timedelta = LONGEST_TEST) -> tuple[Installation, Household, str, int]:
     """An installation of today: its run, the household, the name under which its technician signs in, the visit.
 
-    Shortly before midnight it is another day first: what is booked for today would soon be yesterday's.
+    If less than ``room`` is left of today, it is another day first: what is booked for today would be tomorrow's, or
+    soon yesterday's.
     """
     over = end_of(day_of(lab.clock.now(), lab.appliance.zone), lab.appliance.zone)
-    if over - lab.clock.now() < LONGEST_TEST:
+    if over - lab.clock.now() < room:
         lab.clock.skip_to(over)
     house = lab.household()
     run = await lab.submit(house.ticket(lab.clock.now() + timedelta(minutes=1)))
