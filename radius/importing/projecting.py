@@ -76,7 +76,8 @@ class BulkProjector:
             ForeignRows, ProjectionRaced: of a plan.
         """
         return await self._project(
-            subscriber_ids, lambda db, wishes: show_new(db, wishes, self._now(), seen=seen or {})
+            subscriber_ids,
+            lambda db, wishes: show_new(db, wishes, self._now(), seen=seen or {}, beside=self._radius_begin),
         )
 
     async def project_changed(self, subscriber_ids: Sequence[int], *, plans_shown: Collection[int] = ()) -> Bulk:

@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 import psycopg
 from sqlalchemy import Table, Text, bindparam, delete, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from radius.importing.many import chunks
 from radius.lists import among, is_postgresql
+from radius.ports import Begin
 from radius.projection.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
 from radius.projection.projection import Row, digest
 from radius.projection.radius_database import (
@@ -46,26 +47,53 @@ _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 """What COPY's text would take for its own."""
 
 
-async def show_new(db: AsyncSession, wishes: Sequence[Wish], now: datetime, *, seen: Mapping[str, str]) -> list[Wish]:
+async def show_new(
+    db: AsyncSession, wishes: Sequence[Wish], now: datetime, *, seen: Mapping[str, str], beside: Begin
+) -> list[Wish]:
     """Write the rows of those that have none, with their line in the ledger; returns the wishes that were shown.
 
     ``seen`` has names whose rows, which are not ours, may be replaced: those of which the rows have that digest still.
+    ``beside`` opens another transaction in the same database; SQLite has one at a time, so there it isn't called.
     """
-    await lock_every_name(db)
-    # Put into the database's words while it looks: mostly all of them are new.
-    preparing = asyncio.create_task(asyncio.to_thread(_prepared, wishes, now, as_text=is_postgresql(db)))
-    try:
-        known, standing = await _known_and_standing(db, [wish.name for wish in wishes])
-    finally:
-        await asyncio.wait([preparing])
-    replaced = await _unaltered(db, (standing - known).intersection(seen), seen)
+    names = [wish.name for wish in wishes]
+    if seen or not is_postgresql(db):
+        await lock_every_name(db)
+        known, standing = await _known_and_standing(db, names)
+        return await _show_those(db, wishes, now, known, standing, seen)
+    # Mostly all of them are new. So they are written while another connection looks, whose words count; it is ours
+    # before the lock is, behind which whoever has the last connection of the pool may wait.
+    async with beside() as other:
+        await other.connection()
+        await lock_every_name(db)
+        looking = asyncio.create_task(_known_and_standing(other, names))
+        written = await db.begin_nested()
+        try:
+            await _write(db, wishes, now)
+        except IntegrityError:  # of some that are there already, or of something else
+            if not any(await looking):
+                raise
+        finally:
+            await asyncio.wait([looking])
+        known, standing = looking.result()
+        if known or standing:
+            await written.rollback()
+    return await _show_those(db, wishes, now, known, standing, seen) if known or standing else list(wishes)
+
+
+async def _show_those(
+    db: AsyncSession,
+    wishes: Sequence[Wish],
+    now: datetime,
+    known: Collection[str],
+    standing: Collection[str],
+    seen: Mapping[str, str],
+) -> list[Wish]:
+    replaced = await _unaltered(db, set(standing).difference(known).intersection(seen), seen)
     shown = [wish for wish in wishes if wish.name not in known and (wish.name not in standing or wish.name in replaced)]
     for some in chunks(sorted(replaced)):
         for table in _TABLES:
             await db.execute(delete(table).where(table.c.username.in_(some)))
-    if len(shown) < len(wishes):
-        preparing = asyncio.create_task(asyncio.to_thread(_prepared, shown, now, as_text=is_postgresql(db)))
-    await _write(db, await preparing)
+    await _write(db, shown, now)
     return shown
 
 
@@ -89,7 +117,7 @@ async def show_changed(db: AsyncSession, wishes: Sequence[Wish], now: datetime) 
     await db.execute(delete(radius_projection).where(*noted))
     missing = {wish.name: Counter(wish.rows) - Counter(actual[wish.name].values()) for wish in shown}
     wanted = [replace(wish, rows=tuple(missing[wish.name].elements())) for wish in shown]
-    await _write(db, _prepared(wanted, now, as_text=is_postgresql(db)))
+    await _write(db, wanted, now)
     return shown
 
 
@@ -143,55 +171,54 @@ async def _unaltered(db: AsyncSession, names: Collection[str], seen: Mapping[str
     return {name for name, found in rows.items() if digest(found.values()) == seen[name]}
 
 
-class _Prepared(NamedTuple):
-    """The rows of one table as its database takes them: SQLite one by one, PostgreSQL as COPY's text."""
+class _Lot(NamedTuple):
+    """The rows that one table gets, each value as text: the column makes it what it is."""
 
     table: Table
     columns: Sequence[str]
-    rows: Sequence[tuple[Any, ...]]
-    text: str
+    rows: Sequence[tuple[str, ...]]
 
 
-def _prepared(wishes: Sequence[Wish], now: datetime, *, as_text: bool) -> list[_Prepared]:
-    by_table: dict[str, list[tuple[Any, ...]]] = {table.name: [] for table in _TABLES}
-    for wish in wishes:
-        for row in wish.rows:
-            by_table[row.table].append(_values(row))
-    at: Any = now.astimezone(UTC).isoformat() if as_text else int(now.timestamp())
-    ledger = [(wish.kind, wish.name, wish.tenant_id, wish.source_id, wish.version, wish.digest, at) for wish in wishes]
-    every = [(table, _COLUMNS[table.name], by_table[table.name]) for table in _TABLES]
-    return [
-        _Prepared(table, columns, rows, _as_copied(rows, len(columns)) if as_text else "")
-        for table, columns, rows in (*every, (radius_projection, _LEDGER, ledger))
-        if rows
-    ]
-
-
-def _values(row: Row) -> tuple[Any, ...]:
-    values = tuple(value for _, value in row.columns)
-    return (row.owner, values[0], int(values[1])) if row.table == "radusergroup" else (row.owner, *values)
-
-
-def _as_copied(rows: Sequence[tuple[Any, ...]], columns: int) -> str:
-    """COPY's text (PostgreSQL, COPY, "Text Format"). What the encoder lets pass needs no escape."""
-    text = "\n".join(["\t".join(map(str, row)) for row in rows]) + "\n"
-    if "\\" not in text and text.count("\t") == len(rows) * (columns - 1) and text.count("\n") == len(rows):
-        return text
-    return "".join("\t".join(str(value).translate(_ESCAPED) for value in row) + "\n" for row in rows)
-
-
-async def _write(db: AsyncSession, prepared: Sequence[_Prepared]) -> None:
+async def _write(db: AsyncSession, wishes: Sequence[Wish], now: datetime) -> None:
     """In the quickest way that the database has."""
     connection = await db.connection()
-    for table, columns, rows, text in prepared:
-        if is_postgresql(db):
-            await _copy(db, connection, f"COPY {table.name} ({', '.join(columns)}) FROM STDIN", text)
-            continue
+    if is_postgresql(db):
+        texts = await asyncio.to_thread(
+            lambda: [_as_copied(lot) for lot in _lots(wishes, now.astimezone(UTC).isoformat())]
+        )
+        for statement, text in texts:
+            await _copy(db, connection, statement, text)
+        return
+    for table, columns, rows in await asyncio.to_thread(_lots, wishes, str(int(now.timestamp()))):
         places = ", ".join("?" * len(columns))
         await connection.exec_driver_sql(
             f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places})",  # noqa: S608 - names of our own
             list(rows),
         )
+
+
+def _lots(wishes: Sequence[Wish], at: str) -> list[_Lot]:
+    """Those of them that aren't empty."""
+    by_table: dict[str, list[tuple[str, ...]]] = {table.name: [] for table in _TABLES}
+    for wish in wishes:
+        for row in wish.rows:
+            by_table[row.table].append((row.owner, *[value for _, value in row.columns]))
+    ledger = [
+        (wish.kind, wish.name, wish.tenant_id, str(wish.source_id), str(wish.version), wish.digest, at)
+        for wish in wishes
+    ]
+    lots = [_Lot(table, _COLUMNS[table.name], by_table[table.name]) for table in _TABLES]
+    return [lot for lot in (*lots, _Lot(radius_projection, _LEDGER, ledger)) if lot.rows]
+
+
+def _as_copied(lot: _Lot) -> tuple[str, str]:
+    """The statement and its text (PostgreSQL, COPY, "Text Format"). What the encoder lets pass needs no escape."""
+    table, columns, rows = lot
+    text = "\n".join(map("\t".join, rows)) + "\n"
+    is_plain = "\\" not in text and text.count("\t") == len(rows) * (len(columns) - 1) and text.count("\n") == len(rows)
+    if not is_plain:
+        text = "".join("\t".join(value.translate(_ESCAPED) for value in row) + "\n" for row in rows)
+    return f"COPY {table.name} ({', '.join(columns)}) FROM STDIN", text
 
 
 async def _copy(db: AsyncSession, connection: AsyncConnection, statement: str, text: str) -> None:

@@ -98,7 +98,7 @@ async def _timed(database: Database, act: Callable[[], Awaitable[None]]) -> floa
 async def _shown(database: Database, wanted: Sequence[Wish]) -> None:
     for start in range(0, len(wanted), BATCH):
         async with database.begin() as db:
-            await show_new(db, wanted[start : start + BATCH], utc_now(), seen={})
+            await show_new(db, wanted[start : start + BATCH], utc_now(), seen={}, beside=database.begin)
 
 
 async def _copied(database: Database, rows: Columns) -> None:

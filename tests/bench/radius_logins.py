@@ -154,7 +154,7 @@ async def _import_until(database: Database, wanted: Sequence[Wish], ended: async
         if ended.is_set():
             break
         async with giving_way.batch(), database.begin() as db:
-            shown += await show_new(db, wanted[start : start + BATCH], utc_now(), seen={})
+            shown += await show_new(db, wanted[start : start + BATCH], utc_now(), seen={}, beside=database.begin)
     await ended.wait()
     async with database.begin() as db:
         names = [wish.name for wish in shown]

@@ -270,7 +270,7 @@ async def test_a_text_that_copy_would_take_for_its_own_arrives_as_it_is(site: Si
     nobodys = Wish("subscriber", value, site.tenant_id, source_id=-1, version=1, rows=(), digest="d")
     async with site.radius_database.begin() as db:
         table = radius_projection
-        shown = await show_new(db, [nobodys], site.now(), seen={})
+        shown = await show_new(db, [nobodys], site.now(), seen={}, beside=site.radius_database.begin)
         kept = await db.scalar(select(table.c.name).where(table.c.source_id == -1))
         await db.execute(table.delete().where(table.c.source_id == -1))
     assert (shown, kept) == ([nobodys], value)
