@@ -98,6 +98,8 @@ def encode_reply(username: str, items: Iterable[tuple[str, Value]]) -> tuple[Enc
 
 
 def _repeated(encoded: list[EncodedAttribute]) -> Iterator[ValueRefused]:
+    if len({item.attribute for item in encoded}) == len(encoded):
+        return
     for attribute, count in Counter(item.attribute for item in encoded).items():
         fact = fact_of(attribute)
         if count > 1 and not (fact is not None and fact.many):

@@ -37,9 +37,9 @@ async def insert_rows(db: AsyncSession, table: Table, rows: Sequence[Mapping[str
         await connection.execute(insert(table), rows)
         return
     names = list(rows[0])
-    every = _told(table, names)
+    every = told(table, names)
     chosen = insert(table).from_select(names, select(*(every.c[name] for name in names)), include_defaults=False)
-    await connection.execute(chosen, {"rows": _as_json(rows)})
+    await connection.execute(chosen, {"rows": as_json(rows)})
 
 
 async def update_rows(db: AsyncSession, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -53,16 +53,17 @@ async def update_rows(db: AsyncSession, table: Table, rows: Sequence[Mapping[str
         one = one.values({name: bindparam(f"b_{name}") for name in names})
         await connection.execute(one, [{f"b_{name}": value for name, value in row.items()} for row in rows])
         return
-    every = _told(table, list(rows[0]))
+    every = told(table, list(rows[0]))
     each = update(table).where(table.c.id == every.c.id).values({name: every.c[name] for name in names})
-    await connection.execute(each, {"rows": _as_json(rows)})
+    await connection.execute(each, {"rows": as_json(rows)})
 
 
-def _as_json(rows: Sequence[Mapping[str, Any]]) -> str:
+def as_json(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What ``told`` is executed with, as its parameter ``rows``."""
     return json.dumps(rows, default=datetime.isoformat)
 
 
-def _told(table: Table, names: Sequence[str]) -> TableValuedAlias:
+def told(table: Table, names: Sequence[str]) -> TableValuedAlias:
     """The rows of a statement as PostgreSQL reads them: as JSON, which Python writes far more quickly than arrays."""
     columns = [column(name, table.c[name].type) for name in names]
     told = func.json_to_recordset(cast(bindparam("rows", type_=Text), JSON))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, func, literal, select
+from sqlalchemy import ColumnElement, Table, Text, and_, any_, bindparam, delete, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -107,7 +107,7 @@ class SecretVault:
             for ref in some:
                 _refuse_malformed(ref)
             mine = select(SealedSecret.ref, SealedSecret.sealed).where(SealedSecret.tenant_id == self._tenant_id)
-            for ref, sealed in await db.execute(mine.where(SealedSecret.ref.in_(some))):
+            for ref, sealed in await db.execute(mine.where(_among(db, some))):
                 try:
                     found[ref] = open_sealed(self._keyring, sealed, tenant_id=self._tenant_id, ref=ref)
                 except (SecretTampered, SealingKeyUnknown):
@@ -141,6 +141,13 @@ def open_sealed(keyring: Keyring, sealed: bytes, *, tenant_id: str, ref: str) ->
         return unseal(keyring.key(key_id_of(sealed)), sealed, tenant_id=tenant_id, ref=ref)
     except EnvelopeBroken as exc:
         raise SecretTampered(ref) from exc
+
+
+def _among(db: AsyncSession, refs: Sequence[str]) -> ColumnElement[bool]:
+    """On PostgreSQL one statement however many they are: a thousand parameters take it longer than their rows."""
+    if db.get_bind().dialect.name == "postgresql":
+        return SealedSecret.ref == any_(bindparam("refs", refs, type_=ARRAY(Text)))
+    return SealedSecret.ref.in_(refs)
 
 
 def _in_place(statement: Any) -> Any:

@@ -29,6 +29,7 @@ from radius.importing.comparing import (
 from radius.importing.errors import ImportRefused
 from radius.importing.files import NO_ADDRESSES, SubscriberLine
 from radius.importing.many import chunks, count_anew, insert_new
+from radius.lists import among
 from radius.nas.nases import password_storage
 from radius.plan_errors import NoPlans
 from radius.plans.plans import random_password
@@ -179,7 +180,7 @@ class SubscriberImport:
 
     async def _standing(self, names: Iterable[str]) -> dict[str, Row[Any]]:
         """Who has, or had last, each of the names, whichever ISP's that may be seen here."""
-        mine = EXISTING.where(_COLUMNS.username.in_(list(names))).order_by(_COLUMNS.id)
+        mine = EXISTING.where(among(self._db, _COLUMNS.username, list(names))).order_by(_COLUMNS.id)
         found = (await self._db.execute(mine)).all()
         live = {row.username: row for row in found if row.state != "terminated"}
         return {row.username: row for row in found} | live
@@ -188,7 +189,9 @@ class SubscriberImport:
         """Who has the numbers of these lines."""
         numbers = [line.external_id for line in lines if line.external_id is not None]
         mine = select(_COLUMNS.external_id, _COLUMNS.username).where(
-            _COLUMNS.tenant_id == self._tenant_id, _COLUMNS.state != "terminated", _COLUMNS.external_id.in_(numbers)
+            _COLUMNS.tenant_id == self._tenant_id,
+            _COLUMNS.state != "terminated",
+            among(self._db, _COLUMNS.external_id, numbers),
         )
         return {number: name for number, name in await self._db.execute(mine)} if numbers else {}
 
@@ -206,7 +209,7 @@ class SubscriberImport:
         for how in LOGS_IN_BY:
             column = _COLUMNS[f"bound_{how}"]
             values = [value for line in by_line if (value := getattr(line.line, how)) is not None]
-            live = (_COLUMNS.state != "terminated", _COLUMNS.login_by_line, column.in_(values))
+            live = (_COLUMNS.state != "terminated", _COLUMNS.login_by_line, among(self._db, column, values))
             found = await self._db.execute(select(column, _COLUMNS.username).where(*live))
             whose |= {(how, value): username for value, username in found}
         for line in by_line:
@@ -225,7 +228,7 @@ class SubscriberImport:
         had = (
             select(FormerUsername.username, FormerUsername.tenant_id, Subscriber.customer_id, FormerUsername.free_at)
             .outerjoin(Subscriber, Subscriber.id == FormerUsername.subscriber_id)
-            .where(FormerUsername.username.in_(list(names)))
+            .where(among(self._db, FormerUsername.username, list(names)))
         )
         given_up: defaultdict[str, list[tuple[str, int, bool]]] = defaultdict(list)
         for name, tenant_id, customer_id, free_at in await self._db.execute(had):

@@ -1,6 +1,6 @@
 """Many rows of the appliance's tables at once: one statement for all of them, where each would else be one.
 
-PostgreSQL is handed a column as an array. COPY would be quicker still, but it doesn't go with row-level security.
+On PostgreSQL COPY would be quicker still, but it doesn't go with row-level security.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from sqlalchemy import Table, bindparam, func, literal, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.sql.selectable import TableValuedAlias
 
-from radius.lists import is_postgresql
+from radius.lists import as_json, is_postgresql, told
 
 T = TypeVar("T")
 
@@ -40,12 +39,11 @@ async def insert_new(
     if not is_postgresql(db):
         return await _inserted_on_sqlite(db, table, rows, same, key)
     names = list(rows[0])
-    every = _unnested(table, names)
+    every = told(table, names)
     constants = [literal(value, table.c[name].type) for name, value in same.items()]
     chosen = select(*(every.c[name] for name in names), *constants)
     statement = postgresql.insert(table).from_select([*names, *same], chosen).on_conflict_do_nothing()
-    given = {f"b_{name}": [row[name] for row in rows] for name in names}
-    found = await db.execute(statement.returning(table.c[key], table.c.id), given)
+    found = await db.execute(statement.returning(table.c[key], table.c.id), {"rows": as_json(rows)})
     return {value: row_id for value, row_id in found}
 
 
@@ -79,7 +77,11 @@ async def update_by_id(
         connection = await db.connection()
         await connection.execute(statement, [{f"b_{name}": value for name, value in row.items()} for row in rows])
         return
-    every = _unnested(table, list(rows[0]))
+    # In arrays, whose length PostgreSQL sees: of JSON it expects a few rows, and would read a table that nobody has
+    # counted yet once for each of thousands.
+    names_of_all = list(rows[0])
+    arrays = [bindparam(f"b_{name}", type_=ARRAY(table.c[name].type)) for name in names_of_all]
+    every = func.unnest(*arrays).table_valued(*names_of_all).render_derived()
     statement = (
         update(table)
         .where(table.c.id == every.c.id, table.c.version >= every.c.version)
@@ -87,7 +89,7 @@ async def update_by_id(
         .values({name: every.c[name] for name in names} | dict(same))
     )
     connection = await db.connection()
-    await connection.execute(statement, {f"b_{name}": [row[name] for row in rows] for name in rows[0]})
+    await connection.execute(statement, {f"b_{name}": [row[name] for row in rows] for name in names_of_all})
 
 
 async def count_anew(db: AsyncSession, *tables: Table) -> None:
@@ -96,8 +98,3 @@ async def count_anew(db: AsyncSession, *tables: Table) -> None:
     PostgreSQL warns and leaves it to their owner."""
     if is_postgresql(db):
         await db.execute(text("ANALYZE " + ", ".join(table.name for table in tables)))
-
-
-def _unnested(table: Table, names: Sequence[str]) -> TableValuedAlias:
-    arrays = [bindparam(f"b_{name}", type_=ARRAY(table.c[name].type)) for name in names]
-    return func.unnest(*arrays).table_valued(*names).render_derived()

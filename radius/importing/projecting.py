@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from radius.errors import EncodingRefused
 from radius.importing.many import chunks, count_anew, update_by_id
 from radius.importing.rows import foreign_names, show_changed, show_new
+from radius.lists import among
 from radius.nas.nases import password_storage
 from radius.ports import Begin, ManySecrets, Now
 from radius.projection.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
@@ -140,7 +141,7 @@ class BulkProjector:
         found: list[int] = []
         async with self._read() as db:
             for some in chunks(subscriber_ids):
-                found += await db.scalars(mine.where(Subscriber.id.in_(some)).order_by(Subscriber.id))
+                found += await db.scalars(mine.where(among(db, Subscriber.id, some)).order_by(Subscriber.id))
         return found
 
     async def _wishes(self, subscriber_ids: Sequence[int]) -> _Read:
@@ -160,7 +161,7 @@ class BulkProjector:
         )
         found: list[Subscriber] = []
         for some in chunks(subscriber_ids):
-            found += await db.scalars(mine.where(Subscriber.id.in_(some)))
+            found += await db.scalars(mine.where(among(db, Subscriber.id, some)))
         return found
 
     def _rendered(self, read: _Read) -> list[Wish]:

@@ -21,12 +21,17 @@ from radius.plans.wording import common_words, words_of
 from radius.tables import Nas, Plan, Subscriber
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
-_ALPHANUMERIC = string.ascii_letters + string.digits
+_ALPHANUMERIC = (string.ascii_letters + string.digits).encode()
+_LETTER_OF = bytes(_ALPHANUMERIC[byte % len(_ALPHANUMERIC)] for byte in range(256))
+_BEYOND = bytes(range(256 - 256 % len(_ALPHANUMERIC), 256))
 
 
 def random_password(length: int) -> str:
     """Letters and digits only: safe in every table, every CPE and every telephone call."""
-    return "".join(randomness.choice(_ALPHANUMERIC) for _ in range(length))
+    found = b""
+    while len(found) < length:  # a byte beyond the last whole round of letters would favour the first ones
+        found += randomness.token_bytes(length + 8).translate(_LETTER_OF, _BEYOND)
+    return found[:length].decode()
 
 
 async def find_plan(db: AsyncSession, tenant_id: str, name: str) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -52,10 +52,10 @@ class SubscriberRequest:
         """Equal for equal requests: how a repeated request is told from another one under the same id.
 
         Routes and an external id that there are none of don't count, so that requests from before are known again."""
-        said = asdict(self)
+        said = dict(vars(self))  # for who brings in thousands, `asdict` takes longer than all the rest
         if self.external_id is None:
             del said["external_id"]
-        said["addresses"] = {name: value for name, value in said["addresses"].items() if value != ()}
+        said["addresses"] = {name: value for name, value in vars(self.addresses).items() if value != ()}
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
