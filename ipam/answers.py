@@ -95,9 +95,10 @@ class PoolUsage(TypedDict):
 
     ``used_percent`` is of ``size``, the units that may be handed out at all; ``draining`` are those of them that nobody
     has and nobody gets, since their part of the pool is being emptied. They count as used, too. ``role`` is the
-    prefix's (public, cgnat, wan6, pd, infra); C-VLANs stand on none.
+    prefix's (public, cgnat, wan6, pd, infra); C-VLANs stand on none. Events name the pool by ``pool_id``.
     """
 
+    pool_id: int
     pool: str
     kind: str
     role: str | None

@@ -112,6 +112,7 @@ async def read(db: AsyncSession, tenant_id: str, *, at: datetime) -> list[PoolUs
         used, nobodys = pool.size - free, draining.get(pool.id, 0)
         usage.append(
             PoolUsage(
+                pool_id=pool.id,
                 pool=pool.name,
                 kind=pool.kind,
                 role=pool.role,

@@ -17,6 +17,7 @@ NOW = datetime(2026, 6, 1, 9, tzinfo=UTC)
 
 def pool(name: str, used: float) -> PoolOutlook:
     return PoolOutlook(
+        pool_id=1,
         pool=name,
         kind="ipv4",
         role="public",

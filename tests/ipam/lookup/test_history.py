@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from ipam import AddressLookup, NameUnknown, RequestInvalid
-from ipam.tables import AllocationEvent
+from ipam.tables import AllocationEvent, Pool
 from tests.ipam.conftest import STARTED_AT, Network, one_pool, small
 
 HOUR = timedelta(hours=1)
@@ -166,7 +166,11 @@ async def test_utilisation_counts_what_cools_off_as_used(empty: Network) -> None
         usage = {pool["pool"]: pool for pool in await empty.service(db).utilisation()}
 
     assert list(usage) == ["cgnat", "metro/210", "office", "pd", "wan6"]
+    async with empty.database.begin() as db:
+        numbers = {name: number for number, name in await db.execute(select(Pool.id, Pool.name))}
+    assert {name: pool["pool_id"] for name, pool in usage.items()} == {name: numbers[name] for name in usage}
     assert usage["wan6"] == {
+        "pool_id": numbers["wan6"],
         "pool": "wan6",
         "kind": "ipv6_wan",
         "role": "wan6",

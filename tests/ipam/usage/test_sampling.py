@@ -135,6 +135,7 @@ async def test_the_outlook_follows_from_the_last_seven_days(empty: Network) -> N
     outlook = {each["pool"]: each for each in await empty.serve("outlook")}
 
     assert outlook["cgnat"] == {
+        "pool_id": outlook["cgnat"]["pool_id"],
         "pool": "cgnat",
         "kind": "ipv4",
         "role": "public",
