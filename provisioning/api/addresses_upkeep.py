@@ -99,7 +99,7 @@ async def unreserve(call: InCall, wish: OneUnit) -> Freed:
 
 @doors.post("/lift", permission="addresses.write", responses=NOT_THERE, misfits=misfits_of_some)
 async def lift(call: InCall, wish: OneUnit) -> Freed:
-    """Ends a quarantine now, or all from-to or of a prefix: they go to anybody; in a drained or excluded part to nobody."""
+    """Ends a quarantine now, or all from-to or of a prefix: they go to anybody, or, in a part kept back, to nobody."""
     upkeep = await _upkeep(call, wish)
     return await _freed(call, upkeep, wish, await upkeep.lift(**_said(wish)))
 

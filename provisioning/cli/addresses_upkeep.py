@@ -49,7 +49,7 @@ def unreserve(pool: Pool, value: Value, reason: Reason, json_: AsJson = False) -
 
 
 def lift(pool: Pool, value: ValueOrSome, reason: Reason, json_: AsJson = False) -> None:
-    """End a quarantine now, or all of a part of a pool: they may go to anybody; in a drained or excluded part to nobody."""
+    """End a quarantine now, or all of a part of a pool: they may go to anybody, or, in a part kept back, to nobody."""
     _do(
         pool,
         value,

@@ -111,6 +111,7 @@ def test_what_is_done_by_hand_is_done_once_with_a_reason_that_the_audit_keeps(an
         "what": "100.64.3.9",
         "changed": True,
         "drained": None,
+        "excluded": None,
     }
     unreserved = type_("addresses", "unreserve", "north-v4", "100.64.3.9", "--reason", "it moved")
     assert unreserved.out == "100.64.3.9 of pool north-v4: unreserved, as before\n"
