@@ -120,6 +120,11 @@ def test_what_a_nas_says_is_no_proof_until_accounting_bears_it_out(capsys: pytes
     assert again == "  the worker looks again 2026-03-02 21:14:00 UTC"
     assert borne_out == "  session a1 at 10.0.0.1: changed (ACK), and accounting bears it out"
     assert later == f"{again}: one that began before may turn up in accounting until then"
+    over = {**whole, "state": "superseded", "next_at": None, "sessions": [{**session, "confirmed_at": None}]}
+    print_change(cast(SessionChangeView, over))
+    _, said, taken_over = capsys.readouterr().out.splitlines()
+    assert said == "  session a1 at 10.0.0.1: changed (ACK)"
+    assert taken_over == "  a later change takes over what is left of it"
 
 
 def test_what_ends_at_once_is_told_with_its_run(isp: Settings, type_: Type) -> None:
