@@ -16,16 +16,16 @@ from radius.doctor.conditions import always_true
 from radius.doctor.questions import (
     asks_sql,
     called_by_servers,
-    sql_called_by_servers,
     clients,
     name_of,
     number,
     signs_before_sql,
+    sql_called_by_servers,
     sql_modules,
     unguarded,
     values_of,
 )
-from radius.doctor.raddb import Raddb, Section, plain_lines
+from radius.doctor.raddb import Raddb, plain_lines
 
 SQLITE_PATIENCE_MILLISECONDS = 2000
 SHORTEST_SECRET = 16

@@ -391,7 +391,9 @@ def test_a_change_that_accounting_bears_out_is_told_from_one_that_a_session_has_
     again = "It is asked again 2026-11-26 12:01:00 UTC."
     assert (act("changed"), act("disconnected")) == (None, None)  # accounting has to prove it, and that is waited for
     refused = act("refused") or ""
-    assert refused.startswith("`firstlight subscribers disconnect ann@isp.example --reason ...` asks bng-2 to end that session")
+    assert refused.startswith(
+        "`firstlight subscribers disconnect ann@isp.example --reason ...` asks bng-2 to end that session"
+    )
     silent = act("unanswered")
     assert (silent or "").startswith("`firstlight nas test bng-2`") and act("not_asked") == silent
     assert "`firstlight sessions close bng-2 --reason ...`" in (act("nas_unknown") or "")
