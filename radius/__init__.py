@@ -319,6 +319,7 @@ __all__ = [
     "read_beside",
     "read_radius_tables",
     "read_subscribers",
+    "sessions_behind",
     "states_not_as_billed",
     "states_of_customer",
     "subscriber_changes",

@@ -220,8 +220,10 @@ class RadiusService(Definitions):
         before_id: int | None = None,
         limit: int = 50,
     ) -> list[SubscriberView]:
-        """Subscribers of any state, the newest first, a page at a time (``before_id``). ``only_hash``: of whose password no
-        more than a hash is known; of who is terminated not even that."""
+        """Subscribers of any state, the newest first, a page at a time (``before_id``).
+
+        ``only_hash``: of whose password no more than a hash is known; of who is terminated not even that.
+        """
         query = VIEWS.where(SUBSCRIBER.tenant_id == self._tenant_id).order_by(SUBSCRIBER.id.desc()).limit(limit)
         if customer_id is not None:
             query = query.where(SUBSCRIBER.customer_id == customer_id)

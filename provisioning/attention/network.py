@@ -50,8 +50,8 @@ def of_nases(guards: Sequence[NasGuard]) -> list[Item]:
 
 
 def of_sessions_behind(behind: Sequence[SessionsBehind], guards: Sequence[NasGuard]) -> list[Item]:
-    """Sessions that go on as before a change, since their NAS refuses it or does not answer. One from which nothing comes
-    at all is told as that."""
+    """Sessions that go on as before a change, since their NAS refuses it or does not answer. One from which nothing
+    comes at all is told as that."""
     silent = {guard["nas_address"] for guard in guards if guard["silent_since"] is not None}
     return [
         Item(

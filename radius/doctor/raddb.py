@@ -29,8 +29,8 @@ _ENVIRONMENT = re.compile(r"\$ENV\{([A-Za-z0-9_]+)\}")
 
 @dataclass
 class Section:
-    """``name instance { ... }``; a condition is the instance of its ``if``. ``calls`` are modules and policies; ``steps``
-    are calls and sections in the order in which they stand."""
+    """``name instance { ... }``; a condition is the instance of its ``if``. ``calls`` are modules and policies;
+    ``steps`` are calls and sections in the order in which they stand."""
 
     name: str
     instance: str = ""

@@ -88,7 +88,7 @@ def servers_here() -> Iterator[Server]:
 def _is_elsewhere(process: Path) -> bool:
     """In a container, where the same path is another folder; who may not look takes it for here."""
     try:
-        return os.readlink(process / "ns" / "mnt") != os.readlink(_PROC / "self" / "ns" / "mnt")
+        return (process / "ns" / "mnt").readlink() != (_PROC / "self" / "ns" / "mnt").readlink()
     except PermissionError:
         return False
 

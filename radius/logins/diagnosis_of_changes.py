@@ -35,13 +35,13 @@ def _act_on(facts: Facts, change: SessionChangeView) -> str | None:
     again = "" if change["next_at"] is None else f" It is asked again {clock(change['next_at'])}."
     if (nas := left.get("refused")) is not None:
         return (
-            f"`firstlight subscribers disconnect {name} --reason ...` asks {nas} to end that session, and the next login"
-            f" has all of it; what {nas} refuses to end is ended there.{again}"
+            f"`firstlight subscribers disconnect {name} --reason ...` asks {nas} to end that session, and the next"
+            f" login has all of it; what {nas} refuses to end is ended there.{again}"
         )
     if (nas := left.get("nas_unknown")) is not None:
         return (
-            f"`firstlight nas show {nas}`, or `nas add` it; of one that is gone, `firstlight sessions close {nas} --reason"
-            f" ...`.{again}"
+            f"`firstlight nas show {nas}`, or `nas add` it; of one that is gone, `firstlight sessions close {nas}"
+            f" --reason ...`.{again}"
         )
     if (nas := left.get("unanswered", left.get("not_asked"))) is not None:
         return f"`firstlight nas test {nas}` says whether it can be asked (its port and secret for that).{again}"
