@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ CLOCK = timedelta(seconds=2)
 """When a process began is known to a second, and so is when the machine did."""
 NAMED = 3
 _PROC = Path("/proc")
-_FOLDER = re.compile(r"-d(.*)", re.DOTALL)
+_FOLDER = re.compile(r"-[CfmMPsStTvxX]*d(.*)", re.DOTALL)
 _STARTED = 19
 """Where a process' start stands in /proc/PID/stat behind its name, in ticks since the machine's (proc(5))."""
 
@@ -82,7 +82,7 @@ def servers_here() -> Iterator[Server]:
             continue  # it has ended meanwhile, or is not for us to see
         ticks = int(stat.rpartition(")")[2].split()[_STARTED])
         started_at = _machine_began() + timedelta(seconds=ticks / os.sysconf("SC_CLK_TCK"))
-        yield Server(int(process.name), tuple(_folders(words)), started_at)
+        yield Server(int(process.name), tuple(folders_of(words)), started_at)
 
 
 def _is_elsewhere(process: Path) -> bool:
@@ -93,7 +93,8 @@ def _is_elsewhere(process: Path) -> bool:
         return False
 
 
-def _folders(words: list[str]) -> Iterator[Path]:
+def folders_of(words: Sequence[str]) -> Iterator[Path]:
+    """Where a FreeRADIUS that was started with these words has its configuration (radiusd(8))."""
     for at, word in enumerate(words[1:], start=1):
         said = _FOLDER.fullmatch(word)
         if said is not None:

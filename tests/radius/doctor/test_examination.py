@@ -25,6 +25,7 @@ from radius import AuthDoor, Examination, Patient, ensure_freeradius_tables, exa
 from radius.doctor.examination import PROGRAM_FOLDERS
 from radius.doctor.privileges import privilege_traps
 from radius.doctor.raddb import read_raddb
+from radius.doctor.running import folders_of
 from radius.doctor.traps import config_traps, lifetime_traps, signing_traps
 from radius.logins.tables import radius_login, radius_unknown_nas, radius_unknown_user
 from radius.projection.freeradius_tables import radacct
@@ -387,6 +388,18 @@ async def test_the_server_that_we_run_has_nothing_and_one_that_is_down_has(site:
     assert await seen(site, server.raddb, door) == {"traps": [], "not_looked_at": []}
     down = await seen(site, server.raddb, replace(door, port=1), waits=WAITS)
     assert [trap["trap"] for trap in down["traps"]] == ["no_answer"]
+
+
+@pytest.mark.parametrize(
+    ("line", "folder"),
+    [
+        ("freeradius -d /opt/raddb -n radiusd -f", "/opt/raddb"),
+        ("radiusd -Xd/opt/raddb", "/opt/raddb"),
+        ("freeradius -fnradiusd -D /opt/dictionaries", "/etc/freeradius/3.0"),
+    ],
+)
+def test_the_folder_of_a_server_is_the_one_it_was_told_or_that_of_its_maker(line: str, folder: str) -> None:
+    assert next(iter(folders_of(line.split(" ")))) == Path(folder).resolve()
 
 
 async def test_what_was_changed_since_the_server_began_or_is_no_server_s_is_said_not_to_be_in_force(
