@@ -59,7 +59,7 @@ def of_sessions_behind(behind: Sequence[SessionsBehind], guards: Sequence[NasGua
             urgency="today",
             sentence=f"{several(each['sessions'], 'session')} at NAS {each['nas'] or each['nas_address']} "
             + ("goes" if each["sessions"] == 1 else "go")
-            + f" on as before what was changed of their subscribers; the first is that of {each['username']}"
+            + f" on as before a change; the first is that of {each['username']}"
             f" ({each['act'].replace('_', ' ')}): {each['reason']}. `firstlight subscribers diagnose"
             f" {each['username']}` says what to do, `subscribers changes --pending` lists all.",
             target=Target("nas", each["nas"] or each["nas_address"]),

@@ -33,6 +33,8 @@ def _act_on(facts: Facts, change: SessionChangeView) -> str | None:
     left = {each["said"]: facts.nas(each["nas_address"]) for each in change["sessions"] if each["confirmed_at"] is None}
     name = facts.subscriber["username"] if facts.subscriber is not None else facts.username
     again = "" if change["next_at"] is None else f" It is asked again {clock(change['next_at'])}."
+    if (nas := left.get("refused")) is not None and _ends(facts, change):
+        return f"{nas} refuses to end that session: end it at {nas} itself, or take the line out of service.{again}"
     if (nas := left.get("refused")) is not None:
         return (
             f"`firstlight subscribers disconnect {name} --reason ...` asks {nas} to end that session, and the next"
@@ -46,6 +48,13 @@ def _act_on(facts: Facts, change: SessionChangeView) -> str | None:
     if (nas := left.get("unanswered", left.get("not_asked"))) is not None:
         return f"`firstlight nas test {nas}` says whether it can be asked (its port and secret for that).{again}"
     return None
+
+
+def _ends(facts: Facts, change: SessionChangeView) -> bool:
+    """Whether the session was asked to end, and not to change."""
+    one = facts.subscriber
+    is_refused = one is not None and one["garden"] is None and one["state"] in ("pending", "suspended", "terminated")
+    return change["act"] == "disconnect" or is_refused
 
 
 def _has_come_about(facts: Facts, change: SessionChangeView) -> bool:

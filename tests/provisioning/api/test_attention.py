@@ -302,8 +302,7 @@ async def test_sessions_that_a_nas_keeps_from_following_a_change_are_told_after_
     assert (item["kind"], item["urgency"], item["count"]) == ("sessions_behind", "today", 2)
     assert item["target"] == {"noun": "nas", "id": "10.9.9.9"}
     assert item["sentence"].startswith(
-        "2 sessions at NAS 10.9.9.9 go on as before what was changed of their subscribers; the first is that of"
-        " c1001-s1@isp.example (suspend): "
+        "2 sessions at NAS 10.9.9.9 go on as before a change; the first is that of c1001-s1@isp.example (suspend): "
     )
     assert await kinds(checked, "sales") == []
 

@@ -394,6 +394,9 @@ def test_a_change_that_accounting_bears_out_is_told_from_one_that_a_session_has_
     assert refused.startswith(
         "`firstlight subscribers disconnect ann@isp.example --reason ...` asks bng-2 to end that session"
     )
+    left = change | {"sessions": [told | {"said": "refused"}]}
+    cut_off = replace(online, pending_changes=[left], subscriber=subscriber("suspended"))
+    assert (one(cut_off, "change_pending")["next_act"] or "").startswith("bng-2 refuses to end that session: ")
     silent = act("unanswered")
     assert (silent or "").startswith("`firstlight nas test bng-2`") and act("not_asked") == silent
     assert "`firstlight sessions close bng-2 --reason ...`" in (act("nas_unknown") or "")
