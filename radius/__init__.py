@@ -35,6 +35,7 @@ from __future__ import annotations
 
 from radius.caps.caps import DataCaps, DataCapView
 from radius.caps.periods import CapPeriod
+from radius.coa.behind import SessionsBehind, sessions_behind
 from radius.coa.disconnect import NasSaid
 from radius.coa.doors import nas_doors
 from radius.coa.dynamic_authorization import Retransmission
@@ -261,6 +262,7 @@ __all__ = [
     "SessionReader",
     "SessionState",
     "SessionView",
+    "SessionsBehind",
     "SessionsEnded",
     "SessionsStillOpen",
     "Settled",
@@ -317,6 +319,7 @@ __all__ = [
     "read_beside",
     "read_radius_tables",
     "read_subscribers",
+    "sessions_behind",
     "states_not_as_billed",
     "states_of_customer",
     "subscriber_changes",

@@ -216,10 +216,14 @@ class RadiusService(Definitions):
         plan: str | None = None,
         customer_id: int | None = None,
         state: State | None = None,
+        only_hash: bool = False,
         before_id: int | None = None,
         limit: int = 50,
     ) -> list[SubscriberView]:
-        """Subscribers of any state, the newest first, a page at a time (``before_id``)."""
+        """Subscribers of any state, the newest first, a page at a time (``before_id``).
+
+        ``only_hash``: of whose password no more than a hash is known; of who is terminated not even that.
+        """
         query = VIEWS.where(SUBSCRIBER.tenant_id == self._tenant_id).order_by(SUBSCRIBER.id.desc()).limit(limit)
         if customer_id is not None:
             query = query.where(SUBSCRIBER.customer_id == customer_id)
@@ -229,6 +233,8 @@ class RadiusService(Definitions):
             query = query.where(PLAN.name == plan)
         if external_id is not None:
             query = query.where(SUBSCRIBER.external_id == external_id)
+        if only_hash:
+            query = query.where(SUBSCRIBER.password_hash_kind.is_not(None), SUBSCRIBER.state != "terminated")
         if before_id is not None:
             query = query.where(SUBSCRIBER.id < before_id)
         return [subscriber_view(row, row.plan, row.garden, row.capped) for row in await self._db.execute(query)]

@@ -109,13 +109,20 @@ async def list_(
     state: Annotated[State | None, Query()] = None,
     external_id: Annotated[str | None, Query(max_length=128, description="The ISP's own id of it")] = None,
     plan: Annotated[str | None, Query(max_length=64, description="Who is on this plan")] = None,
+    only_hash: Annotated[bool, Query(description="Those of whose password no more than a hash is known")] = False,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[SubscriberView]:
     """Subscribers, the newest first."""
     radius = call.appliance.services(call.db).radius_service
     found = await radius.subscribers(
-        external_id=external_id, plan=plan, customer_id=customer, state=state, before_id=row_of(after), limit=limit + 1
+        external_id=external_id,
+        plan=plan,
+        customer_id=customer,
+        state=state,
+        only_hash=only_hash,
+        before_id=row_of(after),
+        limit=limit + 1,
     )
     return page_of(call, found, [each["subscriber_id"] for each in found], limit)
 

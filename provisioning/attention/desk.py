@@ -27,6 +27,7 @@ from radius import (
     RadiusDatabaseUnfit,
     SessionLooks,
     SessionLosses,
+    sessions_behind,
 )
 from workflows import RunSummary
 
@@ -84,6 +85,7 @@ class AttentionDesk:
         items += await self._work.of_visits_in_vain()
         items += await self._work.of_host_names()
         items += [each for each in network.of_nases(guards) if not _is_at(each, down)]
+        items += await self._behind(guards)
         items += await self._others()
         last = await last_check(self._db, tenant_id=self._tenant_id)
         items += [each for each in of_check(last, self._now(), self._sight) if not _is_told_live(each, guards)]
@@ -111,6 +113,13 @@ class AttentionDesk:
 
     async def _guards(self) -> list[NasGuard]:
         return await self._sessions.guards() if self._sight.may("subscribers.read") else []
+
+    async def _behind(self, guards: Sequence[NasGuard]) -> list[Item]:
+        """What was changed, and some NAS does not bring about."""
+        if not self._sight.may("subscribers.read"):
+            return []
+        found = await sessions_behind(self._db, tenant_id=self._tenant_id, now=self._now())
+        return network.of_sessions_behind(found, guards)
 
     async def _others(self) -> list[Item]:
         """What has nothing to do with lines that are down."""

@@ -15,6 +15,7 @@ AttentionKind = Literal[
     "radius_unread",
     "outage",
     "nas_silent",
+    "sessions_behind",
     "run_held",
     "event_refused",
     "visit_at_risk",

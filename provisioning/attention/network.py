@@ -12,7 +12,7 @@ from provisioning.commercial import FailingMessages
 from provisioning.days import minute
 from provisioning.forecast import LONGEST
 from provisioning.webhooks import FailingWebhook
-from radius import NasGuard, RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+from radius import NasGuard, RadiusDatabaseUnavailable, RadiusDatabaseUnfit, SessionsBehind
 
 SOON = timedelta(days=60)
 """A pool that lasts for longer is nobody's business yet, unless it is low."""
@@ -46,6 +46,28 @@ def of_nases(guards: Sequence[NasGuard]) -> list[Item]:
         )
         for guard in guards
         if guard["silent_since"] is not None
+    ]
+
+
+def of_sessions_behind(behind: Sequence[SessionsBehind], guards: Sequence[NasGuard]) -> list[Item]:
+    """Sessions that go on as before a change, since their NAS refuses it or does not answer. One from which nothing
+    comes at all is told as that."""
+    silent = {guard["nas_address"] for guard in guards if guard["silent_since"] is not None}
+    return [
+        Item(
+            kind="sessions_behind",
+            urgency="today",
+            sentence=f"{several(each['sessions'], 'session')} at NAS {each['nas'] or each['nas_address']} "
+            + ("goes" if each["sessions"] == 1 else "go")
+            + f" on as before a change; the first is that of {each['username']}"
+            f" ({each['act'].replace('_', ' ')}): {each['reason']}. `firstlight subscribers diagnose"
+            f" {each['username']}` says what to do, `subscribers changes --pending` lists all.",
+            target=Target("nas", each["nas"] or each["nas_address"]),
+            since=each["since"],
+            count=each["sessions"],
+        )
+        for each in behind
+        if each["nas_address"] not in silent
     ]
 
 

@@ -9,7 +9,7 @@ import typer
 
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
-from provisioning.cli import logins, subscribers_files, subscribers_verbs, truth
+from provisioning.cli import logins, subscribers_files, subscribers_list, subscribers_verbs, truth
 from provisioning.cli.audited import changes_nothing, tells
 from provisioning.cli.data_cap_words import cap_of
 from provisioning.cli.printing import print_json, say
@@ -23,6 +23,7 @@ from provisioning.subscriber_desk import ChangedSubscriber, ExternalId, Subscrib
 from radius import SubscriberUnknown, SubscriberView
 
 app = typer.Typer(no_args_is_help=True, help="RADIUS subscribers: how they shall be, and making it so.")
+subscribers_list.add_to(app)
 subscribers_verbs.add_to(app)
 subscribers_files.add_to(app)
 logins.add_to(app)

@@ -317,10 +317,12 @@ def print_change(change: SessionChangeView) -> None:
         say("  no session was open")
     for each in change["sessions"]:
         proof = "" if each["confirmed_at"] is None else ", and accounting bears it out"
-        if not proof and each["said"] in ("changed", "disconnected"):
+        if not proof and each["said"] in ("changed", "disconnected") and change["state"] == "pending":
             proof = ", which accounting has yet to bear out"
         said = each["said"].replace("_", " ")
         say(f"  session {each['session_id']} at {each['nas_address']}: {said} ({each['reason']}){proof}")
+    if change["state"] == "superseded":
+        say("  a later change takes over what is left of it")
     if change["next_at"] is not None:
         is_borne_out = change["carried_at"] is not None and all(each["confirmed_at"] for each in change["sessions"])
         why = ": one that began before may turn up in accounting until then" if is_borne_out else ""

@@ -31,7 +31,12 @@ Word = Annotated[str, Query(max_length=200)]
 
 @doors.page("/subscribers", permission="subscribers.read")
 async def subscribers(
-    call: InCall, state: Word = "", plan: Word = "", customer: Word = "", after: After = None
+    call: InCall,
+    state: Word = "",
+    plan: Word = "",
+    customer: Word = "",
+    only_hash: bool = False,
+    after: After = None,
 ) -> Response:
     """Subscribers, the newest first."""
     wanted = next((each for each in STATES if each == state), None)
@@ -42,6 +47,7 @@ async def subscribers(
         plan=plan.strip() or None,
         customer_id=read_customer(customer),
         state=wanted,
+        only_hash=only_hash,
         before_id=row_of(after),
         limit=ON_A_PAGE + 1,
     )
@@ -54,7 +60,7 @@ async def subscribers(
         names=await names_of(call, [each["customer_id"] for each in page.items]),
         next=page.next,
         states=STATES,
-        wanted={"state": state, "plan": plan, "customer": customer},
+        wanted={"state": state, "plan": plan, "customer": customer, "only_hash": only_hash},
     )
 
 

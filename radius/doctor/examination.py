@@ -17,6 +17,7 @@ from radius.doctor.database import database_traps
 from radius.doctor.eap import eap_traps
 from radius.doctor.eap_shown import eap_shown_traps
 from radius.doctor.raddb import Raddb, read_raddb
+from radius.doctor.running import running_traps
 from radius.doctor.traps import Trap, config_traps, lifetime_traps, signing_traps
 from radius.doctor.wire import Patient, answers
 from radius.ports import Begin
@@ -48,7 +49,10 @@ async def examine(patient: Patient, radius_read: Begin, *, now: datetime) -> Exa
         if patient.nas_lifetime is not None:
             traps += lifetime_traps(raddb, int(patient.nas_lifetime.total_seconds()))
     traps += await database_traps(radius_read, unseen, oldest=now - patient.keep)
-    if await answers(patient, raddb, traps, unseen):
+    answered = await answers(patient, raddb, traps, unseen)
+    if raddb is not None and patient.config_dir is not None:
+        traps += await asyncio.to_thread(running_traps, raddb, patient.config_dir, unseen, answered=answered)
+    if answered:
         traps += [] if raddb is None else await eap_shown_traps(patient, raddb, unseen)
         if not any(trap["trap"] == "replies_unsigned" for trap in traps):
             traps += await _accepts_unsigned(patient, raddb)

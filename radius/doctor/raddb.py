@@ -29,13 +29,25 @@ _ENVIRONMENT = re.compile(r"\$ENV\{([A-Za-z0-9_]+)\}")
 
 @dataclass
 class Section:
-    """``name instance { ... }``; a condition is the instance of its ``if``. ``calls`` are modules and policies."""
+    """``name instance { ... }``; a condition is the instance of its ``if``. ``calls`` are modules and policies;
+    ``steps`` are calls and sections in the order in which they stand."""
 
     name: str
     instance: str = ""
     values: list[tuple[str, str]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
+    steps: list[str | Section] = field(default_factory=list)
+
+    def open(self, section: Section) -> None:
+        """Another section stands in here."""
+        self.sections.append(section)
+        self.steps.append(section)
+
+    def call(self, name: str) -> None:
+        """A module or policy is called in here."""
+        self.calls.append(name)
+        self.steps.append(name)
 
     def value(self, name: str) -> str | None:
         """The first value of that name: the server ignores those that come after it."""
@@ -141,7 +153,7 @@ class _Reader:
                 if name in ("if", "elsif"):
                     for word in unknown_words(instance):
                         self._cannot(path, number, f"{name} asks for {word[:60]}, {_NO_CODE}")
-                stack[-1].sections.append(Section(name, instance.strip()))
+                stack[-1].open(Section(name, instance.strip()))
                 stack.append(stack[-1].sections[-1])
                 opened.append((number, line))
             elif fault := self._keep(line, stack[-1]):
@@ -156,7 +168,7 @@ class _Reader:
         """What is wrong with it. Values may be secrets, so it names none."""
         pair = _PAIR.match(line)
         if pair is None:
-            section.calls.append(line.strip('"'))
+            section.call(line.strip('"'))
             return "is neither a value nor a section" if section is self._root else None
         if _is_open(pair["value"]):
             return f"{pair['name'][:60]} has a quote that is not closed"

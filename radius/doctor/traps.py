@@ -13,12 +13,25 @@ from collections.abc import Callable, Iterator, Sequence
 from typing_extensions import TypedDict
 
 from radius.doctor.conditions import always_true
-from radius.doctor.raddb import Raddb, Section, plain_lines
+from radius.doctor.questions import (
+    asks_sql,
+    called_by_servers,
+    clients,
+    name_of,
+    number,
+    signs_before_sql,
+    sql_called_by_servers,
+    sql_modules,
+    unguarded,
+    values_of,
+)
+from radius.doctor.raddb import Raddb, plain_lines
 
 SQLITE_PATIENCE_MILLISECONDS = 2000
 SHORTEST_SECRET = 16
 KNOWN_SECRETS = frozenset({"testing123", "secret", "radius", "password", "changeme", "mikrotik", "cisco"})
 DEFAULT_THREADS = 32
+PARTS = ("authorize", "authenticate", "session", "post-auth", "preacct", "accounting")
 _SECRET = re.compile(r"(?i)(?:secret|password)\s*=\s*[\"']?(?![$%=~*])[^\s\"'{}]")
 """A secret that is written down: not one that comes from the environment, a row or a reference."""
 _QUOTED = re.compile(r"(\$\w*\$).*?\1|'(?:[^']|'')*'", re.DOTALL)
@@ -42,11 +55,11 @@ def config_traps(raddb: Raddb) -> list[Trap]:
 
 def _rejects_when_down(raddb: Raddb) -> Iterator[Trap]:
     for server in raddb.servers():
-        asks = [one for one in server.named("authorize") if _asks_sql(raddb, one)]
+        asks = [one for one in server.named("authorize") if asks_sql(raddb, one)]
         for authorize in asks:
-            keeps_silent = any("Do-Not-Respond" in value for _, value in _values(raddb, authorize))
+            keeps_silent = any("Do-Not-Respond" in value for _, value in values_of(raddb, authorize))
             # a failure that nothing holds up ends the section at once, before any silence
-            if not keeps_silent or _unguarded(raddb, authorize):
+            if not keeps_silent or unguarded(raddb, authorize):
                 yield Trap(
                     trap="database_down_rejects",
                     what=f"server {server.instance or 'default'}: when sql fails, the answer is an Access-Reject",
@@ -58,17 +71,17 @@ def _rejects_when_down(raddb: Raddb) -> Iterator[Trap]:
 
 def _pool_below_threads(raddb: Raddb) -> Iterator[Trap]:
     pool = raddb.root.section("thread", "pool")
-    threads = _number(raddb, pool.value("max_servers") if pool else None) or DEFAULT_THREADS
-    called = _calls_by_servers(raddb, ("authorize", "session", "accounting", "post-auth"))
-    for sql in _sql_modules(raddb):
+    threads = number(raddb, pool.value("max_servers") if pool else None) or DEFAULT_THREADS
+    called = sql_called_by_servers(raddb, ("authorize", "session", "accounting", "post-auth"))
+    for sql in sql_modules(raddb):
         if (sql.instance or sql.name) not in called:
             continue
         inner = sql.section("pool")
-        most = _number(raddb, inner.value("max") if inner else None)
+        most = number(raddb, inner.value("max") if inner else None)
         if inner is not None and most is not None and most < threads:
             yield Trap(
                 trap="pool_below_threads",
-                what=f"{_name(sql)}: pool max is {most}, with {threads} threads",
+                what=f"{name_of(sql)}: pool max is {most}, with {threads} threads",
                 why="A busy server has no connection for some logins, and refuses valid subscribers.",
                 fix="pool { max = ${thread[pool].max_servers} }",
             )
@@ -79,7 +92,7 @@ def _noop_unanswered(raddb: Raddb) -> Iterator[Trap]:
         for accounting in server.named("accounting"):
             settles = {"ok", "detail", "handled"} & {call.lstrip("-") for call in accounting.calls}
             noticed = any("noop" in one.instance for one in accounting.every() if one.name in ("if", "elsif"))
-            if _asks_sql(raddb, accounting) and not noticed and not settles:
+            if asks_sql(raddb, accounting) and not noticed and not settles:
                 yield Trap(
                     trap="noop_unanswered",
                     what=f"server {server.instance or 'default'}: accounting that changes no row gets no answer",
@@ -94,24 +107,25 @@ def _programs(raddb: Raddb) -> Iterator[Trap]:
             if module.name in PROGRAMS:
                 yield Trap(
                     trap="programs_loaded",
-                    what=f"module {_name(module)} is loaded",
+                    what=f"module {name_of(module)} is loaded",
                     why="FreeRADIUS expands values of SQL rows: one that a customer chose can start a program here.",
                     fix=f"rm mods-enabled/{module.instance or module.name}",
                 )
 
 
 def _passwords_logged(raddb: Raddb) -> Iterator[Trap]:
-    for sql in _sql_modules(raddb):
+    for sql in sql_modules(raddb):
         for section in sql.every():
             for _, value in section.values:
                 asks = value.lstrip().upper().startswith("SELECT")
                 if not asks and ("User-Password" in value or "Cleartext-Password" in value):
                     yield Trap(
                         trap="passwords_logged",
-                        what=f"{_name(sql)}: the query of {section.name} writes the password down",
+                        what=f"{name_of(sql)}: the query of {section.name} writes the password down",
                         why="Every password, also one typed into the wrong place, is readable in radpostauth.",
                         fix="in post-auth { query }, write '' in the place of '%{%{User-Password}:-%{Chap-Password}}'",
                     )
+    yield from _passwords_in_files(raddb)
     log = raddb.root.section("log")
     for name in ("auth_badpass", "auth_goodpass"):
         if log is not None and log.value(name) == "yes":
@@ -123,10 +137,28 @@ def _passwords_logged(raddb: Raddb) -> Iterator[Trap]:
             )
 
 
+def _passwords_in_files(raddb: Raddb) -> Iterator[Trap]:
+    """By detail, which writes down whatever a request has, and by a line that names it: where a server calls them."""
+    everywhere, at_first = (called_by_servers(raddb, parts) for parts in (PARTS, ("authorize",)))
+    for module in (each for modules in raddb.root.named("modules") for each in modules.sections):
+        name = module.instance or module.name
+        lines = [value for section in module.every() for _, value in section.values]
+        names_it = module.name == "linelog" and name in everywhere and any("User-Password" in line for line in lines)
+        left_out = [call for section in module.named("suppress") for call in section.calls]
+        all_of_it = module.name == "detail" and name in at_first and "User-Password" not in left_out
+        if names_it or all_of_it:
+            yield Trap(
+                trap="passwords_logged",
+                what=f"module {name_of(module)} writes the password of every login into a file",
+                why="Passwords are readable there, and in each copy of it.",
+                fix=f"detail {name} {{ suppress {{ User-Password }} }}" if all_of_it else f"leave it out of {name}",
+            )
+
+
 def _post_auth_rejects(raddb: Raddb) -> Iterator[Trap]:
     for server in raddb.servers():
         for section in server.named("post-auth"):
-            for module in _unguarded(raddb, section):
+            for module in unguarded(raddb, section, ("fail", "invalid")):
                 yield Trap(
                     trap="post_auth_rejects",
                     what=f"server {server.instance or 'default'}: post-auth calls {module}, whose failure rejects",
@@ -136,31 +168,31 @@ def _post_auth_rejects(raddb: Raddb) -> Iterator[Trap]:
 
 
 def _impatient_sqlite(raddb: Raddb) -> Iterator[Trap]:
-    deciding = _calls_by_servers(raddb, ("authorize", "accounting"))
-    for sql in _sql_modules(raddb):
+    deciding = sql_called_by_servers(raddb, ("authorize", "accounting"))
+    for sql in sql_modules(raddb):
         sqlite = sql.section("sqlite")
         driver = sql.value("driver") or ""
         if not driver.endswith("sqlite") or (sql.instance or sql.name) not in deciding:
             continue
-        patience = _number(raddb, sqlite.value("busy_timeout") if sqlite else None) or 200
+        patience = number(raddb, sqlite.value("busy_timeout") if sqlite else None) or 200
         if patience < SQLITE_PATIENCE_MILLISECONDS:
             yield Trap(
                 trap="sqlite_impatient",
-                what=f"{_name(sql)}: busy_timeout is {patience} ms",
+                what=f"{name_of(sql)}: busy_timeout is {patience} ms",
                 why="While somebody else writes for longer, valid logins are refused and accounting is lost.",
                 fix="sqlite { busy_timeout = 5000 }",
             )
 
 
 def _half_opened(raddb: Raddb) -> Iterator[Trap]:
-    for sql in _sql_modules(raddb):
+    for sql in sql_modules(raddb):
         query = sql.value("open_query") or ""
         if (sql.value("driver") or "").endswith("sqlite") or "PREPARE" not in query.upper():
             continue
         if ";" in _QUOTED.sub("", query).rstrip("; "):
             yield Trap(
                 trap="half_opened",
-                what=f"{_name(sql)}: open_query is several statements, one of which prepares a question",
+                what=f"{name_of(sql)}: open_query is several statements, one of which prepares a question",
                 why="Of several, FreeRADIUS hears of the first one's error alone: a connection that was opened while a"
                 " table was locked or missing stays without its questions, and refuses logins until a restart.",
                 fix="open_query = one statement (DO ... EXECUTE), as in deploy/freeradius/raddb/sql/postgresql.conf",
@@ -168,18 +200,18 @@ def _half_opened(raddb: Raddb) -> Iterator[Trap]:
 
 
 def _clients_read_once(raddb: Raddb) -> Iterator[Trap]:
-    for sql in _sql_modules(raddb):
+    for sql in sql_modules(raddb):
         if sql.value("read_clients") == "yes":
             yield Trap(
                 trap="clients_read_once",
-                what=f"{_name(sql)}: read_clients = yes",
+                what=f"{name_of(sql)}: read_clients = yes",
                 why="A new NAS or another secret needs a restart, and the server does not start while SQL is down.",
                 fix="read_clients = no, and a dynamic client as in deploy/freeradius/raddb/sites/nas.conf",
             )
 
 
 def _weak_clients(raddb: Raddb) -> Iterator[Trap]:
-    for client in _clients(raddb):
+    for client in clients(raddb):
         secret = client.value("secret")
         if secret is not None and "$ENV{" not in secret and (len(secret) < SHORTEST_SECRET or secret in KNOWN_SECRETS):
             yield Trap(
@@ -200,8 +232,7 @@ def _weak_clients(raddb: Raddb) -> Iterator[Trap]:
 def _replies_unsigned(raddb: Raddb) -> Iterator[Trap]:
     for server in raddb.servers():
         for authorize in server.named("authorize"):
-            signs = any("Message-Authenticator" in name for name, _ in _values(raddb, authorize))
-            if not signs:
+            if not signs_before_sql(raddb, authorize):
                 yield Trap(
                     trap="replies_unsigned",
                     what=f"server {server.instance or 'default'}: nothing puts a Message-Authenticator first",
@@ -255,8 +286,8 @@ _CHECKS: Sequence[Callable[[Raddb], Iterator[Trap]]] = (
 def lifetime_traps(raddb: Raddb, seconds: int) -> list[Trap]:
     """Networks of NASes that are remembered for another time than we tell whoever rotates a secret."""
     traps = []
-    for client in _clients(raddb):
-        lasts = _number(raddb, client.value("lifetime")) if client.value("dynamic_clients") else None
+    for client in clients(raddb):
+        lasts = number(raddb, client.value("lifetime")) if client.value("dynamic_clients") else None
         if lasts is not None and lasts != seconds:
             traps.append(
                 Trap(
@@ -273,53 +304,3 @@ def signing_traps(raddb: Raddb) -> list[Trap]:
     """What the text says of the replies' Message-Authenticator: asked where nobody can look at a reply itself, or at
     a version that would do it by itself."""
     return list(_replies_unsigned(raddb))
-
-
-def _clients(raddb: Raddb) -> Iterator[Section]:
-    return (client for section in raddb.root.every() for client in section.named("client"))
-
-
-def _sql_modules(raddb: Raddb) -> Iterator[Section]:
-    return (sql for modules in raddb.root.named("modules") for sql in modules.named("sql"))
-
-
-def _sql_names(raddb: Raddb) -> set[str]:
-    return {sql.instance or sql.name for sql in _sql_modules(raddb)} | {"sql"}
-
-
-def _values(raddb: Raddb, section: Section) -> Iterator[tuple[str, str]]:
-    return (value for inner in raddb.followed(section) for value in inner.values)
-
-
-def _called(raddb: Raddb, section: Section) -> Iterator[tuple[str, bool]]:
-    """Modules of SQL that are called, and whether their failure is guarded (``sql { fail = 1 }``)."""
-    names = _sql_names(raddb)
-    for inner in raddb.followed(section):
-        for call in inner.calls:
-            if call.lstrip("-") in names:
-                yield call.lstrip("-"), False
-        for one in inner.sections:
-            if one.name.lstrip("-") in names:
-                yield one.name.lstrip("-"), (one.value("fail") or "").isdigit()
-
-
-def _asks_sql(raddb: Raddb, section: Section) -> bool:
-    return any(True for _ in _called(raddb, section))
-
-
-def _calls_by_servers(raddb: Raddb, parts: Sequence[str]) -> set[str]:
-    sections = [section for server in raddb.servers() for part in parts for section in server.named(part)]
-    return {name for section in sections for name, _ in _called(raddb, section)}
-
-
-def _unguarded(raddb: Raddb, section: Section) -> list[str]:
-    return sorted({name for name, guarded in _called(raddb, section) if not guarded})
-
-
-def _number(raddb: Raddb, value: str | None) -> int | None:
-    resolved = "" if value is None else raddb.resolved(value)
-    return int(resolved) if resolved.isdigit() else None
-
-
-def _name(module: Section) -> str:
-    return f"{module.name} {module.instance}".strip()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from radius.coa.treatment import MISSED_INTERIMS
 from radius.encoder import safe_username
 from radius.errors import UsernameRefused
+from radius.logins.diagnosis_of_changes import of_changes
 from radius.logins.diagnosis_of_logins import of_logins
 from radius.logins.findings import (
     WEIGHTS,
@@ -28,7 +29,6 @@ from radius.logins.findings import (
 )
 from radius.logins.logins import UnknownUser
 from radius.logins.spelling import simplified as _simply
-from radius.results import SessionChangeView
 
 
 def diagnose(facts: Facts) -> Diagnosis:
@@ -42,7 +42,7 @@ def diagnose(facts: Facts) -> Diagnosis:
             ("sessions", _online),
         )
         found += [each for part, look in parts if part not in facts.unread for each in look(facts)]
-        found += _changing(facts)
+        found += of_changes(facts)
         if facts.subscriber["state"] == "terminated":
             found = [_of_one_that_ended(each) for each in found]
     found += _unread(facts)
@@ -227,32 +227,3 @@ def _online(facts: Facts) -> Iterator[Finding]:
         [session] = facts.open_sessions
         words = f"It is online at {facts.nas(session.nas_address)} since {clock(session.started_at)}."
         yield finding("online", "fine", words, evidence, None)
-
-
-def _changing(facts: Facts) -> Iterator[Finding]:
-    for change in facts.pending_changes:
-        asked = change["sessions"]
-        evidence = [
-            f"session {each['session_id']}: {each['said']} ({each['reason']})"
-            + (", and accounting bears it out" if each["confirmed_at"] is not None else "")
-            for each in asked
-        ]
-        act = change["act"].replace("_", " ")
-        words = f"A change made {clock(change['made_at'])} ({act})"
-        if change["carried_at"] is None:
-            words += " is not carried over to FreeRADIUS yet."
-        elif _has_come_about(facts, change):
-            words += " has come about; it is watched for a session that began before it and is not in accounting yet."
-        else:
-            words += " is not confirmed by every open session yet."
-        yield finding("change_pending", "note", words, evidence, None)
-
-
-def _has_come_about(facts: Facts, change: SessionChangeView) -> bool:
-    """FreeRADIUS shows it, and accounting bears it out for whoever was asked and for whoever had to be."""
-    carried_at, asked = change["carried_at"], change["sessions"]
-    if carried_at is None or "sessions" in facts.unread or any(each["confirmed_at"] is None for each in asked):
-        return False
-    known = {each["session_id"] for each in asked}
-    others = [each for each in facts.open_sessions if each.session_id not in known]
-    return all(each.started_at is not None and each.started_at > carried_at for each in others)

@@ -246,7 +246,7 @@ async def _only_hashed(db: AsyncSession, tenant_id: str, wanted: PasswordStorage
     found = await db.execute(others.group_by(Subscriber.password_hash_kind))
     return [
         f"of {count} subscribers ({first}{', ...' if count > 1 else ''}) only a hash of the password is known, kept as"
-        f" {kind}: rotate their passwords first (`firstlight subscribers rotate-password`)"
+        f" {kind}: rotate their passwords first (`firstlight subscribers list --only-hash` names them)"
         for kind, count, first in found
     ]
 

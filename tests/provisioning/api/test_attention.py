@@ -19,6 +19,7 @@ from provisioning.checking import check_and_record
 from provisioning.commercial.partners.domain_tables import PartnerDomain
 from provisioning.commercial.tables import Mail
 from provisioning.field import Technicians, Visit, VisitPurpose, Visits, Whose
+from radius.coa.tables import SessionChange, SessionTreatment
 from radius.projection.freeradius_tables import radacct
 from radius.sessions.tables import radius_nas_heard
 from tests.support.api import Api
@@ -273,6 +274,37 @@ async def test_a_silent_nas_a_pool_that_is_full_and_mails_that_were_refused_are_
     assert await kinds(checked, "sales") == ["run_held", "mail_failing"]
     assert await kinds(checked, "dispatch") == ["nas_silent", "run_held", "pool_running_dry"]
     assert await kinds(checked, "partner") == []
+
+
+@pytest.mark.both_databases
+async def test_sessions_that_a_nas_keeps_from_following_a_change_are_told_after_half_an_hour(checked: Api) -> None:
+    now, tenant = checked.appliance.clock(), {"tenant_id": checked.appliance.tenant_id}
+    await change(checked, update(RunRow).where(RunRow.id == HELD).values(state="pending"))
+
+    async def changed(number: int, minutes: int, **treated: Any) -> None:
+        made = {"act": "suspend", "request_fingerprint": "", "former": "[]", "must_end": False, "state": "pending"}
+        made |= {"attempts": 3, "due_at": now, "created_at": now - timedelta(minutes=minutes)}
+        asked = {"session_id": "1", "radacct_id": 1, "nas_address": "10.9.9.9", "said": "refused", "heard_seconds": 0}
+        asked |= {"reason": "NAS bng refused to end it: Resources Unavailable (506)"} | treated
+        await change(
+            checked,
+            insert(SessionChange).values(id=number, subscriber_id=1, **made, **tenant),
+            insert(SessionTreatment).values(id=number, change_id=number, **asked, **tenant),
+        )
+
+    await changed(901, 29)
+    await changed(902, 90, said="changed")
+    await changed(903, 90, confirmed_at=now)
+    assert await kinds(checked) == []
+    await changed(904, 31, said="unanswered", reason="it did not answer")
+    await changed(905, 45)
+    [item] = (await look(checked))["items"]
+    assert (item["kind"], item["urgency"], item["count"]) == ("sessions_behind", "today", 2)
+    assert item["target"] == {"noun": "nas", "id": "10.9.9.9"}
+    assert item["sentence"].startswith(
+        "2 sessions at NAS 10.9.9.9 go on as before a change; the first is that of c1001-s1@isp.example (suspend): "
+    )
+    assert await kinds(checked, "sales") == []
 
 
 async def test_a_host_name_whose_proof_is_gone_is_told_to_those_who_see_its_partner(checked: Api) -> None:

@@ -49,6 +49,11 @@ async def test_a_customer_who_is_not_registered_is_refused_with_all_else_that_is
     assert len(again) == 1
 
 
+async def test_those_of_whose_password_a_hash_alone_is_known_are_a_list_of_their_own(api: Api) -> None:
+    assert (await api.get("/subscribers", params={"only_hash": "true"})).json()["items"] == []
+    assert len((await api.get("/subscribers", params={"only_hash": "false"})).json()["items"]) == 4
+
+
 async def test_one_that_was_ended_is_made_anew_and_the_audit_says_what_it_was(any_api: Api) -> None:
     await any_api.post("/subscribers", WISH)
     assert (await any_api.post(f"/subscribers/{WISH['username']}/end", {"reason": "gone"})).status_code == 200

@@ -11,7 +11,7 @@ from tests.support.command_line import COMMAND
 
 LOOKS = {
     *("subscribers show", "subscribers changes", "subscribers logins", "subscribers unknown", "subscribers diagnose"),
-    *("subscribers truth", "subscribers timeline", "subscribers preview"),
+    *("subscribers list", "subscribers truth", "subscribers timeline", "subscribers preview"),
     *("nas list", "nas show", "nas test", "nas unknown"),
     *("sessions list", "sessions show", "sessions usage", "sessions who-had", "sessions guard"),
     *("plans list", "plans show", "plans subscribers", "plans render"),

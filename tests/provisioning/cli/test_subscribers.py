@@ -36,6 +36,26 @@ def test_a_subscriber_is_shown_as_it_shall_be_without_its_password(any_isp: Sett
     assert (unknown.status, unknown.err) == (2, "refused: There is no RADIUS subscriber nobody@isp.example.\n")
 
 
+@pytest.mark.both_databases
+def test_the_list_is_filtered_says_what_is_out_of_the_ordinary_and_how_to_go_on(any_isp: Settings, type_: Type) -> None:
+    newest = type_("subscribers", "list", "--limit", "1")
+    assert (newest.status, newest.out.splitlines()[-1]) == (0, "there are more: --before 4")
+    assert [each["subscriber_id"] for each in type_("subscribers", "list", "--json").json] == [4, 3, 2, 1]
+    active = type_("subscribers", "list", "--state", "active", "--plan", "fiber-300", "--customer", "1001")
+    assert active.out.splitlines()[1].split() == ["1", "active", DONE, "fiber-300", "1001"]
+    assert type_("subscribers", "list", "--only-hash").out == "no such subscriber\n"
+    with vandal(any_isp.database_url) as hand:
+        hand.execute("UPDATE radius_subscriber SET password_hash_kind = 'nt', version = version + 1 WHERE id < 3")
+        hand.execute("UPDATE radius_subscriber SET state = 'terminated' WHERE id = 2")
+    shown = type_("subscribers", "list", "--only-hash").out.splitlines()
+    assert shown[1].split()[:3] == ["1", "active", DONE]
+    assert " ".join(each.strip() for each in shown[2:]) == (
+        "only its nt hash is known; its last change is not carried over yet"
+    )
+    assert type_("subscribers", "list", "--state", "asleep").status == 2
+    assert type_("subscribers", "list", "--plan", "nothing").status == 2
+
+
 def test_lost_rows_are_found_by_check_and_brought_back_one_by_one_or_all_at_once(
     any_isp: Settings, type_: Type
 ) -> None:
@@ -100,6 +120,11 @@ def test_what_a_nas_says_is_no_proof_until_accounting_bears_it_out(capsys: pytes
     assert again == "  the worker looks again 2026-03-02 21:14:00 UTC"
     assert borne_out == "  session a1 at 10.0.0.1: changed (ACK), and accounting bears it out"
     assert later == f"{again}: one that began before may turn up in accounting until then"
+    over = {**whole, "state": "superseded", "next_at": None, "sessions": [{**session, "confirmed_at": None}]}
+    print_change(cast(SessionChangeView, over))
+    _, said, taken_over = capsys.readouterr().out.splitlines()
+    assert said == "  session a1 at 10.0.0.1: changed (ACK)"
+    assert taken_over == "  a later change takes over what is left of it"
 
 
 def test_what_ends_at_once_is_told_with_its_run(isp: Settings, type_: Type) -> None:

@@ -35,6 +35,8 @@ async def test_the_list_is_filtered_and_leads_to_the_subscriber(console: Console
     assert page.text.count('<th scope="row">') == 1
     assert (await nora.get("/subscribers", params={"state": "asleep"})).status_code == 422
     assert "No subscribers." in (await nora.get("/subscribers", params={"plan": "nothing"})).text
+    hashed = (await nora.get("/subscribers", params={"only_hash": "true"})).text
+    assert "No subscribers." in hashed and 'name="only_hash" value="true" checked' in hashed
 
 
 async def test_the_page_has_four_columns_and_says_what_nobody_knows(any_console: Console) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import sqlite3
@@ -24,6 +25,7 @@ from radius import AuthDoor, Examination, Patient, ensure_freeradius_tables, exa
 from radius.doctor.examination import PROGRAM_FOLDERS
 from radius.doctor.privileges import privilege_traps
 from radius.doctor.raddb import read_raddb
+from radius.doctor.running import folders_of
 from radius.doctor.traps import config_traps, lifetime_traps, signing_traps
 from radius.logins.tables import radius_login, radius_unknown_nas, radius_unknown_user
 from radius.projection.freeradius_tables import radacct
@@ -53,6 +55,7 @@ SEEDS = [
     ),
     ("passwords_logged", "radiusd.conf", "auth_badpass = no", "auth_badpass = yes"),
     ("post_auth_rejects", "login_log.conf", "fail = 1", "fail = reject"),
+    ("post_auth_rejects", "login_log.conf", "invalid = 1", "invalid = return"),
     ("condition_always_true", "sites/subscribers.conf", "if (noop) {", 'if (noop || "noop") {'),
     ("sqlite_impatient", "sql/sqlite.conf", "busy_timeout = 5000", "busy_timeout = 200"),
     ("clients_read_once", "sql/queries.conf", "read_clients = no", "read_clients = yes"),
@@ -145,6 +148,36 @@ def test_a_configuration_with_a_trap_is_found_out(copy: Path, trap: str, file: s
     assert good in path.read_text()
     path.write_text(path.read_text().replace(good, bad))
     assert set(found_in(copy)) == {trap}
+
+
+@pytest.mark.parametrize(
+    ("module", "call"),
+    [
+        ("detail auth_log { filename = /tmp/a }", "auth_log"),
+        ('linelog tried { format = "%{User-Name} %{User-Password}" }', "tried.authorize"),
+    ],
+)
+def test_a_file_that_every_password_is_written_into_is_found_where_it_is_called(
+    copy: Path, module: str, call: str
+) -> None:
+    modules, site = copy / "modules.conf", copy / "sites" / "subscribers.conf"
+    modules.write_text(f"{modules.read_text()}\n{module}\n")
+    assert found_in(copy) == []
+    site.write_text(site.read_text().replace("\tsubscriber_of_line\n", f"\t{call}\n\tsubscriber_of_line\n", 1))
+    assert found_in(copy) == ["passwords_logged"]
+    left_out = "detail auth_log { suppress {\n\tUser-Password\n} }" if "detail" in module else "linelog tried { }"
+    modules.write_text(modules.read_text().replace(module, left_out))
+    assert found_in(copy) == []
+
+
+def test_replies_that_are_signed_behind_what_sql_adds_are_found(copy: Path) -> None:
+    site = copy / "sites" / "subscribers.conf"
+    told = site.read_text()
+    later = told.replace("\tauthenticate_the_reply\n", "").replace("\tpap\n}", "\tpap\n\tauthenticate_the_reply\n}")
+    site.write_text(later)
+    assert later.count("authenticate_the_reply") == 1
+    [trap] = signing_traps(read_raddb(copy, environment=SQLITE))
+    assert trap["what"] == "server subscribers: nothing puts a Message-Authenticator first"
 
 
 def test_of_a_value_that_stands_twice_the_first_counts_as_the_server_says(copy: Path) -> None:
@@ -355,6 +388,35 @@ async def test_the_server_that_we_run_has_nothing_and_one_that_is_down_has(site:
     assert await seen(site, server.raddb, door) == {"traps": [], "not_looked_at": []}
     down = await seen(site, server.raddb, replace(door, port=1), waits=WAITS)
     assert [trap["trap"] for trap in down["traps"]] == ["no_answer"]
+
+
+@pytest.mark.parametrize(
+    ("line", "folder"),
+    [
+        ("freeradius -d /opt/raddb -n radiusd -f", "/opt/raddb"),
+        ("radiusd -Xd/opt/raddb", "/opt/raddb"),
+        ("freeradius -fnradiusd -D /opt/dictionaries", "/etc/freeradius/3.0"),
+    ],
+)
+def test_the_folder_of_a_server_is_the_one_it_was_told_or_that_of_its_maker(line: str, folder: str) -> None:
+    assert next(iter(folders_of(line.split(" ")))) == Path(folder).resolve()
+
+
+async def test_what_was_changed_since_the_server_began_or_is_no_server_s_is_said_not_to_be_in_force(
+    site: Site, copy: Path
+) -> None:
+    server = site.backend.server
+    door, file = await door_of(site, server), server.raddb / "sites" / "status.conf"
+    before = file.stat()
+    os.utime(file, (before.st_atime, before.st_mtime + 3600 * 24 * 365))
+    try:
+        [trap] = (await seen(site, server.raddb, door))["traps"]
+    finally:
+        os.utime(file, (before.st_atime, before.st_mtime))
+    assert trap["trap"] == "configuration_not_in_force"
+    assert trap["what"].startswith(f"{file} was changed ")
+    [unseen] = (await seen(site, copy, door))["not_looked_at"]
+    assert unseen.startswith(f"whether the FreeRADIUS that answers has the configuration in {copy}: no process ")
 
 
 @pytest.mark.parametrize(

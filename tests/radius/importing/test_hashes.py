@@ -27,6 +27,11 @@ async def keep_as(site: Site, storage: PasswordStorage) -> None:
         await site.service(db).define_password_storage(storage=storage)
 
 
+async def only_hashed(site: Site) -> list[str]:
+    async with site.database.read() as db:
+        return [each["username"] for each in await site.service(db).subscribers(only_hash=True)]
+
+
 @pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("storage", "said"),
@@ -53,6 +58,7 @@ async def test_a_hash_that_the_estate_keeps_lets_its_subscriber_in_until_the_pas
     assert await checked(site, other) == {2: ["is here already, and not with this password"]}
 
     made = (await subscribers(site))[name]
+    assert await only_hashed(site) == [name]
     assert not (await site.projector.project_subscriber(made.id))["changed"]
     with pytest.raises(PasswordStorageRefused) as refused:
         await keep_as(site, "cleartext")
@@ -64,6 +70,7 @@ async def test_a_hash_that_the_estate_keeps_lets_its_subscriber_in_until_the_pas
         password = await site.secrets.reveal(db, view["password"])
         left = await site.secrets.reveal_many(db, [password_hash_ref_of(made.id)])
     assert (view["password_hash_kind"], left) == (None, {})
+    assert await only_hashed(site) == []
     await site.projector.project_subscriber(made.id)
     assert (await logins.accepted(name, "clientPass"))["pap"] is False
     assert (await logins.accepted(name, password))["pap"] is True

@@ -360,14 +360,16 @@ def test_two_sessions_a_silent_one_and_a_pending_change_are_notes() -> None:
     assert (causes(two), one(two, "several_sessions")["weight"]) == ([], "note")
     silent = one(facts(logins=[login(99)], open_sessions=[session(99, 50)], silent=frozenset({1})), "session_silent")
     assert silent["weight"] == "note"
-    change: Any = {"made_at": NOW, "act": "change_plan", "sessions": [], "carried_at": None}
+    change: Any = {"made_at": NOW, "act": "change_plan", "sessions": [], "carried_at": None, "next_at": None}
     pending = facts(logins=[login(9)], open_sessions=[session(9, 1)], pending_changes=[change])
     assert "(change plan) is not carried over to FreeRADIUS yet." in one(pending, "change_pending")["sentence"]
 
 
 def test_a_change_that_accounting_bears_out_is_told_from_one_that_a_session_has_not_followed() -> None:
     told = {"session_id": "00a1", "said": "changed", "reason": "its NAS says so", "confirmed_at": None}
+    told |= {"nas_address": BNG}
     change: Any = {"made_at": NOW, "act": "suspend", "sessions": [told], "carried_at": NOW - 5 * MINUTE}
+    change |= {"next_at": NOW + MINUTE}
     online = facts(logins=[login(9)], open_sessions=[session(9, 1)])
 
     def words(**other: Any) -> str:
@@ -381,6 +383,24 @@ def test_a_change_that_accounting_bears_out_is_told_from_one_that_a_session_has_
     borne_out = replace(online, pending_changes=[change | {"sessions": followed}])
     [evidence] = one(borne_out, "change_pending")["evidence"]
     assert evidence == "session 00a1: changed (its NAS says so), and accounting bears it out"
+
+    def act(said: str) -> str | None:
+        left = change | {"sessions": [told | {"said": said}]}
+        return one(replace(online, pending_changes=[left]), "change_pending")["next_act"]
+
+    again = "It is asked again 2026-11-26 12:01:00 UTC."
+    assert (act("changed"), act("disconnected")) == (None, None)  # accounting has to prove it, and that is waited for
+    refused = act("refused") or ""
+    assert refused.startswith(
+        "`firstlight subscribers disconnect ann@isp.example --reason ...` asks bng-2 to end that session"
+    )
+    left = change | {"sessions": [told | {"said": "refused"}]}
+    cut_off = replace(online, pending_changes=[left], subscriber=subscriber("suspended"))
+    assert (one(cut_off, "change_pending")["next_act"] or "").startswith("bng-2 refuses to end that session: ")
+    silent = act("unanswered")
+    assert (silent or "").startswith("`firstlight nas test bng-2`") and act("not_asked") == silent
+    assert "`firstlight sessions close bng-2 --reason ...`" in (act("nas_unknown") or "")
+    assert all((act(said) or "").endswith(again) for said in ("refused", "unanswered", "nas_unknown"))
 
 
 def test_packets_that_were_dropped_since_the_last_login_are_told_beside_it() -> None:
