@@ -201,8 +201,7 @@ class NotServed(IpamError):
         self.faults = tuple(faults)
         listed = "; ".join(str(fault).removesuffix(".") for fault in self.faults[: self.MOST_NAMED])
         more = "; ..." if len(self.faults) > self.MOST_NAMED else ""
-        things = "1 thing stands" if len(self.faults) == 1 else f"{len(self.faults)} things stand"
-        super().__init__(f"{things} against the move, {self.left}: {listed}{more}.")
+        super().__init__(f"{len(self.faults)} things stand against the move, {self.left}: {listed}{more}.")
 
 
 class PoolExhausted(IpamError):

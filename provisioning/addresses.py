@@ -172,7 +172,7 @@ class AddressDesk:
             ServiceUnderWay: with all services behind them of which a run has more to do.
             LineOnOlt, LinesOnOlt: for all services whose lines would need another VLAN.
             ServicesInTheWay: with all of these, and with what services need that can't be had there.
-            NotServed: where only what can't be had there stands against it, with each service.
+            NotServed, or as for an allocation: where only what can't be had there stands against it.
         """
         async with self._db.begin_nested():
             done = await self._upkeep.rehome(access_nodes=access_nodes, bng=bng, note=note)
@@ -292,7 +292,7 @@ class AddressDesk:
 def _refuse_to_rehome(done: Rehomed, under_way: ServiceUnderWay | None, lines: Sequence[LineOnOlt]) -> None:
     """
     Raises:
-        NotServed, ServiceUnderWay, LineOnOlt, LinesOnOlt: where only that stands against it.
+        NotServed, ..., ServiceUnderWay, LineOnOlt, LinesOnOlt: where only that stands against it.
         ServicesInTheWay: with all of it.
     """
     runs = under_way.runs if under_way is not None else {}

@@ -82,14 +82,6 @@ class LeftBehind(TypedDict):
     location: str | None
 
 
-class KeptBack(TypedDict):
-    """Why nobody is given a unit, or one of several, although it is free: its part of the pool is being drained, or was
-    excluded by hand. Each with its note; None: it isn't so."""
-
-    drained: str | None
-    excluded: str | None
-
-
 class UnitEvent(TypedDict):
     """One thing that has become of an address, prefix or C-VLAN.
 

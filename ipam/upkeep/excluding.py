@@ -4,24 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from ipam.estate.ranges import Excluded, cut, excluded_of, rewrite_exclusions, set_free
 from ipam.estate.rows import EstateRows
-from ipam.tables import Exclusion
 from ipam.units import Interval, intersect, subtract
 from ipam.upkeep.pool_units import KnownPool
 
 BY_HAND = "excluded by hand"
-
-
-async def why_excluded(db: AsyncSession, pool_id: int, units: Interval) -> str | None:
-    """The note of the first exclusion by hand that one of the units lies in; None: none of them lies in any."""
-    first, last = units
-    touching = (Exclusion.pool_id == pool_id, Exclusion.first_unit <= last, Exclusion.last_unit >= first)
-    noted = select(Exclusion.note).where(*touching, Exclusion.note.is_not(None))
-    return await db.scalar(noted.order_by(Exclusion.first_unit).limit(1))
 
 
 async def exclude(rows: EstateRows, pool: KnownPool, interval: Interval, *, note: str) -> bool:

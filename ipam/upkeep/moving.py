@@ -20,7 +20,7 @@ from ipam.allocation.places import Place
 from ipam.allocation.service_rows import named_only
 from ipam.allocation.static_requests import StaticResources
 from ipam.allocator import choose, take
-from ipam.errors import Fault, NotServed, RequestConflict
+from ipam.errors import Fault, IpamError, NotServed, RequestConflict
 from ipam.estate.rows import EstateRows
 from ipam.events import note_event
 from ipam.holdings import HeldUnit, Line
@@ -232,8 +232,8 @@ class Rehomed:
     not_served: tuple[int, ...]
     """Services that lack something there. While there is one, whoever asked has to undo all of it."""
     faults: tuple[Fault, ...]
-    refusal: NotServed | None
-    """With all these faults, each with its service."""
+    refusal: IpamError | None
+    """``NotServed`` with all these faults; where that is one thing alone, as ``move`` raises it."""
 
 
 async def rehome(rows: EstateRows, access_nodes: Sequence[str], bng: str, *, note: str, at: datetime) -> Rehomed:
@@ -269,7 +269,7 @@ async def rehome(rows: EstateRows, access_nodes: Sequence[str], bng: str, *, not
                 moved.append(each)
             else:
                 not_served.append(service_id)
-    return Rehomed(moved, tuple(not_served), faults.all, NotServed(faults.all) if faults.all else None)
+    return Rehomed(moved, tuple(not_served), faults.all, faults.refusal(NotServed))
 
 
 async def _is_served(db: AsyncSession, line: Line, place: Place, holder: Holder) -> bool:

@@ -14,7 +14,7 @@ from ipam.estate.ranges import drained_of
 from ipam.estate.rows import EstateRows
 from ipam.lookup import history
 from ipam.upkeep import drained_units, draining, excluding, moving, renaming, reserving, retiring
-from ipam.upkeep.answers import KeptBack, LeftBehind, UnitEvent
+from ipam.upkeep.answers import LeftBehind, UnitEvent
 from ipam.upkeep.moving import Rehomed
 from ipam.upkeep.pool_units import KnownPool, checked_note, find_pool
 from ipam.upkeep.request_parts import refuse_faults
@@ -78,14 +78,10 @@ class NetworkUpkeep:
         self._log("quarantine lifted", done, pool=pool, value=value)
         return done
 
-    async def kept_back(self, *, pool: str, value: str) -> KeptBack:
-        """Why nobody is given it, or some of it, even when it is free."""
+    async def why_drained(self, *, pool: str, value: str) -> str | None:
+        """Why the part that it, or some of it, lies in is being drained; None: it isn't."""
         known = await self._found(pool, units=value)
-        units = known.units(value)
-        return KeptBack(
-            drained=await drained_units.why_drained(self._db, known.pool_id, units),
-            excluded=await excluding.why_excluded(self._db, known.pool_id, units),
-        )
+        return await drained_units.why_drained(self._db, known.pool_id, known.units(value))
 
     async def exclude(self, *, pool: str, span: str, note: str) -> bool:
         """Never hand out an address, a prefix or from-to; the description of the network doesn't undo it.

@@ -49,7 +49,7 @@ def unreserve(pool: Pool, value: Value, reason: Reason, json_: AsJson = False) -
 
 
 def lift(pool: Pool, value: ValueOrSome, reason: Reason, json_: AsJson = False) -> None:
-    """End a quarantine now, or all of a part of a pool: they may go to anybody, or, in a part kept back, to nobody."""
+    """End a quarantine now, or all of a part of a pool: they may go to anybody, or, where it is drained, to nobody."""
     _do(
         pool,
         value,
@@ -135,8 +135,7 @@ def _do(
     pool: str, what: str | None, becomes: str, act: Act, *, as_json: bool, why: str | None = None, frees: bool = False
 ) -> None:
     """One act of the upkeep; ``becomes`` says how it is afterwards, whether or not it was so before. ``why``: the
-    reason of an act that does not look at it itself. What it ``frees`` may lie in a drained or excluded part, which is
-    told."""
+    reason of an act that does not look at it itself. What it ``frees`` may lie in a drained part, which is told."""
 
     async def done(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
@@ -146,15 +145,13 @@ def _do(
             before = await appliance.address_desk(db).numbers_of(pool)
             tells(subject=subject_of("pool", pool), before=before, after={"pool": pool, "what": what})
             changed = await act(upkeep) is not False  # None: it can be done but once
-            back = await upkeep.kept_back(pool=pool, value=what) if frees and what is not None else None
+            drained = await upkeep.why_drained(pool=pool, value=what) if frees and what is not None else None
         if as_json:
-            print_json({"pool": pool, "what": what, "changed": changed, **(back or {})})
+            print_json({"pool": pool, "what": what, "changed": changed, **({"drained": drained} if frees else {})})
             return
         name = pool if what is None else f"{what} of pool {pool}"
         say(f"{name}: {becomes}" + ("" if changed else ", as before"))
-        if back and back["drained"] is not None:
-            say(f"  what of it lies in a part that is being drained ({back['drained']}) goes to nobody until that ends")
-        if back and back["excluded"] is not None:
-            say(f"  what of it was excluded by hand ({back['excluded']}) goes to nobody until it is included")
+        if drained is not None:
+            say(f"  what of it lies in a part that is being drained ({drained}) goes to nobody until that ends")
 
     run(done, as_json=as_json)

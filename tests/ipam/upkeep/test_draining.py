@@ -117,8 +117,7 @@ async def test_what_cools_off_in_a_drained_part_is_listed_and_may_be_lifted_so_t
     assert await empty.keep("lift", pool="cgnat", value="192.0.2.8-192.0.2.15", note="once more") is False
     for value in ("192.0.2.9", "192.0.2.10", UPPER):
         assert await empty.keep("lift", pool="cgnat", value=value, note="once more") is False
-        back = {"drained": "goes to the south", "excluded": None}
-        assert await empty.keep("kept_back", pool="cgnat", value=value) == back
+        assert await empty.keep("why_drained", pool="cgnat", value=value) == "goes to the south"
 
     assert await empty.keep("left_behind", pool="cgnat") == []
     with pytest.raises(UnitDraining):
