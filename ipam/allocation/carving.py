@@ -137,7 +137,10 @@ async def _add_range(db: AsyncSession, wanted: Unit, first: int, last: int) -> N
 
 
 async def give_up(db: AsyncSession, wanted: Unit, allocation_id: int) -> None:
-    """A unit that is free as if it had never been used; in a part that is being drained it goes to nobody."""
+    """A unit that is free as if it had never been used; in a part that is being drained it goes to nobody.
+
+    Its range is a new one, and none that others would have to hold: so whoever calls it is alone
+    (``EstateRows.be_alone``), as who cuts the pool anew is, and numbers its ranges."""
     await db.execute(delete(_ALLOCATION).where(_ALLOCATION.c.id == allocation_id))
     if await db.scalar(_covering(Drain, Drain.note, wanted)) is None:
         await _add_range(db, wanted, wanted.unit, wanted.unit)
