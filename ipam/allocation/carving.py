@@ -152,12 +152,17 @@ async def _why_not_free(
     """Excluded or drained; else somebody holds its range, or has just taken it."""
     excluded = (await db.execute(_covering(Exclusion, Exclusion.reason, wanted).add_columns(Exclusion.note))).first()
     if excluded is not None:
-        reason = excluded.reason if excluded.note is None else f"{excluded.reason} ({excluded.note})"
+        reason = excluded_because(excluded.reason, excluded.note)
         return UnitExcluded(wanted.value, pool=wanted.pool, reason=reason)
     drained = await db.scalar(_covering(Drain, Drain.note, wanted))
     if drained is not None and (await db.execute(around)).first() is None:
         return UnitDraining(wanted.value, pool=wanted.pool, note=drained)
     return OthersWereQuicker([wanted.pool])
+
+
+def excluded_because(reason: str, note: str | None) -> str:
+    """Why something is excluded, with the note of who has done it by hand."""
+    return reason if note is None else f"{reason} ({note})"
 
 
 def _covering(model: type[Exclusion | Drain], what: Any, wanted: Unit) -> Select[Any]:
