@@ -196,12 +196,17 @@ class NotServed(IpamError):
     what = "The move"
     left = "nothing was changed"
     MOST_NAMED: ClassVar[int] = 10
+    MOST_FAULTS: ClassVar[int] = 200
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        self.faults = tuple(faults)
+        """``faults``: all of them; the error has the first of many, and then how many there are besides."""
+        self.faults = tuple(faults[: self.MOST_FAULTS])
+        if len(faults) > self.MOST_FAULTS:
+            self.faults += (Fault("others", f"{len(faults) - self.MOST_FAULTS} more stand against it."),)
         listed = "; ".join(str(fault).removesuffix(".") for fault in self.faults[: self.MOST_NAMED])
         more = "; ..." if len(self.faults) > self.MOST_NAMED else ""
-        super().__init__(f"{len(self.faults)} things stand against the move, {self.left}: {listed}{more}.")
+        things = "1 thing stands" if len(faults) == 1 else f"{len(faults)} things stand"
+        super().__init__(f"{things} against the move, {self.left}: {listed}{more}.")
 
 
 class PoolExhausted(IpamError):

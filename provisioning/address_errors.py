@@ -72,15 +72,20 @@ class ServicesInTheWay(AddressError):
     what = "The move"
     left = "nothing was changed"
     MOST_NAMED: ClassVar[int] = 10
+    MOST_FAULTS: ClassVar[int] = 200
 
     def __init__(
         self, not_served: Sequence[NotServedFault], runs: Mapping[int, int], lines: Sequence[LineOnOlt]
     ) -> None:
-        self.faults = (
+        """The error has the first of many faults, and then how many there are besides."""
+        found = (
             *(Fault(fault.where, fault.what) for fault in not_served),
             *(Fault(f"service {service}", f"Run {run} goes on with it.") for service, run in runs.items()),
             *(Fault(f"service {line.service_id}", str(line)) for line in lines),
         )
+        self.faults = found[: self.MOST_FAULTS]
+        if len(found) > self.MOST_FAULTS:
+            self.faults += (Fault("others", f"{len(found) - self.MOST_FAULTS} more stand against it."),)
         named = "; ".join(f"{each.field}: {each.reason}".removesuffix(".") for each in self.faults[: self.MOST_NAMED])
         more = "; ..." if len(self.faults) > self.MOST_NAMED else ""
-        super().__init__(f"{len(self.faults)} things stand against the move, {self.left}: {named}{more}.")
+        super().__init__(f"{len(found)} things stand against the move, {self.left}: {named}{more}.")

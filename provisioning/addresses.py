@@ -172,7 +172,7 @@ class AddressDesk:
             ServiceUnderWay: with all services behind them of which a run has more to do.
             LineOnOlt, LinesOnOlt: for all services whose lines would need another VLAN.
             ServicesInTheWay: with all of these, and with what services need that can't be had there.
-            NotServed, or as for an allocation: where only what can't be had there stands against it.
+            NotServed: with each service that lacks something there, where only that stands against it.
         """
         async with self._db.begin_nested():
             done = await self._upkeep.rehome(access_nodes=access_nodes, bng=bng, note=note)

@@ -137,7 +137,10 @@ async def _add_range(db: AsyncSession, wanted: Unit, first: int, last: int) -> N
 
 
 async def give_up(db: AsyncSession, wanted: Unit, allocation_id: int) -> None:
-    """A unit that is free as if it had never been used; in a part that is being drained it goes to nobody."""
+    """A unit that is free as if it had never been used; in a part that is being drained it goes to nobody.
+
+    Its range is a new one, and none that others would have to hold: so whoever calls it is alone
+    (``EstateRows.be_alone``), as who cuts the pool anew is, and numbers its ranges."""
     await db.execute(delete(_ALLOCATION).where(_ALLOCATION.c.id == allocation_id))
     if await db.scalar(_covering(Drain, Drain.note, wanted)) is None:
         await _add_range(db, wanted, wanted.unit, wanted.unit)
@@ -149,12 +152,17 @@ async def _why_not_free(
     """Excluded or drained; else somebody holds its range, or has just taken it."""
     excluded = (await db.execute(_covering(Exclusion, Exclusion.reason, wanted).add_columns(Exclusion.note))).first()
     if excluded is not None:
-        reason = excluded.reason if excluded.note is None else f"{excluded.reason} ({excluded.note})"
+        reason = excluded_because(excluded.reason, excluded.note)
         return UnitExcluded(wanted.value, pool=wanted.pool, reason=reason)
     drained = await db.scalar(_covering(Drain, Drain.note, wanted))
     if drained is not None and (await db.execute(around)).first() is None:
         return UnitDraining(wanted.value, pool=wanted.pool, note=drained)
     return OthersWereQuicker([wanted.pool])
+
+
+def excluded_because(reason: str, note: str | None) -> str:
+    """Why something is excluded, with the note of who has done it by hand."""
+    return reason if note is None else f"{reason} ({note})"
 
 
 def _covering(model: type[Exclusion | Drain], what: Any, wanted: Unit) -> Select[Any]:

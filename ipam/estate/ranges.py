@@ -6,9 +6,11 @@ locked against them (they refer to it), or the two would wait for one another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count as numbers
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, delete, insert, or_, select
@@ -45,7 +47,7 @@ class Excluded:
 async def cut_first(rows: EstateRows, pool_id: int, layout: Layout) -> None:
     """A new pool's exclusions and free ranges."""
     await _write_exclusions(rows, pool_id, [Excluded(*each, None) for each in _described(layout)])
-    await insert_ranges(rows, pool_id, stripes(layout.free, layout.stripes), first_seq=0)
+    await insert_ranges(rows, pool_id, stripes(layout.free, layout.stripes))
 
 
 async def recut(rows: EstateRows, pool_id: int, name: str, layout: Layout, at: datetime) -> bool:
@@ -64,8 +66,8 @@ async def recut(rows: EstateRows, pool_id: int, name: str, layout: Layout, at: d
     out = [each.interval for each in wanted]
     by_hand = [each for each in present if each.note is not None]
     left = [Excluded(*part, each.reason, each.note) for each in by_hand for part in subtract([each.interval], out)]
-    next_seq = await cut(rows, pool_id, name, subtract(out, [each.interval for each in present]))
-    await _free(rows, pool_id, subtract([each.interval for each in before], out), layout.stripes, next_seq, at)
+    used = await cut(rows, pool_id, name, subtract(out, [each.interval for each in present]))
+    await _free(rows, pool_id, subtract([each.interval for each in before], out), layout.stripes, used, at)
     await rewrite_exclusions(rows, pool_id, [*wanted, *left])
     return True
 
@@ -99,34 +101,33 @@ async def drained_of(rows: EstateRows, pool_id: int) -> list[Interval]:
 async def set_free(rows: EstateRows, pool_id: int, intervals: list[Interval], most: int, at: datetime) -> None:
     """What is neither used nor excluded any more may be handed out when it has cooled off, unless it is being
     drained."""
-    await _free(rows, pool_id, intervals, most, await _lock_ranges_and_count(rows, pool_id), at)
+    await _free(rows, pool_id, intervals, most, await cut_ranges(rows, pool_id, []), at)
 
 
 async def _free(
-    rows: EstateRows, pool_id: int, intervals: list[Interval], most: int, next_seq: int, at: datetime
+    rows: EstateRows, pool_id: int, intervals: list[Interval], most: int, used: set[int], at: datetime
 ) -> None:
     undrained = subtract(intervals, await drained_of(rows, pool_id)) if intervals else []
     left = await rest_on(rows, pool_id, undrained, at)
-    await insert_ranges(rows, pool_id, stripes(left, most), first_seq=next_seq)
+    await insert_ranges(rows, pool_id, stripes(left, most), used)
 
 
-async def cut(rows: EstateRows, pool_id: int, name: str, out: list[Interval]) -> int:
-    """Take intervals out of what may be handed out. The next unused seq is returned.
+async def cut(rows: EstateRows, pool_id: int, name: str, out: list[Interval]) -> set[int]:
+    """Take intervals out of what may be handed out. The numbers of the ranges that are left are returned.
 
     Raises:
         EstateInUse: a live service holds one of them, or one is reserved.
     """
-    next_seq = await cut_ranges(rows, pool_id, out)
+    used = await cut_ranges(rows, pool_id, out)
     if out:
         await drop_quarantined(rows, pool_id, out)
         await _refuse_if_held(rows, pool_id, name, out)
-    return next_seq
+    return used
 
 
-async def cut_ranges(rows: EstateRows, pool_id: int, out: list[Interval]) -> int:
-    """Take intervals out of the free ranges alone. The next unused seq is returned."""
+async def cut_ranges(rows: EstateRows, pool_id: int, out: list[Interval]) -> set[int]:
+    """Take intervals out of the free ranges alone. The numbers of the ranges that are left are returned."""
     ranges = await _all_locked(rows, pool_id)
-    next_seq = 1 + max((each.seq for each in ranges), default=-1)
     taken = merge(out)
     gone: list[int] = []
     left: list[Interval] = []
@@ -138,8 +139,8 @@ async def cut_ranges(rows: EstateRows, pool_id: int, out: list[Interval]) -> int
     for start in range(0, len(gone), AT_ONCE):
         these = _RANGE.c.seq.in_(gone[start : start + AT_ONCE])
         await rows.db.execute(delete(_RANGE).where(_RANGE.c.pool_id == pool_id, these))
-    await insert_ranges(rows, pool_id, left, first_seq=next_seq)
-    return next_seq + len(left)
+    used = {each.seq for each in ranges}.difference(gone)
+    return await insert_ranges(rows, pool_id, left, used)
 
 
 async def _all_locked(rows: EstateRows, pool_id: int) -> Sequence[Row[Any]]:
@@ -151,10 +152,6 @@ async def _all_locked(rows: EstateRows, pool_id: int) -> Sequence[Row[Any]]:
         if seen == {each.seq for each in ranges}:
             return ranges
         seen = {each.seq for each in ranges}
-
-
-async def _lock_ranges_and_count(rows: EstateRows, pool_id: int) -> int:
-    return await cut_ranges(rows, pool_id, [])
 
 
 async def drop_quarantined(rows: EstateRows, pool_id: int, out: list[Interval]) -> None:
@@ -195,14 +192,19 @@ def _holder(service_id: int | None, state: str) -> str:
     return "reserved" if state == "reserved" else "just being handed out"
 
 
-async def insert_ranges(rows: EstateRows, pool_id: int, ranges: list[Interval], *, first_seq: int) -> None:
+async def insert_ranges(rows: EstateRows, pool_id: int, ranges: list[Interval], used: Collection[int] = ()) -> set[int]:
+    """Under the lowest numbers that aren't ``used``, so that there are as few gaps as can be: who draws a number in a
+    gap is led to the range that follows it. All numbers that are used by then are returned."""
     of_pool = {"tenant_id": rows.tenant_id, "pool_id": pool_id}
+    unused = (number for number in numbers() if number not in used)
+    seqs = list(islice(unused, len(ranges)))
     numbered = [
         {**of_pool, "seq": seq, "next_unit": first, "last_unit": last}
-        for seq, (first, last) in enumerate(ranges, start=first_seq)
+        for seq, (first, last) in zip(seqs, ranges, strict=True)
     ]
     for start in range(0, len(numbered), AT_ONCE):
         await insert_many(rows.db, _RANGE, numbered[start : start + AT_ONCE])
+    return {*used, *seqs}
 
 
 async def _write_exclusions(rows: EstateRows, pool_id: int, wanted: list[Excluded]) -> None:

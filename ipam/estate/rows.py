@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
 from sqlalchemy import func, insert, select, update
-from sqlalchemy.engine import RowMapping
+from sqlalchemy.engine import RowMapping, Transaction
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.errors import NameUnknown
@@ -40,14 +40,20 @@ class EstateRows:
     def __init__(self, db: AsyncSession, tenant_id: str) -> None:
         self.db = db
         self.tenant_id = tenant_id
-        self._alone = False
+        self._alone_in: Transaction | None = None
 
     async def be_alone(self) -> None:
-        """Two descriptions are carried out one after the other. SQLite has one writer anyway."""
-        if not self._alone and self.db.get_bind().dialect.name == "postgresql":
-            key = func.hashtextextended(f"ipam estate of {self.tenant_id}", 0)
-            await self.db.execute(select(func.pg_advisory_xact_lock(key)))
-        self._alone = True
+        """Those who change a network, or what of its pools may be handed out, do so one after the other. It is the
+        first lock that each of them takes, then come a pool's free ranges, then its row. SQLite has one writer anyway.
+        """
+        if self.db.get_bind().dialect.name != "postgresql" or (self._alone_in is not None and self._alone_in.is_active):
+            return
+        connection = (await self.db.connection()).sync_connection
+        assert connection is not None
+        key = func.hashtextextended(f"ipam estate of {self.tenant_id}", 0)
+        await self.db.execute(select(func.pg_advisory_xact_lock(key)))
+        # A savepoint that is rolled back gives up what was locked since.
+        self._alone_in = connection.get_nested_transaction() or connection.get_transaction()
 
     async def find(self, model: type[IpamBase], **key: Any) -> RowMapping | None:
         table = table_of(model)

@@ -1,13 +1,14 @@
-"""Units in drained parts of pools: those that somebody still has, and those that nobody has and nobody gets."""
+"""Units in drained or excluded parts of pools: those that somebody still has, and those that nobody gets."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam.tables import Allocation, Drain, Exclusion
+from ipam.allocation.carving import excluded_because
+from ipam.tables import Allocation, AllocationEvent, Drain, Exclusion
 from ipam.units import Interval, count, subtract
 
 
@@ -16,6 +17,23 @@ async def why_drained(db: AsyncSession, pool_id: int, units: Interval) -> str | 
     first, last = units
     touching = select(Drain.note).where(Drain.pool_id == pool_id, Drain.first_unit <= last, Drain.last_unit >= first)
     return await db.scalar(touching.order_by(Drain.first_unit).limit(1))
+
+
+async def why_excluded(db: AsyncSession, pool_id: int, units: Interval) -> str | None:
+    """Why the first of these units that was let go by hand and lies in an excluded part is excluded, with the note of
+    who did that; None: there is no such unit. What nobody ever had, as a network's own address, is none."""
+    first, last = units
+    event = AllocationEvent
+    let_go = exists().where(
+        event.pool_id == pool_id,
+        event.unit.between(first, last),
+        event.unit.between(Exclusion.first_unit, Exclusion.last_unit),
+        event.what.in_(("lifted", "unreserved")),
+    )
+    touching = (Exclusion.pool_id == pool_id, Exclusion.first_unit <= last, Exclusion.last_unit >= first)
+    reasons = select(Exclusion.reason, Exclusion.note).where(*touching, let_go).order_by(Exclusion.first_unit).limit(1)
+    found = (await db.execute(reasons)).first()
+    return None if found is None else excluded_because(found.reason, found.note)
 
 
 async def nobodys_by_pool(db: AsyncSession, tenant_id: str) -> dict[int, int]:

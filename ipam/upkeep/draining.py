@@ -63,6 +63,7 @@ async def drain(rows: EstateRows, pool: KnownPool, interval: Interval, *, note: 
         await cut_ranges(rows, pool.pool_id, new)
         await drop_quarantined(rows, pool.pool_id, new)
         await _nobody_is_at_it(rows, pool, new)
+        await _count_as_changed(rows, pool)
 
     await patiently(rows.db, attempt)
     return True
@@ -111,9 +112,16 @@ async def undrain(rows: EstateRows, pool: KnownPool, interval: Interval, *, at: 
         excluded = [each.interval for each in await excluded_of(rows, pool.pool_id)]
         free = subtract(subtract(freed, excluded), [(unit, unit) for unit in used])
         await set_free(rows, pool.pool_id, free, pool.stripes, at)
+        await _count_as_changed(rows, pool)
 
     await patiently(rows.db, attempt)
     return True
+
+
+async def _count_as_changed(rows: EstateRows, pool: KnownPool) -> None:
+    """Among which of the pool's free ranges to draw is kept with what serves a place (``serving_tables``): it is worked
+    out anew, or all would begin at the same one."""
+    await rows.change(Pool, pool.pool_id, size=Pool.size)
 
 
 async def lift_drains(rows: EstateRows, pool: KnownPool, freed: list[Interval]) -> None:

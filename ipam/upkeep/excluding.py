@@ -42,6 +42,6 @@ async def include(rows: EstateRows, pool: KnownPool, interval: Interval, *, at: 
         for each in present
         for part in (subtract([each.interval], freed) if each.note is not None else [each.interval])
     ]
+    await set_free(rows, pool.pool_id, freed, pool.stripes, at)  # its ranges are locked before its row
     await rewrite_exclusions(rows, pool.pool_id, left)
-    await set_free(rows, pool.pool_id, freed, pool.stripes, at)
     return True

@@ -20,7 +20,7 @@ from ipam.allocation.places import Place
 from ipam.allocation.service_rows import named_only
 from ipam.allocation.static_requests import StaticResources
 from ipam.allocator import choose, take
-from ipam.errors import Fault, IpamError, NotServed, RequestConflict
+from ipam.errors import Fault, NotServed, RequestConflict
 from ipam.estate.rows import EstateRows
 from ipam.events import note_event
 from ipam.holdings import HeldUnit, Line
@@ -33,6 +33,7 @@ from ipam.upkeep.returning import give_back
 
 _ALLOCATION = table_of(Allocation)
 _SERVICE = table_of(Service)
+MOST_ADDRESSES = 4
 
 
 async def move(
@@ -232,8 +233,12 @@ class Rehomed:
     not_served: tuple[int, ...]
     """Services that lack something there. While there is one, whoever asked has to undo all of it."""
     faults: tuple[Fault, ...]
-    refusal: IpamError | None
-    """``NotServed`` with all these faults; where that is one thing alone, as ``move`` raises it."""
+    """What each of them lacks, with whose it is and which addresses it keeps therefore."""
+
+    @property
+    def refusal(self) -> NotServed | None:
+        """With all these faults; None: all services are served there."""
+        return NotServed(self.faults) if self.faults else None
 
 
 async def rehome(rows: EstateRows, access_nodes: Sequence[str], bng: str, *, note: str, at: datetime) -> Rehomed:
@@ -256,7 +261,7 @@ async def rehome(rows: EstateRows, access_nodes: Sequence[str], bng: str, *, not
     )
     moved: list[MovedService] = []
     not_served: list[int] = []
-    faults = RequestFaults()
+    faults: list[Fault] = []
     for service_id in list(await rows.db.scalars(behind)):
         line = await holdings.find_line(rows.db, rows.tenant_id, Service.service_id == service_id, to_change=True)
         if line is None or line.released:
@@ -265,11 +270,23 @@ async def rehome(rows: EstateRows, access_nodes: Sequence[str], bng: str, *, not
         holder = Holder(rows.tenant_id, service_id, holdings.subject_of(line.customer_id, place.location_id), at)
         if place.node_id in changed or not await _is_served(rows.db, line, place, holder):
             moving = move(rows.db, line=line, place=place, holder=holder, note=note)
-            if (each := await faults.look(_whose(line), moving)) is not None:
+            lacks = RequestFaults()
+            if (each := await lacks.look(_whose(line), moving)) is not None:
                 moved.append(each)
             else:
                 not_served.append(service_id)
-    return Rehomed(moved, tuple(not_served), faults.all, faults.refusal(NotServed))
+                keeps = await _keeps(rows.db, line)
+                faults += [Fault(fault.where, f"{keeps}: {fault.what}") for fault in lacks.all]
+    return Rehomed(moved, tuple(not_served), tuple(faults))
+
+
+async def _keeps(db: AsyncSession, line: Line) -> str:
+    """Whose service it is, and its addresses, the first of them if they are many."""
+    held = [unit for unit in await holdings.units_of(db, line.service_id) if unit.kind != "cvlan"]
+    values = [unit.value for unit in sorted(held, key=lambda unit: unit.kind in ROUTED)]
+    more = [f"{len(values) - MOST_ADDRESSES} more"] if len(values) > MOST_ADDRESSES else []
+    addresses = ", ".join([*values[:MOST_ADDRESSES], *more])
+    return f"of customer {line.customer_id}, {line.username}" + (f", with {addresses}" if addresses else "")
 
 
 async def _is_served(db: AsyncSession, line: Line, place: Place, holder: Holder) -> bool:

@@ -63,7 +63,7 @@ class NetworkUpkeep:
 
     async def lift(self, *, pool: str, value: str, note: str) -> bool:
         """End a quarantine now, or those of all units from-to or of a prefix: they may go to anybody, or, where they
-        are being drained, to nobody. False: there is nothing to end any more.
+        are excluded or being drained, to nobody. False: there is nothing to end any more.
 
         Raises:
             UnitNotHeld: the one isn't in quarantine, and wasn't.
@@ -82,6 +82,11 @@ class NetworkUpkeep:
         """Why the part that it, or some of it, lies in is being drained; None: it isn't."""
         known = await self._found(pool, units=value)
         return await drained_units.why_drained(self._db, known.pool_id, known.units(value))
+
+    async def why_excluded(self, *, pool: str, value: str) -> str | None:
+        """Why what was lifted or unreserved of it is excluded, so that it goes to nobody; None: nothing of that is."""
+        known = await self._found(pool, units=value)
+        return await drained_units.why_excluded(self._db, known.pool_id, known.units(value))
 
     async def exclude(self, *, pool: str, span: str, note: str) -> bool:
         """Never hand out an address, a prefix or from-to; the description of the network doesn't undo it.

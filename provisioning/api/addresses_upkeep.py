@@ -77,9 +77,11 @@ class Upkept(Wish):
 
 class Freed(Upkept):
     """The same; ``drained``: why the part that it, or some of it, lies in is being drained, so that nobody is given
-    that until the drain ends; null: none of it is."""
+    that until the drain ends; ``excluded``: why what was let go of it is excluded, so that nobody is given that until
+    it is included again; null: none of it is."""
 
     drained: str | None
+    excluded: str | None
 
 
 @doors.post("/reserve", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
@@ -98,7 +100,8 @@ async def unreserve(call: InCall, wish: OneUnit) -> Freed:
 
 @doors.post("/lift", permission="addresses.write", responses=NOT_THERE, misfits=misfits_of_some)
 async def lift(call: InCall, wish: OneUnit) -> Freed:
-    """Ends a quarantine now, or all from-to or of a prefix: they go to anybody, or, where it is drained, to nobody."""
+    """Ends a quarantine now, or all from-to or of a prefix: they go to anybody, or, where it is drained or excluded,
+    to nobody."""
     upkeep = await _upkeep(call, wish)
     return await _freed(call, upkeep, wish, await upkeep.lift(**_said(wish)))
 
@@ -177,4 +180,6 @@ def _upkept(call: Call, pool: str, what: str | None, changed: bool) -> Upkept:
 
 async def _freed(call: Call, upkeep: NetworkUpkeep, wish: OneUnit, changed: bool) -> Freed:
     told = _upkept(call, wish.pool, wish.value, changed)
-    return Freed(**told.model_dump(), drained=await upkeep.why_drained(pool=wish.pool, value=wish.value))
+    part = {"pool": wish.pool, "value": wish.value}
+    nobodys = {"drained": await upkeep.why_drained(**part), "excluded": await upkeep.why_excluded(**part)}
+    return Freed(**told.model_dump(), **nobodys)

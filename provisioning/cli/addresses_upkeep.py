@@ -49,7 +49,8 @@ def unreserve(pool: Pool, value: Value, reason: Reason, json_: AsJson = False) -
 
 
 def lift(pool: Pool, value: ValueOrSome, reason: Reason, json_: AsJson = False) -> None:
-    """End a quarantine now, or all of a part of a pool: they may go to anybody, or, where it is drained, to nobody."""
+    """End a quarantine now, or all of a part of a pool: they may go to anybody, or, where it is drained or
+    excluded, to nobody."""
     _do(
         pool,
         value,
@@ -135,7 +136,8 @@ def _do(
     pool: str, what: str | None, becomes: str, act: Act, *, as_json: bool, why: str | None = None, frees: bool = False
 ) -> None:
     """One act of the upkeep; ``becomes`` says how it is afterwards, whether or not it was so before. ``why``: the
-    reason of an act that does not look at it itself. What it ``frees`` may lie in a drained part, which is told."""
+    reason of an act that does not look at it itself. What it ``frees`` may lie in a drained or excluded part, which is
+    told."""
 
     async def done(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
@@ -145,13 +147,23 @@ def _do(
             before = await appliance.address_desk(db).numbers_of(pool)
             tells(subject=subject_of("pool", pool), before=before, after={"pool": pool, "what": what})
             changed = await act(upkeep) is not False  # None: it can be done but once
-            drained = await upkeep.why_drained(pool=pool, value=what) if frees and what is not None else None
+            nobodys = await _nobodys(upkeep, pool, what) if frees and what is not None else {}
         if as_json:
-            print_json({"pool": pool, "what": what, "changed": changed, **({"drained": drained} if frees else {})})
+            print_json({"pool": pool, "what": what, "changed": changed, **nobodys})
             return
         name = pool if what is None else f"{what} of pool {pool}"
         say(f"{name}: {becomes}" + ("" if changed else ", as before"))
-        if drained is not None:
+        if (drained := nobodys.get("drained")) is not None:
             say(f"  what of it lies in a part that is being drained ({drained}) goes to nobody until that ends")
+        if (excluded := nobodys.get("excluded")) is not None:
+            say(f"  what of it lies in an excluded part ({excluded}) goes to nobody until it is included again")
 
     run(done, as_json=as_json)
+
+
+async def _nobodys(upkeep: NetworkUpkeep, pool: str, what: str) -> dict[str, str | None]:
+    """Why nobody is given what was freed, or a part of it."""
+    return {
+        "drained": await upkeep.why_drained(pool=pool, value=what),
+        "excluded": await upkeep.why_excluded(pool=pool, value=what),
+    }

@@ -10,6 +10,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from ipam import (
+    Fault,
     MovedService,
     NameUnknown,
     NoPoolBound,
@@ -241,10 +242,19 @@ async def test_all_services_that_can_not_be_re_homed_are_named_at_once(empty: Ne
         await rehome(empty, "OLT-1", note="BNG 1 is retired")
 
     of = [f"service {line['service_id']}" for line in given]
-    assert [(fault.where, fault.what.split(":")[0].split(" at ")[0]) for fault in refused.value.faults] == [
+    found = [(fault.where, *fault.what.split(": ")[:2]) for fault in refused.value.faults]
+    assert [(where, what.split(" at ")[0]) for where, _, what in found] == [
         (of[2], "Pool cgnat-south is full"),
         (of[3], "Pool cgnat-south is full"),
         (of[4], "Plan dynamic needs a pool of the BNG's own"),
+    ]
+    assert [whose for _, whose, _ in found] == [
+        f"of customer {customer}, {line['username']}, with {', '.join(map(str, held))}"
+        for customer, line, held in (
+            (3, given[2], [given[2]["ip_address"], given[2]["delegated_prefix"], given[2]["ipv6_wan_prefix"]]),
+            (4, given[3], [given[3]["ip_address"], given[3]["delegated_prefix"], given[3]["ipv6_wan_prefix"]]),
+            (5, given[4], [given[4]["delegated_prefix"]]),
+        )
     ]
     for each in given:
         assert await empty.serve("resources", service_id=each["service_id"]) == each
@@ -262,19 +272,31 @@ async def test_what_can_not_be_re_homed_is_answered_beside_what_was(empty: Netwo
     assert [each["service_id"] for each in done.moved] == [served["service_id"]]
     assert done.not_served == (refused["service_id"],)
     assert [fault.where for fault in done.faults] == [f"service {refused['service_id']}"]
-    assert isinstance(done.refusal, NoPoolBound)
+    assert isinstance(done.refusal, NotServed)
+    assert done.refusal.faults == done.faults
 
 
 async def test_when_one_service_can_not_be_served_there_nothing_is_re_homed(empty: Network) -> None:
     await empty.apply(two_bngs())
     given = [await empty.allocate(1, "LOC-1"), await empty.allocate(2, "LOC-1", "dynamic")]
 
-    with pytest.raises(NoPoolBound, match="pool of the BNG's own"):
+    with pytest.raises(NotServed, match="1 thing stands against the move, nothing was changed") as refused:
         await rehome(empty, "OLT-1", note="x")
 
+    whose = f"service {given[1]['service_id']}: of customer 2, {given[1]['username']}, with "
+    assert f"{whose}{given[1]['delegated_prefix']}: Plan dynamic needs a pool of the BNG's own" in str(refused.value)
     for each in given:
         assert await empty.serve("resources", service_id=each["service_id"]) == each
     assert await empty.violations() == []
+
+
+def test_of_very_many_services_that_can_not_be_served_the_first_are_named_and_the_others_counted() -> None:
+    faults = [Fault(f"service {number}", "Pool cgnat-south is full.") for number in range(1, 1001)]
+
+    refused = NotServed(faults)
+
+    assert str(refused).startswith("1000 things stand against the move, nothing was changed: service 1: Pool")
+    assert refused.faults == (*faults[:200], Fault("others", "800 more stand against it."))
 
 
 @pytest.mark.parametrize("rewriting", ["UPDATE ipam_service_move SET note = 'x'", "DELETE FROM ipam_service_move"])

@@ -21,6 +21,8 @@ from ipam import (
 from ipam.tables import Exclusion, Pool
 from tests.ipam.conftest import STARTED_AT, Network, one_pool
 
+EXCLUDED_OR_NOT = ("192.0.2.9", "192.0.2.0/28", "192.0.2.5", "192.0.2.0/29")
+
 
 async def test_what_is_reserved_is_given_to_nobody_until_it_is_unreserved(empty: Network) -> None:
     await empty.apply(one_pool("192.0.2.0/30"))
@@ -116,6 +118,27 @@ async def test_a_lifted_quarantine_lets_anybody_have_it_at_once(empty: Network) 
     assert [(each["what"], each["note"], each["at"] - STARTED_AT) for each in history[2:3]] == [
         ("lifted", "no log names it", timedelta(hours=1))
     ]
+    assert await empty.violations() == []
+
+
+async def test_what_is_lifted_in_an_excluded_part_is_told_to_go_to_nobody(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/28", quarantine_seconds=600))
+    for value in ("192.0.2.5", "192.0.2.9"):
+        await empty.release((await empty.allocate(1, ip_address=value))["service_id"])
+    await empty.keep("exclude", pool="cgnat", span="192.0.2.8/29", note="a rogue DHCP server")
+    assert await empty.keep("why_excluded", pool="cgnat", value="192.0.2.9") is None
+
+    assert await empty.keep("lift", pool="cgnat", value="192.0.2.0/28", note="no log names them") is True
+
+    why = {value: await empty.keep("why_excluded", pool="cgnat", value=value) for value in EXCLUDED_OR_NOT}
+    assert why == {
+        "192.0.2.9": "excluded by hand (a rogue DHCP server)",
+        "192.0.2.0/28": "excluded by hand (a rogue DHCP server)",
+        "192.0.2.5": None,
+        "192.0.2.0/29": None,
+    }
+    await empty.keep("include", pool="cgnat", span="192.0.2.8/29")
+    assert await empty.keep("why_excluded", pool="cgnat", value="192.0.2.9") is None
     assert await empty.violations() == []
 
 

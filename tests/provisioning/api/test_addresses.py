@@ -80,6 +80,11 @@ async def test_what_is_done_by_hand_is_audited_once_and_refused_to_whoever_only_
     both = await any_api.post("/addresses/drain", {**span, "reason": "goes south"})
     assert (both.status_code, [fault["pointer"] for fault in both.json()["errors"]]) == (422, ["#/note"])
     assert (await any_api.post("/addresses/undrain", span)).json()["changed"] is True
+    assert (freed[0].json()["drained"], freed[0].json()["excluded"]) == (None, None)
+    rogue = {"pool": "north-v4", "span": "100.64.3.9", "reason": "a rogue server"}
+    assert (await any_api.post("/addresses/exclude", rogue)).json()["changed"] is True
+    nobodys = (await any_api.post("/addresses/unreserve", kept)).json()
+    assert (nobodys["drained"], nobodys["excluded"]) == (None, "excluded by hand (a rogue server)")
     elsewhere = await any_api.post("/addresses/exclude", {**span, "span": "192.0.2.0/30"})
     assert (elsewhere.status_code, elsewhere.json()["code"]) == (422, "ipam.request_invalid")
     nowhere = await any_api.post("/addresses/exclude", {**span, "pool": "nowhere"})

@@ -111,6 +111,7 @@ def test_what_is_done_by_hand_is_done_once_with_a_reason_that_the_audit_keeps(an
         "what": "100.64.3.9",
         "changed": True,
         "drained": None,
+        "excluded": None,
     }
     unreserved = type_("addresses", "unreserve", "north-v4", "100.64.3.9", "--reason", "it moved")
     assert unreserved.out == "100.64.3.9 of pool north-v4: unreserved, as before\n"
@@ -259,6 +260,13 @@ def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(any_isp: Sett
     lifted = type_("addresses", "lift", "north-v4", held["ip_address"], "--reason", "a trial").out.splitlines()
     assert lifted[0] == f"{held['ip_address']} of pool north-v4: out of quarantine"
     assert lifted[1].startswith("  what of it lies in a part that is being drained (goes south) goes to nobody until")
+    assert type_("addresses", "exclude", "north-v4", held["ip_address"], "--reason", "a rogue server").status == 0
+    lifted = type_("addresses", "lift", "north-v4", held["ip_address"], "--reason", "a trial").out.splitlines()
+    assert lifted[0] == f"{held['ip_address']} of pool north-v4: out of quarantine, as before"
+    assert lifted[2].startswith(
+        "  what of it lies in an excluded part (excluded by hand (a rogue server)) goes to nobody"
+    )
+    assert type_("addresses", "include", "north-v4", held["ip_address"], "--reason", "gone").status == 0
     assert type_("addresses", "left-behind", "north-v4").out == "nobody has anything in it\n"
     assert type_("addresses", "lift", "north-pd", held["delegated_prefix"], "--reason", "a trial").status == 0
     assert type_("addresses", "reserve", "north-pd", held["delegated_prefix"], "--reason", "kept").status == 0
