@@ -47,17 +47,11 @@ class RequestFaults:
             RequestInvalid: with all that was found, or what ``several`` makes of it; where it is one thing alone, that
                 error itself.
         """
-        if (refusal := self.refusal(several)) is not None:
-            raise refusal
-
-    def refusal(self, several: Callable[[Sequence[Fault]], IpamError] | None = None) -> IpamError | None:
-        """What ``refuse_if_any`` raises; None: nothing was found."""
         if len(self._found) == 1:
-            return self._found[0][1]
+            raise self._found[0][1]
         if found := self.all:
             (where, what), *others = found
-            return several(found) if several else RequestInvalid(where, what, *others)
-        return None
+            raise several(found) if several else RequestInvalid(where, what, *others)
 
     def note(self, where: str, error: IpamError) -> None:
         """What is transient isn't the request's fault, and is raised."""
