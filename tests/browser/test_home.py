@@ -110,13 +110,14 @@ async def test_the_first_page_the_search_and_every_list_are_clean_for_axe_and_fi
     await ended.until_waiting_for("visit")
     await ended.plug_and_scan(done)
     await ended.until_ended()
+    service = await ended.result("allocate_resources")
     async with refused_by_the_olt(lab) as (run, house), machine.looker() as ada:
         await ada.sign_in("ada")
         paths = [place.path for place in PLACES if place.path not in LOOKED_AT_ELSEWHERE]
         paths += ["/search", f"/search?q={house.serial}", f"/search?q=run+{run.id}", "/search?q=zzzzzz"]
-        paths += [f"/services/{done.number}", f"/devices/{done.serial}", "/pools/of?pool=north-v4"]
+        paths += [f"/services/{service['service_id']}", f"/devices/{done.serial}", "/pools/of?pool=north-v4"]
         paths += ["/devices?state=verified", f"/customers/{done.customer_id}", "/access-nodes/of?name=OLT-3"]
-        paths += ["/notices", "/mails/1", f"/sessions/of?username=c{done.customer_id}-s{done.number}@isp.example"]
+        paths += ["/notices", "/mails/1", f"/sessions/of?username={service['username']}"]
         for number, path in enumerate(paths):
             await ada.go(path)
             name = path.partition("?")[0].replace("/", "-")

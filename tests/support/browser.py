@@ -179,7 +179,7 @@ async def open_browser(
 
 def _hear(looker: Looker, message: ConsoleMessage) -> None:
     if message.type in ("error", "warning") and SWITCHED_OFF not in message.text:
-        looker.complaints.append(f"{message.type}: {message.text}")
+        looker.complaints.append(f"{message.type}: {message.text} ({message.location['url']})")
 
 
 def _hear_failure(looker: Looker, request: Any) -> None:
