@@ -1,13 +1,13 @@
 """Host reservations for Kea, of the lines whose plan gets its addresses by DHCP.
 
 A line is known by what its access node tells of it: the circuit-id (RFC 3046 s3.1) in DHCPv4, and in DHCPv6 the
-interface-id (RFC 8415 s21.18), which Kea's flex-id hook makes an identifier (``relay6[-1].option[18].hex``: of the relay
-next to the line, which the access node is also where the BNG relays once more). Addresses stand under their subnet,
-which has its pool's number (Kea 3 asks for one) and tells its gateway; delegated prefixes are global, since the subnet of
-the link isn't the prefix they come from.
+interface-id (RFC 8415 s21.18), which Kea's flex-id hook makes an identifier (``relay6[-1].option[18].hex``: of the
+relay next to the line, which the access node is also where the BNG relays once more). Addresses stand under their
+subnet, which has its pool's number (Kea 3 asks for one) and tells its gateway; delegated prefixes are global, since the
+subnet of the link isn't the prefix they come from.
 
-Kea takes the subnet by the relay's address, which lies in one of those that a BNG serves; a line's address may come from
-another one. So subnets behind one BNG are a shared network, in all of which Kea looks for the line.
+Kea takes the subnet by the relay's address, which lies in one of those that a BNG serves; a line's address may come
+from another one. So subnets behind one BNG are a shared network, in all of which Kea looks for the line.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("nat-blocks")(blocks)
 
 
-def rule(
+def rule(  # noqa: PLR0913, PLR0917 - each is a term of the rule
     pool: Pool,
     outside: Annotated[str, typer.Option(help="The prefix of outside addresses.")],
     ports: Annotated[int, typer.Option(help="How many ports each subscriber has.")],
