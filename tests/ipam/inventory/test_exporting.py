@@ -14,7 +14,7 @@ import structlog
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ipam import NameUnknown
+from ipam import ExportShape, NameUnknown
 from provisioning.database import Database
 from tests.ipam.conftest import Network, one_pool, small
 
@@ -98,7 +98,8 @@ async def test_what_netbox_has_sent_goes_back_as_it_came_and_may_come_again(empt
         "100.64.0.7/32,,active,\n"
     )
     prefixes = "prefix,vrf,status,description\n2001:db8:2000:300::/56,,deprecated,the old town hall\n"
-    for sent, shape in ((addresses, "netbox-addresses"), (prefixes, "netbox-prefixes")):
+    lists: dict[ExportShape, str] = {"netbox-addresses": addresses, "netbox-prefixes": prefixes}
+    for shape, sent in lists.items():
         lines = len(sent.splitlines()) - 1
 
         assert (await empty.bring_in(sent, "netbox"))["reserved"] == lines
