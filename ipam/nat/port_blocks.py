@@ -60,7 +60,7 @@ class PortBlocks:
         Raises:
             NameUnknown: no such pool or VRF.
             EstateRefused: with all that is wrong with the rule.
-            RequestInvalid: with both; or ``since`` is still to come, or another rule has held since then.
+            RequestInvalid: with both; or ``since`` is still to come, or of that time something else is known.
             OutsideShared: another rule has part of the outside prefix, be it in another VRF: who asks for the holder of
                 a port has seen it on the Internet, and knows of none.
             Overlap: the outside prefix is in use otherwise.
@@ -83,16 +83,12 @@ class PortBlocks:
             if same and (since is None or since >= old.since):
                 return False
             if since is not None:
-                beside = None if old is None else old.id
-                await rule_times.refuse_doubled(
-                    self._db, self._tenant_id, inside.pool_id, columns, since, beside=beside
-                )
+                dated = rule_times.Dated(self._tenant_id, inside.pool_id, mapping, columns, since)
+                await rule_times.refuse_false(self._db, dated, old=old, is_same=same)
             if same:
                 await self._rows.change(NatRule, old.id, since=since)
                 return True
             if old is not None:
-                if since is not None:
-                    rule_times.refuse_before(old, since)
                 await self._end(old, begins)
             prefix_id = await add_prefix(self._rows, network, vrf, vrf_id, role="public")
             of_rule = {"name": pool, "pool_id": inside.pool_id, "prefix_id": prefix_id, "since": begins}

@@ -277,3 +277,18 @@ async def test_a_rule_is_not_dated_to_a_time_when_another_held_or_that_is_still_
         await empty.ports("define_rule", **{**RULE, "pool": "other", "since": at(0.5)})
     assert await empty.ports("rules") == []
     assert await empty.violations() == []
+
+
+async def test_a_rule_is_not_dated_over_what_the_box_has_logged_of_somebody_else(empty: Network) -> None:
+    await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
+    as_computed = LoggedBlock("203.0.113.1", 7024, 8023, "100.64.0.70", at(-30), at(-20))
+    still_open = LoggedBlock("203.0.113.2", 1024, 1535, "100.64.0.9", at(-50))
+    of_another = LoggedBlock("203.0.113.1", 7024, 7535, "100.64.0.9", at(-44), at(-40))
+    await empty.ports("import_blocks", blocks=[as_computed, still_open, of_another], source="cgn-1")
+
+    with pytest.raises(RequestInvalid, match=r"log cgn-1 gives 203.0.113.1:7024-7535 to 100.64.0.9 after that"):
+        await empty.ports("define_rule", **RULE, since=at(-41))
+
+    assert await empty.ports("define_rule", **RULE, since=at(-40))
+    then = await empty.ports("holder", outside="203.0.113.1", port=7100, at=at(-42))
+    assert then["block"]["inside"] == "100.64.0.9"
