@@ -167,17 +167,18 @@ class PortBlocks:
         number, when = await self._address("outside", outside, vrf, port), at or self._now()
         stored = to_bytes(4, number)
         rule = await self._rule(NatRule.first_outside <= stored, NatRule.last_outside >= stored, *_then(NatRule, when))
-        if rule is not None:
-            mapping = _mapping(rule)
-            inside = mapping.inside_of(number, port)
-            block = None if inside is None else mapping.block_of(inside)
-            if inside is None or block is None or vrf not in (None, rule.vrf):
-                return None
-            return await self._held(_block(block, inside, f"rule of pool {rule.name}"), rule.vrf, when)
-        logged = await logged_blocks.covering(self._db, self._tenant_id, stored, port, when)
-        if logged is None or vrf not in (None, logged[1]):
+        over = None if rule is None else rule.since
+        logged = await logged_blocks.covering(self._db, self._tenant_id, stored, port, when, over=over)
+        if logged is not None:
+            return None if vrf not in (None, logged[1]) else await self._held(*logged, when)
+        if rule is None or vrf not in (None, rule.vrf):
             return None
-        return await self._held(*logged, when)
+        mapping = _mapping(rule)
+        inside = mapping.inside_of(number, port)
+        block = None if inside is None else mapping.block_of(inside)
+        if inside is None or block is None:
+            return None
+        return await self._held(_block(block, inside, f"rule of pool {rule.name}"), rule.vrf, when)
 
     async def blocks_of(self, *, inside: str, at: datetime | None = None, vrf: str | None = None) -> list[NatBlockAt]:
         """The outside address and ports that an inside address had then (or has now).

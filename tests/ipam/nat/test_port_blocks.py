@@ -292,3 +292,19 @@ async def test_a_rule_is_not_dated_over_what_the_box_has_logged_of_somebody_else
     assert await empty.ports("define_rule", **RULE, since=at(-40))
     then = await empty.ports("holder", outside="203.0.113.1", port=7100, at=at(-42))
     assert then["block"]["inside"] == "100.64.0.9"
+
+
+async def test_what_was_logged_is_surer_than_a_rule_unless_it_may_have_ended_before(empty: Network) -> None:
+    await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
+    await empty.ports("import_blocks", blocks=[block("203.0.113.1", 9024, "100.64.0.8", -5)], source="cgn-1")
+    await empty.ports("define_rule", **RULE)
+    empty.clock.forward(hours=3)
+    await empty.ports("import_blocks", blocks=[block("203.0.113.1", 7024, "100.64.0.9", 1, 2)], source="cgn-1")
+
+    found = [
+        await empty.ports("holder", outside="203.0.113.1", port=port, at=at(h))
+        for port, h in ((7100, 0.5), (7100, 1.5), (7100, 2.5), (9100, -1), (9100, 1))
+    ]
+
+    inside = [each["block"]["inside"] for each in found]
+    assert inside == ["100.64.0.70", "100.64.0.9", "100.64.0.70", "100.64.0.8", "100.64.0.72"]
