@@ -1,50 +1,58 @@
 """Host reservations for Kea, of the lines whose plan gets its addresses by DHCP.
 
 A line is known by what its access node tells of it: the circuit-id (RFC 3046 s3.1) in DHCPv4, and in DHCPv6 the
-interface-id (RFC 8415 s21.18), which Kea's flex-id hook makes an identifier (``relay6[0].option[18].hex``). Addresses
-stand under their subnet, which has its pool's number (Kea 3 asks for one); delegated prefixes are global, since the
+interface-id (RFC 8415 s21.18), which Kea's flex-id hook makes an identifier (``relay6[-1].option[18].hex``: of the
+relay next to the line, which the access node is also where the BNG relays once more). Addresses stand under their
+subnet, which has its pool's number (Kea 3 asks for one) and tells its gateway; delegated prefixes are global, since the
 subnet of the link isn't the prefix they come from.
+
+Kea takes the subnet by the relay's address, which lies in one of those that a BNG serves; a line's address may come
+from another one. So subnets behind one BNG are a shared network, in all of which Kea looks for the line.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ipam.addresses import format_address
 from ipam.answers import value_of
-from ipam.tables import ASSIGNED, AddressPlan, Allocation, Location, Pool, Prefix, Service
+from ipam.tables import ASSIGNED, AccessNode, AddressPlan, Allocation, Bng, Location, Pool, Prefix, Service
 from ipam.upkeep.answers import KeaExport, LeftOut
 
 
 async def reservations(db: AsyncSession, tenant_id: str) -> KeaExport:
     """What Kea is to hand out to whom, as parts of its configuration."""
-    lines: dict[int, tuple[str, str | None]] = {}
-    held: dict[int, dict[str, tuple[int, str, str]]] = {}
+    lines: dict[int, tuple[str, str | None, str]] = {}
+    held: dict[int, dict[str, tuple[Any, str]]] = {}
     for row in await db.execute(_held(tenant_id)):
-        lines[row.service_id] = (row.name, row.circuit_id)
+        lines[row.service_id] = (row.name, row.circuit_id, row.bng)
         value = value_of(row.first_address, row.unit_length, row.unit)
-        held.setdefault(row.service_id, {})[row.kind] = (row.pool_id, row.network, value)
-    times = Counter(circuit_id for _, circuit_id in lines.values())
-    subnets: dict[tuple[int, str], list[dict[str, Any]]] = {}
+        held.setdefault(row.service_id, {})[row.kind] = (row, value)
+    times = Counter(circuit_id for _, circuit_id, _ in lines.values())
+    subnets: dict[int, dict[str, Any]] = {}
+    behind: dict[int, set[str]] = {}
     delegated: list[dict[str, Any]] = []
     left_out: list[LeftOut] = []
-    for service_id, (location, circuit_id) in lines.items():
+    for service_id, (location, circuit_id, bng) in lines.items():
         if circuit_id is None or times[circuit_id] > 1:
             left_out.append(LeftOut(service_id=service_id, location=location, why=_why(circuit_id)))
             continue
         identifier = circuit_id.encode().hex(":")
         mine = held[service_id]
         if "ipv4" in mine:
-            pool_id, network, address = mine["ipv4"]
-            subnets.setdefault((pool_id, network), []).append({"circuit-id": identifier, "ip-address": address})
+            row, address = mine["ipv4"]
+            subnet = subnets.setdefault(row.pool_id, _subnet(row))
+            subnet["reservations"].append({"circuit-id": identifier, "ip-address": address})
+            behind.setdefault(row.pool_id, set()).add(bng)
         if "ipv6_pd" in mine:
-            delegated.append({"flex-id": identifier, "prefixes": [mine["ipv6_pd"][2]]})
-    subnet4 = [{"id": pool_id, "subnet": of, "reservations": hosts} for (pool_id, of), hosts in subnets.items()]
+            delegated.append({"flex-id": identifier, "prefixes": [mine["ipv6_pd"][1]]})
     return KeaExport(
-        dhcp4={"host-reservation-identifiers": ["circuit-id"], "subnet4": subnet4},
+        dhcp4={"host-reservation-identifiers": ["circuit-id"], **_linked(subnets, behind)},
         dhcp6={
             "host-reservation-identifiers": ["flex-id"],
             "reservations-global": True,
@@ -52,6 +60,31 @@ async def reservations(db: AsyncSession, tenant_id: str) -> KeaExport:
         },
         left_out=left_out,
     )
+
+
+def _subnet(row: Any) -> dict[str, Any]:
+    """Without a gateway its CPEs would have an address and no way out."""
+    routers = [] if row.gateway is None else [{"name": "routers", "data": format_address(row.gateway)}]
+    of_gateway = {"option-data": routers} if routers else {}
+    return {"id": row.pool_id, "subnet": row.network, **of_gateway, "reservations": []}
+
+
+def _linked(subnets: Mapping[int, dict[str, Any]], behind: Mapping[int, set[str]]) -> dict[str, Any]:
+    """Those with a BNG in common together, also by way of a third one; a subnet by itself needs no network."""
+    groups: list[tuple[set[str], list[int]]] = []
+    for pool_id in subnets:
+        bngs, pools = set(behind[pool_id]), [pool_id]
+        for group in [group for group in groups if group[0] & bngs]:
+            groups.remove(group)
+            bngs, pools = bngs | group[0], [*group[1], *pools]
+        groups.append((bngs, pools))
+    shared = [
+        {"name": " + ".join(sorted(bngs)), "subnet4": [subnets[pool_id] for pool_id in pools]}
+        for bngs, pools in groups
+        if len(pools) > 1
+    ]
+    alone = [subnets[pools[0]] for _, pools in groups if len(pools) == 1]
+    return {**({"shared-networks": shared} if shared else {}), "subnet4": alone}
 
 
 def _why(circuit_id: str | None) -> str:
@@ -72,10 +105,14 @@ def _held(tenant_id: str) -> Any:
             Pool.unit_length,
             Prefix.first_address,
             Prefix.network,
+            Prefix.gateway,
+            Bng.name.label("bng"),
             Allocation.unit,
         )
         .join(AddressPlan, AddressPlan.id == Service.plan_id)
         .join(Location, Location.id == Service.location_id)
+        .join(AccessNode, AccessNode.id == Location.node_id)
+        .join(Bng, Bng.id == AccessNode.bng_id)
         .join(Allocation, Allocation.service_id == Service.service_id)
         .join(Pool, Pool.id == Allocation.pool_id)
         .join(Prefix, Prefix.id == Pool.prefix_id)

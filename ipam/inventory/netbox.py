@@ -1,10 +1,12 @@
 """What is exported in the columns of NetBox's bulk imports, which has addresses and prefixes in two lists.
 
-NetBox has no cooling: what is in quarantine is reserved there. Its own name for the VRF default is none at all.
+NetBox has no cooling: what is in quarantine is reserved there. Its own name for the VRF default is none at all. What
+has come from NetBox for nobody goes back with NetBox's own words and status.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -19,6 +21,10 @@ SHAPES: Mapping[ExportShape, Sequence[str]] = {
 }
 """The columns of each."""
 LONGEST_DESCRIPTION = 200
+_CAME_FROM_THERE = re.compile(
+    r"imported from NetBox(?:: (?P<words>.*?) ?(?:\((?P<status>reserved|deprecated|dhcp|slaac)\))?)?", re.IGNORECASE
+)
+"""As ``lines.as_note`` and ``shapes`` have written it down; who is active there has no status in it."""
 
 
 def shaped(cells: Sequence[str], shape: ExportShape) -> Sequence[str] | None:
@@ -32,12 +38,17 @@ def shaped(cells: Sequence[str], shape: ExportShape) -> Sequence[str] | None:
     if is_host:
         value = f"{value}/{128 if ':' in value else 32}"
     vrf = "" if row["vrf"] == DEFAULT_VRF else row["vrf"]
-    status = "active" if row["state"] == "assigned" else "reserved"
-    return value, vrf, status, _description(row)[:LONGEST_DESCRIPTION]
+    status, description = _said(row)
+    return value, vrf, status, description[:LONGEST_DESCRIPTION]
 
 
-def _description(row: Mapping[str, str]) -> str:
+def _said(row: Mapping[str, str]) -> tuple[str, str]:
+    """Status and description."""
     if row["state"] == "reserved":
-        return row["note"]
+        if (came := _CAME_FROM_THERE.fullmatch(row["note"])) is None:
+            return "reserved", row["note"]
+        return (came["status"] or "active").lower(), came["words"] or ""
     whose = f"{row['username']}, customer {row['customer_id']} at {row['location']}"
-    return whose if row["state"] == "assigned" else f"in quarantine until {row['available_at']}, last {whose}"
+    if row["state"] == "assigned":
+        return "active", whose
+    return "reserved", f"in quarantine until {row['available_at']}, last {whose}"

@@ -171,13 +171,18 @@ def _row(tenant_id: str, line: _Line, source: str) -> dict[str, Any]:
 
 
 async def covering(
-    db: AsyncSession, tenant_id: str, outside: bytes, port: int, at: datetime
+    db: AsyncSession, tenant_id: str, outside: bytes, port: int, at: datetime, *, over: datetime | None = None
 ) -> tuple[NatBlockAt, str] | None:
-    """The block that a port lay in then, and the VRF of its inside address."""
+    """The block that a port lay in then, and the VRF of its inside address.
+
+    ``over``: since when a rule says so, too. What was logged is surer than what a rule says; but a block from before
+    the rule whose end no log has told ended with it.
+    """
+    surer = [] if over is None else [or_(NatBlock.ended_at.is_not(None), NatBlock.began_at >= over)]
     row = (
         await db.execute(
             _at(tenant_id, at).where(
-                NatBlock.outside == outside, NatBlock.first_port <= port, NatBlock.last_port >= port
+                NatBlock.outside == outside, NatBlock.first_port <= port, NatBlock.last_port >= port, *surer
             )
         )
     ).first()

@@ -18,7 +18,7 @@ from ipam.estate.rows import EstateRows
 from ipam.estate.spec import DEFAULT_VRF
 from ipam.lookup import history
 from ipam.lookup.asked import ipv4
-from ipam.nat import logged_blocks
+from ipam.nat import logged_blocks, rule_times
 from ipam.nat.deterministic import FIRST_PORT, LAST_PORT, Algorithm, PortMapping
 from ipam.nat.logged_blocks import LoggedBlock
 from ipam.nat.rule_checks import checked_rule
@@ -49,16 +49,18 @@ class PortBlocks:
         first_port: int = FIRST_PORT,
         last_port: int = LAST_PORT,
         vrf: str = DEFAULT_VRF,
+        since: datetime | None = None,
         reason: str | None = None,
     ) -> bool:
-        """From now on the box maps the pool's addresses onto ``outside`` (a prefix in ``vrf``) like this.
+        """From ``since`` on (None: now) the box maps the pool's addresses onto ``outside`` (in ``vrf``) like this.
 
-        What was so before stays known for its time. False: it is so already. The reason is for whoever audits it.
+        What was so before stays known for its time; the same rule may be said again with an earlier ``since``. False:
+        it is so already. The reason is for whoever audits it.
 
         Raises:
             NameUnknown: no such pool or VRF.
             EstateRefused: with all that is wrong with the rule.
-            RequestInvalid: with both.
+            RequestInvalid: with both; or ``since`` is still to come, or of that time something else is known.
             OutsideShared: another rule has part of the outside prefix, be it in another VRF: who asks for the holder of
                 a port has seen it on the Internet, and knows of none.
             Overlap: the outside prefix is in use otherwise.
@@ -69,19 +71,27 @@ class PortBlocks:
             "first_port": first_port,
             "last_port": last_port,
         }
-        inside, vrf_id, mapping = await self._meant(pool, vrf, outside, said, reason)
+        inside, vrf_id, mapping = await self._meant(pool, vrf, outside, said, since, reason)
         await self._rows.be_alone()
         network = parse_network(outside)
         columns = _columns(mapping)
         await self._refuse_shared(inside, network, columns, vrf)
+        begins = since or self._now()
         async with self._db.begin_nested():
             old = await self._in_force(NatRule.pool_id == inside.pool_id)
+            same = old is not None and await self._is(old, columns, vrf_id)
+            if same and (since is None or since >= old.since):
+                return False
+            if since is not None:
+                dated = rule_times.Dated(self._tenant_id, inside.pool_id, mapping, columns, since)
+                await rule_times.refuse_false(self._db, dated, old=old, is_same=same)
+            if same:
+                await self._rows.change(NatRule, old.id, since=since)
+                return True
             if old is not None:
-                if await self._is(old, columns, vrf_id):
-                    return False
-                await self._end(old)
+                await self._end(old, begins)
             prefix_id = await add_prefix(self._rows, network, vrf, vrf_id, role="public")
-            of_rule = {"name": pool, "pool_id": inside.pool_id, "prefix_id": prefix_id, "since": self._now()}
+            of_rule = {"name": pool, "pool_id": inside.pool_id, "prefix_id": prefix_id, "since": begins}
             await self._rows.add(NatRule, **of_rule, **columns)
         log.debug("port blocks follow a rule", pool=pool, outside=outside)
         return True
@@ -102,7 +112,7 @@ class PortBlocks:
         await self._rows.be_alone()
         old = await self._in_force(NatRule.pool_id == inside.pool_id)
         if old is not None:
-            await self._end(old)
+            await self._end(old, self._now())
         elif await self._rows.find(NatRule, pool_id=inside.pool_id) is None:
             raise NameUnknown("rule of port blocks for pool", pool)
         return old is not None
@@ -157,17 +167,18 @@ class PortBlocks:
         number, when = await self._address("outside", outside, vrf, port), at or self._now()
         stored = to_bytes(4, number)
         rule = await self._rule(NatRule.first_outside <= stored, NatRule.last_outside >= stored, *_then(NatRule, when))
-        if rule is not None:
-            mapping = _mapping(rule)
-            inside = mapping.inside_of(number, port)
-            block = None if inside is None else mapping.block_of(inside)
-            if inside is None or block is None or vrf not in (None, rule.vrf):
-                return None
-            return await self._held(_block(block, inside, f"rule of pool {rule.name}"), rule.vrf, when)
-        logged = await logged_blocks.covering(self._db, self._tenant_id, stored, port, when)
-        if logged is None or vrf not in (None, logged[1]):
+        over = None if rule is None else rule.since
+        logged = await logged_blocks.covering(self._db, self._tenant_id, stored, port, when, over=over)
+        if logged is not None:
+            return None if vrf not in (None, logged[1]) else await self._held(*logged, when)
+        if rule is None or vrf not in (None, rule.vrf):
             return None
-        return await self._held(*logged, when)
+        mapping = _mapping(rule)
+        inside = mapping.inside_of(number, port)
+        block = None if inside is None else mapping.block_of(inside)
+        if inside is None or block is None:
+            return None
+        return await self._held(_block(block, inside, f"rule of pool {rule.name}"), rule.vrf, when)
 
     async def blocks_of(self, *, inside: str, at: datetime | None = None, vrf: str | None = None) -> list[NatBlockAt]:
         """The outside address and ports that an inside address had then (or has now).
@@ -201,7 +212,13 @@ class PortBlocks:
         return number
 
     async def _meant(
-        self, pool: str, vrf: str, outside: str, said: Mapping[str, Any], reason: str | None
+        self,
+        pool: str,
+        vrf: str,
+        outside: str,
+        said: Mapping[str, Any],
+        since: datetime | None,
+        reason: str | None,
     ) -> tuple[KnownPool, int, PortMapping]:
         """Whose rule, in which VRF, and how it maps; when nothing speaks against any of it."""
         faults = RequestFaults()
@@ -210,6 +227,8 @@ class PortBlocks:
         if reason is not None:
             faults.check("reason", partial(checked_note, reason))
         mapping = faults.check("outside", partial(checked_rule, inside, outside, said))
+        if since is not None:
+            faults.check("since", partial(rule_times.past, since, self._now()))
         faults.refuse_if_any()
         assert inside is not None, "what is missing has left a fault"
         assert vrf_id is not None, "so has a VRF"
@@ -242,9 +261,9 @@ class PortBlocks:
         of_prefix = await self._db.scalar(select(Prefix.vrf_id).where(Prefix.id == rule.prefix_id))
         return of_prefix == vrf_id and all(getattr(rule, name) == value for name, value in columns.items())
 
-    async def _end(self, rule: Any) -> None:
+    async def _end(self, rule: Any, at: datetime) -> None:
         """Its prefix stands for nothing any more, but stays for the rule's sake."""
-        await self._rows.change(NatRule, rule.id, until=max(rule.since, self._now()))
+        await self._rows.change(NatRule, rule.id, until=max(rule.since, at))
         prefix = await self._rows.find(Prefix, id=rule.prefix_id)
         assert prefix is not None
         same = await self._rows.find(Prefix, vrf_id=prefix["vrf_id"], network=prefix["network"], role="container")

@@ -25,7 +25,10 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Rule(Wish):
-    """How the box maps a pool's addresses: RFC 7422, a block of ports for each. ``vrf`` is the outside prefix's."""
+    """How the box maps a pool's addresses: RFC 7422, a block of ports for each. ``vrf`` is the outside prefix's.
+
+    ``since`` is when it began to, if that was before now; the same rule may be sent again with an earlier one.
+    """
 
     pool: PoolName
     outside: Annotated[str, Field(max_length=64)]
@@ -34,6 +37,7 @@ class Rule(Wish):
     first_port: Port = 1024
     last_port: Port = 65535
     vrf: Text = "default"
+    since: Moment | None = None
     reason: Reason
 
 
@@ -85,7 +89,7 @@ async def rules(call: InCall) -> list[NatRuleInForce]:
 
 @doors.post("/rules", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def define_rule(call: InCall, wish: Rule) -> Ruled:
-    """From now on the box maps like this; what was so before stays known for its time."""
+    """The box maps like this, from now on or since a time before; what was so earlier stays known for its time."""
     call.tells(subject=f"pool/{wish.pool}", reason=wish.reason, before={"rule": await _in_force(call, wish.pool)})
     done = await call.appliance.port_blocks(call.db).define_rule(**wish.model_dump(exclude={"reason"}))
     if not done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -12,6 +13,7 @@ from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.addresses_looks import At, Vrf
 from provisioning.cli.audited import tells
+from provisioning.cli.moments import as_moment
 from provisioning.cli.printing import Entry, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
 from provisioning.days import minute
@@ -30,7 +32,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("nat-blocks")(blocks)
 
 
-def rule(
+def rule(  # noqa: PLR0913, PLR0917 - each is a term of the rule
     pool: Pool,
     outside: Annotated[str, typer.Option(help="The prefix of outside addresses.")],
     ports: Annotated[int, typer.Option(help="How many ports each subscriber has.")],
@@ -41,13 +43,22 @@ def rule(
     first_port: Annotated[int | None, typer.Option(help="The first port that is given; 1024 if not told.")] = None,
     last_port: Annotated[int | None, typer.Option(help="The last port that is given; 65535 if not told.")] = None,
     vrf: Annotated[str, typer.Option(help="The VRF of the outside prefix.")] = "default",
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            help="Since when the box maps like this, if not just now: a moment with its zone, such as"
+            " 2026-03-02T21:14Z. The same rule may be said again with an earlier one.",
+            parser=as_moment,
+        ),
+    ] = None,
     json_: AsJson = False,
 ) -> None:
     """Say by which rule (RFC 7422) the CGNAT maps a pool from now on; what was so before stays known for its time."""
 
     async def act(appliance: Appliance) -> None:
         bounds = {"first_port": first_port, "last_port": last_port}
-        tells(subject=subject_of("pool", pool), after={"pool": pool, "outside": outside, "ports": ports})
+        dated = {} if since is None else {"since": since}
+        tells(subject=subject_of("pool", pool), after={"pool": pool, "outside": outside, "ports": ports, **dated})
         async with appliance.database.begin() as db:
             changed = await appliance.port_blocks(db).define_rule(
                 pool=pool,
@@ -55,6 +66,7 @@ def rule(
                 ports_per_subscriber=ports,
                 algorithm=cast(NatAlgorithm, algorithm),  # what is none is one of its faults
                 vrf=vrf,
+                since=since,
                 reason=reason,
                 **{name: port for name, port in bounds.items() if port is not None},
             )

@@ -14,7 +14,7 @@ import structlog
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ipam import NameUnknown
+from ipam import ExportShape, NameUnknown
 from provisioning.database import Database
 from tests.ipam.conftest import Network, one_pool, small
 
@@ -86,6 +86,27 @@ async def test_netbox_is_given_its_own_two_lists(network: Network) -> None:
     empty = Network(network.database, network.clock, tenant_id="empty")
     await empty.apply(small(pool=small()["pool"][:1], plan=one_pool()["plan"]))
     assert (await empty.bring_in("\n".join(addresses) + "\n", "netbox"))["reserved"] == 3
+
+
+async def test_what_netbox_has_sent_goes_back_as_it_came_and_may_come_again(empty: Network) -> None:
+    await empty.apply(small())
+    addresses = (
+        "address,vrf,status,description\n"
+        "100.64.0.4/32,,active,printer (old)\n"
+        "100.64.0.5/32,,reserved,for the museum\n"
+        "100.64.0.6/32,,dhcp,\n"
+        "100.64.0.7/32,,active,\n"
+    )
+    prefixes = "prefix,vrf,status,description\n2001:db8:2000:300::/56,,deprecated,the old town hall\n"
+    lists: dict[ExportShape, str] = {"netbox-addresses": addresses, "netbox-prefixes": prefixes}
+    for shape, sent in lists.items():
+        lines = len(sent.splitlines()) - 1
+
+        assert (await empty.bring_in(sent, "netbox"))["reserved"] == lines
+
+        back = await empty.export(None, shape)
+        assert back == sent
+        assert (await empty.bring_in(back, "netbox"))["unchanged"] == lines
 
 
 async def test_a_network_with_a_past_comes_in_elsewhere_as_it_was(database: Database, database_url: str) -> None:

@@ -38,18 +38,27 @@ async def test_lines_on_dhcp_plans_become_reservations_by_circuit_id(empty: Netw
         pools = {name: number for name, number in await db.execute(select(Pool.name, Pool.id))}
     assert told["dhcp4"] == {
         "host-reservation-identifiers": ["circuit-id"],
-        "subnet4": [
+        # the relay's address lies in one of them, whichever a line's comes from
+        "shared-networks": [
             {
-                "id": pools["cgnat"],
-                "subnet": "100.64.0.0/28",
-                "reservations": [{"circuit-id": first, "ip-address": "100.64.0.3"}],
-            },
-            {
-                "id": pools["more"],
-                "subnet": "100.64.1.0/28",
-                "reservations": [{"circuit-id": second, "ip-address": "100.64.1.9"}],
-            },
+                "name": "bng-1",
+                "subnet4": [
+                    {
+                        "id": pools["cgnat"],
+                        "subnet": "100.64.0.0/28",
+                        "option-data": [{"name": "routers", "data": "100.64.0.1"}],
+                        "reservations": [{"circuit-id": first, "ip-address": "100.64.0.3"}],
+                    },
+                    {
+                        "id": pools["more"],
+                        "subnet": "100.64.1.0/28",
+                        "option-data": [{"name": "routers", "data": "100.64.1.1"}],
+                        "reservations": [{"circuit-id": second, "ip-address": "100.64.1.9"}],
+                    },
+                ],
+            }
         ],
+        "subnet4": [],
     }
     prefixes = {each["flex-id"]: each["prefixes"] for each in told["dhcp6"]["reservations"]}
     assert prefixes == {first: [low["delegated_prefix"]], second: [high["delegated_prefix"]]}
@@ -79,3 +88,20 @@ async def test_a_circuit_id_leads_to_one_premise(empty: Network) -> None:
 
     with pytest.raises(AliasTaken):
         await empty.apply({"location": [{**described["location"][2], "circuit_id": "OLT-1 xpon 0/1/0:7"}]})
+
+
+async def test_subnets_of_bngs_that_share_none_stand_by_themselves(empty: Network) -> None:
+    described = by_dhcp()
+    described["bng"].append({"name": "bng-2"})
+    described["access_node"][1]["bng"] = "bng-2"
+    described["pool"][-1]["bindings"] = [{"bng": "bng-2"}]
+    [prefixes] = (pool for pool in described["pool"] if pool["name"] == "pd")
+    prefixes["bindings"] = [{"bng": "bng-1"}, {"bng": "bng-2"}]
+    await empty.apply(described)
+    await empty.allocate(1, "LOC-1", "cable")
+    await empty.allocate(2, "OLT-2 xpon 0/2/0:1", "cable")
+
+    told = (await empty.serve("kea_reservations"))["dhcp4"]
+
+    assert "shared-networks" not in told
+    assert [each["subnet"] for each in told["subnet4"]] == ["100.64.0.0/28", "100.64.1.0/28"]

@@ -233,3 +233,78 @@ async def test_a_rule_of_the_description_is_carried_out_once_and_replaces_anothe
     with pytest.raises(EstateRefused, match="has 4 blocks of 60000 ports for 256 addresses"):
         await empty.apply({"nat_rule": [{**RULE, "ports_per_subscriber": 60_000}]})
     assert await empty.ports("rules") == [rule]
+
+
+async def test_a_rule_holds_since_it_was_the_boxs_also_when_it_is_said_later(empty: Network) -> None:
+    await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
+    asked = {"outside": "203.0.113.1", "port": 7500}
+    changed = {**RULE, "ports_per_subscriber": 500}
+
+    assert await empty.ports("define_rule", **RULE)
+    assert await empty.ports("define_rule", **RULE, since=at(-48))
+    assert not await empty.ports("define_rule", **RULE, since=at(-48))
+    assert not await empty.ports("define_rule", **RULE, since=at(-24))
+    empty.clock.forward(hours=9)
+    assert await empty.ports("define_rule", **changed, since=at(3))
+
+    found = [await empty.ports("holder", **asked, at=at(h)) for h in (-49, -47, 2.9, 3.1)]
+    assert [each and each["block"]["inside"] for each in found] == [None, "100.64.0.70", "100.64.0.70", "100.64.0.141"]
+    [rule] = await empty.ports("rules")
+    assert rule["since"] == at(3)
+    assert await empty.violations() == []
+
+
+async def test_a_rule_is_not_dated_to_a_time_when_another_held_or_that_is_still_to_come(empty: Network) -> None:
+    await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
+    await empty.apply({"pool": [{"name": "other", "kind": "ipv4", "network": "100.65.0.0/25"}]})
+    await empty.ports("define_rule", **RULE)
+    empty.clock.forward(hours=1)
+    await empty.ports("end_rule", pool="cgnat")
+    empty.clock.forward(hours=1)
+    await empty.ports("define_rule", **{**RULE, "algorithm": "by_block"})
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"algorithm": "by_block", "since": at(0.5)}, "another rule of pool cgnat held until 2030-01-01T13:00:00Z"),
+        ({"since": at(1.5)}, "the rule in force of pool cgnat holds since 2030-01-01T14:00:00Z"),
+        ({"since": at(3)}, "2030-01-01T15:00:00Z, which is still to come"),
+        ({"since": at(0).replace(tzinfo=None)}, "since has no zone"),
+    ]
+
+    for said, why in wrong:
+        with pytest.raises(RequestInvalid, match=why):
+            await empty.ports("define_rule", **{**RULE, **said})
+    assert await empty.ports("end_rule", pool="cgnat")
+    with pytest.raises(RequestInvalid, match="another rule of pool cgnat held until"):
+        await empty.ports("define_rule", **{**RULE, "pool": "other", "since": at(0.5)})
+    assert await empty.ports("rules") == []
+    assert await empty.violations() == []
+
+
+async def test_a_rule_is_not_dated_over_what_the_box_has_logged_of_somebody_else(empty: Network) -> None:
+    await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
+    as_computed = LoggedBlock("203.0.113.1", 7024, 8023, "100.64.0.70", at(-30), at(-20))
+    still_open = LoggedBlock("203.0.113.2", 1024, 1535, "100.64.0.9", at(-50))
+    of_another = LoggedBlock("203.0.113.1", 7024, 7535, "100.64.0.9", at(-44), at(-40))
+    await empty.ports("import_blocks", blocks=[as_computed, still_open, of_another], source="cgn-1")
+
+    with pytest.raises(RequestInvalid, match=r"log cgn-1 gives 203.0.113.1:7024-7535 to 100.64.0.9 after that"):
+        await empty.ports("define_rule", **RULE, since=at(-41))
+
+    assert await empty.ports("define_rule", **RULE, since=at(-40))
+    then = await empty.ports("holder", outside="203.0.113.1", port=7100, at=at(-42))
+    assert then["block"]["inside"] == "100.64.0.9"
+
+
+async def test_what_was_logged_is_surer_than_a_rule_unless_it_may_have_ended_before(empty: Network) -> None:
+    await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
+    await empty.ports("import_blocks", blocks=[block("203.0.113.1", 9024, "100.64.0.8", -5)], source="cgn-1")
+    await empty.ports("define_rule", **RULE)
+    empty.clock.forward(hours=3)
+    await empty.ports("import_blocks", blocks=[block("203.0.113.1", 7024, "100.64.0.9", 1, 2)], source="cgn-1")
+
+    found = [
+        await empty.ports("holder", outside="203.0.113.1", port=port, at=at(h))
+        for port, h in ((7100, 0.5), (7100, 1.5), (7100, 2.5), (9100, -1), (9100, 1))
+    ]
+
+    inside = [each["block"]["inside"] for each in found]
+    assert inside == ["100.64.0.70", "100.64.0.9", "100.64.0.70", "100.64.0.8", "100.64.0.72"]

@@ -230,6 +230,8 @@ async def test_who_was_behind_a_port_is_answered_by_rule_and_by_what_was_logged(
     rule = {"pool": "north-v4", "outside": "203.0.113.0/27", "ports_per_subscriber": 2016, "reason": "det44"}
     assert (await api.post("/addresses/nat/rules", rule)).json() == {"pool": "north-v4", "changed": True}
     assert (await api.post("/addresses/nat/rules", rule)).json() == {"pool": "north-v4", "changed": False}
+    assert (await api.post("/addresses/nat/rules", {**rule, "since": "2026-01-01T00:00:00Z"})).json()["changed"]
+    assert (await api.get("/addresses/nat/rules")).json()[0]["since"] == "2026-01-01T00:00:00Z"
     wrong = await api.post("/addresses/nat/rules", {**rule, "outside": "203.0.113.1/27", "ports_per_subscriber": 9})
     assert (wrong.status_code, wrong.json()["code"]) == (422, "ipam.estate_refused")
     held = (await api.get("/addresses/services/1")).json()["ip_address"]

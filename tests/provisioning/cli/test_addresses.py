@@ -316,6 +316,10 @@ def test_who_was_behind_a_port_is_said_by_rule_and_by_log(any_isp: Settings, typ
     rule = ("addresses", "nat-rule", "north-v4", "--outside", "203.0.113.0/27", "--ports", 2016)
     assert type_(*rule, "--reason", "det44").out == "pool north-v4: 2016 ports each of 203.0.113.0/27\n"
     assert type_(*rule, "--reason", "det44").out.endswith(", as before\n")
+    ahead = type_(*rule, "--since", "2999-01-01T00:00Z", "--reason", "det44")
+    assert (ahead.status, "still to come" in ahead.err) == (2, True)
+    assert type_(*rule, "--since", "2026-01-01T00:00Z", "--reason", "taken over").out.endswith("203.0.113.0/27\n")
+    assert type_("addresses", "nat-rules", "--json").json[0]["since"].startswith("2026-01-01T00:00:00")
     address = type_("addresses", "show", "--service", DONE, "--json").json["resources"]["ip_address"]
     [block] = type_("addresses", "nat-blocks", address, "--json").json
     outside = f"{block['outside']}:{block['first_port'] + 7}"
@@ -342,6 +346,7 @@ def test_who_was_behind_a_port_is_said_by_rule_and_by_log(any_isp: Settings, typ
     assert [entry[:2] for entry in audited(type_)] == [
         ("addresses nat-import-blocks", "nat_log/cgn-1"),
         ("addresses nat-end-rule", "pool/north-v4"),
+        ("addresses nat-rule", "pool/north-v4"),
         ("addresses nat-rule", "pool/north-v4"),
     ]
 

@@ -1,0 +1,102 @@
+"""Since when a box maps by a rule: also since before it was said here, as after a takeover or a change by night."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam.addresses import format_address, from_bytes, to_bytes
+from ipam.errors import RequestInvalid
+from ipam.nat.deterministic import PortMapping
+from ipam.tables import NatBlock, NatRule
+
+
+def past(since: datetime, now: datetime) -> None:
+    """
+    Raises:
+        RequestInvalid: it has no zone, or is still to come: then the box may yet be set up otherwise.
+    """
+    if since.tzinfo is None:
+        raise RequestInvalid("since", "has no zone")
+    if since > now:
+        raise RequestInvalid("since", f"is {_told(since)}, which is still to come; say it when the box maps by it")
+
+
+@dataclass(frozen=True)
+class Dated:
+    """A rule that is said to hold since a time; ``columns`` are its row's."""
+
+    tenant_id: str
+    pool_id: int
+    mapping: PortMapping
+    columns: dict[str, Any]
+    since: datetime
+
+
+async def refuse_false(db: AsyncSession, rule: Dated, *, old: Any, is_same: bool) -> None:
+    """``old`` is the rule of the pool in force, which is dated back if it ``is_same`` and else ends then.
+
+    Raises:
+        RequestInvalid: something else is known of that time, so that a port would have been two subscribers'.
+    """
+    await _refuse_doubled(db, rule, beside=None if old is None else old.id)
+    await _refuse_against_logs(db, rule)
+    if old is not None and not is_same and rule.since < old.since:
+        begins = f"the rule in force of pool {old.name} holds since {_told(old.since)}"
+        raise RequestInvalid("since", f"is {_told(rule.since)}, but {begins}")
+
+
+async def _refuse_doubled(db: AsyncSession, rule: Dated, *, beside: int | None) -> None:
+    """No other rule may have mapped the pool, or onto part of the outside, but the one that is replaced."""
+    columns, since = rule.columns, rule.since
+    of_outside = and_(
+        NatRule.first_outside <= columns["last_outside"], NatRule.last_outside >= columns["first_outside"]
+    )
+    other = (
+        await db.execute(
+            select(NatRule.name, NatRule.since, NatRule.until)
+            .where(
+                NatRule.tenant_id == rule.tenant_id,
+                or_(NatRule.pool_id == rule.pool_id, of_outside),
+                NatRule.id != (beside or 0),
+                # one that was replaced at once has never held
+                or_(NatRule.until.is_(None), and_(NatRule.until > since, NatRule.until > NatRule.since)),
+            )
+            .order_by(NatRule.since.desc())
+        )
+    ).first()
+    if other is not None:
+        held = f"since {_told(other.since)}" if other.until is None else f"until {_told(other.until)}"
+        raise RequestInvalid("since", f"is {_told(since)}, but another rule of pool {other.name} held {held}")
+
+
+async def _refuse_against_logs(db: AsyncSession, rule: Dated) -> None:
+    """What a box has logged is known; what it would have computed is not said over it.
+
+    A block without an end may have ended before the rule began: its log has only not said so.
+    """
+    mapping, since = rule.mapping, rule.since
+    first, last = (to_bytes(4, mapping.first_outside + number) for number in (0, mapping.outside_count - 1))
+    logged = await db.execute(
+        select(NatBlock.outside, NatBlock.first_port, NatBlock.last_port, NatBlock.inside, NatBlock.source)
+        .where(
+            NatBlock.tenant_id == rule.tenant_id,
+            NatBlock.outside.between(first, last),
+            or_(NatBlock.began_at >= since, NatBlock.ended_at > since),
+        )
+        .order_by(NatBlock.outside, NatBlock.first_port)
+    )
+    for row in logged:
+        number, inside = (from_bytes(address)[1] for address in (row.outside, row.inside))
+        if {mapping.inside_of(number, port) for port in (row.first_port, row.last_port)} != {inside}:
+            block = f"{format_address(row.outside)}:{row.first_port}-{row.last_port}"
+            whose = f"log {row.source} gives {block} to {format_address(row.inside)} after that, the rule doesn't"
+            raise RequestInvalid("since", f"is {_told(since)}, but {whose}")
+
+
+def _told(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
