@@ -35,13 +35,25 @@ class Server:
     folders: tuple[Path, ...]
     started_at: datetime
 
+    def reads(self, folder: Path) -> bool:
+        """Whether this is one of its folders, and no other one of that name: a container has its own, while a unit of
+        systemd has this machine's although its mounts are its own."""
+        if folder not in self.folders:
+            return False
+        try:
+            return (_PROC / str(self.pid) / "root" / folder.relative_to("/")).samefile(folder)
+        except PermissionError:
+            return True  # who may not look takes it for this one
+        except FileNotFoundError:
+            return False
+
 
 def running_traps(raddb: Raddb, folder: Path, unseen: list[str], *, answered: bool) -> list[Trap]:
     """What was changed in that folder since its server began. Where none is seen that has that folder, and yet one
     ``answered``, that comes to ``unseen``."""
     servers = list(servers_here())
     wanted = folder.resolve()
-    ours = [server for server in servers if wanted in server.folders]
+    ours = [server for server in servers if server.reads(wanted)]
     if not ours:
         if answered:
             unseen.append(
@@ -71,10 +83,10 @@ def _others(servers: list[Server]) -> str:
 
 
 def servers_here() -> Iterator[Server]:
-    """Every FreeRADIUS that can be seen and has this machine's files; none where there is no /proc (Linux alone)."""
+    """Every FreeRADIUS that can be seen; none where there is no /proc (Linux alone)."""
     for process in _PROC.glob("[0-9]*"):
         try:
-            if (process / "comm").read_text(encoding="utf-8").strip() not in PROGRAMS or _is_elsewhere(process):
+            if (process / "comm").read_text(encoding="utf-8").strip() not in PROGRAMS:
                 continue
             words = (process / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
             stat = (process / "stat").read_text(encoding="utf-8")
@@ -83,14 +95,6 @@ def servers_here() -> Iterator[Server]:
         ticks = int(stat.rpartition(")")[2].split()[_STARTED])
         started_at = _machine_began() + timedelta(seconds=ticks / os.sysconf("SC_CLK_TCK"))
         yield Server(int(process.name), tuple(folders_of(words)), started_at)
-
-
-def _is_elsewhere(process: Path) -> bool:
-    """In a container, where the same path is another folder; who may not look takes it for here."""
-    try:
-        return (process / "ns" / "mnt").readlink() != (_PROC / "self" / "ns" / "mnt").readlink()
-    except PermissionError:
-        return False
 
 
 def folders_of(words: Sequence[str]) -> Iterator[Path]:

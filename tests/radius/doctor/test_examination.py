@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.database import Database, sync_url
 from radius import AuthDoor, Examination, Patient, ensure_freeradius_tables, examine, nas_doors
+from radius.doctor import running
 from radius.doctor.examination import PROGRAM_FOLDERS
 from radius.doctor.privileges import privilege_traps
 from radius.doctor.raddb import read_raddb
@@ -400,6 +401,23 @@ async def test_the_server_that_we_run_has_nothing_and_one_that_is_down_has(site:
 )
 def test_the_folder_of_a_server_is_the_one_it_was_told_or_that_of_its_maker(line: str, folder: str) -> None:
     assert next(iter(folders_of(line.split(" ")))) == Path(folder).resolve()
+
+
+def test_a_server_in_a_unit_of_its_own_reads_this_folder_and_one_in_a_container_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, inside = tmp_path / "raddb", tmp_path / "container"
+    for number, root in ((11, Path("/")), (12, inside)):
+        process = tmp_path / "proc" / str(number)
+        process.mkdir(parents=True)
+        (process / "root").symlink_to(root)
+    here.mkdir()
+    (inside / here.relative_to("/")).mkdir(parents=True)
+    monkeypatch.setattr(running, "_PROC", tmp_path / "proc")
+    at = datetime(2026, 3, 10, tzinfo=UTC)
+    found = {number: running.Server(number, (here,), at).reads(here) for number in (11, 12, 13)}
+    assert found == {11: True, 12: False, 13: False}
+    assert not running.Server(11, (here / "other",), at).reads(here)
 
 
 async def test_what_was_changed_since_the_server_began_or_is_no_server_s_is_said_not_to_be_in_force(
