@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import and_, exists, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import format_address, parse_address, to_bytes
@@ -16,7 +16,8 @@ from ipam.errors import EstateRefused, Fault
 from ipam.estate.rows import EstateRows
 from ipam.estate.spec import DEFAULT_VRF
 from ipam.nat.deterministic import LAST_PORT
-from ipam.tables import NatBlock, Vrf, table_of
+from ipam.tables import NatBlock, NatRule, Vrf, table_of
+from ipam.units import Interval
 from ipam.upkeep.answers import NatBlockAt
 
 _BLOCK = table_of(NatBlock)
@@ -171,22 +172,20 @@ def _row(tenant_id: str, line: _Line, source: str) -> dict[str, Any]:
 
 
 async def covering(
-    db: AsyncSession, tenant_id: str, outside: bytes, port: int, at: datetime, *, over: datetime | None = None
+    db: AsyncSession, tenant_id: str, outside: bytes, port: int, at: datetime
 ) -> tuple[NatBlockAt, str] | None:
-    """The block that a port lay in then, and the VRF of its inside address.
-
-    ``over``: since when a rule says so, too. What was logged is surer than what a rule says; but a block from before
-    the rule whose end no log has told ended with it.
-    """
-    surer = [] if over is None else [or_(NatBlock.ended_at.is_not(None), NatBlock.began_at >= over)]
-    row = (
-        await db.execute(
-            _at(tenant_id, at).where(
-                NatBlock.outside == outside, NatBlock.first_port <= port, NatBlock.last_port >= port, *surer
-            )
-        )
-    ).first()
+    """The block that a port lay in then, and the VRF of its inside address."""
+    of_port = (NatBlock.outside == outside, NatBlock.first_port <= port, NatBlock.last_port >= port)
+    row = (await db.execute(_at(tenant_id, at).where(*of_port))).first()
     return None if row is None else (_told(row), row.vrf)
+
+
+async def ports_of(db: AsyncSession, tenant_id: str, outside: bytes, at: datetime) -> list[Interval]:
+    """The ports of an outside address that lay in a block then."""
+    return [
+        (row.first_port, row.last_port)
+        for row in await db.execute(_at(tenant_id, at).where(NatBlock.outside == outside))
+    ]
 
 
 async def of_inside(
@@ -199,13 +198,22 @@ async def of_inside(
 
 
 def _at(tenant_id: str, at: datetime) -> Any:
+    """The blocks of that time. One whose end no log has told ended at the latest when a rule began over its address."""
+    ended_by_a_rule = exists().where(
+        NatRule.tenant_id == tenant_id,
+        NatRule.first_outside <= NatBlock.outside,
+        NatRule.last_outside >= NatBlock.outside,
+        NatRule.since > NatBlock.began_at,
+        NatRule.since <= at,
+        or_(NatRule.until.is_(None), NatRule.until > NatRule.since),  # one that was replaced at once has never held
+    )
     return (
         select(*_BLOCK.columns, Vrf.name.label("vrf"))
         .join(Vrf, Vrf.id == NatBlock.vrf_id)
         .where(
             NatBlock.tenant_id == tenant_id,
             NatBlock.began_at <= at,
-            or_(NatBlock.ended_at.is_(None), NatBlock.ended_at > at),
+            or_(and_(NatBlock.ended_at.is_(None), ~ended_by_a_rule), NatBlock.ended_at > at),
         )
         .order_by(NatBlock.outside, NatBlock.first_port)
     )

@@ -24,6 +24,7 @@ from ipam.nat.logged_blocks import LoggedBlock
 from ipam.nat.rule_checks import checked_rule
 from ipam.request_faults import RequestFaults
 from ipam.tables import NatRule, Pool, Prefix, Vrf, table_of
+from ipam.units import subtract
 from ipam.upkeep.answers import NatBlockAt, NatHolder, NatRuleInForce
 from ipam.upkeep.pool_units import KnownPool, checked_note, find_pool
 
@@ -167,9 +168,8 @@ class PortBlocks:
         number, when = await self._address("outside", outside, vrf, port), at or self._now()
         stored = to_bytes(4, number)
         rule = await self._rule(NatRule.first_outside <= stored, NatRule.last_outside >= stored, *_then(NatRule, when))
-        over = None if rule is None else rule.since
-        logged = await logged_blocks.covering(self._db, self._tenant_id, stored, port, when, over=over)
-        if logged is not None:
+        logged = await logged_blocks.covering(self._db, self._tenant_id, stored, port, when)
+        if logged is not None:  # it is surer than what a rule says
             return None if vrf not in (None, logged[1]) else await self._held(*logged, when)
         if rule is None or vrf not in (None, rule.vrf):
             return None
@@ -192,8 +192,13 @@ class PortBlocks:
         in_vrf = [Vrf.name == vrf] if vrf else []
         rules = (await self._db.execute(_rules(self._tenant_id).where(*_then(NatRule, when), *in_vrf))).all()
         for rule in rules:
-            if (block := _mapping(rule).block_of(number)) is not None:
-                found.setdefault(rule.vrf, []).append(_block(block, number, f"rule of pool {rule.name}"))
+            if (block := _mapping(rule).block_of(number)) is None:
+                continue
+            address, *ports = block
+            logged = await logged_blocks.ports_of(self._db, self._tenant_id, to_bytes(4, address), when)
+            left = subtract([(ports[0], ports[1])], logged)  # what was logged is surer than what a rule says
+            blocks = [_block((address, *part), number, f"rule of pool {rule.name}") for part in left]
+            found.update({rule.vrf: [*found.get(rule.vrf, []), *blocks]} if blocks else {})
         for block_at, name in await logged_blocks.of_inside(self._db, self._tenant_id, to_bytes(4, number), when, vrf):
             found.setdefault(name, []).append(block_at)
         if len(found) > 1:

@@ -308,3 +308,21 @@ async def test_what_was_logged_is_surer_than_a_rule_unless_it_may_have_ended_bef
 
     inside = [each["block"]["inside"] for each in found]
     assert inside == ["100.64.0.70", "100.64.0.9", "100.64.0.70", "100.64.0.8", "100.64.0.72"]
+    back = [
+        [
+            (each["first_port"], each["last_port"], each["source"])
+            for each in await empty.ports("blocks_of", inside=inside, at=at(hours))
+        ]
+        for inside, hours in (("100.64.0.70", 0.5), ("100.64.0.70", 1.5), ("100.64.0.9", 1.5), ("100.64.0.8", 1))
+    ]
+    rule = "rule of pool cgnat"
+    assert back == [
+        [(7024, 8023, rule)],
+        [(7536, 8023, rule)],
+        [(10024, 11023, rule), (7024, 7535, "log cgn-1")],
+        [(9024, 10023, rule)],
+    ]
+    await empty.ports("end_rule", pool="cgnat")
+    empty.clock.forward(hours=1)
+    assert await empty.ports("holder", outside="203.0.113.1", port=9100) is None
+    assert await empty.ports("blocks_of", inside="100.64.0.8") == []
