@@ -22,9 +22,9 @@ SHAPES: Mapping[ExportShape, Sequence[str]] = {
 """The columns of each."""
 LONGEST_DESCRIPTION = 200
 _CAME_FROM_THERE = re.compile(
-    r"imported from NetBox(?:: (?P<words>.*?) ?(?:\((?P<status>reserved|deprecated|dhcp|slaac)\))?)?", re.IGNORECASE
+    r"imported from NetBox(?:: (?P<words>.*?) ?(?:\((?P<status>[^()]+)\)|(?P<cut_off>\.\.\.))?)?"
 )
-"""As ``lines.as_note`` and ``shapes`` have written it down; who is active there has no status in it."""
+"""As ``lines.as_note`` and ``shapes`` have written it down; who is active there mostly has no status in it."""
 
 
 def shaped(cells: Sequence[str], shape: ExportShape) -> Sequence[str] | None:
@@ -47,7 +47,8 @@ def _said(row: Mapping[str, str]) -> tuple[str, str]:
     if row["state"] == "reserved":
         if (came := _CAME_FROM_THERE.fullmatch(row["note"])) is None:
             return "reserved", row["note"]
-        return (came["status"] or "active").lower(), came["words"] or ""
+        status = came["status"] or ("reserved" if came["cut_off"] else "active")
+        return status.lower(), came["words"] or ""
     whose = f"{row['username']}, customer {row['customer_id']} at {row['location']}"
     if row["state"] == "assigned":
         return "active", whose

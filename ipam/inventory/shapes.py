@@ -106,7 +106,9 @@ def netbox_line(number: int, cells: Cells) -> ImportLine:
     """A line of NetBox's IP addresses or prefixes."""
     prefix, status = cells.text("prefix").lstrip("•· "), cells.text("status")
     said = cells.value(prefix) if prefix else cells.address(cells.text("ip_address", "address"))
-    words = (cells.text("description", "dns_name", "tenant"), "" if status.lower() == "active" else f"({status})")
+    description = cells.text("description", "dns_name", "tenant")
+    is_active = status.lower() in ("", "active")  # said where a description would else be taken for it
+    words = (description, "" if is_active and not description.endswith(")") else f"({status or 'active'})")
     skipped = "it is a container of prefixes" if prefix and status.lower() == "container" else ""
     return _foreign("netbox", number, cells, said, words=words, vrf=_netbox_vrf(cells), skipped=skipped)
 

@@ -85,7 +85,7 @@ class AttentionDesk:
         items += await self._work.of_visits_in_vain()
         items += await self._work.of_host_names()
         items += [each for each in network.of_nases(guards) if not _is_at(each, down)]
-        items += await self._behind(guards)
+        items += [each for each in await self._behind(guards) if not _is_at(each, down)]
         items += await self._others()
         last = await last_check(self._db, tenant_id=self._tenant_id)
         items += [each for each in of_check(last, self._now(), self._sight) if not _is_told_live(each, guards)]

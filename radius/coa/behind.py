@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from radius.coa.tables import Act, SessionChange, SessionSaid, SessionTreatment
-from radius.lists import among
 from radius.tables import Nas, Subscriber
 
 BEHIND_AFTER = timedelta(minutes=30)
@@ -34,37 +33,36 @@ class SessionsBehind(TypedDict):
 async def sessions_behind(db: AsyncSession, *, tenant_id: str, now: datetime) -> list[SessionsBehind]:
     """Of each NAS what has been behind for half an hour, the longest first."""
     treated, change = SessionTreatment, SessionChange
-    waiting = and_(
-        change.tenant_id == tenant_id,
-        change.state == "pending",
-        change.created_at <= now - BEHIND_AFTER,
-        treated.change_id == change.id,
-        treated.confirmed_at.is_(None),
-        treated.said.in_(KEPT_FROM_IT),
-    )
-    first, count = func.min(treated.id).label("first"), func.count().label("sessions")
-    found = {
-        row.first: row.sessions
-        for row in await db.execute(select(first, count).where(waiting).group_by(treated.nas_address))
-    }
-    whose = (
+    longest = (change.created_at, treated.id)
+    place = func.row_number().over(partition_by=treated.nas_address, order_by=longest).label("place")
+    sessions = func.count().over(partition_by=treated.nas_address).label("sessions")
+    waiting = (
         select(treated.id, treated.nas_address, treated.reason, change.act, change.created_at, Subscriber.username)
+        .add_columns(place, sessions)
         .join(change, change.id == treated.change_id)
         .join(Subscriber, Subscriber.id == change.subscriber_id)
-        .where(among(db, treated.id, list(found)))
-        .order_by(change.created_at, treated.id)
+        .where(
+            change.tenant_id == tenant_id,
+            change.state == "pending",
+            change.created_at <= now - BEHIND_AFTER,
+            treated.confirmed_at.is_(None),
+            treated.said.in_(KEPT_FROM_IT),
+        )
+        .subquery()
     )
+    first = select(waiting).where(waiting.c.place == 1).order_by(waiting.c.created_at, waiting.c.id)
+    found = (await db.execute(first)).all()
     named = select(Nas.address, Nas.name).where(Nas.tenant_id == tenant_id)
     names = {address: name for address, name in await db.execute(named)} if found else {}
     return [
         SessionsBehind(
             nas=names.get(row.nas_address),
             nas_address=row.nas_address,
-            sessions=found[row.id],
+            sessions=row.sessions,
             since=row.created_at,
             username=row.username,
             act=row.act,
             reason=row.reason,
         )
-        for row in (await db.execute(whose) if found else ())
+        for row in found
     ]

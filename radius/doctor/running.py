@@ -61,7 +61,11 @@ def running_traps(raddb: Raddb, folder: Path, unseen: list[str], *, answered: bo
                 f" was started with it{_others(servers)}"
             )
         return []
-    changed_at, path = max((datetime.fromtimestamp(each.stat().st_mtime, UTC), each) for each in raddb.files)
+    try:
+        changed_at, path = max((_changed_at(each), each) for each in _files_and_folders(raddb))
+    except OSError as error:
+        unseen.append(f"whether FreeRADIUS has the configuration in {folder} as it is now: {error}")
+        return []
     oldest = min(ours, key=lambda server: server.started_at)
     if changed_at <= oldest.started_at + CLOCK:
         return []
@@ -74,6 +78,18 @@ def running_traps(raddb: Raddb, folder: Path, unseen: list[str], *, answered: bo
             fix=f"freeradius -XC -d {folder}, and if it says that it appears to be OK, systemctl restart freeradius",
         )
     ]
+
+
+def _files_and_folders(raddb: Raddb) -> set[Path]:
+    """What is taken out of a configuration, or linked into it, shows in its folder alone."""
+    return {place for file in raddb.files for place in (file, file.parent)}
+
+
+def _changed_at(place: Path) -> datetime:
+    """A copy may keep the time of what it is a copy of, and a link tells that of what it leads to: but not when the
+    file itself came to be like this."""
+    seen = (place.stat(), place.lstat())
+    return datetime.fromtimestamp(max(time for one in seen for time in (one.st_mtime, one.st_ctime)), UTC)
 
 
 def _others(servers: list[Server]) -> str:
@@ -94,15 +110,22 @@ def servers_here() -> Iterator[Server]:
             continue  # it has ended meanwhile, or is not for us to see
         ticks = int(stat.rpartition(")")[2].split()[_STARTED])
         started_at = _machine_began() + timedelta(seconds=ticks / os.sysconf("SC_CLK_TCK"))
-        yield Server(int(process.name), tuple(folders_of(words)), started_at)
+        yield Server(int(process.name), tuple(folders_of(words, _began_in(process))), started_at)
 
 
-def folders_of(words: Sequence[str]) -> Iterator[Path]:
-    """Where a FreeRADIUS that was started with these words has its configuration (radiusd(8))."""
+def _began_in(process: Path) -> Path:
+    try:
+        return (process / "cwd").readlink()
+    except OSError:  # another user's; mostly a folder is told whole
+        return Path("/")
+
+
+def folders_of(words: Sequence[str], at_home: Path) -> Iterator[Path]:
+    """Where a FreeRADIUS that was started with these words, in that folder, has its configuration (radiusd(8))."""
     for at, word in enumerate(words[1:], start=1):
         said = _FOLDER.fullmatch(word)
         if said is not None:
-            yield Path(said[1] or (words[at + 1] if at + 1 < len(words) else "")).resolve()
+            yield (at_home / (said[1] or (words[at + 1] if at + 1 < len(words) else ""))).resolve()
             return
     yield from (Path(each).resolve() for each in FOLDERS)
 

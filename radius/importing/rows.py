@@ -65,8 +65,8 @@ async def show_new(
     async with beside() as other:
         await other.connection()
         await lock_every_name(db)
-        looking = asyncio.create_task(_known_and_standing(other, names))
         written = await db.begin_nested()
+        looking = asyncio.create_task(_known_and_standing(other, names))
         try:
             await _write(db, wishes, now)
         except IntegrityError:  # of some that are there already, or of something else

@@ -96,6 +96,8 @@ async def test_what_netbox_has_sent_goes_back_as_it_came_and_may_come_again(empt
         "100.64.0.5/32,,reserved,for the museum\n"
         "100.64.0.6/32,,dhcp,\n"
         "100.64.0.7/32,,active,\n"
+        "100.64.0.8/32,,quarantined,a box of (ours)\n"
+        "100.64.0.9/32,,active,printer (reserved)\n"
     )
     prefixes = "prefix,vrf,status,description\n2001:db8:2000:300::/56,,deprecated,the old town hall\n"
     lists: dict[ExportShape, str] = {"netbox-addresses": addresses, "netbox-prefixes": prefixes}

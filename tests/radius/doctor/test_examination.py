@@ -397,10 +397,11 @@ async def test_the_server_that_we_run_has_nothing_and_one_that_is_down_has(site:
         ("freeradius -d /opt/raddb -n radiusd -f", "/opt/raddb"),
         ("radiusd -Xd/opt/raddb", "/opt/raddb"),
         ("freeradius -fnradiusd -D /opt/dictionaries", "/etc/freeradius/3.0"),
+        ("freeradius -d raddb", "/srv/raddb"),
     ],
 )
 def test_the_folder_of_a_server_is_the_one_it_was_told_or_that_of_its_maker(line: str, folder: str) -> None:
-    assert next(iter(folders_of(line.split(" ")))) == Path(folder).resolve()
+    assert next(iter(folders_of(line.split(" "), Path("/srv")))) == Path(folder).resolve()
 
 
 def test_a_server_in_a_unit_of_its_own_reads_this_folder_and_one_in_a_container_does_not(
@@ -420,19 +421,33 @@ def test_a_server_in_a_unit_of_its_own_reads_this_folder_and_one_in_a_container_
     assert not running.Server(11, (here / "other",), at).reads(here)
 
 
-async def test_what_was_changed_since_the_server_began_or_is_no_server_s_is_said_not_to_be_in_force(
-    site: Site, copy: Path
+def test_what_was_changed_put_in_or_taken_out_since_the_server_began_is_not_in_force(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = site.backend.server
-    door, file = await door_of(site, server), server.raddb / "sites" / "status.conf"
-    before = file.stat()
-    os.utime(file, (before.st_atime, before.st_mtime + 3600 * 24 * 365))
-    try:
-        [trap] = (await seen(site, server.raddb, door))["traps"]
-    finally:
-        os.utime(file, (before.st_atime, before.st_mtime))
-    assert trap["trap"] == "configuration_not_in_force"
-    assert trap["what"].startswith(f"{file} was changed ")
+    raddb, now = read_raddb(copy, environment={}), datetime.now(UTC)
+    file, folder = copy / "sites" / "status.conf", copy / "sites"
+
+    def told(started_at: datetime) -> list[str]:
+        began = [running.Server(os.getpid(), (copy.resolve(),), started_at)]
+        monkeypatch.setattr(running, "servers_here", lambda: iter(began))
+        return [trap["what"] for trap in running.running_traps(raddb, copy, [], answered=True)]
+
+    assert told(now + timedelta(minutes=1)) == []
+    assert len(told(now - timedelta(hours=1))) == 1, "a copy may keep the times of what it is a copy of"
+    for place, later in ((file, timedelta(days=1)), (folder, timedelta(days=2))):
+        os.utime(place, ((now + later).timestamp(),) * 2)
+        [what] = told(now + timedelta(minutes=1))
+        assert what.startswith(f"{place} was changed ")
+    unseen: list[str] = []
+    file.unlink()
+    assert running.running_traps(raddb, copy, unseen, answered=True) == []
+    assert [each.split(":")[0] for each in unseen] == [
+        f"whether FreeRADIUS has the configuration in {copy} as it is now"
+    ]
+
+
+async def test_a_configuration_that_no_server_here_has_is_said_not_to_be_looked_at(site: Site, copy: Path) -> None:
+    door = await door_of(site, site.backend.server)
     [unseen] = (await seen(site, copy, door))["not_looked_at"]
     assert unseen.startswith(f"whether the FreeRADIUS that answers has the configuration in {copy}: no process ")
 
