@@ -303,7 +303,9 @@ async def test_sessions_that_a_nas_keeps_from_following_a_change_are_told_after_
     assert item["target"] == {"noun": "nas", "id": "10.9.9.9"}
     assert item["sentence"].startswith(
         "2 sessions at NAS 10.9.9.9 go on as before a change; the first is that of c1001-s1@isp.example (suspend): "
-    )
+        "NAS bng refused to end it"
+    ), "of 31 and 45 minutes the longer ones, although they were asked for later"
+    assert datetime.fromisoformat(item["since"]) == now - timedelta(minutes=45)
     assert await kinds(checked, "sales") == []
 
 
