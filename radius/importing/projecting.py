@@ -64,6 +64,8 @@ class BulkProjector:
         self._tenant_id = tenant_id
         self._now = now
         self._secrets = secrets
+        self._showing = asyncio.Lock()
+        """Each batch has all names to itself, so whoever waits for that waits without a connection in hand."""
 
     async def project_new(self, subscriber_ids: Sequence[int], *, seen: Mapping[str, str] | None = None) -> Bulk:
         """Make FreeRADIUS know those of these subscribers whom it doesn't know, their plans first. Those whose present
@@ -108,7 +110,7 @@ class BulkProjector:
                 await self._projector.project_one("plan", plan_id)
             plans |= read.plan_ids
             wishes = await asyncio.to_thread(self._rendered, read)
-            async with radius_transaction(self._radius_begin) as db:
+            async with self._showing, radius_transaction(self._radius_begin) as db:
                 written = await show(db, wishes)
             await self._note(written)
             shown += [wish.source_id for wish in written]
