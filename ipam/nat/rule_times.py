@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import format_address, from_bytes, to_bytes
+from ipam.bulk import AT_ONCE
 from ipam.errors import RequestInvalid
 from ipam.nat.deterministic import PortMapping
 from ipam.tables import NatBlock, NatRule
@@ -81,21 +83,24 @@ async def _refuse_against_logs(db: AsyncSession, rule: Dated) -> None:
     """
     mapping, since = rule.mapping, rule.since
     first, last = (to_bytes(4, mapping.first_outside + number) for number in (0, mapping.outside_count - 1))
-    logged = await db.execute(
-        select(NatBlock.outside, NatBlock.first_port, NatBlock.last_port, NatBlock.inside, NatBlock.source)
+    logged = (
+        select(NatBlock.id, NatBlock.outside, NatBlock.first_port, NatBlock.last_port, NatBlock.inside, NatBlock.source)
         .where(
             NatBlock.tenant_id == rule.tenant_id,
             NatBlock.outside.between(first, last),
             or_(NatBlock.began_at >= since, NatBlock.ended_at > since),
         )
-        .order_by(NatBlock.outside, NatBlock.first_port)
+        .order_by(NatBlock.id)
+        .limit(AT_ONCE)
     )
-    for row in logged:
-        number, inside = (from_bytes(address)[1] for address in (row.outside, row.inside))
-        if {mapping.inside_of(number, port) for port in (row.first_port, row.last_port)} != {inside}:
-            block = f"{format_address(row.outside)}:{row.first_port}-{row.last_port}"
-            whose = f"log {row.source} gives {block} to {format_address(row.inside)} after that, the rule doesn't"
-            raise RequestInvalid("since", f"is {_told(since)}, but {whose}")
+    rows: Sequence[Any] = ()
+    while rows := (await db.execute(logged.where(NatBlock.id > (rows[-1].id if rows else 0)))).all():
+        for row in rows:
+            number, inside = (from_bytes(address)[1] for address in (row.outside, row.inside))
+            if {mapping.inside_of(number, port) for port in (row.first_port, row.last_port)} != {inside}:
+                block = f"{format_address(row.outside)}:{row.first_port}-{row.last_port}"
+                whose = f"log {row.source} gives {block} to {format_address(row.inside)} after that, the rule doesn't"
+                raise RequestInvalid("since", f"is {_told(since)}, but {whose}")
 
 
 def _told(at: datetime) -> str:
