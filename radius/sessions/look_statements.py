@@ -25,6 +25,7 @@ from sqlalchemy.dialects import postgresql
 
 from radius.projection.freeradius_tables import radacct, radusergroup
 from radius.sessions.aliveness import interval_of, ours, silent_at
+from radius.sessions.sessions import as_read
 
 STARTS_LOOKED_AT = 50
 """An address is one session's at a time, so who had it began last before; this many of those are looked at."""
@@ -33,7 +34,7 @@ STARTS_LOOKED_AT = 50
 def _sessions(table: Table, dialect: str, username: ColumnElement[Any]) -> Select[Any]:
     """Each of the tenant ``tenant_id`` with the interval at which it accounts."""
     interval = interval_of(table, dialect).label("interval_seconds")
-    return select(table, interval).where(ours(username, bindparam("tenant_id", type_=String)))
+    return select(*as_read(table), interval).where(ours(username, bindparam("tenant_id", type_=String)))
 
 
 @cache
@@ -76,7 +77,7 @@ def numbered(table: Table, dialect: str) -> Select[Any]:
     """The sessions whose number and beginning are among ``keys``, whosever they are."""
     interval = interval_of(table, dialect).label("interval_seconds")
     keys: BindParameter[Any] = bindparam("keys", expanding=True)
-    return select(table, interval).where(tuple_(table.c.radacctid, table.c.acctstarttime).in_(keys))
+    return select(*as_read(table), interval).where(tuple_(table.c.radacctid, table.c.acctstarttime).in_(keys))
 
 
 @cache

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, Text, cast, func, select
+from sqlalchemy import ColumnElement, Row, Table, Text, cast, func, select
 
 from radius.encoder import safe_username
 from radius.lists import among
@@ -44,18 +44,17 @@ class Session:
     terminate_cause: str | None
 
 
-_AS_TEXT = ("nasipaddress", "framedipaddress")
+_AS_TEXT = ("nasipaddress", "framedipaddress", "framedipv6address")
 """PostgreSQL's driver would make an object of each, of which only the text is wanted."""
-_OF_OPEN = [
-    cast(radacct.c[name], Text).label(name) if name in _AS_TEXT else radacct.c[name]
-    for name in (
-        *("radacctid", "acctsessionid", "username", "nasipaddress", "nasportid", "callingstationid"),
-        *("framedipaddress", "framedipv6prefix", "delegatedipv6prefix"),
-        *("acctstarttime", "acctupdatetime", "acctsessiontime"),
-        *("acctinputoctets", "acctoutputoctets"),
-    )
-]
+_OF_OPEN = (
+    *("radacctid", "acctsessionid", "username", "nasipaddress", "nasportid", "callingstationid"),
+    *("framedipaddress", "framedipv6prefix", "delegatedipv6prefix"),
+    *("acctstarttime", "acctupdatetime", "acctsessiontime"),
+    *("acctinputoctets", "acctoutputoctets"),
+)
 """What ``_open_session`` reads, in its order."""
+OF_ANY = (*_OF_OPEN, "framedipv6address", "acctstoptime", "acctterminatecause")
+"""What ``session_of`` reads, and the IPv6 address of a session."""
 LONGEST_SECONDS = 2**31 - 1
 """68 years: a NAS that says more has counted below zero, and what it says is kept in columns of that width."""
 
@@ -85,7 +84,9 @@ class SessionReader:
         spelt = [[safe_username(name) for name in names] for names in lines]
         found: dict[str, list[Session]] = {name: [] for names in spelt for name in names}
         async with radius_transaction(self._radius_begin) as db:
-            theirs = select(*_OF_OPEN).where(among(db, radacct.c.username, found), radacct.c.acctstoptime.is_(None))
+            theirs = select(*as_read(radacct, _OF_OPEN)).where(
+                among(db, radacct.c.username, found), radacct.c.acctstoptime.is_(None)
+            )
             for row in await db.execute(theirs):
                 session = _open_session(row)
                 found[session.username].append(session)
@@ -100,7 +101,7 @@ class SessionReader:
             UsernameRefused: FreeRADIUS writes no session under such a name.
         """
         for table in (radacct, radius_session_archive):
-            mine = select(table).where(table.c.username == safe_username(username))
+            mine = select(*as_read(table)).where(table.c.username == safe_username(username))
             newest = mine.order_by(table.c.acctstarttime.desc(), table.c.radacctid.desc()).limit(1)
             async with radius_transaction(self._radius_begin) as db:
                 for row in await db.execute(newest):
@@ -125,6 +126,12 @@ class SessionReader:
         """
         async with radius_transaction(self._radius_begin) as db:
             return await db.scalar(select(func.max(radacct.c.radacctid))) or 0
+
+
+def as_read(table: Table, names: Sequence[str] = OF_ANY) -> list[ColumnElement[Any]]:
+    """These columns of radacct or of the archive, which have twice as many; addresses as text, since the driver would
+    make an object of each."""
+    return [cast(table.c[name], Text).label(name) if name in _AS_TEXT else table.c[name] for name in names]
 
 
 def _newest_first(sessions: list[Session]) -> list[Session]:
