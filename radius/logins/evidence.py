@@ -22,12 +22,12 @@ from radius.ports import Begin, Now, Secrets
 from radius.projection.drift import Drift, drift_of
 from radius.projection.freeradius_tables import radacct, radius_projection
 from radius.projection.projection import plan_group
-from radius.projection.radius_database import radius_transaction
+from radius.projection.radius_database import dialect_of, radius_transaction
 from radius.projection.wishes import Wishes
 from radius.projection_errors import ProjectionError, RadiusDatabaseUnavailable, RadiusDatabaseUnfit
 from radius.results import SubscriberView
 from radius.service import RadiusService
-from radius.sessions.aliveness import dialect_of, silent_at
+from radius.sessions.aliveness import silent_at
 from radius.sessions.sessions import Session, SessionReader
 from radius.subscribers.former_names import nobody_elses
 from radius.subscribers.line_identity import LineIdentity

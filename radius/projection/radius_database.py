@@ -128,6 +128,11 @@ async def radius_transaction(radius_begin: Begin) -> AsyncIterator[AsyncSession]
         raise RadiusDatabaseUnavailable("all our connections to it are busy") from exc
 
 
+def dialect_of(db: AsyncSession) -> str:
+    """Of the radius database."""
+    return db.get_bind().dialect.name
+
+
 def is_of_one(error: DBAPIError) -> bool:
     """Whether a statement failed for what others were at just then (a lock, a deadlock, somebody cancelled it): the
     database answers."""
@@ -145,7 +150,7 @@ async def lock_name(db: AsyncSession, kind: Kind, name: str) -> None:
     From here on the transaction waits for no lock longer than ``LOCK_TIMEOUT_SECONDS``; for who has every name it does,
     who waits for nobody longer either.
     """
-    if db.get_bind().dialect.name == "postgresql":
+    if dialect_of(db) == "postgresql":
         every = func.pg_advisory_xact_lock_shared(_EVERY_NAME)  # before the name's: who has all waits for nobody's
         await db.execute(select(every))
         of_name = func.pg_advisory_xact_lock(func.hashtextextended(f"{kind}:{name}", 0))
@@ -154,7 +159,7 @@ async def lock_name(db: AsyncSession, kind: Kind, name: str) -> None:
 
 async def lock_every_name(db: AsyncSession) -> None:
     """Nobody else changes any name until the transaction ends. On SQLite the transaction itself is that lock."""
-    if db.get_bind().dialect.name == "postgresql":
+    if dialect_of(db) == "postgresql":
         await db.execute(select(func.pg_advisory_xact_lock(_EVERY_NAME)))
         await db.execute(select(_limited_wait()))
 

@@ -11,12 +11,26 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Integer, Table, and_, case, cast, extract, func, select, type_coerce
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    FromClause,
+    Integer,
+    Table,
+    and_,
+    case,
+    cast,
+    extract,
+    func,
+    select,
+    type_coerce,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.coa.treatment import MISSED_INTERIMS
 from radius.plans.terms import MIN_INTERIM_SECONDS
 from radius.projection.freeradius_tables import radgroupreply, radius_projection, radreply, radusergroup
+from radius.projection.radius_database import dialect_of
 
 INTERIM = "Acct-Interim-Interval"
 OBSERVED_AT_LEAST_SECONDS = 600
@@ -39,7 +53,7 @@ def in_accounting(username: str) -> str:
     return username.replace("\x00", "\ufffd")
 
 
-def interval_of(sessions: Table, dialect: str) -> ColumnElement[Any]:
+def interval_of(sessions: FromClause, dialect: str) -> ColumnElement[Any]:
     """In seconds how often a session accounts; NULL where nobody has said it and nothing was seen."""
     own = select(func.max(_number(radreply.c.value, dialect))).where(
         radreply.c.username == sessions.c.username, radreply.c.attribute == INTERIM
@@ -94,11 +108,6 @@ def ours(username: ColumnElement[Any], tenant_id: str | ColumnElement[Any]) -> C
         radius_projection.c.tenant_id != tenant_id,
     )
     return ~anothers.exists()
-
-
-def dialect_of(db: AsyncSession) -> str:
-    """Of the radius database."""
-    return db.get_bind().dialect.name
 
 
 def _number(value: Column[Any], dialect: str) -> ColumnElement[Any]:

@@ -24,8 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.ports import Begin, Now
 from radius.projection.freeradius_tables import radacct
-from radius.projection.radius_database import radius_transaction
-from radius.sessions.aliveness import dialect_of
+from radius.projection.radius_database import dialect_of, radius_transaction
 from radius.sessions.tables import radius_session_archive, radius_usage_counted
 from radius.sessions.usage import sessions_and_counted
 from radius.sessions.usage_count import BETWEEN_BATCHES_SECONDS, count_in, done_until, note_done, one_counts

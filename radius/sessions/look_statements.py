@@ -1,17 +1,19 @@
-"""What ``SessionLooks`` asks, as SQL. Each statement is made once: to make it costs more than to have it answered."""
+"""What ``SessionLooks`` asks, as SQL. Each look is one statement, and each statement is made once: to make one, or to
+send one more, costs more than to have it answered."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    BindParameter,
     ColumnElement,
     Float,
     Integer,
     Select,
     String,
+    Subquery,
     Table,
     any_,
     bindparam,
@@ -19,22 +21,19 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    tuple_,
+    union_all,
 )
 from sqlalchemy.dialects import postgresql
 
-from radius.projection.freeradius_tables import radacct, radusergroup
-from radius.sessions.aliveness import interval_of, ours, silent_at
-from radius.sessions.sessions import as_read
+from radius.projection.freeradius_tables import nas, radacct, radusergroup
+from radius.sessions.aliveness import REAPED, REPLACED, interval_of, ours, silent_at
+from radius.sessions.sessions import OF_ANY, as_read
+from radius.sessions.tables import radius_session_archive
 
+BOTH = (radacct, radius_session_archive)
+ENDED_AT_LAST_WORD = (REAPED, REPLACED)
 STARTS_LOOKED_AT = 50
 """An address is one session's at a time, so who had it began last before; this many of those are looked at."""
-
-
-def _sessions(table: Table, dialect: str, username: ColumnElement[Any]) -> Select[Any]:
-    """Each of the tenant ``tenant_id`` with the interval at which it accounts."""
-    interval = interval_of(table, dialect).label("interval_seconds")
-    return select(*as_read(table), interval).where(ours(username, bindparam("tenant_id", type_=String)))
 
 
 @cache
@@ -57,59 +56,79 @@ def online_page(dialect: str, asked: frozenset[str]) -> Select[Any]:
         wanted.append(last < bindparam("not_since", type_=radacct.c.acctstarttime.type))
         wanted.append(silent_at(radacct, bindparam("moment", type_=Float), dialect))
     page = _sessions(radacct, dialect, radacct.c.username).where(*wanted).order_by(radacct.c.radacctid.desc())
-    return page.limit(bindparam("limit", type_=Integer))
+    found, told = _told([page.limit(bindparam("limit", type_=Integer))], dialect)
+    return told.order_by(found.c.radacctid.desc())
 
 
 @cache
-def users_page(table: Table, dialect: str, *, is_first: bool) -> Select[Any]:
-    """The sessions of ``username``, the one that began last first; unless it is the first page, behind the session
-    ``before``, which began at ``began``."""
-    at, number, username = table.c.acctstarttime, table.c.radacctid, bindparam("username", type_=String)
-    page = _sessions(table, dialect, username).where(table.c.username == username, at.is_not(None))
-    if not is_first:
-        began, before = bindparam("began", type_=at.type), bindparam("before", type_=Integer)
-        page = page.where(at <= began, or_(at < began, number < before))
-    return page.order_by(at.desc(), number.desc()).limit(bindparam("limit", type_=Integer))
+def users_page(dialect: str, names: int, *, is_first: bool) -> Select[Any]:
+    """The sessions of ``username0`` and so many more, the one that began last first; unless it is the first page,
+    behind the session ``before`` (none, if that is nobody's of them). Each name by the index of its own newest ones."""
+    usernames = [bindparam(f"username{number}", type_=String) for number in range(names)]
+    limit, before = bindparam("limit", type_=Integer), bindparam("before", type_=Integer)
+    pages = []
+    for table in BOTH:
+        at, number = table.c.acctstarttime, table.c.radacctid
+        for username in usernames:
+            page = _sessions(table, dialect, username).where(table.c.username == username, at.is_not(None))
+            if not is_first:
+                began = _began(before, usernames)
+                page = page.where(at <= began, or_(at < began, number < before))
+            pages.append(page.order_by(at.desc(), number.desc()).limit(limit))
+    found, told = _told(pages, dialect)
+    return told.order_by(found.c.acctstarttime.desc(), found.c.radacctid.desc()).limit(limit)
 
 
 @cache
-def numbered(table: Table, dialect: str) -> Select[Any]:
-    """The sessions whose number and beginning are among ``keys``, whosever they are."""
-    interval = interval_of(table, dialect).label("interval_seconds")
-    keys: BindParameter[Any] = bindparam("keys", expanding=True)
-    return select(*as_read(table), interval).where(tuple_(table.c.radacctid, table.c.acctstarttime).in_(keys))
+def holders(dialect: str, asked: frozenset[tuple[str, bool]]) -> Select[Any]:
+    """Of the sessions that have a value in a column, those that had it at ``at``, or may have had it if they ended
+    unheard; the one that began last first, and twice what two columns say. ``asked`` has the columns, each with whether
+    it is one value (the parameter of its name) or several (``..._among``).
 
-
-@cache
-def last_begun(table: Table, dialect: str, column: str, *, is_one: bool) -> Select[Any]:
-    """Number, beginning and end of the sessions that have one of ``values`` in that column and began by ``at``.
-
-    Of one value (``value``) the index has them in their order, and those before the last few are not looked at.
+    Of one value the index has them in their order, and those before the last few are not looked at.
     """
-    began = table.c.acctstarttime
-    return (
-        select(
-            table.c.radacctid,
-            began,
-            table.c.acctstoptime,
-            table.c.acctterminatecause,
-            interval_of(table, dialect).label("interval_seconds"),
-        )
-        .where(
-            table.c[column] == bindparam("value", type_=table.c[column].type)
-            if is_one
-            else _one_of(table.c[column], dialect),
-            ours(table.c.username, bindparam("tenant_id", type_=String)),
-            began <= bindparam("at", type_=began.type),
-        )
-        .order_by(began.desc())
-        .limit(STARTS_LOOKED_AT)
+    pages = []
+    for table in BOTH:
+        began = table.c.acctstarttime
+        at = bindparam("at", type_=began.type)
+        for name, is_one in sorted(asked):
+            column = table.c[name]
+            had = column == bindparam(name, type_=column.type) if is_one else _one_of(column, f"{name}_among", dialect)
+            last = _sessions(table, dialect, table.c.username).where(had, began <= at)
+            some = last.order_by(began.desc()).limit(STARTS_LOOKED_AT).subquery()
+            unheard = some.c.acctterminatecause.in_(ENDED_AT_LAST_WORD)
+            pages.append(select(some).where(or_(some.c.acctstoptime.is_(None), some.c.acctstoptime >= at, unheard)))
+    found, told = _told(pages, dialect)
+    return told.order_by(found.c.acctstarttime.desc(), found.c.radacctid.desc())
+
+
+def _sessions(table: Table, dialect: str, username: ColumnElement[Any]) -> Select[Any]:
+    """Each of the tenant ``tenant_id``, with what ``_told`` has to know of it."""
+    mine = ours(username, bindparam("tenant_id", type_=String))
+    return select(*as_read(table, dialect), table.c.acctinterval).where(mine)
+
+
+def _told(pages: Sequence[Select[Any]], dialect: str) -> tuple[Subquery, Select[Any]]:
+    """All that was found, and of each the columns of ``OF_ANY``, the interval at which it accounts, and the name of its
+    NAS. An existing server may have a NAS twice."""
+    each = [page.subquery() for page in pages]
+    found = each[0] if len(each) == 1 else union_all(*(select(page) for page in each)).subquery("found")
+    of_nas = select(func.max(nas.c.shortname)).where(nas.c.nasname == found.c.nasipaddress).scalar_subquery()
+    return found, select(*(found.c[name] for name in OF_ANY), interval_of(found, dialect), of_nas)
+
+
+def _began(number: ColumnElement[Any], usernames: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
+    """When the session of that number began, if it is one of theirs."""
+    each = (
+        select(table.c.acctstarttime).where(table.c.username.in_(usernames), table.c.radacctid == number)
+        for table in (table.alias() for table in BOTH)
     )
+    return func.coalesce(*(one.scalar_subquery() for one in each), type_=radacct.c.acctstarttime.type)
 
 
-def _one_of(column: ColumnElement[Any], dialect: str) -> ColumnElement[bool]:
+def _one_of(column: ColumnElement[Any], name: str, dialect: str) -> ColumnElement[bool]:
     """By equality: that is what an index answers on both databases."""
     if dialect == "postgresql":  # as one parameter: a hundred cost more than the question
-        values = bindparam("values", type_=postgresql.ARRAY(postgresql.INET))
+        values = bindparam(name, type_=postgresql.ARRAY(postgresql.INET))
         return column.is_not(None) & (column == any_(cast(values, postgresql.ARRAY(postgresql.INET))))
-    return column.is_not(None) & column.in_(bindparam("values", expanding=True))
+    return column.is_not(None) & column.in_(bindparam(name, expanding=True))

@@ -6,38 +6,25 @@ Nothing is counted, and a page begins behind a session's number, so that session
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Literal
 
-from sqlalchemy import Row, Table, select
-from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from radius.coa.treatment import MISSED_INTERIMS
 from radius.errors import LookRefused
 from radius.ports import Begin, Now
-from radius.projection.freeradius_tables import nas, radacct
 from radius.projection.projection import plan_group
-from radius.projection.radius_database import radius_transaction
-from radius.sessions.aliveness import (
-    OBSERVED_AT_LEAST_SECONDS,
-    REAPED,
-    REPLACED,
-    dialect_of,
-    in_accounting,
-    worth_a_look_after,
-)
-from radius.sessions.look_statements import last_begun, numbered, online_page, users_page
+from radius.projection.radius_database import dialect_of, radius_transaction
+from radius.sessions.aliveness import OBSERVED_AT_LEAST_SECONDS, in_accounting, worth_a_look_after
+from radius.sessions.look_statements import ENDED_AT_LAST_WORD, holders, online_page, users_page
 from radius.sessions.reaper import NasGuard, guards
-from radius.sessions.sessions import Session, host, session_of
-from radius.sessions.tables import radius_session_archive
+from radius.sessions.sessions import LONGEST_SECONDS, host
 
 SessionState = Literal["online", "doubtful", "closed"]
 
-BOTH = (radacct, radius_session_archive)
-ENDED_AT_LAST_WORD = (REAPED, REPLACED)
 SHORTEST_PREFIX = 32
 """No line is given a shorter IPv6 prefix."""
 
@@ -108,12 +95,12 @@ class SessionLooks:
         if before is not None:
             asked["before"] = before
         async with radius_transaction(self._radius_read) as db:
+            now = self._now()
             if doubtful:
-                now = self._now()
                 asked["not_since"] = now - await worth_a_look_after(db)
                 asked["moment"] = now.timestamp()
             page = online_page(dialect_of(db), frozenset(asked))
-            return await self._views(db, list(await db.execute(page, {**asked, "tenant_id": self._tenant_id})))
+            return [_view(row, now) for row in await db.execute(page, {**asked, "tenant_id": self._tenant_id})]
 
     async def of_user(
         self, username: str, *former: str, before: int | None = None, limit: int = 50
@@ -124,21 +111,14 @@ class SessionLooks:
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        names = [in_accounting(each) for each in (username, *former)]
+        names = dict.fromkeys(in_accounting(each) for each in (username, *former))
+        asked: dict[str, Any] = {f"username{number}": name for number, name in enumerate(names)}
+        asked |= {"tenant_id": self._tenant_id, "limit": limit}
+        if before is not None:
+            asked["before"] = before
         async with radius_transaction(self._radius_read) as db:
-            began = None if before is None else await _began(db, names, before)
-            if before is not None and began is None:
-                return []
-            asked = {"tenant_id": self._tenant_id, "limit": limit}
-            if began is not None:
-                asked |= {"began": began, "before": before}
-            rows: list[Row[Any]] = []
-            for table in BOTH:
-                page = users_page(table, dialect_of(db), is_first=began is None)
-                for name in names:  # each by the index of its own newest ones
-                    rows += await db.execute(page, {**asked, "username": name})
-            rows.sort(key=_newness, reverse=True)
-            return await self._views(db, rows[:limit])
+            page = users_page(dialect_of(db), len(names), is_first=before is None)
+            return [_view(row, self._now()) for row in await db.execute(page, asked)]
 
     async def who_had(self, address: str, *, at: datetime) -> list[SessionView]:
         """The sessions that had an address or prefix at that moment, as far as accounting tells: usually one. A prefix
@@ -149,28 +129,19 @@ class SessionLooks:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
             LookRefused: it is no address or prefix.
         """
-        asked = _network(address)
+        columns = dict(_given(_network(address)))
+        asked: dict[str, Any] = {"tenant_id": self._tenant_id, "at": at}
+        for column, values in columns.items():
+            asked |= {column: values[0]} if len(values) == 1 else {f"{column}_among": values}
+        kinds = frozenset((column, len(values) == 1) for column, values in columns.items())
         async with radius_transaction(self._radius_read) as db:
-            rows: list[Row[Any]] = []
-            uncertain: set[int] = set()
-            for table in BOTH:
-                keys: set[tuple[int, datetime]] = set()
-                for column, values in _given(asked):
-                    for held in await self._held(db, table, column, values, at):
-                        keys.add((held.radacctid, held.acctstarttime))
-                        uncertain |= {held.radacctid} if _is_uncertain(held, at) else set()
-                if keys:
-                    rows += await db.execute(numbered(table, dialect_of(db)), {"keys": list(keys)})
-            return await self._views(db, sorted(rows, key=_newness, reverse=True), uncertain)
-
-    async def _held(
-        self, db: AsyncSession, table: Table, column: str, values: list[str], at: datetime
-    ) -> list[Row[Any]]:
-        """Number, beginning and end of the sessions that had it then, or may have had it."""
-        is_one = len(values) == 1
-        asked = {"tenant_id": self._tenant_id, "at": at, **({"value": values[0]} if is_one else {"values": values})}
-        rows = await db.execute(last_begun(table, dialect_of(db), column, is_one=is_one), asked)
-        return [row for row in rows if row.acctstoptime is None or row.acctstoptime >= at or _is_uncertain(row, at)]
+            found = [_view(row, self._now()) for row in await db.execute(holders(dialect_of(db), kinds), asked)]
+        had: dict[tuple[int, datetime | None], SessionView] = {}
+        for session in found:
+            session["uncertain"] = _is_uncertain(session, at)
+            if session["uncertain"] or session["stopped_at"] is None or session["stopped_at"] >= at:
+                had[session["number"], session["started_at"]] = session
+        return list(had.values())
 
     async def guards(self) -> list[NasGuard]:
         """Every NAS with open sessions, and whether accounting comes from it; the silent ones first.
@@ -181,36 +152,14 @@ class SessionLooks:
         async with radius_transaction(self._radius_read) as db:
             return await guards(db, now=self._now(), tenant_id=self._tenant_id)
 
-    async def _views(
-        self, db: AsyncSession, rows: Sequence[Row[Any]], uncertain: Collection[int] = ()
-    ) -> list[SessionView]:
-        addresses = {host(row.nasipaddress) for row in rows}
-        names: dict[str, str] = {}
-        if addresses:
-            known = select(nas.c.nasname, nas.c.shortname).where(nas.c.nasname.in_(addresses))
-            names = {address: name for address, name in await db.execute(known)}
-        return [_view(row, names, self._now(), row.radacctid in uncertain) for row in rows]
 
-
-def _newness(row: Row[Any]) -> tuple[datetime, int]:
-    return row.acctstarttime, row.radacctid
-
-
-async def _began(db: AsyncSession, usernames: Sequence[str], number: int) -> datetime | None:
-    for table in BOTH:
-        which = select(table.c.acctstarttime).where(table.c.username.in_(usernames), table.c.radacctid == number)
-        began: datetime | None = await db.scalar(which)
-        if began is not None:
-            return began
-    return None
-
-
-def _is_uncertain(row: Row[Any], at: datetime) -> bool:
+def _is_uncertain(session: SessionView, at: datetime) -> bool:
     """Its end is its last word, in the place of a Stop that nobody has heard."""
-    if row.acctstoptime is None or row.acctterminatecause not in ENDED_AT_LAST_WORD:
+    ended = session["stopped_at"]
+    if ended is None or session["terminate_cause"] not in ENDED_AT_LAST_WORD:
         return False
-    patience = MISSED_INTERIMS * timedelta(seconds=row.interval_seconds or OBSERVED_AT_LEAST_SECONDS)
-    return bool(row.acctstoptime < at <= row.acctstoptime + patience)
+    patience = MISSED_INTERIMS * timedelta(seconds=session["interval_seconds"] or OBSERVED_AT_LEAST_SECONDS)
+    return ended < at <= ended + patience
 
 
 def _given(asked: IPv4Network | IPv6Network) -> Iterator[tuple[str, list[str]]]:
@@ -238,37 +187,40 @@ def _network(text: str) -> IPv4Network | IPv6Network:
     return network
 
 
-def _view(row: Row[Any], names: Mapping[str, str], now: datetime, uncertain: bool) -> SessionView:
-    session = session_of(row)
+def _view(row: Sequence[Any], now: datetime) -> SessionView:
+    """A row as the statements of looks tell it: unpacked, since a value is named at many times the cost."""
+    number, session_id, username, nas_address, port, station, ipv4, wan, delegated, *more = row
+    began, updated, seconds, received, sent, ipv6, stopped, cause, interval_seconds, nas = more
     return SessionView(
-        number=session.radacct_id,
-        session_id=session.session_id,
-        username=session.username,
-        state=_state(session, row.interval_seconds, now),
-        nas=names.get(session.nas_address),
-        nas_address=session.nas_address,
-        nas_port=session.nas_port,
-        calling_station=session.calling_station,
-        ipv4=session.framed_ip_address,
-        ipv6=host(row.framedipv6address) if row.framedipv6address else None,
-        ipv6_wan_prefix=session.ipv6_wan_prefix,
-        delegated_prefix=session.delegated_prefix,
-        started_at=session.started_at,
-        updated_at=session.updated_at,
-        stopped_at=session.stopped_at,
-        duration_seconds=session.duration_seconds,
-        input_octets=session.input_octets,
-        output_octets=session.output_octets,
-        terminate_cause=session.terminate_cause,
-        interval_seconds=row.interval_seconds,
-        uncertain=uncertain,
+        number=number,
+        session_id=session_id,
+        username=username,
+        state=_state(stopped, updated or began, interval_seconds, now),
+        nas=nas,
+        nas_address=host(nas_address),
+        nas_port=port,
+        calling_station=station,
+        ipv4=host(ipv4) if ipv4 else None,
+        ipv6=host(ipv6) if ipv6 else None,
+        ipv6_wan_prefix=wan,
+        delegated_prefix=delegated,
+        started_at=began,
+        updated_at=updated,
+        stopped_at=stopped,
+        duration_seconds=min(seconds or 0, LONGEST_SECONDS),
+        input_octets=received or 0,
+        output_octets=sent or 0,
+        terminate_cause=None if stopped is None else cause or None,
+        interval_seconds=interval_seconds,
+        uncertain=False,
     )
 
 
-def _state(session: Session, interval_seconds: int | None, now: datetime) -> SessionState:
-    if session.stopped_at is not None:
+def _state(
+    stopped: datetime | None, last: datetime | None, interval_seconds: int | None, now: datetime
+) -> SessionState:
+    if stopped is not None:
         return "closed"
-    last = session.updated_at or session.started_at
     if interval_seconds is None or last is None:
         return "online"
     return "doubtful" if now - last > MISSED_INTERIMS * timedelta(seconds=interval_seconds) else "online"

@@ -27,8 +27,8 @@ from typing_extensions import TypedDict
 from radius.coa.treatment import MISSED_INTERIMS
 from radius.ports import Begin, Now
 from radius.projection.freeradius_tables import nas, radacct
-from radius.projection.radius_database import all_ledger_names, radius_transaction
-from radius.sessions.aliveness import REAPED, REOPENS, dialect_of, interval_of, silent_at, worth_a_look_after
+from radius.projection.radius_database import all_ledger_names, dialect_of, radius_transaction
+from radius.sessions.aliveness import REAPED, REOPENS, interval_of, silent_at, worth_a_look_after
 from radius.sessions.sessions import host
 from radius.sessions.tables import insert_into, radius_nas_heard
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, Text, cast, func, select
+from sqlalchemy import Column, ColumnElement, Row, Table, Text, cast, func, select
 
 from radius.encoder import safe_username
 from radius.lists import among
 from radius.ports import Begin
 from radius.projection.freeradius_tables import radacct
-from radius.projection.radius_database import radius_transaction
+from radius.projection.radius_database import dialect_of, radius_transaction
 from radius.sessions.tables import radius_session_archive
 
 
@@ -44,8 +44,8 @@ class Session:
     terminate_cause: str | None
 
 
-_AS_TEXT = ("nasipaddress", "framedipaddress", "framedipv6address")
-"""PostgreSQL's driver would make an object of each, of which only the text is wanted."""
+_ADDRESSES = ("nasipaddress", "framedipaddress", "framedipv6address")
+_PREFIXES = ("framedipv6prefix", "delegatedipv6prefix")
 _OF_OPEN = (
     *("radacctid", "acctsessionid", "username", "nasipaddress", "nasportid", "callingstationid"),
     *("framedipaddress", "framedipv6prefix", "delegatedipv6prefix"),
@@ -84,7 +84,7 @@ class SessionReader:
         spelt = [[safe_username(name) for name in names] for names in lines]
         found: dict[str, list[Session]] = {name: [] for names in spelt for name in names}
         async with radius_transaction(self._radius_begin) as db:
-            theirs = select(*as_read(radacct, _OF_OPEN)).where(
+            theirs = select(*as_read(radacct, dialect_of(db), _OF_OPEN)).where(
                 among(db, radacct.c.username, found), radacct.c.acctstoptime.is_(None)
             )
             for row in await db.execute(theirs):
@@ -101,9 +101,9 @@ class SessionReader:
             UsernameRefused: FreeRADIUS writes no session under such a name.
         """
         for table in (radacct, radius_session_archive):
-            mine = select(*as_read(table)).where(table.c.username == safe_username(username))
-            newest = mine.order_by(table.c.acctstarttime.desc(), table.c.radacctid.desc()).limit(1)
             async with radius_transaction(self._radius_begin) as db:
+                mine = select(*as_read(table, dialect_of(db))).where(table.c.username == safe_username(username))
+                newest = mine.order_by(table.c.acctstarttime.desc(), table.c.radacctid.desc()).limit(1)
                 for row in await db.execute(newest):
                     return session_of(row)
         return None
@@ -128,10 +128,16 @@ class SessionReader:
             return await db.scalar(select(func.max(radacct.c.radacctid))) or 0
 
 
-def as_read(table: Table, names: Sequence[str] = OF_ANY) -> list[ColumnElement[Any]]:
-    """These columns of radacct or of the archive, which have twice as many; addresses as text, since the driver would
-    make an object of each."""
-    return [cast(table.c[name], Text).label(name) if name in _AS_TEXT else table.c[name] for name in names]
+def as_read(table: Table, dialect: str, names: Sequence[str] = OF_ANY) -> list[ColumnElement[Any]]:
+    """These columns of radacct or of the archive, which have twice as many. Addresses and prefixes as text: of each
+    PostgreSQL's driver would make an object."""
+    return [_as_read(table.c[name], dialect).label(name) for name in names]
+
+
+def _as_read(column: Column[Any], dialect: str) -> ColumnElement[Any]:
+    if column.name in _ADDRESSES and dialect == "postgresql":
+        return func.host(column, type_=Text)
+    return cast(column, Text) if column.name in _ADDRESSES + _PREFIXES else column
 
 
 def _newest_first(sessions: list[Session]) -> list[Session]:

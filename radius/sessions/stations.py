@@ -19,8 +19,8 @@ from typing_extensions import TypedDict
 
 from radius.ports import Begin, Now
 from radius.projection.freeradius_tables import nas, radacct
-from radius.projection.radius_database import radius_transaction
-from radius.sessions.aliveness import dialect_of, in_accounting, ours
+from radius.projection.radius_database import dialect_of, radius_transaction
+from radius.sessions.aliveness import in_accounting, ours
 from radius.sessions.sessions import host
 from radius.sessions.tables import insert_into, radius_read_up_to, radius_station
 from radius.sessions.usage_count import BETWEEN_BATCHES_SECONDS

@@ -210,7 +210,7 @@ async def test_every_look_is_answered_by_its_index(many: Database) -> None:
         assert "Seq Scan on radacct" not in plans
         assert "Sort Key: radacct.radacctid" not in plans
         if look in NEWEST_BY_INDEX:  # all that anybody ever had would be read for the last few of it
-            assert not re.search(r"(?<!Incremental )Sort  \(", plans.partition("radius_session_archive")[0]), plans
+            assert not re.search(r"(?<!Incremental )Sort  \(.*\n.*Sort Key: radacct", plans), plans
 
 
 async def _plans(many: Database, ask: Callable[[Database], Awaitable[Any]]) -> str:
