@@ -80,9 +80,11 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """A transaction that sees one moment and holds up no writer; what it would write is refused."""
-        db = AsyncSession(self.reading, autoflush=False)
+        db = AsyncSession(self.reading, expire_on_commit=False, autoflush=False)
         try:
             yield db
+            if self.is_postgresql:  # after a ROLLBACK psycopg forgets every prepared statement, and all are planned anew
+                await db.commit()
         finally:
             if self.is_postgresql:
                 await self._give_back(db)
