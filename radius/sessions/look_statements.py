@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Float,
     Integer,
@@ -27,11 +28,12 @@ from sqlalchemy.dialects import postgresql
 
 from radius.projection.freeradius_tables import nas, radacct, radusergroup
 from radius.sessions.aliveness import REAPED, REPLACED, interval_of, ours, silent_at
-from radius.sessions.sessions import OF_ANY, as_read
+from radius.sessions.sessions import OF_ANY, PREFIXES, as_read
 from radius.sessions.tables import radius_session_archive
 
 BOTH = (radacct, radius_session_archive)
 ENDED_AT_LAST_WORD = (REAPED, REPLACED)
+_MANY = postgresql.ARRAY(postgresql.INET)
 STARTS_LOOKED_AT = 50
 """An address is one session's at a time, so who had it began last before; this many of those are looked at."""
 
@@ -80,26 +82,39 @@ def users_page(dialect: str, names: int, *, is_first: bool) -> Select[Any]:
 
 
 @cache
-def holders(dialect: str, asked: frozenset[tuple[str, bool]]) -> Select[Any]:
-    """Of the sessions that have a value in a column, those that had it at ``at``, or may have had it if they ended
-    unheard; the one that began last first, and twice what two columns say. ``asked`` has the columns, each with whether
-    it is one value (the parameter of its name) or several (``..._among``).
+def holders(dialect: str, columns: tuple[str, ...]) -> Select[Any]:
+    """Of the sessions that have ``address`` in one of these columns, those that had it at ``at``, or may have had it if
+    they ended unheard; the one that began last first, and twice if two columns say so.
 
-    Of one value the index has them in their order, and those before the last few are not looked at.
+    Of an address the index has them in their order, and those before the last few are not looked at.
     """
     pages = []
     for table in BOTH:
         began = table.c.acctstarttime
         at = bindparam("at", type_=began.type)
-        for name, is_one in sorted(asked):
-            column = table.c[name]
-            had = column == bindparam(name, type_=column.type) if is_one else _one_of(column, f"{name}_among", dialect)
-            last = _sessions(table, dialect, table.c.username).where(had, began <= at)
+        for name in columns:
+            last = _sessions(table, dialect, table.c.username).where(_given(table.c[name], dialect), began <= at)
             some = last.order_by(began.desc()).limit(STARTS_LOOKED_AT).subquery()
             unheard = some.c.acctterminatecause.in_(ENDED_AT_LAST_WORD)
             pages.append(select(some).where(or_(some.c.acctstoptime.is_(None), some.c.acctstoptime >= at, unheard)))
     found, told = _told(pages, dialect)
     return told.order_by(found.c.acctstarttime.desc(), found.c.radacctid.desc())
+
+
+def _given(column: ColumnElement[Any], dialect: str) -> ColumnElement[bool]:
+    """Whether it is ``address``, or a prefix that contains it, from ``shortest`` on; by equality, which is what an
+    index answers on both databases. On SQLite, where they are texts, ``spellings`` are the address and ``containing``
+    the prefixes; PostgreSQL makes its own, since to send a hundred costs more than to look for them."""
+    if dialect == "sqlite":
+        among: BindParameter[Any] = bindparam("containing" if column.name in PREFIXES else "spellings", expanding=True)
+        return column.is_not(None) & column.in_(among)
+    address = cast(bindparam("address", type_=String), postgresql.INET)
+    if column.name not in PREFIXES:
+        return column == address
+    shortest = bindparam("shortest", type_=Integer)
+    length = func.generate_series(shortest, func.masklen(address)).column_valued("length")
+    containing = select(func.network(func.set_masklen(address, length), type_=postgresql.INET))
+    return column.is_not(None) & (column == any_(func.array(containing.scalar_subquery(), type_=_MANY)))
 
 
 def _sessions(table: Table, dialect: str, username: ColumnElement[Any]) -> Select[Any]:
@@ -124,11 +139,3 @@ def _began(number: ColumnElement[Any], usernames: Sequence[ColumnElement[Any]]) 
         for table in (table.alias() for table in BOTH)
     )
     return func.coalesce(*(one.scalar_subquery() for one in each), type_=radacct.c.acctstarttime.type)
-
-
-def _one_of(column: ColumnElement[Any], name: str, dialect: str) -> ColumnElement[bool]:
-    """By equality: that is what an index answers on both databases."""
-    if dialect == "postgresql":  # as one parameter: a hundred cost more than the question
-        values = bindparam(name, type_=postgresql.ARRAY(postgresql.INET))
-        return column.is_not(None) & (column == any_(cast(values, postgresql.ARRAY(postgresql.INET))))
-    return column.is_not(None) & column.in_(bindparam(name, expanding=True))

@@ -6,7 +6,7 @@ Nothing is counted, and a page begins behind a session's number, so that session
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from radius.projection.radius_database import dialect_of, radius_transaction
 from radius.sessions.aliveness import OBSERVED_AT_LEAST_SECONDS, in_accounting, worth_a_look_after
 from radius.sessions.look_statements import ENDED_AT_LAST_WORD, holders, online_page, users_page
 from radius.sessions.reaper import NasGuard, guards
-from radius.sessions.sessions import LONGEST_SECONDS, host
+from radius.sessions.sessions import LONGEST_SECONDS, PREFIXES, host
 
 SessionState = Literal["online", "doubtful", "closed"]
 
@@ -129,13 +129,12 @@ class SessionLooks:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
             LookRefused: it is no address or prefix.
         """
-        columns = dict(_given(_network(address)))
-        asked: dict[str, Any] = {"tenant_id": self._tenant_id, "at": at}
-        for column, values in columns.items():
-            asked |= {column: values[0]} if len(values) == 1 else {f"{column}_among": values}
-        kinds = frozenset((column, len(values) == 1) for column, values in columns.items())
+        network = _network(address)
+        columns = _may_say(network)
         async with radius_transaction(self._radius_read) as db:
-            found = [_view(row, self._now()) for row in await db.execute(holders(dialect_of(db), kinds), asked)]
+            dialect = dialect_of(db)
+            asked = {"tenant_id": self._tenant_id, "at": at, **_as_asked(network, dialect)}
+            found = [_view(row, self._now()) for row in await db.execute(holders(dialect, columns), asked)]
         had: dict[tuple[int, datetime | None], SessionView] = {}
         for session in found:
             session["uncertain"] = _is_uncertain(session, at)
@@ -162,17 +161,22 @@ def _is_uncertain(session: SessionView, at: datetime) -> bool:
     return ended < at <= ended + patience
 
 
-def _given(asked: IPv4Network | IPv6Network) -> Iterator[tuple[str, list[str]]]:
-    """The columns that may say it, and by which values."""
+def _may_say(asked: IPv4Network | IPv6Network) -> tuple[str, ...]:
+    """The columns of sessions in which it may stand."""
     if isinstance(asked, IPv4Network):
-        yield "framedipaddress", [str(asked.network_address)]
-        return
+        return ("framedipaddress",)
+    return (*PREFIXES, "framedipv6address") if asked.prefixlen == asked.max_prefixlen else PREFIXES
+
+
+def _as_asked(asked: IPv4Network | IPv6Network, dialect: str) -> dict[str, Any]:
+    """What ``holders`` has to know of it."""
     shortest = min(SHORTEST_PREFIX, asked.prefixlen)
-    containing = [str(asked.supernet(new_prefix=length)) for length in range(shortest, asked.prefixlen + 1)]
-    yield "framedipv6prefix", containing
-    yield "delegatedipv6prefix", containing
-    if asked.prefixlen == asked.max_prefixlen:
-        yield "framedipv6address", [str(asked.network_address), str(asked)]
+    if dialect == "postgresql":
+        return {"address": str(asked), "shortest": shortest}
+    return {
+        "spellings": [str(asked.network_address), str(asked)],
+        "containing": [str(asked.supernet(new_prefix=length)) for length in range(shortest, asked.prefixlen + 1)],
+    }
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:

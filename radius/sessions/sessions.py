@@ -45,7 +45,7 @@ class Session:
 
 
 _ADDRESSES = ("nasipaddress", "framedipaddress", "framedipv6address")
-_PREFIXES = ("framedipv6prefix", "delegatedipv6prefix")
+PREFIXES = ("framedipv6prefix", "delegatedipv6prefix")
 _OF_OPEN = (
     *("radacctid", "acctsessionid", "username", "nasipaddress", "nasportid", "callingstationid"),
     *("framedipaddress", "framedipv6prefix", "delegatedipv6prefix"),
@@ -137,7 +137,7 @@ def as_read(table: Table, dialect: str, names: Sequence[str] = OF_ANY) -> list[C
 def _as_read(column: Column[Any], dialect: str) -> ColumnElement[Any]:
     if column.name in _ADDRESSES and dialect == "postgresql":
         return func.host(column, type_=Text)
-    return cast(column, Text) if column.name in _ADDRESSES + _PREFIXES else column
+    return cast(column, Text) if column.name in _ADDRESSES + PREFIXES else column
 
 
 def _newest_first(sessions: list[Session]) -> list[Session]:
