@@ -57,7 +57,7 @@ def online_page(dialect: str, asked: frozenset[str]) -> Select[Any]:
         last = func.coalesce(radacct.c.acctupdatetime, radacct.c.acctstarttime)
         wanted.append(last < bindparam("not_since", type_=radacct.c.acctstarttime.type))
         wanted.append(silent_at(radacct, bindparam("moment", type_=Float), dialect))
-    page = _sessions(radacct, dialect, radacct.c.username).where(*wanted).order_by(radacct.c.radacctid.desc())
+    page = _sessions(radacct, radacct.c.username).where(*wanted).order_by(radacct.c.radacctid.desc())
     found, told = _told([page.limit(bindparam("limit", type_=Integer))], dialect)
     return told.order_by(found.c.radacctid.desc())
 
@@ -72,7 +72,7 @@ def users_page(dialect: str, names: int, *, is_first: bool) -> Select[Any]:
     for table in BOTH:
         at, number = table.c.acctstarttime, table.c.radacctid
         for username in usernames:
-            page = _sessions(table, dialect, username).where(table.c.username == username, at.is_not(None))
+            page = _sessions(table, username).where(table.c.username == username, at.is_not(None))
             if not is_first:
                 began = _began(before, usernames)
                 page = page.where(at <= began, or_(at < began, number < before))
@@ -93,10 +93,11 @@ def holders(dialect: str, columns: tuple[str, ...]) -> Select[Any]:
         began = table.c.acctstarttime
         at = bindparam("at", type_=began.type)
         for name in columns:
-            last = _sessions(table, dialect, table.c.username).where(_given(table.c[name], dialect), began <= at)
+            last = _sessions(table, table.c.username).where(_given(table.c[name], dialect), began <= at)
             some = last.order_by(began.desc()).limit(STARTS_LOOKED_AT).subquery()
-            unheard = some.c.acctterminatecause.in_(ENDED_AT_LAST_WORD)
-            pages.append(select(some).where(or_(some.c.acctstoptime.is_(None), some.c.acctstoptime >= at, unheard)))
+            ended = some.c.acctstoptime
+            unheard = (some.c.acctterminatecause == cause for cause in ENDED_AT_LAST_WORD)
+            pages.append(select(some).where(or_(ended.is_(None), ended >= at, *unheard)))
     found, told = _told(pages, dialect)
     return told.order_by(found.c.acctstarttime.desc(), found.c.radacctid.desc())
 
@@ -117,10 +118,10 @@ def _given(column: ColumnElement[Any], dialect: str) -> ColumnElement[bool]:
     return column.is_not(None) & (column == any_(func.array(containing.scalar_subquery(), type_=_MANY)))
 
 
-def _sessions(table: Table, dialect: str, username: ColumnElement[Any]) -> Select[Any]:
+def _sessions(table: Table, username: ColumnElement[Any]) -> Select[Any]:
     """Each of the tenant ``tenant_id``, with what ``_told`` has to know of it."""
     mine = ours(username, bindparam("tenant_id", type_=String))
-    return select(*as_read(table, dialect), table.c.acctinterval).where(mine)
+    return select(*(table.c[name] for name in OF_ANY), table.c.acctinterval).where(mine)
 
 
 def _told(pages: Sequence[Select[Any]], dialect: str) -> tuple[Subquery, Select[Any]]:
@@ -128,8 +129,10 @@ def _told(pages: Sequence[Select[Any]], dialect: str) -> tuple[Subquery, Select[
     NAS. An existing server may have a NAS twice."""
     each = [page.subquery() for page in pages]
     found = each[0] if len(each) == 1 else union_all(*(select(page) for page in each)).subquery("found")
-    of_nas = select(func.max(nas.c.shortname)).where(nas.c.nasname == found.c.nasipaddress).scalar_subquery()
-    return found, select(*(found.c[name] for name in OF_ANY), interval_of(found, dialect), of_nas)
+    told = as_read(found, dialect)
+    nas_address = told[OF_ANY.index("nasipaddress")].element
+    of_nas = select(func.max(nas.c.shortname)).where(nas.c.nasname == nas_address).scalar_subquery()
+    return found, select(*told, interval_of(found, dialect), of_nas)
 
 
 def _began(number: ColumnElement[Any], usernames: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Row, Table, Text, cast, func, select
+from sqlalchemy import ColumnElement, FromClause, Label, Row, Text, cast, func, select
 
 from radius.encoder import safe_username
 from radius.lists import among
@@ -128,16 +128,16 @@ class SessionReader:
             return await db.scalar(select(func.max(radacct.c.radacctid))) or 0
 
 
-def as_read(table: Table, dialect: str, names: Sequence[str] = OF_ANY) -> list[ColumnElement[Any]]:
+def as_read(sessions: FromClause, dialect: str, names: Sequence[str] = OF_ANY) -> list[Label[Any]]:
     """These columns of radacct or of the archive, which have twice as many. Addresses and prefixes as text: of each
     PostgreSQL's driver would make an object."""
-    return [_as_read(table.c[name], dialect).label(name) for name in names]
+    return [_as_read(sessions.c[name], dialect).label(name) for name in names]
 
 
-def _as_read(column: Column[Any], dialect: str) -> ColumnElement[Any]:
-    if column.name in _ADDRESSES and dialect == "postgresql":
+def _as_read(column: ColumnElement[Any], dialect: str) -> ColumnElement[Any]:
+    if column.key in _ADDRESSES and dialect == "postgresql":
         return func.host(column, type_=Text)
-    return cast(column, Text) if column.name in _ADDRESSES + PREFIXES else column
+    return cast(column, Text) if column.key in _ADDRESSES + PREFIXES else column
 
 
 def _newest_first(sessions: list[Session]) -> list[Session]:
