@@ -20,6 +20,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     func,
+    literal_column,
     or_,
     select,
     union_all,
@@ -93,11 +94,16 @@ def holders(dialect: str, columns: tuple[str, ...]) -> Select[Any]:
         began = table.c.acctstarttime
         at = bindparam("at", type_=began.type)
         for name in columns:
-            last = _sessions(table, table.c.username).where(_given(table.c[name], dialect), began <= at)
-            some = last.order_by(began.desc()).limit(STARTS_LOOKED_AT).subquery()
-            ended = some.c.acctstoptime
-            unheard = (some.c.acctterminatecause == cause for cause in ENDED_AT_LAST_WORD)
-            pages.append(select(some).where(or_(ended.is_(None), ended >= at, *unheard)))
+            held = _sessions(table, table.c.username).where(_given(table.c[name], dialect), began <= at)
+            if name in PREFIXES:  # else PostgreSQL may go through all that began before, rather than sort a few
+                some = held.offset(literal_column("0")).subquery()
+                held = select(some).order_by(some.c.acctstarttime.desc())
+            else:
+                held = held.order_by(began.desc())
+            last = held.limit(literal_column(str(STARTS_LOOKED_AT))).subquery()
+            ended = last.c.acctstoptime
+            unheard = (last.c.acctterminatecause == cause for cause in ENDED_AT_LAST_WORD)
+            pages.append(select(last).where(or_(ended.is_(None), ended >= at, *unheard)))
     found, told = _told(pages, dialect)
     return told.order_by(found.c.acctstarttime.desc(), found.c.radacctid.desc())
 

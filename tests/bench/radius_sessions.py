@@ -1,6 +1,7 @@
 """``radius.queries``: what a NOC asks of radacct, and how long the slowest twentieth of the answers took.
 
-The rows are made by SQL: ``ROWS`` sessions of 20,000 subscribers within a year, one of each subscriber open.
+The rows are made by SQL: ``ROWS`` sessions of 20,000 subscribers within a year, one of each subscriber open; and a
+tenth as many in the archive, which has the twelve months before.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import uvloop
@@ -19,6 +20,7 @@ from sqlalchemy import text
 from provisioning.database import Database
 from radius import Reaper, SessionLooks, SessionReader
 from radius.sessions.aliveness import REOPENS
+from radius.sessions.archive import make_partitions
 from tests.bench.lines import percentile, say
 from tests.bench.radius_tables import QUICK, TENANT, radius_database, utc_now
 
@@ -45,6 +47,10 @@ class Asking:
             "last 20 sessions of a user": lambda: self.looks.of_user(_name(self.chance), limit=20),
             "who had this address": lambda: self.looks.who_had(
                 f"100.64.{self.chance.randrange(64)}.{self.chance.randrange(256)}",
+                at=datetime.fromtimestamp(BEGAN + self.chance.randrange(YEAR_SECONDS), UTC),
+            ),
+            "who had this prefix": lambda: self.looks.who_had(
+                f"2001:db8:{self.chance.randrange(USERS):x}::1",
                 at=datetime.fromtimestamp(BEGAN + self.chance.randrange(YEAR_SECONDS), UTC),
             ),
             "online, a page of 50": lambda: self.looks.online(limit=50),
@@ -125,20 +131,32 @@ async def _reap(database: Database) -> None:
 
 
 async def _fill(database: Database) -> None:
-    step = YEAR_SECONDS / ROWS
+    async with database.begin() as db:
+        await make_partitions(db, [date(2024, month, 1) for month in range(1, 13)])
     async with database.engine.begin() as connection:
-        statement = (
-            "INSERT INTO radacct (acctsessionid, acctuniqueid, username, nasipaddress, acctstarttime, acctupdatetime,"
-            " acctstoptime, acctsessiontime, acctinputoctets, acctoutputoctets, framedipaddress)"
-            f" SELECT n::text, md5(n::text), 'u' || n % {USERS} || '@isp.example', '10.0.0.1'::inet + n % 10,"
-            f" began, began + interval '1 hour', CASE WHEN n <= {ROWS} - {USERS} THEN began + interval '1 hour' END,"
-            f" 3600, 1000, 1000, '100.64.0.0'::inet + n % {USERS}"
-            f" FROM (SELECT n, to_timestamp({BEGAN} + n * {step}) AS began FROM generate_series(1, {ROWS}) n) made"
-        )
-        await connection.exec_driver_sql(statement.replace("%", "%%"))
+        old = ROWS // 10
+        archived = _sessions("radius_session_archive", old, behind=0, still_open=0, first=BEGAN - 366 * 86_400)
+        await connection.exec_driver_sql(archived)
+        await connection.exec_driver_sql(_sessions("radacct", ROWS, behind=old, still_open=USERS, first=BEGAN))
+        await connection.exec_driver_sql(f"SELECT setval('radacct_radacctid_seq', {old + ROWS})")
     async with database.engine.connect() as connection:
         outside = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await outside.execute(text("VACUUM ANALYZE radacct"))
+        await outside.execute(text("VACUUM ANALYZE radacct, radius_session_archive"))
+
+
+def _sessions(table: str, rows: int, *, behind: int, still_open: int, first: int) -> str:
+    """So many within a year from then on (seconds since 1970), numbered behind that one, the last of them still open."""
+    step = YEAR_SECONDS / rows
+    statement = (
+        f"INSERT INTO {table} (radacctid, acctsessionid, acctuniqueid, username, nasipaddress, acctstarttime,"
+        " acctupdatetime, acctstoptime, acctsessiontime, acctinputoctets, acctoutputoctets, framedipaddress,"
+        f" delegatedipv6prefix) SELECT {behind} + n, n::text, md5(n::text), 'u' || n % {USERS} || '@isp.example',"
+        " '10.0.0.1'::inet + n % 10, began, began + interval '1 hour',"
+        f" CASE WHEN n <= {rows} - {still_open} THEN began + interval '1 hour' END, 3600, 1000, 1000,"
+        f" '100.64.0.0'::inet + n % {USERS}, ('2001:db8:' || to_hex(n % {USERS}) || '::/48')::inet"
+        f" FROM (SELECT n, to_timestamp({first} + n * {step}) AS began FROM generate_series(1, {rows}) n) made"
+    )
+    return statement.replace("%", "%%")
 
 
 def _name(chance: random.Random) -> str:
