@@ -17,6 +17,7 @@ from provisioning.commercial.tables import Customer
 from provisioning.database import EVERY_TENANT, Database
 from radius import PlanTerms, RadiusService, SubscriberVerbs, UsernameTaken
 from tests.support.appliances import Original
+from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.both_databases
 
@@ -233,6 +234,19 @@ async def test_a_reader_that_asked_nothing_leaves_nothing_open(counted: Database
     async with asyncio.timeout(5), counted.begin() as db:
         await db.execute(text("UPDATE counter SET n = 1"))
     assert await count(counted) == 1
+
+
+async def test_on_postgresql_what_is_read_again_and_again_stays_prepared(postgres: PostgresServer) -> None:
+    url = postgres.create_database()
+    database = Database(url)
+    for number in range(10):
+        async with database.read() as db:
+            assert await db.scalar(text("SELECT CAST(:number AS integer) + 1"), {"number": number}) == number + 1
+    async with database.read() as db:
+        prepared = list(await db.scalars(text("SELECT statement FROM pg_prepared_statements")))
+    await database.close()
+    postgres.drop_database(url)
+    assert [statement for statement in prepared if "+ 1" in statement] != []
 
 
 async def tenants(database: Database, table: str = "customer") -> list[str]:
