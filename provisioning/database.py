@@ -81,25 +81,26 @@ class Database:
     async def read(self) -> AsyncIterator[AsyncSession]:
         """A transaction that sees one moment and holds up no writer; what it would write is refused."""
         db = AsyncSession(self.reading, expire_on_commit=False, autoflush=False)
+        is_done = False
         try:
             yield db
-            if self.is_postgresql:  # after a ROLLBACK psycopg forgets every prepared statement, and all are planned anew
-                await db.commit()
+            is_done = True
         finally:
             if self.is_postgresql:
-                await self._give_back(db)
+                await self._give_back(db, commits=is_done)
             else:
                 await db.close()  # it waits for nothing, so that nobody else gets a turn and opens one more connection
 
-    async def _give_back(self, db: AsyncSession) -> None:
+    async def _give_back(self, db: AsyncSession, *, commits: bool = False) -> None:
         """Its connection, to the pool; to the end, even if whoever had it is called off meanwhile.
 
-        A commit has given it back already, and what is left to close then waits for nothing.
+        A commit has given it back already, and what is left to close then waits for nothing. ``commits``: it has only
+        read, and commits all the same: after a ROLLBACK psycopg forgets every statement that it has prepared.
         """
         if not db.in_transaction():
             await db.close()
             return
-        giving_back = asyncio.create_task(db.close())
+        giving_back = asyncio.create_task(_commit_and_close(db) if commits else db.close())
         self._given_back.add(giving_back)
         giving_back.add_done_callback(self._given_back.discard)
         await asyncio.shield(giving_back)
@@ -114,6 +115,13 @@ class Database:
             await asyncio.wait(self._given_back)  # later they would come back to a pool that nobody empties any more
         await self.engine.dispose()
         await self.reading.dispose()
+
+
+async def _commit_and_close(db: AsyncSession) -> None:
+    try:
+        await db.commit()
+    finally:
+        await db.close()
 
 
 def sync_url(url: URL) -> URL:
