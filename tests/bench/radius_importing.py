@@ -13,6 +13,8 @@ from typing import Any
 
 import psycopg
 import uvloop
+from sqlalchemy import select
+from sqlalchemy.orm import registry
 
 from provisioning.bootstrap import open_appliance
 from provisioning.database import Database
@@ -22,6 +24,7 @@ from provisioning.subscriber_files import bring_in, opened
 from provisioning.vault import create_keyring
 from radius import PlanTerms
 from radius.importing.rows import show_new
+from radius.projection.freeradius_tables import freeradius_metadata
 from radius.projection.radius_database import Wish
 from tests.bench.lines import say
 from tests.bench.radius_tables import (
@@ -43,6 +46,7 @@ COLUMNS = {
     "radreply": "username, attribute, op, value",
     "radusergroup": "username, groupname, priority",
 }
+MAPPER = registry()
 Columns = dict[str, list[tuple[Any, ...]]]
 
 
@@ -124,21 +128,36 @@ async def _executed(database: Database, rows: Columns) -> None:
     await asyncio.to_thread(execute)
 
 
+class _Check: ...
+
+
+class _Reply: ...
+
+
+class _Membership: ...
+
+
+MAPPED: dict[str, type[Any]] = {"radcheck": _Check, "radreply": _Reply, "radusergroup": _Membership}
+for _name, _mapped in MAPPED.items():
+    MAPPER.map_imperatively(_mapped, freeradius_metadata.tables[_name])
+
+
 async def _one_by_one(database: Database, wanted: Sequence[Wish]) -> float:
-    """Subscribers a second when each is looked for, inserted row by row, and committed."""
+    """Subscribers a second as front ends do it: each is looked for, its rows are made as objects, and committed."""
+    known = freeradius_metadata.tables["radcheck"].c
 
     async def act() -> None:
         for wish in wanted:
             async with database.begin() as db:
-                connection = await db.connection()
-                mark = "%s" if database.is_postgresql else "?"
-                await connection.exec_driver_sql(f"SELECT 1 FROM radcheck WHERE username = {mark}", (wish.name,))
+                if await db.scalar(select(_Check).where(known.username == wish.name)) is not None:
+                    raise RuntimeError(f"{wish.name} is there already")
                 for table, values in _by_table([wish]).items():
                     for row in values:
-                        places = ", ".join(mark for _ in row)
-                        await connection.exec_driver_sql(
-                            f"INSERT INTO {table} ({COLUMNS[table]}) VALUES ({places})", row
-                        )
+                        made = MAPPED[table]()
+                        for column, value in zip(COLUMNS[table].split(", "), row, strict=True):
+                            setattr(made, column, value)
+                        db.add(made)
+                await db.flush()
 
     return len(wanted) / await _timed(database, act)
 

@@ -145,7 +145,7 @@ async def _fill(database: Database) -> None:
 
 
 def _sessions(table: str, rows: int, *, behind: int, still_open: int, first: int) -> str:
-    """So many within a year from then on (seconds since 1970), numbered behind that one, the last of them still open."""
+    """So many within a year from then on (seconds since 1970), numbered behind that one, the last ones still open."""
     step = YEAR_SECONDS / rows
     statement = (
         f"INSERT INTO {table} (radacctid, acctsessionid, acctuniqueid, username, nasipaddress, acctstarttime,"
