@@ -112,6 +112,8 @@ def _given(column: ColumnElement[Any], dialect: str) -> ColumnElement[bool]:
     """Whether it is ``address``, or a prefix that contains it, from ``shortest`` on; by equality, which is what an
     index answers on both databases. On SQLite, where they are texts, ``spellings`` are the address and ``containing``
     the prefixes; PostgreSQL makes its own, since to send a hundred costs more than to look for them."""
+    if column.name == "framedipaddress":
+        return column == bindparam("address", type_=column.type)
     if dialect == "sqlite":
         among: BindParameter[Any] = bindparam("containing" if column.name in PREFIXES else "spellings", expanding=True)
         return column.is_not(None) & column.in_(among)

@@ -170,6 +170,8 @@ def _may_say(asked: IPv4Network | IPv6Network) -> tuple[str, ...]:
 
 def _as_asked(asked: IPv4Network | IPv6Network, dialect: str) -> dict[str, Any]:
     """What ``holders`` has to know of it."""
+    if isinstance(asked, IPv4Network):
+        return {"address": str(asked.network_address)}
     shortest = min(SHORTEST_PREFIX, asked.prefixlen)
     if dialect == "postgresql":
         return {"address": str(asked), "shortest": shortest}
