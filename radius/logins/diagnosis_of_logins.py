@@ -8,6 +8,7 @@ from datetime import timedelta
 from radius.logins.findings import Facts, Finding, clock, finding, is_silent, told_login, told_session
 from radius.logins.logins import LoginView
 from radius.logins.silence import dropped_since, next_act, nothing_since, secrets_unknown, silence
+from radius.sessions.sessions import Session
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 """A NAS may say that a session began this much before the login that let it in."""
@@ -169,8 +170,7 @@ def _accepted(facts: Facts, last: LoginView) -> Iterator[Finding]:
     at, nas = last["happened_at"], facts.nas(last["nas_address"])
     evidence = [told_login(facts, last)]
     sessions = [*facts.open_sessions, *([facts.last_session] if facts.last_session else [])]
-    followed = [each for each in sessions if each.started_at and each.started_at >= at - CLOCKS_DIFFER]
-    if followed or "sessions" in facts.unread:
+    if any(_may_have_followed(each, facts.logins) for each in sessions) or "sessions" in facts.unread:
         yield finding("accepted", "fine", f"Its last login was accepted at {nas}.", evidence, None)
         return
     evidence += (dropped := dropped_since(facts, last))
@@ -190,6 +190,16 @@ def _accepted(facts: Facts, last: LoginView) -> Iterator[Finding]:
         [*evidence, *_told(facts), *secrets_unknown(facts)],
         next_act(facts, otherwise) if dropped or facts.misfits is None else otherwise,
     )
+
+
+def _may_have_followed(session: Session, logins: Sequence[LoginView]) -> bool:
+    """Whether a session may be that of the last login. One that is over and began before it may be that of an earlier
+    one: it is of the nearer one. An open one may have been let in again."""
+    at, began = logins[0]["happened_at"], session.started_at
+    if began is None or began < at - CLOCKS_DIFFER:
+        return False
+    earlier = (each["happened_at"] for each in logins[1:] if each["accepted"])
+    return began >= at or session.stopped_at is None or all(abs(began - each) > at - began for each in earlier)
 
 
 def _told(facts: Facts) -> Iterator[str]:

@@ -332,6 +332,19 @@ def test_an_accept_without_an_accounting_start_names_the_nas_and_what_it_was_tol
     assert one(facts(logins=[login(6)], last_session=before), "offline")["sentence"].endswith("(Lost-Carrier).")
 
 
+def test_a_session_that_an_earlier_login_began_and_that_is_over_is_no_accounting_start_of_the_last_one() -> None:
+    twice = [login(6), login(7, "wrong_password"), login(9)]
+    over = {"stopped_at": NOW - 7 * MINUTE, "terminate_cause": "Lost-Carrier"}
+    assert causes(facts(logins=twice, last_session=session(8.9, 7, **over))) == ["no_accounting_start"]
+    for its_own in (
+        session(6.9, 6.5, **over),  # its NAS' clock is a minute behind
+        session(8.9, 6.5),  # it was let in again
+        session(5.9, 5, **over),
+    ):
+        assert causes(facts(logins=twice, last_session=its_own)) == []
+    assert causes(facts(logins=twice[:2], last_session=session(8.9, 7, **over))) == []  # nobody knows what let it in
+
+
 def test_a_ghost_is_told_from_a_session_that_is_alive() -> None:
     refused = login(1, "already_online", about=BNG)
     ghost = facts(logins=[refused], open_sessions=[session(600, 16)], silent=frozenset({1}))
