@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -118,8 +119,11 @@ class Database:
 
 
 async def _commit_and_close(db: AsyncSession) -> None:
+    """Of one that has read all that it wanted: its answers stand even if the connection is lost on the way back."""
     try:
-        await db.commit()
+        db.expunge_all()  # what a reader has made of its rows is nobody's to write
+        with suppress(DBAPIError):
+            await db.commit()
     finally:
         await db.close()
 

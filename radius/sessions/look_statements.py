@@ -1,5 +1,5 @@
-"""What ``SessionLooks`` asks, as SQL. Each look is one statement, and each statement is made once: to make one, or to
-send one more, costs more than to have it answered."""
+"""What ``SessionLooks`` asks of sessions, as SQL. A page is one statement, and each statement is made once: to make
+one, or to send one more, costs more than to have it answered."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     BindParameter,
     ColumnElement,
     Float,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     String,
     Subquery,
     Table,
+    Text,
     any_,
     bindparam,
     cast,
@@ -53,7 +55,7 @@ def online_page(dialect: str, asked: frozenset[str]) -> Select[Any]:
         )
         wanted.append(member.exists())
     if "before" in asked:
-        wanted.append(radacct.c.radacctid < bindparam("before", type_=Integer))
+        wanted.append(radacct.c.radacctid < bindparam("before", type_=radacct.c.radacctid.type))
     if "moment" in asked:
         last = func.coalesce(radacct.c.acctupdatetime, radacct.c.acctstarttime)
         wanted.append(last < bindparam("not_since", type_=radacct.c.acctstarttime.type))
@@ -65,17 +67,18 @@ def online_page(dialect: str, asked: frozenset[str]) -> Select[Any]:
 
 @cache
 def users_page(dialect: str, names: int, *, is_first: bool) -> Select[Any]:
-    """The sessions of ``username0`` and so many more, the one that began last first; unless it is the first page,
-    behind the session ``before`` (none, if that is nobody's of them). Each name by the index of its own newest ones."""
+    """The sessions of ``username0``, ``username1`` and so on, the one that began last first. Unless it is the first
+    page, those behind the session whose number is ``before``; none, if it is nobody's of them."""
     usernames = [bindparam(f"username{number}", type_=String) for number in range(names)]
-    limit, before = bindparam("limit", type_=Integer), bindparam("before", type_=Integer)
-    pages = []
+    limit, before = bindparam("limit", type_=Integer), bindparam("before", type_=radacct.c.radacctid.type)
+    behind = _began(before, usernames)
+    pages = []  # of each name by itself: so they come from its index in their order
     for table in BOTH:
         at, number = table.c.acctstarttime, table.c.radacctid
         for username in usernames:
             page = _sessions(table, username).where(table.c.username == username, at.is_not(None))
             if not is_first:
-                began = _began(before, usernames)
+                began = select(behind.c.began).scalar_subquery()
                 page = page.where(at <= began, or_(at < began, number < before))
             pages.append(page.order_by(at.desc(), number.desc()).limit(limit))
     found, told = _told(pages, dialect)
@@ -84,8 +87,8 @@ def users_page(dialect: str, names: int, *, is_first: bool) -> Select[Any]:
 
 @cache
 def holders(dialect: str, columns: tuple[str, ...]) -> Select[Any]:
-    """Of the sessions that have ``address`` in one of these columns, those that had it at ``at``, or may have had it if
-    they ended unheard; the one that began last first, and twice if two columns say so.
+    """The sessions with ``address`` in one of these columns that began by ``at`` and did not end before, and those of
+    which nobody heard the end; the one that began last first, and twice if two columns say so.
 
     Of an address the index has them in their order, and those before the last few are not looked at.
     """
@@ -137,16 +140,20 @@ def _told(pages: Sequence[Select[Any]], dialect: str) -> tuple[Subquery, Select[
     NAS. An existing server may have a NAS twice."""
     each = [page.subquery() for page in pages]
     found = each[0] if len(each) == 1 else union_all(*(select(page) for page in each)).subquery("found")
-    told = as_read(found, dialect)
-    nas_address = told[OF_ANY.index("nasipaddress")].element
-    of_nas = select(func.max(nas.c.shortname)).where(nas.c.nasname == nas_address).scalar_subquery()
-    return found, select(*told, interval_of(found, dialect), of_nas)
+    nas_address: ColumnElement[str] = cast(found.c.nasipaddress, Text)
+    if dialect == "postgresql":
+        nas_address = func.split_part(nas_address, "/", 1)
+    its_nas = select(nas.c.shortname).where(nas.c.nasname == nas_address).order_by(nas.c.id).limit(1)
+    return found, select(*as_read(found), interval_of(found, dialect), its_nas.scalar_subquery())
 
 
-def _began(number: ColumnElement[Any], usernames: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
-    """When the session of that number began, if it is one of theirs."""
-    each = (
-        select(table.c.acctstarttime).where(table.c.username.in_(usernames), table.c.radacctid == number)
-        for table in (table.alias() for table in BOTH)
-    )
-    return func.coalesce(*(one.scalar_subquery() for one in each), type_=radacct.c.acctstarttime.type)
+def _began(number: ColumnElement[Any], usernames: Sequence[ColumnElement[Any]]) -> CTE:
+    """When the session of that number began, if it is one of theirs: found once, however often it is asked for. In the
+    archive of a server that was once begun anew a number may stand twice."""
+    each = []
+    for table in BOTH:
+        theirs = select(table.c.acctstarttime).where(table.c.username.in_(usernames), table.c.radacctid == number)
+        these = theirs.offset(literal_column("0")).subquery()  # else PostgreSQL may look for the last by time
+        each.append(select(func.max(these.c.acctstarttime)))
+    began = func.coalesce(*(one.scalar_subquery() for one in each), type_=radacct.c.acctstarttime.type)
+    return select(began.label("began")).cte("behind")

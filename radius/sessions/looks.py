@@ -118,7 +118,8 @@ class SessionLooks:
             asked["before"] = before
         async with radius_transaction(self._radius_read) as db:
             page = users_page(dialect_of(db), len(names), is_first=before is None)
-            return [_view(row, self._now()) for row in await db.execute(page, asked)]
+            now = self._now()
+            return [_view(row, now) for row in await db.execute(page, asked)]
 
     async def who_had(self, address: str, *, at: datetime) -> list[SessionView]:
         """The sessions that had an address or prefix at that moment, as far as accounting tells: usually one. A prefix
@@ -134,7 +135,8 @@ class SessionLooks:
         async with radius_transaction(self._radius_read) as db:
             dialect = dialect_of(db)
             asked = {"tenant_id": self._tenant_id, "at": at, **_as_asked(network, dialect)}
-            found = [_view(row, self._now()) for row in await db.execute(holders(dialect, columns), asked)]
+            now = self._now()
+            found = [_view(row, now) for row in await db.execute(holders(dialect, columns), asked)]
         had: dict[tuple[int, datetime | None], SessionView] = {}
         for session in found:
             session["uncertain"] = _is_uncertain(session, at)

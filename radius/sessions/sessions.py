@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Label, Row, Text, cast, func, select
+from sqlalchemy import ColumnElement, FromClause, Row, Text, cast, func, select
 
 from radius.encoder import safe_username
 from radius.lists import among
 from radius.ports import Begin
 from radius.projection.freeradius_tables import radacct
-from radius.projection.radius_database import dialect_of, radius_transaction
+from radius.projection.radius_database import radius_transaction
 from radius.sessions.tables import radius_session_archive
 
 
@@ -44,7 +44,7 @@ class Session:
     terminate_cause: str | None
 
 
-_ADDRESSES = ("nasipaddress", "framedipaddress", "framedipv6address")
+ADDRESSES = ("nasipaddress", "framedipaddress", "framedipv6address")
 PREFIXES = ("framedipv6prefix", "delegatedipv6prefix")
 _OF_OPEN = (
     *("radacctid", "acctsessionid", "username", "nasipaddress", "nasportid", "callingstationid"),
@@ -84,7 +84,7 @@ class SessionReader:
         spelt = [[safe_username(name) for name in names] for names in lines]
         found: dict[str, list[Session]] = {name: [] for names in spelt for name in names}
         async with radius_transaction(self._radius_begin) as db:
-            theirs = select(*as_read(radacct, dialect_of(db), _OF_OPEN)).where(
+            theirs = select(*as_read(radacct, _OF_OPEN)).where(
                 among(db, radacct.c.username, found), radacct.c.acctstoptime.is_(None)
             )
             for row in await db.execute(theirs):
@@ -102,7 +102,7 @@ class SessionReader:
         """
         for table in (radacct, radius_session_archive):
             async with radius_transaction(self._radius_begin) as db:
-                mine = select(*as_read(table, dialect_of(db))).where(table.c.username == safe_username(username))
+                mine = select(*as_read(table)).where(table.c.username == safe_username(username))
                 newest = mine.order_by(table.c.acctstarttime.desc(), table.c.radacctid.desc()).limit(1)
                 for row in await db.execute(newest):
                     return session_of(row)
@@ -128,16 +128,11 @@ class SessionReader:
             return await db.scalar(select(func.max(radacct.c.radacctid))) or 0
 
 
-def as_read(sessions: FromClause, dialect: str, names: Sequence[str] = OF_ANY) -> list[Label[Any]]:
+def as_read(sessions: FromClause, names: Sequence[str] = OF_ANY) -> list[ColumnElement[Any]]:
     """These columns of radacct or of the archive, which have twice as many. Addresses and prefixes as text: of each
     PostgreSQL's driver would make an object."""
-    return [_as_read(sessions.c[name], dialect).label(name) for name in names]
-
-
-def _as_read(column: ColumnElement[Any], dialect: str) -> ColumnElement[Any]:
-    if column.key in _ADDRESSES and dialect == "postgresql":
-        return func.host(column, type_=Text)
-    return cast(column, Text) if column.key in _ADDRESSES + PREFIXES else column
+    columns = (sessions.c[name] for name in names)
+    return [cast(one, Text).label(one.key) if one.key in ADDRESSES + PREFIXES else one for one in columns]
 
 
 def _newest_first(sessions: list[Session]) -> list[Session]:
