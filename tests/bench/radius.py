@@ -10,8 +10,8 @@ has), ``floor`` and ``rate_per_s`` are operations a second, the medians of the r
 
 * ``radius.import``: subscribers into FreeRADIUS' tables, three rows each and a line of our ledger, committed: against
   the three rows by plain COPY (PostgreSQL) or ``sqlite3.executemany`` (SQLite). ``row_by_row_per_s``: as front ends do
-  it, each is looked for, its rows are made as objects, and committed. ``whole`` is all of an import: our row, its
-  sealed password, the rows, the notes.
+  it, each is looked for, its rows are made as objects, and committed (``bare``: without
+  objects). ``whole`` is all of an import: our row, its sealed password, the rows, the notes.
 * ``radius.auth``: PAP logins through the real FreeRADIUS on PostgreSQL, every sixteenth with a wrong password, by a
   generator of its own process with 16 under way: two queries a login against five, and two beside an import against two
   without. PostgreSQL doesn't sync here: what is compared is queries, not the disk that the login log waits for.
