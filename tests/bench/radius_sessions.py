@@ -26,7 +26,7 @@ from tests.bench.radius_tables import QUICK, TENANT, radius_database, utc_now
 
 ROWS = int(os.environ.get("ROWS") or (60_000 if QUICK else 10_000_000))
 USERS = 20_000
-TIMES, WARM = (60 if QUICK else 500), 20
+TIMES, WARM = (30 if QUICK else 500), 12
 """Questions that count, and those before them: connections and plans are made."""
 BEGAN, YEAR_SECONDS = 1_735_689_600, 365 * 86_400
 GHOSTS, START = 10_000, datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
