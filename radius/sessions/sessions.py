@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Row, Text, cast, func, select
+from sqlalchemy import ColumnElement, FromClause, Text, cast, func, select
 
 from radius.encoder import safe_username
 from radius.lists import among
@@ -52,9 +52,11 @@ _OF_OPEN = (
     *("acctstarttime", "acctupdatetime", "acctsessiontime"),
     *("acctinputoctets", "acctoutputoctets"),
 )
-"""What ``_open_session`` reads, in its order."""
+"""What is read of open ones, in the order of ``OF_ANY``."""
+_NOT_OVER = (None, None, None)
+"""What is not read of them."""
 OF_ANY = (*_OF_OPEN, "framedipv6address", "acctstoptime", "acctterminatecause")
-"""What ``session_of`` reads, and the IPv6 address of a session."""
+"""What ``session_of`` reads, in its order."""
 LONGEST_SECONDS = 2**31 - 1
 """68 years: a NAS that says more has counted below zero, and what it says is kept in columns of that width."""
 
@@ -88,7 +90,7 @@ class SessionReader:
                 among(db, radacct.c.username, found), radacct.c.acctstoptime.is_(None)
             )
             for row in await db.execute(theirs):
-                session = _open_session(row)
+                session = session_of((*row, *_NOT_OVER))
                 found[session.username].append(session)
         return [_newest_first([one for name in dict.fromkeys(names) for one in found[name]]) for names in spelt]
 
@@ -141,31 +143,11 @@ def _newest_first(sessions: list[Session]) -> list[Session]:
     return sorted(sessions, key=lambda one: (one.started_at or unknown, one.radacct_id), reverse=True)
 
 
-def session_of(row: Row[Any]) -> Session:
-    """A row of radacct, or of the archive."""
-    return Session(
-        radacct_id=row.radacctid,
-        session_id=row.acctsessionid,
-        username=row.username,
-        nas_address=host(row.nasipaddress),
-        nas_port=row.nasportid,
-        calling_station=row.callingstationid,
-        framed_ip_address=host(row.framedipaddress) if row.framedipaddress else None,
-        ipv6_wan_prefix=row.framedipv6prefix,
-        delegated_prefix=row.delegatedipv6prefix,
-        started_at=row.acctstarttime,
-        updated_at=row.acctupdatetime,
-        stopped_at=row.acctstoptime,
-        duration_seconds=min(row.acctsessiontime or 0, LONGEST_SECONDS),
-        input_octets=row.acctinputoctets or 0,
-        output_octets=row.acctoutputoctets or 0,
-        terminate_cause=None if row.acctstoptime is None else row.acctterminatecause or None,
-    )
-
-
-def _open_session(row: Sequence[Any]) -> Session:
-    """The same of an open one, of which thousands are read: a value is unpacked far quicker than it is named."""
-    number, session_id, username, nas, port, station, framed, wan, delegated, began, updated, seconds, *octets = row
+def session_of(row: Sequence[Any]) -> Session:
+    """A row of radacct, or of the archive, as ``OF_ANY`` has it. Thousands are read, and a value is unpacked far
+    quicker than it is named."""
+    number, session_id, username, nas, port, station, framed, wan, delegated, *more = row
+    began, updated, seconds, received, sent, _ipv6, stopped, cause = more
     return Session(
         radacct_id=number,
         session_id=session_id,
@@ -178,11 +160,11 @@ def _open_session(row: Sequence[Any]) -> Session:
         delegated_prefix=delegated,
         started_at=began,
         updated_at=updated,
-        stopped_at=None,
+        stopped_at=stopped,
         duration_seconds=min(seconds or 0, LONGEST_SECONDS),
-        input_octets=octets[0] or 0,
-        output_octets=octets[1] or 0,
-        terminate_cause=None,
+        input_octets=received or 0,
+        output_octets=sent or 0,
+        terminate_cause=None if stopped is None else cause or None,
     )
 
 
