@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -23,6 +24,8 @@ SQLITE_READERS = 16
 """Connections that stay open; a new one reads the whole schema before it answers anything."""
 POSTGRES_POOL_SIZE = 20
 """They stay open as well: a new one plans every statement anew, and comes when the server is busiest."""
+POSTGRES_LOOKERS = 4
+"""Connections for statements that are a transaction each; they have them for milliseconds."""
 TENANT_SETTING = "firstlight.tenant_id"
 """The PostgreSQL setting that row-level security compares each row's ``tenant_id`` with."""
 EVERY_TENANT = "*"
@@ -43,6 +46,7 @@ class Database:
         self.sharing = self.engine.execution_options(shares_commit=True)
         """The same for transactions that may share their COMMIT, as ``begin`` says."""
         self.reading = _make_reading_engine(self.url, self.engine)
+        self.looking = _make_looking_engine(self.url, schema, tenant_id) or self.reading
         self._session_class = type("DatabaseSession", (Session,), {})  # whoever listens hears this database alone
         self._given_back: set[asyncio.Task[None]] = set()
         self.witness: Callable[[AsyncSession], Awaitable[None]] | None = None
@@ -92,6 +96,20 @@ class Database:
             else:
                 await db.close()  # it waits for nothing, so that nobody else gets a turn and opens one more connection
 
+    @asynccontextmanager
+    async def look(self) -> AsyncIterator[AsyncSession]:
+        """As ``read``, but each statement sees a moment of its own: so a question that is one statement is one way to
+        PostgreSQL and back, where BEGIN and COMMIT would make it three."""
+        if not self.is_postgresql:
+            async with self.read() as db:
+                yield db
+            return
+        db = AsyncSession(self.looking, expire_on_commit=False, autoflush=False)
+        try:
+            yield db
+        finally:
+            await self._give_back(db)
+
     async def _give_back(self, db: AsyncSession, *, commits: bool = False) -> None:
         """Its connection, to the pool; to the end, even if whoever had it is called off meanwhile.
 
@@ -114,8 +132,8 @@ class Database:
     async def close(self) -> None:
         if self._given_back:
             await asyncio.wait(self._given_back)  # later they would come back to a pool that nobody empties any more
-        await self.engine.dispose()
-        await self.reading.dispose()
+        for engine in (self.engine, self.reading, self.looking):
+            await engine.dispose()
 
 
 async def _commit_and_close(db: AsyncSession) -> None:
@@ -173,18 +191,40 @@ def _make_engine(url: URL, schema: str | None, tenant_id: str | None) -> AsyncEn
         return engine
     if url.get_backend_name() != "postgresql":
         raise ValueError(f"database {url.get_backend_name()!r} is not supported: use sqlite or postgresql")
+    return _make_postgresql_engine(url, schema, tenant_id, pool_size=POSTGRES_POOL_SIZE)
+
+
+def _make_looking_engine(url: URL, schema: str | None, tenant_id: str | None) -> AsyncEngine | None:
+    """On PostgreSQL connections without transactions around statements, on which nothing can be written."""
+    if url.get_backend_name() == "sqlite":
+        return None
+    how: dict[str, Any] = {"pool_size": POSTGRES_LOOKERS, "isolation_level": "AUTOCOMMIT"}
+    return _make_postgresql_engine(url, schema, tenant_id, settings={"default_transaction_read_only": "on"}, **how)
+
+
+def _make_postgresql_engine(
+    url: URL,
+    schema: str | None,
+    tenant_id: str | None,
+    *,
+    pool_size: int,
+    isolation_level: Literal["READ COMMITTED", "AUTOCOMMIT"] = "READ COMMITTED",
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> AsyncEngine:
+    """``settings`` of each session, beside those that all have."""
     options: dict[str, Any] = {"connect_args": {"options": f"-csearch_path={schema}"}} if schema else {}
     engine = create_async_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,  # customers' data, and in the radius database passwords
-        pool_size=POSTGRES_POOL_SIZE,
+        pool_size=pool_size,
         max_overflow=0,
         pool_use_lifo=True,
-        isolation_level="READ COMMITTED",
+        isolation_level=isolation_level,
         **options,
     )
     ask_in_doubt(engine)
-    _set_up_postgresql_sessions(engine, tenant_id)
+    ours = {"idle_in_transaction_session_timeout": f"{POSTGRES_IDLE_IN_TRANSACTION_SECONDS}s", **settings}
+    _set_up_postgresql_sessions(engine, ours if tenant_id is None else {**ours, TENANT_SETTING: tenant_id})
     return engine
 
 
@@ -202,15 +242,14 @@ def _begin_on_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql(SHARED_BEGIN if shared else BEGIN)
 
 
-def _set_up_postgresql_sessions(engine: AsyncEngine, tenant_id: str | None) -> None:
+def _set_up_postgresql_sessions(engine: AsyncEngine, settings: Mapping[str, str]) -> None:
     """Each session belongs to one tenant from its first statement to its last. One that stands still in the middle of
     a transaction, in a process that is frozen, loses it, and those who wait for its locks go on."""
 
     @event.listens_for(engine.sync_engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
-        cursor.execute(f"SET idle_in_transaction_session_timeout = '{POSTGRES_IDLE_IN_TRANSACTION_SECONDS}s'")
-        if tenant_id is not None:
-            cursor.execute("SELECT set_config(%s, %s, false)", (TENANT_SETTING, tenant_id))
+        for setting in settings.items():
+            cursor.execute("SELECT set_config(%s, %s, false)", setting)
         cursor.close()
         connection.commit()

@@ -63,10 +63,12 @@ class Parts:
             grace=timedelta(days=settings.host_name_grace_days),
         )
         self.links = SignedLinks(self.vault, tenant_id=settings.tenant_id, now=clock, public_url=settings.public_url)
-        self.sessions = SessionReader(self.radius_database.begin)
+        self.sessions = SessionReader(self.radius_database.look)
         self.logins = LoginLog(self.radius_database.read, self.radius_database.begin)
         self.giving_way = GivingWay(self.logins)
-        self.session_looks = SessionLooks(self.radius_database.read, tenant_id=settings.tenant_id, now=clock)
+        self.session_looks = SessionLooks(
+            self.radius_database.read, self.radius_database.look, tenant_id=settings.tenant_id, now=clock
+        )
         self.silent_sessions = SilentSessions(self.radius_database.begin, tenant_id=settings.tenant_id, now=clock)
         self.stations = StationLooks(self.radius_database.read, tenant_id=settings.tenant_id)
         self.usage_looks = UsageLooks(self.radius_database.read, tenant_id=settings.tenant_id)

@@ -63,11 +63,13 @@ class SessionView(TypedDict):
 
 class SessionLooks:
     """Questions about the sessions of one tenant's subscribers, and of those of an existing server that nobody has
-    taken over. ``radius_read`` opens a transaction in the radius database that only reads.
+    taken over. ``radius_read`` opens a transaction in the radius database that only reads; ``radius_look`` is for
+    questions that are one statement, and may let each see a moment of its own.
     """
 
-    def __init__(self, radius_read: Begin, *, tenant_id: str, now: Now) -> None:
+    def __init__(self, radius_read: Begin, radius_look: Begin, *, tenant_id: str, now: Now) -> None:
         self._radius_read = radius_read
+        self._radius_look = radius_look
         self._tenant_id = tenant_id
         self._now = now
 
@@ -94,7 +96,7 @@ class SessionLooks:
             asked["group"] = plan_group(self._tenant_id, plan)
         if before is not None:
             asked["before"] = before
-        async with radius_transaction(self._radius_read) as db:
+        async with radius_transaction(self._radius_look) as db:
             now = self._now()
             if doubtful:
                 asked["not_since"] = now - await worth_a_look_after(db)
@@ -116,7 +118,7 @@ class SessionLooks:
         asked |= {"tenant_id": self._tenant_id, "limit": limit}
         if before is not None:
             asked["before"] = before
-        async with radius_transaction(self._radius_read) as db:
+        async with radius_transaction(self._radius_look) as db:
             page = users_page(dialect_of(db), len(names), is_first=before is None)
             now = self._now()
             return [_view(row, now) for row in await db.execute(page, asked)]
@@ -132,7 +134,7 @@ class SessionLooks:
         """
         network = _network(address)
         columns = _may_say(network)
-        async with radius_transaction(self._radius_read) as db:
+        async with radius_transaction(self._radius_look) as db:
             dialect = dialect_of(db)
             asked = {"tenant_id": self._tenant_id, "at": at, **_as_asked(network, dialect)}
             now = self._now()

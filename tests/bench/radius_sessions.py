@@ -68,8 +68,8 @@ async def _measure() -> None:
         await _fill(database)
         await _reap(database)
         asking = Asking(
-            SessionLooks(database.read, tenant_id=TENANT, now=utc_now),
-            SessionReader(database.read),
+            SessionLooks(database.read, database.look, tenant_id=TENANT, now=utc_now),
+            SessionReader(database.look),
             random.Random(7),
         )
         for what, ask in asking.questions.items():

@@ -249,6 +249,34 @@ async def test_on_postgresql_what_is_read_again_and_again_stays_prepared(postgre
     assert [statement for statement in prepared if "+ 1" in statement] != []
 
 
+async def test_a_look_writes_nothing_and_sees_what_was_committed_before_it(counted: Database) -> None:
+    with pytest.raises(DBAPIError, match=r"read-?only"):
+        async with counted.look() as db:
+            await db.execute(text("UPDATE counter SET n = 5"))
+            await db.commit()
+    async with counted.begin() as db:
+        await db.execute(text("UPDATE counter SET n = n + 1"))
+    async with counted.look() as db:
+        assert await db.scalar(text("SELECT n FROM counter")) == 1
+
+
+async def test_on_postgresql_a_look_is_no_transaction_and_stays_prepared(postgres: PostgresServer) -> None:
+    url = postgres.create_database()
+    database = Database(url)
+    asked = text("SELECT CAST(:number AS integer) + CAST(pg_backend_pid() AS integer)")
+    async with database.begin() as watching:
+        states = text("SELECT state FROM pg_stat_activity WHERE pid = :pid")
+        for number in range(10):
+            async with database.look() as db:
+                pid = await db.scalar(asked, {"number": number}) - number
+                assert await watching.scalar(states, {"pid": pid}) == "idle"
+    async with database.look() as db:
+        prepared = list(await db.scalars(text("SELECT statement FROM pg_prepared_statements")))
+    await database.close()
+    postgres.drop_database(url)
+    assert [statement for statement in prepared if "pg_backend_pid" in statement] != []
+
+
 async def tenants(database: Database, table: str = "customer") -> list[str]:
     async with database.read() as db:
         return list(await db.scalars(text(f"SELECT DISTINCT tenant_id FROM {table} ORDER BY tenant_id")))

@@ -21,7 +21,7 @@ async def test_octets_never_go_back_a_stop_is_final_and_there_is_one_row(site: S
     chance = Random(seed)
     nas, subscriber = await site.nas(), await site.active()
     session = LabSession(subscriber["username"])
-    looks = SessionLooks(site.radius_database.read, tenant_id=site.tenant_id, now=site.now)
+    looks = SessionLooks(site.radius_database.read, site.radius_database.look, tenant_id=site.tenant_id, now=site.now)
     nas.event_at = BEGAN
     await nas.accounting_start(session)
     before, final = await _only(site, looks, session), None

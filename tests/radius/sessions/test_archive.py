@@ -48,7 +48,9 @@ async def test_old_sessions_go_into_the_archive_where_every_question_finds_them(
     nas = await site.nas()
     old = [await _session(site, nas, days=days) for days in (36, 37, 100)]
     young, still_open = await _session(site, nas, days=34), await _session(site, nas, days=90, stop=False)
-    looks = SessionLooks(site.radius_database.read, tenant_id=site.tenant_id, now=lambda: NOW)
+    looks = SessionLooks(
+        site.radius_database.read, site.radius_database.look, tenant_id=site.tenant_id, now=lambda: NOW
+    )
     [before] = await looks.of_user(old[0].username)
     archive = SessionArchive(site.radius_database.begin, now=lambda: NOW, kept=Kept(), at_once=2)
     both = await asyncio.gather(archive.tend(), archive.tend())

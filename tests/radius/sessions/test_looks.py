@@ -79,7 +79,7 @@ async def many(database_url: str) -> AsyncIterator[Database]:
 
 
 def _looks(many: Database) -> SessionLooks:
-    return SessionLooks(many.read, tenant_id="isp", now=lambda: NOW)
+    return SessionLooks(many.read, many.look, tenant_id="isp", now=lambda: NOW)
 
 
 def _numbers(found: list[SessionView]) -> list[int]:
@@ -260,10 +260,12 @@ async def _plans(many: Database, ask: Callable[[Database], Awaitable[Any]]) -> s
         if statement.startswith(("SELECT", "WITH")) and "radacct." in statement:
             asked.append((statement, parameters))
 
-    engine: Engine = many.reading.sync_engine
-    event.listen(engine, "before_cursor_execute", hear)
+    engines: set[Engine] = {many.reading.sync_engine, many.looking.sync_engine}  # one and the same on SQLite
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", hear)
     await ask(many)
-    event.remove(engine, "before_cursor_execute", hear)
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", hear)
     assert asked
     rows: list[str] = []
     async with many.engine.connect() as connection:

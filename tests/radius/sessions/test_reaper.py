@@ -33,7 +33,12 @@ class Hours:
 
     @property
     def looks(self) -> SessionLooks:
-        return SessionLooks(self.site.radius_database.read, tenant_id=self.site.tenant_id, now=lambda: self.now)
+        return SessionLooks(
+            self.site.radius_database.read,
+            self.site.radius_database.look,
+            tenant_id=self.site.tenant_id,
+            now=lambda: self.now,
+        )
 
     async def online(self) -> LabSession:
         subscriber = await self.site.active()

@@ -65,7 +65,7 @@ async def test_a_line_that_comes_back_has_closed_its_former_session_and_a_stop_c
     await line.start("new", nas_port="lab5")  # the same CPE
     await line.start("former")  # repeated
     assert await line.open() == ["new"]
-    looks = SessionLooks(site.radius_database.read, tenant_id=site.tenant_id, now=site.now)
+    looks = SessionLooks(site.radius_database.read, site.radius_database.look, tenant_id=site.tenant_id, now=site.now)
     [closed] = [one for one in await looks.of_user(former.username) if one["session_id"] == "former"]
     assert (closed["terminate_cause"], closed["stopped_at"]) == ("Replaced", before.updated_at)
 

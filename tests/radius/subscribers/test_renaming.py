@@ -42,7 +42,7 @@ async def test_a_renamed_subscriber_logs_in_by_the_new_name_alone_and_its_sessio
     site, [session] = line.site, told["sessions"]
     seen = []
     for tenant_id in (site.tenant_id, "another"):
-        looks = SessionLooks(site.radius_database.read, tenant_id=tenant_id, now=site.now)
+        looks = SessionLooks(site.radius_database.read, site.radius_database.look, tenant_id=tenant_id, now=site.now)
         seen.append([one["session_id"] for one in await looks.of_user(old)])
     assert seen == [[line.session.session_id], []]  # the name is given up, its sessions are still the same ISP's
     assert (session["said"], session["reason"]) == (
