@@ -7,7 +7,9 @@ subnet, which has its pool's number (Kea 3 asks for one) and tells its gateway; 
 subnet of the link isn't the prefix they come from.
 
 Kea takes the subnet by the relay's address, which lies in one of those that a BNG serves; a line's address may come
-from another one. So subnets behind one BNG are a shared network, in all of which Kea looks for the line.
+from another one. So subnets behind one BNG are a shared network, in all of which Kea looks for the line; among them
+those that have none yet, since the relay's may be one of these. Kea knows a subnet once: a network that stands in
+several routing tables would take a server for each of them.
 """
 
 from __future__ import annotations
@@ -16,12 +18,24 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import format_address
 from ipam.answers import value_of
-from ipam.tables import ASSIGNED, AccessNode, AddressPlan, Allocation, Bng, Location, Pool, Prefix, Service
+from ipam.tables import (
+    ASSIGNED,
+    AccessNode,
+    AccessPort,
+    AddressPlan,
+    Allocation,
+    Bng,
+    Location,
+    Pool,
+    PoolBinding,
+    Prefix,
+    Service,
+)
 from ipam.upkeep.answers import KeaExport, LeftOut
 
 
@@ -34,6 +48,8 @@ async def reservations(db: AsyncSession, tenant_id: str) -> KeaExport:
         value = value_of(row.first_address, row.unit_length, row.unit)
         held.setdefault(row.service_id, {})[row.kind] = (row, value)
     times = Counter(circuit_id for _, circuit_id, _ in lines.values())
+    seen = {(row.network, row.vrf) for mine in held.values() for kind, (row, _) in mine.items() if kind == "ipv4"}
+    tables = Counter(network for network, _ in seen)
     subnets: dict[int, dict[str, Any]] = {}
     behind: dict[int, set[str]] = {}
     delegated: list[dict[str, Any]] = []
@@ -44,6 +60,9 @@ async def reservations(db: AsyncSession, tenant_id: str) -> KeaExport:
             continue
         identifier = circuit_id.encode().hex(":")
         mine = held[service_id]
+        if "ipv4" in mine and tables[(row := mine["ipv4"][0]).network] > 1:
+            left_out.append(LeftOut(service_id=service_id, location=location, why=_twice(row.network)))
+            continue
         if "ipv4" in mine:
             row, address = mine["ipv4"]
             subnet = subnets.setdefault(row.pool_id, _subnet(row))
@@ -51,6 +70,13 @@ async def reservations(db: AsyncSession, tenant_id: str) -> KeaExport:
             behind.setdefault(row.pool_id, set()).add(bng)
         if "ipv6_pd" in mine:
             delegated.append({"flex-id": identifier, "prefixes": [mine["ipv6_pd"][1]]})
+    told = {subnet["subnet"] for subnet in subnets.values()} | set(tables)
+    bngs = {bng for served in behind.values() for bng in served}
+    for row in await db.execute(_bound(tenant_id)):
+        if row.bng in bngs and (row.pool_id in subnets or row.network not in told):
+            told.add(row.network)
+            subnets.setdefault(row.pool_id, _subnet(row))
+            behind.setdefault(row.pool_id, set()).add(row.bng)
     return KeaExport(
         dhcp4={"host-reservation-identifiers": ["circuit-id"], **_linked(subnets, behind)},
         dhcp6={
@@ -93,6 +119,36 @@ def _why(circuit_id: str | None) -> str:
     return f"several services share the circuit_id {circuit_id}, which Kea knows once"
 
 
+def _twice(network: str) -> str:
+    return f"{network} stands in several routing tables, and Kea knows a subnet once"
+
+
+def _bound(tenant_id: str) -> Any:
+    """The IPv4 pools from which lines get addresses by DHCP, and each BNG behind which they do."""
+    its_node = or_(
+        PoolBinding.bng_id == AccessNode.bng_id,
+        PoolBinding.site_id == AccessNode.site_id,
+        PoolBinding.node_id == AccessNode.id,
+        PoolBinding.port_id.in_(select(AccessPort.id).where(AccessPort.node_id == AccessNode.id)),
+    )
+    by_dhcp = exists().where(
+        AddressPlan.tenant_id == tenant_id,
+        AddressPlan.addressing == "dhcp",
+        AddressPlan.ipv4,
+        or_(PoolBinding.plan_id.is_(None), PoolBinding.plan_id == AddressPlan.id),
+    )
+    return (
+        select(Pool.id.label("pool_id"), Prefix.first_address, Prefix.network, Prefix.gateway, Bng.name.label("bng"))
+        .join(Prefix, Prefix.id == Pool.prefix_id)
+        .join(PoolBinding, PoolBinding.pool_id == Pool.id)
+        .join(AccessNode, its_node)
+        .join(Bng, Bng.id == AccessNode.bng_id)
+        .where(Pool.tenant_id == tenant_id, Pool.kind == "ipv4", Pool.framed_pool.is_(None), by_dhcp)
+        .order_by(Prefix.first_address, Pool.id, Bng.name)
+        .distinct()
+    )
+
+
 def _held(tenant_id: str) -> Any:
     """In the order of addresses, so that the same lines always make the same text."""
     return (
@@ -106,6 +162,7 @@ def _held(tenant_id: str) -> Any:
             Prefix.first_address,
             Prefix.network,
             Prefix.gateway,
+            Prefix.vrf_id.label("vrf"),
             Bng.name.label("bng"),
             Allocation.unit,
         )

@@ -105,3 +105,49 @@ async def test_subnets_of_bngs_that_share_none_stand_by_themselves(empty: Networ
 
     assert "shared-networks" not in told
     assert [each["subnet"] for each in told["subnet4"]] == ["100.64.0.0/28", "100.64.1.0/28"]
+
+
+async def test_a_subnet_without_a_line_is_told_since_the_relay_may_be_in_it(empty: Network) -> None:
+    await empty.apply(by_dhcp())
+    given = await empty.allocate(1, "LOC-1", "cable", ip_address="100.64.1.9")
+
+    told = (await empty.serve("kea_reservations"))["dhcp4"]
+
+    [network] = told["shared-networks"]
+    found = {each["subnet"]: [one["ip-address"] for one in each["reservations"]] for each in network["subnet4"]}
+    assert (network["name"], found) == ("bng-1", {"100.64.0.0/28": [], "100.64.1.0/28": [given["ip_address"]]})
+
+
+async def test_a_subnet_behind_a_bng_without_lines_by_dhcp_is_nothing_to_kea(empty: Network) -> None:
+    described = by_dhcp()
+    described["bng"].append({"name": "bng-2"})
+    described["access_node"][1]["bng"] = "bng-2"
+    described["pool"][-1]["bindings"] = [{"access_node": "OLT-2"}]
+    await empty.apply(described)
+    await empty.allocate(1, "LOC-1", "cable")
+
+    told = (await empty.serve("kea_reservations"))["dhcp4"]
+
+    assert [each["subnet"] for each in told["subnet4"]] == ["100.64.0.0/28"]
+    assert "shared-networks" not in told
+
+
+async def test_lines_of_a_network_that_stands_in_two_routing_tables_are_left_out(empty: Network) -> None:
+    described = by_dhcp()
+    described["vrf"] = [{"name": "blue"}]
+    twin = {"name": "twin", "kind": "ipv4", "network": "100.64.0.0/28", "vrf": "blue", "gateway": "100.64.0.1"}
+    described["pool"].append({**twin, "bindings": [{"access_node": "OLT-2"}]})
+    await empty.apply(described)
+    given = [
+        await empty.allocate(1, "LOC-1", "cable", ip_address="100.64.0.3"),
+        await empty.allocate(2, "LOC-2", "cable"),
+    ]
+    assert {each["ip_address"] for each in given} <= {f"100.64.0.{number}" for number in range(2, 15)}
+
+    told = await empty.serve("kea_reservations")
+
+    assert told["dhcp4"]["subnet4"] == []
+    assert {(each["service_id"], each["why"]) for each in told["left_out"]} == {
+        (line["service_id"], "100.64.0.0/28 stands in several routing tables, and Kea knows a subnet once")
+        for line in given
+    }
