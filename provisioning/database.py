@@ -24,8 +24,8 @@ SQLITE_READERS = 16
 """Connections that stay open; a new one reads the whole schema before it answers anything."""
 POSTGRES_POOL_SIZE = 20
 """They stay open as well: a new one plans every statement anew, and comes when the server is busiest."""
-POSTGRES_LOOKERS = 4
-"""Connections for statements that are a transaction each; they have them for milliseconds."""
+POSTGRES_LOOKERS = 8
+"""Connections for statements that are a transaction each: a few milliseconds, where an index answers them."""
 TENANT_SETTING = "firstlight.tenant_id"
 """The PostgreSQL setting that row-level security compares each row's ``tenant_id`` with."""
 EVERY_TENANT = "*"

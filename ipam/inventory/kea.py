@@ -8,14 +8,14 @@ subnet of the link isn't the prefix they come from.
 
 Kea takes the subnet by the relay's address, which lies in one of those that a BNG serves; a line's address may come
 from another one. So subnets behind one BNG are a shared network, in all of which Kea looks for the line; among them
-those that have none yet, since the relay's may be one of these. Kea knows a subnet once: a network that stands in
-several routing tables would take a server for each of them.
+those that have none yet, since the relay's may be one of these. Kea knows a subnet once: of a network that stands in
+several routing tables the pool that was made first is told, and the lines of the others take a server of their own.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import exists, or_, select
@@ -48,33 +48,33 @@ async def reservations(db: AsyncSession, tenant_id: str) -> KeaExport:
         value = value_of(row.first_address, row.unit_length, row.unit)
         held.setdefault(row.service_id, {})[row.kind] = (row, value)
     times = Counter(circuit_id for _, circuit_id, _ in lines.values())
-    seen = {(row.network, row.vrf) for mine in held.values() for kind, (row, _) in mine.items() if kind == "ipv4"}
-    tables = Counter(network for network, _ in seen)
+    left_out = [
+        LeftOut(service_id=service_id, location=location, why=_why(circuit_id))
+        for service_id, (location, circuit_id, _) in lines.items()
+        if circuit_id is None or times[circuit_id] > 1
+    ]
+    for each in left_out:
+        del lines[each["service_id"]]
+    told = _first_pools(held[service_id] for service_id in lines)
     subnets: dict[int, dict[str, Any]] = {}
     behind: dict[int, set[str]] = {}
     delegated: list[dict[str, Any]] = []
-    left_out: list[LeftOut] = []
     for service_id, (location, circuit_id, bng) in lines.items():
-        if circuit_id is None or times[circuit_id] > 1:
-            left_out.append(LeftOut(service_id=service_id, location=location, why=_why(circuit_id)))
-            continue
-        identifier = circuit_id.encode().hex(":")
+        identifier = str(circuit_id).encode().hex(":")
         mine = held[service_id]
-        if "ipv4" in mine and tables[(row := mine["ipv4"][0]).network] > 1:
-            left_out.append(LeftOut(service_id=service_id, location=location, why=_twice(row.network)))
-            continue
         if "ipv4" in mine:
             row, address = mine["ipv4"]
+            if told[row.network] != row.pool_id:
+                left_out.append(LeftOut(service_id=service_id, location=location, why=_twice(row.network)))
+                continue
             subnet = subnets.setdefault(row.pool_id, _subnet(row))
             subnet["reservations"].append({"circuit-id": identifier, "ip-address": address})
             behind.setdefault(row.pool_id, set()).add(bng)
         if "ipv6_pd" in mine:
             delegated.append({"flex-id": identifier, "prefixes": [mine["ipv6_pd"][1]]})
-    told = {subnet["subnet"] for subnet in subnets.values()} | set(tables)
     bngs = {bng for served in behind.values() for bng in served}
     for row in await db.execute(_bound(tenant_id)):
-        if row.bng in bngs and (row.pool_id in subnets or row.network not in told):
-            told.add(row.network)
+        if row.bng in bngs and told.setdefault(row.network, row.pool_id) == row.pool_id:
             subnets.setdefault(row.pool_id, _subnet(row))
             behind.setdefault(row.pool_id, set()).add(row.bng)
     return KeaExport(
@@ -86,6 +86,14 @@ async def reservations(db: AsyncSession, tenant_id: str) -> KeaExport:
         },
         left_out=left_out,
     )
+
+
+def _first_pools(lines: Iterable[Mapping[str, tuple[Any, str]]]) -> dict[str, int]:
+    """By network the pool that was made first of those from which lines have addresses."""
+    first: dict[str, int] = {}
+    for row in (held["ipv4"][0] for held in lines if "ipv4" in held):
+        first[row.network] = min(row.pool_id, first.get(row.network, row.pool_id))
+    return first
 
 
 def _subnet(row: Any) -> dict[str, Any]:
@@ -120,7 +128,7 @@ def _why(circuit_id: str | None) -> str:
 
 
 def _twice(network: str) -> str:
-    return f"{network} stands in several routing tables, and Kea knows a subnet once"
+    return f"{network} is told for another routing table already, and Kea knows a subnet once"
 
 
 def _bound(tenant_id: str) -> Any:
@@ -162,7 +170,6 @@ def _held(tenant_id: str) -> Any:
             Prefix.first_address,
             Prefix.network,
             Prefix.gateway,
-            Prefix.vrf_id.label("vrf"),
             Bng.name.label("bng"),
             Allocation.unit,
         )

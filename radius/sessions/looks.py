@@ -96,7 +96,7 @@ class SessionLooks:
             asked["group"] = plan_group(self._tenant_id, plan)
         if before is not None:
             asked["before"] = before
-        async with radius_transaction(self._radius_look) as db:
+        async with radius_transaction(self._radius_read if doubtful else self._radius_look) as db:
             now = self._now()
             if doubtful:
                 asked["not_since"] = now - await worth_a_look_after(db)

@@ -260,21 +260,28 @@ async def test_a_look_writes_nothing_and_sees_what_was_committed_before_it(count
         assert await db.scalar(text("SELECT n FROM counter")) == 1
 
 
-async def test_on_postgresql_a_look_is_no_transaction_and_stays_prepared(postgres: PostgresServer) -> None:
+async def test_on_postgresql_each_statement_of_a_look_is_one_of_its_own_and_stays_prepared(
+    postgres: PostgresServer,
+) -> None:
     url = postgres.create_database()
     database = Database(url)
-    asked = text("SELECT CAST(:number AS integer) + CAST(pg_backend_pid() AS integer)")
-    async with database.begin() as watching:
-        states = text("SELECT state FROM pg_stat_activity WHERE pid = :pid")
-        for number in range(10):
-            async with database.look() as db:
-                pid = await db.scalar(asked, {"number": number}) - number
-                assert await watching.scalar(states, {"pid": pid}) == "idle"
-    async with database.look() as db:
-        prepared = list(await db.scalars(text("SELECT statement FROM pg_prepared_statements")))
+    async with database.begin() as db:
+        await db.execute(text("CREATE TABLE counter (n integer NOT NULL)"))
+        await db.execute(text("INSERT INTO counter VALUES (0)"))
+    state = text("SELECT state FROM pg_stat_activity WHERE pid = :pid")
+    for number in range(1, 11):
+        async with database.look() as db:
+            asked = {"less": number - 1}
+            assert await db.scalar(text("SELECT n - CAST(:less AS integer) FROM counter"), asked) == 0
+            pid = await db.scalar(text("SELECT pg_backend_pid()"))
+            async with database.begin() as writer:
+                assert await writer.scalar(state, {"pid": pid}) == "idle"
+                await writer.execute(text("UPDATE counter SET n = n + 1"))
+            assert await db.scalar(text("SELECT n FROM counter")) == number
+            prepared = list(await db.scalars(text("SELECT statement FROM pg_prepared_statements")))
     await database.close()
     postgres.drop_database(url)
-    assert [statement for statement in prepared if "pg_backend_pid" in statement] != []
+    assert [statement for statement in prepared if "SELECT n - " in statement] != []
 
 
 async def tenants(database: Database, table: str = "customer") -> list[str]:

@@ -101,7 +101,7 @@ async def ask_once(way: Callable[[], AbstractAsyncContextManager[AsyncSession]])
         await db.execute(text("SELECT 1"))
 
 
-@pytest.mark.parametrize("way", ["read", "begin"])
+@pytest.mark.parametrize("way", ["read", "begin", "look"])
 async def test_whoever_is_called_off_at_whatever_moment_leaves_no_connection_behind(
     database: Database, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,10 +109,11 @@ async def test_whoever_is_called_off_at_whatever_moment_leaves_no_connection_beh
     lost = list[object]()
     monkeypatch.setattr("sys.unraisablehook", lost.append)
     opened, closed = set[int](), set[int]()
-    event.listen(database.engine.sync_engine, "connect", lambda connection, _record: opened.add(process_of(connection)))
-    event.listen(database.engine.sync_engine, "close", lambda connection, _record: closed.add(process_of(connection)))
+    engine = (database.looking if way == "look" else database.engine).sync_engine
+    event.listen(engine, "connect", lambda connection, _record: opened.add(process_of(connection)))
+    event.listen(engine, "close", lambda connection, _record: closed.add(process_of(connection)))
     for turns in range(30):
-        await backend(database)
+        await ask_once(getattr(database, way))
         called_off = asyncio.create_task(ask_once(getattr(database, way)))
         for _ in range(turns):
             await asyncio.sleep(0)

@@ -244,7 +244,7 @@ async def site(database: Database, radius_database: Database, freeradius: Radius
         tenant_id=tenant_id,
         secrets=secrets,
         projector=projector,
-        sessions=SessionReader(radius_database.begin),
+        sessions=SessionReader(radius_database.look),
     )
     await made.define_plan()
     return made

@@ -132,22 +132,42 @@ async def test_a_subnet_behind_a_bng_without_lines_by_dhcp_is_nothing_to_kea(emp
     assert "shared-networks" not in told
 
 
-async def test_lines_of_a_network_that_stands_in_two_routing_tables_are_left_out(empty: Network) -> None:
+def in_two_tables() -> dict[str, Any]:
     described = by_dhcp()
     described["vrf"] = [{"name": "blue"}]
     twin = {"name": "twin", "kind": "ipv4", "network": "100.64.0.0/28", "vrf": "blue", "gateway": "100.64.0.1"}
     described["pool"].append({**twin, "bindings": [{"access_node": "OLT-2"}]})
-    await empty.apply(described)
-    given = [
-        await empty.allocate(1, "LOC-1", "cable", ip_address="100.64.0.3"),
-        await empty.allocate(2, "LOC-2", "cable"),
-    ]
-    assert {each["ip_address"] for each in given} <= {f"100.64.0.{number}" for number in range(2, 15)}
+    return described
+
+
+async def test_of_a_network_in_two_routing_tables_the_later_pools_lines_are_left_out(empty: Network) -> None:
+    await empty.apply(in_two_tables())
+    first = await empty.allocate(1, "LOC-1", "cable", ip_address="100.64.0.3")
+    later = await empty.allocate(2, "LOC-2", "cable")
 
     told = await empty.serve("kea_reservations")
 
-    assert told["dhcp4"]["subnet4"] == []
-    assert {(each["service_id"], each["why"]) for each in told["left_out"]} == {
-        (line["service_id"], "100.64.0.0/28 stands in several routing tables, and Kea knows a subnet once")
-        for line in given
-    }
+    [network] = told["dhcp4"]["shared-networks"]
+    found = {each["subnet"]: [one["ip-address"] for one in each["reservations"]] for each in network["subnet4"]}
+    assert found == {"100.64.0.0/28": [first["ip_address"]], "100.64.1.0/28": []}
+    assert [(each["service_id"], each["why"]) for each in told["left_out"]] == [
+        (
+            later["service_id"],
+            "100.64.0.0/28 is told for another routing table already, and Kea knows a subnet once",
+        )
+    ]
+
+
+async def test_a_line_that_kea_cannot_know_takes_its_network_from_nobody(empty: Network) -> None:
+    described = in_two_tables()
+    del described["location"][0]["circuit_id"]
+    await empty.apply(described)
+    nameless = await empty.allocate(1, "LOC-1", "cable", ip_address="100.64.0.3")
+    known = await empty.allocate(2, "LOC-2", "cable")
+
+    told = await empty.serve("kea_reservations")
+
+    [network] = told["dhcp4"]["shared-networks"]
+    found = {each["subnet"]: [one["ip-address"] for one in each["reservations"]] for each in network["subnet4"]}
+    assert found == {"100.64.0.0/28": [known["ip_address"]], "100.64.1.0/28": []}
+    assert [each["service_id"] for each in told["left_out"]] == [nameless["service_id"]]
