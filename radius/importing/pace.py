@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from radius.logins.logins import LoginLog
 
 Sleep = Callable[[float], Awaitable[None]]
-LOGINS_PER_SECOND_OF_REST = 500
+LOGINS_PER_SECOND_OF_REST = 250
 LONGEST_REST = 8
 """In times of what was worked: it always comes to its end."""
 
