@@ -48,19 +48,22 @@ async def reservations(db: AsyncSession, tenant_id: str) -> KeaExport:
         value = value_of(row.first_address, row.unit_length, row.unit)
         held.setdefault(row.service_id, {})[row.kind] = (row, value)
     times = Counter(circuit_id for _, circuit_id, _ in lines.values())
+    known = {
+        service_id: (location, circuit_id, bng)
+        for service_id, (location, circuit_id, bng) in lines.items()
+        if circuit_id is not None and times[circuit_id] == 1
+    }
     left_out = [
         LeftOut(service_id=service_id, location=location, why=_why(circuit_id))
         for service_id, (location, circuit_id, _) in lines.items()
-        if circuit_id is None or times[circuit_id] > 1
+        if service_id not in known
     ]
-    for each in left_out:
-        del lines[each["service_id"]]
-    told = _first_pools(held[service_id] for service_id in lines)
+    told = _first_pools(held[service_id] for service_id in known)
     subnets: dict[int, dict[str, Any]] = {}
     behind: dict[int, set[str]] = {}
     delegated: list[dict[str, Any]] = []
-    for service_id, (location, circuit_id, bng) in lines.items():
-        identifier = str(circuit_id).encode().hex(":")
+    for service_id, (location, circuit_id, bng) in known.items():
+        identifier = circuit_id.encode().hex(":")
         mine = held[service_id]
         if "ipv4" in mine:
             row, address = mine["ipv4"]

@@ -62,10 +62,11 @@ LONGEST_SECONDS = 2**31 - 1
 
 
 class SessionReader:
-    """Reads radacct. Nothing here writes: FreeRADIUS does."""
+    """Reads radacct. Nothing here writes: FreeRADIUS does. ``radius_look`` opens what a statement is asked in; each may
+    see a moment of its own."""
 
-    def __init__(self, radius_begin: Begin) -> None:
-        self._radius_begin = radius_begin
+    def __init__(self, radius_look: Begin) -> None:
+        self._radius_look = radius_look
 
     async def open_sessions(self, username: str, *former: str) -> list[Session]:
         """The sessions that have started and not stopped, the newest first. More than one is a double login or a ghost.
@@ -85,7 +86,7 @@ class SessionReader:
         """
         spelt = [[safe_username(name) for name in names] for names in lines]
         found: dict[str, list[Session]] = {name: [] for names in spelt for name in names}
-        async with radius_transaction(self._radius_begin) as db:
+        async with radius_transaction(self._radius_look) as db:
             theirs = select(*as_read(radacct, _OF_OPEN)).where(
                 among(db, radacct.c.username, found), radacct.c.acctstoptime.is_(None)
             )
@@ -103,7 +104,7 @@ class SessionReader:
             UsernameRefused: FreeRADIUS writes no session under such a name.
         """
         for table in (radacct, radius_session_archive):
-            async with radius_transaction(self._radius_begin) as db:
+            async with radius_transaction(self._radius_look) as db:
                 mine = select(*as_read(table)).where(table.c.username == safe_username(username))
                 newest = mine.order_by(table.c.acctstarttime.desc(), table.c.radacctid.desc()).limit(1)
                 for row in await db.execute(newest):
@@ -117,7 +118,7 @@ class SessionReader:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
         open_there = (radacct.c.acctstoptime.is_(None), radacct.c.nasipaddress == nas_address)
-        async with radius_transaction(self._radius_begin) as db:
+        async with radius_transaction(self._radius_look) as db:
             return await db.scalar(select(func.count()).select_from(radacct).where(*open_there)) or 0
 
     async def highest_number(self) -> int:
@@ -126,7 +127,7 @@ class SessionReader:
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        async with radius_transaction(self._radius_begin) as db:
+        async with radius_transaction(self._radius_look) as db:
             return await db.scalar(select(func.max(radacct.c.radacctid))) or 0
 
 

@@ -22,6 +22,11 @@ def by_dhcp() -> dict[str, Any]:
     return described
 
 
+def by_subnet(network: dict[str, Any]) -> dict[str, list[str]]:
+    """The addresses that are reserved in each subnet of a shared network."""
+    return {each["subnet"]: [one["ip-address"] for one in each["reservations"]] for each in network["subnet4"]}
+
+
 async def test_lines_on_dhcp_plans_become_reservations_by_circuit_id(empty: Network) -> None:
     await empty.apply(by_dhcp())
     high = await empty.allocate(1, "LOC-1", "cable", ip_address="100.64.1.9")
@@ -114,8 +119,10 @@ async def test_a_subnet_without_a_line_is_told_since_the_relay_may_be_in_it(empt
     told = (await empty.serve("kea_reservations"))["dhcp4"]
 
     [network] = told["shared-networks"]
-    found = {each["subnet"]: [one["ip-address"] for one in each["reservations"]] for each in network["subnet4"]}
-    assert (network["name"], found) == ("bng-1", {"100.64.0.0/28": [], "100.64.1.0/28": [given["ip_address"]]})
+    assert (network["name"], by_subnet(network)) == (
+        "bng-1",
+        {"100.64.0.0/28": [], "100.64.1.0/28": [given["ip_address"]]},
+    )
 
 
 async def test_a_subnet_behind_a_bng_without_lines_by_dhcp_is_nothing_to_kea(empty: Network) -> None:
@@ -148,8 +155,7 @@ async def test_of_a_network_in_two_routing_tables_the_later_pools_lines_are_left
     told = await empty.serve("kea_reservations")
 
     [network] = told["dhcp4"]["shared-networks"]
-    found = {each["subnet"]: [one["ip-address"] for one in each["reservations"]] for each in network["subnet4"]}
-    assert found == {"100.64.0.0/28": [first["ip_address"]], "100.64.1.0/28": []}
+    assert by_subnet(network) == {"100.64.0.0/28": [first["ip_address"]], "100.64.1.0/28": []}
     assert [(each["service_id"], each["why"]) for each in told["left_out"]] == [
         (
             later["service_id"],
@@ -168,6 +174,5 @@ async def test_a_line_that_kea_cannot_know_takes_its_network_from_nobody(empty: 
     told = await empty.serve("kea_reservations")
 
     [network] = told["dhcp4"]["shared-networks"]
-    found = {each["subnet"]: [one["ip-address"] for one in each["reservations"]] for each in network["subnet4"]}
-    assert found == {"100.64.0.0/28": [known["ip_address"]], "100.64.1.0/28": []}
+    assert by_subnet(network) == {"100.64.0.0/28": [known["ip_address"]], "100.64.1.0/28": []}
     assert [each["service_id"] for each in told["left_out"]] == [nameless["service_id"]]
