@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ PAGES = ["/queue", "/queue/now", f"/runs/{PAYING}", f"/runs/{PAYING}/now", "/run
 SAME = "journey=quote_accepted_to_order&step=payment_settled&code=workflow.needs_a_person"
 PAGES += [f"/queue/acts/{verb}?{SAME}" for verb in ("retry", "roll-back", "skip")]
 DOORS = [f"/runs/{PAYING}", "/runs?state=held", f"/runs/{PAYING}/preview?verb=roll-back", "/audit", "/events"]
-AMOUNTS = ("49.90", "4990", "12.50")
+AMOUNT = re.compile(r"(?<!\w)(?:49\.90|4990|12\.50)(?!\w)")
+"""Alone: a form's token is of 64 random hex digits, and 4990 stands in one of a thousand."""
 TOLD = "payment 7 of (not shown) by bank has not come within 14 days"
 
 
@@ -30,7 +32,7 @@ async def test_no_page_tells_the_noc_an_amount_and_all_tell_who_sees_money(any_c
     for page in PAGES:
         seen, whole = await nora.get(page), (await ada.get(page)).text
         assert seen.status_code == 200, (page, seen.text)
-        assert not [amount for amount in AMOUNTS if amount in seen.text], page
+        assert AMOUNT.findall(seen.text) == [], page
         telling += "49.90" in whole
     assert telling >= 10
     assert TOLD in (await nora.get("/queue")).text and TOLD in (await nora.get(f"/runs/{PAYING}")).text
@@ -43,7 +45,7 @@ async def test_no_door_of_the_api_tells_the_noc_an_amount(any_console: Console) 
     for path in DOORS:
         seen, whole = await api(any_console, path, noc), await api(any_console, path, admin)
         assert (seen.status_code, "49.90" in whole.text) == (200, True), path
-        assert not [amount for amount in AMOUNTS if amount in seen.text], path
+        assert AMOUNT.findall(seen.text) == [], path
     run = (await api(any_console, f"/runs/{PAYING}", noc)).json()
     assert TOLD in run["run"]["reason"] and TOLD in run["notes"][-1]["text"]
     assert [kept["particulars"] for kept in run["kept"]] == ["", ""]
