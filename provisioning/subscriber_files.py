@@ -47,7 +47,8 @@ FOREIGN = "FreeRADIUS' tables have rows of this name that Firstlight did not wri
 BATCH = 5000
 MOST_IN_BATCH = 20_000
 MANY = 1000
-"""So many new ones change what PostgreSQL's planner should know."""
+"""So many new ones change what PostgreSQL's planner should know; so does each doubling of them while it goes on, since
+a plan that was kept from an empty table reads all of it for each batch."""
 
 
 @dataclass
@@ -169,7 +170,7 @@ async def bring_in(
     checked = await check(appliance, file, customers_elsewhere=customers_elsewhere)
     if checked.faults:
         raise ImportRefused(checked.faults)
-    done = Imported(lines=len(file.lines))
+    done, counted = Imported(lines=len(file.lines)), 0
     giving_way = GivingWay(appliance.logins, sleep=sleep)
     for start in range(0, len(file.lines), batch):
         some = file.lines[start : start + batch]
@@ -182,12 +183,22 @@ async def bring_in(
             done.unchanged += len(brought.unchanged)
             with carrying():
                 await carry_over(appliance, some, {**brought.unchanged, **brought.created}, done)
+        is_last = start + batch >= len(file.lines)
+        if done.created >= max(MANY, counted + 1 if is_last else 2 * counted):
+            await _count_anew(appliance)
+            counted = done.created
         progress(len(some))
-    if done.created >= MANY:
-        async with appliance.database.begin() as db:
-            await appliance.subscriber_import(db).count_anew()
-        await appliance.bulk_projector.count_anew()
     return done
+
+
+async def _count_anew(appliance: Appliance) -> None:
+    """
+    Raises:
+        RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+    """
+    async with appliance.database.begin() as db:
+        await appliance.subscriber_import(db).count_anew()
+    await appliance.bulk_projector.count_anew()
 
 
 async def carry_over(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import chain, repeat
 
 import pytest
+from sqlalchemy import event
 
+from provisioning import subscriber_files
 from provisioning.bootstrap import Appliance
 from provisioning.subscriber_files import bring_in
 from radius import LoginLog, read_subscribers
@@ -34,3 +36,32 @@ async def test_an_import_rests_between_its_batches_while_many_log_in(
     )
     assert (done.created, done.failed, len(rested)) == (3, [], 1)
     assert 0 < rested[0] < 10  # so long, or eight times as long as the batch took
+
+
+@pytest.mark.both_databases
+async def test_who_came_in_is_counted_anew_at_each_doubling_and_at_the_end(
+    spoilable: Appliance, estate: HealthyEstate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or PostgreSQL goes on by plans that were made while the tables were empty."""
+    monkeypatch.setattr(subscriber_files, "MANY", 2)
+    lines, counted = len(LIST) * 3, list[tuple[int, str]]()
+    list_ = [LIST[0], *(f"d{each}@isp.example,8{each},fiber-300\n" for each in range(lines))]
+    done = list[int]()
+
+    def execute(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("ANALYZE"):
+            counted.append((sum(done) + 1, statement.split()[1].strip(",")))
+
+    for database in (spoilable.database, spoilable.radius_database):
+        event.listen(database.engine.sync_engine, "before_cursor_execute", execute)
+    await bring_in(
+        spoilable,
+        read_subscribers(list_),
+        batch=1,
+        audited=lambda _counts: None,
+        progress=done.append,
+        customers_elsewhere=True,
+    )
+    doubled = [2, 4, 8, lines] if spoilable.database.is_postgresql else []
+    for table in ("radius_subscriber", "radcheck"):
+        assert [so_many for so_many, counted_table in counted if counted_table == table] == doubled
