@@ -49,11 +49,22 @@ def usernames_in_work(kept: Iterable[KeptResult]) -> set[str]:
 
 
 @dataclass
+class ToProject:
+    """Of how many names: the numbers of those whom FreeRADIUS does not show as we want them, and those whose rows
+    differ."""
+
+    names: int
+    subscribers: dict[str, int] = field(default_factory=dict)
+    other_rows: set[str] = field(default_factory=set)
+
+
+@dataclass
 class ProjectedAll:
-    """How many names FreeRADIUS shows as we want them, whose rows had to be changed for that, and who could not be
-    projected and why."""
+    """How many names, and how many plans and NASes, FreeRADIUS shows as we want them, of which of them rows had to be
+    changed for that, and which could not be projected and why."""
 
     projected: int = 0
+    definitions: int = 0
     changed: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
 
@@ -107,12 +118,14 @@ class Projections:
 
     async def _definitions(self) -> None:
         """The plans and NASes that are behind."""
-        for kind, source_id in await self._projector.behind():
+        for kind, source_id in await self._projector.definitions(behind=True):
             await _carried_over(self._projector.project_one(kind, source_id), kind=kind, id=source_id)
 
-    async def _together(self, numbers: Sequence[int]) -> tuple[int, list[int]]:
+    async def _together(
+        self, numbers: Sequence[int], *, anew: bool = False, progress: Callable[[int], None] = lambda _names: None
+    ) -> tuple[int, list[int]]:
         """Many, batch by batch, with a rest between for those who log in meanwhile; returns how many are carried over,
-        and those who are to be projected one by one.
+        and those who are to be projected one by one. ``anew``: whatever we have noted that FreeRADIUS shows of them.
 
         A plan or NAS that is changed meanwhile does not wait for all of them.
         """
@@ -123,10 +136,11 @@ class Projections:
             await self._giving_way.rest()
             await self._definitions()
             async with self._giving_way.work():
-                known = await self._bulk_projector.project_new(some)
-                others = await self._bulk_projector.project_changed(known.left)
+                known = await self._bulk_projector.project_new(some, anew=anew)
+                others = await self._bulk_projector.project_changed(known.left, anew=anew)
             new, changed = new + len(known.shown), changed + len(others.shown)
             left += others.left
+            progress(len(some) - len(others.left))
         if new >= MANY_NEW:
             await self._bulk_projector.count_anew()
         return new + changed, left
@@ -142,26 +156,53 @@ class Projections:
             before_each(subscriber["subscriber_id"])
         return await self._projector.project_subscriber(subscriber["subscriber_id"])
 
-    async def project_all(self, *, before_each: Callable[[int], None] | None = None) -> ProjectedAll:
-        """The same for every name there is, those of terminated subscribers included: these must have no rows.
+    async def look_at_all(self, *, looked: Callable[[int], None] = lambda _names: None) -> ToProject:
+        """Every name there is or was beside FreeRADIUS' tables; ``looked`` is told of how many more at a time.
 
-        ``before_each`` is told of each what its number is, before it is projected.
-
-        Raises: RadiusDatabaseUnavailable, RadiusDatabaseUnfit: the names before are done then; call again.
+        Raises: RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
         async with self._read() as db:
             known = await self._services(db).radius_service.subscriber_ids()
-        done = ProjectedAll()
-        for username in sorted(known):
-            if before_each is not None:
-                before_each(known[username])
-            shown = await projected_or_why_not(self._projector.project_subscriber(known[username]))
+        found = ToProject(names=len(known))
+        async for look in self._projector.looked_at(known):
+            found.subscribers |= {name: known[name] for name in sorted(look.unlike)}
+            found.other_rows |= look.other_rows
+            looked(look.names)
+        return found
+
+    async def project_all(
+        self, unlike: ToProject, *, progress: Callable[[int], None] = lambda _names: None
+    ) -> ProjectedAll:
+        """Brings to what we want every plan and NAS, and whoever was found ``unlike`` it: many of them together. Who
+        was terminated is to have no rows.
+
+        Raises: RadiusDatabaseUnavailable, RadiusDatabaseUnfit: what is before is done then; call again.
+        """
+        done = ProjectedAll(projected=unlike.names - len(unlike.subscribers))
+        for kind, source_id in await self._projector.definitions():
+            shown = await projected_or_why_not(self._projector.project_one(kind, source_id))
             if isinstance(shown, Exception):
-                done.failed.append((username, str(shown)))
+                done.failed.append((f"{kind} {source_id}", str(shown)))
+                continue
+            done.definitions += 1
+            if shown["changed"]:
+                done.changed.append(f"{kind} {shown['name']}")
+        waiting = {number: name for name, number in unlike.subscribers.items()}
+        if len(waiting) >= MANY:
+            _, left = await self._together(list(waiting), anew=True, progress=progress)
+            together = waiting.keys() - set(left)
+            done.projected += len(together)
+            done.changed += sorted({waiting[number] for number in together} & unlike.other_rows)
+            waiting = {number: waiting[number] for number in left}
+        for number, name in waiting.items():
+            one = await projected_or_why_not(self._projector.project_subscriber(number))
+            progress(1)
+            if isinstance(one, Exception):
+                done.failed.append((name, str(one)))
                 continue
             done.projected += 1
-            if shown["changed"]:
-                done.changed.append(username)
+            if one["changed"]:
+                done.changed.append(name)
         return done
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning import device_files
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import changes_nothing, tells
+from provisioning.cli.bars import bar
 from provisioning.cli.devices_asking import Reason
 from provisioning.cli.faults import reason_faults
-from provisioning.cli.printing import err, print_json, say
+from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, run
 from provisioning.device_files import BATCH, MOST_IN_BATCH, BoundCpes, CpeListRefused
 from provisioning.errors import InvalidRequest
@@ -62,10 +61,11 @@ def import_(
                 changes_nothing(db)
 
         try:
-            with _progress(len(list_.lines), shown=not json_) as (check, bind):
+            with bar("checked", total=len(list_.lines), shown=not json_) as check:
                 found = await device_files.check(appliance, list_, line_by_hand=line_by_hand, progress=check)
-                if dry_run:
-                    return found
+            if dry_run:
+                return found
+            with bar("bound", total=len(list_.lines), shown=not json_) as bind:
                 return await device_files.bring_in(
                     appliance, list_, line_by_hand=line_by_hand, batch=batch, audited=audited, progress=bind
                 )
@@ -80,15 +80,3 @@ def import_(
         return
     say(f"{done.lines} lines: {done.bound} CPEs {'to be ' if dry_run else ''}bound, {done.unchanged} bound already")
     say("nothing was written" if dry_run else "the worker gives them their settings once they report")
-
-
-@contextmanager
-def _progress(lines: int, *, shown: bool) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
-    """Bars on standard error, for as long as a person looks: of what is checked, and of what is bound."""
-    if not (shown and err.is_terminal):
-        yield (lambda _lines: None), (lambda _lines: None)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        checked, bound = progress.add_task("checked", total=lines), progress.add_task("bound", total=lines)
-        yield (lambda done: progress.advance(checked, done)), (lambda done: progress.advance(bound, done))

@@ -10,7 +10,8 @@ import typer
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli import logins, subscribers_files, subscribers_list, subscribers_verbs, truth
-from provisioning.cli.audited import changes_nothing, tells
+from provisioning.cli.audited import carrying, changes_elsewhere, changes_nothing, tells
+from provisioning.cli.bars import bar
 from provisioning.cli.data_cap_words import cap_of
 from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, By, Reason, run
@@ -111,7 +112,7 @@ def identify(
 @app.command()
 def project(
     username: Annotated[str | None, typer.Argument(help="The RADIUS username, realm included.")] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every subscriber there is or was.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Whoever is or was there, all plans and NASes.")] = False,
     external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
@@ -120,7 +121,10 @@ def project(
     async def act(appliance: Appliance) -> bool:
         if (username is None) != all_:
             raise InvalidRequest("The projection", [Fault("username", "is needed, or --all, and not both")])
-        done = await (_all(appliance) if username is None else _one(appliance, whom(username, external_id)))
+        if username is None:
+            done = await _all(appliance, shown=not json_)
+        else:
+            done = await _one(appliance, whom(username, external_id))
         if json_:
             print_json(done)
         else:
@@ -128,7 +132,8 @@ def project(
                 say(f"{name}: brought to it")
             for name, reason in done.failed:
                 say(f"{name}: {reason}")
-            say(f"{done.projected} as they shall be, {len(done.changed)} of them since now")
+            definitions = f" (and {done.definitions} plans and NASes)" if done.definitions else ""
+            say(f"{done.projected} as they shall be{definitions}, {len(done.changed)} of them since now")
         return not done.failed
 
     if not run(act, as_json=json_):
@@ -217,8 +222,15 @@ async def _ends_by_hand(appliance: Appliance, who: Who) -> bool:
             return False  # which is refused with all else that is wrong
 
 
-async def _all(appliance: Appliance) -> ProjectedAll:
-    return await appliance.projections.project_all(before_each=_tells_subscriber)
+async def _all(appliance: Appliance, *, shown: bool) -> ProjectedAll:
+    """One entry in the audit says that it is begun, and of how many."""
+    with bar("compared", shown=shown) as looked:
+        unlike = await appliance.projections.look_at_all(looked=looked)
+    tells(subject=subject_of("estate", appliance.tenant_id), after={"unlike": len(unlike.subscribers)})
+    async with appliance.database.begin() as db:
+        await changes_elsewhere(db)
+    with carrying(appliance), bar("projected", total=len(unlike.subscribers), shown=shown) as progress:
+        return await appliance.projections.project_all(unlike, progress=progress)
 
 
 def _tells_subscriber(subscriber_id: int) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from provisioning import subscriber_files
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, tells
-from provisioning.cli.printing import err, print_json, say
+from provisioning.cli.bars import bar
+from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, Reason, run
 from provisioning.cli.whom import CustomersElsewhere
 from provisioning.errors import Fault, InvalidRequest
@@ -71,7 +70,7 @@ def import_(  # noqa: PLR0913, PLR0917 - each says what is taken over, or how
                 _refuse(checked)
                 _write_errors(errors, list_, {})
                 return Imported(len(list_.lines), len(checked.new), len(checked.unchanged))
-            with _progress(len(list_.lines), shown=not json_) as advance:
+            with bar("subscribers", total=len(list_.lines), shown=not json_) as advance:
                 return await subscriber_files.bring_in(
                     appliance,
                     list_,
@@ -121,18 +120,6 @@ def _write_errors(errors: Path | None, list_: SubscriberFile, faults: Mapping[in
     with os.fdopen(descriptor, "w", encoding="utf-8") as written:
         os.fchmod(descriptor, OWNER_ONLY)
         written.write(subscriber_files.with_errors(list_, faults))
-
-
-@contextmanager
-def _progress(lines: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error, for as long as a person looks."""
-    if not (shown and err.is_terminal):
-        yield lambda _lines: None
-        return
-    columns = (TextColumn("subscribers"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task("", total=lines)
-        yield lambda done: progress.advance(task, done)
 
 
 def _tell(done: Imported, *, dry_run: bool, as_json: bool) -> None:

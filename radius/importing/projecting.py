@@ -67,12 +67,14 @@ class BulkProjector:
         self._showing = asyncio.Lock()
         """Each batch has all names to itself, so whoever waits for that waits without a connection in hand."""
 
-    async def project_new(self, subscriber_ids: Sequence[int], *, seen: Mapping[str, str] | None = None) -> Bulk:
+    async def project_new(
+        self, subscriber_ids: Sequence[int], *, seen: Mapping[str, str] | None = None, anew: bool = False
+    ) -> Bulk:
         """Make FreeRADIUS know those of these subscribers whom it doesn't know, their plans first. Those whose present
         wish it shows are no concern of this.
 
         ``seen``: by name the digest of rows that somebody else has written, and that are replaced if they are still
-        those.
+        those. ``anew``: whatever we have noted that it shows.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit: the batches before are done then; call again.
@@ -81,17 +83,20 @@ class BulkProjector:
         return await self._project(
             subscriber_ids,
             lambda db, wishes: show_new(db, wishes, self._now(), seen=seen or {}, beside=self._radius_begin),
+            anew=anew,
         )
 
-    async def project_changed(self, subscriber_ids: Sequence[int], *, plans_shown: Collection[int] = ()) -> Bulk:
+    async def project_changed(
+        self, subscriber_ids: Sequence[int], *, plans_shown: Collection[int] = (), anew: bool = False
+    ) -> Bulk:
         """The same for those whom FreeRADIUS knows under the name that they have: their rows as they shall be by now.
 
-        ``plans_shown``: those of their plans, by id, that it has just been shown.
+        ``plans_shown``: those of their plans, by id, that it has just been shown. ``anew``: as ``project_new`` has it.
 
         Raises: as ``project_new``.
         """
         return await self._project(
-            subscriber_ids, lambda db, wishes: show_changed(db, wishes, self._now()), plans_shown=plans_shown
+            subscriber_ids, lambda db, wishes: show_changed(db, wishes, self._now()), plans_shown=plans_shown, anew=anew
         )
 
     async def _project(
@@ -100,10 +105,11 @@ class BulkProjector:
         show: Callable[[AsyncSession, Sequence[Wish]], Awaitable[list[Wish]]],
         *,
         plans_shown: Collection[int] = (),
+        anew: bool,
     ) -> Bulk:
         shown: list[int] = []
         plans = set(plans_shown)
-        waiting = await self._behind(subscriber_ids)
+        waiting = list(subscriber_ids) if anew else await self._behind(subscriber_ids)
         for some in chunks(waiting, BATCH):
             read = await self._wishes(some)
             for plan_id in sorted(read.plan_ids - plans):

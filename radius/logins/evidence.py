@@ -18,7 +18,7 @@ from radius.logins.findings import Diagnosis, Facts, Part, SecretMisfit
 from radius.logins.logins import WITHHELD, LoginLog, UnknownUser
 from radius.logins.server_log import secret_misfits
 from radius.logins.spelling import close_to, near_names
-from radius.ports import Begin, Now, Secrets
+from radius.ports import Begin, ManySecrets, Now
 from radius.projection.drift import Drift, drift_of
 from radius.projection.freeradius_tables import radacct, radius_projection
 from radius.projection.projection import plan_group
@@ -56,7 +56,7 @@ class Diagnoses:
     """Says of one subscriber at a time why it can't log in. Both ways into the databases may be reading ones."""
 
     def __init__(
-        self, read: Begin, radius_read: Begin, *, tenant_id: str, now: Now, secrets: Secrets, terms: DiagnosisTerms
+        self, read: Begin, radius_read: Begin, *, tenant_id: str, now: Now, secrets: ManySecrets, terms: DiagnosisTerms
     ) -> None:
         self._read = read
         self._radius_read = radius_read

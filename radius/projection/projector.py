@@ -10,7 +10,7 @@ gone (the appliance's database was restored from a backup) are the rows taken ba
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius.ports import Begin, Now, Secrets
+from radius.ports import Begin, ManySecrets, Now
 from radius.projection.drift import Drift, find_drift
 from radius.projection.projection import digest, refused_first
 from radius.projection.radius_database import (
@@ -34,6 +34,7 @@ from radius.projection.radius_database import (
     show,
     whose_lines,
 )
+from radius.projection.standing import LookedAt, looked_at
 from radius.projection.wishes import Wishes
 from radius.projection_errors import ProjectionRaced
 from radius.results import ProjectedSubscriber, Projection
@@ -69,7 +70,7 @@ class _LaterWishShown(Exception):
 class RadiusProjector:
     """Projects subscribers, plans and NASes of one tenant. Every method may be repeated, also at the same time."""
 
-    def __init__(self, begin: Begin, radius_begin: Begin, *, tenant_id: str, now: Now, secrets: Secrets) -> None:
+    def __init__(self, begin: Begin, radius_begin: Begin, *, tenant_id: str, now: Now, secrets: ManySecrets) -> None:
         self._begin = begin
         self._radius_begin = radius_begin
         self._tenant_id = tenant_id
@@ -151,9 +152,10 @@ class RadiusProjector:
         """
         return [await self.project_one("nas", nas_id) for nas_id in await self._ids(Nas)]
 
-    async def behind(self) -> list[tuple[Literal["plan", "nas"], int]]:
-        """Plans and NASes of which FreeRADIUS still shows an earlier wish, for ``project_one``; the plans first."""
-        plans, nases = await self._ids(Plan, behind=True), await self._ids(Nas, behind=True)
+    async def definitions(self, *, behind: bool = False) -> list[tuple[Literal["plan", "nas"], int]]:
+        """Plans and NASes for ``project_one``, the plans first. ``behind``: of which FreeRADIUS still shows an earlier
+        wish."""
+        plans, nases = await self._ids(Plan, behind=behind), await self._ids(Nas, behind=behind)
         return [*(("plan", plan_id) for plan_id in plans), *(("nas", nas_id) for nas_id in nases)]
 
     async def project_one(self, kind: Literal["plan", "nas"], source_id: int) -> Projection:
@@ -172,6 +174,14 @@ class RadiusProjector:
         wish, changed = await self._project(read)
         log.info("projected", kind=wish.kind, name=wish.name, changed=changed)
         return Projection(kind=wish.kind, name=wish.name, version=wish.version, digest=wish.digest, changed=changed)
+
+    def looked_at(self, owners: Mapping[str, int]) -> AsyncIterator[LookedAt]:
+        """Which of these names of subscribers, each with its owner's number, are to be projected (``standing``).
+
+        Raises, as one goes on:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        return looked_at(self._begin, self._radius_begin, self._wishes, owners)
 
     async def drift(self) -> list[Drift]:
         """Every difference between what we want and what FreeRADIUS' tables hold, by full rows and both ways.

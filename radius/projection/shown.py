@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from radius.ports import Begin, Now, Secrets
+from radius.ports import Begin, ManySecrets, Now
 from radius.projection.drift import drift_of
 from radius.projection.freeradius_tables import radius_projection
 from radius.projection.projection import Row, plan_group
@@ -50,7 +50,7 @@ class ShownSubscriber(TypedDict):
 class SubscriberRows:
     """Reads what FreeRADIUS has of one tenant's subscribers. Both ways into the databases may be reading ones."""
 
-    def __init__(self, read: Begin, radius_read: Begin, *, tenant_id: str, now: Now, secrets: Secrets) -> None:
+    def __init__(self, read: Begin, radius_read: Begin, *, tenant_id: str, now: Now, secrets: ManySecrets) -> None:
         self._read = read
         self._radius_read = radius_read
         self._tenant_id = tenant_id

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from radius.errors import EncodingRefused
 from radius.nas.nases import password_storage
-from radius.ports import Secrets
+from radius.ports import ManySecrets
 from radius.projection.projection import Row, digest, is_refused, nas_rows, plan_group, plan_rows, rows_for
 from radius.projection.radius_database import Kind, Wish
 from radius.subscribers.password_storage import PasswordStorage
@@ -19,7 +20,7 @@ from radius.tables import Nas, Plan, Subscriber
 class Wishes:
     """The wishes of one tenant."""
 
-    def __init__(self, *, tenant_id: str, secrets: Secrets) -> None:
+    def __init__(self, *, tenant_id: str, secrets: ManySecrets) -> None:
         self.tenant_id = tenant_id
         self._secrets = secrets
 
@@ -30,11 +31,13 @@ class Wishes:
     async def _for_subscriber(
         self, db: AsyncSession, subscriber: Subscriber, plan: Plan, storage: PasswordStorage
     ) -> Wish:
-        password = garden = None
-        if subscriber.over_plan_id is not None:
-            garden = await db.get_one(Plan, subscriber.over_plan_id)
-        if not is_refused(subscriber) and subscriber.state != "terminated":
-            password = await self._secrets.reveal(db, subscriber.checked_by_ref)
+        password = await self._secrets.reveal(db, subscriber.checked_by_ref) if _may_log_in(subscriber) else None
+        return await self._rendered(db, subscriber, plan, storage, password)
+
+    async def _rendered(
+        self, db: AsyncSession, subscriber: Subscriber, plan: Plan, storage: PasswordStorage, password: str | None
+    ) -> Wish:
+        garden = None if subscriber.over_plan_id is None else await db.get_one(Plan, subscriber.over_plan_id)
         rows = rows_for(subscriber, plan, password, storage, garden=garden)
         return self._wish("subscriber", subscriber.username, subscriber.id, subscriber.version, rows)
 
@@ -64,11 +67,10 @@ class Wishes:
         """The wishes for some names, each with whether it is still to be projected."""
         match kind:
             case "subscriber":
-                storage = await password_storage(db, self.tenant_id)
-                found = [
-                    (await self._for_subscriber(db, *pair, storage), pair[0].dirty)
-                    for pair in await self._owners(db, names)
-                ]
+                made, others = await self.of_subscribers(db, names)
+                found = list(made.values())
+                for pair in others:  # says why it can't be made
+                    found.append((await self.for_subscriber(db, *pair), pair[0].dirty))
             case "plan":
                 prefix = plan_group(self.tenant_id, "")
                 plans = select(Plan).where(
@@ -79,6 +81,30 @@ class Wishes:
                 nases = select(Nas).where(Nas.tenant_id == self.tenant_id, Nas.address.in_(names))
                 found = [(await self.for_nas(db, nas), nas.dirty) for nas in await db.scalars(nases)]
         return {wish.name: (wish, dirty) for wish, dirty in found}
+
+    async def of_subscribers(
+        self, db: AsyncSession, names: Sequence[str]
+    ) -> tuple[dict[str, tuple[Wish, bool]], list[tuple[Subscriber, Plan]]]:
+        """As ``by_name``; and those, with their plan, of whom there is no wish to be had: the password is not kept or
+        does not open, or something of theirs can't be written as rows."""
+        storage = await password_storage(db, self.tenant_id)
+        owners = await self._owners(db, names)
+        refs = [subscriber.checked_by_ref for subscriber, _ in owners if _may_log_in(subscriber)]
+        passwords = await self._secrets.reveal_many(db, refs)
+        made: dict[str, tuple[Wish, bool]] = {}
+        others: list[tuple[Subscriber, Plan]] = []
+        for subscriber, plan in owners:
+            password = passwords.get(subscriber.checked_by_ref)
+            if password is None and _may_log_in(subscriber):
+                others.append((subscriber, plan))
+                continue
+            try:
+                wish = await self._rendered(db, subscriber, plan, storage, password)
+            except EncodingRefused:
+                others.append((subscriber, plan))
+            else:
+                made[wish.name] = (wish, subscriber.dirty)
+        return made, others
 
     async def _owners(self, db: AsyncSession, names: Sequence[str]) -> list[tuple[Subscriber, Plan]]:
         rows = await db.execute(
@@ -99,3 +125,8 @@ class Wishes:
             rows=rows,
             digest=digest(rows),
         )
+
+
+def _may_log_in(subscriber: Subscriber) -> bool:
+    """Whether its rows have its password, which is opened for nobody else."""
+    return not is_refused(subscriber) and subscriber.state != "terminated"

@@ -14,7 +14,15 @@ from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.worker import Pace, open_worker
 from radius import GivingWay, RadiusDatabaseUnavailable, SubscriberUnknown
 from radius.projection.freeradius_tables import nas as nas_rows
-from radius.projection.freeradius_tables import radcheck
+from radius.projection.freeradius_tables import (
+    radcheck,
+    radgroupcheck,
+    radgroupreply,
+    radius_line,
+    radius_projection,
+    radreply,
+    radusergroup,
+)
 from radius.tables import Nas, Plan, Subscriber
 from tests.support.busy_log import BusyLog
 from tests.support.healthy_estate import HealthyEstate
@@ -38,6 +46,10 @@ async def change(appliance: Appliance, *usernames: str) -> None:
             .where(Subscriber.username.in_(usernames))
             .values(framed_ipv4=None, framed_pool="dynamic-1", version=Subscriber.version + 1)
         )
+
+
+async def all_projected(appliance: Appliance) -> projections.ProjectedAll:
+    return await appliance.projections.project_all(await appliance.projections.look_at_all())
 
 
 async def drifted(appliance: Appliance) -> list[str]:
@@ -67,7 +79,7 @@ async def test_a_subscriber_who_cannot_be_projected_does_not_stop_the_others(app
     async with appliance.database.begin() as db:
         await appliance.vault.discard(db, "secret:subscriber/1")
     assert await appliance.projections.catch_up() == 1
-    done = await appliance.projections.project_all()
+    done = await all_projected(appliance)
     assert (done.projected, done.changed) == (3, [])
     assert [(name, "secret:subscriber/1" in reason) for name, reason in done.failed] == [(DONE, True)]
 
@@ -134,7 +146,7 @@ async def test_rows_that_somebody_changed_by_hand_are_put_right_at_a_word(applia
     shown = await appliance.projections.project(DONE)
     assert (shown["state"], shown["changed"]) == ("active", True)
     assert await drifted(appliance) == [WAITING]
-    done = await appliance.projections.project_all()
+    done = await all_projected(appliance)
     assert (done.projected, done.changed, done.failed) == (4, [WAITING], [])
     assert await drifted(appliance) == []
     with pytest.raises(SubscriberUnknown, match="subscriber nobody"):
@@ -166,6 +178,64 @@ async def test_a_radius_database_that_is_away_is_tried_again_at_the_next_beat(
         await change(cut_off, DONE, HELD)
         assert await cut_off.projections.catch_up() == 0
         with pytest.raises(RadiusDatabaseUnavailable):
-            await cut_off.projections.project_all()
+            await all_projected(cut_off)
     async with open_appliance(settings) as appliance:
         assert await appliance.projections.catch_up() == 2
+
+
+EVERY_TABLE = (radcheck, radreply, radusergroup, radgroupreply, radgroupcheck, nas_rows, radius_line, radius_projection)
+
+
+@pytest.mark.parametrize("many", [2, 100])
+async def test_a_radius_database_that_was_lost_is_whole_again_at_a_word(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    """Names of the terminated, plans and NASes as well, whether so few or so many."""
+    monkeypatch.setattr(projections, "MANY", many)
+    async with appliance.radius_database.begin() as db:
+        ledger = select(radius_projection.c.name).order_by(radius_projection.c.name)
+        names = list(await db.scalars(ledger))
+        for table in EVERY_TABLE:
+            await db.execute(delete(table))
+    lost = await drifted(appliance)
+    looked: list[int] = []
+    unlike = await appliance.projections.look_at_all(looked=looked.append)
+    assert (sum(looked), unlike.names, len(unlike.subscribers)) == (4, 4, 4)
+    done_one_by_one: list[int] = []
+    done = await appliance.projections.project_all(unlike, progress=done_one_by_one.append)
+    assert (done.projected, done.failed, sum(done_one_by_one)) == (4, [], 4)
+    assert {name.rpartition(" ")[2] for name in done.changed} == set(lost)
+    assert {name.partition(" ")[0] for name in done.changed if " " in name} == {"plan", "nas"}
+    async with appliance.radius_database.read() as db:
+        assert (await drifted(appliance), list(await db.scalars(ledger))) == ([], names)
+    again = await all_projected(appliance)
+    assert (again.projected, again.definitions, again.changed) == (4, done.definitions, [])
+
+
+async def test_of_many_those_with_a_later_wish_than_a_restored_database_has_are_taken_back(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projections, "MANY", 2)
+    mine = radius_projection.c.name.in_([DONE, HELD])
+    async with appliance.radius_database.begin() as db:
+        ages = select(radius_projection.c.name, radius_projection.c.version).where(mine)
+        before = (await db.execute(ages)).all()
+        await db.execute(update(radius_projection).where(mine).values(version=radius_projection.c.version + 7))
+        await db.execute(delete(radreply).where(radreply.c.username == HELD))
+    done = await all_projected(appliance)
+    assert (done.projected, done.changed, done.failed) == (4, [HELD], [])
+    async with appliance.radius_database.read() as db:
+        assert ((await db.execute(ages)).all(), await drifted(appliance)) == (before, [])
+
+
+async def test_of_many_one_whose_password_does_not_open_is_named_and_the_others_are_put_right(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projections, "MANY", 2)
+    async with appliance.radius_database.begin() as db:
+        await db.execute(delete(radcheck).where(radcheck.c.username.in_([DONE, WAITING, HELD])))
+    async with appliance.database.begin() as db:
+        await appliance.vault.discard(db, "secret:subscriber/1")
+    done = await all_projected(appliance)
+    assert (done.projected, done.changed) == (3, sorted([WAITING, HELD]))
+    assert [(name, "secret:subscriber/1" in reason) for name, reason in done.failed] == [(DONE, True)]
