@@ -6,12 +6,14 @@ To add one: write a function that returns findings, name it in ``acs/__init__.py
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Row, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from acs.convergence.standing import STILL_THERE
 from acs.convergence.unreached import CAUSES
@@ -54,14 +56,14 @@ async def devices_of_ended_services(
     db: AsyncSession, *, tenant_id: str, live_service_ids: Collection[int]
 ) -> list[Finding]:
     """A CPE is bound only to a service that lives; the caller knows which do."""
-    live = frozenset(live_service_ids)
+    live, one = frozenset(live_service_ids), AcsDevice
     return [
         Finding(
             device.serial,
             f"CPE {device.serial} is still bound to service {device.service_id} of customer {device.customer_id},"
             " which has ended. Withdraw it.",
         )
-        for device in await _live(db, tenant_id)
+        for device in await _live(db, tenant_id, (one.serial, one.service_id, one.customer_id))
         if device.service_id is not None and device.service_id not in live
     ]
 
@@ -69,9 +71,9 @@ async def devices_of_ended_services(
 async def claims_without_proof(db: AsyncSession, *, tenant_id: str) -> list[Finding]:
     """A CPE that is said to have its settings has taken this very revision, and a verified one was read back."""
     findings: list[Finding] = []
-    for device in await _live(db, tenant_id):
-        if device.state not in TAKEN_STATES:
-            continue
+    one = AcsDevice
+    said = (one.serial, one.state, one.revision, one.applied_revision, one.applied_at, one.written_at, one.verified_at)
+    for device in await _live(db, tenant_id, said, one.state.in_(TAKEN_STATES)):
         lacks = [
             what
             for what, missing in (
@@ -89,12 +91,14 @@ async def claims_without_proof(db: AsyncSession, *, tenant_id: str) -> list[Find
 
 async def revisions_that_do_not_fit(db: AsyncSession, *, tenant_id: str) -> list[Finding]:
     """A revision is the hash of what it stands for; otherwise a changed wish would never reach the CPE."""
+    one = AcsDevice
+    hashed = (one.serial, one.revision, one.data_model, one.parameters, one.secret_version, one.delivery)
     return [
         Finding(
             device.serial,
             f"The settings of CPE {device.serial} were changed without a new revision ({device.revision}).",
         )
-        for device in await _live(db, tenant_id)
+        for device in await _live(db, tenant_id, hashed)
         if device.revision
         != revision_of(
             device.data_model,
@@ -107,7 +111,8 @@ async def revisions_that_do_not_fit(db: AsyncSession, *, tenant_id: str) -> list
 
 async def secrets_in_clear(db: AsyncSession, *, tenant_id: str) -> list[Finding]:
     """Passwords and passphrases are kept by reference. Names the parameter, never the value."""
-    found = await db.scalars(select(AcsDevice).where(AcsDevice.tenant_id == tenant_id).order_by(AcsDevice.id))
+    every = select(AcsDevice.serial, AcsDevice.parameters).where(AcsDevice.tenant_id == tenant_id)
+    found = await db.execute(every.order_by(AcsDevice.id))
     return [
         Finding(device.serial, f"{setting.path} of CPE {device.serial} is stored in clear.")
         for device in found
@@ -142,7 +147,8 @@ async def left_standing_for_long(db: AsyncSession, *, tenant_id: str, unchanged_
     """What a CPE is not to have any more is taken back at its ACS soon, and its row is marked for that until then: an
     operator who reads that it may still be there can rely on somebody taking it back."""
     findings: list[Finding] = []
-    for device in await _live(db, tenant_id):
+    one = AcsDevice
+    for device in await _live(db, tenant_id, (one.serial, one.acs_name, one.left_standing, one.updated_at, one.reason)):
         what = f"What was queued at ACS {device.acs_name} for CPE {device.serial}, which is not to have it any more,"
         if device.left_standing and device.updated_at < unchanged_since:
             sentence = f"{what} was never taken back. See that a worker runs, and reaches that ACS."
@@ -154,29 +160,35 @@ async def left_standing_for_long(db: AsyncSession, *, tenant_id: str, unchanged_
 
 async def handed_over_and_not_at_rest(db: AsyncSession, *, tenant_id: str) -> list[Finding]:
     """What was handed over to a person waits for that person: nothing goes on with it by itself."""
+    one = AcsDevice
     return [
         Finding(device.serial, f"CPE {device.serial} was handed over to a person, and is {device.state} all the same.")
-        for device in await _live(db, tenant_id)
-        if device.handed_over_at is not None and device.state not in ("faulted", "awaiting_first_inform")
+        for device in await _live(db, tenant_id, (one.serial, one.state), one.handed_over_at.is_not(None))
+        if device.state not in ("faulted", "awaiting_first_inform")
     ]
 
 
 async def unreached_without_a_cause(db: AsyncSession, *, tenant_id: str) -> list[Finding]:
     """A CPE that cannot be reached is so for a cause that has words, since a time."""
+    one = AcsDevice
+    unreached = or_(one.unreached_why.is_not(None), one.unreached_since.is_not(None))
     return [
         Finding(
             device.serial,
             f"CPE {device.serial} cannot be reached ({device.unreached_why}, since {device.unreached_since}): that is"
             " no cause with a time.",
         )
-        for device in await _live(db, tenant_id)
-        if (device.unreached_why is None) != (device.unreached_since is None)
-        or (device.unreached_why is not None and device.unreached_why not in CAUSES)
+        for device in await _live(db, tenant_id, (one.serial, one.unreached_why, one.unreached_since), unreached)
+        if device.unreached_since is None or device.unreached_why not in CAUSES
     ]
 
 
-async def _live(db: AsyncSession, tenant_id: str) -> list[AcsDevice]:
-    found = await db.scalars(
-        select(AcsDevice).where(AcsDevice.tenant_id == tenant_id, AcsDevice.state != "withdrawn").order_by(AcsDevice.id)
-    )
-    return list(found)
+async def _live(
+    db: AsyncSession,
+    tenant_id: str,
+    columns: Sequence[InstrumentedAttribute[Any]],
+    *which: ColumnElement[bool],
+) -> Sequence[Row[Any]]:
+    """No more of each than is asked about: there are as many as customers."""
+    mine = select(*columns).where(AcsDevice.tenant_id == tenant_id, AcsDevice.state != "withdrawn", *which)
+    return (await db.execute(mine.order_by(AcsDevice.id))).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance, open_appliance, utc_now
+from provisioning.check_records import MOST_OF_ONE
 from provisioning.checking import check_and_record
 from provisioning.cli.audited import carrying, tells
 from provisioning.cli.printing import print_indented, print_json, say
@@ -168,7 +170,10 @@ def serve(
         raise typer.Exit(status)
 
 
-def check(json_: AsJson = False) -> None:
+def check(
+    all_: Annotated[bool, typer.Option("--all", help="Show every finding, not the first few of each kind.")] = False,
+    json_: AsJson = False,
+) -> None:
     """Ask whether everything that must always hold does hold; exit status 1 if anything doesn't."""
 
     async def act(appliance: Appliance) -> int:
@@ -177,9 +182,13 @@ def check(json_: AsJson = False) -> None:
         if json_:
             print_json(result)
         else:
-            for finding in result.findings:
-                say(Text.assemble(("✗ ", "bold red"), f"{finding.invariant}  {finding.subject}"))
-                print_indented(finding.message, indent=4)
+            for name, found in groupby(result.findings, key=lambda finding: finding.invariant):
+                every = list(found)
+                for finding in every if all_ else every[:MOST_OF_ONE]:
+                    say(Text.assemble(("✗ ", "bold red"), f"{name}  {finding.subject}"))
+                    print_indented(finding.message, indent=4)
+                if not all_ and len(every) > MOST_OF_ONE:
+                    say(Text.assemble(("✗ ", "bold red"), f"{name}  and {len(every) - MOST_OF_ONE} more: --all shows them"))
             verdict = ("all hold", "green") if not result.findings else (f"{result.failed} broken", "bold red")
             say(Text.assemble(f"{result.asked} invariants asked: ", verdict))
         return result.failed

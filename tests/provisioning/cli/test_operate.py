@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioning.cli import operate
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
@@ -104,6 +105,22 @@ def test_check_prints_findings_and_ends_with_status_1(isp: Settings, type_: Type
     assert as_json.status == 1
     assert as_json.json["failed"] == 2
     assert {"invariant", "subject", "message"} == set(as_json.json["findings"][0])
+
+
+def test_check_shows_the_first_findings_of_a_kind_and_says_how_many_more_there_are(
+    isp: Settings, type_: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operate, "MOST_OF_ONE", 1)
+    with vandal(isp.database_url) as hand:
+        hand.execute("UPDATE acs_device SET unreached_why = 'a whim', unreached_since = NULL")
+        hand.execute("UPDATE run SET reason = NULL WHERE id = 3")
+    kind = "✗ acs.unreached_for_a_cause  "
+    some, every = (typed.out.splitlines() for typed in (type_("check"), type_("check", "--all")))
+    told = [line for line in every if line.startswith(kind)]
+    assert len(told) == len(type_("check", "--json").json["findings"]) - 1 > 1
+    more = f"{kind}and {len(told) - 1} more: --all shows them"
+    assert [line for line in some if line.startswith(kind)] == [told[0], more]
+    assert "✗ runs.at_rest  run 3" in some
 
 
 def test_a_worker_works_until_it_is_told_to_stop(isp: Settings, tmp_path: Path) -> None:
