@@ -187,8 +187,9 @@ def check(
                 for finding in every if all_ else every[:MOST_OF_ONE]:
                     say(Text.assemble(("✗ ", "bold red"), f"{name}  {finding.subject}"))
                     print_indented(finding.message, indent=4)
-                if not all_ and len(every) > MOST_OF_ONE:
-                    say(Text.assemble(("✗ ", "bold red"), f"{name}  and {len(every) - MOST_OF_ONE} more: --all shows them"))
+                more = 0 if all_ else len(every) - MOST_OF_ONE
+                if more > 0:
+                    say(Text.assemble(("✗ ", "bold red"), f"{name}  and {more} more: --all shows them"))
             verdict = ("all hold", "green") if not result.findings else (f"{result.failed} broken", "bold red")
             say(Text.assemble(f"{result.asked} invariants asked: ", verdict))
         return result.failed

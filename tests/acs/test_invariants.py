@@ -150,6 +150,7 @@ async def test_a_secret_in_clear_is_found_and_not_repeated(healthy: Devices) -> 
     async with healthy.database.begin() as db:
         device = (await db.scalars(select(AcsDevice).where(AcsDevice.serial == "HWTC00000003"))).one()
         device.parameters = [["Device.PPP.Interface.1.Password", "hunter2", "xsd:string", True]]
+        await db.flush()
         findings = await secrets_in_clear(db, tenant_id=TENANT)
     assert [finding.subject for finding in findings] == ["HWTC00000003"]
     assert "hunter2" not in repr(findings)

@@ -112,9 +112,10 @@ def test_check_shows_the_first_findings_of_a_kind_and_says_how_many_more_there_a
 ) -> None:
     monkeypatch.setattr(operate, "MOST_OF_ONE", 1)
     with vandal(isp.database_url) as hand:
-        hand.execute("UPDATE acs_device SET unreached_why = 'a whim', unreached_since = NULL")
         hand.execute("UPDATE run SET reason = NULL WHERE id = 3")
-    kind = "✗ acs.unreached_for_a_cause  "
+    with vandal(isp.radius_database_url) as hand:
+        hand.execute("DELETE FROM radcheck")
+    kind = "✗ radius.rows_as_wished  "
     some, every = (typed.out.splitlines() for typed in (type_("check"), type_("check", "--all")))
     told = [line for line in every if line.startswith(kind)]
     assert len(told) == len(type_("check", "--json").json["findings"]) - 1 > 1

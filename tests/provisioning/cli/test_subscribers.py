@@ -64,12 +64,15 @@ def test_lost_rows_are_found_by_check_and_brought_back_one_by_one_or_all_at_once
     assert (
         type_("subscribers", "project", DONE).out == f"{DONE}: brought to it\n1 as they shall be, 1 of them since now\n"
     )
-    assert type_("subscribers", "project", DONE, "--json").json == {"projected": 1, "changed": [], "failed": []}
-    assert type_("subscribers", "project", "--all", "--json").json == {
-        "projected": 4,
-        "changed": [WAITING],
-        "failed": [],
-    }
+    one = {"projected": 1, "definitions": 0, "changed": [], "failed": []}
+    assert type_("subscribers", "project", DONE, "--json").json == one
+    every = {"projected": 4, "definitions": 3, "changed": [WAITING], "failed": []}
+    assert type_("subscribers", "project", "--all", "--json").json == every
+    begun = type_("audit", "list", "--subject", "estate/default", "--json").json
+    assert [(entry["action"], entry["after"]["unlike"]) for entry in begun] == [("subscribers project", 1)]
+    assert type_("subscribers", "project", "--all").out == (
+        "4 as they shall be (and 3 plans and NASes), 0 of them since now\n"
+    )
     assert type_("check").status == 0
 
 
