@@ -16,7 +16,8 @@ from provisioning.check import CheckResult, Finding
 from provisioning.tables import ProvisioningBase, RowId, TenantId
 
 MOST_OF_ONE = 10
-"""So many findings of each invariant are kept, and how many there were: one that is broken often hides no other."""
+"""So many findings of each invariant are kept, or shown unless all are asked for, and how many there were: one that is
+broken often hides no other."""
 KEPT_CHECKS = 200
 
 

@@ -1,7 +1,7 @@
 """What no run will carry over any more: subscribers whose wish FreeRADIUS does not show yet, and nobody is about to.
 
 A run that an operator has ended by a skip, or that is held, leaves such a subscriber behind when the radius database
-was down. What FreeRADIUS shows is compared by ``firstlight check``; here it is put right.
+was down. What FreeRADIUS shows is compared by ``firstlight check``; here it is put right, one name or all of it.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ ALLOCATION = "allocate_resources"
 ENDING = "end_service"
 """The step whose result names the service and username that a run is taking away."""
 MANY = 100
-"""From so many on, those whom FreeRADIUS does not know yet are carried over together."""
+"""From so many on, those of whom FreeRADIUS does not show what we want are carried over together."""
 MANY_NEW = 1000
-"""So many new ones change what PostgreSQL's planner should know."""
+"""So many new ones change what PostgreSQL's planner should know; so does each doubling of them while it goes on, since
+a plan that was kept from an empty table reads all of it for each batch."""
 AT_ONCE = 5000
 """So many are carried over before there is a rest for those who log in meanwhile."""
 
@@ -50,8 +51,8 @@ def usernames_in_work(kept: Iterable[KeptResult]) -> set[str]:
 
 @dataclass
 class ToProject:
-    """Of how many names: the numbers of those whom FreeRADIUS does not show as we want them, and those whose rows
-    differ."""
+    """Of how many names: those whom FreeRADIUS does not show as we want them, with their numbers; and which of these
+    have other rows, not only another note of them."""
 
     names: int
     subscribers: dict[str, int] = field(default_factory=dict)
@@ -118,8 +119,8 @@ class Projections:
 
     async def _definitions(self) -> None:
         """The plans and NASes that are behind."""
-        for kind, source_id in await self._projector.definitions(behind=True):
-            await _carried_over(self._projector.project_one(kind, source_id), kind=kind, id=source_id)
+        for kind, source_id, name in await self._projector.definitions(behind=True):
+            await _carried_over(self._projector.project_one(kind, source_id), kind=kind, name=name)
 
     async def _together(
         self, numbers: Sequence[int], *, anew: bool = False, progress: Callable[[int], None] = lambda _names: None
@@ -130,7 +131,7 @@ class Projections:
         A plan or NAS that is changed meanwhile does not wait for all of them.
         """
         left: list[int] = []
-        new = changed = 0
+        new = changed = counted = 0
         for start in range(0, len(numbers), AT_ONCE):
             some = numbers[start : start + AT_ONCE]
             await self._giving_way.rest()
@@ -141,8 +142,9 @@ class Projections:
             new, changed = new + len(known.shown), changed + len(others.shown)
             left += others.left
             progress(len(some) - len(others.left))
-        if new >= MANY_NEW:
-            await self._bulk_projector.count_anew()
+            if many_more(new, counted, is_last=start + AT_ONCE >= len(numbers)):
+                await self._bulk_projector.count_anew()
+                counted = new
         return new + changed, left
 
     async def project(self, username: str, *, before_each: Callable[[int], None] | None = None) -> ProjectedSubscriber:
@@ -179,14 +181,14 @@ class Projections:
         Raises: RadiusDatabaseUnavailable, RadiusDatabaseUnfit: what is before is done then; call again.
         """
         done = ProjectedAll(projected=unlike.names - len(unlike.subscribers))
-        for kind, source_id in await self._projector.definitions():
+        for kind, source_id, name in await self._projector.definitions():
             shown = await projected_or_why_not(self._projector.project_one(kind, source_id))
             if isinstance(shown, Exception):
-                done.failed.append((f"{kind} {source_id}", str(shown)))
+                done.failed.append((f"{kind} {name}", str(shown)))
                 continue
             done.definitions += 1
             if shown["changed"]:
-                done.changed.append(f"{kind} {shown['name']}")
+                done.changed.append(f"{kind} {name}")
         waiting = {number: name for name, number in unlike.subscribers.items()}
         if len(waiting) >= MANY:
             _, left = await self._together(list(waiting), anew=True, progress=progress)
@@ -204,6 +206,11 @@ class Projections:
             if one["changed"]:
                 done.changed.append(name)
         return done
+
+
+def many_more(new: int, counted: int, *, is_last: bool) -> bool:
+    """Whether the tables are to be counted anew: so many are new by now, and so many were when they last were."""
+    return new >= max(MANY_NEW, counted + 1 if is_last else 2 * counted)
 
 
 async def projected_or_why_not(projection: Awaitable[T]) -> T | RadiusError | VaultError:

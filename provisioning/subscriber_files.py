@@ -24,7 +24,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.commercial import unregistered
 from provisioning.database import Database
 from provisioning.errors import Fault, InvalidRequest
-from provisioning.projections import projected_or_why_not
+from provisioning.projections import many_more, projected_or_why_not
 from radius import (
     Adoption,
     GivingWay,
@@ -46,9 +46,6 @@ CONFIGURED = "configured"
 FOREIGN = "FreeRADIUS' tables have rows of this name that Firstlight did not write; --from-radcheck takes them over"
 BATCH = 5000
 MOST_IN_BATCH = 20_000
-MANY = 1000
-"""So many new ones change what PostgreSQL's planner should know; so does each doubling of them while it goes on, since
-a plan that was kept from an empty table reads all of it for each batch."""
 
 
 @dataclass
@@ -183,11 +180,10 @@ async def bring_in(
             done.unchanged += len(brought.unchanged)
             with carrying():
                 await carry_over(appliance, some, {**brought.unchanged, **brought.created}, done)
-        is_last = start + batch >= len(file.lines)
-        if done.created >= max(MANY, counted + 1 if is_last else 2 * counted):
+        progress(len(some))
+        if many_more(done.created, counted, is_last=start + batch >= len(file.lines)):
             await _count_anew(appliance)
             counted = done.created
-        progress(len(some))
     return done
 
 

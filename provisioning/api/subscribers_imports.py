@@ -17,6 +17,7 @@ from provisioning.api.openapi import inlined
 from provisioning.api.routes import Doors, Later
 from provisioning.api.wishes import Reason, Wish
 from provisioning.errors import Fault, InvalidRequest
+from provisioning.projections import MANY_NEW
 from provisioning.subscriber_desk import ANY_CUSTOMER
 from radius import ImportRefused
 
@@ -102,7 +103,7 @@ async def import_(
         importing = call.appliance.subscriber_import(call.db)
         async with call.appliance.giving_way.work():
             brought = await importing.bring_in(file.lines)
-        if len(brought.created) >= subscriber_files.MANY:
+        if len(brought.created) >= MANY_NEW:
             await importing.count_anew()
         created, unchanged = len(brought.created), len(brought.unchanged)
         counts = {"lines": len(file.lines), "created": created, "unchanged": unchanged}

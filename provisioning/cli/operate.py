@@ -189,7 +189,7 @@ def check(
                     print_indented(finding.message, indent=4)
                 more = 0 if all_ else len(every) - MOST_OF_ONE
                 if more > 0:
-                    say(Text.assemble(("✗ ", "bold red"), f"{name}  and {more} more: --all shows them"))
+                    print_indented(f"{more} more of {name}: --all shows them", indent=4)
             verdict = ("all hold", "green") if not result.findings else (f"{result.failed} broken", "bold red")
             say(Text.assemble(f"{result.asked} invariants asked: ", verdict))
         return result.failed

@@ -81,6 +81,8 @@ class Parts:
             tenant_id=settings.tenant_id,
             now=clock,
             secrets=self.vault,
+            read=self.database.read,
+            radius_read=self.radius_database.read,
         )
         self.bulk_projector = BulkProjector(
             self.database.begin,

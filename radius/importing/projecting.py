@@ -25,6 +25,7 @@ from radius.projection.freeradius_tables import radcheck, radius_projection, rad
 from radius.projection.projection import digest, is_refused, rows_for
 from radius.projection.projector import RadiusProjector
 from radius.projection.radius_database import Wish, radius_transaction
+from radius.projection_errors import ForeignRows, ProjectionRaced
 from radius.subscribers.password_storage import PasswordStorage
 from radius.tables import Plan, Subscriber
 
@@ -78,7 +79,6 @@ class BulkProjector:
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit: the batches before are done then; call again.
-            ForeignRows, ProjectionRaced: of a plan.
         """
         return await self._project(
             subscriber_ids,
@@ -113,9 +113,13 @@ class BulkProjector:
         for some in chunks(waiting, BATCH):
             read = await self._wishes(some)
             for plan_id in sorted(read.plan_ids - plans):
-                await self._projector.project_one("plan", plan_id)
-            plans |= read.plan_ids
-            wishes = await asyncio.to_thread(self._rendered, read)
+                try:
+                    await self._projector.project_one("plan", plan_id)
+                except (ForeignRows, ProjectionRaced) as error:  # the projector says so of each who is on it
+                    log.error("a plan can't be projected", id=plan_id, code=error.code, reason=str(error))
+                else:
+                    plans.add(plan_id)
+            wishes = await asyncio.to_thread(self._rendered, read, plans)
             async with self._showing, radius_transaction(self._radius_begin) as db:
                 written = await show(db, wishes)
             await self._note(written)
@@ -172,9 +176,12 @@ class BulkProjector:
             found += await db.scalars(mine.where(among(db, Subscriber.id, some)))
         return found
 
-    def _rendered(self, read: _Read) -> list[Wish]:
+    def _rendered(self, read: _Read, plans: Collection[int]) -> list[Wish]:
+        """Of those whose plans, by id, FreeRADIUS knows, and whose rows can be written."""
         wishes = []
         for subscriber in read.subscribers:
+            if not _plans_of(subscriber) <= set(plans):
+                continue
             garden = None if subscriber.over_plan_id is None else read.plans[subscriber.over_plan_id]
             password = read.passwords.get(subscriber.checked_by_ref)
             try:
@@ -219,5 +226,10 @@ class _Read:
 
     @property
     def plan_ids(self) -> set[int]:
-        used = {each.plan_id for each in self.subscribers}
-        return used | {each.over_plan_id for each in self.subscribers if each.over_plan_id is not None}
+        return set().union(*map(_plans_of, self.subscribers))
+
+
+def _plans_of(subscriber: Subscriber) -> set[int]:
+    """The plan that it has, and the one that is over it."""
+    over = subscriber.over_plan_id
+    return {subscriber.plan_id} if over is None else {subscriber.plan_id, over}

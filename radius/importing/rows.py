@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from radius.importing.many import chunks
 from radius.lists import among, is_postgresql
 from radius.ports import Begin
-from radius.projection.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
+from radius.projection.freeradius_tables import radcheck, radius_line, radius_projection, radreply, radusergroup
 from radius.projection.projection import Row, digest
 from radius.projection.radius_database import (
     FoundRows,
@@ -50,15 +50,15 @@ _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 async def show_new(
     db: AsyncSession, wishes: Sequence[Wish], now: datetime, *, seen: Mapping[str, str], beside: Begin
 ) -> list[Wish]:
-    """Write the rows of those that have none, with their line in the ledger; returns the wishes that were shown.
+    """Write the rows of those that have none, with their line in the ledger; returns the wishes that were shown. Who
+    stands in the ledger by whatever name is nobody new.
 
     ``seen`` has names whose rows, which are not ours, may be replaced: those of which the rows have that digest still.
     ``beside`` opens another transaction in the same database; SQLite has one at a time, so there it isn't called.
     """
-    names = [wish.name for wish in wishes]
     if seen or not is_postgresql(db):
         await lock_every_name(db)
-        known, standing = await _known_and_standing(db, names)
+        known, standing = await _found(db, wishes)
         return await _show_those(db, wishes, now, known, standing, seen)
     # Mostly all of them are new. So they are written while another connection looks, whose words count; it is ours
     # before the lock is, behind which whoever has the last connection of the pool may wait.
@@ -66,7 +66,7 @@ async def show_new(
         await other.connection()
         await lock_every_name(db)
         written = await db.begin_nested()
-        looking = asyncio.create_task(_known_and_standing(other, names))
+        looking = asyncio.create_task(_found(other, wishes))
         try:
             await _write(db, wishes, now)
         except IntegrityError:  # of some that are there already, or of something else
@@ -149,6 +149,13 @@ async def foreign_names(db: AsyncSession, names: Sequence[str]) -> set[str]:
     return standing - known
 
 
+async def _found(db: AsyncSession, wishes: Sequence[Wish]) -> tuple[set[str], set[str]]:
+    """The names of those who are in the ledger, by this name or another one, and the names that have rows."""
+    known, standing = await _known_and_standing(db, [wish.name for wish in wishes])
+    written = await _ledger_of(db, wishes)
+    return known | {wish.name for wish in wishes if written[wish.source_id]}, standing
+
+
 async def _known_and_standing(db: AsyncSession, names: Sequence[str]) -> tuple[set[str], set[str]]:
     """Those of the names that are in the ledger, and those that have rows."""
     known, standing = set[str](), set[str]()
@@ -159,7 +166,7 @@ async def _known_and_standing(db: AsyncSession, names: Sequence[str]) -> tuple[s
             asked = func.unnest(listed).table_valued("value", name="asked").render_derived()
         name = asked.c.value
         in_ledger = exists().where(radius_projection.c.kind == "subscriber", radius_projection.c.name == name)
-        has_rows = or_(*(exists().where(table.c.username == name) for table in _TABLES))
+        has_rows = or_(*(exists().where(table.c.username == name) for table in (*_TABLES, radius_line)))
         for found, is_known, stands in await db.execute(select(name, in_ledger, has_rows).where(in_ledger | has_rows)):
             known |= {found} if is_known else set()
             standing |= {found} if stands else set()

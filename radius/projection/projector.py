@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import structlog
 from sqlalchemy import or_, select, update
@@ -56,6 +56,14 @@ class _Read:
     plans: tuple[Wish, ...] = ()
 
 
+class Definition(NamedTuple):
+    """A plan or NAS of ours for ``project_one``, and its name."""
+
+    kind: Literal["plan", "nas"]
+    source_id: int
+    name: str
+
+
 _Seen = frozenset[LedgerEntry]
 """Later wishes that the ledger named before ours was read: what we read says that they exist nowhere any more."""
 
@@ -70,9 +78,22 @@ class _LaterWishShown(Exception):
 class RadiusProjector:
     """Projects subscribers, plans and NASes of one tenant. Every method may be repeated, also at the same time."""
 
-    def __init__(self, begin: Begin, radius_begin: Begin, *, tenant_id: str, now: Now, secrets: ManySecrets) -> None:
+    def __init__(
+        self,
+        begin: Begin,
+        radius_begin: Begin,
+        *,
+        tenant_id: str,
+        now: Now,
+        secrets: ManySecrets,
+        read: Begin | None = None,
+        radius_read: Begin | None = None,
+    ) -> None:
+        """``read`` and ``radius_read`` open transactions that only read: to compare all of it keeps nobody waiting."""
         self._begin = begin
         self._radius_begin = radius_begin
+        self._read = read or begin
+        self._radius_read = radius_read or radius_begin
         self._tenant_id = tenant_id
         self._now = now
         self._secrets = secrets
@@ -152,11 +173,10 @@ class RadiusProjector:
         """
         return [await self.project_one("nas", nas_id) for nas_id in await self._ids(Nas)]
 
-    async def definitions(self, *, behind: bool = False) -> list[tuple[Literal["plan", "nas"], int]]:
-        """Plans and NASes for ``project_one``, the plans first. ``behind``: of which FreeRADIUS still shows an earlier
-        wish."""
-        plans, nases = await self._ids(Plan, behind=behind), await self._ids(Nas, behind=behind)
-        return [*(("plan", plan_id) for plan_id in plans), *(("nas", nas_id) for nas_id in nases)]
+    async def definitions(self, *, behind: bool = False) -> list[Definition]:
+        """Plans and NASes, the plans first. ``behind``: of which FreeRADIUS still shows an earlier wish."""
+        plans, nases = await self._named(Plan, behind=behind), await self._named(Nas, behind=behind)
+        return [*(Definition("plan", *each) for each in plans), *(Definition("nas", *each) for each in nases)]
 
     async def project_one(self, kind: Literal["plan", "nas"], source_id: int) -> Projection:
         """Make FreeRADIUS know one plan or NAS as we want it now.
@@ -181,7 +201,7 @@ class RadiusProjector:
         Raises, as one goes on:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        return looked_at(self._begin, self._radius_begin, self._wishes, owners)
+        return looked_at(self._read, self._radius_read, self._wishes, owners)
 
     async def drift(self) -> list[Drift]:
         """Every difference between what we want and what FreeRADIUS' tables hold, by full rows and both ways.
@@ -189,14 +209,17 @@ class RadiusProjector:
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        return await find_drift(self._begin, self._radius_begin, self._wishes)
+        return await find_drift(self._read, self._radius_read, self._wishes)
 
-    async def _ids(self, source: type[Plan] | type[Nas], *, behind: bool = False) -> list[int]:
-        mine = select(source.id).where(source.tenant_id == self._tenant_id).order_by(source.id)
+    async def _ids(self, source: type[Plan] | type[Nas]) -> list[int]:
+        return [number for number, _ in await self._named(source, behind=False)]
+
+    async def _named(self, source: type[Plan] | type[Nas], *, behind: bool) -> list[tuple[int, str]]:
+        mine = select(source.id, source.name).where(source.tenant_id == self._tenant_id).order_by(source.id)
         if behind:
             mine = mine.where(or_(source.projected_version.is_(None), source.projected_version != source.version))
-        async with self._begin() as db:
-            return list(await db.scalars(mine))
+        async with self._read() as db:
+            return [(number, name) for number, name in await db.execute(mine)]
 
     async def _project(self, read: Callable[[], Awaitable[_Read]]) -> tuple[Wish, bool]:
         seen: _Seen = frozenset()

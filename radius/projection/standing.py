@@ -1,4 +1,4 @@
-"""Who need not be projected again: FreeRADIUS shows the present wish."""
+"""Who is to be projected, and who need not be again: FreeRADIUS shows the present wish."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ from sqlalchemy import delete, insert, select, update
 from provisioning import projections, subscriber_files
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.worker import Pace, open_worker
-from radius import GivingWay, RadiusDatabaseUnavailable, SubscriberUnknown
+from radius import GivingWay, PlanTerms, RadiusDatabaseUnavailable, SubscriberUnknown
+from radius.projection import standing
 from radius.projection.freeradius_tables import nas as nas_rows
 from radius.projection.freeradius_tables import (
     radcheck,
@@ -204,8 +205,8 @@ async def test_a_radius_database_that_was_lost_is_whole_again_at_a_word(
     done_one_by_one: list[int] = []
     done = await appliance.projections.project_all(unlike, progress=done_one_by_one.append)
     assert (done.projected, done.failed, sum(done_one_by_one)) == (4, [], 4)
-    assert {name.rpartition(" ")[2] for name in done.changed} == set(lost)
-    assert {name.partition(" ")[0] for name in done.changed if " " in name} == {"plan", "nas"}
+    assert [name for name in done.changed if " " in name] == ["plan fiber-300", "plan fiber-pool", "nas bng-north"]
+    assert [name for name in done.changed if " " not in name] == [name for name in lost if "@" in name]
     async with appliance.radius_database.read() as db:
         assert (await drifted(appliance), list(await db.scalars(ledger))) == ([], names)
     again = await all_projected(appliance)
@@ -239,3 +240,56 @@ async def test_of_many_one_whose_password_does_not_open_is_named_and_the_others_
     done = await all_projected(appliance)
     assert (done.projected, done.changed) == (3, sorted([WAITING, HELD]))
     assert [(name, "secret:subscriber/1" in reason) for name, reason in done.failed] == [(DONE, True)]
+
+
+async def test_of_many_one_who_was_renamed_has_the_new_name_alone(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FreeRADIUS' tables are of before that."""
+    monkeypatch.setattr(projections, "MANY", 2)
+    renamed = "new-name@isp.example"
+    async with appliance.database.begin() as db:
+        mine = update(Subscriber).where(Subscriber.username == DONE)
+        await db.execute(mine.values(username=renamed, version=Subscriber.version + 1))
+    async with appliance.radius_database.begin() as db:
+        await db.execute(delete(radcheck).where(radcheck.c.username == HELD))
+    done = await all_projected(appliance)
+    assert (done.projected, done.changed, done.failed) == (4, sorted([renamed, HELD]), [])
+    async with appliance.radius_database.read() as db:
+        names = set(await db.scalars(select(radcheck.c.username)))
+    assert (renamed in names, DONE in names, await drifted(appliance)) == (True, False, [])
+
+
+async def test_of_many_who_are_on_a_plan_that_cannot_be_written_are_named_and_others_are_not(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projections, "MANY", 2)
+    monkeypatch.setattr(standing, "NAMES_AT_ONCE", 3)
+    async with appliance.database.begin() as db:
+        radius = appliance.services(db).radius_service
+        await radius.define_plan(name="other", terms=PlanTerms(1000, 1000))
+        other = await db.scalar(select(Plan.id).where(Plan.name == "other"))
+        await db.execute(update(Subscriber).where(Subscriber.username == DONE).values(plan_id=other))
+        first = await db.scalar(select(Nas.id))
+        await appliance.vault.discard(db, f"secret:nas/{first}")
+        nas = await db.scalar(select(Nas.name))
+    async with appliance.radius_database.begin() as db:
+        theirs = {"groupname": "default/other", "attribute": "Class", "op": ":=", "value": "theirs"}
+        await db.execute(insert(radgroupreply).values(theirs))
+        await db.execute(delete(radcheck).where(radcheck.c.username.in_([DONE, WAITING, HELD])))
+    done = await all_projected(appliance)
+    assert (done.projected, done.changed) == (3, sorted([WAITING, HELD]))
+    assert sorted(name for name, _ in done.failed) == sorted(["plan other", f"nas {nas}", DONE])
+    assert sum("Firstlight did not write" in reason for _, reason in done.failed) == 2
+
+
+async def test_of_many_a_line_that_logs_in_for_nobody_we_know_of_makes_its_name_somebody_elses(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projections, "MANY", 2)
+    async with appliance.radius_database.begin() as db:
+        for table in EVERY_TABLE:
+            await db.execute(delete(table))
+        await db.execute(insert(radius_line).values(username=DONE, line="circuit stray"))
+    done = await all_projected(appliance)
+    assert (done.projected, [name for name, _ in done.failed]) == (3, [DONE])
