@@ -178,9 +178,9 @@ class BulkProjector:
 
     def _rendered(self, read: _Read, plans: Collection[int]) -> list[Wish]:
         """Of those whose plans, by id, FreeRADIUS knows, and whose rows can be written."""
-        wishes = []
+        wishes, known = [], frozenset(plans)
         for subscriber in read.subscribers:
-            if not _plans_of(subscriber) <= set(plans):
+            if not known.issuperset(_plans_of(subscriber)):
                 continue
             garden = None if subscriber.over_plan_id is None else read.plans[subscriber.over_plan_id]
             password = read.passwords.get(subscriber.checked_by_ref)

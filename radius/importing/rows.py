@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import psycopg
-from sqlalchemy import Table, Text, bindparam, delete, exists, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Table, Text, bindparam, delete, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.types import TypeEngine
 
 from radius.importing.many import chunks
 from radius.lists import among, is_postgresql
@@ -50,8 +51,8 @@ _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 async def show_new(
     db: AsyncSession, wishes: Sequence[Wish], now: datetime, *, seen: Mapping[str, str], beside: Begin
 ) -> list[Wish]:
-    """Write the rows of those that have none, with their line in the ledger; returns the wishes that were shown. Who
-    stands in the ledger by whatever name is nobody new.
+    """Write the rows of those that have none, with their line in the ledger; returns the wishes that were shown. All of
+    one tenant; who stands in the ledger by whatever name is nobody new.
 
     ``seen`` has names whose rows, which are not ours, may be replaced: those of which the rows have that digest still.
     ``beside`` opens another transaction in the same database; SQLite has one at a time, so there it isn't called.
@@ -152,25 +153,36 @@ async def foreign_names(db: AsyncSession, names: Sequence[str]) -> set[str]:
 async def _found(db: AsyncSession, wishes: Sequence[Wish]) -> tuple[set[str], set[str]]:
     """The names of those who are in the ledger, by this name or another one, and the names that have rows."""
     known, standing = await _known_and_standing(db, [wish.name for wish in wishes])
-    written = await _ledger_of(db, wishes)
-    return known | {wish.name for wish in wishes if written[wish.source_id]}, standing
+    ledger = radius_projection.c
+    for some in chunks(wishes, NAMES_AT_ONCE):
+        source = _asked(db, [wish.source_id for wish in some], BigInteger)
+        # Asked of each by itself: as a condition, or as one of a list, it may be all of the ledger that is read.
+        mine = (ledger.kind == "subscriber", ledger.tenant_id == some[0].tenant_id, ledger.source_id == source)
+        found = await db.execute(select(source, exists().where(*mine)))
+        written = {number for number, is_written in found if is_written}
+        known |= {wish.name for wish in some if wish.source_id in written}
+    return known, standing
 
 
 async def _known_and_standing(db: AsyncSession, names: Sequence[str]) -> tuple[set[str], set[str]]:
     """Those of the names that are in the ledger, and those that have rows."""
     known, standing = set[str](), set[str]()
     for some in chunks(names, NAMES_AT_ONCE):
-        asked: Any = func.json_each(json.dumps(some)).table_valued("value", name="asked")
-        if is_postgresql(db):
-            listed = bindparam("names", list(some), type_=ARRAY(Text))
-            asked = func.unnest(listed).table_valued("value", name="asked").render_derived()
-        name = asked.c.value
+        name = _asked(db, some, Text)
         in_ledger = exists().where(radius_projection.c.kind == "subscriber", radius_projection.c.name == name)
         has_rows = or_(*(exists().where(table.c.username == name) for table in (*_TABLES, radius_line)))
         for found, is_known, stands in await db.execute(select(name, in_ledger, has_rows).where(in_ledger | has_rows)):
             known |= {found} if is_known else set()
             standing |= {found} if stands else set()
     return known, standing
+
+
+def _asked(db: AsyncSession, values: Sequence[Any], type_: type[TypeEngine[Any]]) -> ColumnElement[Any]:
+    """Values of which each is a row of its own."""
+    if is_postgresql(db):
+        listed = bindparam("asked", list(values), type_=ARRAY(type_))
+        return func.unnest(listed).table_valued("value", name="asked").render_derived().c.value
+    return func.json_each(json.dumps(list(values))).table_valued("value", name="asked").c.value
 
 
 async def _unaltered(db: AsyncSession, names: Collection[str], seen: Mapping[str, str]) -> set[str]:
