@@ -26,11 +26,7 @@ class Wishes:
 
     async def for_subscriber(self, db: AsyncSession, subscriber: Subscriber, plan: Plan) -> Wish:
         """The rows of a subscriber. Its password is opened only where it may log in."""
-        return await self._for_subscriber(db, subscriber, plan, await password_storage(db, self.tenant_id))
-
-    async def _for_subscriber(
-        self, db: AsyncSession, subscriber: Subscriber, plan: Plan, storage: PasswordStorage
-    ) -> Wish:
+        storage = await password_storage(db, self.tenant_id)
         password = await self._secrets.reveal(db, subscriber.checked_by_ref) if _may_log_in(subscriber) else None
         return await self._rendered(db, subscriber, plan, storage, password)
 
