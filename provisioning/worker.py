@@ -42,6 +42,7 @@ from provisioning.watchers import Watchers
 from provisioning.webhooks import Deliveries, Retention, WebhookSender
 from radius import (
     Kept,
+    LoginCarrier,
     Reaper,
     ReopenedSessions,
     Retransmission,
@@ -89,6 +90,7 @@ class Pace:
     check_looks_every_seconds: float = 60.0
     campaigns_every_seconds: float = 5.0
     logins_every_seconds: float = 300.0
+    login_files_every_seconds: float = 1.0
     apply_script_every_seconds: float = 600.0
     fleet_look_every_seconds: float = 10.0
     fleet_sweep_every_seconds: float = 1800.0
@@ -162,6 +164,7 @@ async def open_worker(
         ticks += await _telling_ticks(appliance, outside, stack, pace)
         ticks += _session_ticks(appliance, stack, pace)
         ticks += _check_ticks(appliance, pace)
+        ticks += _login_file_ticks(appliance, pace)
         ticks += _fleet_ticks(appliance, outside.acs.fleet, stack, pace)
         operations = operation_carrier(appliance, outside.acs)
         ticks.append(Tick("operations on cpes", pace.device_operations_every_seconds, operations.drive))
@@ -282,6 +285,15 @@ def _session_ticks(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> l
         Tick("data caps", pace.data_caps_every_seconds, appliance.data_caps.look),
         Tick("session changes", pace.session_changes_every_seconds, changes.start_due),
     ]
+
+
+def _login_file_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
+    """Where FreeRADIUS writes logins to files on this machine."""
+    folder = appliance.settings.radius_login_dir
+    if folder is None:
+        return []
+    carrier = LoginCarrier(folder, appliance.radius_database.begin, now=appliance.clock)
+    return [Tick("logins in files", pace.login_files_every_seconds, carrier.carry)]
 
 
 def _fleet_ticks(appliance: Appliance, fleet: AcsFleet, stack: AsyncExitStack, pace: Pace) -> list[Tick]:

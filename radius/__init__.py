@@ -51,6 +51,7 @@ from radius.errors import (
     AttributeUnknown,
     EncodingRefused,
     IllegalMove,
+    LoginFolderUnusable,
     LookRefused,
     PasswordStorageRefused,
     RadiusError,
@@ -84,6 +85,7 @@ from radius.invariants import (
     subscribers_of_ended_services,
 )
 from radius.known import known_are, meant
+from radius.logins.carrying import LoginCarrier
 from radius.logins.evidence import Diagnoses, DiagnosisTerms
 from radius.logins.findings import Diagnosis
 from radius.logins.logins import LoginLog, LoginsAlike, LoginView, UnknownNas, UnknownUser
@@ -202,6 +204,8 @@ __all__ = [
     "LineRefused",
     "LineTaken",
     "ListedPlan",
+    "LoginCarrier",
+    "LoginFolderUnusable",
     "LoginLog",
     "LoginView",
     "LoginsAlike",

@@ -37,6 +37,7 @@
     |   |-- NasNotSilent              its sessions are not closed by hand
     |   |-- NasSessionsOpen           under the address that it is to have no longer
     |   `-- DialectUnknown
+    |-- LoginFolderUnusable           the files in which FreeRADIUS writes logins can't be carried
     |-- PasswordStorageRefused        subscribers of a NAS could not log in with passwords that are kept like that
     |-- SessionsStillOpen             somebody who may not be online any more still is               (transient)
     |-- LookRefused                   what is asked about sessions cannot be meant
@@ -57,6 +58,7 @@ changing anything. No error ever carries a password or a secret.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -291,3 +293,17 @@ class RequestConflict(RadiusError):
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id
         super().__init__(f"Request {request_id!r} was made before with other input; nothing was changed.")
+
+
+class LoginFolderUnusable(RadiusError):
+    """Files in which FreeRADIUS writes logins can't be read, or not be taken away."""
+
+    code = "radius.login_folder_unusable"
+    transient = True
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        self.folder = folder
+        super().__init__(
+            f"{error.filename or folder}: {error.strerror}. Logins wait in {folder} until whoever carries them may read"
+            " and write there: it has to be FreeRADIUS' own user."
+        )

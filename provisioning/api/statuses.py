@@ -439,6 +439,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "provisioning.changes_collided",
         "provisioning.database_unreachable",
         "radius.database_unavailable",
+        "radius.login_folder_unusable",
         "radius.projection_raced",
         "radius.sessions_still_open",
         "tenant.not_answering",

@@ -1,4 +1,4 @@
-"""``firstlight migrate | import | worker | serve | check``: what keeps the appliance running and honest."""
+"""``firstlight migrate | import | worker | carry-logins | serve | check``: what keeps it running and honest."""
 
 from __future__ import annotations
 
@@ -19,12 +19,16 @@ from provisioning.checking import check_and_record
 from provisioning.cli.audited import carrying, tells
 from provisioning.cli.printing import print_indented, print_json, say
 from provisioning.cli.running import AsJson, guarded, run
+from provisioning.clock import Clock, Tick
+from provisioning.database import Database
+from provisioning.errors import Fault
 from provisioning.estate import import_estate
 from provisioning.logs import configure_logs
 from provisioning.migrations import migrate as migrate_databases
-from provisioning.settings import load_settings
+from provisioning.settings import SettingsRefused, load_settings
 from provisioning.vault import create_keyring
-from provisioning.worker import open_worker
+from provisioning.worker import Pace, open_worker
+from radius import LoginCarrier
 
 CPE_PLANS = (
     "what a [[cpe_plan]] says counts for CPEs bound from now on; to those that are bound a campaign brings it:"
@@ -38,6 +42,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("import")(import_)
     app.command()(worker)
     app.command()(serve)
+    app.command("carry-logins")(carry_logins)
     app.command()(check)
 
 
@@ -101,6 +106,43 @@ def worker() -> None:
             await stop.wait()
 
     guarded(lambda: uvloop.run(act()), as_json=False)
+
+
+def carry_logins(
+    once: Annotated[bool, typer.Option("--once", help="Carry what has been written until now, and end.")] = False,
+    json_: AsJson = False,
+) -> None:
+    """Carry logins from the files in which FreeRADIUS writes them on this machine into the radius database: until told
+    to stop (SIGTERM, Ctrl-C), for a machine where no worker runs."""
+
+    async def act() -> None:
+        settings = load_settings()
+        configure_logs(level=settings.log_level, form=settings.log_format)
+        folder = settings.radius_login_dir
+        if folder is None:
+            raise SettingsRefused([Fault("FIRSTLIGHT_RADIUS_LOGIN_DIR", "is needed: where FreeRADIUS writes logins")])
+        database = Database(settings.radius_database_url, schema=settings.radius_database_schema)
+        carrier = LoginCarrier(folder, database.begin, now=utc_now)
+        try:
+            if once:
+                carried = await carrier.carry()
+                print_json({"carried": carried}) if json_ else say(f"{carried} logins carried")
+            else:
+                await _carry_until_stopped(carrier)
+        finally:
+            await database.close()
+
+    guarded(lambda: uvloop.run(act()), as_json=json_)
+
+
+async def _carry_until_stopped(carrier: LoginCarrier) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    clock = Clock([Tick("logins in files", Pace.login_files_every_seconds, carrier.carry, at_once=True)])
+    clock.start()
+    await stop.wait()
+    await clock.stop()
 
 
 def serve(

@@ -26,6 +26,12 @@ class FreeRadius(BaseModel):
         description="FreeRADIUS' `radius.log`: the only place that says when a NAS has another secret.",
         json_schema_extra={"default": "unset: that is not known"},
     )
+    radius_login_dir: FilePath | None = Field(
+        default=None,
+        description="Where FreeRADIUS writes logins to files (its own `FIRSTLIGHT_FREERADIUS_LOGIN_DIR`), for a worker"
+        " on this machine to carry them.",
+        json_schema_extra={"default": "unset: it writes them to the database"},
+    )
     radius_nas_lifetime_seconds: int = Field(
         default=60,
         ge=1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Column, Connection, func, inspect, select, text
@@ -11,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.doctor.privileges import privilege_traps
 from radius.doctor.traps import KNOWN_SECRETS, SHORTEST_SECRET, Trap
-from radius.logins.tables import radius_login
+from radius.logins.logins import CARRIED_WITHIN
+from radius.logins.tables import radius_login, radius_login_source
 from radius.ports import Begin
 from radius.projection.freeradius_tables import nas, radacct, radpostauth
 from radius.projection.radius_database import radius_transaction
@@ -35,10 +37,14 @@ _LEADING = (
 )
 
 
-async def database_traps(radius_read: Begin, unseen: list[str], *, oldest: datetime) -> list[Trap]:
+_Look = tuple[str, Callable[[AsyncSession, datetime], Awaitable[list[Trap]]]]
+
+
+async def database_traps(radius_read: Begin, unseen: list[str], *, oldest: datetime, now: datetime) -> list[Trap]:
     """Every trap of tables and rows; ``oldest``: before then no login is kept."""
     traps: list[Trap] = []
-    for what, look in _LOOKS:
+    looks: list[_Look] = [*_LOOKS, ("whether logins in files are carried", partial(_logins_late, now=now))]
+    for what, look in looks:
         try:
             async with radius_transaction(radius_read) as db:
                 traps += await look(db, oldest)
@@ -159,6 +165,22 @@ def _secret_trap(trap: str, names: list[str], what: str, why: str) -> Trap:
     return Trap(trap=trap, what=f"table nas: the secret of {named} {what}", why=why, fix=fix)
 
 
+async def _logins_late(db: AsyncSession, _oldest: datetime, *, now: datetime) -> list[Trap]:
+    late = radius_login_source.c.carried_at < now - CARRIED_WITHIN
+    sources = await db.execute(select(radius_login_source).where(late).order_by(radius_login_source.c.place))
+    forget = "DELETE FROM radius_login_source WHERE source = "
+    return [
+        Trap(
+            trap="logins_not_carried",
+            what=f"{each.place}: no login was carried from there since {each.carried_at:%Y-%m-%d %H:%M} UTC",
+            why="Who was refused since then is told nowhere, and the files grow; they are carried when somebody does.",
+            fix="start `firstlight worker` or `firstlight carry-logins` there; if FreeRADIUS writes no more there:"
+            f" {forget}'{each.source}';",
+        )
+        for each in sources
+    ]
+
+
 async def _log_not_written(db: AsyncSession, oldest: datetime) -> list[Trap]:
     """Sessions that begin without a login: the newest of each. Of one before ``oldest`` no login is kept."""
     started, logged = radacct.c.acctstarttime, radius_login.c.happened_at
@@ -177,7 +199,7 @@ async def _log_not_written(db: AsyncSession, oldest: datetime) -> list[Trap]:
     ]
 
 
-_LOOKS: Sequence[tuple[str, Callable[[AsyncSession, datetime], Awaitable[list[Trap]]]]] = (
+_LOOKS: Sequence[_Look] = (
     ("indexes", _of_tables),
     ("what the server's role may do", privilege_traps),
     ("passwords in radpostauth", _of_passwords),

@@ -48,7 +48,7 @@ async def examine(patient: Patient, radius_read: Begin, *, now: datetime) -> Exa
         traps += await asyncio.to_thread(eap_traps, raddb, unseen, now=now)
         if patient.nas_lifetime is not None:
             traps += lifetime_traps(raddb, int(patient.nas_lifetime.total_seconds()))
-    traps += await database_traps(radius_read, unseen, oldest=now - patient.keep)
+    traps += await database_traps(radius_read, unseen, oldest=now - patient.keep, now=now)
     answered = await answers(patient, raddb, traps, unseen)
     if raddb is not None and patient.config_dir is not None:
         traps += await asyncio.to_thread(running_traps, raddb, patient.config_dir, unseen, answered=answered)

@@ -14,13 +14,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-import psycopg
 from sqlalchemy import BigInteger, ColumnElement, Table, Text, bindparam, delete, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import TypeEngine
 
+from radius.copying import copy_text
 from radius.importing.many import chunks
 from radius.lists import among, is_postgresql
 from radius.ports import Begin
@@ -200,14 +200,14 @@ class _Lot(NamedTuple):
 
 async def _write(db: AsyncSession, wishes: Sequence[Wish], now: datetime) -> None:
     """In the quickest way that the database has."""
-    connection = await db.connection()
     if is_postgresql(db):
         texts = await asyncio.to_thread(
             lambda: [_as_copied(lot) for lot in _lots(wishes, now.astimezone(UTC).isoformat())]
         )
         for statement, text in texts:
-            await _copy(db, connection, statement, text)
+            await copy_text(db, statement, text)
         return
+    connection = await db.connection()
     for table, columns, rows in await asyncio.to_thread(_lots, wishes, str(int(now.timestamp()))):
         places = ", ".join("?" * len(columns))
         await connection.exec_driver_sql(
@@ -238,13 +238,3 @@ def _as_copied(lot: _Lot) -> tuple[str, str]:
     if not is_plain:
         text = "".join("\t".join(value.translate(_ESCAPED) for value in row) + "\n" for row in rows)
     return f"COPY {table.name} ({', '.join(columns)}) FROM STDIN", text
-
-
-async def _copy(db: AsyncSession, connection: AsyncConnection, statement: str, text: str) -> None:
-    driver: Any = (await connection.get_raw_connection()).driver_connection
-    try:
-        async with driver.cursor() as cursor, cursor.copy(statement) as copy:
-            await copy.write(text)
-    except psycopg.Error as exc:
-        dialect = db.get_bind().dialect
-        raise DBAPIError.instance(statement, None, exc, psycopg.Error, hide_parameters=True, dialect=dialect) from exc

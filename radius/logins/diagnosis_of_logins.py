@@ -18,6 +18,7 @@ MANY_WRONG = 5
 
 def of_logins(facts: Facts) -> Iterator[Finding]:
     """Whether a login has reached FreeRADIUS, and what came of the last one."""
+    yield from _late(facts)
     if not facts.logins:
         if not facts.exact_tries and not facts.unknown_lines:
             yield _silence(facts)
@@ -28,6 +29,18 @@ def of_logins(facts: Facts) -> Iterator[Finding]:
         yield from _accepted(facts, last)
     else:
         yield _refused(facts, last)
+
+
+def _late(facts: Facts) -> Iterator[Finding]:
+    """Nobody can say that nothing came who does not know what was written down."""
+    if facts.late_logins:
+        yield finding(
+            "logins_late",
+            "note",
+            "Not every login is known yet: FreeRADIUS writes them to files that nobody carries into the log.",
+            [f"{each['place']}: all until {clock(each['since'])}" for each in facts.late_logins],
+            "Start `firstlight worker` (or `firstlight carry-logins`) there again, then ask anew.",
+        )
 
 
 def _silence(facts: Facts) -> Finding:

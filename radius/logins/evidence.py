@@ -128,6 +128,7 @@ class Diagnoses:
             "tried_names": await asyncio.to_thread(_tries, {username, *former}, username, unknown),
             "last_heard": heard.at,
             "looked_back": heard.looked_back,
+            "late_logins": await self._logins.late(self._now()),
             "unknown_nases": (await self._logins.unknown_nases())[:STRANGERS_LOOKED_AT],
         }
         if subscriber is None:

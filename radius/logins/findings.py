@@ -9,7 +9,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from radius.logins.logins import LoginView, UnknownNas, UnknownUser
+from radius.logins.logins import LateLogins, LoginView, UnknownNas, UnknownUser
 from radius.projection.drift import Drift
 from radius.results import SessionChangeView, SubscriberView
 from radius.sessions.sessions import Session
@@ -57,7 +57,8 @@ class Facts:
     bound to. ``silent`` are the numbers of open sessions that have missed their interims. ``misfits`` by address of a
     NAS; None: ``log_unread`` says why not. ``looked_back`` is how many logins were looked at for ``last_heard``; None:
     all. ``wrong_at_nas`` is how many users in a row had a wrong password by PAP at the NAS of the last login.
-    ``rows_since`` is when FreeRADIUS' rows came to be what they are. ``unread`` says of a part why it is not known.
+    ``late_logins`` are folders whose logins are not all known. ``rows_since`` is when FreeRADIUS' rows came to be what
+    they are. ``unread`` says of a part why it is not known.
     """
 
     username: str
@@ -80,6 +81,7 @@ class Facts:
     last_heard: Mapping[str, datetime] = field(default_factory=dict)
     looked_back: int | None = None
     unknown_nases: Sequence[UnknownNas] = ()
+    late_logins: Sequence[LateLogins] = ()
     misfits: Mapping[str, SecretMisfit] | None = None
     log_unread: str = "FIRSTLIGHT_RADIUS_LOG_FILE is not set"
     drift: Drift | None = None

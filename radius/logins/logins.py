@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Row, Table, delete, exists, func, or_, sel
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from radius.logins.tables import radius_login, radius_unknown_nas, radius_unknown_user
+from radius.logins.tables import radius_login, radius_login_source, radius_unknown_nas, radius_unknown_user
 from radius.ports import Begin
 from radius.projection.freeradius_tables import nas, radcheck, radius_projection
 from radius.projection.radius_database import radius_transaction
@@ -44,6 +44,8 @@ WITHHELD = ":withheld:"
 """Stands in the place of a name that was a password."""
 AT_ONCE = 5000
 LOOKED_BACK = 100_000
+CARRIED_WITHIN = timedelta(minutes=1)
+"""Logins that FreeRADIUS writes to files are in the table by then, if anybody carries them."""
 MOST_UNKNOWN: Mapping[str, int] = {"radius_unknown_user": 5000, "radius_unknown_nas": 1000}
 """How many rows FreeRADIUS makes of each at most (``sql/login_log.conf``, ``sites/nas.conf``)."""
 
@@ -104,6 +106,15 @@ class UnknownNas(TypedDict):
     first_at: datetime
     last_at: datetime
     times: int
+
+
+class LateLogins(TypedDict):
+    """A machine and a folder from which no login has been carried since. ``source`` is its number in
+    ``radius_login_source``."""
+
+    source: str
+    place: str
+    since: datetime
 
 
 @dataclass(frozen=True)
@@ -249,6 +260,19 @@ class LoginLog:
                 for row in await db.execute(found)
             ]
 
+    async def late(self, now: datetime) -> list[LateLogins]:
+        """Where FreeRADIUS writes logins to files that nobody carries: what it wrote since then is not in the log yet.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        late = select(radius_login_source).where(radius_login_source.c.carried_at < now - CARRIED_WITHIN)
+        async with radius_transaction(self._radius_read) as db:
+            return [
+                LateLogins(source=row.source, place=row.place, since=row.carried_at)
+                for row in await db.execute(late.order_by(radius_login_source.c.place))
+            ]
+
     async def purge(self, before: datetime) -> int:
         """Forget what is older, in transactions of a few thousand rows, and make room where FreeRADIUS has none to
         write: how many rows went.
@@ -280,6 +304,7 @@ class LoginLog:
                 old = await db.execute(delete(table).where(table.c.last_at < before).returning(table.c.first_at))
                 gone += len(old.all())
                 gone += await _make_room(db, table)
+            await db.execute(delete(radius_login_source).where(radius_login_source.c.carried_at < before))
         return gone
 
 

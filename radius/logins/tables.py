@@ -82,3 +82,15 @@ radius_unknown_nas = Table(
     Column("times", BigInteger, nullable=False),
 )
 """One row an address that asked and is no NAS; ``times`` counts at most one a second. No more than 1000."""
+
+radius_login_source = Table(
+    "radius_login_source",
+    freeradius_metadata,
+    Column("source", String(32), primary_key=True),
+    Column("place", Text, nullable=False),
+    Column("file", Text),
+    Column("carried_octets", BigInteger, nullable=False),
+    Column("carried_at", Second, nullable=False),
+)
+"""One row a folder in which FreeRADIUS writes logins to files. So many octets of ``file`` are in ``radius_login``, and
+all that had been written up to ``carried_at``; ``place`` is the machine and the folder for a reader."""

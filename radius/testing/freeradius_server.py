@@ -114,6 +114,10 @@ class FreeRadiusServer:
             "FIRSTLIGHT_FREERADIUS_EAP_KEY": str(key),
         }
 
+    def write_logins_to(self, folder: Path) -> None:
+        """From the next start on a login is a line of a file in that folder, for ``LoginCarrier``."""
+        self._options["FIRSTLIGHT_FREERADIUS_LOGIN_DIR"] = str(folder)
+
     def start(self) -> None:
         """Start the server and wait until it answers a Status-Server.
 
