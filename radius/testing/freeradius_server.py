@@ -70,6 +70,7 @@ class FreeRadiusServer:
             "FIRSTLIGHT_FREERADIUS_REJECT_DELAY_SECONDS": str(reject_delay_seconds),
             "FIRSTLIGHT_FREERADIUS_REQUIRE_MESSAGE_AUTHENTICATOR": "yes" if require_message_authenticator else "no",
             "FIRSTLIGHT_FREERADIUS_LOGIN_QUERIES": login_queries,
+            "FIRSTLIGHT_FREERADIUS_LOGIN_DIR": "",
             "FIRSTLIGHT_FREERADIUS_EAP": "",
             "FIRSTLIGHT_FREERADIUS_EAP_CERTIFICATE": "",
             "FIRSTLIGHT_FREERADIUS_EAP_KEY": "",

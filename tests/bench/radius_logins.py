@@ -1,6 +1,7 @@
 """``radius.auth``: logins through the real FreeRADIUS in two queries and in five, and in two beside an import.
 
-Five twice: by our raddb, where all else is alike, and by the configuration that Debian ships.
+Five twice: by our raddb, where all else is alike, and by the configuration that Debian ships. Two twice: with the log
+of logins as a row each, and as lines of a file, which are carried into the same table meanwhile.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import uvloop
 from sqlalchemy import delete, insert, text
 
 from provisioning.database import Database
-from radius import GivingWay, LoginLog
+from radius import GivingWay, LoginCarrier, LoginLog
 from radius.importing.rows import show_new
 from radius.lists import among
 from radius.projection.freeradius_tables import (
@@ -30,7 +31,7 @@ from radius.projection.freeradius_tables import (
 from radius.projection.freeradius_tables import nas as nas_table
 from radius.projection.radius_database import Wish
 from radius.testing import FreeRadiusServer
-from radius.testing.freeradius_server import libpq_string
+from radius.testing.freeradius_server import LoginQueries, libpq_string
 from tests.bench.lines import percentiles, say
 from tests.bench.radius_load import Logins, log_in
 from tests.bench.radius_stock import SHIPPED, login_table, stock_is_readable, stock_server
@@ -53,6 +54,8 @@ SUBSCRIBERS = 10_000 if QUICK else 100_000
 BESIDE = 1_500 if QUICK else 20_000
 BATCH = 500
 STOCK = "stock"
+TO_FILES = "two, logins to files,"
+CARRIED_EVERY_SECONDS = 1.0
 
 
 def measure() -> None:
@@ -67,17 +70,19 @@ async def _measure(pool: Any) -> None:
         await _fill(database)
         with ExitStack() as closing:
             folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="firstlight-bench-"))
-            servers = {
-                queries: FreeRadiusServer(
-                    raddb=RADDB,
-                    run_dir=Path(folder) / queries,
-                    database_url=database.url.render_as_string(hide_password=False),
-                    schema="radius",
-                    nas_lifetime_seconds=3600,
-                    login_queries=queries,
-                )
-                for queries in ("two", "five")
+            common: Any = {
+                "raddb": RADDB,
+                "database_url": database.url.render_as_string(hide_password=False),
+                "schema": "radius",
+                "nas_lifetime_seconds": 3600,
             }
+            ways: tuple[tuple[str, LoginQueries], ...] = (("two", "two"), ("five", "five"), (TO_FILES, "two"))
+            servers = {
+                name: FreeRadiusServer(run_dir=Path(folder) / name, login_queries=queries, **common)
+                for name, queries in ways
+            }
+            logins = Path(folder) / "logins"
+            servers[TO_FILES].write_logins_to(logins)
             for server in servers.values():
                 await asyncio.to_thread(server.start)
                 closing.callback(server.stop)
@@ -87,8 +92,11 @@ async def _measure(pool: Any) -> None:
                 (Path(folder) / STOCK).mkdir()
                 ports[STOCK] = closing.enter_context(stock_server(Path(folder) / STOCK, radius_db, SECRET))
             bench = _Bench(pool, ports)
-            await bench.two_against("five")
-            await bench.two_against(STOCK)
+            for ours in ("two", TO_FILES):
+                carrying = asyncio.create_task(_carry(LoginCarrier(logins, database.begin, now=utc_now)))
+                await bench.against("five", ours)
+                await bench.against(STOCK, ours)
+                carrying.cancel()
             await bench.beside_an_import(database)
 
 
@@ -99,14 +107,14 @@ class _Bench:
         self._pool = pool
         self._ports = ports
 
-    async def two_against(self, other: str) -> None:
+    async def against(self, other: str, ours: str) -> None:
         if other not in self._ports:
-            say({"bench": "radius.auth", "what": f"two against {other}", "left_out": f"{SHIPPED} is root's to read"})
+            say({"bench": "radius.auth", "what": f"{ours} against {other}", "left_out": f"{SHIPPED} is root's to read"})
             return
-        for queries in ("two", other):
+        for queries in (ours, other):
             await self._window(queries, SECONDS / 2)  # its connections are made
-        pairs = [(await self._window(other), await self._window("two")) for _ in range(RUNS)]
-        say(_line(f"two against {other}", pairs))
+        pairs = [(await self._window(other), await self._window(ours)) for _ in range(RUNS)]
+        say(_line(f"{ours} against {other}", pairs))
 
     async def beside_an_import(self, database: Database) -> None:
         wanted = await asyncio.to_thread(wishes, BESIDE, SUBSCRIBERS)
@@ -144,6 +152,12 @@ def _line(what: str, pairs: Sequence[tuple[Logins, Logins]]) -> dict[str, Any]:
         "lost": sum(window.lost for window in every),
         "runs": len(pairs),
     }
+
+
+async def _carry(carrier: LoginCarrier) -> None:
+    while True:
+        await carrier.carry()
+        await asyncio.sleep(CARRIED_EVERY_SECONDS)
 
 
 async def _import_until(database: Database, wanted: Sequence[Wish], ended: asyncio.Event) -> int:

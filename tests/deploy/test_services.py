@@ -57,6 +57,7 @@ def test_the_settings_to_begin_with_are_ones_that_the_appliance_takes(
     assert (settings.data_dir, settings.isp_name) == (tmp_path, "Example ISP")
     assert settings.radius_config_dir == Path(INSTALLED, "deploy/freeradius/raddb")
     assert settings.database_url.startswith("sqlite")
+    assert str(settings.radius_login_dir) == _variables("freeradius.env")["FIRSTLIGHT_FREERADIUS_LOGIN_DIR"]
 
 
 def test_freeradius_takes_the_settings_to_begin_with(tmp_path: Path) -> None:

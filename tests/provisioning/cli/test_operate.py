@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -146,3 +148,52 @@ def test_a_worker_works_until_it_is_told_to_stop(isp: Settings, tmp_path: Path) 
         worker.wait()
         assert worker.stderr is not None
         worker.stderr.close()
+
+
+LOGIN = b"1795953813|Access-Accept||pap|10.0.0.9|||c1001-s1@isp.example|bng|02-00|ge-0||.\n"
+
+
+def test_logins_in_files_are_carried_where_no_worker_runs(
+    any_isp: Settings, type_: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unset = type_("carry-logins", "--once")
+    assert (unset.status, "FIRSTLIGHT_RADIUS_LOGIN_DIR: is needed" in unset.err) == (2, True)
+    folder = tmp_path / "logins"
+    monkeypatch.setenv("FIRSTLIGHT_RADIUS_LOGIN_DIR", str(folder))
+    assert type_("carry-logins", "--once").out == "0 logins carried\n"
+    (folder / "logins").write_bytes(LOGIN * 3)
+    assert type_("carry-logins", "--once", "--json").json == {"carried": 3}
+    assert "accepted" in type_("subscribers", "logins", "c1001-s1@isp.example").out
+    (folder / ".source").unlink()
+    folder.joinpath(".source").mkdir()
+    refused = type_("carry-logins", "--once")
+    assert (refused.status, f"{folder}/.source: Is a directory." in refused.err) == (1, True)
+
+
+@pytest.mark.parametrize("command", ["worker", "carry-logins"])
+def test_who_runs_on_carries_logins_in_files_until_told_to_stop(isp: Settings, tmp_path: Path, command: str) -> None:
+    folder = tmp_path / "logins"
+    folder.mkdir()
+    (folder / "logins").write_bytes(LOGIN)
+    environment = os.environ | {
+        "FIRSTLIGHT_DATABASE_URL": isp.database_url,
+        "FIRSTLIGHT_DATA_DIR": str(isp.data_dir),
+        "FIRSTLIGHT_GENIEACS_NBI_URL": "http://127.0.0.1:1",
+        "FIRSTLIGHT_RADIUS_LOGIN_DIR": str(folder),
+        "FIRSTLIGHT_LOG_FORMAT": "json",
+    }
+    process = subprocess.Popen([FIRSTLIGHT, command], env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        with sqlite3.connect(isp.data_dir / "radius.db") as radius:
+            until = time.monotonic() + 60
+            while not radius.execute("SELECT 1 FROM radius_login WHERE calling_station = '02-00'").fetchall():
+                assert time.monotonic() < until and process.poll() is None
+                time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert sorted(path.name for path in folder.iterdir()) == [".source"]
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stderr is not None
+        process.stderr.close()

@@ -21,7 +21,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.database import Database, sync_url
-from radius import AuthDoor, Examination, Patient, ensure_freeradius_tables, examine, nas_doors
+from radius import AuthDoor, Examination, LoginCarrier, Patient, ensure_freeradius_tables, examine, nas_doors
 from radius.doctor import running
 from radius.doctor.examination import PROGRAM_FOLDERS
 from radius.doctor.privileges import privilege_traps
@@ -334,6 +334,23 @@ async def test_a_database_that_nobody_has_cared_for_is_found_out(bare: Database)
         "FreeRADIUS' answers",
         "FreeRADIUS' version",
     ]
+
+
+async def test_logins_in_files_that_nobody_carries_are_told_with_their_place(bare: Database, tmp_path: Path) -> None:
+    patient = Patient(config_dir=None, doors=(), keep=timedelta(days=30), program="/bin/false")
+    began = datetime.now(UTC)
+    await LoginCarrier(tmp_path / "logins", bare.begin, now=lambda: began).carry()
+    told = [
+        [trap for trap in found["traps"] if trap["trap"] == "logins_not_carried"]
+        for found in [await examine(patient, bare.read, now=began + timedelta(seconds=after)) for after in (59, 61)]
+    ]
+    assert told[0] == []
+    [late] = told[1]
+    assert f":{tmp_path}/logins: no login was carried from there since {began:%Y-%m-%d %H:%M} UTC" in late["what"]
+    async with bare.engine.begin() as connection:  # what the fix says, word for word
+        await connection.execute(text(late["fix"].rpartition("there: ")[2]))
+    again = await examine(patient, bare.read, now=began + timedelta(seconds=61))
+    assert "logins_not_carried" not in [trap["trap"] for trap in again["traps"]]
 
 
 async def test_what_is_down_missing_or_unread_is_a_trap_and_the_rest_is_looked_at(

@@ -10,7 +10,7 @@ import pytest
 
 from radius.logins.diagnosis import diagnose
 from radius.logins.findings import Facts, Finding, SecretMisfit
-from radius.logins.logins import REASONS, LoginView, UnknownUser
+from radius.logins.logins import REASONS, LateLogins, LoginView, UnknownUser
 from radius.logins.spelling import close_to
 from radius.projection.drift import Drift
 from radius.results import SubscriberView
@@ -211,6 +211,15 @@ def test_no_request_names_every_nas_the_secret_that_does_not_fit_and_who_is_no_n
     assert diagnose(silent)["verdict"] == "The log of logins has none of ann@isp.example in the last 30 days."
     unwritten = one(facts(open_sessions=[session(60, 1)]), "no_request")
     assert (unwritten["weight"], "was not written down" in unwritten["evidence"][0]) == ("note", True)
+
+
+def test_where_logins_wait_in_files_it_is_said_that_not_all_are_known() -> None:
+    late = LateLogins(source="1f", place="radius-2:/var/lib/firstlight/logins", since=NOW - 7 * MINUTE)
+    for known in ({}, {"logins": [login(600)]}):
+        found = one(facts(late_logins=[late], **known), "logins_late")
+        assert found["weight"] == "note"
+        assert found["evidence"] == ["radius-2:/var/lib/firstlight/logins: all until 2026-11-26 11:53:00 UTC"]
+    assert "logins_late" not in [each["code"] for each in diagnose(facts())["findings"]]
 
 
 def test_a_wrong_secret_is_not_claimed_where_nobody_reads_the_log_that_tells_of_it() -> None:
