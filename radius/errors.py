@@ -37,7 +37,7 @@
     |   |-- NasNotSilent              its sessions are not closed by hand
     |   |-- NasSessionsOpen           under the address that it is to have no longer
     |   `-- DialectUnknown
-    |-- LoginFolderUnusable           the files in which FreeRADIUS writes logins can't be carried
+    |-- LoginFolderUnusable           (transient) files in which FreeRADIUS writes logins can't be carried
     |-- PasswordStorageRefused        subscribers of a NAS could not log in with passwords that are kept like that
     |-- SessionsStillOpen             somebody who may not be online any more still is               (transient)
     |-- LookRefused                   what is asked about sessions cannot be meant
@@ -303,7 +303,9 @@ class LoginFolderUnusable(RadiusError):
 
     def __init__(self, folder: Path, error: OSError) -> None:
         self.folder = folder
+        may_not = isinstance(error, PermissionError)
+        whose = ": it has to be FreeRADIUS' own user" if may_not else ""
         super().__init__(
-            f"{error.filename or folder}: {error.strerror}. Logins wait in {folder} until whoever carries them may read"
-            " and write there: it has to be FreeRADIUS' own user."
+            f"{error.filename or folder}: {error.strerror}. Logins wait in {folder} until whoever carries them can read"
+            f" and write there{whose}."
         )

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.doctor.privileges import privilege_traps
 from radius.doctor.traps import KNOWN_SECRETS, SHORTEST_SECRET, Trap
-from radius.logins.logins import CARRIED_WITHIN
-from radius.logins.tables import radius_login, radius_login_source
+from radius.logins.logins import late_logins
+from radius.logins.tables import radius_login
 from radius.ports import Begin
 from radius.projection.freeradius_tables import nas, radacct, radpostauth
 from radius.projection.radius_database import radius_transaction
@@ -21,6 +21,8 @@ from radius.projection_errors import RadiusDatabaseUnavailable, RadiusDatabaseUn
 
 LOGIN_BEFORE_SESSION = timedelta(hours=1)
 """A session's Accounting-Start follows its login at once, by clocks that differ."""
+LATEST = 5000
+"""Logins that were carried from files may come behind later ones."""
 NAMED = 5
 """So many NASes are named in one trap."""
 
@@ -166,18 +168,17 @@ def _secret_trap(trap: str, names: list[str], what: str, why: str) -> Trap:
 
 
 async def _logins_late(db: AsyncSession, _oldest: datetime, *, now: datetime) -> list[Trap]:
-    late = radius_login_source.c.carried_at < now - CARRIED_WITHIN
-    sources = await db.execute(select(radius_login_source).where(late).order_by(radius_login_source.c.place))
-    forget = "DELETE FROM radius_login_source WHERE source = "
+    forget = "DELETE FROM radius_login_folder WHERE place = "
     return [
         Trap(
             trap="logins_not_carried",
-            what=f"{each.place}: no login was carried from there since {each.carried_at:%Y-%m-%d %H:%M} UTC",
+            what=f"{each['place']}: no login was carried from there since {each['since']:%Y-%m-%d %H:%M} UTC",
             why="Who was refused since then is told nowhere, and the files grow; they are carried when somebody does.",
             fix="start `firstlight worker` or `firstlight carry-logins` there; if FreeRADIUS writes no more there:"
-            f" {forget}'{each.source}';",
+            f" {forget}'{each['place']}';",
         )
-        for each in sources
+        for each in await late_logins(db, now)
+        if not each["is_carried"]
     ]
 
 
@@ -185,7 +186,8 @@ async def _log_not_written(db: AsyncSession, oldest: datetime) -> list[Trap]:
     """Sessions that begin without a login: the newest of each. Of one before ``oldest`` no login is kept."""
     started, logged = radacct.c.acctstarttime, radius_login.c.happened_at
     session = await db.scalar(select(started).order_by(radacct.c.radacctid.desc()).limit(1))
-    login = await db.scalar(select(logged).order_by(radius_login.c.id.desc()).limit(1))
+    latest = select(logged).order_by(radius_login.c.id.desc()).limit(LATEST).subquery()
+    login = await db.scalar(select(func.max(latest.c.happened_at)))
     if session is None or session < oldest or (login is not None and login >= session - LOGIN_BEFORE_SESSION):
         return []
     return [
@@ -194,7 +196,8 @@ async def _log_not_written(db: AsyncSession, oldest: datetime) -> list[Trap]:
             what=f"a session began {session:%Y-%m-%d %H:%M} UTC, and radius_login has "
             + ("no login" if login is None else f"none since {login:%Y-%m-%d %H:%M} UTC"),
             why="Who is refused is told nowhere: FreeRADIUS lets in as ever, and each INSERT fails without a word.",
-            fix="grant it what docs/radius-logins.md says; call log_the_login and log_the_refusal in post-auth",
+            fix="grant it what docs/radius-logins.md says; call log_the_login and log_the_refusal in post-auth;"
+            " where it writes logins to files, start who carries them",
         )
     ]
 

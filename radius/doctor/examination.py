@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 from radius.doctor.database import database_traps
 from radius.doctor.eap import eap_traps
 from radius.doctor.eap_shown import eap_shown_traps
+from radius.doctor.login_files import VARIABLE, login_file_traps
 from radius.doctor.raddb import Raddb, read_raddb
 from radius.doctor.running import running_traps
 from radius.doctor.traps import Trap, config_traps, lifetime_traps, signing_traps
@@ -49,6 +50,8 @@ async def examine(patient: Patient, radius_read: Begin, *, now: datetime) -> Exa
         if patient.nas_lifetime is not None:
             traps += lifetime_traps(raddb, int(patient.nas_lifetime.total_seconds()))
     traps += await database_traps(radius_read, unseen, oldest=now - patient.keep, now=now)
+    folder = patient.environment.get(VARIABLE, "")
+    traps += await asyncio.to_thread(login_file_traps, folder, unseen, now=now)
     answered = await answers(patient, raddb, traps, unseen)
     if raddb is not None and patient.config_dir is not None:
         traps += await asyncio.to_thread(running_traps, raddb, patient.config_dir, unseen, answered=answered)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -15,6 +16,8 @@ from radius.logins.logins import LoginLog
 
 Sleep = Callable[[float], Awaitable[None]]
 LOGINS_PER_SECOND_OF_REST = 250
+COUNTED_OVER_SECONDS = 2.0
+"""Logins that FreeRADIUS writes to files come into the log once a second, many at once."""
 LONGEST_REST = 8
 """In times of what was worked: it always comes to its end."""
 
@@ -35,6 +38,7 @@ class GivingWay:
         self._sleep = sleep
         self._monotonic = monotonic
         self._rests_until: float | None = None
+        self._counts: deque[tuple[float, int]] = deque()
 
     @asynccontextmanager
     async def batch(self) -> AsyncIterator[None]:
@@ -62,7 +66,18 @@ class GivingWay:
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        before, began = await self._logins.newest_id(), self._monotonic()
+        await self._count()
+        began = self._monotonic()
         yield
-        ended, after = self._monotonic(), await self._logins.newest_id()
-        self._rests_until = ended + rest_seconds(ended - began, after - before)
+        worked_seconds = self._monotonic() - began
+        logins = round(await self._count() * worked_seconds)
+        self._rests_until = self._counts[-1][0] + rest_seconds(worked_seconds, logins)
+
+    async def _count(self) -> float:
+        """How many logins come a second, over the last two or, at first, since the beginning."""
+        self._counts.append((self._monotonic(), await self._logins.newest_id()))
+        ended, newest = self._counts[-1]
+        while len(self._counts) > 2 and self._counts[1][0] <= ended - COUNTED_OVER_SECONDS:
+            self._counts.popleft()
+        began, before = self._counts[0]
+        return (newest - before) / (ended - began) if ended > began else 0.0

@@ -32,21 +32,27 @@ def of_logins(facts: Facts) -> Iterator[Finding]:
 
 
 def _late(facts: Facts) -> Iterator[Finding]:
-    """Nobody can say that nothing came who does not know what was written down."""
-    if facts.late_logins:
-        yield finding(
-            "logins_late",
-            "note",
-            "Not every login is known yet: FreeRADIUS writes them to files that nobody carries into the log.",
-            [f"{each['place']}: all until {clock(each['since'])}" for each in facts.late_logins],
-            "Start `firstlight worker` (or `firstlight carry-logins`) there again, then ask anew.",
-        )
+    """Nobody can say that nothing came who does not know what was written down: so that is the first thing to end, and
+    what is said of a silence is no cause then."""
+    if not facts.late_logins:
+        return
+    left = [each for each in facts.late_logins if not each["is_carried"]]
+    yield finding(
+        "logins_late",
+        "note" if facts.open_sessions else "cause",
+        "Not every login is known yet: FreeRADIUS writes them to files, which are "
+        + ("not carried into the log." if left else "being carried into the log."),
+        [f"{each['place']}: all until {clock(each['since'])}" for each in facts.late_logins],
+        "Start `firstlight worker` (or `firstlight carry-logins`) there again, then ask anew."
+        if left
+        else "Ask again in some minutes.",
+    )
 
 
 def _silence(facts: Facts) -> Finding:
     return finding(
         "no_request",
-        "cause" if not facts.open_sessions else "note",
+        "note" if facts.open_sessions or facts.late_logins else "cause",
         f"The log of logins has none of {facts.username} in the last {facts.kept_days} days.",
         [*_not_written(facts), *silence(facts)],
         next_act(
@@ -75,7 +81,7 @@ def _nothing_since(facts: Facts) -> Iterator[Finding]:
     awaited = facts.now < over.stopped_at + facts.accounting_wait
     yield finding(
         "nothing_since",
-        "note" if awaited else "cause",
+        "note" if awaited or facts.late_logins else "cause",
         f"Nobody has tried to log in as {facts.username} since its last session ended {clock(over.stopped_at)}"
         f" at {facts.nas(over.nas_address)}.",
         evidence,

@@ -133,7 +133,9 @@ class Diagnoses:
         }
         if subscriber is None:
             return common
-        logins = await self._logins.logins_of(username, *former, limit=LOGINS_LOOKED_AT)
+        found = await self._logins.logins_of(username, *former, limit=LOGINS_LOOKED_AT)
+        # those of files may have come into the log after later ones
+        logins = sorted(found, key=lambda login: (login["happened_at"], login["login_id"]), reverse=True)
         wrong = logins[0] if logins and logins[0]["reason"] == "wrong_password" else None
         return common | {
             "logins": logins,

@@ -1,8 +1,8 @@
 """Logins as FreeRADIUS writes them to a file, a line each (``login_file`` in its ``modules.conf``): pure.
 
 Thirteen fields between bars; what came over the wire is escaped as everywhere (``=7C``), so no field has a bar or ends
-the line. The last field is a dot: a line without it was not written to its end, since the disk was full, and may lack
-what the NAS said, but not who logged in and what came of it.
+the line. The last field is a dot: a line without it was not written to its end, since the disk was full. It lacks what
+the NAS said, or it is of no use; and the next line may stand right behind it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ MOST_ABOUT = 64
 FIELDS = 13
 SURE = 8
 """So many fields are there whatever the NAS said, up to the name; behind it stands what may be missing."""
+_BEGUN = re.compile(rb"[0-9]{10}\|Access-(?:Accept|Reject)\|")
 _ABOVE_ASCII = re.compile("(?:=[89A-F][0-9A-F])+")
 
 
@@ -49,12 +50,24 @@ def read_lines(lines: Iterable[bytes]) -> ReadLines:
     """Each line with or without its end."""
     read = ReadLines([], [])
     for line in lines:
-        login = _read(line)
-        if login is None:
-            read.unreadable.append(line)
-        else:
-            read.logins.append(login)
+        behind = _last_begun(line)
+        if behind:
+            _add(line[:behind], read)
+        _add(line[behind:], read)
     return read
+
+
+def _add(line: bytes, read: ReadLines) -> None:
+    login = _read(line)
+    if login is None:
+        read.unreadable.append(line)
+    else:
+        read.logins.append(login)
+
+
+def _last_begun(line: bytes) -> int:
+    """Where the last login in a line begins."""
+    return max((found.start() for found in _BEGUN.finditer(line)), default=0)
 
 
 def _read(line: bytes) -> LoginLine | None:
@@ -73,7 +86,7 @@ def _read(line: bytes) -> LoginLine | None:
         username=_kept(name),
         accepted=answer == "Access-Accept",
         reason=reason or None,
-        about=about[:MOST_ABOUT] or None,
+        about=_kept(about)[:MOST_ABOUT] or None,
         method=method,
         nas_address=source,
         nas_said_address=said or None,

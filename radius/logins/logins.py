@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, Row, Table, and_, delete, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from radius.logins.tables import radius_login, radius_login_source, radius_unknown_nas, radius_unknown_user
+from radius.logins.tables import radius_login, radius_login_folder, radius_unknown_nas, radius_unknown_user
 from radius.ports import Begin
 from radius.projection.freeradius_tables import nas, radcheck, radius_projection
 from radius.projection.radius_database import radius_transaction
@@ -44,7 +44,7 @@ WITHHELD = ":withheld:"
 """Stands in the place of a name that was a password."""
 AT_ONCE = 5000
 LOOKED_BACK = 100_000
-CARRIED_WITHIN = timedelta(minutes=1)
+CARRIED_WITHIN = timedelta(minutes=2)
 """Logins that FreeRADIUS writes to files are in the table by then, if anybody carries them."""
 MOST_UNKNOWN: Mapping[str, int] = {"radius_unknown_user": 5000, "radius_unknown_nas": 1000}
 """How many rows FreeRADIUS makes of each at most (``sql/login_log.conf``, ``sites/nas.conf``)."""
@@ -109,12 +109,12 @@ class UnknownNas(TypedDict):
 
 
 class LateLogins(TypedDict):
-    """A machine and a folder from which no login has been carried since. ``source`` is its number in
-    ``radius_login_source``."""
+    """A machine and a folder from which not all logins since then are in the log. ``is_carried``: somebody is about
+    it."""
 
-    source: str
     place: str
     since: datetime
+    is_carried: bool
 
 
 @dataclass(frozen=True)
@@ -204,10 +204,16 @@ class LoginLog:
         """
         latest = select(radius_login).order_by(radius_login.c.id.desc()).limit(AT_ONCE).subquery().c
         there = (latest.nas_address == nas_address, latest.method == "pap")
-        accepted = select(func.coalesce(func.max(latest.id), 0)).where(*there, latest.accepted).scalar_subquery()
+        newest = (latest.happened_at.desc(), latest.id.desc())  # logins of files may come later than they were
+        accepted = select(latest.happened_at, latest.id).where(*there, latest.accepted).order_by(*newest).limit(1)
         wrong = select(func.count(latest.username.distinct())).where(*there, latest.reason == "wrong_password")
         async with radius_transaction(self._radius_read) as db:
-            return await db.scalar(wrong.where(latest.id > accepted)) or 0
+            last = (await db.execute(accepted)).first()
+            if last is not None:
+                since, number = last
+                later = or_(latest.happened_at > since, and_(latest.happened_at == since, latest.id > number))
+                wrong = wrong.where(later)
+            return await db.scalar(wrong) or 0
 
     async def heard(self, addresses: Collection[str]) -> Heard:
         """When a login came from each of these NASes last, by the latest hundred thousand logins: there is no index by
@@ -261,17 +267,14 @@ class LoginLog:
             ]
 
     async def late(self, now: datetime) -> list[LateLogins]:
-        """Where FreeRADIUS writes logins to files that nobody carries: what it wrote since then is not in the log yet.
+        """Where FreeRADIUS writes logins to files that are not carried in time: what it wrote since then is not in the
+        log yet.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        late = select(radius_login_source).where(radius_login_source.c.carried_at < now - CARRIED_WITHIN)
         async with radius_transaction(self._radius_read) as db:
-            return [
-                LateLogins(source=row.source, place=row.place, since=row.carried_at)
-                for row in await db.execute(late.order_by(radius_login_source.c.place))
-            ]
+            return await late_logins(db, now)
 
     async def purge(self, before: datetime) -> int:
         """Forget what is older, in transactions of a few thousand rows, and make room where FreeRADIUS has none to
@@ -287,7 +290,8 @@ class LoginLog:
         return gone + await self._forget_unknown(before)
 
     async def _forget_logins(self, before: datetime) -> int:
-        """The rows come in the order of time, so the oldest are looked at and no index is needed."""
+        """The rows come nearly in the order of time, so the first are looked at and no index is needed. What was
+        carried late goes with those that came before it."""
         oldest = select(radius_login.c.id, radius_login.c.happened_at).order_by(radius_login.c.id).limit(AT_ONCE)
         async with radius_transaction(self._radius_read) as db:
             ids = [number for number, at in await db.execute(oldest) if at < before]
@@ -304,8 +308,18 @@ class LoginLog:
                 old = await db.execute(delete(table).where(table.c.last_at < before).returning(table.c.first_at))
                 gone += len(old.all())
                 gone += await _make_room(db, table)
-            await db.execute(delete(radius_login_source).where(radius_login_source.c.carried_at < before))
+            await db.execute(delete(radius_login_folder).where(radius_login_folder.c.alive_at < before))
         return gone
+
+
+async def late_logins(db: AsyncSession, now: datetime) -> list[LateLogins]:
+    """As ``LoginLog.late``."""
+    folder = radius_login_folder.c
+    late = select(folder.place, folder.carried_at, folder.alive_at).where(folder.carried_at < now - CARRIED_WITHIN)
+    return [
+        LateLogins(place=place, since=carried_at, is_carried=alive_at >= now - CARRIED_WITHIN)
+        for place, carried_at, alive_at in await db.execute(late.order_by(folder.place))
+    ]
 
 
 async def _make_room(db: Any, table: Table) -> int:

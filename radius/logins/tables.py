@@ -83,14 +83,21 @@ radius_unknown_nas = Table(
 )
 """One row an address that asked and is no NAS; ``times`` counts at most one a second. No more than 1000."""
 
-radius_login_source = Table(
-    "radius_login_source",
+radius_login_folder = Table(
+    "radius_login_folder",
     freeradius_metadata,
-    Column("source", String(32), primary_key=True),
-    Column("place", Text, nullable=False),
-    Column("file", Text),
-    Column("carried_octets", BigInteger, nullable=False),
+    Column("place", Text, primary_key=True),
     Column("carried_at", Second, nullable=False),
+    Column("alive_at", Second, nullable=False),
 )
-"""One row a folder in which FreeRADIUS writes logins to files. So many octets of ``file`` are in ``radius_login``, and
-all that had been written up to ``carried_at``; ``place`` is the machine and the folder for a reader."""
+"""One row a folder in which FreeRADIUS has written logins to files, ``place`` being the machine and the folder. All
+that had been written by ``carried_at`` is in ``radius_login``; somebody was about it at ``alive_at``."""
+
+radius_login_file = Table(
+    "radius_login_file",
+    freeradius_metadata,
+    Column("file", String(64), primary_key=True),
+    Column("place", Text, nullable=False),
+    Column("carried_octets", BigInteger, nullable=False),
+)
+"""One row a file that is being carried: so many octets of it are in ``radius_login``."""

@@ -161,13 +161,14 @@ def test_logins_in_files_are_carried_where_no_worker_runs(
     folder = tmp_path / "logins"
     monkeypatch.setenv("FIRSTLIGHT_RADIUS_LOGIN_DIR", str(folder))
     assert type_("carry-logins", "--once").out == "0 logins carried\n"
+    folder.mkdir()
     (folder / "logins").write_bytes(LOGIN * 3)
     assert type_("carry-logins", "--once", "--json").json == {"carried": 3}
     assert "accepted" in type_("subscribers", "logins", "c1001-s1@isp.example").out
-    (folder / ".source").unlink()
-    folder.joinpath(".source").mkdir()
+    (folder / ".carrier").unlink()
+    folder.joinpath(".carrier").mkdir()
     refused = type_("carry-logins", "--once")
-    assert (refused.status, f"{folder}/.source: Is a directory." in refused.err) == (1, True)
+    assert (refused.status, f"{folder}/.carrier: Is a directory." in refused.err) == (1, True)
 
 
 @pytest.mark.parametrize("command", ["worker", "carry-logins"])
@@ -191,7 +192,7 @@ def test_who_runs_on_carries_logins_in_files_until_told_to_stop(isp: Settings, t
                 time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
-        assert sorted(path.name for path in folder.iterdir()) == [".source"]
+        assert sorted(path.name for path in folder.iterdir()) == [".carrier"]
     finally:
         process.kill()
         process.wait()

@@ -27,7 +27,7 @@ from radius.doctor.examination import PROGRAM_FOLDERS
 from radius.doctor.privileges import privilege_traps
 from radius.doctor.raddb import read_raddb
 from radius.doctor.running import folders_of
-from radius.doctor.traps import config_traps, lifetime_traps, signing_traps
+from radius.doctor.traps import Trap, config_traps, lifetime_traps, signing_traps
 from radius.logins.tables import radius_login, radius_unknown_nas, radius_unknown_user
 from radius.projection.freeradius_tables import radacct
 from radius.testing import FreeRadiusServer
@@ -337,20 +337,35 @@ async def test_a_database_that_nobody_has_cared_for_is_found_out(bare: Database)
 
 
 async def test_logins_in_files_that_nobody_carries_are_told_with_their_place(bare: Database, tmp_path: Path) -> None:
+    folder, began = tmp_path / "logins", datetime.now(UTC).replace(microsecond=0)
     patient = Patient(config_dir=None, doors=(), keep=timedelta(days=30), program="/bin/false")
-    began = datetime.now(UTC)
-    await LoginCarrier(tmp_path / "logins", bare.begin, now=lambda: began).carry()
-    told = [
-        [trap for trap in found["traps"] if trap["trap"] == "logins_not_carried"]
-        for found in [await examine(patient, bare.read, now=began + timedelta(seconds=after)) for after in (59, 61)]
-    ]
-    assert told[0] == []
-    [late] = told[1]
-    assert f":{tmp_path}/logins: no login was carried from there since {began:%Y-%m-%d %H:%M} UTC" in late["what"]
+    here = replace(patient, environment={"FIRSTLIGHT_FREERADIUS_LOGIN_DIR": str(folder)})
+
+    async def told(of: Patient, seconds: float) -> list[Trap]:
+        found = await examine(of, bare.read, now=began + timedelta(seconds=seconds))
+        return [trap for trap in found["traps"] if trap["trap"] == "logins_not_carried"]
+
+    assert await told(here, 121) == []
+    write_login(folder, began)
+    assert await told(here, 120) == []
+    [waiting] = await told(here, 121)
+    assert waiting["what"] == f"{folder}: logins wait there since {began:%Y-%m-%d %H:%M} UTC"
+    await LoginCarrier(folder, bare.begin, now=lambda: began).carry()
+    assert await told(here, 120) == []
+    [late] = await told(patient, 121)
+    assert f":{folder}: no login was carried from there since {began:%Y-%m-%d %H:%M} UTC" in late["what"]
     async with bare.engine.begin() as connection:  # what the fix says, word for word
         await connection.execute(text(late["fix"].rpartition("there: ")[2]))
-    again = await examine(patient, bare.read, now=began + timedelta(seconds=61))
-    assert "logins_not_carried" not in [trap["trap"] for trap in again["traps"]]
+    assert await told(patient, 121) == []
+    (folder / "logins").mkdir()
+    found = await examine(here, bare.read, now=began)
+    assert f"logins in files: {folder}/logins can't be read (Is a directory)" in found["not_looked_at"]
+
+
+def write_login(folder: Path, at: datetime) -> None:
+    folder.mkdir()
+    line = f"{int(at.timestamp())}|Access-Accept||pap|10.0.0.9|||ann@isp.example|bng|02-00|ge-0||.\n"
+    (folder / "logins").write_text(line)
 
 
 async def test_what_is_down_missing_or_unread_is_a_trap_and_the_rest_is_looked_at(

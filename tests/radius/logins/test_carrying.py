@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import delete, func, select, text
 from structlog.testing import capture_logs
 
 from radius import LoginCarrier, LoginFolderUnusable, LoginLog, RadiusDatabaseUnfit
 from radius.logins import carrying
-from radius.logins.tables import radius_login_source
+from radius.logins.tables import radius_login, radius_login_file, radius_login_folder
 from radius.testing import FreeRadiusServer
 from tests.radius.conftest import Site
 from tests.support.freeradius import RADDB
@@ -31,6 +31,24 @@ with open(sys.argv[1], "ab") as held:
     print("locked", flush=True)
     held.write(sys.stdin.buffer.read())
 """
+
+
+CARRYING_CHILD = """
+import asyncio, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from provisioning.database import Database
+from radius import LoginCarrier
+
+async def main():
+    database = Database(sys.argv[1], schema=sys.argv[2] or None)
+    at = lambda moment: print(moment, flush=True)
+    await LoginCarrier(Path(sys.argv[3]), database.begin, now=lambda: datetime.now(UTC), at=at).carry()
+    await database.close()
+
+asyncio.run(main())
+"""
+HOUR = timedelta(hours=1)
 
 
 class Killed(BaseException):
@@ -84,8 +102,9 @@ async def test_what_the_server_wrote_says_the_same_as_its_rows_do(
 ) -> None:
     subscriber = await site.active()
     name, password = subscriber["username"], await site.password(subscriber)
-    hostile = "x|\ty\nz\\t' é\x01" + "=41"
+    hostile = "x|+\ty\nz\\t' é\x01" + "=41"
     said: Any = {"calling_station": hostile, "nas_port": "p" * 240}
+    said["line"] = {"ADSL-Agent-Circuit-Id": "olt-7 xpon 0/3#2+ü"}
     nas, by_rows = await site.nas(server=server), await site.nas()
     for each in (nas, by_rows):
         await each.login(name, password, **said)
@@ -149,49 +168,93 @@ async def test_nothing_is_lost_or_twice_while_the_server_writes_and_several_carr
 
     assert accepted == carried == 160
     assert len(await log.logins_of(name, limit=500)) == 160
-    assert files(folder) == [".source"]
+    assert files(folder) == [".carrier"]
 
 
-@pytest.mark.parametrize("moment", ["carried some", "carried a file"])
+def kill_at(moment: str) -> Callable[[str], None]:
+    def at(now: str) -> None:
+        if now == moment:
+            raise Killed
+
+    return at
+
+
+KEPT_AFTER_EACH_KILL = {"taken": (0, 0), "carried some": (3, 6, 9, 10), "carried a file": (10, 10)}
+
+
+@pytest.mark.parametrize("moment", KEPT_AFTER_EACH_KILL)
 async def test_who_goes_on_after_a_kill_repeats_nothing(
     site: Site, folder: Path, log: LoginLog, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where the clock goes back meanwhile, and what is old is forgotten."""
     monkeypatch.setattr(carrying, "AT_ONCE", 3)
     name = site.new_username()
     write(folder, written(name, times=10))
-
-    def kill(at: str) -> None:
-        if at == moment:
-            raise Killed
-
-    for times in range(4 if moment == "carried some" else 1):
+    for kept in KEPT_AFTER_EACH_KILL[moment]:
         with pytest.raises(Killed):
-            await LoginCarrier(folder, site.radius_database.begin, now=site.now, at=kill).carry()
-        kept = len(await log.logins_of(name))
-        assert kept == (min(10, 3 * (times + 1)) if moment == "carried some" else 10)
+            await LoginCarrier(folder, site.radius_database.begin, now=site.now, at=kill_at(moment)).carry()
+        assert len(await log.logins_of(name)) == kept
+        await log.purge(datetime.now(UTC) + HOUR - timedelta(days=20 * 365))
+        async with site.radius_database.begin() as db:
+            await db.execute(delete(radius_login_folder))
     [taken] = files(folder, "logins*")
     write(folder, written(name, times=1, reason="suspended"), taken)  # as FreeRADIUS may, which has it open still
-    write(folder, written(name, times=2, reason="expired"))
+    write(folder, written(name, times=2, reason="expired"), "logins.taken-0000-before")
 
-    assert await LoginCarrier(folder, site.radius_database.begin, now=site.now).carry() == 3
+    with pytest.raises(Killed):
+        await LoginCarrier(folder, site.radius_database.begin, now=site.now, at=kill_at("carried a file")).carry()
+    await LoginCarrier(folder, site.radius_database.begin, now=site.now).carry()
 
     reasons = [each["reason"] for each in reversed(await log.logins_of(name))]
-    assert reasons == ["wrong_password"] * 10 + ["suspended"] + ["expired"] * 2
-    assert files(folder) == [".source"]
+    assert sorted(map(str, reasons)) == ["expired"] * 2 + ["suspended"] + ["wrong_password"] * 10
+    assert files(folder) == [".carrier"]
+    async with site.radius_database.begin() as db:
+        mine = radius_login_file.c.place.contains(str(folder))
+        assert (await db.scalars(select(radius_login_file.c.file).where(mine))).all() == []
+
+
+async def test_a_process_that_is_really_killed_has_carried_nothing_twice(
+    site: Site, folder: Path, log: LoginLog
+) -> None:
+    name, times = site.new_username(), 30_000
+    write(folder, written(name, times=times))
+    database = site.radius_database
+    url = database.url.render_as_string(hide_password=False)
+    kills = 0
+    while files(folder, "logins*"):
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", CARRYING_CHILD, url, database.schema or "", folder, stdout=PIPE
+        )
+        assert child.stdout is not None
+        for _ in range(3):  # batches
+            await child.stdout.readline()
+        if child.returncode is None and files(folder, "logins*"):
+            child.kill()
+            kills += 1
+        await child.communicate()
+    assert kills >= 3
+    async with database.begin() as db:
+        mine = select(func.count()).select_from(radius_login).where(radius_login.c.username == name)
+        assert await db.scalar(mine) == times
 
 
 async def test_a_database_that_is_not_there_loses_nothing(site: Site, folder: Path, log: LoginLog) -> None:
-    name, carrier = site.new_username(), LoginCarrier(folder, site.radius_database.begin, now=site.now)
+    name, clock = site.new_username(), [0.0]
+    carrier = LoginCarrier(folder, site.radius_database.begin, now=site.now, monotonic=lambda: clock[0])
     write(folder, written(name, times=5))
     async with site.radius_database.engine.begin() as connection:
-        await connection.execute(text("ALTER TABLE radius_login_source RENAME TO elsewhere"))
+        await connection.execute(text("ALTER TABLE radius_login_file RENAME TO elsewhere"))
     try:
         with pytest.raises(RadiusDatabaseUnfit):
             await carrier.carry()
     finally:
         async with site.radius_database.engine.begin() as connection:
-            await connection.execute(text("ALTER TABLE elsewhere RENAME TO radius_login_source"))
+            await connection.execute(text("ALTER TABLE elsewhere RENAME TO radius_login_file"))
     assert await log.logins_of(name) == []
+    assert await carrier.carry() == 0  # so soon it isn't asked again
+    clock[0] = 0.99
+    assert await carrier.carry() == 0
+    clock[0] = 1.0
     assert await carrier.carry() == 5
 
 
@@ -207,7 +270,7 @@ async def test_lines_that_are_none_are_kept_aside_and_told(site: Site, folder: P
 
 async def test_a_file_is_not_read_while_somebody_writes_in_it(site: Site, folder: Path, log: LoginLog) -> None:
     """FreeRADIUS locks the file for each line, from a process of its own."""
-    name = site.new_username()
+    name, carrier = site.new_username(), LoginCarrier(folder, site.radius_database.begin, now=site.now)
     write(folder, written(name, times=1))
     writer = await asyncio.create_subprocess_exec(
         sys.executable, "-c", LOCKED_WRITER, folder / "logins", stdin=PIPE, stdout=PIPE
@@ -215,43 +278,55 @@ async def test_a_file_is_not_read_while_somebody_writes_in_it(site: Site, folder
     assert writer.stdout is not None
     assert await writer.stdout.readline() == b"locked\n"
 
-    taken = asyncio.Event()
-    carrier = LoginCarrier(folder, site.radius_database.begin, now=site.now, at=lambda _: taken.set())
-    under_way = asyncio.create_task(carrier.carry())
-    await taken.wait()
-    assert files(folder, "logins.taken-*")
-    assert not under_way.done()
+    assert await carrier.carry() == 0
+    assert len(files(folder, "logins.taken-*")) == 1
     await writer.communicate(written(name, times=1, reason="suspended"))
 
-    assert await under_way == 2
+    assert await carrier.carry() == 2
     assert [each["reason"] for each in await log.logins_of(name)] == ["suspended", "wrong_password"]
 
 
 async def test_one_that_nobody_carries_is_late_and_is_forgotten_in_the_end(
-    site: Site, folder: Path, log: LoginLog
+    site: Site, folder: Path, log: LoginLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began = datetime.now(UTC).replace(microsecond=0)
     clock = [began]
+
+    async def late(seconds: float) -> list[tuple[datetime, bool]]:
+        every = await log.late(began + timedelta(seconds=seconds))
+        return [(each["since"], each["is_carried"]) for each in every if each["place"].endswith(f":{folder}")]
+
     carrier = LoginCarrier(folder, site.radius_database.begin, now=lambda: clock[0])
     assert await carrier.carry() == 0
-    assert [each for each in await log.late(began + timedelta(seconds=59)) if str(folder) in each["place"]] == []
-    [late] = [each for each in await log.late(began + timedelta(seconds=61)) if str(folder) in each["place"]]
-    assert late["since"] == began
-    assert late["source"] == (folder / ".source").read_text().strip()
+    assert await late(10_000) == []  # FreeRADIUS writes nothing there
+    write(folder, written(site.new_username(), times=2))
+    assert await carrier.carry() == 2
+    assert await late(120) == []
+    assert await late(121) == [(began, False)]
     clock[0] = began + timedelta(seconds=9)
     await carrier.carry()
-    assert await kept_at(site, late["source"]) == began  # it is not said each second
+    assert await late(121) == [(began, False)]  # it is not said each second
     clock[0] = began + timedelta(seconds=10)
     await carrier.carry()
-    assert await kept_at(site, late["source"]) == clock[0]
+    assert await late(130) == []
+
+    monkeypatch.setattr(carrying, "AT_ONCE", 1)  # so much has come meanwhile that it takes long
+    write(folder, written(site.new_username(), times=2))
+    clock[0] = began + timedelta(seconds=200)
+    with pytest.raises(Killed):
+        at = kill_at("carried some")
+        await LoginCarrier(folder, site.radius_database.begin, now=lambda: clock[0], at=at).carry()
+    assert await late(201) == [(began + timedelta(seconds=10), True)]
+    assert await late(321) == [(began + timedelta(seconds=10), False)]
     await log.purge(began + timedelta(days=1))
-    assert await kept_at(site, late["source"]) is None
+    assert await late(321) == []
+    assert await LoginCarrier(folder, site.radius_database.begin, now=lambda: clock[0]).carry() == 1
 
 
 async def test_a_folder_that_is_none_is_said_with_its_name(site: Site, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    carrier = LoginCarrier(tmp_path / "file" / "logins", site.radius_database.begin, now=site.now)
-    with pytest.raises(LoginFolderUnusable, match=f"{tmp_path}/file/logins: Not a directory"):
+    carrier = LoginCarrier(tmp_path / "file", site.radius_database.begin, now=site.now)
+    with pytest.raises(LoginFolderUnusable, match=f"{tmp_path}/file/.carrier: Not a directory"):
         await carrier.carry()
 
 
@@ -275,9 +350,3 @@ async def test_where_no_line_can_be_written_a_login_is_a_row_at_once(site: Site,
                 await connection.execute(text("ALTER TABLE elsewhere RENAME TO radius_login"))
     finally:
         await asyncio.to_thread(server.stop)
-
-
-async def kept_at(site: Site, source: str) -> datetime | None:
-    async with site.radius_database.begin() as db:
-        at = select(radius_login_source.c.carried_at).where(radius_login_source.c.source == source)
-        return await db.scalar(at)

@@ -213,12 +213,20 @@ def test_no_request_names_every_nas_the_secret_that_does_not_fit_and_who_is_no_n
     assert (unwritten["weight"], "was not written down" in unwritten["evidence"][0]) == ("note", True)
 
 
-def test_where_logins_wait_in_files_it_is_said_that_not_all_are_known() -> None:
-    late = LateLogins(source="1f", place="radius-2:/var/lib/firstlight/logins", since=NOW - 7 * MINUTE)
-    for known in ({}, {"logins": [login(600)]}):
-        found = one(facts(late_logins=[late], **known), "logins_late")
-        assert found["weight"] == "note"
-        assert found["evidence"] == ["radius-2:/var/lib/firstlight/logins: all until 2026-11-26 11:53:00 UTC"]
+def test_where_logins_wait_in_files_nobody_claims_that_none_came() -> None:
+    late = LateLogins(place="radius-2:/var/lib/firstlight/logins", since=NOW - 7 * MINUTE, is_carried=False)
+    over = session(600, 90, stopped_at=NOW - 90 * MINUTE)
+    was: dict[str, Any] = {"logins": [login(600)], "last_session": over}
+    for known, silent in (({}, "no_request"), (was, "nothing_since")):
+        found = facts(late_logins=[late], **known)
+        assert "logins_late" in causes(found)
+        assert one(found, silent)["weight"] == "note"
+        assert one(found, "logins_late")["evidence"] == [f"{late['place']}: all until 2026-11-26 11:53:00 UTC"]
+        assert "firstlight carry-logins" in (one(found, "logins_late")["next_act"] or "")
+    online = facts(late_logins=[late], logins=[login(60)], open_sessions=[session(60, 1)])
+    assert (one(online, "logins_late")["weight"], causes(online)) == ("note", [])
+    behind = facts(late_logins=[{**late, "is_carried": True}])
+    assert one(behind, "logins_late")["next_act"] == "Ask again in some minutes."
     assert "logins_late" not in [each["code"] for each in diagnose(facts())["findings"]]
 
 
