@@ -22,7 +22,7 @@ from tests.support.postgres import PostgresServer
 
 QUICK = bool(os.environ.get("QUICK"))
 RUNS = int(os.environ.get("RUNS") or (3 if QUICK else 5))
-SECONDS = float(os.environ.get("SECONDS") or (0.5 if QUICK else 5.0))
+SECONDS = float(os.environ.get("SECONDS") or (0.4 if QUICK else 5.0))
 SUBSCRIBERS = 2_000 if QUICK else 100_000
 TENANT, PLAN = "bench", "fiber-100"
 TABLES = ("radcheck", "radreply", "radusergroup", "radius_projection")

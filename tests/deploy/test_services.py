@@ -32,6 +32,7 @@ def _variables(name: str) -> dict[str, str]:
 def test_there_is_a_unit_for_each_long_lived_process() -> None:
     started = {unit.stem: dict(_said(unit))["ExecStart"].removeprefix(INSTALLED) for unit in UNITS}
     assert started == {
+        "firstlight-carry-logins": "/.venv/bin/firstlight carry-logins",
         "firstlight-freeradius": "/usr/sbin/freeradius -d ${FIRSTLIGHT_FREERADIUS_RADDB} -n radiusd -f",
         "firstlight-serve": "/.venv/bin/firstlight serve",
         "firstlight-worker": "/.venv/bin/firstlight worker",
