@@ -17,7 +17,8 @@ from radius.logins.logins import LoginLog
 Sleep = Callable[[float], Awaitable[None]]
 LOGINS_PER_SECOND_OF_REST = 250
 COUNTED_OVER_SECONDS = 2.0
-"""Logins that FreeRADIUS writes to files come into the log once a second, many at once."""
+"""Before a batch, and while it lasts: logins that FreeRADIUS writes to files come into the log once a second, many at
+once."""
 LONGEST_REST = 8
 """In times of what was worked: it always comes to its end."""
 
@@ -66,18 +67,13 @@ class GivingWay:
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        await self._count()
-        began = self._monotonic()
-        yield
-        worked_seconds = self._monotonic() - began
-        logins = round(await self._count() * worked_seconds)
-        self._rests_until = self._counts[-1][0] + rest_seconds(worked_seconds, logins)
-
-    async def _count(self) -> float:
-        """How many logins come a second, over the last two or, at first, since the beginning."""
-        self._counts.append((self._monotonic(), await self._logins.newest_id()))
-        ended, newest = self._counts[-1]
-        while len(self._counts) > 2 and self._counts[1][0] <= ended - COUNTED_OVER_SECONDS:
+        before, began = await self._logins.newest_id(), self._monotonic()
+        while self._counts and self._counts[0][0] < began - COUNTED_OVER_SECONDS:
             self._counts.popleft()
-        began, before = self._counts[0]
-        return (newest - before) / (ended - began) if ended > began else 0.0
+        self._counts.append((began, before))
+        yield
+        ended, after = self._monotonic(), await self._logins.newest_id()
+        since, then = self._counts[0]
+        self._counts.append((ended, after))
+        share = (ended - began) / (ended - since) if ended > since else 1.0
+        self._rests_until = ended + rest_seconds(ended - began, round((after - then) * share))

@@ -34,7 +34,8 @@ async def test_an_import_rests_between_its_batches_while_many_log_in(
     done = await bring_in(
         spoilable, list_, batch=1, audited=lambda _counts: None, sleep=sleep, customers_elsewhere=True
     )
-    assert (done.created, done.failed, len(rested)) == (3, [], 1)
+    assert (done.created, done.failed) == (3, [])
+    assert 1 <= len(rested) <= 2  # for those of the last two seconds, however many batches these had
     assert 0 < rested[0] < 10  # so long, or eight times as long as the batch took
 
 

@@ -33,4 +33,4 @@ def test_only_what_passes_by_itself_is_transient() -> None:
         for name, value in vars(module).items()
         if inspect.isclass(value) and getattr(value, "transient", False)
     }
-    assert transient == {"ProjectionRaced", "RadiusDatabaseUnavailable", "SessionsStillOpen"}
+    assert transient == {"LoginFolderUnusable", "ProjectionRaced", "RadiusDatabaseUnavailable", "SessionsStillOpen"}

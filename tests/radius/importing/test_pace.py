@@ -11,6 +11,16 @@ from radius.logins.tables import radius_login
 from tests.radius.conftest import Site
 
 
+class BurstLog(LoginLog):
+    newest = 0
+
+    def __init__(self) -> None:
+        """It needs no database."""
+
+    async def newest_id(self) -> int:
+        return self.newest
+
+
 @pytest.mark.parametrize(
     ("logins", "rest"),
     [(0, 0.0), (10, 0.04), (1000, 4.0), (1_000_000, 16.0), (-3, 0.0)],
@@ -39,17 +49,41 @@ async def test_each_batch_but_the_first_waits_for_those_who_logged_in_during_the
     }
     async with database.begin() as db:  # what others have rolled back leaves numbers out, before this one
         await db.execute(insert(radius_login), [login])
-    for logins in (250, 0, 125):
+    for logins in (250, 0, 500):
         async with way.batch(), database.begin() as db:
             clock[0] += 2.0
             if logins:
                 await db.execute(insert(radius_login), [login] * logins)
     async with way.batch(), database.begin() as db:
         clock[0] += 2.0
-        await db.execute(insert(radius_login), [login] * 250)
-    assert rested == [1.0, 0.5]
+        await db.execute(insert(radius_login), [login] * 375)
+    assert rested == [1.0, 1.0]  # the 500 came within four seconds, of which it worked two
     clock[0] += 0.75
     await way.rest()
-    assert rested == [1.0, 0.5, 0.25]
+    assert rested == [1.0, 1.0, 0.25]
     await way.rest()
-    assert rested == [1.0, 0.5, 0.25]
+    assert rested == [1.0, 1.0, 0.25]
+
+
+async def test_logins_that_come_into_the_log_many_at_once_count_for_each_batch_of_these_seconds() -> None:
+    """As those that FreeRADIUS writes to files do: once a second."""
+    log, clock, rested = BurstLog(), [0.0], list[float]()
+
+    async def sleep(seconds: float) -> None:
+        rested.append(round(seconds, 3))
+        clock[0] += seconds
+
+    way = GivingWay(log, sleep=sleep, monotonic=lambda: clock[0])
+    for newest in (0, 500, 500, 500):
+        async with way.batch():
+            clock[0] += 0.5
+            log.newest = newest
+    assert rested == [1.0, 0.4]  # of the 500 half came while the second one worked, and a fifth with the third
+    clock[0] += 60.0
+    async with way.work():
+        clock[0] += 0.5
+    async with way.work():
+        log.newest = 1000
+        clock[0] += 0.5
+    await way.rest()
+    assert rested[2:] == [1.0]
