@@ -35,7 +35,8 @@ def login_file_traps(folder: str, unseen: list[str], *, now: datetime) -> list[T
 
 
 def _first_waiting(folder: Path) -> datetime | None:
-    """When the first login was written that is still there."""
+    """When the first login was written that is still there. Not for a process that carries: it would lose its lock on
+    a file with the first other one that it closes of it (POSIX)."""
     waiting = [*sorted(folder.glob(f"{TAKEN}*")), folder / WRITTEN]
     for path in waiting:
         try:
