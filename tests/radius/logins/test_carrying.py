@@ -42,7 +42,12 @@ from radius import LoginCarrier
 
 async def main():
     database = Database(sys.argv[1], schema=sys.argv[2] or None)
-    at = lambda moment: print(moment, flush=True)
+    told = []
+    def at(moment):
+        told.append(moment)
+        print(moment, flush=True)
+        if sys.argv[4] == "waits" and len(told) == 3:
+            sys.stdin.read()
     await LoginCarrier(Path(sys.argv[3]), database.begin, now=lambda: datetime.now(UTC), at=at).carry()
     await database.close()
 
@@ -223,7 +228,10 @@ async def test_a_process_that_is_really_killed_has_carried_nothing_twice(
     kills = 0
     while files(folder, "logins*"):
         child = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", CARRYING_CHILD, url, database.schema or "", folder, stdout=PIPE
+            *(sys.executable, "-c", CARRYING_CHILD, url, database.schema or "", folder),
+            "waits" if kills < 3 else "goes on",
+            stdin=PIPE,
+            stdout=PIPE,
         )
         assert child.stdout is not None
         for _ in range(3):  # batches
