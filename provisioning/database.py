@@ -195,11 +195,20 @@ def _make_engine(url: URL, schema: str | None, tenant_id: str | None) -> AsyncEn
 
 
 def _make_looking_engine(url: URL, schema: str | None, tenant_id: str | None) -> AsyncEngine | None:
-    """On PostgreSQL connections without transactions around statements, on which nothing can be written."""
+    """On PostgreSQL connections without transactions around statements, on which nothing can be written.
+
+    A look finds a few rows by an index that it has for itself, whatever it is asked: its plan is made once. To make it
+    takes longer than the look, and PostgreSQL may else make it anew each time, in the hope of a better one.
+    """
     if url.get_backend_name() == "sqlite":
         return None
+    settings = {
+        "default_transaction_read_only": "on",
+        "plan_cache_mode": "force_generic_plan",
+        "max_parallel_workers_per_gather": "0",
+    }
     how: dict[str, Any] = {"pool_size": POSTGRES_LOOKERS, "isolation_level": "AUTOCOMMIT"}
-    return _make_postgresql_engine(url, schema, tenant_id, settings={"default_transaction_read_only": "on"}, **how)
+    return _make_postgresql_engine(url, schema, tenant_id, settings=settings, **how)
 
 
 def _make_postgresql_engine(
@@ -223,7 +232,8 @@ def _make_postgresql_engine(
         **options,
     )
     ask_in_doubt(engine)
-    ours = {"idle_in_transaction_session_timeout": f"{POSTGRES_IDLE_IN_TRANSACTION_SECONDS}s", **settings}
+    # What PostgreSQL compiles for a plan that it guesses to be costly takes it seconds; ours look for a few rows each.
+    ours = {"idle_in_transaction_session_timeout": f"{POSTGRES_IDLE_IN_TRANSACTION_SECONDS}s", "jit": "off", **settings}
     _set_up_postgresql_sessions(engine, ours if tenant_id is None else {**ours, TENANT_SETTING: tenant_id})
     return engine
 

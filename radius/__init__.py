@@ -88,7 +88,8 @@ from radius.known import known_are, meant
 from radius.logins.carrying import LoginCarrier
 from radius.logins.evidence import Diagnoses, DiagnosisTerms
 from radius.logins.findings import Diagnosis
-from radius.logins.logins import LoginLog, LoginsAlike, LoginView, UnknownNas, UnknownUser
+from radius.logins.logins import LoginLog
+from radius.logins.views import LoginsAlike, LoginView, UnknownNas, UnknownUser
 from radius.nas.canary import AuthDoor
 from radius.nas.finding import FoundNas, NasSearch
 from radius.nas.probe import Probe, probe_coa, probe_log, probe_login

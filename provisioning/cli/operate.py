@@ -109,7 +109,13 @@ def worker() -> None:
 
 
 def carry_logins(
-    once: Annotated[bool, typer.Option("--once", help="Carry what has been written until now, and end.")] = False,
+    once: Annotated[
+        bool,
+        typer.Option(
+            "--once",
+            help="Carry what has been written until now, and end. `carried` in JSON is null if another process does.",
+        ),
+    ] = False,
     json_: AsJson = False,
 ) -> None:
     """Carry logins from the files in which FreeRADIUS writes them on this machine into the radius database: until told
@@ -126,7 +132,12 @@ def carry_logins(
         try:
             if once:
                 carried = await carrier.carry()
-                print_json({"carried": carried}) if json_ else say(f"{carried} logins carried")
+                if json_:
+                    print_json({"carried": carried})
+                elif carried is None:
+                    say(f"another process carries what is in {folder}; nothing was left to this one")
+                else:
+                    say(f"{carried} logins carried")
             else:
                 await _carry_until_stopped(carrier)
         finally:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.doctor.privileges import privilege_traps
 from radius.doctor.traps import KNOWN_SECRETS, SHORTEST_SECRET, Trap
-from radius.logins.logins import late_logins
+from radius.logins.late import late_logins
 from radius.logins.tables import radius_login
 from radius.ports import Begin
 from radius.projection.freeradius_tables import nas, radacct, radpostauth

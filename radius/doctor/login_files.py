@@ -7,7 +7,7 @@ from pathlib import Path
 
 from radius.doctor.traps import Trap
 from radius.logins.carrying import TAKEN, WRITTEN
-from radius.logins.logins import CARRIED_WITHIN
+from radius.logins.late import CARRIED_WITHIN
 
 VARIABLE = "FIRSTLIGHT_FREERADIUS_LOGIN_DIR"
 

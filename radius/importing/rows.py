@@ -25,22 +25,22 @@ from radius.importing.many import chunks
 from radius.lists import among, is_postgresql
 from radius.ports import Begin
 from radius.projection.freeradius_tables import radcheck, radius_line, radius_projection, radreply, radusergroup
-from radius.projection.projection import Row, digest
+from radius.projection.projection import digest
 from radius.projection.radius_database import (
     FoundRows,
     LedgerEntry,
-    RowKey,
     Wish,
     actual_rows,
     lock_every_name,
     surplus_rows,
 )
 
-_TABLES = (radcheck, radreply, radusergroup)
+_TABLES = (radcheck, radreply, radusergroup, radius_line)
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "radcheck": ("username", "attribute", "op", "value"),
     "radreply": ("username", "attribute", "op", "value"),
     "radusergroup": ("username", "groupname", "priority"),
+    "radius_line": ("username", "line"),
 }
 NAMES_AT_ONCE = 5000
 _LEDGER = ("kind", "name", "tenant_id", "source_id", "version", "digest", "projected_at")
@@ -52,7 +52,8 @@ async def show_new(
     db: AsyncSession, wishes: Sequence[Wish], now: datetime, *, seen: Mapping[str, str], beside: Begin
 ) -> list[Wish]:
     """Write the rows of those that have none, with their line in the ledger; returns the wishes that were shown. All of
-    one tenant; who stands in the ledger by whatever name is nobody new.
+    one tenant; who stands in the ledger by whatever name is nobody new, and whose line logs in for another one there
+    is left out.
 
     ``seen`` has names whose rows, which are not ours, may be replaced: those of which the rows have that digest still.
     ``beside`` opens another transaction in the same database; SQLite has one at a time, so there it isn't called.
@@ -102,13 +103,16 @@ async def show_changed(db: AsyncSession, wishes: Sequence[Wish], now: datetime) 
     """Bring the rows of those whom we have shown under the same name before to what is wanted by now; returns the
     wishes that were shown.
 
-    Left out are those of which more changes than rows of their own: their name or the line that logs in for them, or
-    of whom a later wish is shown, or of whom nothing is to be left.
+    Left out are those of which more changes than rows of their own: their name, or a line that logs in for another one
+    there; or of whom a later wish is shown, or of whom nothing is to be left.
     """
     await lock_every_name(db)
     entries = await _ledger_of(db, wishes)
     actual = await actual_rows(db, "subscriber", [wish.name for wish in wishes])
-    shown = [wish for wish in wishes if _is_same_but_for_rows(wish, entries[wish.source_id], actual[wish.name])]
+    anothers = await _with_lines_of_others(db, wishes)
+    shown = [
+        wish for wish in wishes if wish.name not in anothers and _is_same_but_for_rows(wish, entries[wish.source_id])
+    ]
     surplus = [key for wish in shown for key in surplus_rows(actual[wish.name], wish.rows)]
     for table in _TABLES:
         ids = [row_id for name, row_id in surplus if name == table.name]
@@ -133,15 +137,8 @@ async def _ledger_of(db: AsyncSession, wishes: Sequence[Wish]) -> dict[int, list
     return found
 
 
-def _is_same_but_for_rows(wish: Wish, entries: Sequence[LedgerEntry], actual: Mapping[RowKey, Row]) -> bool:
-    of_tables = {table.name for table in _TABLES}
-    rows = (*wish.rows, *actual.values())
-    return (
-        [entry.name for entry in entries] == [wish.name]
-        and entries[0].age <= wish.age
-        and bool(wish.rows)
-        and all(row.table in of_tables for row in rows)
-    )
+def _is_same_but_for_rows(wish: Wish, entries: Sequence[LedgerEntry]) -> bool:
+    return [entry.name for entry in entries] == [wish.name] and entries[0].age <= wish.age and bool(wish.rows)
 
 
 async def foreign_names(db: AsyncSession, names: Sequence[str]) -> set[str]:
@@ -150,9 +147,25 @@ async def foreign_names(db: AsyncSession, names: Sequence[str]) -> set[str]:
     return standing - known
 
 
+async def _with_lines_of_others(db: AsyncSession, wishes: Sequence[Wish]) -> set[str]:
+    """The names of those whose lines log in for somebody else, there or among these before them."""
+    owner: dict[str, str] = {}
+    found = set[str]()
+    for wish in wishes:
+        lines = [line for row in wish.rows if row.table == radius_line.name for line in dict(row.columns).values()]
+        if any(owner.setdefault(line, wish.name) != wish.name for line in lines):
+            found.add(wish.name)
+    for some in chunks(list(owner), NAMES_AT_ONCE):
+        lines_there = select(radius_line.c.line, radius_line.c.username).where(among(db, radius_line.c.line, some))
+        found |= {owner[line] for line, username in await db.execute(lines_there) if username != owner[line]}
+    return found
+
+
 async def _found(db: AsyncSession, wishes: Sequence[Wish]) -> tuple[set[str], set[str]]:
-    """The names of those who are in the ledger, by this name or another one, and the names that have rows."""
+    """The names of those who are in the ledger, by this name or another one, or whose lines are another's, and the
+    names that have rows."""
     known, standing = await _known_and_standing(db, [wish.name for wish in wishes])
+    known |= await _with_lines_of_others(db, wishes)
     ledger = radius_projection.c
     for some in chunks(wishes, NAMES_AT_ONCE):
         source = _asked(db, [wish.source_id for wish in some], BigInteger)
@@ -170,7 +183,7 @@ async def _known_and_standing(db: AsyncSession, names: Sequence[str]) -> tuple[s
     for some in chunks(names, NAMES_AT_ONCE):
         name = _asked(db, some, Text)
         in_ledger = exists().where(radius_projection.c.kind == "subscriber", radius_projection.c.name == name)
-        has_rows = or_(*(exists().where(table.c.username == name) for table in (*_TABLES, radius_line)))
+        has_rows = or_(*(exists().where(table.c.username == name) for table in _TABLES))
         for found, is_known, stands in await db.execute(select(name, in_ledger, has_rows).where(in_ledger | has_rows)):
             known |= {found} if is_known else set()
             standing |= {found} if stands else set()

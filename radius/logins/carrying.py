@@ -73,9 +73,9 @@ class LoginCarrier:
         self._pause_seconds = 0.0
         self._rests_until = -1.0
 
-    async def carry(self) -> int:
-        """All that has been written until now: how many logins came into the table. Nothing where another process
-        carries the same folder just now, or right after a failure.
+    async def carry(self) -> int | None:
+        """All that has been written until now: how many logins came into the table. None where another process carries
+        the same folder just now, and nothing right after a failure.
 
         Raises:
             LoginFolderUnusable: the folder or a file in it can't be read and written.
@@ -94,19 +94,19 @@ class LoginCarrier:
         self._pause_seconds = 0.0
         return carried
 
-    async def _carry(self) -> int:
+    async def _carry(self) -> int | None:
+        if not await asyncio.to_thread(self._folder.exists):
+            return 0  # FreeRADIUS has written nothing yet
         held = await asyncio.to_thread(self._turn)
         if held is None:
-            return 0
+            return None
         try:
             return await self._carry_all()
         finally:
             os.close(held)
 
     def _turn(self) -> int | None:
-        """What is held as long as it is ours; None: it is another's, or FreeRADIUS has written nothing yet."""
-        if not self._folder.exists():
-            return None
+        """What is held as long as it is ours; None: it is another's."""
         held = os.open(self._folder / TURN, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -27,8 +27,8 @@ from radius.logins.findings import (
     times,
     told_session,
 )
-from radius.logins.logins import UnknownUser
 from radius.logins.spelling import simplified as _simply
+from radius.logins.views import UnknownUser
 
 
 def diagnose(facts: Facts) -> Diagnosis:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from radius.logins.findings import Facts, Finding, clock, finding, is_silent, told_login, told_session
-from radius.logins.logins import LoginView
 from radius.logins.silence import dropped_since, next_act, nothing_since, secrets_unknown, silence
+from radius.logins.views import LoginView
 from radius.sessions.sessions import Session
 
 CLOCKS_DIFFER = timedelta(minutes=5)

@@ -15,9 +15,10 @@ from sqlalchemy import select
 from radius.errors import SubscriberRenamed, SubscriberUnknown, UsernameRefused
 from radius.logins.diagnosis import diagnose
 from radius.logins.findings import Diagnosis, Facts, Part, SecretMisfit
-from radius.logins.logins import WITHHELD, LoginLog, UnknownUser
+from radius.logins.logins import LoginLog
 from radius.logins.server_log import secret_misfits
 from radius.logins.spelling import close_to, near_names
+from radius.logins.views import WITHHELD, UnknownUser
 from radius.ports import Begin, ManySecrets, Now
 from radius.projection.drift import Drift, drift_of
 from radius.projection.freeradius_tables import radacct, radius_projection

@@ -9,7 +9,8 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from radius.logins.logins import LateLogins, LoginView, UnknownNas, UnknownUser
+from radius.logins.late import LateLogins
+from radius.logins.views import LoginView, UnknownNas, UnknownUser
 from radius.projection.drift import Drift
 from radius.results import SessionChangeView, SubscriberView
 from radius.sessions.sessions import Session

@@ -5,116 +5,27 @@ FreeRADIUS writes it (``deploy/freeradius/raddb/login_log.conf``); here it is re
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, and_, delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from typing_extensions import TypedDict
 
-from radius.logins.tables import radius_login, radius_login_folder, radius_unknown_nas, radius_unknown_user
+from radius.logins.forgetting import forget
+from radius.logins.late import LateLogins, late_logins
+from radius.logins.tables import radius_login, radius_unknown_nas, radius_unknown_user
+from radius.logins.views import LoginsAlike, LoginView, UnknownNas, UnknownUser, login_view, unknown_user
 from radius.ports import Begin
 from radius.projection.freeradius_tables import nas, radcheck, radius_projection
 from radius.projection.radius_database import radius_transaction
 
-REASONS: Mapping[str, str] = {
-    "wrong_password": "wrong password",
-    "no_such_user": "no such user",
-    "password_as_name": "a password was sent as the name, which was not kept: the CPE has its two fields mixed up",
-    "suspended": "suspended",
-    "not_in_service": "not yet in service",
-    "expired": "its test is over",
-    "already_online": "already online",
-    "no_rate": "no rate is known for it at this NAS",
-    "row_unreadable": "a row of this user does not parse",
-    "other_line": "it came from another line than the one it is bound to",
-    "uncheckable": "its password is kept in a way that this method cannot be checked against",
-    "eap_failed": "its EAP came to nothing before a password was asked for",
-    "no_password": "no password was sent, or none is known",
-    "refused_by_row": "a row of this user refuses it (Auth-Type := Reject)",
-    "other": "refused for a reason that is in FreeRADIUS' own log alone",
-}
-"""Why a login is refused, by the word that FreeRADIUS writes for it."""
-
-WITHHELD = ":withheld:"
-"""Stands in the place of a name that was a password."""
-AT_ONCE = 5000
+LATEST = 5000
+FEW = 20
+"""Among so many latest ones is the newest: logins of files may come into the log later than they were."""
 LOOKED_BACK = 100_000
-CARRIED_WITHIN = timedelta(minutes=2)
-"""Logins that FreeRADIUS writes to files are in the table by then, if anybody carries them."""
-MOST_UNKNOWN: Mapping[str, int] = {"radius_unknown_user": 5000, "radius_unknown_nas": 1000}
-"""How many rows FreeRADIUS makes of each at most (``sql/login_log.conf``, ``sites/nas.conf``)."""
-
-_ESCAPED = re.compile(r"(?:=[0-9A-F]{2})+")
-
-
-class LoginView(TypedDict):
-    """One answer to a login. ``nas_address`` is where the packet came from, ``nas_said_address`` and ``nas_identifier``
-    what the NAS says of itself; ``reason`` is a word of ``REASONS`` and ``words`` the same for a reader, both None of
-    an accept. ``about`` is the NAS (its name or address) where a refused one is online already, ``circuit`` the
-    Agent-Circuit-Id of the access node (RFC 4679 s3.3.1)."""
-
-    login_id: int
-    username: str
-    accepted: bool
-    reason: str | None
-    words: str | None
-    about: str | None
-    method: str
-    nas_address: str
-    nas_said_address: str | None
-    nas_identifier: str | None
-    calling_station: str | None
-    nas_port: str | None
-    circuit: str | None
-    happened_at: datetime
-
-
-class LoginsAlike(TypedDict):
-    """A login, or refusals of the same kind that came one after another with nothing in between: ``times`` of them, the
-    ``newest`` whole, of the oldest its number and when it was."""
-
-    newest: LoginView
-    times: int
-    first_id: int
-    first_at: datetime
-
-
-class UnknownUser(TypedDict):
-    """A name that nobody has, at a NAS where it was tried."""
-
-    username: str
-    nas_address: str
-    words: str
-    method: str
-    calling_station: str | None
-    nas_port: str | None
-    circuit: str | None
-    first_at: datetime
-    last_at: datetime
-    times: int
-
-
-class UnknownNas(TypedDict):
-    """An address that asked and is no NAS. ``times``: in how many seconds, at least."""
-
-    address: str
-    first_at: datetime
-    last_at: datetime
-    times: int
-
-
-class LateLogins(TypedDict):
-    """A machine and a folder from which not all logins since then are in the log. ``is_carried``: somebody is about
-    it."""
-
-    place: str
-    since: datetime
-    is_carried: bool
 
 
 @dataclass(frozen=True)
@@ -147,7 +58,7 @@ class LoginLog:
         if before_id is not None:
             found = found.where(radius_login.c.id < before_id)
         async with radius_transaction(self._radius_read) as db:
-            return [_login(row) for row in await db.execute(found.order_by(radius_login.c.id.desc()).limit(limit))]
+            return [login_view(row) for row in await db.execute(found.order_by(radius_login.c.id.desc()).limit(limit))]
 
     async def logins_alike(
         self, username: str, *former: str, before_id: int | None = None, limit: int = 50
@@ -182,9 +93,11 @@ class LoginLog:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
         mine = select(radius_login).where(radius_login.c.username.in_((username, *former)), radius_login.c.accepted)
+        latest = mine.order_by(radius_login.c.id.desc()).limit(FEW).subquery()
+        newest = select(latest).order_by(latest.c.happened_at.desc(), latest.c.id.desc()).limit(1)
         async with radius_transaction(self._radius_read) as db:
-            found = (await db.execute(mine.order_by(radius_login.c.id.desc()).limit(1))).first()
-            return None if found is None else _login(found)
+            found = (await db.execute(newest)).first()
+            return None if found is None else login_view(found)
 
     async def newest_id(self) -> int:
         """The number of the newest login, 0 of none: by how much it grows, so many came.
@@ -202,9 +115,9 @@ class LoginLog:
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        latest = select(radius_login).order_by(radius_login.c.id.desc()).limit(AT_ONCE).subquery().c
+        latest = select(radius_login).order_by(radius_login.c.id.desc()).limit(LATEST).subquery().c
         there = (latest.nas_address == nas_address, latest.method == "pap")
-        newest = (latest.happened_at.desc(), latest.id.desc())  # logins of files may come later than they were
+        newest = (latest.happened_at.desc(), latest.id.desc())
         accepted = select(latest.happened_at, latest.id).where(*there, latest.accepted).order_by(*newest).limit(1)
         wrong = select(func.count(latest.username.distinct())).where(*there, latest.reason == "wrong_password")
         async with radius_transaction(self._radius_read) as db:
@@ -249,7 +162,7 @@ class LoginLog:
         newest = (radius_unknown_user.c.last_at.desc(), radius_unknown_user.c.id.desc())
         async with radius_transaction(self._radius_read) as db:
             rows = await db.execute(found.order_by(*newest).limit(limit))
-            return [_unknown_user(row) for row in rows]
+            return [unknown_user(row) for row in rows]
 
     async def unknown_nases(self) -> list[UnknownNas]:
         """Addresses that asked and are still no NAS, who asked last first.
@@ -283,84 +196,7 @@ class LoginLog:
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        gone, some = 0, AT_ONCE
-        while some == AT_ONCE:
-            some = await self._forget_logins(before)
-            gone += some
-        return gone + await self._forget_unknown(before)
-
-    async def _forget_logins(self, before: datetime) -> int:
-        """The rows come nearly in the order of time, so the first are looked at and no index is needed. What was
-        carried late goes with those that came before it."""
-        oldest = select(radius_login.c.id, radius_login.c.happened_at).order_by(radius_login.c.id).limit(AT_ONCE)
-        async with radius_transaction(self._radius_read) as db:
-            ids = [number for number, at in await db.execute(oldest) if at < before]
-        if ids:
-            between = radius_login.c.id.between(min(ids), max(ids))
-            async with radius_transaction(self._radius_begin) as db:
-                await db.execute(delete(radius_login).where(between, radius_login.c.happened_at < before))
-        return len(ids)
-
-    async def _forget_unknown(self, before: datetime) -> int:
-        gone = 0
-        async with radius_transaction(self._radius_begin) as db:
-            for table in (radius_unknown_user, radius_unknown_nas):
-                old = await db.execute(delete(table).where(table.c.last_at < before).returning(table.c.first_at))
-                gone += len(old.all())
-                gone += await _make_room(db, table)
-            await db.execute(delete(radius_login_folder).where(radius_login_folder.c.alive_at < before))
-        return gone
-
-
-async def late_logins(db: AsyncSession, now: datetime) -> list[LateLogins]:
-    """As ``LoginLog.late``."""
-    folder = radius_login_folder.c
-    late = select(folder.place, folder.carried_at, folder.alive_at).where(folder.carried_at < now - CARRIED_WITHIN)
-    return [
-        LateLogins(place=place, since=carried_at, is_carried=alive_at >= now - CARRIED_WITHIN)
-        for place, carried_at, alive_at in await db.execute(late.order_by(folder.place))
-    ]
-
-
-async def _make_room(db: Any, table: Table) -> int:
-    """A list that is full is halved: whoever filled it with names of no meaning hides nobody who comes after."""
-    most = MOST_UNKNOWN[table.name]
-    if (await db.scalar(select(func.count()).select_from(table)) or 0) < most:
-        return 0
-    [key] = table.primary_key.columns
-    kept = select(key).order_by(table.c.last_at.desc()).limit(most // 2)
-    gone = await db.execute(delete(table).where(key.not_in(kept)).returning(key))
-    return len(gone.all())
-
-
-def shown(text: str) -> str:
-    """What came over the wire, as it was sent: FreeRADIUS writes characters that could do harm as =XX. What cannot be
-    seen stays escaped, as \\xXX, so that a name can neither move a cursor nor end a line."""
-    plain = _ESCAPED.sub(_unescaped, text)
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in plain)
-
-
-def _unescaped(found: re.Match[str]) -> str:
-    return bytes.fromhex(found[0].replace("=", "")).decode("utf-8", errors="backslashreplace")
-
-
-def _login(row: Row[Any]) -> LoginView:
-    return LoginView(
-        login_id=row.id,
-        username=shown(row.username),
-        accepted=row.accepted,
-        reason=row.reason,
-        words=None if row.reason is None else in_words(row.reason),
-        about=row.about,
-        method=row.method,
-        nas_address=row.nas_address,
-        nas_said_address=row.nas_said_address,
-        nas_identifier=_shown(row.nas_identifier),
-        calling_station=_shown(row.calling_station),
-        nas_port=_shown(row.nas_port),
-        circuit=_shown(row.circuit),
-        happened_at=row.happened_at,
-    )
+        return await forget(self._radius_read, self._radius_begin, before)
 
 
 def _kind_of(row: Row[Any]) -> object:
@@ -371,7 +207,7 @@ def _kind_of(row: Row[Any]) -> object:
 def _alike(rows: Sequence[Row[Any]]) -> LoginsAlike:
     """The newest first."""
     oldest = rows[-1]
-    return LoginsAlike(newest=_login(rows[0]), times=len(rows), first_id=oldest.id, first_at=oldest.happened_at)
+    return LoginsAlike(newest=login_view(rows[0]), times=len(rows), first_id=oldest.id, first_at=oldest.happened_at)
 
 
 async def _whole(db: AsyncSession, mine: ColumnElement[bool], newest: Row[Any]) -> LoginsAlike:
@@ -387,28 +223,4 @@ async def _whole(db: AsyncSession, mine: ColumnElement[bool], newest: Row[Any]) 
     times, first_id = (await db.execute(counted)).one()
     first_at = await db.scalar(select(told.happened_at).where(told.id == first_id))
     assert first_at is not None, "it was counted in this transaction"
-    return LoginsAlike(newest=_login(newest), times=times, first_id=first_id, first_at=first_at)
-
-
-def _unknown_user(row: Row[Any]) -> UnknownUser:
-    return UnknownUser(
-        username=row.username if row.username == WITHHELD else shown(row.username),
-        nas_address=row.nas_address,
-        words=in_words(row.reason),
-        method=row.method,
-        calling_station=_shown(row.calling_station),
-        nas_port=_shown(row.nas_port),
-        circuit=_shown(row.circuit),
-        first_at=row.first_at,
-        last_at=row.last_at,
-        times=row.times,
-    )
-
-
-def _shown(text: str | None) -> str | None:
-    return None if text is None else shown(text)
-
-
-def in_words(reason: str) -> str:
-    """The reason for a reader; a word that a later raddb writes stands for itself."""
-    return REASONS.get(reason, reason)
+    return LoginsAlike(newest=login_view(newest), times=times, first_id=first_id, first_at=first_at)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from radius.logins.findings import Facts, clock
-from radius.logins.logins import LoginView
+from radius.logins.views import LoginView
 
 MOST_NASES = 10
 """So many are named; the subscriber's own and those with dropped packets come first."""

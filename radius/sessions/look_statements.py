@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import (
     CTE,
-    BindParameter,
     ColumnElement,
     Float,
     Integer,
@@ -18,7 +17,6 @@ from sqlalchemy import (
     Subquery,
     Table,
     Text,
-    any_,
     bindparam,
     cast,
     func,
@@ -27,16 +25,14 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.dialects import postgresql
 
 from radius.projection.freeradius_tables import nas, radacct, radusergroup
 from radius.sessions.aliveness import REAPED, REPLACED, interval_of, ours, silent_at
-from radius.sessions.sessions import OF_ANY, PREFIXES, as_read
+from radius.sessions.sessions import OF_ANY, as_read
 from radius.sessions.tables import radius_session_archive
 
 BOTH = (radacct, radius_session_archive)
 ENDED_AT_LAST_WORD = (REAPED, REPLACED)
-_MANY = postgresql.ARRAY(postgresql.INET)
 STARTS_LOOKED_AT = 50
 """An address is one session's at a time, so who had it began last before; this many of those are looked at."""
 
@@ -87,46 +83,23 @@ def users_page(dialect: str, names: int, *, is_first: bool) -> Select[Any]:
 
 @cache
 def holders(dialect: str, columns: tuple[str, ...]) -> Select[Any]:
-    """The sessions with ``address`` in one of these columns that began by ``at`` and did not end before, and those of
-    which nobody heard the end; the one that began last first, and twice if two columns say so.
-
-    Of an address the index has them in their order, and those before the last few are not looked at.
+    """The sessions with ``given0`` in the first of these columns, ``given1`` in the second and so on, that began by
+    ``at`` and did not end before, and those of which nobody heard the end; the one that began last first, and twice if
+    two columns say so. Of each the index has them in their order, and those before the last few are not looked at.
     """
     pages = []
     for table in BOTH:
         began = table.c.acctstarttime
         at = bindparam("at", type_=began.type)
-        for name in columns:
-            held = _sessions(table, table.c.username).where(_given(table.c[name], dialect), began <= at)
-            if name in PREFIXES:  # else PostgreSQL may go through all that began before, rather than sort a few
-                some = held.offset(literal_column("0")).subquery()
-                held = select(some).order_by(some.c.acctstarttime.desc())
-            else:
-                held = held.order_by(began.desc())
-            last = held.limit(literal_column(str(STARTS_LOOKED_AT))).subquery()
-            ended = last.c.acctstoptime
-            unheard = (last.c.acctterminatecause == cause for cause in ENDED_AT_LAST_WORD)
-            pages.append(select(last).where(or_(ended.is_(None), ended >= at, *unheard)))
+        for number, name in enumerate(columns):
+            given = bindparam(f"given{number}", type_=table.c[name].type)
+            held = _sessions(table, table.c.username).where(table.c[name] == given, began <= at)
+            pages.append(held.order_by(began.desc()).limit(literal_column(str(STARTS_LOOKED_AT))))
     found, told = _told(pages, dialect)
-    return told.order_by(found.c.acctstarttime.desc(), found.c.radacctid.desc())
-
-
-def _given(column: ColumnElement[Any], dialect: str) -> ColumnElement[bool]:
-    """Whether it is ``address``, or a prefix that contains it, from ``shortest`` on; by equality, which is what an
-    index answers on both databases. On SQLite, where they are texts, ``spellings`` are the address and ``containing``
-    the prefixes; PostgreSQL makes its own, since to send a hundred costs more than to look for them."""
-    if column.name == "framedipaddress":
-        return column == bindparam("address", type_=column.type)
-    if dialect == "sqlite":
-        among: BindParameter[Any] = bindparam("containing" if column.name in PREFIXES else "spellings", expanding=True)
-        return column.is_not(None) & column.in_(among)
-    address = cast(bindparam("address", type_=String), postgresql.INET)
-    if column.name not in PREFIXES:
-        return column == address
-    shortest = bindparam("shortest", type_=Integer)
-    length = func.generate_series(shortest, func.masklen(address)).column_valued("length")
-    containing = select(func.network(func.set_masklen(address, length), type_=postgresql.INET))
-    return column.is_not(None) & (column == any_(func.array(containing.scalar_subquery(), type_=_MANY)))
+    ended = found.c.acctstoptime
+    unheard = (found.c.acctterminatecause == cause for cause in ENDED_AT_LAST_WORD)
+    had = told.where(or_(ended.is_(None), ended >= bindparam("at", type_=ended.type), *unheard))
+    return had.order_by(found.c.acctstarttime.desc(), found.c.radacctid.desc())
 
 
 def _sessions(table: Table, username: ColumnElement[Any]) -> Select[Any]:

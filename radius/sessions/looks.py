@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Literal
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from radius.coa.treatment import MISSED_INTERIMS
@@ -19,14 +20,12 @@ from radius.ports import Begin, Now
 from radius.projection.projection import plan_group
 from radius.projection.radius_database import dialect_of, radius_transaction
 from radius.sessions.aliveness import OBSERVED_AT_LEAST_SECONDS, in_accounting, worth_a_look_after
+from radius.sessions.containing import prefixes_that_contain
 from radius.sessions.look_statements import ENDED_AT_LAST_WORD, holders, online_page, users_page
 from radius.sessions.reaper import NasGuard, guards
-from radius.sessions.sessions import LONGEST_SECONDS, PREFIXES, host
+from radius.sessions.sessions import LONGEST_SECONDS, host
 
 SessionState = Literal["online", "doubtful", "closed"]
-
-SHORTEST_PREFIX = 32
-"""No line is given a shorter IPv6 prefix."""
 
 
 class SessionView(TypedDict):
@@ -133,12 +132,13 @@ class SessionLooks:
             LookRefused: it is no address or prefix.
         """
         network = _network(address)
-        columns = _may_say(network)
         async with radius_transaction(self._radius_look) as db:
-            dialect = dialect_of(db)
-            asked = {"tenant_id": self._tenant_id, "at": at, **_as_asked(network, dialect)}
+            given = await _as_given(db, network)
+            statement = holders(dialect_of(db), tuple(column for column, _ in given))
+            asked = {f"given{number}": value for number, (_, value) in enumerate(given)}
             now = self._now()
-            found = [_view(row, now) for row in await db.execute(holders(dialect, columns), asked)]
+            rows = await db.execute(statement, {"tenant_id": self._tenant_id, "at": at, **asked}) if given else ()
+            found = [_view(row, now) for row in rows]
         had: dict[tuple[int, datetime | None], SessionView] = {}
         for session in found:
             session["uncertain"] = _is_uncertain(session, at)
@@ -165,24 +165,16 @@ def _is_uncertain(session: SessionView, at: datetime) -> bool:
     return ended < at <= ended + patience
 
 
-def _may_say(asked: IPv4Network | IPv6Network) -> tuple[str, ...]:
-    """The columns of sessions in which it may stand."""
+async def _as_given(db: AsyncSession, asked: IPv4Network | IPv6Network) -> list[tuple[str, str]]:
+    """The columns of sessions that may say that one had it, each with what then stands there."""
+    address = str(asked.network_address)
     if isinstance(asked, IPv4Network):
-        return ("framedipaddress",)
-    return (*PREFIXES, "framedipv6address") if asked.prefixlen == asked.max_prefixlen else PREFIXES
-
-
-def _as_asked(asked: IPv4Network | IPv6Network, dialect: str) -> dict[str, Any]:
-    """What ``holders`` has to know of it."""
-    if isinstance(asked, IPv4Network):
-        return {"address": str(asked.network_address)}
-    shortest = min(SHORTEST_PREFIX, asked.prefixlen)
-    if dialect == "postgresql":
-        return {"address": str(asked), "shortest": shortest}
-    return {
-        "spellings": [str(asked.network_address), str(asked)],
-        "containing": [str(asked.supernet(new_prefix=length)) for length in range(shortest, asked.prefixlen + 1)],
-    }
+        return [("framedipaddress", address)]
+    given = await prefixes_that_contain(db, asked)
+    if asked.prefixlen == asked.max_prefixlen:
+        spellings = [address] if dialect_of(db) == "postgresql" else [address, str(asked)]
+        given += [("framedipv6address", spelling) for spelling in spellings]
+    return given
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sqlite3
@@ -165,6 +166,10 @@ def test_logins_in_files_are_carried_where_no_worker_runs(
     (folder / "logins").write_bytes(LOGIN * 3)
     assert type_("carry-logins", "--once", "--json").json == {"carried": 3}
     assert "accepted" in type_("subscribers", "logins", "c1001-s1@isp.example").out
+    with (folder / ".carrier").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        said = f"another process carries what is in {folder}; nothing was left to this one\n"
+        assert type_("carry-logins", "--once").out == said
     (folder / ".carrier").unlink()
     folder.joinpath(".carrier").mkdir()
     refused = type_("carry-logins", "--once")

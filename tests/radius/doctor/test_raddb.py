@@ -7,7 +7,7 @@ from pathlib import Path
 
 from radius.attributes import ATTRIBUTES, split_tag
 from radius.dialects import DIALECTS, Rate
-from radius.logins.logins import REASONS
+from radius.logins.views import REASONS
 from radius.projection.projection import _REFUSALS
 from radius.testing import FreeRadiusServer
 from radius.testing.freeradius_server import Ports

@@ -330,8 +330,8 @@ async def test_lines_are_brought_in_bound_and_log_in_by_themselves_where_a_nas_t
         6: ["a line logs in by its station or its circuit, and neither is said"],
     }
     good = lines_of(bound + by_line, LINES)
-    assert await brought_in(site, good) == (2, 0, 1, 1)  # whose line logs in is the projector's
-    assert await brought_in(site, good) == (0, 2, 0, 1)
+    assert await brought_in(site, good) == (2, 0, 2, 0)
+    assert await brought_in(site, good) == (0, 2, 0, 0)
     for name in names[:2]:
         async with site.database.begin() as db:
             found = await site.service(db).subscriber_named(username=name)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from radius import LineIdentity, PlanTerms, SubscriberVerbs
+from radius import FramedAddresses, LineIdentity, PlanTerms, SubscriberVerbs
 from radius.projection.freeradius_tables import radcheck, radius_projection
 from radius.tables import Subscriber
 from tests.radius.conftest import Site
@@ -20,6 +20,14 @@ async def act(site: Site, verb: str, number: int, **said: Any) -> None:
     async with site.database.begin() as db:
         verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
         await getattr(verbs, verb)(subscriber_id=number, **said)
+
+
+async def in_service(site: Site) -> int:
+    """One that FreeRADIUS does not know of yet."""
+    number = (await site.create(addresses=FramedAddresses()))["subscriber_id"]
+    async with site.database.begin() as db:
+        await site.service(db).activate(subscriber_id=number)
+    return number
 
 
 async def projected_versions(site: Site) -> set[bool]:
@@ -50,12 +58,10 @@ async def test_many_who_changed_are_shown_as_they_shall_be_and_no_row_is_left_of
     assert await site.projector.drift() == []
 
 
-async def test_rows_that_somebody_added_go_away_and_a_later_wish_or_a_login_by_line_is_not_touched(site: Site) -> None:
-    meddled, later, by_line = [(await site.active())["subscriber_id"] for _ in range(3)]
-    await site.define_plan(access="ipoe")
+async def test_rows_that_somebody_added_go_away_and_a_later_wish_is_not_touched(site: Site) -> None:
+    meddled, later = [(await site.active())["subscriber_id"] for _ in range(2)]
     for each in (meddled, later):
         await act(site, "suspend", each)
-    await act(site, "bind", by_line, line=LineIdentity(station="00:1a:2b:3c:4d:5e"), logs_in=True)
     async with site.radius_database.begin() as db:
         ledger = radius_projection.c
         known = await db.execute(
@@ -67,9 +73,45 @@ async def test_rows_that_somebody_added_go_away_and_a_later_wish_or_a_login_by_l
         mine = ledger.name == names[later]
         await db.execute(update(radius_projection).where(mine).values(version=99))
 
-    done = await bulk(site).project_changed([meddled, later, by_line])
+    done = await bulk(site).project_changed([meddled, later])
 
-    assert (list(done.shown), sorted(done.left)) == ([meddled], sorted([later, by_line]))
+    assert (list(done.shown), list(done.left)) == ([meddled], [later])
     async with site.radius_database.begin() as db:
         theirs = radcheck.c.username == names[meddled]
         assert "Simultaneous-Use" not in list(await db.scalars(select(radcheck.c.attribute).where(theirs)))
+
+
+async def test_lines_that_log_in_are_shown_too_but_not_one_that_still_logs_in_for_another(site: Site) -> None:
+    octets = ":".join(site.tenant_id[at : at + 2] for at in range(1, 11, 2))
+    old, new = LineIdentity(station=f"02:{octets}"), LineIdentity(circuit=f"olt {site.tenant_id}#7")
+    moved, heir, plain = [(await site.active())["subscriber_id"] for _ in range(3)]
+    await site.define_plan(access="ipoe")
+    await act(site, "bind", moved, line=old, logs_in=True)
+    assert list((await bulk(site).project_changed([moved])).shown) == [moved]
+    await act(site, "bind", moved, line=new, logs_in=True)
+    await act(site, "bind", heir, line=old, logs_in=True)
+    await act(site, "suspend", plain)
+
+    done = await bulk(site).project_changed([heir, moved, plain])
+
+    assert (sorted(done.shown), list(done.left)) == ([moved, plain], [heir])
+    assert list((await bulk(site).project_changed([heir])).shown) == [heir]
+    assert await site.projector.drift() == []
+    assert await projected_versions(site) == {True}
+
+
+async def test_one_that_is_new_and_whose_line_still_logs_in_for_another_is_left_out(site: Site) -> None:
+    line, number = LineIdentity(circuit=f"olt {site.tenant_id}#8"), (await site.active())["subscriber_id"]
+    await site.define_plan(access="ipoe")
+    await act(site, "bind", number, line=line, logs_in=True)
+    assert list((await bulk(site).project_changed([number])).shown) == [number]
+    await act(site, "bind", number, line=LineIdentity(port="ge-0/0/1"))
+    new = [await in_service(site) for _ in range(2)]
+    await act(site, "bind", new[0], line=line, logs_in=True)
+
+    done = await bulk(site).project_new(new)
+
+    assert (list(done.shown), list(done.left)) == ([new[1]], [new[0]])
+    await site.projector.project_subscriber(number)
+    assert list((await bulk(site).project_new(new)).shown) == [new[0]]
+    assert await site.projector.drift() == []

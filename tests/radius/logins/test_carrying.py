@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
@@ -158,7 +160,7 @@ async def test_nothing_is_lost_or_twice_while_the_server_writes_and_several_carr
     async def carry() -> int:
         carrier, carried = LoginCarrier(folder, site.radius_database.begin, now=site.now), 0
         while not done.is_set():
-            carried += await carrier.carry()
+            carried += await carrier.carry() or 0
             await asyncio.sleep(0)
         return carried
 
@@ -169,7 +171,7 @@ async def test_nothing_is_lost_or_twice_while_the_server_writes_and_several_carr
     accepted = sum(await asyncio.gather(*(log_in() for _ in range(4))))
     done.set()
     carried = sum(await asyncio.gather(*carrying_ones))
-    carried += await LoginCarrier(folder, site.radius_database.begin, now=site.now).carry()
+    carried += await LoginCarrier(folder, site.radius_database.begin, now=site.now).carry() or 0
 
     assert accepted == carried == 160
     assert len(await log.logins_of(name, limit=500)) == 160
@@ -292,6 +294,18 @@ async def test_a_file_is_not_read_while_somebody_writes_in_it(site: Site, folder
 
     assert await carrier.carry() == 2
     assert [each["reason"] for each in await log.logins_of(name)] == ["suspended", "wrong_password"]
+
+
+async def test_who_comes_while_another_carries_says_so(site: Site, folder: Path) -> None:
+    write(folder, written(site.new_username(), times=1))
+    came: list[int | None] = []
+    second = LoginCarrier(folder, site.radius_database.begin, now=site.now)
+    held = os.open(folder / ".carrier", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    came.append(await second.carry())
+    os.close(held)
+    came.append(await second.carry())
+    assert came == [None, 1]
 
 
 async def test_one_that_nobody_carries_is_late_and_is_forgotten_in_the_end(

@@ -10,8 +10,9 @@ import pytest
 
 from radius.logins.diagnosis import diagnose
 from radius.logins.findings import Facts, Finding, SecretMisfit
-from radius.logins.logins import REASONS, LateLogins, LoginView, UnknownUser
+from radius.logins.late import LateLogins
 from radius.logins.spelling import close_to
+from radius.logins.views import REASONS, LoginView, UnknownUser
 from radius.projection.drift import Drift
 from radius.results import SubscriberView
 from radius.sessions.sessions import Session

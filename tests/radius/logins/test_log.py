@@ -14,8 +14,9 @@ import pytest
 from sqlalchemy import Executable, delete, insert, select, text, update
 
 from radius import LineIdentity, LoginLog, SubscriberVerbs
-from radius.logins.logins import MOST_UNKNOWN, REASONS, shown
+from radius.logins.forgetting import MOST_UNKNOWN
 from radius.logins.tables import radius_login, radius_unknown_nas, radius_unknown_user
+from radius.logins.views import REASONS, shown
 from radius.projection.freeradius_tables import nas as nas_table
 from radius.projection.freeradius_tables import radacct, radcheck
 from radius.tables import Subscriber
@@ -289,6 +290,20 @@ async def test_refusals_of_one_kind_after_one_another_are_told_once_and_a_page_e
             assert len(page) <= limit
             paged, before = paged + page, page[-1]["first_id"]
         assert paged == whole, limit
+
+
+async def test_the_last_accept_is_the_one_that_was_last_though_another_came_into_the_log_later(
+    site: Site, log: LoginLog
+) -> None:
+    began, name = datetime.now(UTC).replace(microsecond=0) - HOUR, site.new_username()
+    minutes = (10, 30, 20)
+    common = {"username": name, "accepted": True, "method": "pap", "nas_address": "192.0.2.1"}
+    rows = [{**common, "happened_at": began + timedelta(minutes=each)} for each in minutes]
+    async with site.radius_database.begin() as db:
+        await db.execute(insert(radius_login), rows)
+    last = await log.last_accept(name)
+    assert last is not None
+    assert last["happened_at"] == began + timedelta(minutes=30)
 
 
 def test_what_came_over_the_wire_is_shown_as_it_was_sent_and_moves_no_cursor() -> None:
