@@ -134,10 +134,12 @@ class SessionLooks:
         network = _network(address)
         async with radius_transaction(self._radius_look) as db:
             given = await _as_given(db, network)
+            if not given:
+                return []
             statement = holders(dialect_of(db), tuple(column for column, _ in given))
             asked = {f"given{number}": value for number, (_, value) in enumerate(given)}
             now = self._now()
-            rows = await db.execute(statement, {"tenant_id": self._tenant_id, "at": at, **asked}) if given else ()
+            rows = await db.execute(statement, {"tenant_id": self._tenant_id, "at": at, **asked})
             found = [_view(row, now) for row in rows]
         had: dict[tuple[int, datetime | None], SessionView] = {}
         for session in found:

@@ -214,6 +214,12 @@ async def test_a_name_that_our_server_would_not_write_is_found_as_an_existing_on
     assert await _looks(many).of_user("a\x00b") == []
 
 
+@pytest.mark.both_databases
+async def test_of_what_nobody_had_nobody_is_told(many: Database) -> None:
+    for asked in ("2001:db9::/48", "2001:db9::1", "::/0", "192.0.2.1"):
+        assert await _looks(many).who_had(asked, at=NOW) == [], asked
+
+
 async def test_what_is_no_address_is_refused(many: Database) -> None:
     for asked in ("", "bng-1", "100.64.0.0/24", "fe80::1%eth0", "1.2.3.4.5"):
         with pytest.raises(LookRefused):
