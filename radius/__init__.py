@@ -27,7 +27,7 @@ How to add
 * a state or a move between states: ``states``, and what it means for the rows in ``projection/projection``;
 * an invariant for ``firstlight check``: ``invariants``;
 * a reason why a login is refused: a word in ``deploy/freeradius/raddb/login_log.conf``, its words in
-  ``logins/logins``, and what to do about it in ``logins/diagnosis_of_logins``;
+  ``logins/views``, and what to do about it in ``logins/diagnosis_of_logins``;
 * a trap of a FreeRADIUS configuration for ``firstlight doctor``: ``doctor/traps``, and a seed in its test.
 """
 
