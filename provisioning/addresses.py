@@ -180,13 +180,17 @@ class AddressDesk:
             under_way = await self._under_way([*(each["service_id"] for each in moved), *done.not_served])
             held = {each["service_id"]: each for each in await self._network.all_resources()} if moved else {}
             lines = await self._lines([each["service_id"] for each in moved])
-            in_the_way: list[LineOnOlt] = []
-            for each in moved:
-                try:
-                    await self._follow(held[each["service_id"]], lines.get(each["service_id"]), ends=True)
-                except LineOnOlt as line:
-                    in_the_way.append(line)
+            in_the_way = [
+                _in_the_way(line, wanted)
+                for each in moved
+                if (line := lines.get(each["service_id"])) is not None
+                and (wanted := _otherwise(line, held[each["service_id"]])) is not None
+            ]
             _refuse_to_rehome(done, under_way, in_the_way)
+            given = (held[each["service_id"]] for each in moved)
+            await self._verbs.readdress_lines(
+                {each["service_id"]: (each["username"], framed_addresses(each)) for each in given}
+            )
         return moved
 
     async def release(self, *, service_id: int, reason: str) -> ReleasedService:

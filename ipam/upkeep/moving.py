@@ -11,7 +11,6 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import holdings
-from ipam.allocation import places
 from ipam.allocation.candidates import Candidate, Holder, bound
 from ipam.allocation.carving import Unit
 from ipam.allocation.chains import chains_of, computed
@@ -54,19 +53,24 @@ async def move(
         NotServed: with all of that, if it is more than one thing.
     """
     moved = await patiently(db, partial(_move, db, line, place, holder, note, static))
-    await db.execute(
-        insert(ServiceMove).values(
-            tenant_id=holder.tenant_id,
-            service_id=line.service_id,
-            from_location_id=line.place.location_id,
-            to_location_id=place.location_id,
-            request_id=request_id,
-            static_request=static.as_text() if static else None,
-            note=note,
-            at=holder.at,
-        )
-    )
+    named = static.as_text() if static else None
+    await db.execute(insert(ServiceMove), _move_row(line, place, holder, note, request_id=request_id, static=named))
     return moved
+
+
+def _move_row(
+    line: Line, place: Place, holder: Holder, note: str, *, request_id: str | None = None, static: str | None = None
+) -> dict[str, object]:
+    return {
+        "tenant_id": holder.tenant_id,
+        "service_id": line.service_id,
+        "from_location_id": line.place.location_id,
+        "to_location_id": place.location_id,
+        "request_id": request_id,
+        "static_request": static,
+        "note": note,
+        "at": holder.at,
+    }
 
 
 async def was_made(
@@ -260,23 +264,27 @@ async def rehome(rows: EstateRows, access_nodes: Sequence[str], bng: str, *, not
         .order_by(Service.service_id)
     )
     moved: list[MovedService] = []
+    moves: list[dict[str, object]] = []
     not_served: list[int] = []
     faults: list[Fault] = []
     for service_id in list(await rows.db.scalars(behind)):
         line = await holdings.find_line(rows.db, rows.tenant_id, Service.service_id == service_id, to_change=True)
         if line is None or line.released:
             continue  # released while we waited for it
-        place = await places.find_place(rows.db, rows.tenant_id, line.place.location)
+        place = line.place  # as it is by now, behind the other BNG
         holder = Holder(rows.tenant_id, service_id, holdings.subject_of(line.customer_id, place.location_id), at)
         if place.node_id in changed or not await _is_served(rows.db, line, place, holder):
-            moving = move(rows.db, line=line, place=place, holder=holder, note=note)
+            moving = patiently(rows.db, partial(_move, rows.db, line, place, holder, note, None))
             lacks = RequestFaults()
             if (each := await lacks.look(_whose(line), moving)) is not None:
                 moved.append(each)
+                moves.append(_move_row(line, place, holder, note))
             else:
                 not_served.append(service_id)
                 keeps = await _keeps(rows.db, line)
                 faults += [Fault(fault.where, f"{keeps}: {fault.what}") for fault in lacks.all]
+    if moves:
+        await rows.db.execute(insert(ServiceMove), moves)
     return Rehomed(moved, tuple(not_served), tuple(faults))
 
 

@@ -132,7 +132,12 @@ async def add_change(
 
 
 async def add_changes(
-    db: AsyncSession, made: Sequence[tuple[Subscriber, Sequence[FormerTerms], str]], act: Act, *, now: datetime
+    db: AsyncSession,
+    made: Sequence[tuple[Subscriber, Sequence[FormerTerms], str]],
+    act: Act,
+    *,
+    must_end: bool = False,
+    now: datetime,
 ) -> None:
     """The same for many locked subscribers of one tenant, each with what its sessions may have and the fingerprint of
     what is asked for, which nobody has given a request id."""
@@ -160,7 +165,7 @@ async def add_changes(
                     "act": act,
                     "request_fingerprint": mark,
                     "former": kept(each_once(terms)),
-                    "must_end": False,
+                    "must_end": must_end,
                     "state": "pending",
                     "attempts": 0,
                     "due_at": now,

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.errors import IllegalMove, SubscriberUnknown, TestingWindowOver, UsernameTaken
+from radius.lists import among
 from radius.plan_errors import PlanUnknown
 from radius.plans.plans import find_plan, random_password
 from radius.ports import Secrets
@@ -118,13 +119,19 @@ async def give_addresses(db: AsyncSession, subscriber: Subscriber, addresses: Fr
     Raises:
         ValueRefused, AddressConflict: FreeRADIUS could not carry them.
     """
+    if readdressed(subscriber, addresses, now):
+        await db.flush()  # later reads in this transaction must see it: autoflush is off
+
+
+def readdressed(subscriber: Subscriber, addresses: FramedAddresses, now: datetime) -> bool:
+    """The same, for whom it is flushed with others: whether it has not had them already."""
     wanted = checked_addresses(subscriber.username, addresses)
     if addresses_of(subscriber) == wanted:
-        return
+        return False
     _give(subscriber, wanted)
     subscriber.version += 1
     subscriber.updated_at = now
-    await db.flush()  # later reads in this transaction must see it: autoflush is off
+    return True
 
 
 async def _revived(
@@ -158,6 +165,13 @@ async def _revived(
 async def locked(db: AsyncSession, tenant_id: str, subscriber_id: int) -> Subscriber:
     """The subscriber, held until the transaction ends, or ``SubscriberUnknown``."""
     return await _one(db, tenant_id, subscriber_id, lock=True)
+
+
+async def locked_of_services(db: AsyncSession, tenant_id: str, service_ids: Sequence[int]) -> list[Subscriber]:
+    """Those who are, or are to be, served with one of these services, held until the transaction ends."""
+    theirs = (Subscriber.tenant_id == tenant_id, Subscriber.state != "terminated")
+    held = select(Subscriber).where(*theirs, among(db, Subscriber.service_id, service_ids)).order_by(Subscriber.id)
+    return list(await db.scalars(held.with_for_update().execution_options(populate_existing=True)))
 
 
 async def found(db: AsyncSession, tenant_id: str, subscriber_id: int) -> Subscriber:

@@ -6,11 +6,13 @@ The new wish and what open sessions are still to be told of it are one transacti
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from radius.coa.outbox import add_change, as_served, fingerprint, former_of, newest, views
+from radius.coa.outbox import add_change, add_changes, as_served, fingerprint, former_of, newest, views
 from radius.errors import IllegalMove, SubscriberTerminated
+from radius.plans.history import FormerTerms
 from radius.plans.plans import find_plan, random_password
 from radius.projection.projection import FramedAddresses, is_refused
 from radius.results import SessionChangeView
@@ -19,7 +21,7 @@ from radius.subscribers import subscribers
 from radius.subscribers.acts import in_service
 from radius.subscribers.cap_verbs import CapVerbs
 from radius.subscribers.identity_verbs import fits
-from radius.tables import Plan
+from radius.tables import Plan, Subscriber
 from radius.verb_errors import GardenUnfit
 
 
@@ -136,6 +138,29 @@ class SubscriberVerbs(CapVerbs):
         subscriber.version = was  # counted once, below
         mark = fingerprint("readdress", subscriber_id, version=was)
         return await self._end(subscriber, "readdress", before, (None, mark), changes=True, must_end=True)
+
+    async def readdress_lines(self, lines: Mapping[int, tuple[str, FramedAddresses]]) -> None:
+        """As ``readdress``, for many: by service the username under which it is, or is to be, served, and what its line
+        has from now on. A service of which nobody with that name is served is passed over.
+
+        Raises:
+            ValueRefused, AddressConflict: FreeRADIUS could not carry them.
+        """
+        served: dict[tuple[int, int | None], list[FormerTerms]] = {}  # asked once of all that are served by the same
+        made: list[tuple[Subscriber, Sequence[FormerTerms], str]] = []
+        for subscriber in await subscribers.locked_of_services(self._db, self._tenant_id, list(lines)):
+            assert subscriber.service_id is not None, "it was asked for by that"
+            username, addresses = lines[subscriber.service_id]
+            by, was = (subscriber.plan_id, subscriber.over_plan_id), subscriber.version
+            if subscriber.username != username or not subscribers.readdressed(subscriber, addresses, self._now()):
+                continue
+            if is_refused(subscriber) or await self._withheld(subscriber):
+                continue
+            if by not in served:
+                served[by] = await as_served(self._db, subscriber)
+            made.append((subscriber, served[by], fingerprint("readdress", subscriber.id, version=was)))
+        await self._db.flush()
+        await add_changes(self._db, made, "readdress", must_end=True, now=self._now())
 
     async def activate(self, *, subscriber_id: int, request_id: str | None = None) -> SessionChangeView:
         """Let it in on its full plan. For whom no run does that.
