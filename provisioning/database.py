@@ -197,8 +197,8 @@ def _make_engine(url: URL, schema: str | None, tenant_id: str | None) -> AsyncEn
 def _make_looking_engine(url: URL, schema: str | None, tenant_id: str | None) -> AsyncEngine | None:
     """On PostgreSQL connections without transactions around statements, on which nothing can be written.
 
-    A look finds a few rows by an index that it has for itself, whatever it is asked: its plan is made once. To make it
-    takes longer than the look, and PostgreSQL may else make it anew each time, in the hope of a better one.
+    A look finds its rows by one index, whatever it is asked: so its plan is made once. To make it takes longer than the
+    look, and PostgreSQL may else make it anew each time, in the hope of a better one.
     """
     if url.get_backend_name() == "sqlite":
         return None

@@ -135,7 +135,7 @@ def carry_logins(
                 if json_:
                     print_json({"carried": carried})
                 elif carried is None:
-                    say(f"another process carries what is in {folder}; nothing was left to this one")
+                    say(f"another process carries what is in {folder}; this one has carried nothing")
                 else:
                     say(f"{carried} logins carried")
             else:

@@ -21,7 +21,7 @@ from radius.importing.rows import foreign_names, show_changed, show_new
 from radius.lists import among
 from radius.nas.nases import password_storage
 from radius.ports import Begin, ManySecrets, Now
-from radius.projection.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
+from radius.projection.freeradius_tables import radcheck, radius_line, radius_projection, radreply, radusergroup
 from radius.projection.projection import digest, is_refused, rows_for
 from radius.projection.projector import RadiusProjector
 from radius.projection.radius_database import Wish, radius_transaction
@@ -37,7 +37,7 @@ BATCH = 5000
 @dataclass(frozen=True)
 class Bulk:
     """The ids of those whom FreeRADIUS has just been told, and of those who are the projector's: they have changed
-    since, or something of theirs can't be written."""
+    since, or something of theirs can't be written, or their line still logs in for another one."""
 
     shown: Sequence[int]
     left: Sequence[int]
@@ -135,7 +135,7 @@ class BulkProjector:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
         async with radius_transaction(self._radius_begin) as db:
-            await count_anew(db, radcheck, radreply, radusergroup, radius_projection)
+            await count_anew(db, radcheck, radreply, radusergroup, radius_line, radius_projection)
 
     async def foreign(self, usernames: Sequence[str]) -> set[str]:
         """Those of the names under which FreeRADIUS' tables have rows that nobody here has written.

@@ -31,6 +31,7 @@ from radius.projection.radius_database import (
     LedgerEntry,
     Wish,
     actual_rows,
+    lines_of,
     lock_every_name,
     surplus_rows,
 )
@@ -152,8 +153,7 @@ async def _with_lines_of_others(db: AsyncSession, wishes: Sequence[Wish]) -> set
     owner: dict[str, str] = {}
     found = set[str]()
     for wish in wishes:
-        lines = [line for row in wish.rows if row.table == radius_line.name for line in dict(row.columns).values()]
-        if any(owner.setdefault(line, wish.name) != wish.name for line in lines):
+        if any(owner.setdefault(line, wish.name) != wish.name for line in lines_of(wish)):
             found.add(wish.name)
     for some in chunks(list(owner), NAMES_AT_ONCE):
         lines_there = select(radius_line.c.line, radius_line.c.username).where(among(db, radius_line.c.line, some))

@@ -23,8 +23,8 @@ from radius.projection.freeradius_tables import nas, radcheck, radius_projection
 from radius.projection.radius_database import radius_transaction
 
 LATEST = 5000
-FEW = 20
-"""Among so many latest ones is the newest: logins of files may come into the log later than they were."""
+OUT_OF_TURN = 200
+"""Logins of files may come into the log later than they were, so of that many latest ones the newest is looked for."""
 LOOKED_BACK = 100_000
 
 
@@ -92,11 +92,12 @@ class LoginLog:
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        mine = select(radius_login).where(radius_login.c.username.in_((username, *former)), radius_login.c.accepted)
-        latest = mine.order_by(radius_login.c.id.desc()).limit(FEW).subquery()
-        newest = select(latest).order_by(latest.c.happened_at.desc(), latest.c.id.desc()).limit(1)
+        mine = select(radius_login).where(radius_login.c.username.in_((username, *former)))
+        latest = mine.order_by(radius_login.c.id.desc()).limit(OUT_OF_TURN).subquery()
+        by_time = select(latest).where(latest.c.accepted).order_by(latest.c.happened_at.desc(), latest.c.id.desc())
+        before = mine.where(radius_login.c.accepted).order_by(radius_login.c.id.desc())
         async with radius_transaction(self._radius_read) as db:
-            found = (await db.execute(newest)).first()
+            found = (await db.execute(by_time.limit(1))).first() or (await db.execute(before.limit(1))).first()
             return None if found is None else login_view(found)
 
     async def newest_id(self) -> int:

@@ -230,9 +230,13 @@ async def _take_over_lines(db: AsyncSession, wish: Wish) -> None:
         await db.execute(delete(radius_line).where(_of_others(wish)))
 
 
+def lines_of(wish: Wish) -> list[str]:
+    """The lines that are to log in for it."""
+    return [dict(row.columns)["line"] for row in wish.rows if row.table == radius_line.name]
+
+
 def _of_others(wish: Wish) -> ColumnElement[bool]:
-    lines = [dict(row.columns)["line"] for row in wish.rows if row.table == radius_line.name]
-    return radius_line.c.line.in_(lines) & (radius_line.c.username != wish.name)
+    return radius_line.c.line.in_(lines_of(wish)) & (radius_line.c.username != wish.name)
 
 
 async def remove_name(db: AsyncSession, kind: Kind, name: str) -> None:

@@ -33,7 +33,7 @@ from radius.sessions.tables import radius_session_archive
 
 BOTH = (radacct, radius_session_archive)
 ENDED_AT_LAST_WORD = (REAPED, REPLACED)
-STARTS_LOOKED_AT = 20
+STARTS_LOOKED_AT = 50
 """An address is one session's at a time, so who had it began last before; this many of those are looked at."""
 
 

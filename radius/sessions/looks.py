@@ -63,7 +63,7 @@ class SessionView(TypedDict):
 class SessionLooks:
     """Questions about the sessions of one tenant's subscribers, and of those of an existing server that nobody has
     taken over. ``radius_read`` opens a transaction in the radius database that only reads; ``radius_look`` is for
-    questions that are one statement, and may let each see a moment of its own.
+    questions whose statements may see a moment each, and find what they ask for by an index, whatever that is.
     """
 
     def __init__(self, radius_read: Begin, radius_look: Begin, *, tenant_id: str, now: Now) -> None:
@@ -95,7 +95,9 @@ class SessionLooks:
             asked["group"] = plan_group(self._tenant_id, plan)
         if before is not None:
             asked["before"] = before
-        async with radius_transaction(self._radius_read if doubtful else self._radius_look) as db:
+        # Whether few or nearly all are wanted depends on what is asked, so then a plan is made for that.
+        some = doubtful or plan is not None or nas_address is not None
+        async with radius_transaction(self._radius_read if some else self._radius_look) as db:
             now = self._now()
             if doubtful:
                 asked["not_since"] = now - await worth_a_look_after(db)

@@ -168,8 +168,9 @@ def test_logins_in_files_are_carried_where_no_worker_runs(
     assert "accepted" in type_("subscribers", "logins", "c1001-s1@isp.example").out
     with (folder / ".carrier").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        said = f"another process carries what is in {folder}; nothing was left to this one\n"
+        said = f"another process carries what is in {folder}; this one has carried nothing\n"
         assert type_("carry-logins", "--once").out == said
+        assert type_("carry-logins", "--once", "--json").json == {"carried": None}
     (folder / ".carrier").unlink()
     folder.joinpath(".carrier").mkdir()
     refused = type_("carry-logins", "--once")

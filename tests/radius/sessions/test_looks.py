@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, insert, text
+from sqlalchemy import event, insert, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from provisioning.database import Database
 from radius import LookRefused, SessionLooks, SessionView, UsageLooks, ensure_freeradius_tables
@@ -260,26 +261,46 @@ async def test_every_look_is_answered_by_its_index(many: Database) -> None:
 
 
 async def _plans(many: Database, ask: Callable[[Database], Awaitable[Any]]) -> str:
-    asked: list[tuple[str, Any]] = []
+    asked: list[tuple[AsyncEngine, str, Any]] = []
+    engines = {many.reading, many.looking}  # one and the same on SQLite
 
-    def hear(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
-        if statement.startswith(("SELECT", "WITH")) and "radacct." in statement:
-            asked.append((statement, parameters))
+    def hear(engine: AsyncEngine) -> Callable[..., None]:
+        def heard(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
+            if statement.startswith(("SELECT", "WITH")) and "radacct." in statement:
+                asked.append((engine, statement, parameters))
 
-    engines: set[Engine] = {many.reading.sync_engine, many.looking.sync_engine}  # one and the same on SQLite
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", hear)
+        return heard
+
+    hearing = {engine: hear(engine) for engine in engines}
+    for engine, heard in hearing.items():
+        event.listen(engine.sync_engine, "before_cursor_execute", heard)
     await ask(many)
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", hear)
+    for engine, heard in hearing.items():
+        event.remove(engine.sync_engine, "before_cursor_execute", heard)
     assert asked
     rows: list[str] = []
-    async with many.engine.connect() as connection:
-        if many.is_postgresql:  # which reads a table that is small as a whole, if it may
-            for setting in ("enable_seqscan = off", "enable_bitmapscan = off", "random_page_cost = 1.1"):
-                await connection.execute(text(f"SET LOCAL {setting}"))
-        for statement, parameters in asked:
-            # ANALYZE: of a recursive step PostgreSQL shows what it looks up only once it has taken one
-            explain = "EXPLAIN (ANALYZE, TIMING OFF) " if many.is_postgresql else "EXPLAIN QUERY PLAN "
-            rows += [str(row) for row in await connection.exec_driver_sql(explain + statement, parameters)]
+    for number, (engine, statement, parameters) in enumerate(asked):
+        async with engine.connect() as connection:
+            if many.is_postgresql:
+                rows += await _plan_that_is_kept(connection, statement, parameters, f"look{number}")
+            else:
+                plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                rows += [str(row) for row in plan]
     return "\n".join(rows)
+
+
+async def _plan_that_is_kept(
+    connection: AsyncConnection, statement: str, parameters: dict[str, Any], name: str
+) -> list[str]:
+    """Of a prepared statement by the settings of that session, as the driver prepares it."""
+    for setting in ("enable_seqscan = off", "enable_bitmapscan = off", "random_page_cost = 1.1"):
+        await connection.exec_driver_sql(f"SET {setting}")  # else it reads a table that is small as a whole
+    places = {each: f"${place}" for place, each in enumerate(parameters, 1)}
+    prepared = re.sub(r"%\((\w+)\)s", lambda found: places[found[1]], statement).replace("%%", "%")
+    await connection.execute(text(f"PREPARE {name} AS " + prepared.replace(":", "\\:")))
+    given = ", ".join("NULL" if each is None else f"'{each}'" for each in parameters.values())
+    # ANALYZE: of a recursive step PostgreSQL shows what it looks up only once it has taken one
+    explain = f"EXPLAIN (ANALYZE, TIMING OFF) EXECUTE {name} ({given})"
+    plan = [str(row) for row in await connection.execute(text(explain.replace(":", "\\:")))]
+    await connection.exec_driver_sql(f"DEALLOCATE {name}")
+    return plan
