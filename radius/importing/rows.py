@@ -168,10 +168,13 @@ async def _found(db: AsyncSession, wishes: Sequence[Wish]) -> tuple[set[str], se
     known |= await _with_lines_of_others(db, wishes)
     ledger = radius_projection.c
     for some in chunks(wishes, NAMES_AT_ONCE):
-        source = _asked(db, [wish.source_id for wish in some], BigInteger)
+        numbers = [wish.source_id for wish in some]
+        ours = (ledger.kind == "subscriber", ledger.tenant_id == some[0].tenant_id)
+        if not await db.scalar(select(exists().where(*ours, ledger.source_id.between(min(numbers), max(numbers))))):
+            continue  # mostly so: who is new has a number above all others'
+        source = _asked(db, numbers, BigInteger)
         # Asked of each by itself: as a condition, or as one of a list, it may be all of the ledger that is read.
-        mine = (ledger.kind == "subscriber", ledger.tenant_id == some[0].tenant_id, ledger.source_id == source)
-        found = await db.execute(select(source, exists().where(*mine)))
+        found = await db.execute(select(source, exists().where(*ours, ledger.source_id == source)))
         written = {number for number, is_written in found if is_written}
         known |= {wish.name for wish in some if wish.source_id in written}
     return known, standing

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import string
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
@@ -10,12 +12,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Table, insert, update
+from sqlalchemy import text as sql
 from sqlalchemy.exc import IntegrityError
 
 from radius import AddressConflict, AttributeUnknown, FramedAddresses, SeveralRefused, ValueRefused
 from radius.attributes import ATTRIBUTES, VENDORS
 from radius.encoder import Value, encode, encode_reply
-from radius.projection.freeradius_tables import radcheck, radgroupcheck, radgroupreply, radreply, radusergroup
+from radius.projection.freeradius_tables import (
+    SAFE_ROW,
+    SAFE_USERNAME,
+    radcheck,
+    radgroupcheck,
+    radgroupreply,
+    radreply,
+    radusergroup,
+)
 from tests.radius.conftest import Site
 
 INJECTIONS = [
@@ -78,6 +89,30 @@ async def test_names_that_are_never_found_are_refused_by_the_tables(site: Site) 
         if not await _refused(site, table, username=username, **columns)
     ]
     assert let_in == []
+
+
+async def test_the_tables_let_in_each_character_where_it_may_stand_and_no_other(site: Site) -> None:
+    dialect = "postgresql" if site.radius_database.is_postgresql else "sqlite"
+    plain = set(string.ascii_letters + string.digits + "._:-")
+    characters = list(map(chr, range(1, 0x250)))
+    in_values = {one for one in characters if one not in "'\"`\\ \x7f" and one >= " "}
+    expected = {
+        "username": plain | set("@/"),
+        "attribute": plain,
+        "value": in_values,
+        "inside": in_values | set(" '\"`"),
+    }
+    let_in = {place: set[str]() for place in expected}
+    rule = f"SELECT ({SAFE_USERNAME[dialect]}) AND ({SAFE_ROW[dialect]})"
+    columns = ", ".join(f"CAST(:{column} AS TEXT) {column}" for column in ("username", "attribute", "value"))
+    row = f"(SELECT {columns}, ':=' op) asked"
+    usual = {"username": "anna", "attribute": "Framed-Pool", "value": "x"}
+    async with site.radius_database.read() as db:
+        for place, character in itertools.product(expected, characters):
+            changed = {"value": f"x{character}x"} if place == "inside" else {place: character}
+            if await db.scalar(sql(f"{rule} FROM {row}"), usual | changed):
+                let_in[place].add(character)
+    assert let_in == expected
 
 
 async def test_an_operator_that_would_reject_the_subscriber_is_refused_by_the_tables(site: Site) -> None:
