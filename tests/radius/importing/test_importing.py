@@ -22,8 +22,9 @@ from radius import (
 )
 from radius.importing.rows import show_new
 from radius.plan_errors import MOST_COMPARED
-from radius.projection.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
-from radius.projection.radius_database import Wish
+from radius.projection.freeradius_tables import radcheck, radius_line, radius_projection, radreply, radusergroup
+from radius.projection.projection import digest
+from radius.projection.radius_database import Wish, actual_rows
 from radius.tables import Subscriber
 from tests.radius.conftest import PLAN, Site
 
@@ -237,6 +238,23 @@ async def test_rows_that_somebody_else_wrote_stay_unless_they_are_those_that_wer
         for table in (radcheck, radreply, radusergroup):
             await db.execute(table.delete().where(table.c.username == name))
     assert (kept, in_ledger) == (["before"], 0)
+
+
+async def test_rows_that_were_seen_are_replaced_and_with_them_the_lines_that_log_in_by_them(site: Site) -> None:
+    name, line = site.new_username(), f"circuit {site.tenant_id}"
+    row = {"username": name, "attribute": "Cleartext-Password", "op": ":=", "value": "before"}
+    async with site.radius_database.begin() as db:
+        await db.execute(insert(radcheck).values(row))
+        await db.execute(insert(radius_line).values(username=name, line=line))
+        seen = {each: digest(found.values()) for each, found in (await actual_rows(db, "subscriber", [name])).items()}
+
+    assert await brought_in(site, lines_of(f"{name},7,{PLAN},,after,,,\n"), seen=seen) == (1, 0, 1, 0)
+
+    async with site.radius_database.begin() as db:
+        kept = list(await db.scalars(select(radcheck.c.value).where(radcheck.c.username == name)))
+        lines = list(await db.scalars(select(radius_line.c.line).where(radius_line.c.username == name)))
+    assert (kept, lines) == (["after"], [])
+    assert await site.projector.drift() == []
 
 
 def test_what_is_no_list_is_refused_by_its_columns() -> None:

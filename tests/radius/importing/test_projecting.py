@@ -100,6 +100,31 @@ async def test_lines_that_log_in_are_shown_too_but_not_one_that_still_logs_in_fo
     assert await projected_versions(site) == {True}
 
 
+async def test_a_line_logs_in_for_whoever_is_in_a_garden_and_for_nobody_who_is_refused(site: Site) -> None:
+    octets = ":".join(site.tenant_id[at : at + 2] for at in range(1, 11, 2))
+    stations = [f"02:{octets}", f"06:{octets}", f"0a:{octets}"]
+    numbers = [(await site.active())["subscriber_id"] for _ in stations]
+    refused, in_garden, resumed = numbers
+    await site.define_plan(access="ipoe")
+    async with site.database.begin() as db:
+        await site.service(db).define_plan(name="garden", terms=PlanTerms(512, 128, access="ipoe"))
+    for number, station in zip(numbers, stations, strict=True):
+        await act(site, "bind", number, line=LineIdentity(station=station), logs_in=True)
+    await act(site, "suspend", resumed)
+    assert sorted((await bulk(site).project_changed(numbers)).shown) == sorted(numbers)
+    await act(site, "suspend", refused)
+    await act(site, "suspend", in_garden, garden="garden")
+    await act(site, "resume", resumed)
+
+    done = await bulk(site).project_changed(numbers)
+
+    assert (sorted(done.shown), list(done.left)) == (sorted(numbers), [])
+    assert await site.projector.drift() == []
+    nas = await site.nas(lines=True)
+    answers = [(await nas.line_login(station.replace(":", "-"), calling_station=station)).code for station in stations]
+    assert answers == ["Access-Reject", "Access-Accept", "Access-Accept"]
+
+
 async def test_one_that_is_new_and_whose_line_still_logs_in_for_another_is_left_out(site: Site) -> None:
     line, number = LineIdentity(circuit=f"olt {site.tenant_id}#8"), (await site.active())["subscriber_id"]
     await site.define_plan(access="ipoe")
