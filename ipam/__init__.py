@@ -234,7 +234,7 @@ from ipam.upkeep.answers import (
     UnitEvent,
 )
 from ipam.upkeep.invariants import cvlans_not_as_computed, given_too_early, off_its_history, ports_of_two
-from ipam.upkeep.moving import Rehomed
+from ipam.upkeep.rehoming import Rehomed
 from ipam.upkeep.serving_invariants import served_otherwise
 from ipam.upkeep.upkeep import NetworkUpkeep
 from ipam.usage.sampling import sample_pools

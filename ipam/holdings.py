@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,6 +59,12 @@ async def find_line(
         statement = statement.with_for_update(of=Service, key_share=True)
     row = (await db.execute(statement)).first()
     return None if row is None else _line(row)
+
+
+async def lines_to_change(db: AsyncSession, tenant_id: str, service_ids: Collection[int]) -> list[Line]:
+    """These services in the order of their numbers, which nobody else changes meanwhile."""
+    statement = _lines(tenant_id).where(Service.service_id.in_(service_ids)).order_by(Service.service_id)
+    return [_line(row) for row in await db.execute(statement.with_for_update(of=Service, key_share=True))]
 
 
 async def find_service(db: AsyncSession, tenant_id: str, service_id: int, *, to_change: bool = False) -> Line:
@@ -147,11 +154,17 @@ class HeldUnit:
 
 async def units_of(db: AsyncSession, service_id: int) -> list[HeldUnit]:
     """What the service holds of pools, in the order of their names."""
+    return (await units_of_each(db, [service_id]))[service_id]
+
+
+async def units_of_each(db: AsyncSession, service_ids: Collection[int]) -> dict[int, list[HeldUnit]]:
+    """The same of each of these services."""
     drained = exists().where(
         Drain.pool_id == Allocation.pool_id, Allocation.unit.between(Drain.first_unit, Drain.last_unit)
     )
     rows = await db.execute(
         select(
+            Allocation.service_id,
             Allocation.id,
             Pool.id,
             Pool.name,
@@ -163,13 +176,16 @@ async def units_of(db: AsyncSession, service_id: int) -> list[HeldUnit]:
         )
         .join(Pool, Pool.id == Allocation.pool_id)
         .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
-        .where(Allocation.service_id == service_id, ASSIGNED)
+        .where(Allocation.service_id.in_(service_ids), ASSIGNED)
         .order_by(Pool.name)
     )
-    return [
-        HeldUnit(row_id, pool_id, name, cast(Kind, kind), unit, value_of(base, length, unit), bool(is_drained))
-        for row_id, pool_id, name, kind, unit, base, length, is_drained in rows
-    ]
+    held: dict[int, list[HeldUnit]] = {service_id: [] for service_id in service_ids}
+    for service_id, row_id, pool_id, name, kind, unit, base, length, is_drained in rows:
+        value = value_of(base, length, unit)
+        held[cast(int, service_id)].append(
+            HeldUnit(row_id, pool_id, name, cast(Kind, kind), unit, value, bool(is_drained))
+        )
+    return held
 
 
 def _named(line: Line) -> list[Held]:

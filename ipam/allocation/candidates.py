@@ -27,7 +27,7 @@ from ipam.addresses import unit_numbered
 from ipam.allocation.carving import Unit
 from ipam.allocation.places import AnySelect, Place, Plan
 from ipam.answers import Held
-from ipam.kinds import Kind
+from ipam.kinds import UNITLESS, Kind
 from ipam.tables import (
     IN_QUARANTINE,
     Allocation,
@@ -79,7 +79,7 @@ class Candidate:
     @property
     def takes(self) -> bool:
         """Whether a unit is taken; a shared S-VLAN and a BNG's pool are only named."""
-        return self.kind not in ("svlan", "framed_pool")
+        return self.kind not in UNITLESS
 
     @property
     def has_something(self) -> bool:

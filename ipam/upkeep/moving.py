@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 from sqlalchemy import insert, select, update
@@ -19,20 +17,18 @@ from ipam.allocation.places import Place
 from ipam.allocation.service_rows import named_only
 from ipam.allocation.static_requests import StaticResources
 from ipam.allocator import choose, take
-from ipam.errors import Fault, NotServed, RequestConflict
-from ipam.estate.rows import EstateRows
+from ipam.errors import NotServed, RequestConflict
 from ipam.events import note_event
 from ipam.holdings import HeldUnit, Line
 from ipam.kinds import ROUTED, Kind, wanted
 from ipam.request_faults import RequestFaults
-from ipam.tables import AccessNode, Allocation, Location, Service, ServiceMove, table_of
+from ipam.tables import Allocation, Location, Service, ServiceMove, table_of
 from ipam.unit_errors import RouteNotServed, UnitError
 from ipam.upkeep.answers import MovedService
 from ipam.upkeep.returning import give_back
 
 _ALLOCATION = table_of(Allocation)
 _SERVICE = table_of(Service)
-MOST_ADDRESSES = 4
 
 
 async def move(
@@ -54,11 +50,11 @@ async def move(
     """
     moved = await patiently(db, partial(_move, db, line, place, holder, note, static))
     named = static.as_text() if static else None
-    await db.execute(insert(ServiceMove), _move_row(line, place, holder, note, request_id=request_id, static=named))
+    await db.execute(insert(ServiceMove), move_row(line, place, holder, note, request_id=request_id, static=named))
     return moved
 
 
-def _move_row(
+def move_row(
     line: Line, place: Place, holder: Holder, note: str, *, request_id: str | None = None, static: str | None = None
 ) -> dict[str, object]:
     return {
@@ -124,8 +120,8 @@ async def _move(
     found = await bound(db, place, line.plan, holder)
     by_number = static.by_kind() if static else {}
     faults = RequestFaults()
-    kept = _kept(line, place, held, found, by_number, faults)
-    chosen = await _chosen(db, line, place, holder, found, kept, by_number, locked, faults)
+    kept = kept_of(line, place, held, found, by_number, faults)
+    chosen = await chosen_of(db, line, place, holder, found, kept, by_number, locked, faults)
     faults.refuse_if_any(NotServed)
     gone = [unit for unit in held if unit not in kept]
     if gone:
@@ -148,7 +144,7 @@ async def _move(
     )
 
 
-def _kept(
+def kept_of(
     line: Line,
     place: Place,
     held: Sequence[HeldUnit],
@@ -168,7 +164,7 @@ def _kept(
         candidate = serving.get(unit.pool_id)
         if unit.kind in ROUTED and candidate is None:
             stays = RouteNotServed(unit.value, pool=unit.pool, service_id=line.service_id, location=place.location)
-            faults.note(_whose(line), stays)
+            faults.note(whose(line), stays)
         if candidate is None or unit.kind not in needed or (unit.is_drained and unit.kind not in ROUTED):
             continue
         if unit.kind in by_number:
@@ -189,7 +185,7 @@ def _follows(candidate: Candidate, place: Place) -> int | None:
         return None
 
 
-async def _chosen(
+async def chosen_of(
     db: AsyncSession,
     line: Line,
     place: Place,
@@ -207,15 +203,15 @@ async def _chosen(
     unbound = [kind for kind in missing if kind not in bound_kinds]
     asked = {kind: number for kind, number in by_number.items() if kind not in kept_kinds and kind not in unbound}
     of_pools = partial(chains_of, found, place, line.plan)
-    faults.check(_whose(line), partial(of_pools, unbound, {}))
-    chains = faults.check(_whose(line), partial(of_pools, [kind for kind in missing if kind in bound_kinds], asked))
+    faults.check(whose(line), partial(of_pools, unbound, {}))
+    chains = faults.check(whose(line), partial(of_pools, [kind for kind in missing if kind in bound_kinds], asked))
     chosen: list[Candidate] = []
     for kind, chain in (chains or {}).items():
-        chosen += await faults.look(_whose(line), choose(db, {kind: chain}, holder.at, locked)) or []
+        chosen += await faults.look(whose(line), choose(db, {kind: chain}, holder.at, locked)) or []
     return chosen
 
 
-def _whose(line: Line) -> str:
+def whose(line: Line) -> str:
     """A service where something is said of it among others."""
     return f"service {line.service_id}"
 
@@ -227,79 +223,3 @@ async def _keep(db: AsyncSession, kept: Sequence[HeldUnit], holder: Holder, note
         )
         moved = Unit(holder.tenant_id, unit.pool_id, unit.unit, unit.pool, unit.value)
         await note_event(db, moved, what="moved", at=holder.at, service_id=holder.service_id, note=note)
-
-
-@dataclass(frozen=True)
-class Rehomed:
-    """What became of the live services behind access nodes that went behind another BNG."""
-
-    moved: Sequence[MovedService]
-    not_served: tuple[int, ...]
-    """Services that lack something there. While there is one, whoever asked has to undo all of it."""
-    faults: tuple[Fault, ...]
-    """What each of them lacks, with whose it is and which addresses it keeps therefore."""
-
-    @property
-    def refusal(self) -> NotServed | None:
-        """With all these faults; None: all services are served there."""
-        return NotServed(self.faults) if self.faults else None
-
-
-async def rehome(rows: EstateRows, access_nodes: Sequence[str], bng: str, *, note: str, at: datetime) -> Rehomed:
-    """
-    Raises:
-        NameUnknown: no such BNG or access node.
-    """
-    await rows.be_alone()
-    bng_id = await rows.id_of("bng", bng)
-    node_ids = [await rows.id_of("access_node", name) for name in access_nodes]
-    leaving = select(AccessNode.id).where(AccessNode.id.in_(node_ids), AccessNode.bng_id != bng_id)
-    changed = set(await rows.db.scalars(leaving))
-    for node_id in changed:
-        await rows.change(AccessNode, node_id, bng_id=bng_id)
-    behind = (
-        select(Service.service_id)
-        .join(Location, Location.id == Service.location_id)
-        .where(Service.state == "active", Location.node_id.in_(node_ids))
-        .order_by(Service.service_id)
-    )
-    moved: list[MovedService] = []
-    moves: list[dict[str, object]] = []
-    not_served: list[int] = []
-    faults: list[Fault] = []
-    for service_id in list(await rows.db.scalars(behind)):
-        line = await holdings.find_line(rows.db, rows.tenant_id, Service.service_id == service_id, to_change=True)
-        if line is None or line.released:
-            continue  # released while we waited for it
-        place = line.place  # as it is by now, behind the other BNG
-        holder = Holder(rows.tenant_id, service_id, holdings.subject_of(line.customer_id, place.location_id), at)
-        if place.node_id in changed or not await _is_served(rows.db, line, place, holder):
-            moving = patiently(rows.db, partial(_move, rows.db, line, place, holder, note, None))
-            lacks = RequestFaults()
-            if (each := await lacks.look(_whose(line), moving)) is not None:
-                moved.append(each)
-                moves.append(_move_row(line, place, holder, note))
-            else:
-                not_served.append(service_id)
-                keeps = await _keeps(rows.db, line)
-                faults += [Fault(fault.where, f"{keeps}: {fault.what}") for fault in lacks.all]
-    if moves:
-        await rows.db.execute(insert(ServiceMove), moves)
-    return Rehomed(moved, tuple(not_served), tuple(faults))
-
-
-async def _keeps(db: AsyncSession, line: Line) -> str:
-    """Whose service it is, and its addresses, the first of them if they are many."""
-    held = [unit for unit in await holdings.units_of(db, line.service_id) if unit.kind != "cvlan"]
-    values = [unit.value for unit in sorted(held, key=lambda unit: unit.kind in ROUTED)]
-    more = [f"{len(values) - MOST_ADDRESSES} more"] if len(values) > MOST_ADDRESSES else []
-    addresses = ", ".join([*values[:MOST_ADDRESSES], *more])
-    return f"of customer {line.customer_id}, {line.username}" + (f", with {addresses}" if addresses else "")
-
-
-async def _is_served(db: AsyncSession, line: Line, place: Place, holder: Holder) -> bool:
-    """Whether all that the service holds is served where it is: not so for one that was just being given its resources
-    while its access node went behind another BNG."""
-    held = await holdings.units_of(db, line.service_id)
-    found = await bound(db, place, line.plan, holder)
-    return len(_kept(line, place, held, found, {}, RequestFaults())) == len(held)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from ipam.answers import ReleasedResources, ReleasedUnit, value_of
+from ipam.bulk import AT_ONCE, insert_many
 from ipam.tables import (
     ASSIGNED,
     Allocation,
@@ -31,6 +33,7 @@ _HELD = (
         Allocation.id,
         Allocation.pool_id,
         Allocation.unit,
+        Allocation.service_id,
         Pool.name,
         Pool.unit_length,
         Pool.quarantine_seconds,
@@ -73,7 +76,23 @@ async def give_back(
 ) -> list[ReleasedUnit]:
     """What the service holds, or of these pools alone, goes into its pool's quarantine."""
     of_pools = [] if pools is None else [Allocation.pool_id.in_(pools)]
-    held = (await db.execute(_HELD.where(Allocation.service_id == service_id, ASSIGNED, *of_pools))).all()
+    held = await db.execute(_HELD.where(Allocation.service_id == service_id, ASSIGNED, *of_pools))
+    return await _into_quarantine(db, held.all(), tenant_id=tenant_id, at=at, note=note)
+
+
+async def give_back_units(
+    db: AsyncSession, allocation_ids: Sequence[int], *, tenant_id: str, at: datetime, note: str | None = None
+) -> None:
+    """The same with what several services hold, whose rows must be locked."""
+    for start in range(0, len(allocation_ids), AT_ONCE):
+        some = allocation_ids[start : start + AT_ONCE]
+        held = await db.execute(_HELD.where(Allocation.id.in_(some), ASSIGNED))
+        await _into_quarantine(db, held.all(), tenant_id=tenant_id, at=at, note=note)
+
+
+async def _into_quarantine(
+    db: AsyncSession, held: Sequence[Any], *, tenant_id: str, at: datetime, note: str | None
+) -> list[ReleasedUnit]:
     if not held:
         return []
     ends = {row.id: at + timedelta(seconds=row.quarantine_seconds) for row in held}
@@ -89,22 +108,20 @@ async def give_back(
         ],
     )
     drained = await _drop_drained(db, list(ends))
-    await db.execute(
-        insert(_EVENT),
-        [
-            {
-                "tenant_id": tenant_id,
-                "pool_id": row.pool_id,
-                "unit": row.unit,
-                "service_id": service_id,
-                "what": "released",
-                "at": at,
-                "available_at": ends[row.id],
-                "note": note,
-            }
-            for row in held
-        ],
-    )
+    events = [
+        {
+            "tenant_id": tenant_id,
+            "pool_id": row.pool_id,
+            "unit": row.unit,
+            "service_id": row.service_id,
+            "what": "released",
+            "at": at,
+            "available_at": ends[row.id],
+            "note": note,
+        }
+        for row in held
+    ]
+    await insert_many(db, _EVENT, events)
     return [
         _unit(row.name, row.first_address, row.unit_length, row.unit, None if row.id in drained else ends[row.id])
         for row in held

@@ -13,10 +13,10 @@ from ipam.errors import RequestInvalid
 from ipam.estate.ranges import drained_of
 from ipam.estate.rows import EstateRows
 from ipam.lookup import history
-from ipam.upkeep import drained_units, draining, excluding, moving, renaming, reserving, retiring
+from ipam.upkeep import drained_units, draining, excluding, rehoming, renaming, reserving, retiring
 from ipam.upkeep.answers import LeftBehind, UnitEvent
-from ipam.upkeep.moving import Rehomed
 from ipam.upkeep.pool_units import KnownPool, checked_note, find_pool
+from ipam.upkeep.rehoming import Rehomed
 from ipam.upkeep.request_parts import refuse_faults
 
 log = structlog.get_logger(__name__)
@@ -168,7 +168,7 @@ class NetworkUpkeep:
         await refuse_faults(self._db, self._tenant_id, access_nodes=access_nodes, bng=bng, note=note)
         said = checked_note(note)
         async with self._db.begin_nested():
-            done = await moving.rehome(self._rows, access_nodes, bng, note=said, at=self._now())
+            done = await rehoming.rehome(self._rows, access_nodes, bng, note=said, at=self._now())
         log.debug("access nodes re-homed", nodes=list(access_nodes), bng=bng, services=len(done.moved))
         return done
 

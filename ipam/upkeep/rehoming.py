@@ -1,0 +1,210 @@
+"""Access nodes go behind another BNG, and their services with them, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam import holdings
+from ipam.allocation.candidates import Candidate, EverythingBound, Holder, bound, everything_bound
+from ipam.allocation.patience import patiently
+from ipam.allocation.service_rows import named_only
+from ipam.allocator import take
+from ipam.answers import Held
+from ipam.bulk import AT_ONCE, insert_many
+from ipam.errors import Fault, NotServed
+from ipam.estate.rows import EstateRows
+from ipam.holdings import HeldUnit, Line
+from ipam.kinds import ROUTED, UNITLESS, wanted
+from ipam.request_faults import RequestFaults
+from ipam.tables import AccessNode, AllocationEvent, Location, Service, ServiceMove, table_of
+from ipam.upkeep.answers import MovedService
+from ipam.upkeep.moving import chosen_of, kept_of, move_row, whose
+from ipam.upkeep.returning import give_back_units
+
+MOST_ADDRESSES = 4
+_EVENT, _MOVE, _SERVICE = table_of(AllocationEvent), table_of(ServiceMove), table_of(Service)
+_REFER = (
+    update(_SERVICE)
+    .where(_SERVICE.c.service_id == bindparam("of_service"))
+    .values(svlan_id=bindparam("svlan"), framed_pool_id=bindparam("framed"))
+)
+"""What a service's row refers to; where it is doesn't change."""
+
+
+@dataclass(frozen=True)
+class Rehomed:
+    """What became of the live services behind access nodes that went behind another BNG."""
+
+    moved: Sequence[MovedService]
+    not_served: tuple[int, ...]
+    """Services that lack something there. While there is one, whoever asked has to undo all of it."""
+    faults: tuple[Fault, ...]
+    """What each of them lacks, with whose it is and which addresses it keeps therefore."""
+
+    @property
+    def refusal(self) -> NotServed | None:
+        """With all these faults; None: all services are served there."""
+        return NotServed(self.faults) if self.faults else None
+
+
+@dataclass
+class _Going:
+    """A service that goes on behind the other BNG: what it had, what of it is served there, and what it is given."""
+
+    line: Line
+    holder: Holder
+    held: Sequence[HeldUnit]
+    kept: Sequence[HeldUnit]
+    found: Sequence[Candidate]
+    """What is bound there; how much of it is left isn't known."""
+    faults: RequestFaults
+    chosen: Sequence[Candidate] = field(default=())
+    taken: Sequence[Held] = field(default=())
+
+    @property
+    def gone(self) -> list[HeldUnit]:
+        return [unit for unit in self.held if unit not in self.kept]
+
+    @property
+    def needs_units(self) -> bool:
+        """Else it lacks nothing but what is shared and only referred to."""
+        kept_kinds = {unit.kind for unit in self.kept}
+        return any(kind not in UNITLESS and kind not in kept_kinds for kind in wanted(self.line.plan, self.line.place))
+
+    def answer(self) -> MovedService:
+        given = zip(self.taken, self.chosen, strict=True)
+        return MovedService(
+            service_id=self.line.service_id,
+            customer_id=self.line.customer_id,
+            username=self.line.username,
+            location=self.line.place.location,
+            kept=[unit.value for unit in self.kept],
+            given=[each.value for each, candidate in given if candidate.takes],
+            given_back=[unit.value for unit in self.gone],
+        )
+
+    def refusals(self) -> Iterator[Fault]:
+        """What it lacks, with whose it is and its addresses, the first of them if they are many."""
+        held = [unit for unit in self.held if unit.kind != "cvlan"]
+        values = [unit.value for unit in sorted(held, key=lambda unit: unit.kind in ROUTED)]
+        more = [f"{len(values) - MOST_ADDRESSES} more"] if len(values) > MOST_ADDRESSES else []
+        keeps = f"of customer {self.line.customer_id}, {self.line.username}"
+        if addresses := ", ".join([*values[:MOST_ADDRESSES], *more]):
+            keeps += f", with {addresses}"
+        return (Fault(fault.where, f"{keeps}: {fault.what}") for fault in self.faults.all)
+
+
+async def rehome(rows: EstateRows, access_nodes: Sequence[str], bng: str, *, note: str, at: datetime) -> Rehomed:
+    """
+    Raises:
+        NameUnknown: no such BNG or access node.
+    """
+    await rows.be_alone()
+    db = rows.db
+    bng_id = await rows.id_of("bng", bng)
+    node_ids = [await rows.id_of("access_node", name) for name in access_nodes]
+    leaving = select(AccessNode.id).where(AccessNode.id.in_(node_ids), AccessNode.bng_id != bng_id)
+    changed = set(await db.scalars(leaving))
+    for node_id in changed:
+        await rows.change(AccessNode, node_id, bng_id=bng_id)
+    behind = (
+        select(Service.service_id)
+        .join(Location, Location.id == Service.location_id)
+        .where(Service.state == "active", Location.node_id.in_(node_ids))
+        .order_by(Service.service_id)
+    )
+    service_ids = list(await db.scalars(behind))
+    everything = await everything_bound(db, rows.tenant_id)
+    moved: list[MovedService] = []
+    refused: list[_Going] = []
+    for start in range(0, len(service_ids), AT_ONCE):
+        some = service_ids[start : start + AT_ONCE]
+        going = await _going(db, rows.tenant_id, some, everything, changed=changed, at=at)
+        await _go(db, going, tenant_id=rows.tenant_id, note=note, at=at)
+        moved += [each.answer() for each in going if not each.faults.all]
+        refused += [each for each in going if each.faults.all]
+    faults = tuple(fault for each in refused for fault in each.refusals())
+    return Rehomed(moved, tuple(each.line.service_id for each in refused), faults)
+
+
+async def _going(
+    db: AsyncSession,
+    tenant_id: str,
+    service_ids: Sequence[int],
+    everything: EverythingBound,
+    *,
+    changed: set[int],
+    at: datetime,
+) -> list[_Going]:
+    """Those of the services that have to go, locked: all of a node that went, and else whoever holds what isn't served
+    where it is, as one does that was just being given its resources while its access node went."""
+    lines = await holdings.lines_to_change(db, tenant_id, service_ids)
+    held = await holdings.units_of_each(db, [line.service_id for line in lines])
+    going = []
+    for line in lines:
+        if line.released:
+            continue  # while we waited for it
+        place, units, faults = line.place, held[line.service_id], RequestFaults()  # as it is by now
+        holder = Holder(tenant_id, line.service_id, holdings.subject_of(line.customer_id, place.location_id), at)
+        found = everything.at(place, line.plan)
+        kept = kept_of(line, place, units, found, {}, faults)
+        if place.node_id in changed or len(kept) < len(units):
+            going.append(_Going(line, holder, units, kept, found, faults))
+    return going
+
+
+async def _go(db: AsyncSession, going: Sequence[_Going], *, tenant_id: str, note: str, at: datetime) -> None:
+    """What is not served there is given back by all of them, before the first is given anything."""
+    gone = [unit.allocation_id for each in going for unit in each.gone]
+    await give_back_units(db, sorted(gone), tenant_id=tenant_id, at=at, note=note)
+    for each in going:
+        await _give(db, each)
+    served = [each for each in going if not each.faults.all]
+    told = {"tenant_id": tenant_id, "what": "moved", "at": at, "available_at": None, "note": note}
+    events = [
+        {**told, "pool_id": unit.pool_id, "unit": unit.unit, "service_id": each.line.service_id}
+        for each in served
+        for unit in each.kept
+    ]
+    await insert_many(db, _EVENT, events)
+    await insert_many(db, _MOVE, [move_row(each.line, each.line.place, each.holder, note) for each in served])
+    referred = [(each.line.service_id, named_only(each.chosen)) for each in served]
+    if referred:
+        refer = [
+            {"of_service": number, "svlan": named["svlan_id"], "framed": named["framed_pool_id"]}
+            for number, named in referred
+        ]
+        await (await db.connection()).execute(_REFER, refer)
+
+
+async def _give(db: AsyncSession, each: _Going) -> None:
+    """What it lacks, or a fault for all that can't be had."""
+    if not each.needs_units:
+        each.chosen = await _chosen(db, each, each.found, each.faults)
+        each.taken = [candidate.held(None) for candidate in each.chosen]
+    elif given := await each.faults.look(whose(each.line), patiently(db, partial(_take, db, each))):
+        each.chosen, each.taken = given
+
+
+async def _take(db: AsyncSession, each: _Going, locked: frozenset[str]) -> tuple[Sequence[Candidate], Sequence[Held]]:
+    found = await bound(db, each.line.place, each.line.plan, each.holder)
+    faults = RequestFaults()
+    chosen = await _chosen(db, each, found, faults, locked)
+    faults.refuse_if_any(NotServed)
+    return chosen, await take(db, chosen, each.holder)
+
+
+async def _chosen(
+    db: AsyncSession,
+    each: _Going,
+    found: Sequence[Candidate],
+    faults: RequestFaults,
+    locked: frozenset[str] = frozenset(),
+) -> list[Candidate]:
+    return await chosen_of(db, each.line, each.line.place, each.holder, found, each.kept, {}, locked, faults)
