@@ -34,6 +34,7 @@ from radius.projection.freeradius_tables import (
 )
 from radius.projection.projection import FramedAddresses, addresses_of, digest
 from radius.projection.radius_database import GIVEN_UP
+from radius.sessions import clocks
 from radius.sessions.reaper import LOOKED_AWAY, guards
 from radius.sessions.sessions import host
 from radius.sessions.tables import radius_nas_heard, radius_session_archive
@@ -296,6 +297,11 @@ async def silent_nases(radius_db: AsyncSession, now: datetime) -> list[Finding]:
     return found
 
 
+async def wrong_clocks(radius_db: AsyncSession, now: datetime) -> list[Finding]:
+    """NASes whose clock differs from ours by more than five minutes."""
+    return [Finding(one.nas_address, one.sentence) for one in await clocks.wrong_clocks(radius_db, now=now)]
+
+
 async def sessions_twice(radius_db: AsyncSession, _now: datetime) -> list[Finding]:
     """Sessions that are in radacct and in the archive as well: what they used counts twice."""
     archived = radius_session_archive.c
@@ -303,7 +309,7 @@ async def sessions_twice(radius_db: AsyncSession, _now: datetime) -> list[Findin
     both = (
         select(radacct.c.username, radacct.c.acctuniqueid)
         .join(radius_session_archive, archived.acctuniqueid == radacct.c.acctuniqueid)
-        .where(radacct.c.acctstarttime <= newest)
+        .where(radacct.c.acctstarttime <= newest, radacct.c.acctstarttime <= archived.acctstoptime)
     )
     return [
         Finding(
@@ -330,6 +336,7 @@ RADIUS_INVARIANTS: tuple[Invariant, ...] = (
         sessions_of_refused,
     ),
     Invariant("radius.sessions_twice", "a session is in radacct or in the archive", sessions_twice),
+    Invariant("radius.nas_clocks", "a NAS' clock is right", wrong_clocks),
     Invariant("radius.nas_heard", "accounting comes from every NAS that has open sessions", silent_nases),
 )
 """Every question, in the order they are asked."""

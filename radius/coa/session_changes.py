@@ -165,11 +165,18 @@ class SessionChanges:
     async def _round(self, change_id: int) -> None:
         prepared = await self._prepare(change_id)
         wish, asked = prepared.wish, prepared.asked
+        answers: Sequence[Answer | BaseException]
         if len(asked) == 1:  # as nearly always: without a task of its own
             answers = [await self._treat(wish, asked[0], prepared.doors)]
         else:
-            answers = await asyncio.gather(*(self._treat(wish, session, prepared.doors) for session in asked))
-        await self._keep_answers(Asked(prepared, list(zip(asked, answers, strict=True))))
+            treating = (self._treat(wish, session, prepared.doors) for session in asked)
+            answers = await asyncio.gather(*treating, return_exceptions=True)
+        told = [(each, said) for each, said in zip(asked, answers, strict=True) if isinstance(said, Answer)]
+        failed = [said for said in answers if isinstance(said, BaseException)]
+        if told or not failed:
+            await self._keep_answers(Asked(prepared, told))
+        for error in failed:  # the first of them, when what the others' NASes have answered is kept
+            raise error
 
     async def _keep_answers(self, asked: Asked) -> None:
         """NASes have given them, and would have to be asked again: what is in the way is waited for a while."""

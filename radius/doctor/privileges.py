@@ -28,6 +28,7 @@ NEEDED: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
         "radius_session_archive": (("SELECT",), "every interim and Stop fails, and is sent again for ever"),
         "radius_login": (("INSERT",), "why somebody was refused is told nowhere"),
         "radius_unknown_user": (("SELECT", "INSERT", "UPDATE"), "who asks that nobody knows is told nowhere"),
+        "radius_nas_clock": (("SELECT", "INSERT", "UPDATE"), "that a NAS' clock is wrong is told nowhere"),
         "radius_unknown_nas": (("SELECT", "INSERT", "UPDATE"), "which unknown NAS asks is told nowhere"),
     }
 )

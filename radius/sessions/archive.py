@@ -146,9 +146,11 @@ class SessionArchive:
 
 
 async def _archived_already(db: AsyncSession, numbers: list[int]) -> set[int]:
-    """What a packet wrote anew that came while its session was being moved: the archive has the session."""
-    moved = select(radius_session_archive.c.acctuniqueid)
-    same = moved.where(radius_session_archive.c.acctuniqueid == radacct.c.acctuniqueid).exists()
+    """What a packet wrote anew that came while its session was being moved: the archive has the session. One that began
+    when the other was over is another one, of a NAS that has counted its sessions anew."""
+    archived = radius_session_archive.c
+    overlaps = func.coalesce(radacct.c.acctstarttime, radacct.c.acctstoptime) <= archived.acctstoptime
+    same = select(archived.acctuniqueid).where(archived.acctuniqueid == radacct.c.acctuniqueid, overlaps).exists()
     return set(await db.scalars(select(radacct.c.radacctid).where(radacct.c.radacctid.in_(numbers), same)))
 
 

@@ -34,7 +34,8 @@ from radius.sessions.tables import radius_session_archive
 BOTH = (radacct, radius_session_archive)
 ENDED_AT_LAST_WORD = (REAPED, REPLACED)
 STARTS_LOOKED_AT = 50
-"""An address is one session's at a time, so who had it began last before; this many of those are looked at."""
+"""Nearly always an address is one session's at a time, so who had it began last before; so many are looked at first."""
+MOST_HOLDERS = 1000
 
 
 @cache
@@ -82,10 +83,11 @@ def users_page(dialect: str, names: int, *, is_first: bool) -> Select[Any]:
 
 
 @cache
-def holders(dialect: str, columns: tuple[str, ...]) -> Select[Any]:
+def holders(dialect: str, columns: tuple[str, ...], *, every: bool = False) -> Select[Any]:
     """The sessions with ``given0`` in the first of these columns, ``given1`` in the second and so on, that began by
     ``at`` and did not end before, and those of which nobody heard the end; the one that began last first, and twice if
-    two columns say so. Of each the index has them in their order, and those before the last few are not looked at.
+    two columns say so. Of each the index has them in their order, and those before the last few are not looked at,
+    unless it is ``every`` one that is asked for.
     """
     pages = []
     for table in BOTH:
@@ -94,12 +96,19 @@ def holders(dialect: str, columns: tuple[str, ...]) -> Select[Any]:
         for number, name in enumerate(columns):
             given = bindparam(f"given{number}", type_=table.c[name].type)
             held = _sessions(table, table.c.username).where(table.c[name] == given, began <= at)
-            pages.append(held.order_by(began.desc()).limit(literal_column(str(STARTS_LOOKED_AT))))
+            if every:
+                held = held.where(_had(table))
+            most = MOST_HOLDERS if every else STARTS_LOOKED_AT
+            pages.append(held.order_by(began.desc()).limit(literal_column(str(most))))
     found, told = _told(pages, dialect)
-    ended = found.c.acctstoptime
-    unheard = (found.c.acctterminatecause == cause for cause in ENDED_AT_LAST_WORD)
-    had = told.where(or_(ended.is_(None), ended >= bindparam("at", type_=ended.type), *unheard))
-    return had.order_by(found.c.acctstarttime.desc(), found.c.radacctid.desc())
+    return told.where(_had(found)).order_by(found.c.acctstarttime.desc(), found.c.radacctid.desc())
+
+
+def _had(sessions: Table | Subquery) -> ColumnElement[bool]:
+    """It was not over at ``at``, as far as anybody knows."""
+    ended = sessions.c.acctstoptime
+    unheard = (sessions.c.acctterminatecause == cause for cause in ENDED_AT_LAST_WORD)
+    return or_(ended.is_(None), ended >= bindparam("at", type_=ended.type), *unheard)
 
 
 def _sessions(table: Table, username: ColumnElement[Any]) -> Select[Any]:

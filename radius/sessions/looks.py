@@ -6,11 +6,12 @@ Nothing is counted, and a page begins behind a session's number, so that session
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Literal
 
+from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
@@ -126,8 +127,9 @@ class SessionLooks:
 
     async def who_had(self, address: str, *, at: datetime) -> list[SessionView]:
         """The sessions that had an address or prefix at that moment, as far as accounting tells: usually one. A prefix
-        that contains the address counts. One that was closed without its Stop may have lasted up to three intervals
-        past its last word: for such a time it is told, as uncertain.
+        that contains the address counts. Of an address that several have at once (private ones of several sites) a
+        thousand are told at most. One that was closed without its Stop may have lasted up to three intervals past its
+        last word: for such a time it is told, as uncertain.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
@@ -138,13 +140,19 @@ class SessionLooks:
             given = await _as_given(db, network)
             if not given:
                 return []
-            statement = holders(dialect_of(db), tuple(column for column, _ in given))
-            asked = {f"given{number}": value for number, (_, value) in enumerate(given)}
-            now = self._now()
-            rows = await db.execute(statement, {"tenant_id": self._tenant_id, "at": at, **asked})
-            found = [_view(row, now) for row in rows]
+            columns = tuple(column for column, _ in given)
+            asked: dict[str, Any] = {f"given{number}": value for number, (_, value) in enumerate(given)}
+            asked |= {"tenant_id": self._tenant_id, "at": at}
+            had = await self._holders(db, holders(dialect_of(db), columns), asked)
+            if sum(not session["uncertain"] for session in had) > 1:  # then others may have begun long before
+                had = await self._holders(db, holders(dialect_of(db), columns, every=True), asked)
+            return had
+
+    async def _holders(self, db: AsyncSession, statement: Select[Any], asked: Mapping[str, Any]) -> list[SessionView]:
+        now, at = self._now(), asked["at"]
         had: dict[tuple[int, datetime | None], SessionView] = {}
-        for session in found:
+        for row in await db.execute(statement, asked):
+            session = _view(row, now)
             session["uncertain"] = _is_uncertain(session, at)
             if session["uncertain"] or session["stopped_at"] is None or session["stopped_at"] >= at:
                 had[session["number"], session["started_at"]] = session

@@ -89,6 +89,15 @@ radius_nas_heard = Table(
     Column("open_sessions", Integer, nullable=False, server_default=text("0")),
 )
 
+radius_nas_clock = Table(
+    "radius_nas_clock",
+    freeradius_metadata,
+    # NASes whose clock differs from ours by minutes, as FreeRADIUS has seen last.
+    Column("nasipaddress", NetworkAddress, primary_key=True),
+    Column("behind_seconds", BigInteger, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+)
+
 radius_station = Table(
     "radius_station",
     freeradius_metadata,

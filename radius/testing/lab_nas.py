@@ -8,7 +8,7 @@ import secrets as randomness
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from radius.testing.disconnects import DisconnectServer
@@ -116,7 +116,8 @@ class LabNas:
         self._server = server
         self._auth_port = auth_port
         self._acct_port = acct_port
-        self.event_at: datetime | None = None  # when what it tells happened (RFC 2869 s5.3); None: it doesn't say
+        self.event_at: datetime | None = None  # when what it tells happened, and was kept since; None: it doesn't say
+        self.clock_behind: timedelta | None = timedelta()  # by how much its clock is wrong; None: it has none
         self.sessions: dict[str, LabSession] = {}  # those that are up, by their id
         self.on_disconnected: Callable[[LabSession], None] = lambda _session: None
         self._disconnects: DisconnectServer | None = None
@@ -248,8 +249,7 @@ class LabNas:
         """
         request = new_request(ACCOUNTING_REQUEST, self._secret)
         self._say_who(request)
-        if self.event_at is not None:
-            request["Event-Timestamp"] = int(self.event_at.timestamp())
+        self._say_when(request)
         self.sessions.clear()
         request["Acct-Status-Type"] = "Accounting-On"
         request["Acct-Session-Id"] = randomness.token_hex(8)
@@ -260,8 +260,7 @@ class LabNas:
     ) -> None:
         request = new_request(ACCOUNTING_REQUEST, self._secret)
         self._say_where(request, session.username, session.calling_station, session.nas_port)
-        if self.event_at is not None:
-            request["Event-Timestamp"] = int(self.event_at.timestamp())
+        self._say_when(request)
         request["Acct-Status-Type"] = status
         request["Acct-Session-Id"] = session.session_id
         for attribute, value in (
@@ -288,6 +287,15 @@ class LabNas:
     def _say_who(self, request: Any) -> None:
         request["NAS-IP-Address"] = self.source_address
         request["NAS-Identifier"] = self.name
+
+    def _say_when(self, request: Any) -> None:
+        """RFC 2869 s5.3, and for how long it has been under way (RFC 2866 s5.2)."""
+        if self.event_at is None:
+            return
+        kept_seconds = int((datetime.now(UTC) - self.event_at).total_seconds())
+        if self.clock_behind is not None:
+            request["Event-Timestamp"] = int((self.event_at - self.clock_behind).timestamp())
+        request["Acct-Delay-Time"] = max(kept_seconds, 0)
 
     def _say_where(self, request: Any, username: str, calling_station: str, nas_port: str) -> None:
         self._say_who(request)

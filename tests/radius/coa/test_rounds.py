@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal
 
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from radius import ProjectedSubscriber, Projection, RadiusProjector, Retransmission, SessionChanges
+from radius import ProjectedSubscriber, Projection, RadiusProjector, Retransmission, Session, SessionChanges
 from radius.coa import lanes, preparing
 from radius.coa.claims import ChangeClaims
-from radius.coa.treatment import GRACE, LOOK_AGAIN
+from radius.coa.treatment import GRACE, LOOK_AGAIN, Answer
 from radius.importing.projecting import BulkProjector
 from radius.projection.freeradius_tables import radacct, radius_projection
 from radius.tables import Nas
@@ -355,3 +356,26 @@ async def test_what_nobody_thought_of_is_tried_again_later_and_not_left_leased(
         await worker.deliver_due()
     assert (await line.shown(change))["attempts"] == 1
     assert [one["said"] for one in (await line.changes.deliver(change["change_id"]))["sessions"]] == ["disconnected"]
+
+
+async def test_what_one_nas_answered_is_kept_where_nobody_thought_of_what_another_one_did(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [nas] = await line.site.nases(["mikrotik"])
+    other = LabSession.after(line.subscriber["username"], await line.login())
+    await nas.accounting_start(replace(other, session_id="elsewhere"))
+    change = await line.act("suspend")
+    worker = line.changes
+    ask = worker._ask
+
+    async def broken(session: Session, *more: Any) -> Answer:
+        if session.session_id == "elsewhere":
+            raise LookupError("nobody thought of it")
+        return await ask(session, *more)
+
+    monkeypatch.setattr(worker, "_ask", broken)
+    with pytest.raises(ExceptionGroup):
+        await worker.deliver_due()
+    told = await line.shown(change)
+    assert [(one["session_id"], one["said"]) for one in told["sessions"]] == [(line.session.session_id, "disconnected")]
+    assert (told["state"], told["attempts"] > 0) == ("pending", True)

@@ -183,6 +183,21 @@ async def test_an_open_session_has_its_address_until_now_and_another_isp_s_is_no
 
 
 @pytest.mark.both_databases
+async def test_of_an_address_that_many_have_at_once_all_are_told(many: Database) -> None:
+    async with many.begin() as db:
+        sites = [
+            _open(9000 + number, framedipaddress="10.0.0.5", username=f"user{number % 3}") for number in range(120)
+        ]
+        for number, each in enumerate(sites):
+            each["acctstarttime"] -= timedelta(minutes=number)
+        await db.execute(insert(radacct), sites)
+
+    found = await _looks(many).who_had("10.0.0.5", at=NOW)
+
+    assert _numbers(found) == list(range(9000, 9120))
+
+
+@pytest.mark.both_databases
 async def test_a_session_without_its_stop_may_have_had_the_address_for_three_intervals_more(many: Database) -> None:
     rows: list[dict[str, Any]] = [
         {"radacctid": 9001, "username": "user1", "acctterminatecause": "Lost-Carrier-Reaped"},

@@ -63,6 +63,7 @@ async def test_a_line_that_comes_back_has_closed_its_former_session_and_a_stop_c
     [before] = await site.sessions.open_sessions(former.username)
     line.nas.event_at = began + timedelta(seconds=60)
     await line.start("new", nas_port="lab5")  # the same CPE
+    line.nas.event_at = began
     await line.start("former")  # repeated
     assert await line.open() == ["new"]
     looks = SessionLooks(site.radius_database.read, site.radius_database.look, tenant_id=site.tenant_id, now=site.now)

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import delete, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from radius import CreatedSubscriber, NasRefused, PasswordStorage, PasswordStorageRefused
-from radius.projection.freeradius_tables import radcheck
+from radius.projection.freeradius_tables import radcheck, radusergroup
+from radius.projection.projection import plan_group
 from radius.subscribers.md4 import md4
 from radius.subscribers.password_storage import CHECKABLE, LOGIN_METHODS, kept, uncheckable
 from radius.tables import RadiusEstate
 from radius.testing import LabNas
-from tests.radius.conftest import Site
+from tests.radius.conftest import PLAN, Site
 
 
 @pytest.mark.parametrize(
@@ -106,11 +107,13 @@ class Logins:
         }
 
     async def _by_radclient(self, username: str, password: str) -> bool:
+        output = await self.answer(f'User-Name = "{username}"\nMS-CHAP-Password = "{password}"\n')
+        return "Received Access-Accept" in output
+
+    async def answer(self, said: str) -> str:
+        """What FreeRADIUS' own client tells of it."""
         request, secret = self.folder / "request", self.folder / "secret"
-        request.write_text(
-            f'User-Name = "{username}"\nMS-CHAP-Password = "{password}"\nMessage-Authenticator = 0x00\n'
-            f"Packet-Src-IP-Address = {self.nas.source_address}\n"
-        )
+        request.write_text(f"{said}Message-Authenticator = 0x00\nPacket-Src-IP-Address = {self.nas.source_address}\n")
         async with self.site.database.begin() as db:
             [nas] = await self.site.service(db).nas_list()
             secret.write_text(await self.site.secrets.reveal(db, nas["secret"]))
@@ -122,7 +125,36 @@ class Logins:
         )
         output, _ = await client.communicate()
         assert b"Received Access-" in output, output.decode()
-        return b"Received Access-Accept" in output
+        return output.decode()
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("storage", ["cleartext", "nt"])
+async def test_the_login_of_rfc_2759_section_9_2_is_let_in_with_the_answer_that_stands_there(
+    site: Site, storage: PasswordStorage, tmp_path: Path
+) -> None:
+    nas = await site.nas()
+    await site.projector.project_plans()
+    name, value = kept("clientPass", storage, whose="User")
+    password = f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
+    member = {"username": "User", "groupname": plan_group(site.tenant_id, PLAN), "priority": 1}
+    async with site.radius_database.begin() as db:
+        for table in (radcheck, radusergroup):
+            await db.execute(delete(table).where(table.c.username == "User"))
+        await db.execute(insert(radcheck).values(username="User", attribute=name, op=":=", value=password))
+        await db.execute(insert(radusergroup).values(member))
+    challenge, peer = "5B5D7C7D7B3F2F3E3C2C602132262628", "21402324255E262A28295F2B3A337C7E"
+    response = "82309ECD8D708B5EA08FAA3981CD83544233114A3D85D6DF"
+    asked = 'User-Name = "User"\nMS-CHAP-Challenge = 0x{}\nMS-CHAP2-Response = 0x0100{}0000000000000000{}\n'
+    logins = Logins(site, nas, tmp_path)
+
+    told = await logins.answer(asked.format(challenge, peer, response))
+    other = await logins.answer(asked.format(challenge, peer, f"00{response[2:]}"))
+
+    assert "Received Access-Accept" in told
+    success = b"\x01S=407A5589115FD0D6209F510FE9C04566932CDA56"
+    assert f"MS-CHAP2-Success = 0x{success.hex()}" in told
+    assert "Received Access-Reject" in other
 
 
 async def test_what_could_not_be_checked_is_refused_from_both_sides_with_every_nas(site: Site) -> None:
