@@ -13,8 +13,11 @@ LONGEST = timedelta(days=3650)
 def forecast(pool: PoolOutlook, now: datetime) -> str:
     """By what the last seven days have brought."""
     days, per_day = pool["days_to_exhaustion"], pool["units_per_day"]
-    if pool["free"] <= 0:
+    if pool["chain_free"] <= 0:
         return "full"
+    others = [name for name in pool["chain"] if name != pool["pool"]]
+    if pool["free"] <= 0:
+        return f"full, and served on by {' and '.join(others)}"
     if per_day is None:
         return "too soon to say"
     if days is None:

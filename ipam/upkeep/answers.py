@@ -137,13 +137,19 @@ class PoolCrossing(TypedDict):
 
 
 class PoolOutlook(PoolUsage):
-    """How full a pool is, how bad that is (ok, low, critical, exhausted), and when it will be full.
+    """How full a pool is, how bad that is for those whom it serves (ok, low, critical, exhausted), and until when they
+    can be given something.
 
-    ``units_per_day``: how fast free units went in the last seven days; less than nothing: they came back. None: it is
-    too soon to say. ``days_to_exhaustion`` None: it is too soon to say, or it doesn't come to that.
+    Pools that are bound to the same place serve it in turn: ``chain`` names those of them, this one among them, that
+    have the least left together (``chain_free`` of ``chain_size``); ``level`` and ``days_to_exhaustion`` are theirs.
+    ``units_per_day``: how fast units of this one were used up in the last seven days; less than nothing: they came
+    back. None: it is too soon to say. ``days_to_exhaustion`` None: it is too soon to say, or it doesn't come to that.
     """
 
     level: str
+    chain: list[str]
+    chain_size: int
+    chain_free: int
     units_per_day: float | None
     days_to_exhaustion: float | None
 

@@ -38,11 +38,12 @@ def level_of(*, size: int, free: int, before: Level, limits: Limits) -> Level:
     return "low" if used_percent >= limits.warn_percent - again else "ok"
 
 
-def units_per_day(*, free_then: int, then: datetime, free_now: int, now: datetime) -> float | None:
-    """How fast free units go (less than nothing: they come back); None: it is too soon to say."""
+def units_per_day(*, used_then: int, then: datetime, used_now: int, now: datetime) -> float | None:
+    """How fast units are used up (less than nothing: they come back); None: it is too soon to say. What is drained,
+    excluded or reserved was not used up by anybody, and will not be again tomorrow."""
     if now - then < SHORTEST_LOOK:
         return None
-    return (free_then - free_now) / ((now - then) / timedelta(days=1))
+    return (used_now - used_then) / ((now - then) / timedelta(days=1))
 
 
 def days_left(free: int, per_day: float | None) -> float | None:

@@ -14,7 +14,8 @@ from ipam.answers import PoolUsage
 from ipam.tables import Pool, PoolSample, UtcDateTime, table_of
 from ipam.upkeep.answers import PoolCrossing, PoolOutlook, PoolSampleAt
 from ipam.usage import usage
-from ipam.usage.running_dry import Level, Limits, days_left, level_of, units_per_day
+from ipam.usage.chains import Chain, Stock, chains, together
+from ipam.usage.running_dry import LEVELS, Level, Limits, days_left, level_of, units_per_day
 
 _SAMPLE = table_of(PoolSample)
 SAMPLE_EVERY = timedelta(hours=6)
@@ -33,8 +34,25 @@ class _Pool:
     """As of the last sample."""
     sampled_at: datetime | None
     then: datetime | None
-    """When the oldest sample within ``LOOK_BACK`` was taken, and how many were free."""
-    free_then: int
+    """When the oldest sample within ``LOOK_BACK`` was taken, and how many were somebody's or in quarantine."""
+    used_then: int
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A pool as it is now, and how bad that is for those whom it serves: by its chain in which least is left."""
+
+    pool: _Pool
+    used: PoolUsage
+    per_day: float | None
+    level: Level
+    chain: Chain
+    stock: Stock
+    """Of that chain."""
+
+    @property
+    def days_left(self) -> float | None:
+        return _rounded(days_left(self.stock.free, self.stock.per_day))
 
 
 async def sample_pools(db: AsyncSession, *, tenant_id: str, at: datetime) -> list[PoolCrossing]:
@@ -47,17 +65,15 @@ async def sample_pools(db: AsyncSession, *, tenant_id: str, at: datetime) -> lis
         return []
     crossings: list[PoolCrossing] = []
     samples: list[dict[str, Any]] = []
-    pools = await _pools(db, tenant_id, at)
-    for used in await usage.read(db, tenant_id, at=at):
-        pool = pools[used["pool"]]
-        level = level_of(size=used["size"], free=used["free"], before=pool.level, limits=pool.limits)
-        crossed = level != pool.level
+    for seen in await _seen(db, tenant_id, at):
+        pool = seen.pool
+        crossed = seen.level != pool.level
         if not crossed and pool.sampled_at is not None and at - pool.sampled_at < SAMPLE_EVERY:
             continue
         if pool.sampled_at is None or at > pool.sampled_at:
-            samples.append(_sample(tenant_id, pool, used, level, at))
+            samples.append(_sample(tenant_id, pool, seen.used, seen.level, at))
             if crossed:
-                crossings.append(_crossing(pool, used, level, at))
+                crossings.append(_crossing(seen, at))
     if samples:
         await db.execute(insert(_SAMPLE), samples)
         await db.execute(delete(_SAMPLE).where(_SAMPLE.c.tenant_id == tenant_id, _SAMPLE.c.at < at - KEPT_FOR))
@@ -66,19 +82,35 @@ async def sample_pools(db: AsyncSession, *, tenant_id: str, at: datetime) -> lis
 
 async def outlook(db: AsyncSession, *, tenant_id: str, at: datetime) -> list[PoolOutlook]:
     """How bad it is with each pool, and in how many days it will be full, from what the last seven have brought."""
-    pools = await _pools(db, tenant_id, at)
-    found: list[PoolOutlook] = []
-    for used in await usage.read(db, tenant_id, at=at):
-        pool = pools[used["pool"]]
-        per_day = _per_day(pool, used, at)
-        found.append(
-            PoolOutlook(
-                **used,
-                level=level_of(size=used["size"], free=used["free"], before=pool.level, limits=pool.limits),
-                units_per_day=None if per_day is None else round(per_day, 2),
-                days_to_exhaustion=_rounded(days_left(used["free"], per_day)),
-            )
+    return [
+        PoolOutlook(
+            **seen.used,
+            level=seen.level,
+            chain=list(seen.chain),
+            chain_size=seen.stock.size,
+            chain_free=seen.stock.free,
+            units_per_day=None if seen.per_day is None else round(seen.per_day, 2),
+            days_to_exhaustion=seen.days_left,
         )
+        for seen in await _seen(db, tenant_id, at)
+    ]
+
+
+async def _seen(db: AsyncSession, tenant_id: str, at: datetime) -> list[_Seen]:
+    pools, in_chains = await _pools(db, tenant_id, at), await chains(db, tenant_id)
+    every = await usage.read(db, tenant_id, at=at)
+    rates = {used["pool"]: _per_day(pools[used["pool"]], used, at) for used in every}
+    stocks = {used["pool"]: Stock(used["size"], used["free"], rates[used["pool"]]) for used in every}
+    found = []
+    for used in every:
+        name, pool = used["pool"], pools[used["pool"]]
+        of_chains = []
+        for chain in in_chains.get(name) or [(name,)]:
+            stock = together(chain, stocks)
+            level = level_of(size=stock.size, free=stock.free, before=pool.level, limits=pool.limits)
+            of_chains.append((LEVELS.index(level), -stock.free, chain, stock))
+        worst, _, chain, stock = max(of_chains, key=lambda each: each[:2])
+        found.append(_Seen(pool, used, rates[name], LEVELS[worst], chain, stock))
     return found
 
 
@@ -139,7 +171,8 @@ def _with_samples() -> Select[Any]:
             last.c.level,
             last.c.at.label("last_at"),
             first.c.at.label("first_at"),
-            first.c.free,
+            first.c.assigned,
+            first.c.quarantined,
         )
         .select_from(Pool)
         .outerjoin(last, last.c.id == last_id)
@@ -161,7 +194,7 @@ async def _pools(db: AsyncSession, tenant_id: str, at: datetime) -> dict[str, _P
             cast(Level, row.level or "ok"),
             row.last_at,
             row.first_at,
-            row.free or 0,
+            (row.assigned or 0) + (row.quarantined or 0),
         )
         for row in rows
     }
@@ -182,27 +215,29 @@ def _sample(tenant_id: str, pool: _Pool, used: PoolUsage, level: Level, at: date
     }
 
 
-def _crossing(pool: _Pool, used: PoolUsage, level: Level, at: datetime) -> PoolCrossing:
+def _crossing(seen: _Seen, at: datetime) -> PoolCrossing:
+    pool, used = seen.pool, seen.used
     return PoolCrossing(
         pool_id=pool.pool_id,
         pool=used["pool"],
         kind=used["kind"],
         network=used["network"],
-        level=level,
+        level=seen.level,
         previous_level=pool.level,
         at=at,
         size=used["size"],
         free=used["free"],
         used_percent=used["used_percent"],
         next_available_at=used["next_available_at"],
-        days_to_exhaustion=_rounded(days_left(used["free"], _per_day(pool, used, at))),
+        days_to_exhaustion=seen.days_left,
     )
 
 
 def _per_day(pool: _Pool, used: PoolUsage, at: datetime) -> float | None:
     if pool.then is None:
         return None
-    return units_per_day(free_then=pool.free_then, then=pool.then, free_now=used["free"], now=at)
+    used_now = used["assigned"] + used["quarantined"]
+    return units_per_day(used_then=pool.used_then, then=pool.then, used_now=used_now, now=at)
 
 
 def _rounded(days: float | None) -> float | None:

@@ -72,14 +72,18 @@ def of_sessions_behind(behind: Sequence[SessionsBehind], guards: Sequence[NasGua
 
 
 def of_pools(pools: Sequence[PoolOutlook], now: datetime, since: Mapping[str, datetime]) -> list[Item]:
-    """Pools that are full, about to be, running low, or full within two months if it goes on like this. ``since``: when
-    each of them has come to its level, as far as that was written down."""
-    items = []
-    for pool in pools:
+    """Pools that are full, about to be, running low, or full within two months if it goes on like this; those that
+    serve the same places in turn are one matter. ``since``: when each of them has come to its level, as far as that was
+    written down."""
+    items, told = [], set[tuple[str, ...]]()
+    for pool in sorted(pools, key=lambda each: len(each["chain"])):
+        if (chain := tuple(pool["chain"])) in told:
+            continue
         days = pool["days_to_exhaustion"]
         left = None if days is None else timedelta(days=min(days, 36_500))
         if pool["level"] == "ok" and (left is None or left > SOON):
             continue
+        told.add(chain)
         items.append(
             Item(
                 kind="pool_running_dry",
@@ -87,7 +91,7 @@ def of_pools(pools: Sequence[PoolOutlook], now: datetime, since: Mapping[str, da
                 sentence=f"{_how_full(pool)}{_until(pool, left, now)}",
                 target=Target("pool", pool["pool"]),
                 since=since.get(pool["pool"]),
-                count=pool["free"],
+                count=pool["chain_free"],
             )
         )
     return items
@@ -179,15 +183,20 @@ def _urgency_of(level: str, left: timedelta | None) -> Urgency:
 
 
 def _how_full(pool: PoolOutlook) -> str:
-    if pool["free"] <= 0:
-        return f"Pool {pool['pool']} is full: 0 of {pool['size']} are free"
-    return f"Pool {pool['pool']} has {pool['free']} of {pool['size']} free"
+    pools, many = " and ".join(pool["chain"]), len(pool["chain"]) > 1
+    whole = f"Pools {pools}, which serve in turn," if many else f"Pool {pools}"
+    drained = "" if many or not pool["draining"] else f", {pool['draining']} are being drained"
+    if pool["chain_free"] > 0:
+        return f"{whole} {'have' if many else 'has'} {pool['chain_free']} of {pool['chain_size']} free{drained}"
+    full = "have nothing left" if many else "has nothing left" if drained else "is full"
+    return f"{whole} {full}: 0 of {pool['chain_size']} are free{drained}"
 
 
 def _until(pool: PoolOutlook, left: timedelta | None, now: datetime) -> str:
-    if pool["free"] <= 0:
+    if pool["chain_free"] <= 0:
         soonest = pool["next_available_at"]
         return "." if soonest is None else f"; the next one is free again at {minute(soonest)}."
     if left is None or left > LONGEST:
         return "."
-    return f", and is full on {now + left:%Y-%m-%d} if it goes on like this."
+    verb = "are" if len(pool["chain"]) > 1 else "is"
+    return f", and {verb} full on {now + left:%Y-%m-%d} if it goes on like this."

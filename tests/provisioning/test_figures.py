@@ -31,6 +31,9 @@ def pool(name: str, used: float) -> PoolOutlook:
         used_percent=used,
         next_available_at=None,
         level="ok",
+        chain=[name],
+        chain_size=100,
+        chain_free=100 - int(used),
         units_per_day=None,
         days_to_exhaustion=None,
     )

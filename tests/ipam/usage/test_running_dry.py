@@ -63,10 +63,10 @@ def test_looking_again_at_the_same_never_changes_the_level(size: int, data: st.D
 
 def test_days_are_told_from_the_slope_when_there_is_one() -> None:
     now = STARTED_AT + timedelta(days=4)
-    going = units_per_day(free_then=1000, then=STARTED_AT, free_now=900, now=now)
-    coming = units_per_day(free_then=900, then=STARTED_AT, free_now=1000, now=now)
+    going = units_per_day(used_then=900, then=STARTED_AT, used_now=1000, now=now)
+    coming = units_per_day(used_then=1000, then=STARTED_AT, used_now=900, now=now)
 
     assert (going, coming) == (25.0, -25.0)
     assert (days_left(900, going), days_left(900, coming), days_left(0, None)) == (36.0, None, 0.0)
-    assert units_per_day(free_then=9, then=now - timedelta(minutes=59), free_now=1, now=now) is None
+    assert units_per_day(used_then=1, then=now - timedelta(minutes=59), used_now=9, now=now) is None
     assert days_left(900, None) is None

@@ -141,6 +141,9 @@ async def test_the_outlook_follows_from_the_last_seven_days(empty: Network) -> N
         "role": "public",
         "network": "192.0.2.0/24",
         "level": "ok",
+        "chain": ["cgnat"],
+        "chain_size": 254,
+        "chain_free": 214,
         "size": 254,
         "assigned": 40,
         "quarantined": 0,
@@ -153,6 +156,70 @@ async def test_the_outlook_follows_from_the_last_seven_days(empty: Network) -> N
         "days_to_exhaustion": 26.8,
     }
     assert (outlook["metro/210"]["units_per_day"], outlook["metro/210"]["days_to_exhaustion"]) == (0.0, None)
+
+
+async def outlook_of(network: Network, pool: str) -> Any:
+    return {each["pool"]: each for each in await network.serve("outlook")}[pool]
+
+
+async def test_what_is_drained_excluded_or_reserved_is_used_up_by_nobody(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/24"))
+    await look(empty)
+    empty.clock.forward(days=2)
+    for verb, said in (
+        ("drain", {"span": "192.0.2.128/26"}),
+        ("exclude", {"span": "192.0.2.192/27"}),
+        ("reserve", {"value": "192.0.2.9"}),
+    ):
+        await empty.keep(verb, pool="cgnat", note="work", **said)
+    await empty.allocate(1)
+
+    seen = await outlook_of(empty, "cgnat")
+
+    assert (seen["free"] < 254 - 64 - 32, seen["draining"], seen["units_per_day"]) == (True, 64, 0.5)
+    await empty.keep("undrain", pool="cgnat", span="192.0.2.128/26")
+    assert (await outlook_of(empty, "cgnat"))["units_per_day"] == 0.5
+
+
+async def test_a_full_pool_is_no_trouble_while_the_next_of_its_chain_serves_on(empty: Network) -> None:
+    described = one_pool("192.0.2.0/30", warn_percent=50, crit_percent=99, bindings=[{"bng": "bng-1", "priority": 1}])
+    second = {
+        "name": "second",
+        "kind": "ipv4",
+        "network": "192.0.2.8/29",
+        "bindings": [{"bng": "bng-1", "priority": 2}],
+    }
+    described["pool"].append({**second, "warn_percent": 50, "crit_percent": 99})
+    await empty.apply(described)
+    await look(empty)
+    empty.clock.forward(days=1)
+    for customer in (1, 2):
+        await empty.allocate(customer)
+
+    assert await look(empty) == []
+    first = await outlook_of(empty, "cgnat")
+    assert (first["level"], first["free"], first["chain"]) == ("ok", 0, ["cgnat", "second"])
+    assert (first["chain_free"], first["chain_size"], first["days_to_exhaustion"]) == (6, 8, 3.0)
+
+    for customer in range(3, 9):
+        empty.clock.forward(minutes=1)
+        await empty.allocate(customer)
+    assert await look(empty) == [("cgnat", "ok", "exhausted", 0), ("second", "ok", "exhausted", 0)]
+
+
+async def test_a_pool_of_two_chains_is_as_bad_as_the_one_in_which_less_is_left(empty: Network) -> None:
+    described = one_pool("192.0.2.0/30", bindings=[{"bng": "bng-1"}, {"access_node": "OLT-1"}])
+    described["pool"].append(
+        {"name": "second", "kind": "ipv4", "network": "192.0.2.8/29", "bindings": [{"bng": "bng-1"}]}
+    )
+    await empty.apply(described)
+    for customer in (1, 2):
+        await empty.allocate(customer, "LOC-1")
+
+    assert [(pool, level) for pool, _, level, _ in await look(empty)] == [("cgnat", "exhausted")]
+    seen = await outlook_of(empty, "cgnat")
+    assert (seen["chain"], seen["chain_free"]) == (["cgnat"], 0)
+    assert (await outlook_of(empty, "second"))["level"] == "ok"
 
 
 async def test_what_was_written_down_of_a_pool_is_read_in_order(empty: Network) -> None:

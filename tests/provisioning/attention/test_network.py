@@ -18,7 +18,9 @@ def a_pool(**said: Any) -> PoolOutlook:
     usual = {"pool": "north-1", "kind": "ipv4", "role": "cgnat", "network": "100.64.0.0/22", "size": 1022}
     counts = {"assigned": 900, "quarantined": 0, "reserved": 0, "draining": 0, "free": 122, "used_percent": 88.1}
     outlook = {"next_available_at": None, "level": "low", "units_per_day": 10.0, "days_to_exhaustion": 12.2}
-    return PoolOutlook(**{**usual, **counts, **outlook, **said})  # type: ignore[typeddict-item]
+    numbers = {**usual, **counts, **outlook, **said}
+    alone = {"chain": [numbers["pool"]], "chain_size": numbers["size"], "chain_free": numbers["free"]}
+    return PoolOutlook(**{**alone, **numbers})  # type: ignore[typeddict-item]
 
 
 def test_a_pool_that_runs_dry_is_told_with_the_date() -> None:
@@ -46,6 +48,31 @@ def test_how_urgent_a_pool_is_follows_from_its_level_and_its_date() -> None:
     )
     [late] = network.of_pools([a_pool(days_to_exhaustion=1e12)], NOW, {})
     assert late.sentence == "Pool north-1 has 122 of 1022 free."  # no year is meant in earnest
+
+
+def test_pools_that_serve_in_turn_are_one_matter_by_what_they_have_left_together() -> None:
+    chain = {"chain": ["north-1", "north-2"], "chain_size": 2044, "chain_free": 4, "level": "critical"}
+    both = [
+        a_pool(**chain, free=0),
+        a_pool(**chain, pool="north-2", free=4),
+        a_pool(pool="south", level="ok", free=500),
+    ]
+    [first, second] = network.of_pools(both, NOW, {})
+    assert [(item.target.id, item.count) for item in (first, second)] == [("south", 500), ("north-1", 4)]
+    assert second.sentence.startswith(
+        "Pools north-1 and north-2, which serve in turn, have 4 of 2044 free, and are full"
+    )
+    full = a_pool(**{**chain, "chain_free": 0, "level": "exhausted"})
+    [item] = network.of_pools([full], NOW, {})
+    assert item.sentence == "Pools north-1 and north-2, which serve in turn, have nothing left: 0 of 2044 are free."
+    enough = {**chain, "chain_free": 900, "level": "ok", "days_to_exhaustion": None}
+    assert network.of_pools([a_pool(**enough, free=0)], NOW, {}) == []
+
+
+def test_of_a_pool_that_is_drained_it_is_said_that_it_is() -> None:
+    drained = a_pool(level="exhausted", assigned=1, draining=1021, free=0)
+    [item] = network.of_pools([drained], NOW, {})
+    assert item.sentence == "Pool north-1 has nothing left: 0 of 1022 are free, 1021 are being drained."
 
 
 def test_cpes_that_wait_or_are_left_to_a_person_are_counted() -> None:

@@ -73,6 +73,7 @@ async def test_a_pool_shows_its_numbers_its_forecast_and_its_picture(any_console
     ("numbers", "told"),
     [
         ({"free": 0, "units_per_day": 3.0, "days_to_exhaustion": 0.0}, "full"),
+        ({"free": 0, "chain_free": 9, "units_per_day": 0.0, "days_to_exhaustion": 3.0}, "full, and served on by b"),
         ({"free": 9, "units_per_day": None, "days_to_exhaustion": None}, "too soon to say"),
         ({"free": 9, "units_per_day": -1.0, "days_to_exhaustion": None}, "not going down"),
         ({"free": 9, "units_per_day": 3.0, "days_to_exhaustion": 3.0}, "full on 2026-06-04, at 3 a day"),
@@ -80,7 +81,8 @@ async def test_a_pool_shows_its_numbers_its_forecast_and_its_picture(any_console
     ],
 )
 def test_a_forecast_says_what_is_known(numbers: dict[str, Any], told: str) -> None:
-    assert forecast(PoolOutlook(**numbers), NOW) == told  # type: ignore[typeddict-item]
+    outlook = {"pool": "a", "chain": ["a", "b"], "chain_free": numbers["free"], **numbers}
+    assert forecast(PoolOutlook(**outlook), NOW) == told  # type: ignore[typeddict-item]
 
 
 async def test_cpes_are_listed_by_state_cause_and_who_was_left_to_a_person(any_console: Console) -> None:
