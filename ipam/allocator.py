@@ -41,6 +41,7 @@ from ipam.errors import PoolExhausted
 from ipam.events import note_event
 from ipam.request_faults import RequestFaults
 from ipam.tables import ASSIGNED, RESERVED, RESTS, Allocation, FreeRange, Pool, UtcDateTime
+from ipam.unit_errors import UnitTaken
 
 
 async def choose(db: AsyncSession, chains: Chains, at: datetime, locked: Collection[str] = ()) -> list[Candidate]:
@@ -107,7 +108,13 @@ def _held(chosen: Sequence[Candidate], pools: Sequence[Candidate], units: Mappin
 async def _take_given(db: AsyncSession, pool: Candidate, number: int, holder: Holder) -> None:
     unit = pool.unit(number, holder.tenant_id)
     held = {"state": "assigned", "service_id": holder.service_id, "subject": holder.subject, "assigned_at": holder.at}
-    await claim(db, unit, held, subject=holder.subject, at=holder.at)
+    try:
+        await claim(db, unit, held, subject=holder.subject, at=holder.at)
+    except UnitTaken as taken:
+        if not pool.is_computed:
+            raise
+        formula = pool.cvlan_formula or ""
+        raise UnitTaken(taken.value, pool=taken.pool, service_id=taken.service_id, follows_from=formula) from taken
     await note_event(db, unit, what="assigned", at=holder.at, service_id=holder.service_id)
 
 

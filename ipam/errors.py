@@ -245,7 +245,7 @@ class PoolExhausted(IpamError):
         ends = (", lift a quarantine" if quarantined else "") + (", end the drain" if draining else "")
         super().__init__(
             f"Pool {pool} is full: {assigned} of {size} assigned, {quarantined} in quarantine{kept}. {soon}"
-            f" Bind another pool there{ends}, or release what is not used."
+            f" Bind another pool there{ends}, or release what is not used{' and not drained' if draining else ''}."
         )
 
     @property

@@ -33,6 +33,7 @@ from ipam.errors import RequestInvalid, ServiceReleased
 from ipam.holdings import Line
 from ipam.inventory import kea
 from ipam.lookup import history
+from ipam.lookup.asked import by_then
 from ipam.tables import Service
 from ipam.upkeep import moving, returning, routing
 from ipam.upkeep.answers import KeaExport, PoolOutlook, PoolSampleAt, PreviewedUnit
@@ -259,11 +260,11 @@ class NetworkService:
 
         Raises:
             RequestInvalid: neither, or one that several VRFs have and ``vrf`` doesn't say which, or a prefix of which
-                several may have had parts.
+                several may have had parts; or a time that is yet to come.
             NameUnknown: there is no such VRF.
         """
         return await history.service_at(
-            self._db, tenant_id=self._tenant_id, address=address, at=at or self._now(), vrf=vrf
+            self._db, tenant_id=self._tenant_id, address=address, at=by_then(at, self._now()), vrf=vrf
         )
 
     async def _refuse_faults(self, **parts: Any) -> None:

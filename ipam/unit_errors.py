@@ -35,14 +35,17 @@ class UnitTaken(UnitError):
 
     code = "ipam.unit_taken"
 
-    def __init__(self, value: str, *, pool: str, service_id: int) -> None:
+    def __init__(self, value: str, *, pool: str, service_id: int, follows_from: str | None = None) -> None:
+        """``follows_from``: nobody has asked for it, it is computed from that."""
         self.value = value
         self.pool = pool
         self.service_id = service_id
-        super().__init__(
-            f"{value} of pool {pool} is held by service {service_id}; nothing was changed."
-            " Choose another one, or release or move that service first."
-        )
+        held = f"{value} of pool {pool} is held by service {service_id}; nothing was changed."
+        if follows_from is not None:
+            why = f" It is the C-VLAN that follows from {follows_from} there. Ask for another one by its number (cvlan)"
+            super().__init__(f"{held}{why}, or release or move that service first.")
+            return
+        super().__init__(f"{held} Choose another one, or release or move that service first.")
 
 
 class UnitReserved(UnitError):

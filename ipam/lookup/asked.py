@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from ipam.addresses import BITS, Network, format_address, parse_address, parse_network, to_bytes
 from ipam.errors import RequestInvalid
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""Whoever asks about now may have a clock that is ahead."""
 
 
 def looked_for(text: str, field: str = "address") -> Network:
@@ -24,6 +29,17 @@ def looked_for(text: str, field: str = "address") -> Network:
 def spelt(asked: Network) -> str:
     """An address without its length."""
     return str(asked) if asked.length < asked.bits else format_address(to_bytes(asked.family, asked.first))
+
+
+def by_then(at: datetime | None, now: datetime) -> datetime:
+    """The moment that is asked about, or now.
+
+    Raises:
+        RequestInvalid: it is yet to come, and who will have something then nobody knows.
+    """
+    if at is not None and at > now + CLOCKS_DIFFER:
+        raise RequestInvalid("at", f"is {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC, which is yet to come")
+    return at or now
 
 
 def ipv4(field: str, text: str) -> int:

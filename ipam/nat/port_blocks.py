@@ -17,7 +17,7 @@ from ipam.estate.pools import add_prefix
 from ipam.estate.rows import EstateRows
 from ipam.estate.spec import DEFAULT_VRF
 from ipam.lookup import history
-from ipam.lookup.asked import ipv4
+from ipam.lookup.asked import by_then, ipv4
 from ipam.nat import logged_blocks, rule_times
 from ipam.nat.deterministic import FIRST_PORT, LAST_PORT, Algorithm, PortMapping
 from ipam.nat.logged_blocks import LoggedBlock
@@ -165,7 +165,7 @@ class PortBlocks:
             RequestInvalid: no IPv4 address, or no port.
             NameUnknown: there is no such VRF.
         """
-        number, when = await self._address("outside", outside, vrf, port), at or self._now()
+        number, when = await self._address("outside", outside, vrf, port, at=at), at or self._now()
         stored = to_bytes(4, number)
         rule = await self._rule(NatRule.first_outside <= stored, NatRule.last_outside >= stored, *_then(NatRule, when))
         logged = await logged_blocks.covering(self._db, self._tenant_id, stored, port, when)
@@ -187,7 +187,7 @@ class PortBlocks:
             RequestInvalid: no IPv4 address, or one that several VRFs have and ``vrf`` doesn't say which.
             NameUnknown: there is no such VRF.
         """
-        number, when = await self._address("inside", inside, vrf), at or self._now()
+        number, when = await self._address("inside", inside, vrf, at=at), at or self._now()
         found: dict[str, list[NatBlockAt]] = {}
         in_vrf = [Vrf.name == vrf] if vrf else []
         rules = (await self._db.execute(_rules(self._tenant_id).where(*_then(NatRule, when), *in_vrf))).all()
@@ -205,12 +205,15 @@ class PortBlocks:
             raise RequestInvalid("inside", f"{inside} exists in the VRFs {', '.join(sorted(found))}: say which one")
         return next(iter(found.values()), [])
 
-    async def _address(self, field: str, text: str, vrf: str | None, port: int | None = None) -> int:
-        """An IPv4 address that is asked for; when nothing speaks against its VRF and port either."""
+    async def _address(
+        self, field: str, text: str, vrf: str | None, port: int | None = None, *, at: datetime | None
+    ) -> int:
+        """An IPv4 address that is asked for; when nothing speaks against its VRF, port and time either."""
         faults = RequestFaults()
         number = faults.check(field, partial(ipv4, field, text))
         if port is not None and not 1 <= port <= LAST_PORT:
             faults.note("port", RequestInvalid("port", f"is {port}; it takes 1 to {LAST_PORT}"))
+        faults.check("at", partial(by_then, at, self._now()))
         await faults.look("vrf", history.must_be_known(self._db, self._tenant_id, vrf))
         faults.refuse_if_any()
         assert number is not None, "what is none has left a fault"

@@ -76,7 +76,11 @@ async def _give_up_prefix(rows: EstateRows, prefix_id: int, pool: KnownPool, *, 
     key = {"vrf_id": prefix["vrf_id"], "network": prefix["network"], "role": "container"}
     if (same := await rows.find(Prefix, **key)) is not None:
         if other := await rows.find(Pool, prefix_id=same["id"]):
-            raise RequestInvalid("pool", f"{pool.name} can't be retired: pool {other['name']} was, on {pool.network}")
+            before = (
+                f"pool {other['name']} was retired on {pool.network} before, and history keeps one pool of a prefix"
+            )
+            instead = "Drain it: then nobody is given anything of it"
+            raise RequestInvalid("pool", f"{pool.name} can't be retired: {before}. {instead}")
         rules = table_of(NatRule)  # that have ended: their outside is this one from now on
         await rows.db.execute(update(rules).where(rules.c.prefix_id == same["id"]).values(prefix_id=prefix_id))
         await rows.db.execute(delete(table_of(Prefix)).where(table_of(Prefix).c.id == same["id"]))

@@ -63,7 +63,7 @@ def test_messages_name_what_for_whom_and_the_next_act() -> None:
     drained = errors.PoolExhausted(
         pool="north-1", size=3, assigned=1, quarantined=0, draining=2, next_available_at=None
     )
-    assert str(drained).endswith("Bind another pool there, end the drain, or release what is not used.")
+    assert str(drained).endswith("Bind another pool there, end the drain, or release what is not used and not drained.")
     assert str(refused) == (
         "The network description has 2 fault(s), nothing was written: pool a: is wrong; pool b: is too."
     )

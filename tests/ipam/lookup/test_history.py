@@ -24,6 +24,7 @@ async def test_each_holder_of_an_address_is_known_for_its_time(empty: Network) -
     second = await empty.allocate(2)
     address = first["ip_address"]
     assert second["ip_address"] == address
+    empty.clock.forward(hours=1)
 
     async with empty.database.begin() as db:
         service = empty.service(db)
@@ -45,6 +46,8 @@ async def test_each_holder_of_an_address_is_known_for_its_time(empty: Network) -
     assert at[5] == now
     assert now is not None
     assert (now["customer_id"], now["since"], now["until"]) == (2, STARTED_AT + 4 * HOUR, None)
+    with pytest.raises(RequestInvalid, match="at is 2030-01-01 18:00 UTC, which is yet to come"):
+        await empty.serve("service_at", address=address, at=STARTED_AT + 6 * HOUR)
 
 
 async def test_an_address_inside_a_delegated_prefix_leads_to_its_holder(network: Network) -> None:

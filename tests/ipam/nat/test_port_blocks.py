@@ -63,6 +63,7 @@ async def test_a_new_rule_leaves_what_was_so_before_in_place(empty: Network) -> 
     assert await empty.ports("define_rule", **RULE)
     empty.clock.forward(hours=1)
     assert await empty.ports("end_rule", pool="cgnat", reason="another box")
+    empty.clock.forward(hours=1)
 
     found = [
         [
@@ -160,6 +161,7 @@ async def test_a_rule_that_can_not_be_is_refused_with_all_its_faults(network: Ne
 async def test_blocks_of_a_log_are_found_for_their_time_and_end_with_a_later_import(empty: Network) -> None:
     await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
     given = await empty.allocate(1, ip_address="100.64.0.70")
+    empty.clock.forward(hours=6)
     log = [
         block("203.0.113.7", 40_000, "100.64.0.9", 0, 2),
         block("203.0.113.7", 40_000, "100.64.0.70", 2),
@@ -184,6 +186,7 @@ async def test_blocks_of_a_log_are_found_for_their_time_and_end_with_a_later_imp
 
 async def test_a_log_that_contradicts_itself_or_an_earlier_one_is_refused_whole(empty: Network) -> None:
     await empty.apply(one_pool("100.64.0.0/24"))
+    empty.clock.forward(hours=4)
     await empty.ports("import_blocks", blocks=[block("203.0.113.7", 40_000, "100.64.0.9", 0, 2)], source="a")
     wrong = [
         block("203.0.113.7", 40_100, "100.64.0.8", 1, 3),
