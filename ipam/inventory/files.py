@@ -75,13 +75,14 @@ class ImportFile:
     lines: Sequence[ImportLine]
 
     def with_errors(self, faults: Mapping[int, Sequence[str]]) -> Iterator[list[str]]:
-        """The file again, a row at a time, each with all that is wrong with it in a last column."""
+        """The file again, a row at a time, each with all that is wrong with it in a last column; what stands in none
+        comes behind."""
         kept = [place for place, name in enumerate(self.header) if _plain(name) != ERRORS]
         yield from (list(row) for row in self.titles)
         yield [*(self.header[place] for place in kept), ERRORS]
         for row, line in zip(self.rows, self.lines, strict=True):
             cells = [row[place] if place < len(row) else "" for place in kept]
-            yield [*cells, *row[len(self.header) :], "; ".join(faults.get(line.number, ()))]
+            yield [*cells, "; ".join(faults.get(line.number, ())), *row[len(self.header) :]]
 
 
 @dataclass(frozen=True)

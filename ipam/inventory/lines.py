@@ -24,6 +24,7 @@ STATES = ("assigned", "reserved", "quarantine")
 OWNER = ("customer_id", "location", "plan")
 """What must be known of whoever has an address for it to be a service's."""
 
+_VID_IN_WORDS = f"VLAN number {FIRST_VID}..{LAST_VID} (IEEE 802.1Q)"
 _USERNAME = re.compile(r"[A-Za-z0-9@._:/-]{1,128}")
 _LARGEST = 2**63 - 1
 
@@ -92,7 +93,7 @@ class Cells:
         return self._number("customer_id", 1, _LARGEST, "positive whole number")
 
     def cvlan(self) -> int | None:
-        return self._number("cvlan", FIRST_VID, LAST_VID, f"VLAN number {FIRST_VID}..{LAST_VID} (IEEE 802.1Q)")
+        return self._number("cvlan", FIRST_VID, LAST_VID, _VID_IN_WORDS)
 
     def _number(self, name: str, lowest: int, highest: int, words: str) -> int | None:
         text = self.text(name)
@@ -125,8 +126,11 @@ class Cells:
 
     def value(self, text: str) -> Said:
         """One unit: an address, a prefix without host bits, or a C-VLAN's number."""
+        is_number = re.fullmatch(r"[0-9]{1,5}", text) is not None
         try:
-            return Said(vid=_vid(int(text))) if re.fullmatch(r"[0-9]{1,5}", text) else Said(parsed(text))
+            if text and not is_number and self.text("kind") == "cvlan":
+                raise ValueError(f"{text[:60]!r} is no {_VID_IN_WORDS}")
+            return Said(vid=_vid(int(text))) if is_number else Said(parsed(text))
         except ValueError as exc:
             self.faults.append(str(exc) if text else "value is missing")
             return Said()
@@ -163,7 +167,7 @@ def spelt(network: Network) -> str:
 
 def _vid(number: int) -> int:
     if not FIRST_VID <= number <= LAST_VID:
-        raise ValueError(f"{number} is no VLAN number {FIRST_VID}..{LAST_VID} (IEEE 802.1Q)")
+        raise ValueError(f"{number} is no {_VID_IN_WORDS}")
     return number
 
 

@@ -54,7 +54,7 @@ def own_line(number: int, cells: Cells) -> ImportLine:
     """A line as our export writes it."""
     said, customer_id, username = cells.value(cells.text("value")), cells.customer_id(), cells.username()
     location, plan = cells.text("location"), cells.text("plan")
-    lacks = [name for name, known in zip(OWNER, (customer_id, location, plan), strict=True) if not known]
+    lacks = [name for name in OWNER if not cells.text(name)]
     state = cells.text("state") or ("reserved" if lacks else "assigned")
     note = " ".join(cells.text("note").split())
     cvlan = cells.cvlan()

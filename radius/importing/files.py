@@ -79,12 +79,13 @@ class SubscriberFile:
     lines: Sequence[SubscriberLine]
 
     def with_errors(self, faults: Mapping[int, Sequence[str]]) -> Iterator[list[str]]:
-        """The file again, a row at a time, each with all that is wrong with it in a last column."""
+        """The file again, a row at a time, each with all that is wrong with it in a last column; what stands in none
+        comes behind."""
         kept = [place for place, name in enumerate(self.header) if _plain(name) != ERROR]
         yield [*(self.header[place] for place in kept), ERROR]
         for row, line in zip(self.rows, self.lines, strict=True):
             cells = [row[place] if place < len(row) else "" for place in kept]
-            yield [*cells, *row[len(self.header) :], "; ".join(faults.get(line.number, ()))]
+            yield [*cells, "; ".join(faults.get(line.number, ())), *row[len(self.header) :]]
 
 
 def read_subscribers(text: Sequence[str]) -> SubscriberFile:

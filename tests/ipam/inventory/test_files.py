@@ -95,6 +95,7 @@ def test_all_that_is_wrong_with_a_line_of_ours_is_said_at_once() -> None:
             "available_at: 2030-01-01 has no time zone; write 2030-01-01Z if it is UTC",
             "state: 'lost' is none of assigned, reserved, quarantine",
         ],
+        "100.64.0.5,assigned,-5,,LOC-1,fiber-100,,,,": ["customer_id: '-5' is no positive whole number"],
         "100.64.0,assigned,5,,,,,,,": [
             "'100.64.0' is not an IPv4 or IPv6 address",
             "what is assigned is somebody's: location, plan is missing",
@@ -116,6 +117,14 @@ def test_all_that_is_wrong_with_a_line_of_ours_is_said_at_once() -> None:
     }
     file = read("\n".join([columns, *wrong]) + "\n", "csv")
     assert [list(line.faults) for line in file.lines] == list(wrong.values())
+
+
+def test_a_c_vlan_that_is_no_number_is_said_to_be_none() -> None:
+    file = read("value,kind\nabc,cvlan\nabc,\n", "csv")
+    assert [list(line.faults) for line in file.lines] == [
+        ["'abc' is no VLAN number 2..4094 (IEEE 802.1Q)"],
+        ["'abc' is not an IPv4 or IPv6 address"],
+    ]
 
 
 def test_netbox_s_tables_are_read_with_their_masks_and_their_global_vrf() -> None:
@@ -229,3 +238,8 @@ def test_a_file_that_comes_again_with_its_errors_is_read_without_them() -> None:
     file = read("value,errors,note\n100.64.0.5,something was wrong,kept\n", "csv")
     assert said(file, "value", "note", "faults") == [("100.64.0.5", "kept", ())]
     assert [*file.with_errors({})] == [["value", "note", "errors"], ["100.64.0.5", "kept", ""]]
+
+
+def test_cells_that_no_column_has_come_behind_what_is_wrong_with_their_line() -> None:
+    file = read("value,note\n100.64.0.5,kept,too,much\n", "csv")
+    assert [*file.with_errors({2: ["has 4 cells"]})][1] == ["100.64.0.5", "kept", "has 4 cells", "too", "much"]

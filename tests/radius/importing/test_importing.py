@@ -276,11 +276,13 @@ def test_a_list_is_read_with_its_own_separator_and_comes_back_with_its_errors() 
         (2, "a@isp.example", 7),
         (4, "b@isp.example", 0),
     ]
-    assert list(file.with_errors({4: ["customer_id is missing"]})) == [
+    assert list(file.with_errors({4: ["is wrong"]})) == [
         ["Username", "Customer ID", "Plan", "error"],
         ["a@isp.example", "7", "gold", ""],
-        ["b@isp.example", "", "gold", "customer_id is missing"],
+        ["b@isp.example", "", "gold", "is wrong"],
     ]
+    more = read_subscribers(text.replace("gold;\n", "gold;;too;much\n").splitlines(keepends=True))
+    assert list(more.with_errors({4: ["is wrong"]}))[2] == ["b@isp.example", "", "gold", "is wrong", "too", "much"]
 
 
 async def test_a_text_that_copy_would_take_for_its_own_arrives_as_it_is(site: Site) -> None:
