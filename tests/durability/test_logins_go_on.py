@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import insert, text
+from sqlalchemy import Connection, insert, inspect, text
 
 from provisioning.bootstrap import utc_now
 from provisioning.database import EVERY_TENANT, TENANT_SETTING, Database, sync_engine, sync_url
 from provisioning.migrations import alembic_config
 from provisioning.settings import Settings, load_settings
 from provisioning.vault import create_keyring
-from radius.projection.freeradius_tables import freeradius_metadata, radcheck, radreply, radusergroup
+from radius.projection.freeradius_tables import freeradius_metadata, radacct, radcheck, radreply, radusergroup
 from radius.projection.freeradius_tables import nas as nas_table
 from radius.testing import FreeRadiusServer
 from tests.bench.radius_load import Logins, address_of, log_in, password_of
@@ -28,6 +29,10 @@ SECRET = "a-lab-secret-of-24-chars"
 SUBSCRIBERS, AT_LEAST, AT_ONCE = 200, 10_000, 1_000
 FORMER = "0045"
 """The shape of the appliance's tables in an earlier release."""
+LACKS_TABLES = ("radius_nas_clock", "radius_station")
+LACKS_INDEXES = ("radacct_by_user", "radacct_by_address", "radius_login_by_user")
+SESSIONS = 50_000
+"""What FreeRADIUS' tables lack by then, and of how many sessions there the indexes are to be made."""
 
 
 @pytest.fixture
@@ -87,7 +92,34 @@ async def _fill(database: Database) -> None:
         await db.execute(insert(radreply), addresses)
         groups = [{"username": name, "groupname": f"{TENANT}/{PLAN}"} for name in numbers.values()]
         await db.execute(insert(radusergroup), groups)
+        began = utc_now() - timedelta(days=1)
+        over = {"nasipaddress": "127.0.0.1", "acctstarttime": began, "acctupdatetime": began, "acctstoptime": began}
+        sessions = [
+            {**over, "acctsessionid": str(each), "acctuniqueid": str(each), "username": numbers[each % SUBSCRIBERS + 1]}
+            for each in range(SESSIONS)
+        ]
+        await db.execute(insert(radacct), sessions)
+        for name in LACKS_INDEXES:
+            await db.execute(text(f"DROP INDEX {name}"))
+        for name in LACKS_TABLES:
+            await db.execute(text(f"DROP TABLE {name}"))
     await database.close()
+
+
+async def _lacking(settings: Settings) -> set[str]:
+    """Which tables and indexes of FreeRADIUS' there are not."""
+    database = Database(settings.radius_database_url, schema=settings.radius_database_schema)
+    async with database.engine.connect() as connection:
+        found = await connection.run_sync(inspected)
+    await database.close()
+    return {*LACKS_TABLES, *LACKS_INDEXES} - found
+
+
+def inspected(connection: Connection) -> set[str]:
+    """The names of all tables and indexes."""
+    there = inspect(connection)
+    tables = there.get_table_names()
+    return {*tables, *(str(index["name"]) for table in tables for index in there.get_indexes(table))}
 
 
 async def _ask_until(over: asyncio.Event, port: int) -> list[Logins]:
@@ -109,9 +141,11 @@ async def test_of_ten_thousand_logins_none_fails_while_the_appliance_is_down_mig
     settings: Settings, server: FreeRadiusServer, services: Services
 ) -> None:
     over = asyncio.Event()
+    assert await _lacking(settings) == {*LACKS_TABLES, *LACKS_INDEXES}
     async with asyncio.TaskGroup() as group:
         asking = group.create_task(_ask_until(over, server.auth_port))
         assert await _migrate(settings) == 0
+        assert await _lacking(settings) == set()
         killed = await services.start()
         await killed.at_work()
         killed.process.kill()
