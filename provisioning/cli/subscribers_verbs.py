@@ -31,7 +31,7 @@ from radius import (
     SubscriberView,
 )
 
-AT_ONCE = Retransmission(sends=3, first_wait_seconds=1.0)
+AT_ONCE = Retransmission(sends=2)
 """Who types waits; what needs longer is the worker's."""
 PAUSES = (0.1, 0.2, 0.3, 0.5, 0.8, 1.0, 1.5, 2.0)
 """Seconds between looks where the worker was quicker and is at it."""
