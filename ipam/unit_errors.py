@@ -42,8 +42,9 @@ class UnitTaken(UnitError):
         self.service_id = service_id
         held = f"{value} of pool {pool} is held by service {service_id}; nothing was changed."
         if follows_from is not None:
-            why = f" It is the C-VLAN that follows from {follows_from} there. Ask for another one by its number (cvlan)"
-            super().__init__(f"{held}{why}, or release or move that service first.")
+            why = f" It is the C-VLAN that follows from {follows_from} there."
+            what = " Where one can be named (cvlan), name another one; or release or move that service first."
+            super().__init__(f"{held}{why}{what}")
             return
         super().__init__(f"{held} Choose another one, or release or move that service first.")
 

@@ -18,10 +18,11 @@ def forecast(pool: PoolOutlook, now: datetime) -> str:
     others = [name for name in pool["chain"] if name != pool["pool"]]
     if pool["free"] <= 0:
         return f"full, and served on by {' and '.join(others)}"
-    if per_day is None:
-        return "too soon to say"
     if days is None:
-        return "not going down"
+        return "too soon to say" if per_day is None else "not going down"
     if timedelta(days=min(days, 36_500)) > LONGEST:
         return "lasts for more than ten years"
-    return f"full on {now + timedelta(days=days):%Y-%m-%d}, at {per_day:g} a day"
+    date = f"{now + timedelta(days=days):%Y-%m-%d}"
+    if others:
+        return f"full with {' and '.join(others)} on {date}"
+    return f"full on {date}, at {per_day:g} a day"

@@ -14,7 +14,7 @@ POOL_EVENTS = {
     "critical": "pool.critical",
     "exhausted": "pool.exhausted",
 }
-"""What is told of a pool that has come to a level. None of them starts a journey."""
+"""What is told of a pool that has come to a level, from the best one to the worst. None of them starts a journey."""
 
 
 async def tell_levels(begin: Begin, *, publish: PublishEvent, tenant_id: str, now: Clock) -> int:

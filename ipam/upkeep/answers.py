@@ -117,9 +117,9 @@ class KeaExport(TypedDict):
 
 
 class PoolCrossing(TypedDict):
-    """A pool that has become worse or better: ok, low, critical, exhausted.
+    """A pool that has become worse or better for those whom it serves: ok, low, critical, exhausted.
 
-    ``days_to_exhaustion``: see ``PoolOutlook``.
+    ``chain``, ``chain_size``, ``chain_free``, ``days_to_exhaustion``: see ``PoolOutlook``.
     """
 
     pool_id: int
@@ -128,6 +128,9 @@ class PoolCrossing(TypedDict):
     network: str
     level: str
     previous_level: str
+    chain: list[str]
+    chain_size: int
+    chain_free: int
     at: datetime
     size: int
     free: int

@@ -160,7 +160,7 @@ async def _going(
 
 
 async def _go(db: AsyncSession, going: Sequence[_Going], *, tenant_id: str, note: str, at: datetime) -> None:
-    """What is not served there is given back by all of them, before the first is given anything."""
+    """What is not served there is given back by all of these, before the first of them is given anything."""
     gone = [unit.allocation_id for each in going for unit in each.gone]
     await give_back_units(db, sorted(gone), tenant_id=tenant_id, at=at, note=note)
     for each in going:
@@ -188,6 +188,9 @@ async def _give(db: AsyncSession, each: _Going) -> None:
     if not each.needs_units:
         each.chosen = await _chosen(db, each, each.found, each.faults)
         each.taken = [candidate.held(None) for candidate in each.chosen]
+    elif each.faults.all:  # it stays where it is, and takes nothing from others: but what else it lacks is told
+        found = await bound(db, each.line.place, each.line.plan, each.holder)
+        await _chosen(db, each, found, each.faults)
     elif given := await each.faults.look(whose(each.line), patiently(db, partial(_take, db, each))):
         each.chosen, each.taken = given
 

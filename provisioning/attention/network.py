@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -11,6 +12,7 @@ from provisioning.attention.items import Item, Target, Urgency, several
 from provisioning.commercial import FailingMessages
 from provisioning.days import minute
 from provisioning.forecast import LONGEST
+from provisioning.pool_levels import POOL_EVENTS
 from provisioning.webhooks import FailingWebhook
 from radius import NasGuard, RadiusDatabaseUnavailable, RadiusDatabaseUnfit, SessionsBehind
 
@@ -75,22 +77,23 @@ def of_pools(pools: Sequence[PoolOutlook], now: datetime, since: Mapping[str, da
     """Pools that are full, about to be, running low, or full within two months if it goes on like this; those that
     serve the same places in turn are one matter. ``since``: when each of them has come to its level, as far as that was
     written down."""
-    items, told = [], set[tuple[str, ...]]()
-    for pool in sorted(pools, key=lambda each: len(each["chain"])):
-        if (chain := tuple(pool["chain"])) in told:
-            continue
+    items = []
+    by_chain: dict[tuple[str, ...], list[PoolOutlook]] = defaultdict(list)
+    for pool in pools:
+        by_chain[tuple(pool["chain"])].append(pool)
+    for in_turn in by_chain.values():
+        pool = _of_all(in_turn)
         days = pool["days_to_exhaustion"]
         left = None if days is None else timedelta(days=min(days, 36_500))
         if pool["level"] == "ok" and (left is None or left > SOON):
             continue
-        told.add(chain)
         items.append(
             Item(
                 kind="pool_running_dry",
                 urgency=_urgency_of(pool["level"], left),
                 sentence=f"{_how_full(pool)}{_until(pool, left, now)}",
                 target=Target("pool", pool["pool"]),
-                since=since.get(pool["pool"]),
+                since=min((at for each in in_turn if (at := since.get(each["pool"]))), default=None),
                 count=pool["chain_free"],
             )
         )
@@ -174,6 +177,13 @@ def of_messages(failing: Sequence[FailingMessages]) -> list[Item]:
             )
         )
     return items
+
+
+def _of_all(in_turn: Sequence[PoolOutlook]) -> PoolOutlook:
+    """The first of them, at the worst level of all, with the first unit that comes back to any."""
+    back = [each["next_available_at"] for each in in_turn if each["next_available_at"] is not None]
+    worst = max((each["level"] for each in in_turn), key=list(POOL_EVENTS).index)
+    return {**in_turn[0], "level": worst, "next_available_at": min(back, default=None)}
 
 
 def _urgency_of(level: str, left: timedelta | None) -> Urgency:

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from radius.sessions.sessions import host
 from radius.sessions.tables import radius_nas_clock
 
-SEEN_WITHIN = timedelta(days=1)
-"""A clock that was set right is not seen any more."""
+SEEN_WITHIN = timedelta(hours=1)
+"""A clock that was set right is not seen any more; sessions of one that is wrong tell of it with every interim."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ one, or to send one more, costs more than to have it answered."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -36,6 +37,8 @@ ENDED_AT_LAST_WORD = (REAPED, REPLACED)
 STARTS_LOOKED_AT = 50
 """Nearly always an address is one session's at a time, so who had it began last before; so many are looked at first."""
 MOST_HOLDERS = 1000
+UNHEARD_FOR = timedelta(days=7)
+"""Whoever gave no sign of life for longer had nothing any more, whatever its interval."""
 
 
 @cache
@@ -97,18 +100,19 @@ def holders(dialect: str, columns: tuple[str, ...], *, every: bool = False) -> S
             given = bindparam(f"given{number}", type_=table.c[name].type)
             held = _sessions(table, table.c.username).where(table.c[name] == given, began <= at)
             if every:
-                held = held.where(_had(table))
+                held = held.where(_had(table, not_before=bindparam("unheard_since", type_=began.type)))
             most = MOST_HOLDERS if every else STARTS_LOOKED_AT
             pages.append(held.order_by(began.desc()).limit(literal_column(str(most))))
     found, told = _told(pages, dialect)
     return told.where(_had(found)).order_by(found.c.acctstarttime.desc(), found.c.radacctid.desc())
 
 
-def _had(sessions: Table | Subquery) -> ColumnElement[bool]:
-    """It was not over at ``at``, as far as anybody knows."""
+def _had(sessions: Table | Subquery, *, not_before: ColumnElement[Any] | None = None) -> ColumnElement[bool]:
+    """It was not over at ``at``, as far as anybody knows; ``not_before``: it gave no sign of life since."""
     ended = sessions.c.acctstoptime
-    unheard = (sessions.c.acctterminatecause == cause for cause in ENDED_AT_LAST_WORD)
-    return or_(ended.is_(None), ended >= bindparam("at", type_=ended.type), *unheard)
+    unheard = or_(*(sessions.c.acctterminatecause == cause for cause in ENDED_AT_LAST_WORD))
+    lately = unheard if not_before is None else unheard & (ended >= not_before)
+    return or_(ended.is_(None), ended >= bindparam("at", type_=ended.type), lately)
 
 
 def _sessions(table: Table, username: ColumnElement[Any]) -> Select[Any]:

@@ -22,11 +22,14 @@ from radius.projection.projection import plan_group
 from radius.projection.radius_database import dialect_of, radius_transaction
 from radius.sessions.aliveness import OBSERVED_AT_LEAST_SECONDS, in_accounting, worth_a_look_after
 from radius.sessions.containing import prefixes_that_contain
-from radius.sessions.look_statements import ENDED_AT_LAST_WORD, holders, online_page, users_page
+from radius.sessions.look_statements import ENDED_AT_LAST_WORD, UNHEARD_FOR, holders, online_page, users_page
 from radius.sessions.reaper import NasGuard, guards
 from radius.sessions.sessions import LONGEST_SECONDS, host
 
 SessionState = Literal["online", "doubtful", "closed"]
+
+
+PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
 
 
 class SessionView(TypedDict):
@@ -144,7 +147,9 @@ class SessionLooks:
             asked: dict[str, Any] = {f"given{number}": value for number, (_, value) in enumerate(given)}
             asked |= {"tenant_id": self._tenant_id, "at": at}
             had = await self._holders(db, holders(dialect_of(db), columns), asked)
-            if sum(not session["uncertain"] for session in had) > 1:  # then others may have begun long before
+            # Several sites may have the same private addresses; then somebody else may have begun long before.
+            if _is_private(network) or sum(not session["uncertain"] for session in had) > 1:
+                asked["unheard_since"] = at - UNHEARD_FOR
                 had = await self._holders(db, holders(dialect_of(db), columns, every=True), asked)
             return had
 
@@ -166,6 +171,11 @@ class SessionLooks:
         """
         async with radius_transaction(self._radius_read) as db:
             return await guards(db, now=self._now(), tenant_id=self._tenant_id)
+
+
+def _is_private(network: IPv4Network | IPv6Network) -> bool:
+    """RFC 1918 s3, RFC 4193 s3.1."""
+    return any(each.version == network.version and network.subnet_of(each) for each in PRIVATE)  # type: ignore[arg-type]
 
 
 def _is_uncertain(session: SessionView, at: datetime) -> bool:

@@ -118,6 +118,7 @@ class LabNas:
         self._acct_port = acct_port
         self.event_at: datetime | None = None  # when what it tells happened, and was kept since; None: it doesn't say
         self.clock_behind: timedelta | None = timedelta()  # by how much its clock is wrong; None: it has none
+        self.tells_delay = True  # for how long it has kept what it tells (RFC 2866 s5.2)
         self.sessions: dict[str, LabSession] = {}  # those that are up, by their id
         self.on_disconnected: Callable[[LabSession], None] = lambda _session: None
         self._disconnects: DisconnectServer | None = None
@@ -295,7 +296,8 @@ class LabNas:
         kept_seconds = int((datetime.now(UTC) - self.event_at).total_seconds())
         if self.clock_behind is not None:
             request["Event-Timestamp"] = int((self.event_at - self.clock_behind).timestamp())
-        request["Acct-Delay-Time"] = max(kept_seconds, 0)
+        if self.tells_delay:
+            request["Acct-Delay-Time"] = max(kept_seconds, 0)
 
     def _say_where(self, request: Any, username: str, calling_station: str, nas_port: str) -> None:
         self._say_who(request)

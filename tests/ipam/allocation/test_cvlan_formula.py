@@ -80,10 +80,7 @@ async def test_a_c_vlan_that_another_line_holds_is_refused_and_nothing_is_taken(
         await empty.allocate(2, "LOC-2")
 
     assert (taken.value.value, taken.value.pool, taken.value.service_id) == ("9", "metro/210", first["service_id"])
-    assert (
-        "It is the C-VLAN that follows from 1000*port + onu + 2 there. Ask for another one by its number (cvlan)"
-        in str(taken.value)
-    )
+    assert "It is the C-VLAN that follows from 1000*port + onu + 2 there. Where one can be named" in str(taken.value)
     assert (await empty.usage("cgnat"))["assigned"] == 1
     assert await empty.violations() == []
 

@@ -23,6 +23,7 @@ from ipam import (
     UnitTaken,
 )
 from ipam.tables import AllocationEvent
+from ipam.upkeep import rehoming
 from tests.ipam.conftest import STARTED_AT, Network, corrupt, small
 
 
@@ -274,6 +275,39 @@ async def test_what_can_not_be_re_homed_is_answered_beside_what_was(empty: Netwo
     assert [fault.where for fault in done.faults] == [f"service {refused['service_id']}"]
     assert isinstance(done.refusal, NotServed)
     assert done.refusal.faults == done.faults
+
+
+async def test_who_can_not_go_for_a_routed_prefix_takes_nothing_from_those_who_can(empty: Network) -> None:
+    described = two_bngs()
+    described["pool"][-2]["network"] = "100.65.0.0/30"
+    nets = {"name": "nets", "kind": "ipv4_routed", "network": "198.51.100.0/29", "bindings": [{"bng": "bng-1"}]}
+    described["pool"].append(nets)
+    await empty.apply(described)
+    first, *others = [await empty.allocate(customer, "LOC-1") for customer in (1, 2, 3)]
+    await empty.serve("route_prefix", service_id=first["service_id"], pool="nets")
+
+    async with empty.database.begin() as db:
+        done = await empty.upkeep(db).rehome(access_nodes=["OLT-1"], bng="bng-2", note="x")
+        await db.rollback()
+
+    assert [each["service_id"] for each in done.moved] == [line["service_id"] for line in others]
+    assert done.not_served == (first["service_id"],)
+    [fault] = done.faults
+    assert "198.51.100.0/29" in fault.what
+
+
+async def test_a_thousand_go_together_and_the_next_ones_after_them(
+    empty: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehoming, "AT_ONCE", 2)
+    await empty.apply(two_bngs())
+    lines = [await empty.allocate(customer, "LOC-1") for customer in range(1, 6)]
+
+    moved = await rehome(empty, "OLT-1", note="BNG 1 is retired")
+
+    assert [each["service_id"] for each in moved] == [line["service_id"] for line in lines]
+    assert len({address for each in moved for address in each["given"]}) == 10
+    assert await empty.violations() == []
 
 
 async def test_when_one_service_can_not_be_served_there_nothing_is_re_homed(empty: Network) -> None:

@@ -58,13 +58,22 @@ def test_pools_that_serve_in_turn_are_one_matter_by_what_they_have_left_together
         a_pool(pool="south", level="ok", free=500),
     ]
     [first, second] = network.of_pools(both, NOW, {})
-    assert [(item.target.id, item.count) for item in (first, second)] == [("south", 500), ("north-1", 4)]
-    assert second.sentence.startswith(
+    assert [(item.target.id, item.count) for item in (first, second)] == [("north-1", 4), ("south", 500)]
+    assert first.sentence.startswith(
         "Pools north-1 and north-2, which serve in turn, have 4 of 2044 free, and are full"
     )
     full = a_pool(**{**chain, "chain_free": 0, "level": "exhausted"})
     [item] = network.of_pools([full], NOW, {})
     assert item.sentence == "Pools north-1 and north-2, which serve in turn, have nothing left: 0 of 2044 are free."
+    soon = NOW + timedelta(hours=1)
+    worse = [
+        a_pool(**{**chain, "level": "low"}),
+        a_pool(**{**chain, "level": "exhausted", "chain_free": 0}, pool="north-2", next_available_at=soon),
+    ]
+    worse[0]["chain_free"] = 0
+    [item] = network.of_pools(worse, NOW, {"north-1": NOW, "north-2": NOW - timedelta(days=1)})
+    assert (item.urgency, item.since) == ("now", NOW - timedelta(days=1))
+    assert item.sentence.endswith("0 of 2044 are free; the next one is free again at 2026-03-10 04:00 UTC.")
     enough = {**chain, "chain_free": 900, "level": "ok", "days_to_exhaustion": None}
     assert network.of_pools([a_pool(**enough, free=0)], NOW, {}) == []
 

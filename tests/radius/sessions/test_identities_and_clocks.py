@@ -5,16 +5,31 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from radius import Kept, SessionArchive
 from radius.invariants import sessions_twice, wrong_clocks
 from radius.projection.freeradius_tables import radacct
 from radius.sessions.tables import radius_nas_clock, radius_session_archive
-from radius.testing import LabNas, LabSession, Usage
+from radius.testing import LabNas, LabSession, NoAnswer, Usage
 from tests.radius.conftest import Site
 
 pytestmark = pytest.mark.both_databases
+
+REFUSING = {
+    True: (
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'not now'; END$$",
+        "CREATE TRIGGER refusing BEFORE UPDATE OF acctuniqueid ON radacct FOR EACH ROW EXECUTE FUNCTION refuse()",
+    ),
+    False: (
+        "CREATE TRIGGER refusing BEFORE UPDATE OF acctuniqueid ON radacct BEGIN SELECT RAISE(ABORT, 'not now'); END",
+    ),
+}
+REFUSING_NO_MORE = {
+    True: ("DROP TRIGGER refusing ON radacct", "DROP FUNCTION refuse()"),
+    False: ("DROP TRIGGER refusing",),
+}
+"""On PostgreSQL, or on SQLite: no session may give its identity away."""
 
 Row = tuple[datetime | None, datetime | None, str | None, int]
 
@@ -49,6 +64,10 @@ async def up_for_an_hour(site: Site, *, since: datetime, end: str = "Stop") -> t
         await nas.accounting_stop(session, Usage(seconds=3600, output_octets=1000))
     elif end == "NAS-Reboot":
         await nas.accounting_on()
+    elif end == "silence":
+        reaped = {"acctstoptime": radacct.c.acctupdatetime, "acctterminatecause": "Lost-Carrier-Reaped"}
+        async with site.radius_database.begin() as db:
+            await db.execute(update(radacct).where(radacct.c.username == session.username).values(reaped))
     return nas, session
 
 
@@ -57,7 +76,7 @@ async def up_for_an_hour(site: Site, *, since: datetime, end: str = "Stop") -> t
     [
         ("Stop", timedelta(hours=1), "User-Request", 1000),
         ("NAS-Reboot", timedelta(hours=1), "NAS-Reboot", 900),
-        ("nothing", timedelta(minutes=30), "Replaced", 900),
+        ("silence", timedelta(minutes=30), "Lost-Carrier-Reaped", 900),
     ],
 )
 async def test_a_session_of_an_identity_that_was_used_before_is_a_session_of_its_own(
@@ -83,17 +102,22 @@ async def test_a_session_of_an_identity_that_was_used_before_is_a_session_of_its
     assert await rows(site, session) == [before, (anew, ended, "User-Request", 80)]
 
 
+@pytest.mark.parametrize(
+    ("end", "cause", "octets"), [("Stop", "User-Request", 1000), ("NAS-Reboot", "NAS-Reboot", 900)]
+)
 @pytest.mark.parametrize("told", ["interim", "stop"])
-async def test_where_its_start_was_lost_it_is_told_by_how_long_it_has_been_up(site: Site, told: str) -> None:
+async def test_where_its_start_was_lost_it_is_told_by_how_long_it_has_been_up(
+    site: Site, end: str, cause: str, octets: int, told: str
+) -> None:
     since, anew = ago(days=2), ago(hours=5)
-    nas, session = await up_for_an_hour(site, since=since)
+    nas, session = await up_for_an_hour(site, since=since, end=end)
     nas.event_at = at = anew + timedelta(hours=1)
 
     tell = nas.accounting_interim if told == "interim" else nas.accounting_stop
     await tell(session, Usage(seconds=3600, output_octets=70))
 
     over = (at, "User-Request") if told == "stop" else (None, None)
-    assert await rows(site, session) == [(since, since + timedelta(hours=1), "User-Request", 1000), (anew, *over, 70)]
+    assert await rows(site, session) == [(since, since + timedelta(hours=1), cause, octets), (anew, *over, 70)]
 
 
 async def test_late_packets_of_a_session_that_is_over_make_no_other_one(site: Site) -> None:
@@ -106,10 +130,93 @@ async def test_late_packets_of_a_session_that_is_over_make_no_other_one(site: Si
         await kept(session)
     nas.event_at = since + timedelta(minutes=50)
     await nas.accounting_interim(session, Usage(seconds=3000, output_octets=950))
-    nas.event_at = None  # it says neither when nor for how long it has been under way
-    await nas.accounting_stop(session, Usage(seconds=3600 * 3, output_octets=1000))
+    for lost in ({"event_at": None}, {"event_at": ago(), "tells_delay": False, "clock_behind": -timedelta(hours=2)}):
+        for (
+            name,
+            value,
+        ) in lost.items():  # it says neither when nor for how long it has been under way, or by a wrong clock
+            setattr(nas, name, value)
+        await nas.accounting_stop(session, Usage(seconds=3600, output_octets=1000))
+        await nas.accounting_interim(session, Usage(seconds=1800, output_octets=900))
 
     assert await rows(site, session) == over
+
+
+@pytest.mark.parametrize("ahead", [1, 4, 200, 7200])
+@pytest.mark.parametrize("tells_delay", [True, False])
+async def test_a_short_session_of_a_nas_whose_clock_is_ahead_is_one_however_often_it_is_told(
+    site: Site, ahead: int, tells_delay: bool
+) -> None:
+    nas, session = await logged_in(site)
+    nas.clock_behind, nas.tells_delay = -timedelta(seconds=ahead), tells_delay
+    began = ago(seconds=3)
+    for _ in range(2):
+        nas.event_at = began
+        await nas.accounting_start(session)
+        nas.event_at = began + timedelta(seconds=1)
+        await nas.accounting_stop(session, Usage(seconds=1, output_octets=500))
+
+    [(_, ended, cause, octets)] = await rows(site, session)
+    assert (ended is not None, cause, octets) == (True, "User-Request", 500)
+
+
+async def test_a_start_that_comes_again_while_the_session_is_up_makes_no_other_one(site: Site) -> None:
+    nas, session = await logged_in(site)
+    began = ago(hours=1)
+    for minutes, octets in ((0, 0), (10, 1000), (19, 0), (20, 2000)):
+        nas.event_at = began + timedelta(minutes=minutes)
+        if octets:
+            await nas.accounting_interim(session, Usage(seconds=minutes * 60, output_octets=octets))
+        else:
+            await nas.accounting_start(session)
+    assert await rows(site, session) == [(began, None, None, 2000)]
+
+
+async def test_a_late_stop_of_who_had_the_identity_before_does_not_end_the_session_that_has_it(site: Site) -> None:
+    since, anew = ago(hours=3), ago(hours=1)
+    nas, session = await up_for_an_hour(site, since=since, end="NAS-Reboot")
+    nas.event_at = anew
+    await nas.accounting_start(session)
+    nas.event_at = since + timedelta(minutes=59)
+    await nas.accounting_stop(session, Usage(seconds=3540, output_octets=1000))
+    nas.event_at = anew + timedelta(minutes=30)
+    await nas.accounting_interim(session, Usage(seconds=1800, output_octets=70))
+    assert await rows(site, session) == [
+        (since, since + timedelta(hours=1), "NAS-Reboot", 900),
+        (anew, None, None, 70),
+    ]
+
+
+async def test_what_could_not_be_written_is_not_answered(site: Site) -> None:
+    since = ago(days=1)
+    nas, session = await up_for_an_hour(site, since=since)
+    nas.timeout_seconds, nas.event_at = 1.5, ago()
+    async with site.radius_database.begin() as db:
+        for statement in REFUSING[site.radius_database.is_postgresql]:
+            await db.execute(text(statement))
+    try:
+        with pytest.raises(NoAnswer):
+            await nas.accounting_start(session)
+    finally:
+        async with site.radius_database.begin() as db:
+            for statement in REFUSING_NO_MORE[site.radius_database.is_postgresql]:
+                await db.execute(text(statement))
+    assert len(await rows(site, session)) == 1
+    await nas.accounting_start(session)
+    assert len(await rows(site, session)) == 2
+
+
+async def test_a_nas_that_tells_no_delay_is_believed_up_to_a_day(site: Site) -> None:
+    nas, session = await logged_in(site)
+    nas.tells_delay, nas.event_at = False, ago(hours=20)
+    await nas.accounting_start(session)
+    nas.event_at = ago(hours=30)
+    await nas.accounting_interim(session, Usage(seconds=60))
+    async with site.radius_database.read() as db:
+        mine = select(radacct.c.acctstarttime, radacct.c.acctupdatetime).where(radacct.c.username == session.username)
+        [(started, updated)] = [tuple(each) for each in await db.execute(mine)]
+    assert abs(started - ago(hours=20)) < timedelta(seconds=5)
+    assert abs(updated - ago()) < timedelta(seconds=5)
 
 
 async def test_a_start_without_a_time_that_comes_again_just_after_the_end_makes_no_session(site: Site) -> None:

@@ -198,6 +198,22 @@ async def test_of_an_address_that_many_have_at_once_all_are_told(many: Database)
 
 
 @pytest.mark.both_databases
+async def test_of_a_private_address_who_has_it_elsewhere_for_long_is_told_too(many: Database) -> None:
+    here = [
+        _row(9100 + number, framedipaddress="10.0.0.6", acctstarttime=NOW - timedelta(hours=60 - number))
+        for number in range(59)
+    ]
+    for each in here:
+        each["acctstoptime"] = each["acctstarttime"] + timedelta(minutes=30)
+    elsewhere = _open(9000, framedipaddress="10.0.0.6")
+    elsewhere["acctstarttime"] = NOW - timedelta(days=30)
+    async with many.begin() as db:
+        await db.execute(insert(radacct), [*here, elsewhere, _open(9200, framedipaddress="10.0.0.6")])
+
+    assert _numbers(await _looks(many).who_had("10.0.0.6", at=NOW)) == [9200, 9000]
+
+
+@pytest.mark.both_databases
 async def test_a_session_without_its_stop_may_have_had_the_address_for_three_intervals_more(many: Database) -> None:
     rows: list[dict[str, Any]] = [
         {"radacctid": 9001, "username": "user1", "acctterminatecause": "Lost-Carrier-Reaped"},
