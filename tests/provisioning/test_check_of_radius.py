@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import insert, update
@@ -11,7 +11,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.check import Finding
 from radius.projection.freeradius_tables import radacct, radius_projection, radpostauth
 from radius.sessions.archive import make_partitions
-from radius.sessions.tables import radius_nas_heard, radius_session_archive
+from radius.sessions.tables import radius_nas_clock, radius_nas_heard, radius_session_archive
 from tests.provisioning.corruptions import CANCELLED, DONE, HELD, WAITING, Corruption, assert_caught, check, differs
 from tests.support.healthy_estate import vandal
 
@@ -238,6 +238,20 @@ async def test_a_nas_from_which_no_accounting_comes_is_found(spoilable: Applianc
     assert " since 2026-01-01 00:00 UTC: its 7 open sessions stay open" in finding.message
 
 
+async def test_a_nas_whose_clock_is_wrong_is_found(spoilable: Appliance) -> None:
+    now = spoilable.clock()
+    async with spoilable.radius_database.begin() as db:
+        for address, behind, seen_at in (("10.0.0.1", 10_800, now), ("10.0.0.2", 600, now - timedelta(hours=2))):
+            await db.execute(
+                insert(radius_nas_clock).values(nasipaddress=address, behind_seconds=behind, seen_at=seen_at)
+            )
+    [finding] = (await check(spoilable)).findings
+    assert (finding.invariant, finding.subject) == ("radius.nas_clocks", "10.0.0.1")
+    assert finding.message.startswith(
+        f"The clock of NAS 10.0.0.1 is 3 hours behind ours (seen {now:%Y-%m-%d %H:%M} UTC)."
+    )
+
+
 async def test_a_session_that_is_in_the_archive_as_well_is_found(spoilable: Appliance) -> None:
     ended = datetime(2026, 1, 1, tzinfo=UTC)
     session = {
@@ -268,4 +282,4 @@ async def test_a_change_that_its_run_is_about_to_carry_over_is_no_finding(spoila
 
 PROVEN = {invariant for corruption in CORRUPTIONS for invariant, _, _ in corruption.found}
 PROVEN |= {"radius.passwords_in_login_log", "radius.sessions_of_terminated", "radius.sessions_of_refused"}
-PROVEN |= {"radius.nas_heard", "radius.sessions_twice"}
+PROVEN |= {"radius.nas_heard", "radius.nas_clocks", "radius.sessions_twice"}
