@@ -35,6 +35,7 @@ from radius.projection.freeradius_tables import (
 from radius.projection.projection import FramedAddresses, addresses_of, digest
 from radius.projection.radius_database import GIVEN_UP
 from radius.sessions import clocks
+from radius.sessions.archive import is_archived
 from radius.sessions.reaper import LOOKED_AWAY, guards
 from radius.sessions.sessions import host
 from radius.sessions.tables import radius_nas_heard, radius_session_archive
@@ -308,8 +309,8 @@ async def sessions_twice(radius_db: AsyncSession, _now: datetime) -> list[Findin
     newest = select(func.max(archived.acctstarttime)).scalar_subquery()
     both = (
         select(radacct.c.username, radacct.c.acctuniqueid)
-        .join(radius_session_archive, archived.acctuniqueid == radacct.c.acctuniqueid)
-        .where(radacct.c.acctstarttime <= newest, radacct.c.acctstarttime <= archived.acctstoptime)
+        .join(radius_session_archive, is_archived())
+        .where(radacct.c.acctstarttime <= newest)
     )
     return [
         Finding(

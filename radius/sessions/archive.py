@@ -19,7 +19,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
 import structlog
-from sqlalchemy import CursorResult, delete, func, insert, select, text, tuple_
+from sqlalchemy import ColumnElement, CursorResult, and_, delete, func, insert, or_, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.ports import Begin, Now
@@ -146,12 +146,19 @@ class SessionArchive:
 
 
 async def _archived_already(db: AsyncSession, numbers: list[int]) -> set[int]:
-    """What a packet wrote anew that came while its session was being moved: the archive has the session. One that began
-    when the other was over is another one, of a NAS that has counted its sessions anew."""
+    """What a packet wrote anew that came while its session was being moved: the archive has the session."""
+    same = select(radius_session_archive.c.acctuniqueid).where(is_archived()).exists()
+    return set(await db.scalars(select(radacct.c.radacctid).where(radacct.c.radacctid.in_(numbers), same)))
+
+
+def is_archived() -> ColumnElement[bool]:
+    """A session of radacct is this one of the archive. One that began when the other was over, and has used something
+    else, is another one, of a NAS that has counted its sessions anew."""
     archived = radius_session_archive.c
     overlaps = func.coalesce(radacct.c.acctstarttime, radacct.c.acctstoptime) <= archived.acctstoptime
-    same = select(archived.acctuniqueid).where(archived.acctuniqueid == radacct.c.acctuniqueid, overlaps).exists()
-    return set(await db.scalars(select(radacct.c.radacctid).where(radacct.c.radacctid.in_(numbers), same)))
+    used = ("acctsessiontime", "acctinputoctets", "acctoutputoctets")
+    equal = and_(*(radacct.c[name] == archived[name] for name in used))
+    return and_(archived.acctuniqueid == radacct.c.acctuniqueid, or_(overlaps, equal))
 
 
 async def _copy(db: AsyncSession, numbers: list[int]) -> None:

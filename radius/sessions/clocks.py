@@ -14,6 +14,9 @@ from radius.sessions.tables import radius_nas_clock
 SEEN_WITHIN = timedelta(hours=1)
 """A clock that was set right is not seen any more; sessions of one that is wrong tell of it with every interim."""
 
+CERTAIN_AFTER = timedelta(minutes=10)
+"""By then one that differs by as much is wrong, as in the raddb: a packet that was kept differs by more each time."""
+
 
 @dataclass(frozen=True)
 class WrongClock:
@@ -37,10 +40,10 @@ async def wrong_clocks(radius_db: AsyncSession, *, now: datetime) -> list[WrongC
     """Those that were seen lately, by address."""
     columns = radius_nas_clock.c
     lately = select(columns.nasipaddress, columns.behind_seconds, columns.seen_at)
-    lately = lately.where(columns.seen_at >= now - SEEN_WITHIN).order_by(columns.nasipaddress)
+    lately = lately.where(columns.seen_at >= now - SEEN_WITHIN, columns.since <= now - CERTAIN_AFTER)
     return [
         WrongClock(host(address), timedelta(seconds=behind), seen_at)
-        for address, behind, seen_at in await radius_db.execute(lately)
+        for address, behind, seen_at in await radius_db.execute(lately.order_by(columns.nasipaddress))
     ]
 
 

@@ -146,12 +146,13 @@ class SessionLooks:
             columns = tuple(column for column, _ in given)
             asked: dict[str, Any] = {f"given{number}": value for number, (_, value) in enumerate(given)}
             asked |= {"tenant_id": self._tenant_id, "at": at}
-            had = await self._holders(db, holders(dialect_of(db), columns), asked)
-            # Several sites may have the same private addresses; then somebody else may have begun long before.
-            if _is_private(network) or sum(not session["uncertain"] for session in had) > 1:
-                asked["unheard_since"] = at - UNHEARD_FOR
-                had = await self._holders(db, holders(dialect_of(db), columns, every=True), asked)
-            return had
+            if not _is_private(network):
+                had = await self._holders(db, holders(dialect_of(db), columns), asked)
+                if sum(not session["uncertain"] for session in had) < 2:
+                    return had
+            # Several may have it at once, as several sites have private ones: somebody else may have begun long before.
+            asked["unheard_since"] = at - UNHEARD_FOR
+            return await self._holders(db, holders(dialect_of(db), columns, every=True), asked)
 
     async def _holders(self, db: AsyncSession, statement: Select[Any], asked: Mapping[str, Any]) -> list[SessionView]:
         now, at = self._now(), asked["at"]

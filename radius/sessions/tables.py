@@ -92,9 +92,11 @@ radius_nas_heard = Table(
 radius_nas_clock = Table(
     "radius_nas_clock",
     freeradius_metadata,
-    # NASes whose clock differs from ours by minutes, as FreeRADIUS has seen last.
+    # NASes whose clock differs from ours by minutes, or that have kept a packet and don't say so: by how much, since
+    # when by as much, and when FreeRADIUS has seen it last.
     Column("nasipaddress", NetworkAddress, primary_key=True),
     Column("behind_seconds", BigInteger, nullable=False),
+    Column("since", Moment, nullable=False),
     Column("seen_at", Moment, nullable=False),
 )
 

@@ -241,10 +241,13 @@ async def test_a_nas_from_which_no_accounting_comes_is_found(spoilable: Applianc
 async def test_a_nas_whose_clock_is_wrong_is_found(spoilable: Appliance) -> None:
     now = spoilable.clock()
     async with spoilable.radius_database.begin() as db:
-        for address, behind, seen_at in (("10.0.0.1", 10_800, now), ("10.0.0.2", 600, now - timedelta(hours=2))):
-            await db.execute(
-                insert(radius_nas_clock).values(nasipaddress=address, behind_seconds=behind, seen_at=seen_at)
-            )
+        for address, since, seen_at in (
+            ("10.0.0.1", now - timedelta(minutes=11), now),
+            ("10.0.0.2", now - timedelta(hours=3), now - timedelta(hours=2)),  # set right since
+            ("10.0.0.3", now - timedelta(minutes=1), now),  # a packet that was kept, perhaps
+        ):
+            noted = {"nasipaddress": address, "behind_seconds": 10_800, "since": since, "seen_at": seen_at}
+            await db.execute(insert(radius_nas_clock).values(noted))
     [finding] = (await check(spoilable)).findings
     assert (finding.invariant, finding.subject) == ("radius.nas_clocks", "10.0.0.1")
     assert finding.message.startswith(
