@@ -119,6 +119,7 @@ class LabNas:
         self.event_at: datetime | None = None  # when what it tells happened, and was kept since; None: it doesn't say
         self.clock_behind: timedelta | None = timedelta()  # by how much its clock is wrong; None: it has none
         self.tells_delay = True  # for how long it has kept what it tells (RFC 2866 s5.2)
+        self.delay_seconds: int | None = None  # what it says of that instead, be it true or not
         self.sessions: dict[str, LabSession] = {}  # those that are up, by their id
         self.on_disconnected: Callable[[LabSession], None] = lambda _session: None
         self._disconnects: DisconnectServer | None = None
@@ -293,7 +294,9 @@ class LabNas:
         """RFC 2869 s5.3, and for how long it has been under way (RFC 2866 s5.2)."""
         if self.event_at is None:
             return
-        kept_seconds = int((datetime.now(UTC) - self.event_at).total_seconds())
+        kept_seconds = self.delay_seconds
+        if kept_seconds is None:
+            kept_seconds = int((datetime.now(UTC) - self.event_at).total_seconds())
         if self.clock_behind is not None:
             request["Event-Timestamp"] = int((self.event_at - self.clock_behind).timestamp())
         if self.tells_delay:
