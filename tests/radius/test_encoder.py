@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
 import string
+from collections import Counter
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Table, insert, update
+from sqlalchemy import Table, delete, insert, update
 from sqlalchemy import text as sql
 from sqlalchemy.exc import IntegrityError
 
 from radius import AddressConflict, AttributeUnknown, FramedAddresses, SeveralRefused, ValueRefused
 from radius.attributes import ATTRIBUTES, VENDORS
-from radius.encoder import Value, encode, encode_reply
+from radius.encoder import EncodedAttribute, Value, encode, encode_reply
 from radius.projection.freeradius_tables import (
     SAFE_ROW,
     SAFE_USERNAME,
@@ -151,6 +153,50 @@ async def test_every_text_that_is_accepted_reaches_the_nas_unchanged(site: Site)
             await db.execute(update(radreply).where(pool).values(value=text))
         received.append((await nas.login(subscriber["username"], password)).first("Framed-Pool"))
     assert received == accepted
+
+
+TEXTS = st.text("ab'\"`%{}\\ \t#=:;,$&|<>()[]~^!?*@/-_.+0žé漢", min_size=1, max_size=20) | st.text(max_size=260)
+PREFIXES = st.ip_addresses(v=6).flatmap(
+    lambda address: st.integers(1, 128).map(lambda length: IPv6Network((address, length), strict=False))
+)
+DRAWN: dict[str, st.SearchStrategy[Value]] = {
+    **dict.fromkeys(
+        ("Framed-Pool", "Filter-Id", "Cisco-AVPair", "ERX-Virtual-Router-Name", "Huawei-VPN-Instance"), TEXTS
+    ),
+    **dict.fromkeys(("Session-Timeout", "Idle-Timeout", "Huawei-Input-Average-Rate"), st.integers(0, 2**32 - 1)),
+    **dict.fromkeys(("Framed-IP-Address", "ERX-Primary-Dns"), st.ip_addresses(v=4)),
+    "ERX-Ipv6-Primary-Dns": st.ip_addresses(v=6),
+    **dict.fromkeys(("Framed-IPv6-Prefix", "Delegated-IPv6-Prefix"), PREFIXES),
+}
+"""Attributes of each type and several vendors."""
+
+
+async def test_whatever_is_accepted_of_any_type_is_what_the_nas_gets(site: Site) -> None:
+    nas, subscriber = await site.nas(), await site.active(FramedAddresses())
+    password, loop = await site.password(subscriber), asyncio.get_running_loop()
+    mine = radreply.c.username == subscriber["username"]
+    told = Counter[str]()
+
+    async def received(encoded: EncodedAttribute) -> str | None:
+        row = {"username": subscriber["username"], "attribute": encoded.attribute, "op": "+=", "value": encoded.value}
+        async with site.radius_database.begin() as db:
+            await db.execute(delete(radreply).where(mine))
+            await db.execute(insert(radreply).values(row))
+        return (await nas.login(subscriber["username"], password)).first(encoded.attribute)
+
+    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
+    @given(st.sampled_from(sorted(DRAWN)).flatmap(lambda name: st.tuples(st.just(name), DRAWN[name])))
+    def holds(drawn: tuple[str, Value]) -> None:
+        name, value = drawn
+        try:
+            encoded = encode(name, value, place="reply")
+        except ValueRefused:
+            return
+        assert asyncio.run_coroutine_threadsafe(received(encoded), loop).result() == encoded.value
+        told[name] += 1
+
+    await asyncio.to_thread(holds)
+    assert told.total() > 60
 
 
 @given(st.text(max_size=300))
