@@ -17,7 +17,8 @@ def forecast(pool: PoolOutlook, now: datetime) -> str:
         return "full"
     others = [name for name in pool["chain"] if name != pool["pool"]]
     if pool["free"] <= 0:
-        return f"full, and served on by {' and '.join(others)}"
+        state = "being drained" if pool["draining"] else "full"
+        return f"{state}, and served on by {' and '.join(others)}"
     if days is None:
         return "too soon to say" if per_day is None else "not going down"
     if timedelta(days=min(days, 36_500)) > LONGEST:

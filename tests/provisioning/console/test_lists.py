@@ -74,6 +74,10 @@ async def test_a_pool_shows_its_numbers_its_forecast_and_its_picture(any_console
     [
         ({"free": 0, "units_per_day": 3.0, "days_to_exhaustion": 0.0}, "full"),
         ({"free": 0, "chain_free": 9, "units_per_day": 0.0, "days_to_exhaustion": 3.0}, "full, and served on by b"),
+        (
+            {"free": 0, "chain_free": 9, "draining": 5, "units_per_day": 0.0, "days_to_exhaustion": None},
+            "being drained, and served on by b",
+        ),
         ({"free": 9, "units_per_day": None, "days_to_exhaustion": None}, "too soon to say"),
         ({"free": 9, "units_per_day": -1.0, "days_to_exhaustion": None}, "not going down"),
         ({"free": 9, "units_per_day": 3.0, "days_to_exhaustion": 3.0}, "full on 2026-06-04, at 3 a day"),
@@ -86,7 +90,7 @@ async def test_a_pool_shows_its_numbers_its_forecast_and_its_picture(any_console
 )
 def test_a_forecast_says_what_is_known(numbers: dict[str, Any], told: str) -> None:
     chain = ["a", "b"] if "chain_free" in numbers else ["a"]
-    outlook = {"pool": "a", "chain": chain, "chain_free": numbers["free"], **numbers}
+    outlook = {"pool": "a", "draining": 0, "chain": chain, "chain_free": numbers["free"], **numbers}
     assert forecast(PoolOutlook(**outlook), NOW) == told  # type: ignore[typeddict-item]
 
 
