@@ -34,6 +34,8 @@ DEFAULT_THREADS = 32
 PARTS = ("authorize", "authenticate", "session", "post-auth", "preacct", "accounting")
 _SECRET = re.compile(r"(?i)(?:secret|password)\s*=\s*[\"']?(?![$%=~*])[^\s\"'{}]")
 """A secret that is written down: not one that comes from the environment, a row or a reference."""
+_EXPANDED_PASSWORD = re.compile(r"[{:&](?:User|Cleartext)-Password\b")
+"""``%{User-Password}``, ``%{control:Cleartext-Password}``; an attribute's name in the text of a query is none."""
 _QUOTED = re.compile(r"(\$\w*\$).*?\1|'(?:[^']|'')*'", re.DOTALL)
 """Text of SQL in dollars or quotes: a semicolon in it ends no statement."""
 PROGRAMS = frozenset({"exec", "perl", "python", "python3", "ruby"})
@@ -118,7 +120,7 @@ def _passwords_logged(raddb: Raddb) -> Iterator[Trap]:
         for section in sql.every():
             for _, value in section.values:
                 asks = value.lstrip().upper().startswith("SELECT")
-                if not asks and ("User-Password" in value or "Cleartext-Password" in value):
+                if not asks and _EXPANDED_PASSWORD.search(value):
                     yield Trap(
                         trap="passwords_logged",
                         what=f"{name_of(sql)}: the query of {section.name} writes the password down",

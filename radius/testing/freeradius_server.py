@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from radius.testing.errors import FreeRadiusFailed, FreeRadiusMissing
 from radius.testing.wire import status_answers
 
-LoginQueries = Literal["two", "five"]
+LoginQueries = Literal["one", "two", "five"]
 
 _PROGRAM_FOLDERS = "/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin"
 _POSTGRESQL_DRIVER = Path("/usr/lib/freeradius/rlm_sql_postgresql.so")
@@ -57,7 +57,7 @@ class FreeRadiusServer:
         nas_lifetime_seconds: int = 1,
         reject_delay_seconds: int = 0,
         require_message_authenticator: bool = True,
-        login_queries: LoginQueries = "two",
+        login_queries: LoginQueries = "one",
     ) -> None:
         self._raddb = raddb
         self._run_dir = run_dir.absolute()

@@ -13,8 +13,9 @@ has), ``floor`` and ``rate_per_s`` are operations a second, the medians of the r
   it, each is looked for, its rows are made as objects, and committed (``bare``: without
   objects). ``whole`` is all of an import: our row, its sealed password, the rows, the notes.
 * ``radius.auth``: PAP logins through the real FreeRADIUS on PostgreSQL, every sixteenth with a wrong password, by a
-  generator of its own process with 16 under way: two queries a login against five, and two beside an import against two
-  without. PostgreSQL doesn't sync here: what is compared is queries, not the disk that the login log waits for.
+  generator of its own process with 16 under way: one question a login against five, and logins beside an import
+  against those without. PostgreSQL doesn't sync here: what is compared is queries, not the disk that the login log
+  waits for.
 * ``radius.queries``: questions to radacct, p95 of each, on as many rows as the line says beside a year's archive; and
   how long it takes to reap 10,000 sessions.
 * ``radius.coa``: CoA-Requests to simulated NASes in other processes, each answered; ``lost`` are outcomes nobody knows.

@@ -81,7 +81,8 @@ def _is_told(part: str, told: list[tuple[str, str]]) -> bool:
 
 
 def test_every_reason_of_a_refusal_has_words_and_the_texts_it_is_told_by_are_ours() -> None:
-    log = (RADDB / "login_log.conf").read_text("utf-8") + _policy("look_the_user_up")
+    log = (RADDB / "login_log.conf").read_text("utf-8")
+    log += _policy("nothing_was_read") + _policy("nobody_of_that_name")
     assert set(re.findall(r'&Firstlight-Refusal := "(\w+)"', log)) == set(REASONS)
     told = set(re.findall(r'Reply-Message == "([^"]+)"', log))
     elsewhere = {"No rate is known for this line at this NAS.", "This login belongs to another line."}

@@ -1,35 +1,39 @@
-"""A login in two queries is answered as one in FreeRADIUS' usual five is: the real server is asked both ways."""
+"""A login in one question is answered as in two, and as in FreeRADIUS' usual five: the server is asked each way."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from hashlib import md5
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from radius import FramedAddresses, LoginLog, PlanTerms, SubscriberVerbs
-from radius.projection.freeradius_tables import radcheck, radgroupcheck, radgroupreply, radreply, radusergroup
+from radius.attributes import ATTRIBUTES
+from radius.projection.freeradius_tables import SAFE_ROW, radcheck, radgroupcheck, radgroupreply, radreply, radusergroup
 from radius.testing import FreeRadiusServer, LabNas, LoginReply, NoAnswer
 from tests.radius.conftest import PLAN, Site
 from tests.radius.logins.test_log import locked, renamed
 from tests.support.freeradius import RADDB
 
 pytestmark = pytest.mark.both_databases
+_CHECKED = ("radcheck", "radreply", "radgroupcheck", "radgroupreply")
 
 
-@pytest.fixture
-async def five(site: Site, run_dir: Path) -> AsyncIterator[FreeRadiusServer]:
-    """A second server on the same tables that asks the usual five."""
+@pytest.fixture(params=["two", "five"])
+async def more(request: pytest.FixtureRequest, site: Site, run_dir: Path) -> AsyncIterator[FreeRadiusServer]:
+    """A second server on the same tables that asks more questions."""
     server = FreeRadiusServer(
         raddb=RADDB,
         run_dir=run_dir,
         database_url=site.backend.database_url,
         schema=site.backend.schema,
-        login_queries="five",
+        login_queries=request.param,
     )
     await asyncio.to_thread(server.start)
     yield server
@@ -88,17 +92,46 @@ async def test_a_server_that_found_the_log_of_logins_locked_writes_it_once_it_is
                 break
 
 
-async def both(site: Site, five: FreeRadiusServer) -> tuple[LabNas, LabNas]:
+async def both(site: Site, more: FreeRadiusServer) -> tuple[LabNas, LabNas]:
     """The same NAS, asking the one server and the other."""
-    two = await site.nas()
+    one = await site.nas()
     other = LabNas(
-        name=two.name,
-        secret=two._secret,
-        auth_port=five.auth_port,
-        acct_port=five.acct_port,
-        source_address=two.source_address,
+        name=one.name,
+        secret=one._secret,
+        auth_port=more.auth_port,
+        acct_port=more.acct_port,
+        source_address=one.source_address,
     )
-    return two, other
+    return one, other
+
+
+@asynccontextmanager
+async def rows_of_others(site: Site, rows: Sequence[tuple[Any, dict[str, Any]]]) -> AsyncIterator[None]:
+    """FreeRADIUS' tables with rows that Firstlight has not written, as they may be in tables that were there before it,
+    which have none of its CHECKs."""
+    on_sqlite = site.backend.schema is None
+    async with site.radius_database.begin() as db:
+        if on_sqlite:
+            await db.execute(text("PRAGMA ignore_check_constraints = ON"))
+        else:
+            for name in _CHECKED:
+                await db.execute(text(f"ALTER TABLE {name} DROP CONSTRAINT {name}_safe"))
+        for table, row in rows:
+            await db.execute(insert(table).values(row))
+        if on_sqlite:
+            await db.execute(text("PRAGMA ignore_check_constraints = OFF"))
+    try:
+        yield
+    finally:
+        async with site.radius_database.begin() as db:
+            for table, row in rows:
+                column = "username" if "username" in row else "groupname"
+                await db.execute(table.delete().where(table.c[column] == row[column]))
+            if not on_sqlite:
+                for name in _CHECKED:
+                    await db.execute(
+                        text(f"ALTER TABLE {name} ADD CONSTRAINT {name}_safe CHECK ({SAFE_ROW['postgresql']})")
+                    )
 
 
 def said(reply: LoginReply) -> dict[str, Any]:
@@ -107,7 +140,7 @@ def said(reply: LoginReply) -> dict[str, Any]:
     return {"code": reply.code, **values}
 
 
-async def test_each_state_gets_the_same_answer_in_two_queries_as_in_five(site: Site, five: FreeRadiusServer) -> None:
+async def test_each_state_gets_the_same_answer_in_one_question_as_in_more(site: Site, more: FreeRadiusServer) -> None:
     await site.define_plan(ipv4_pool="cgnat-1", ipv6_delegated_pool="cgnat-6", session_timeout_seconds=3600)
     async with site.database.begin() as db:
         await site.service(db).define_plan(name="garden", terms=PlanTerms(1000, 1000, ipv4_pool="garden"))
@@ -126,7 +159,7 @@ async def test_each_state_gets_the_same_answer_in_two_queries_as_in_five(site: S
         await site.projector.project_subscriber(subscriber["subscriber_id"])
 
     answers: dict[str, list[dict[str, Any]]] = {}
-    for nas in await both(site, five):
+    for nas in await both(site, more):
         for name, subscriber in (
             ("own", own),
             ("pool", pool),
@@ -141,43 +174,43 @@ async def test_each_state_gets_the_same_answer_in_two_queries_as_in_five(site: S
         answers.setdefault("unknown", []).append(said(await nas.login(site.new_username(), "wrong")))
 
     assert [name for name, (first, second) in answers.items() if first != second] == []
-    two = {name: first for name, (first, _) in answers.items()}
-    assert [two[name]["code"] for name in ("own", "pending", "wrong", "unknown")] == [
+    one = {name: first for name, (first, _) in answers.items()}
+    assert [one[name]["code"] for name in ("own", "pending", "wrong", "unknown")] == [
         "Access-Accept",
         *["Access-Reject"] * 3,
     ]
-    assert [two[name].get("Framed-Pool") for name in ("own", "pool", "plans", "gardened", "hedged")] == [
+    assert [one[name].get("Framed-Pool") for name in ("own", "pool", "plans", "gardened", "hedged")] == [
         None,
         ["cgnat-9"],
         ["cgnat-1"],
         ["garden"],
         ["cgnat-1"],
     ]
-    assert [two[name].get("Session-Timeout") for name in ("plans", "hedged")] == [["3600"], None]
-    assert [two[name].get("Mikrotik-Delegated-IPv6-Pool") for name in ("plans", "gardened", "hedged")] == [
+    assert [one[name].get("Session-Timeout") for name in ("plans", "hedged")] == [["3600"], None]
+    assert [one[name].get("Mikrotik-Delegated-IPv6-Pool") for name in ("plans", "gardened", "hedged")] == [
         ["cgnat-6"],
         None,
         ["cgnat-6"],
     ]
-    assert [two[name]["Mikrotik-Rate-Limit"] for name in ("plans", "gardened", "hedged")] == [
+    assert [one[name]["Mikrotik-Rate-Limit"] for name in ("plans", "gardened", "hedged")] == [
         ["20000k/100000k"],
         ["1000k/1000k"],
         ["2000k/2000k"],
     ]
 
 
-async def test_what_a_plan_checks_is_not_lost(site: Site, five: FreeRadiusServer) -> None:
+async def test_what_a_plan_checks_is_not_lost(site: Site, more: FreeRadiusServer) -> None:
     await site.projector.project_plans()
     subscriber = await site.active()
     password = await site.password(subscriber)
     async with site.radius_database.begin() as db:
         check = {"groupname": f"{site.tenant_id}/{PLAN}", "attribute": "Auth-Type", "op": ":=", "value": "Reject"}
         await db.execute(insert(radgroupcheck).values(check))
-    for nas in await both(site, five):
+    for nas in await both(site, more):
         assert (await nas.login(subscriber["username"], password)).code == "Access-Reject"
 
 
-async def test_groups_are_read_up_to_the_first_without_fall_through(site: Site, five: FreeRadiusServer) -> None:
+async def test_groups_are_read_up_to_the_first_without_fall_through(site: Site, more: FreeRadiusServer) -> None:
     name = site.new_username()
     first, second, third = (f"{site.tenant_id}/{each}" for each in ("first", "second", "third"))
     rows: list[tuple[Any, dict[str, Any]]] = [
@@ -190,14 +223,121 @@ async def test_groups_are_read_up_to_the_first_without_fall_through(site: Site, 
         (radgroupreply, {"groupname": second, "attribute": "Session-Timeout", "op": "=", "value": "77"}),
         (radgroupreply, {"groupname": third, "attribute": "Idle-Timeout", "op": "=", "value": "88"}),
     ]
-    async with site.radius_database.begin() as db:
-        for table, row in rows:
-            await db.execute(insert(table).values(row))
-    replies = [await nas.login(name, "sesame") for nas in await both(site, five)]
-    async with site.radius_database.begin() as db:
-        for table, row in rows:
-            column = "username" if "username" in row else "groupname"
-            await db.execute(table.delete().where(table.c[column] == row[column]))
+    async with rows_of_others(site, rows):
+        replies = [await nas.login(name, "sesame") for nas in await both(site, more)]
 
     assert [reply.accepted for reply in replies] == [True, True]
     assert [(reply.first("Session-Timeout"), reply.first("Idle-Timeout")) for reply in replies] == [("77", None)] * 2
+
+
+PASSWORD = "sesame-of-somebody"
+IN_CLEAR = ("Cleartext-Password", ":=", PASSWORD)
+CHECKS_OF_OTHERS: dict[str, tuple[list[tuple[str, str, str]], bool]] = {
+    "a kind of password that we never write": ([("MD5-Password", ":=", md5(PASSWORD.encode()).hexdigest())], True),
+    "another password than the one that is sent": ([("MD5-Password", ":=", md5(b"another").hexdigest())], False),
+    "a comparison that holds": ([IN_CLEAR, ("Calling-Station-Id", "==", "02-00-00-00-00-01")], True),
+    "a comparison that does not hold": ([IN_CLEAR, ("Calling-Station-Id", "==", "02-00-00-00-00-02")], False),
+    "a password by another operator": ([("Cleartext-Password", "+=", PASSWORD)], True),
+    "a name in other letters": ([("cleartext-password", ":=", PASSWORD)], True),
+    "a way in without a password": ([("Auth-Type", ":=", "Accept")], True),
+    "a second login that is none": ([IN_CLEAR, ("Simultaneous-Use", ":=", "1")], True),
+}
+
+
+@pytest.mark.parametrize("checked", CHECKS_OF_OTHERS)
+async def test_what_somebody_else_s_rows_check_is_answered_the_same(
+    site: Site, more: FreeRadiusServer, checked: str
+) -> None:
+    name, (checks, accepted) = site.new_username(), CHECKS_OF_OTHERS[checked]
+    rows: list[tuple[Any, dict[str, Any]]] = [
+        *((radcheck, {"username": name, "attribute": each, "op": op, "value": value}) for each, op, value in checks),
+        (radreply, {"username": name, "attribute": "Mikrotik-Rate-Limit", "op": ":=", "value": "1k/1k"}),
+        (radreply, {"username": name, "attribute": "Class", "op": ":=", "value": "0x31"}),
+    ]
+    async with rows_of_others(site, rows):
+        answers = [said(await nas.login(name, PASSWORD)) for nas in await both(site, more)]
+    assert answers[0] == answers[1]
+    assert (answers[0]["code"], answers[0].get("Class")) == (
+        ("Access-Accept", ["31"]) if accepted else ("Access-Reject", None)
+    )
+
+
+@pytest.mark.parametrize("holds", [True, False])
+async def test_what_somebody_else_s_groups_compare_decides_about_the_login(
+    site: Site, another: FreeRadiusServer, holds: bool
+) -> None:
+    name, group = site.new_username(), f"{site.tenant_id}/theirs"
+    station = "02-00-00-00-00-01" if holds else "02-00-00-00-00-02"
+    rows: list[tuple[Any, dict[str, Any]]] = [
+        (radcheck, {"username": name, "attribute": "Cleartext-Password", "op": ":=", "value": PASSWORD}),
+        (radreply, {"username": name, "attribute": "Mikrotik-Rate-Limit", "op": ":=", "value": "1k/1k"}),
+        (radusergroup, {"username": name, "groupname": group, "priority": 1}),
+        (radgroupcheck, {"groupname": group, "attribute": "Calling-Station-Id", "op": "==", "value": station}),
+        (radgroupreply, {"groupname": group, "attribute": "Session-Timeout", "op": "=", "value": "77"}),
+    ]
+    async with rows_of_others(site, rows):
+        reply = await (await site.nas(server=another)).login(name, PASSWORD)
+    assert (reply.accepted, reply.first("Session-Timeout")) == ((True, "77") if holds else (False, None))
+
+
+async def test_what_is_to_be_replied_is_never_what_is_checked(site: Site, more: FreeRadiusServer) -> None:
+    name = site.new_username()
+    told = {
+        "Mikrotik-Rate-Limit": "1k/1k",
+        "Auth-Type": "Accept",
+        "Cleartext-Password": "misplaced",
+        "auth-type": "Accept",
+    }
+    rows: list[tuple[Any, dict[str, Any]]] = [
+        (radcheck, {"username": name, "attribute": "Cleartext-Password", "op": ":=", "value": PASSWORD}),
+        *(
+            (radreply, {"username": name, "attribute": each, "op": ":=", "value": value})
+            for each, value in told.items()
+        ),
+    ]
+    async with rows_of_others(site, rows):
+        for nas in await both(site, more):
+            assert not (await nas.login(name, "misplaced")).accepted
+            assert (await nas.login(name, PASSWORD)).accepted
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+async def test_who_has_nothing_that_is_checked_is_nobody(site: Site, more: FreeRadiusServer, grouped: bool) -> None:
+    name, group = site.new_username(), f"{site.tenant_id}/left"
+    rows: list[tuple[Any, dict[str, Any]]] = [
+        (radreply, {"username": name, "attribute": "Mikrotik-Rate-Limit", "op": ":=", "value": "1k/1k"}),
+        (radusergroup, {"username": name, "groupname": group, "priority": 1}),
+        (radgroupreply, {"groupname": group, "attribute": "Session-Timeout", "op": "=", "value": "77"}),
+    ]
+    async with rows_of_others(site, rows if grouped else rows[:1]):
+        answers = [said(await nas.login(name, PASSWORD)) for nas in await both(site, more)]
+        log = LoginLog(site.radius_database.read, site.radius_database.begin)
+        words = [each["words"] for each in await log.unknown_users(site.tenant_id) if each["username"] == name]
+    assert answers == [{"code": "Access-Reject"}] * 2
+    assert words == ["no such user"]
+
+
+async def test_a_name_of_every_character_at_its_longest_is_asked_for(site: Site, more: FreeRadiusServer) -> None:
+    """Each that is unsafe in SQL becomes three there, and the name stands in one question six times."""
+    for nas in await both(site, more):
+        assert said(await nas.login("'" * 253, PASSWORD)) == {"code": "Access-Reject"}
+
+
+def test_what_is_checked_is_known_to_the_question_the_dictionary_and_the_policy() -> None:
+    checked = {name: fact.type for name, fact in ATTRIBUTES.items() if fact.place == "check"}
+    question = (RADDB / "sql" / "login_questions.conf").read_text("utf-8")
+    [known] = re.findall(r"^known_checks = \"(.*)\"$", question, re.MULTILINE)
+    assert sorted(re.findall(r"'([\w-]+)'", known)) == sorted(checked)
+
+    dictionary = (RADDB / "dictionary").read_text("utf-8")
+    typed = dict(re.findall(r"^ATTRIBUTE\tFirstlight-Check-([\w-]+)\t\d+\t(\w+)$", dictionary, re.MULTILINE))
+    assert typed == checked | {
+        "Auth-Type": "string"
+    }  # by its name, as an Auth-Type of the site has no number of its own
+
+    policies = (RADDB / "policies.conf").read_text("utf-8")
+    policy = policies[policies.index("\nwhat_is_checked {") :].partition("\n}")[0]
+    told = set(re.findall(r"&control:([\w-]+) := &reply:Firstlight-Check-\1\n", policy))
+    assert told | {"Auth-Type"} == set(checked)
+    assert set(re.findall(r"&Firstlight-Check-([\w-]+) !\* ANY\n", policy)) == set(checked)
+    assert set(re.findall(r"&reply:Firstlight-Check-([\w-]+)(?: &&|\))", policy)) == set(checked)
