@@ -1,9 +1,9 @@
 """From what we want to the rows FreeRADIUS reads: pure functions, the same rows every time.
 
 A subscriber's *state* lives in radcheck alone. A refused one (pending, suspended) has ``Auth-Type := Reject`` there and
-no password, so it is refused twice over; its address and its plan stay where they are. FreeRADIUS reads its tables one
-after the other, so while a state changes it may see the old radcheck with the new radreply: thanks to this the
-subscriber is then either refused or served with its own address and rate.
+no password, so it is refused twice over; its address and its plan stay where they are. FreeRADIUS may read its tables
+one after the other (where a login is more than one question), so while a state changes it may see the old radcheck with
+the new radreply: thanks to this the subscriber is then either refused or served with its own address and rate.
 
 A suspended one with a garden is let in as a member of that plan's group in place of its own plan's. A garden that has
 a pool gives addresses itself, so the line's own are withheld then; else it keeps them, and what its plan says of

@@ -17,6 +17,7 @@ from provisioning.database import Database, sync_url
 from radius.projection.freeradius_tables import nas as nas_table
 from radius.projection.freeradius_tables import radcheck, radreply
 from radius.testing import FreeRadiusServer, LabNas, LoginReply, NoAnswer
+from radius.testing.freeradius_server import LoginQueries
 from radius.testing.wire import exchange, new_request
 from tests.radius.conftest import Site
 from tests.support.eapol import write_certificate
@@ -72,8 +73,9 @@ async def _begin_eap(server: FreeRadiusServer, *, seconds: float) -> str:
     return said.code
 
 
+@pytest.mark.parametrize("questions", ["one", "two"])
 async def test_while_the_database_is_down_the_server_is_silent_and_afterwards_it_answers(
-    database_url: str, run_dir: Path, tmp_path: Path
+    database_url: str, run_dir: Path, tmp_path: Path, questions: LoginQueries
 ) -> None:
     url = database_url.replace("firstlight.db", "radius.db")
     schema = None if url.startswith("sqlite") else "radius"
@@ -87,7 +89,14 @@ async def test_while_the_database_is_down_the_server_is_silent_and_afterwards_it
         await db.execute(insert(radreply).values(rate))
     await radius_database.close()
     eap = write_certificate(tmp_path, "radius.isp.example")
-    server = FreeRadiusServer(raddb=RADDB, run_dir=run_dir, database_url=url, schema=schema, nas_lifetime_seconds=300)
+    server = FreeRadiusServer(
+        raddb=RADDB,
+        run_dir=run_dir,
+        database_url=url,
+        schema=schema,
+        nas_lifetime_seconds=300,
+        login_queries=questions,
+    )
     server.serve_eap(certificate=eap.certificate, key=eap.key)
     await asyncio.to_thread(server.start)
     try:

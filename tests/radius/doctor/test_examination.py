@@ -45,6 +45,12 @@ SHARED = "Xk29fLq0PwZ7mN3bVc8dXk29"
 SEEDS = [
     ("database_down_rejects", "policies.conf", "Do-Not-Respond", "Access-Reject"),
     ("database_down_rejects", "policies.conf", "fail = 1", "fail = return"),
+    (
+        "database_down_rejects",
+        "policies.conf",
+        "login_question {\n\t\t\tfail = 1",
+        "login_question {\n\t\t\tfail = return",
+    ),
     ("pool_below_threads", "sql/pool.conf", "${thread[pool].max_servers}", "8"),
     ("noop_unanswered", "sites/subscribers.conf", "if (noop) {", "if (invalid) {"),
     ("programs_loaded", "modules.conf", "expr {", "exec echo {\n\twait = yes\n}\nexpr {"),
@@ -188,7 +194,7 @@ def test_of_a_value_that_stands_twice_the_first_counts_as_the_server_says(copy: 
         name: "1" for name in re.findall(r"\$ENV\{(\w+)\}", "".join(each.read_text() for each in copy.rglob("*.conf")))
     }
     variables |= {"FIRSTLIGHT_FREERADIUS_RADDB": str(copy), "FIRSTLIGHT_FREERADIUS_RUN_DIR": str(copy), "PATH": "/bin"}
-    variables |= {"FIRSTLIGHT_FREERADIUS_LISTEN_ADDRESS": "127.0.0.1", "FIRSTLIGHT_FREERADIUS_LOGIN_QUERIES": "two"}
+    variables |= {"FIRSTLIGHT_FREERADIUS_LISTEN_ADDRESS": "127.0.0.1", "FIRSTLIGHT_FREERADIUS_LOGIN_QUERIES": "one"}
     variables |= {"FIRSTLIGHT_FREERADIUS_NAS_NETWORK": "127.0.0.0/8", "FIRSTLIGHT_FREERADIUS_SQL": "sqlite"}
     program = shutil.which("freeradius", path=PROGRAM_FOLDERS) or "radiusd"
     shown = subprocess.run(
@@ -237,8 +243,9 @@ def test_files_that_everybody_writes_and_replies_that_nobody_signs_are_found(cop
     assert [trap["trap"] for trap in signing_traps(read_raddb(copy, environment=SQLITE))] == ["replies_unsigned"]
 
 
-def test_a_connection_that_may_stay_without_its_questions_is_found(copy: Path) -> None:
-    on_postgresql = {"FIRSTLIGHT_FREERADIUS_SQL": "postgresql", "FIRSTLIGHT_FREERADIUS_LOGIN_QUERIES": "two"}
+@pytest.mark.parametrize("questions", ["one", "two"])
+def test_a_connection_that_may_stay_without_its_questions_is_found(copy: Path, questions: str) -> None:
+    on_postgresql = {"FIRSTLIGHT_FREERADIUS_SQL": "postgresql", "FIRSTLIGHT_FREERADIUS_LOGIN_QUERIES": questions}
 
     def found() -> list[tuple[str, str]]:
         traps = config_traps(read_raddb(copy, environment=on_postgresql))
@@ -247,7 +254,7 @@ def test_a_connection_that_may_stay_without_its_questions_is_found(copy: Path) -
     assert found() == []
     before = {  # as they were in earlier releases
         "postgresql.conf": "SET statement_timeout = 500; PREPARE log_login (text) AS ${login_row}",
-        "logins-two-postgresql.conf": "PREPARE checks (text) AS ${checks}; PREPARE replies (text) AS ${replies}",
+        f"logins-{questions}-postgresql.conf": "PREPARE checks (text) AS ${checks}; PREPARE replies (text) AS 1",
     }
     for name, query in before.items():
         path = copy / "sql" / name

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, text
 
-from radius import FramedAddresses, LoginLog, PlanTerms, SubscriberVerbs
+from radius import FramedAddresses, LineIdentity, LoginLog, PlanTerms, SubscriberVerbs
 from radius.attributes import ATTRIBUTES
 from radius.projection.freeradius_tables import SAFE_ROW, radcheck, radgroupcheck, radgroupreply, radreply, radusergroup
+from radius.subscribers.md4 import md4
 from radius.testing import FreeRadiusServer, LabNas, LoginReply, NoAnswer
 from tests.radius.conftest import PLAN, Site
 from tests.radius.logins.test_log import locked, renamed
@@ -232,6 +233,12 @@ async def test_groups_are_read_up_to_the_first_without_fall_through(site: Site, 
 
 PASSWORD = "sesame-of-somebody"
 IN_CLEAR = ("Cleartext-Password", ":=", PASSWORD)
+
+
+def hashed(password: str) -> tuple[str, str, str]:
+    return ("NT-Password", ":=", md4(password.encode("utf-16-le")).hex())
+
+
 CHECKS_OF_OTHERS: dict[str, tuple[list[tuple[str, str, str]], bool]] = {
     "a kind of password that we never write": ([("MD5-Password", ":=", md5(PASSWORD.encode()).hexdigest())], True),
     "another password than the one that is sent": ([("MD5-Password", ":=", md5(b"another").hexdigest())], False),
@@ -241,6 +248,10 @@ CHECKS_OF_OTHERS: dict[str, tuple[list[tuple[str, str, str]], bool]] = {
     "a name in other letters": ([("cleartext-password", ":=", PASSWORD)], True),
     "a way in without a password": ([("Auth-Type", ":=", "Accept")], True),
     "a second login that is none": ([IN_CLEAR, ("Simultaneous-Use", ":=", "1")], True),
+    "a method that this server has not": ([IN_CLEAR, ("Auth-Type", ":=", "LDAP")], False),
+    "a moment that is none": ([IN_CLEAR, ("Expiration", ":=", "whenever")], False),
+    "two passwords, of which the first is right": ([IN_CLEAR, hashed("another")], True),
+    "two passwords, of which the second is right": ([hashed("another"), IN_CLEAR], False),
 }
 
 
@@ -260,6 +271,19 @@ async def test_what_somebody_else_s_rows_check_is_answered_the_same(
     assert (answers[0]["code"], answers[0].get("Class")) == (
         ("Access-Accept", ["31"]) if accepted else ("Access-Reject", None)
     )
+
+
+async def test_who_a_group_refuses_is_refused_whatever_its_own_rows_say(site: Site, more: FreeRadiusServer) -> None:
+    name, group = site.new_username(), f"{site.tenant_id}/disabled"
+    rows: list[tuple[Any, dict[str, Any]]] = [
+        (radcheck, {"username": name, "attribute": "Auth-Type", "op": ":=", "value": "Accept"}),
+        (radreply, {"username": name, "attribute": "Mikrotik-Rate-Limit", "op": ":=", "value": "1k/1k"}),
+        (radusergroup, {"username": name, "groupname": group, "priority": 1}),
+        (radgroupcheck, {"groupname": group, "attribute": "Auth-Type", "op": ":=", "value": "Reject"}),
+    ]
+    async with rows_of_others(site, rows):
+        codes = [(await nas.login(name, PASSWORD)).code for nas in await both(site, more)]
+    assert codes == ["Access-Reject"] * 2
 
 
 @pytest.mark.parametrize("holds", [True, False])
@@ -306,10 +330,11 @@ async def test_who_has_nothing_that_is_checked_is_nobody(site: Site, more: FreeR
     name, group = site.new_username(), f"{site.tenant_id}/left"
     rows: list[tuple[Any, dict[str, Any]]] = [
         (radreply, {"username": name, "attribute": "Mikrotik-Rate-Limit", "op": ":=", "value": "1k/1k"}),
+        (radreply, {"username": name, "attribute": "Reply-Message", "op": ":=", "value": "You are known."}),
         (radusergroup, {"username": name, "groupname": group, "priority": 1}),
         (radgroupreply, {"groupname": group, "attribute": "Session-Timeout", "op": "=", "value": "77"}),
     ]
-    async with rows_of_others(site, rows if grouped else rows[:1]):
+    async with rows_of_others(site, rows if grouped else rows[:2]):
         answers = [said(await nas.login(name, PASSWORD)) for nas in await both(site, more)]
         log = LoginLog(site.radius_database.read, site.radius_database.begin)
         words = [each["words"] for each in await log.unknown_users(site.tenant_id) if each["username"] == name]
@@ -318,9 +343,45 @@ async def test_who_has_nothing_that_is_checked_is_nobody(site: Site, more: FreeR
 
 
 async def test_a_name_of_every_character_at_its_longest_is_asked_for(site: Site, more: FreeRadiusServer) -> None:
-    """Each that is unsafe in SQL becomes three there, and the name stands in one question six times."""
+    """Each that is unsafe in SQL becomes three there, and the name stands in one question again and again."""
+    name = site.new_username()
+    name += "'" * (253 - len(name))
     for nas in await both(site, more):
-        assert said(await nas.login("'" * 253, PASSWORD)) == {"code": "Access-Reject"}
+        assert said(await nas.login(name, PASSWORD)) == {"code": "Access-Reject"}
+    log = LoginLog(site.radius_database.read, site.radius_database.begin)
+    [unknown] = [each for each in await log.unknown_users(site.tenant_id) if each["username"][:80] == name[:80]]
+    assert (unknown["words"], unknown["times"]) == ("no such user", 2)
+
+
+async def test_all_that_firstlight_itself_checks_comes_in_one_question(site: Site) -> None:
+    await site.define_plan(second_login="reject", access="ipoe")
+    await site.projector.project_plans()
+    bound, on_its_line, refused = await site.active(), await site.active(), await site.create()
+    lines = (LineIdentity("02-00-00-00-00-0a", "ge-0/0/1", "olt-1 1/1", "cpe"), LineIdentity("02-00-00-00-00-0b"))
+    async with site.database.begin() as db:
+        verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
+        for subscriber, line in zip((bound, on_its_line), lines, strict=True):
+            logs_in = subscriber is on_its_line
+            await verbs.bind(subscriber_id=subscriber["subscriber_id"], line=line, logs_in=logs_in)
+    for subscriber in (bound, on_its_line, refused):
+        await site.projector.project_subscriber(subscriber["subscriber_id"])
+    question = (RADDB / "sql" / "login_questions.conf").read_text("utf-8")
+    known_checks, is_known = (
+        re.findall(rf'^{name} = "(.*)"$', question, re.MULTILINE)[0] for name in ("known_checks", "is_known")
+    )
+    told = is_known.replace("${known_checks}", known_checks)
+    names = {each["username"] for each in (bound, on_its_line, refused)}
+    checked = set[str]()
+    async with site.radius_database.read() as db:
+        for table, owner in (("radcheck", "username"), ("radgroupcheck", "groupname")):
+            for name, attribute, known in await db.execute(text(f"SELECT {owner}, attribute, {told} FROM {table}")):
+                if name in names or name.startswith(site.tenant_id):
+                    assert known, (name, attribute)
+                    checked.add(attribute)
+    assert checked == {
+        *("Cleartext-Password", "Auth-Type", "Simultaneous-Use", "Firstlight-Login"),
+        *("Firstlight-Station", "Firstlight-Port", "Firstlight-Circuit", "Firstlight-Remote"),
+    }
 
 
 def test_what_is_checked_is_known_to_the_question_the_dictionary_and_the_policy() -> None:
@@ -330,7 +391,9 @@ def test_what_is_checked_is_known_to_the_question_the_dictionary_and_the_policy(
     assert sorted(re.findall(r"'([\w-]+)'", known)) == sorted(checked)
 
     dictionary = (RADDB / "dictionary").read_text("utf-8")
-    typed = dict(re.findall(r"^ATTRIBUTE\tFirstlight-Check-([\w-]+)\t\d+\t(\w+)$", dictionary, re.MULTILINE))
+    typed = dict(
+        re.findall(r"^ATTRIBUTE\tFirstlight-Check-([\w-]+)\t\d+\t(\w+)(?:\tsecret)?$", dictionary, re.MULTILINE)
+    )
     assert typed == checked | {
         "Auth-Type": "string"
     }  # by its name, as an Auth-Type of the site has no number of its own
