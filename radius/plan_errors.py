@@ -87,7 +87,7 @@ class TermsNotExpressible(PlanError):
         self.faults = tuple(f"a NAS of dialect {dialect} cannot be told {fault}" for fault in faults)
         super().__init__(
             f"Plan {plan}: {'; '.join(self.faults)}. Its subscribers would not be let in there: change that in the"
-            " plan, or use another dialect."
+            " plan, use another dialect, or let the plan say where_untold = refuse_login, if that is meant."
         )
 
 

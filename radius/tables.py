@@ -131,6 +131,7 @@ class Plan(Projected, RadiusBase):
     data_cap_counts: Mapped[str] = mapped_column(String(8), default="both", server_default="both")
     at_cap: Mapped[str] = mapped_column(String(8), default="tell", server_default="tell")
     cap_plan: Mapped[str | None] = mapped_column(String(64))
+    where_untold: Mapped[str] = mapped_column(String(12), default="refuse_plan", server_default="refuse_plan")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

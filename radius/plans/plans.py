@@ -188,6 +188,8 @@ def _unfit_cap(name: str, terms: PlanTerms, served_by: PlanTerms | None) -> list
         faults.append(f"{cap} is no walled garden: it has no garden_filter, garden_url or pool")
     if terms.at_cap == "throttle" and is_garden:
         faults.append(f"{cap} is a walled garden or has a pool, and at_cap is throttle")
+    if served_by.where_untold == "refuse_login" and terms.where_untold == "refuse_plan":
+        faults.append(f"{cap} is not told to every NAS (where_untold), and would shut lines out that {name} lets in")
     if terms.at_cap == "throttle" and (
         served_by.download_kbps > terms.download_kbps or served_by.upload_kbps > terms.upload_kbps
     ):
@@ -200,11 +202,14 @@ async def _dialects_in_use(db: AsyncSession, tenant_id: str) -> list[str]:
 
 
 def refuse_unsayable(plans: Mapping[str, PlanTerms], dialects: Sequence[str]) -> None:
-    """At a NAS whose dialect cannot say a plan, its subscribers would not be let in; so the pair is not allowed."""
+    """At a NAS whose dialect cannot say a plan, its subscribers are not let in; so the pair is not allowed, unless the
+    plan wants just that."""
     refused: list[RateNotExpressible | TermsNotExpressible] = []
     # one that is no longer built in can say nothing; `check` reports its NASes
     for name in sorted(DIALECTS.keys() & set(dialects)):
         for plan, terms in plans.items():
+            if terms.where_untold == "refuse_login":
+                continue
             try:
                 words_of(DIALECTS[name], plan, terms)
             except (RateNotExpressible, TermsNotExpressible) as fault:

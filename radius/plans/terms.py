@@ -16,6 +16,7 @@ Access = Literal["pppoe", "ipoe"]
 SecondLogin = Literal["replace", "reject", "allow"]
 CapCounts = Literal["both", "download"]
 AtCap = Literal["tell", "throttle", "garden"]
+WhereUntold = Literal["refuse_plan", "refuse_login"]
 
 Option = Literal[
     "burst",
@@ -86,6 +87,8 @@ class PlanTerms:
     ``data_cap_octets`` may be used in a billing month, and ``data_cap_counts`` whether both directions or the download
     count. ``at_cap`` is what happens then: *tell* only tells of it, *throttle* and *garden* serve the line by
     ``cap_plan``, a plan, in place of this one until the month ends.
+    ``where_untold`` is what happens where a NAS can't be told all of it: *refuse_plan* refuses such a pair as soon as
+    there is one, *refuse_login* lets nobody in there who is served by it.
     """
 
     download_kbps: int
@@ -113,6 +116,7 @@ class PlanTerms:
     data_cap_counts: CapCounts = "both"
     at_cap: AtCap = "tell"
     cap_plan: str | None = None
+    where_untold: WhereUntold = "refuse_plan"
 
     @property
     def rate(self) -> Rate:
@@ -170,6 +174,8 @@ class PlanTerms:
             yield f"access is {self.access[:40]!r}, not {' or '.join(get_args(Access))}"
         if self.second_login not in get_args(SecondLogin):
             yield f"second_login is {self.second_login[:40]!r}, not {', '.join(get_args(SecondLogin))}"
+        if self.where_untold not in get_args(WhereUntold):
+            yield f"where_untold is {self.where_untold[:40]!r}, not {' or '.join(get_args(WhereUntold))}"
         for name in ("qos_profile", "ipv6_pool", "ipv6_delegated_pool", "vrf", "garden_filter"):
             value = getattr(self, name)
             if value is not None and not _NAME_AT_NAS.fullmatch(value):

@@ -214,7 +214,8 @@ def _piece_rows(plan: Plan, terms: PlanTerms, piece: str) -> Iterator[Row]:
 
 
 def _who_can_say(plan: str, terms: PlanTerms) -> Iterator[Dialect]:
-    """No NAS of another dialect is there: a pair that does not go together is refused."""
+    """A NAS of another dialect finds no rate, so that nobody of this plan is let in there: either there is none, as a
+    pair that does not go together is refused, or the plan wants just that (``where_untold``)."""
     for dialect in DIALECTS.values():
         try:
             words_of(dialect, plan, terms)

@@ -14,6 +14,7 @@ from sqlalchemy import delete, insert, select
 from radius import (
     DialectUnknown,
     FramedAddresses,
+    LoginLog,
     PlanTerms,
     RateNotExpressible,
     SeveralNotExpressible,
@@ -304,6 +305,30 @@ async def test_a_vendor_is_one_more_small_file(site: Site, zte: str) -> None:
 
 def _plan(**terms: Any) -> PlanTerms:
     return PlanTerms(download_kbps=100_000, upload_kbps=20_000, **terms)
+
+
+@pytest.mark.both_databases
+async def test_where_a_nas_cannot_be_told_a_plan_that_says_so_nobody_of_it_is_let_in(site: Site) -> None:
+    plans = {"vrf": "business", "where_untold": "refuse_login"}
+    await site.define_plan(**plans)
+    at_home, elsewhere = await site.nases(["cisco", "mikrotik"])
+    await site.projector.project_plans()
+    subscriber = await site.active()
+    name, password = subscriber["username"], await site.password(subscriber)
+
+    assert "ip:vrf-id=business" in " ".join(_vendors(await at_home.login(name, password))["Cisco-AVPair"])
+    refused = await elsewhere.login(name, password)
+
+    assert (refused.code, refused.first("Reply-Message")) == (
+        "Access-Reject",
+        "No rate is known for this line at this NAS.",
+    )
+    log = LoginLog(site.radius_database.read, site.radius_database.begin)
+    assert [each["reason"] for each in await log.logins_of(name)] == ["no_rate", None]
+    with pytest.raises(TermsNotExpressible, match=r"cannot be told a VRF.*where_untold = refuse_login"):
+        await site.define_plan(vrf="business")
+    async with site.database.begin() as db:  # and a NAS may come later that can't be told it either
+        await site.service(db).define_nas(name="hotspot", address="10.0.0.9", dialect="wispr")
 
 
 @on_sqlite

@@ -106,6 +106,19 @@ async def test_a_nas_whose_clock_is_wrong_hides_no_session_and_its_earlier_inter
 
 
 @ON_ONE
+async def test_a_session_is_ended_where_its_nas_cannot_be_told_the_plan_that_it_comes_to(line: Line) -> None:
+    async with line.site.database.begin() as db:
+        terms = PlanTerms(100_000, 20_000, vrf="business", where_untold="refuse_login")
+        await line.site.service(db).define_plan(name="business", terms=terms)
+    await line.site.projector.project_plans()
+    told = await line.changes.deliver((await line.act("change_plan", plan="business"))["change_id"])
+    assert [one["said"] for one in told["sessions"]] == ["disconnected"]
+    assert (await line.login()).code == "Access-Reject"
+    back = await line.changes.deliver((await line.act("change_plan", plan=PLAN))["change_id"])
+    assert (back["sessions"], (await line.login()).code) == ([], "Access-Accept")
+
+
+@ON_ONE
 async def test_a_policy_garden_keeps_the_address_and_the_session_and_its_end_needs_a_login(line: Line) -> None:
     told = await line.changes.deliver((await line.act("suspend", garden=GARDEN))["change_id"])
     assert [one["said"] for one in told["sessions"]] == ["changed"]

@@ -33,6 +33,7 @@ def _terms(**terms: Any) -> PlanTerms:
             ["burst_seconds is 0", "burst_download_kbps is 90000, less than the 100000"],
         ),
         ({"access": "wifi"}, ["access is 'wifi', not pppoe or ipoe"]),
+        ({"where_untold": "shrug"}, ["where_untold is 'shrug', not refuse_plan or refuse_login"]),
         ({"second_login": "maybe"}, ["second_login is 'maybe', not replace, reject, allow"]),
         ({"vrf": "a b", "qos_profile": "g(1)", "garden_filter": "x" * 33}, ["qos_profile", "vrf", "garden_filter"]),
         (
