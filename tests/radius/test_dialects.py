@@ -309,7 +309,7 @@ def _plan(**terms: Any) -> PlanTerms:
 
 @pytest.mark.both_databases
 async def test_where_a_nas_cannot_be_told_a_plan_that_says_so_nobody_of_it_is_let_in(site: Site) -> None:
-    plans = {"vrf": "business", "where_untold": "refuse_login"}
+    plans: dict[str, Any] = {"vrf": "business", "where_untold": "refuse_login"}
     await site.define_plan(**plans)
     at_home, elsewhere = await site.nases(["cisco", "mikrotik"])
     await site.projector.project_plans()

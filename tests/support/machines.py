@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import structlog
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 
-def walk(machine: type[RuleBasedStateMachine], *, database_url: str, walks: int, steps: int) -> None:
-    """So many walks of at most so many steps, on databases of this kind."""
-    here = type(f"{machine.__name__}OnThisDatabase", (machine,), {"database_url": database_url})
+def walk(machine: type[RuleBasedStateMachine], *, walks: int, steps: int, **given: Any) -> None:
+    """So many walks of at most so many steps. ``given``: attributes of the machine, such as its ``database_url``."""
+    here = type(f"{machine.__name__}Here", (machine,), given)
     how = settings(
         max_examples=walks,
         stateful_step_count=steps,
