@@ -12,7 +12,7 @@ from sqlalchemy import and_, exists, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import format_address, parse_address, to_bytes
-from ipam.errors import EstateRefused, Fault
+from ipam.errors import EstateRefused, Fault, NameUnknown
 from ipam.estate.rows import EstateRows
 from ipam.estate.spec import DEFAULT_VRF
 from ipam.nat.deterministic import LAST_PORT
@@ -85,15 +85,21 @@ class _Line:
 async def import_blocks(rows: EstateRows, blocks: Sequence[LoggedBlock], *, source: str) -> int:
     """As ``PortBlocks.import_blocks`` says."""
     await rows.be_alone()
-    vrfs = {name: await rows.id_of("vrf", name) for name in sorted({block.vrf for block in blocks})}
-    faults: list[Fault] = []
+    vrfs, faults = dict[str, int | str](), list[Fault]()
+    for name in sorted({block.vrf for block in blocks}):
+        try:
+            vrfs[name] = await rows.id_of("vrf", name)
+        except NameUnknown as unknown:
+            vrfs[name] = str(unknown)
     lines: list[_Line] = []
     for number, block in enumerate(blocks, start=1):
         where = block.where or f"line {number}"
-        wrong = list(block.faults())
+        wrong, vrf = list(block.faults()), vrfs[block.vrf]
+        if isinstance(vrf, str):
+            wrong.append(vrf)
+        elif not wrong:
+            lines.append(_line(where, block, vrf))
         faults += [Fault(where, fault) for fault in wrong]
-        if not wrong:
-            lines.append(_line(where, block, vrfs[block.vrf]))
     known = await _known(rows, {line.outside for line in lines})
     new, ended = _compared(lines, {line.key: line for line in known})
     closed = {line.row_id: line for line in ended}

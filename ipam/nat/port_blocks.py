@@ -151,8 +151,7 @@ class PortBlocks:
         """Blocks from a box's logs, all or nothing; returns how many are new, or have ended since the last import.
 
         Raises:
-            NameUnknown: no such VRF.
-            EstateRefused: with each line that can't be meant, or contradicts another one.
+            EstateRefused: with each line that can't be meant (also by its VRF), or contradicts another one.
         """
         return await logged_blocks.import_blocks(self._rows, blocks, source=source)
 
