@@ -137,6 +137,7 @@ from radius.results import (
     SessionsEnded,
     SubscriberView,
     TreatedSession,
+    UntoldPlan,
 )
 from radius.service import RadiusService
 from radius.sessions.archive import Archived, Kept, SessionArchive
@@ -297,6 +298,7 @@ __all__ = [
     "UnknownNas",
     "UnknownUser",
     "UnsplitUsage",
+    "UntoldPlan",
     "UsageCount",
     "UsageLooks",
     "UsageOfDay",

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from radius.nas import nases, parts
 from radius.nas.terms import CoaTerms, NasChange, NasTerms, terms_of_nas
 from radius.plans import plans
-from radius.plans.looks import list_plans, plan_view, render_plan
+from radius.plans.looks import list_plans, plan_view, render_plan, untold
 from radius.plans.terms import PlanTerms
 from radius.ports import Now, Secrets
-from radius.results import DefinedNas, DefinedPlan, ListedPlan, NasCoa, RenderedPlan
+from radius.results import DefinedNas, DefinedPlan, ListedPlan, NasCoa, RenderedPlan, UntoldPlan
 from radius.subscribers.password_storage import LOGIN_METHODS, PasswordStorage
 from radius.tables import Nas
 
@@ -67,6 +67,11 @@ class Definitions:
         if terms is None:
             terms = (await self.plan(name=name))["terms"]
         return render_plan(self._tenant_id, name, plans.meant(name, terms), dialect)
+
+    async def untold_plans(self, *, plan: str | None = None, nas: str | None = None) -> list[UntoldPlan]:
+        """Where nobody of a plan is let in, since the NAS can't be told it (``where_untold``): of one plan, at one NAS,
+        or of all plans at all NASes."""
+        return await untold(self._db, self._tenant_id, plan=plan, nas=nas)
 
     async def define_nas(
         self,

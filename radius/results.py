@@ -98,6 +98,15 @@ class RenderedPlan(TypedDict):
     faults: list[str]
 
 
+class UntoldPlan(TypedDict):
+    """A plan that a NAS can't be told, and that wants nobody to be let in there then (``where_untold``); ``faults``
+    say why not."""
+
+    plan: str
+    nas: str
+    faults: list[str]
+
+
 class AppliedPlan(TypedDict):
     """How many subscribers, with how many open sessions (None: nobody has looked), are being told of their plan."""
 

@@ -14,7 +14,7 @@ from provisioning.api.pages import After, Limit, Page, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.subscribers import SubscriberReason
 from provisioning.estate_part import fields_of
-from radius import AppliedPlan, DefinedPlan, ListedPlan, PlanTerms, PlanUnknown, RenderedPlan, tell_of_plan
+from radius import AppliedPlan, DefinedPlan, ListedPlan, PlanTerms, PlanUnknown, RenderedPlan, UntoldPlan, tell_of_plan
 
 AT_ONCE = 400
 """As many as one transaction of `firstlight plans apply` takes: nobody else may write on SQLite meanwhile."""
@@ -69,6 +69,14 @@ async def show(call: InCall, name: Name) -> DefinedPlan:
 async def render(call: InCall, name: Name, dialect: OneDialect = None) -> list[RenderedPlan]:
     """The rows that tell NASes of a plan, as FreeRADIUS has them."""
     return await call.appliance.services(call.db).radius_service.render_plan(name=name, dialect=dialect)
+
+
+@doors.get("/{name}/untold", permission="plans.read", responses={404: problem(WORDS[404])})
+async def untold(call: InCall, name: Name) -> list[UntoldPlan]:
+    """The NASes that can't be told the plan, where nobody who is served by it is let in (`where_untold`), and why."""
+    radius = call.appliance.services(call.db).radius_service
+    await radius.plan(name=name)
+    return await radius.untold_plans(plan=name)
 
 
 @doors.post("/{name}/try", permission="plans.read")

@@ -11,6 +11,7 @@ import typer
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, changes_nothing, tells
+from provisioning.cli.plans import say_untold
 from provisioning.cli.printing import Entry, at_second, clock_time, print_indented, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, Reason, ReasonToSee, run
 from provisioning.days import second
@@ -74,15 +75,17 @@ def show(name: Name, json_: AsJson = False) -> None:
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
-            nas = await appliance.services(db).radius_service.nas_named(name=name)
+            radius = appliance.services(db).radius_service
+            nas, untold = await radius.nas_named(name=name), await radius.untold_plans(nas=name)
         if json_:
-            print_json(nas)
+            print_json({**nas, "untold": untold})
             return
         heard = await appliance.logins.heard([nas["address"]])
         none = "none that is kept" if heard.looked_back is None else f"none among the last {heard.looked_back}"
         _say_terms(nas)
         say(f"secret: {nas['secret']}")
         say(f"last login heard from it: {at_second(heard.at.get(nas['address'])) or none}")
+        say_untold(untold)
         say("carried over to FreeRADIUS" if nas["projected"] else "its last change is not carried over yet")
 
     run(act, as_json=json_)

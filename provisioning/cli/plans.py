@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ from provisioning.cli.audited import carrying, tells
 from provisioning.cli.printing import Entry, print_json, print_list, say
 from provisioning.cli.running import AsJson, Reason, run
 from provisioning.plans import read_plan
-from radius import ListedPlan, PlanTerms, RadiusError, RenderedPlan
+from radius import ListedPlan, PlanTerms, RadiusError, RenderedPlan, UntoldPlan
 
 app = typer.Typer(no_args_is_help=True, help="Plans: rates, and what NASes are told of them.")
 
@@ -53,12 +54,14 @@ def show(name: Name, json_: AsJson = False) -> None:
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
-            plan = await appliance.services(db).radius_service.plan(name=name)
+            radius = appliance.services(db).radius_service
+            plan, untold = await radius.plan(name=name), await radius.untold_plans(plan=name)
         behind = await appliance.plan_changes.behind(name)
         if json_:
-            print_json({**plan, "sessions_behind": behind})
+            print_json({**plan, "sessions_behind": behind, "untold": untold})
             return
         say(f"{name}: {_terms(plan['terms'])}")
+        say_untold(untold)
         say("carried over to FreeRADIUS" if plan["projected"] else "its last change is not carried over yet")
         _say_behind(name, behind)
 
@@ -119,7 +122,9 @@ def define(
             print_json(told) if json_ else _print_rows(told)
             return
         async with appliance.database.begin() as db:
-            plan = await appliance.services(db).radius_service.define_plan(name=spec.plan, terms=spec.terms)
+            radius = appliance.services(db).radius_service
+            plan = await radius.define_plan(name=spec.plan, terms=spec.terms)
+            untold = await radius.untold_plans(plan=spec.plan)
             tells(subject=subject_of("plan", plan["plan_id"]))
         not_carried = None
         try:
@@ -130,11 +135,12 @@ def define(
         behind = await appliance.plan_changes.behind(spec.plan) if not_carried is None else None
         if json_:
             how_far = {"projected": not_carried is None, "sessions_behind": behind}
-            print_json({**plan, **how_far, "not_carried_over": not_carried})
+            print_json({**plan, **how_far, "not_carried_over": not_carried, "untold": untold})
         elif behind is None:
             say(f"{spec.plan}: committed, not carried over yet: {not_carried}")
         else:
             say(f"{spec.plan}: {_terms(plan['terms'])}")
+            say_untold(untold)
             _say_behind(spec.plan, behind)
 
     run(act, as_json=json_)
@@ -175,6 +181,12 @@ def _terms(terms: PlanTerms) -> str:
         for name, value in said.items()
         if value not in (None, ())
     )
+
+
+def say_untold(untold: Sequence[UntoldPlan]) -> None:
+    """A line for each plan and NAS where it keeps its subscribers out."""
+    for each in untold:
+        say(f"nobody of plan {each['plan']} is let in at {each['nas']}: {'; '.join(each['faults'])}")
 
 
 def _say_behind(name: str, sessions: int) -> None:

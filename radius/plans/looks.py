@@ -13,8 +13,8 @@ from radius.plans.plans import serves_another
 from radius.plans.terms import PlanTerms, columns_of, terms_of
 from radius.plans.wording import words_of
 from radius.projection.projection import plan_group, plan_rows
-from radius.results import DefinedPlan, ListedPlan, RenderedPlan, RenderedRow
-from radius.tables import Plan, Subscriber
+from radius.results import DefinedPlan, ListedPlan, RenderedPlan, RenderedRow, UntoldPlan
+from radius.tables import Nas, Plan, Subscriber
 
 UNDER_PLAN = ("testing", "active", "suspended")
 
@@ -78,6 +78,22 @@ def render_plan(tenant_id: str, name: str, terms: PlanTerms, dialect: str | None
             )
         )
     return told
+
+
+async def untold(
+    db: AsyncSession, tenant_id: str, *, plan: str | None = None, nas: str | None = None
+) -> list[UntoldPlan]:
+    """Which plans (or one) keep whom they serve out at which NASes (or one), by their names."""
+    mine = select(Plan).where(Plan.tenant_id == tenant_id, Plan.where_untold == "refuse_login").order_by(Plan.name)
+    theirs = select(Nas).where(Nas.tenant_id == tenant_id, Nas.dialect.in_(DIALECTS)).order_by(Nas.name)
+    plans = await db.scalars(mine if plan is None else mine.where(Plan.name == plan))
+    nases = (await db.scalars(theirs if nas is None else theirs.where(Nas.name == nas))).all()
+    return [
+        UntoldPlan(plan=each.name, nas=at.name, faults=faults)
+        for each in plans
+        for at in nases
+        if (faults := _faults(at.dialect, each.name, terms_of(each)))
+    ]
 
 
 def _rows(plan: Plan) -> Iterator[RenderedRow]:

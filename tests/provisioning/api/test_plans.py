@@ -44,6 +44,19 @@ async def test_a_plan_is_tried_defined_and_told_to_whom_it_serves(api: Api) -> N
     assert (await api.get("/plans/none")).status_code == 404
 
 
+async def test_where_a_plan_keeps_its_subscribers_out_is_asked_by_its_name(api: Api) -> None:
+    terms = {"download_kbps": 100_000, "upload_kbps": 20_000, "vrf": "biz", **WHY}
+    refused = await api.post("/plans/business/define", terms)
+    assert (refused.status_code, refused.json()["code"]) == (409, "radius.terms_not_expressible")
+    assert (await api.post("/plans/business/define", {**terms, "where_untold": "refuse_login"})).status_code == 200
+    faults = ["a NAS of dialect mikrotik cannot be told a VRF"]
+    assert (await api.get("/plans/business/untold")).json() == [
+        {"plan": "business", "nas": "bng-north", "faults": faults}
+    ]
+    assert (await api.get("/plans/fiber-300/untold")).json() == []
+    assert (await api.get("/plans/none/untold")).status_code == 404
+
+
 async def test_the_same_terms_again_and_telling_nobody_are_no_change_for_the_audit(any_api: Api) -> None:
     terms = {"download_kbps": 400_000, "upload_kbps": 100_000, **WHY}
     defined = await any_api.post("/plans/gamer/define", terms)

@@ -62,6 +62,30 @@ def test_a_plan_is_looked_at_tried_defined_and_its_open_sessions_are_told(
     }
 
 
+def test_where_a_plan_keeps_its_subscribers_out_is_said_with_the_plan_and_with_the_nas(
+    isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    file = tmp_path / "business.toml"
+    file.write_text('plan = "business"\ndownload_kbps = 100000\nupload_kbps = 20000\nvrf = "biz"\n')
+    refused = type_("plans", "define", file, *WHY)
+    assert (refused.status, "a NAS of dialect mikrotik cannot be told a VRF" in refused.err) == (2, True)
+    file.write_text(f'{file.read_text()}where_untold = "refuse_login"\n')
+
+    defined = type_("plans", "define", file, *WHY)
+
+    out = "nobody of plan business is let in at bng-north: a NAS of dialect mikrotik cannot be told a VRF"
+    assert (defined.status, defined.out.splitlines()[1]) == (0, out)
+    assert type_("plans", "show", "business").out.splitlines()[1] == out
+    assert out in type_("nas", "show", "bng-north").out.splitlines()
+    [untold] = type_("nas", "show", "bng-north", "--json").json["untold"]
+    assert untold == {
+        "plan": "business",
+        "nas": "bng-north",
+        "faults": ["a NAS of dialect mikrotik cannot be told a VRF"],
+    }
+    assert type_("plans", "show", "fiber-300", "--json").json["untold"] == []
+
+
 def test_a_file_that_says_no_plan_is_refused_with_every_fault(isp: Settings, type_: Type, tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     file.write_text(json.dumps({"plan": "gold", "download_kbps": "much", "colour": "red"}))
