@@ -13,7 +13,7 @@ To add a vendor, in this order:
 3. one line in ``_BUILT_IN``;
 4. one entry in ``EXPECTED`` of ``tests/radius/test_dialects.py``: what a NAS must receive for 100 Mbit/s down and
    20 Mbit/s up. The suite sends your rows through the real FreeRADIUS and compares. One that is ``live`` gets an
-   entry in ``EXPECTED`` of ``tests/radius/coa/test_coa.py`` too;
+   entry in ``EXPECTED`` of ``tests/radius/coa/test_coa.py`` and in ``FULLEST`` of ``test_real_receiver.py`` beside it;
 5. one column in ``docs/radius-dialects.md``, which shows a whole example.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from datetime import UTC, datetime
 
 import pytest
@@ -39,6 +40,17 @@ BROKEN = {
 def test_what_a_nas_says_is_told_apart() -> None:
     assert _verified(REQUEST, ACK) == NasReply("ack")
     assert _verified(REQUEST, NAK) == NasReply("nak", "Session Context Not Found (503)", 503)
+
+
+@pytest.mark.parametrize(("authenticator", "taken"), [(REQUEST.authenticator, True), (bytes(16), False)])
+def test_a_signed_answer_is_taken_if_it_is_signed_over_the_request_s_authenticator(
+    authenticator: bytes, taken: bool
+) -> None:
+    """RFC 5176 s3.4; FreeRADIUS 3.2.1 takes zeros for it (``test_real_answers.py``)."""
+    unsigned = bytes((45, REQUEST.identifier, 0, 44)) + authenticator + CAUSE + bytes((80, 18)) + bytes(16)
+    signature = hmac.digest(SECRET.encode(), unsigned, "md5")
+    said = _verified(REQUEST, answer(45, CAUSE + bytes((80, 18)) + signature))
+    assert said == (NasReply("nak", "Session Context Not Found (503)", 503) if taken else None)
 
 
 @pytest.mark.parametrize("attributes", BROKEN.values(), ids=BROKEN.keys())
