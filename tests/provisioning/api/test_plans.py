@@ -47,7 +47,7 @@ async def test_a_plan_is_tried_defined_and_told_to_whom_it_serves(api: Api) -> N
 async def test_where_a_plan_keeps_its_subscribers_out_is_asked_by_its_name(api: Api) -> None:
     terms = {"download_kbps": 100_000, "upload_kbps": 20_000, "vrf": "biz", **WHY}
     refused = await api.post("/plans/business/define", terms)
-    assert (refused.status_code, refused.json()["code"]) == (409, "radius.terms_not_expressible")
+    assert (refused.status_code, refused.json()["code"]) == (422, "radius.terms_not_expressible")
     assert (await api.post("/plans/business/define", {**terms, "where_untold": "refuse_login"})).status_code == 200
     faults = ["a NAS of dialect mikrotik cannot be told a VRF"]
     assert (await api.get("/plans/business/untold")).json() == [
