@@ -72,7 +72,8 @@ class RateNotExpressible(PlanError):
         self.max_kbps = max_kbps
         super().__init__(
             f"Plan {plan} has {rate_kbps} kbit/s, but a NAS of dialect {dialect} can be told {max_kbps} kbit/s at most,"
-            " and its subscribers would not be let in, or without any limit. Use another plan or another dialect there."
+            " and its subscribers would not be let in, or without any limit. Use another plan or another dialect there,"
+            " or let the plan say where_untold = refuse_login, if that is meant."
         )
 
 

@@ -21,7 +21,7 @@ from provisioning.api.routes import Doors
 from provisioning.api.wishes import Reason, Wish
 from provisioning.nas_desk import NasWithSecret, SecretTakenUp, coa_said, in_audit, taken_up
 from provisioning.nas_probes import probe
-from radius import CoaChange, CoaTerms, DefinedNas, NasChange, Probe, SessionKey
+from radius import CoaChange, CoaTerms, DefinedNas, NasChange, Probe, SessionKey, UntoldPlan
 
 doors = Doors(prefix="/nas", tags=["nas"])
 
@@ -147,6 +147,14 @@ async def show(call: InCall, name: Name) -> NasState:
     """One NAS."""
     nas = await call.appliance.services(call.db).radius_service.nas_named(name=name)
     return NasState(nas=nas, taken_up=_taken_up(call, nas))
+
+
+@doors.get("/{name}/untold", permission="nas.read", responses={404: problem(WORDS[404])})
+async def untold(call: InCall, name: Name) -> list[UntoldPlan]:
+    """The plans that this NAS can't be told, of which nobody is let in here (`where_untold`), and why."""
+    radius = call.appliance.services(call.db).radius_service
+    await radius.nas_named(name=name)
+    return await radius.untold_plans(nas=name)
 
 
 @doors.post("/{name}/change", permission="nas.write", responses={404: problem(WORDS[404])}, misfits=_misfits)

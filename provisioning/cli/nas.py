@@ -19,7 +19,7 @@ from provisioning.errors import Fault, InvalidRequest
 from provisioning.nas_desk import NasWithSecret, coa_said, in_audit, taken_up
 from provisioning.nas_probes import probe
 from provisioning.vault import VaultError
-from radius import LOGIN_METHODS, CoaTerms, DefinedNas, NasChange, RadiusError, UnknownNas
+from radius import LOGIN_METHODS, CoaTerms, DefinedNas, NasChange, RadiusError, UnknownNas, UntoldPlan
 
 app = typer.Typer(no_args_is_help=True, help="NASes: who may ask FreeRADIUS, with which secret, and does it work.")
 
@@ -183,10 +183,13 @@ def change(  # noqa: PLR0913, PLR0917 - each is a fact about the NAS
             tells(subject=subject_of("nas", nas["nas_id"]), before=in_audit(before), after=told)
         nas, not_carried = await _carried(appliance, nas)
         when = taken_up(nas, remembered=_remembered(appliance))
+        untold = await _untold(appliance, nas["name"])
         if json_:
-            print_json({"nas": nas, "taken_up": when, "not_carried_over": not_carried, "sessions_left": left})
+            how_far = {"taken_up": when, "not_carried_over": not_carried}
+            print_json({"nas": nas, **how_far, "sessions_left": left, "untold": untold})
             return
         _say_terms(nas)
+        say_untold(untold)
         if left:
             many = "s" if left != 1 else ""
             say(f"out of CoA's reach until they log in again: {left} session{many} open under {before['address']}")
@@ -254,6 +257,11 @@ async def _carried(appliance: Appliance, nas: DefinedNas) -> tuple[DefinedNas, s
         not_carried = str(error)
     async with appliance.database.read() as db:
         return await appliance.services(db).radius_service.nas_named(name=nas["name"]), not_carried
+
+
+async def _untold(appliance: Appliance, name: str) -> list[UntoldPlan]:
+    async with appliance.database.read() as db:
+        return await appliance.services(db).radius_service.untold_plans(nas=name)
 
 
 async def _show_secret(appliance: Appliance, made: NasWithSecret, *, as_json: bool) -> None:

@@ -12,7 +12,6 @@ import secrets as randomness
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Any, Literal
 
 from pyrad import packet as pyrad_packet
@@ -115,11 +114,18 @@ async def _ask(
     now: datetime,
     retransmission: Retransmission,
 ) -> NasReply:
-    request = _request(door, code, session, keys, tuple(attributes), now)
+    request, unbelieved = _request(door, code, session, keys, tuple(attributes), now), 0
+
+    def heard(data: bytes) -> NasReply | None:
+        nonlocal unbelieved
+        answer = _verified(request, data)
+        unbelieved += answer is None
+        return answer
+
     try:
         reply = await send_until_answered(
             request.packet,
-            partial(_verified, request),
+            heard,
             server=door.address,
             port=door.port,
             waits=retransmission.waits(),
@@ -131,6 +137,11 @@ async def _ask(
     if reply is None:
         where = f"{door.address} port {door.port}"
         words = f"NAS {door.name} at {where} did not answer {retransmission.sends} {_NAMES[code]}s"
+        if unbelieved:
+            words += (
+                f", but sent {unbelieved} that can't be believed: signed with another secret, or with a"
+                " Message-Authenticator that is wrong (RFC 5176 s3.4; FreeRADIUS 3.2.1, told to sign, does that)"
+            )
         return NasReply("silence", words)
     return reply
 

@@ -34,7 +34,7 @@ DEFAULT_THREADS = 32
 PARTS = ("authorize", "authenticate", "session", "post-auth", "preacct", "accounting")
 _SECRET = re.compile(r"(?i)(?:secret|password)\s*=\s*[\"']?(?![$%=~*])[^\s\"'{}]")
 """A secret that is written down: not one that comes from the environment, a row or a reference."""
-_EXPANDED_PASSWORD = re.compile(r"[{:&](?:User|Cleartext)-Password\b")
+_EXPANDED_PASSWORD = re.compile(r"[{:&](?:User|(?:Firstlight-Check-)?Cleartext)-Password\b")
 """``%{User-Password}``, ``%{control:Cleartext-Password}``; an attribute's name in the text of a query is none."""
 _QUOTED = re.compile(r"(\$\w*\$).*?\1|'(?:[^']|'')*'", re.DOTALL)
 """Text of SQL in dollars or quotes: a semicolon in it ends no statement."""

@@ -93,8 +93,8 @@ _NEXT: Mapping[str, str] = {
     "suspended": "It is told so at its next try as long as it is suspended.",
     "not_in_service": "Report the visit, or look at the run that installs it.",
     "expired": "Scan again, or look at the run that installs it.",
-    "no_rate": "`firstlight nas show NAME`: its dialect must be one that says the plan (`firstlight plans render`)."
-    " `firstlight check` finds rows.",
+    "no_rate": "`firstlight nas show NAME`: its dialect must be one that says the plan, or the plan is not sold"
+    " there (`where_untold`). `firstlight check` finds rows.",
     "row_unreadable": "`firstlight check` names the row; `firstlight subscribers project` brings ours back.",
     "other_line": "If it moved, `firstlight subscribers bind` it to that line; if not, somebody else has its password.",
     "uncheckable": "Let the NAS use PAP, or keep passwords as cleartext.",

@@ -21,6 +21,7 @@ from radius.plans.wording import common_words, words_of
 from radius.tables import Nas, Plan, Subscriber
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+SHUTS_OUT = "is not told to every NAS (where_untold), and would shut lines out where their own plan lets them in"
 _ALPHANUMERIC = (string.ascii_letters + string.digits).encode()
 _LETTER_OF = bytes(_ALPHANUMERIC[byte % len(_ALPHANUMERIC)] for byte in range(256))
 _BEYOND = bytes(range(256 - 256 % len(_ALPHANUMERIC), 256))
@@ -69,6 +70,8 @@ async def define_plan(
     before = terms_of(plan)
     if before.access != terms.access:
         await _refuse_other_access(db, plan)
+    if terms.where_untold == "refuse_login" and before.where_untold != terms.where_untold:
+        await _refuse_shutting_out(db, plan)
     if before != terms:
         await keep_former(db, plan, before, now=now)
         for column, value in columns_of(terms).items():
@@ -94,6 +97,20 @@ async def _refuse_other_access(db: AsyncSession, plan: Plan) -> None:
         raise PlanRefused(
             plan.name,
             [f"its access stays {plan.access}, by which {count} subscribers log in by their line or are in a garden"],
+        )
+
+
+async def _refuse_shutting_out(db: AsyncSession, plan: Plan) -> None:
+    """What serves lines in place of their own plan is told to every NAS.
+
+    Raises:
+        PlanRefused
+    """
+    mine = (Subscriber.tenant_id == plan.tenant_id, Subscriber.state != "terminated", serves_another(plan))
+    count = await db.scalar(select(func.count()).select_from(Subscriber).where(*mine))
+    if count:
+        raise PlanRefused(
+            plan.name, [f"it serves {count} subscribers in place of their own plan, and then {SHUTS_OUT}"]
         )
 
 
@@ -188,8 +205,8 @@ def _unfit_cap(name: str, terms: PlanTerms, served_by: PlanTerms | None) -> list
         faults.append(f"{cap} is no walled garden: it has no garden_filter, garden_url or pool")
     if terms.at_cap == "throttle" and is_garden:
         faults.append(f"{cap} is a walled garden or has a pool, and at_cap is throttle")
-    if served_by.where_untold == "refuse_login" and terms.where_untold == "refuse_plan":
-        faults.append(f"{cap} is not told to every NAS (where_untold), and would shut lines out that {name} lets in")
+    if served_by.where_untold == "refuse_login":
+        faults.append(f"{cap} {SHUTS_OUT}")
     if terms.at_cap == "throttle" and (
         served_by.download_kbps > terms.download_kbps or served_by.upload_kbps > terms.upload_kbps
     ):

@@ -208,8 +208,13 @@ def _piece_rows(plan: Plan, terms: PlanTerms, piece: str) -> Iterator[Row]:
     # or FreeRADIUS would not read the garden's group behind it
     goes_on = encode("Fall-Through", "Yes", place="reply")
     yield from _group_rows(plan_group(plan.tenant_id, plan.name, piece=piece), [*common, goes_on])
-    for dialect in _who_can_say(plan.name, terms):
-        words = set(words_of(dialect, plan.name, said)) - set(words_of(dialect, plan.name, bare))
+    kept_out = terms.where_untold == "refuse_login"
+    for dialect in DIALECTS.values() if kept_out else _who_can_say(plan.name, terms):
+        try:
+            words = set(words_of(dialect, plan.name, said)) - set(words_of(dialect, plan.name, bare))
+        except (RateNotExpressible, TermsNotExpressible, SeveralNotExpressible):
+            # the garden's rate would let the line in, without this piece
+            words = {encode("Firstlight-Untold", piece, place="reply")}
         yield from _group_rows(plan_group(plan.tenant_id, plan.name, dialect.name, piece=piece), words)
 
 

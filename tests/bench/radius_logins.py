@@ -30,7 +30,6 @@ from radius.projection.freeradius_tables import (
     radusergroup,
 )
 from radius.projection.freeradius_tables import nas as nas_table
-from radius.projection.radius_database import Wish
 from radius.testing import FreeRadiusServer
 from radius.testing.freeradius_server import LoginQueries, libpq_string
 from tests.bench.lines import percentiles, say
@@ -52,9 +51,8 @@ from tests.support.freeradius import RADDB
 
 SECRET = "a-bench-secret-of-24-characters"
 SUBSCRIBERS = 10_000 if QUICK else 100_000
-BESIDE = 5_000 if QUICK else 20_000
 UNDER_WAY_SECONDS = 1.0 if QUICK else 2.0
-"""How long an import goes on before logins beside it are counted: it learns how many there are."""
+"""For how long logins go on beside an import before they are counted."""
 BATCH = 500
 STOCK = "stock"
 TO_FILES = "one, logins to files,"
@@ -68,7 +66,7 @@ def measure() -> None:
 
 
 async def _measure(pool: Any) -> None:
-    """One PostgreSQL, two servers on the same tables."""
+    """One PostgreSQL, and a server for each way on the same tables."""
     async with radius_database("postgresql", durable=False) as database:
         await _fill(database)
         with ExitStack() as closing:
@@ -121,18 +119,19 @@ class _Bench:
         say(_line(f"{ours} against {other}", pairs))
 
     async def beside_an_import(self, database: Database, ours: str) -> None:
-        """Each window beside an import that is under way stands between two without one: a machine's pace drifts."""
-        wanted = await asyncio.to_thread(wishes, BESIDE, SUBSCRIBERS)
+        """Each window beside an import stands between two without one: a machine's pace drifts. The import begins in a
+        window that is not counted: it learns there how many log in, and gives way to them."""
         pairs, imported = [], list[float]()
         for _ in range(RUNS):
             before = await self._window(ours)
-            ended, began = asyncio.Event(), time.perf_counter()
-            importing = asyncio.create_task(_import_until(database, wanted, ended))
-            await asyncio.sleep(UNDER_WAY_SECONDS)
+            work = _Import(database)
+            importing = asyncio.create_task(work.go_on())
+            await self._window(ours, UNDER_WAY_SECONDS)
+            already, began = work.shown, time.perf_counter()
             beside = await self._window(ours)
-            took_seconds = time.perf_counter() - began
-            ended.set()
-            imported.append(await importing / took_seconds)
+            imported.append((work.shown - already) / (time.perf_counter() - began))
+            work.ended.set()
+            await importing
             pairs.append((_both(before, await self._window(ours)), beside))
         say({**_line(f"{ours} beside an import", pairs), "imported_per_s": round(statistics.median(imported), 1)})
 
@@ -187,22 +186,35 @@ async def _carried(carrier: LoginCarrier) -> AsyncIterator[None]:
         ended.set()
 
 
-async def _import_until(database: Database, wanted: Sequence[Wish], ended: asyncio.Event) -> int:
-    """How many were brought in, batch by batch, until it is over; they are taken away again."""
-    shown = list[Wish]()
-    giving_way = GivingWay(LoginLog(database.read, database.begin))
-    for start in range(0, len(wanted), BATCH):
-        if ended.is_set():
-            break
-        async with giving_way.batch(), database.begin() as db:
-            shown += await show_new(db, wanted[start : start + BATCH], utc_now(), seen={}, beside=database.begin)
-    await ended.wait()
-    async with database.begin() as db:
-        names = [wish.name for wish in shown]
-        for table in (radcheck, radreply, radusergroup):
-            await db.execute(delete(table).where(among(db, table.c.username, names)))
-        await db.execute(delete(radius_projection).where(among(db, radius_projection.c.name, names)))
-    return len(shown)
+class _Import:
+    """Subscribers are brought in, batch by batch, until it is over; they are taken away again."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.shown = 0
+        self.ended = asyncio.Event()
+
+    async def go_on(self) -> None:
+        """As an import of a file does it, each batch after the rest that it owes to those who log in."""
+        database = self._database
+        giving_way, seen = GivingWay(LoginLog(database.read, database.begin)), dict[str, Any]()
+        while not self.ended.is_set():
+            wanted = await asyncio.to_thread(wishes, BATCH, SUBSCRIBERS + self.shown)
+            async with giving_way.batch(), database.begin() as db:
+                await show_new(db, wanted, utc_now(), seen=seen, beside=database.begin)
+            self.shown += len(wanted)
+        await self._take_away()
+
+    async def _take_away(self) -> None:
+        first = SUBSCRIBERS + 1
+        names = [f"u{number}@isp.example" for number in range(first, first + self.shown)]
+        async with self._database.begin() as db:
+            for table in (radcheck, radreply, radusergroup):
+                await db.execute(delete(table).where(among(db, table.c.username, names)))
+            await db.execute(delete(radius_projection).where(among(db, radius_projection.c.name, names)))
+        async with self._database.engine.connect() as connection:
+            outside = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await outside.execute(text("VACUUM ANALYZE"))
 
 
 async def _fill(database: Database) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
@@ -26,7 +27,12 @@ from provisioning.check_records import InvariantCheck
 from provisioning.database import EVERY_TENANT, TENANT_SETTING, Database, sync_url
 from provisioning.migrations import alembic_config, migrate
 from provisioning.migrations.metadata import ALL_TABLES
-from radius.tables import Plan, Subscriber
+from radius import PlanTerms
+from radius.coa.former import kept
+from radius.coa.tables import SessionChange
+from radius.plans.history import FormerTerms
+from radius.plans.terms import columns_of
+from radius.tables import FormerPlanTerms, Plan, Subscriber
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.both_databases
@@ -285,6 +291,40 @@ async def test_lines_of_old_are_found_by_what_their_labels_end_with(database: Da
         found = there_and_back(connection)
     engine.dispose()
     assert found == {"anna": "f32211c2b74a", "bob": None, "eve": None}
+
+
+@pytest.mark.second_half
+async def test_terms_that_are_kept_are_read_by_the_release_before(database: Database, tmp_path: Path) -> None:
+    """It knows no `where_untold`, and takes no term that it doesn't know."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    terms = PlanTerms(100_000, 20_000, where_untold="refuse_login")
+    times = {"tenant_id": "north", "created_at": at, "updated_at": at}
+    changed = {"act": "change_plan", "request_fingerprint": "", "must_end": False, "state": "pending", "attempts": 0}
+
+    def back(connection: Connection) -> list[dict[str, Any]]:
+        config = alembic_config(connection)
+        command.upgrade(config, "head")
+        plan = connection.scalar(insert(Plan).values(name="business", **columns_of(terms), **times).returning(Plan.id))
+        who = {"username": "anna", "plan_id": plan, "customer_id": 42, "state": "active", "request_fingerprint": ""}
+        number = connection.scalar(insert(Subscriber).values(**who, **times).returning(Subscriber.id))
+        said = {"tenant_id": "north", "terms": json.dumps(asdict(terms)), "since": at, "until": at}
+        connection.execute(insert(FormerPlanTerms).values(plan_id=plan, version=1, **said))
+        former = kept((FormerTerms(terms, at, None),))
+        which = {"tenant_id": "north", "subscriber_id": number, "former": former, "due_at": at, "created_at": at}
+        connection.execute(insert(SessionChange).values(**changed, **which))
+        command.downgrade(config, "0069")
+        one = json.loads(connection.scalar(select(FormerPlanTerms.terms)) or "")
+        [other] = json.loads(connection.scalar(select(SessionChange.former)) or "")
+        command.upgrade(config, "head")
+        return [one, other["terms"]]
+
+    options = {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"} if database.is_postgresql else {}
+    engine = create_engine(sync_url(database.url), connect_args=options)
+    with engine.begin() as connection:
+        found = back(connection)
+    engine.dispose()
+    before = {name: value for name, value in asdict(terms).items() if name != "where_untold"}
+    assert [{**each, "dns_ipv4": (), "dns_ipv6": ()} for each in found] == [before] * 2
 
 
 @pytest.mark.second_half

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -10,10 +12,29 @@ down_revision = "0069"
 branch_labels = None
 depends_on = None
 
+KEPT = {"radius_former_plan_terms": "terms", "radius_session_change": "former"}
+"""Where terms are kept as JSON: themselves, or a list of them with the times at which they were said."""
+
 
 def upgrade() -> None:
     op.add_column("radius_plan", sa.Column("where_untold", sa.String(12), nullable=False, server_default="refuse_plan"))
 
 
 def downgrade() -> None:
+    # a plan that was sold where not every NAS is told it stays; the release before refuses it at its next definition
     op.drop_column("radius_plan", "where_untold")
+    for table, column in KEPT.items():
+        _forget(table, column)
+
+
+def _forget(table: str, column: str) -> None:
+    """The release before takes terms with no name that it does not know."""
+    kept = sa.table(table, sa.column("id"), sa.column(column))
+    connection = op.get_bind()
+    with_it = sa.select(kept).where(kept.c[column].contains('"where_untold"'))
+    for row in connection.execute(with_it).all():
+        said = json.loads(row[1])
+        for terms in said if isinstance(said, list) else [said]:
+            (terms.get("terms") or terms).pop("where_untold", None)
+        changed = sa.update(kept).where(kept.c.id == row[0]).values({column: json.dumps(said)})
+        connection.execute(changed)

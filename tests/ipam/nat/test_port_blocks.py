@@ -198,6 +198,7 @@ async def test_a_log_that_contradicts_itself_or_an_earlier_one_is_refused_whole(
         block("203.0.113.10", 1500, "100.64.0.9", 2),
         block("203.0.113.10", 2012, "100.64.0.9", 2),
         block("203.0.113.7", 40_000, "100.64.0.9", 0, 1),
+        replace(block("203.0.113.11", 1024, "100.64.0.9", 0, 1), vrf="elsewhere"),
         replace(block("203.0.113.11", 0, "100.64.0.9", 0, 1), vrf="nowhere"),
     ]
 
@@ -209,8 +210,9 @@ async def test_a_log_that_contradicts_itself_or_an_earlier_one_is_refused_whole(
         "line 3: ports 65100 to 65611 don't lie in 1..65535",
         "line 4: outside: 2001:db8::1 is not IPv4",
         "line 4: inside: '100.64.0.x' is not an IPv4 or IPv6 address",
-        "line 9: ports 0 to 511 don't lie in 1..65535",
-        "line 9: There is no VRF 'nowhere'. Define it first, or correct the name.",
+        "line 9: There is no VRF 'elsewhere'. Define it first, or correct the name.",
+        "line 10: ports 0 to 511 don't lie in 1..65535",
+        "line 10: There is no VRF 'nowhere'. Define it first, or correct the name.",
         "a block imported from a: 203.0.113.7:40000-40511 was somebody else's at that time (line 8)",
         "line 1: 203.0.113.7:40100-40611 was somebody else's at that time (a block imported from a)",
         "line 6: 203.0.113.10:1500-2011 was somebody else's at that time (line 5)",

@@ -53,6 +53,8 @@ async def test_where_a_plan_keeps_its_subscribers_out_is_asked_by_its_name(api: 
     assert (await api.get("/plans/business/untold")).json() == [
         {"plan": "business", "nas": "bng-north", "faults": faults}
     ]
+    assert (await api.get("/nas/bng-north/untold")).json() == (await api.get("/plans/business/untold")).json()
+    assert (await api.get("/nas/nowhere/untold")).status_code == 404
     assert (await api.get("/plans/fiber-300/untold")).json() == []
     assert (await api.get("/plans/none/untold")).status_code == 404
 

@@ -84,6 +84,8 @@ def test_where_a_plan_keeps_its_subscribers_out_is_said_with_the_plan_and_with_t
         "faults": ["a NAS of dialect mikrotik cannot be told a VRF"],
     }
     assert type_("plans", "show", "fiber-300", "--json").json["untold"] == []
+    changed = type_("nas", "change", "bng-north", "--dialect", "wispr", *WHY)
+    assert out.replace("mikrotik", "wispr") in changed.out.splitlines()
 
 
 def test_a_file_that_says_no_plan_is_refused_with_every_fault(isp: Settings, type_: Type, tmp_path: Path) -> None:

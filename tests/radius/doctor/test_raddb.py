@@ -61,7 +61,8 @@ def _policy(name: str) -> str:
 
 
 def test_the_guard_against_logins_without_a_rate_knows_every_dialect() -> None:
-    conditions = re.findall(r"if \((&reply:.*)\) \{", _policy("no_login_without_a_rate"))
+    untold, *conditions = re.findall(r"if \((&reply:.*)\) \{", _policy("no_login_without_a_rate"))
+    assert untold == "&reply:Firstlight-Untold"
     rate = Rate(download_kbps=1000, upload_kbps=1000)
     for dialect in DIALECTS.values():
         told = [(split_tag(name)[0], str(value)) for name, value in dialect.rate_attributes(rate)]
@@ -87,7 +88,7 @@ def test_every_reason_of_a_refusal_has_words_and_the_texts_it_is_told_by_are_our
     told = set(re.findall(r'Reply-Message == "([^"]+)"', log))
     elsewhere = {"No rate is known for this line at this NAS.", "This login belongs to another line."}
     assert told == {*_REFUSALS.values(), *elsewhere}
-    assert "No rate is known for this line at this NAS." in _policy("no_login_without_a_rate")
+    assert "No rate is known for this line at this NAS." in _policy("not_at_this_nas")
 
 
 def test_every_pool_makes_way_for_an_address_or_prefix_of_ones_own() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from radius import FramedAddresses, GardenUnfit, PlanTerms
+from radius import FramedAddresses, GardenUnfit, PlanRefused, PlanTerms
 from radius.tables import FormerPlanTerms, Plan
 from radius.testing import LabSession
 from tests.radius.conftest import ADDRESSES, PLAN, Site
@@ -78,6 +78,38 @@ async def test_in_a_garden_a_line_stays_in_its_vrf_and_asks_the_gardens_name_ser
     inside = await line.login()
     assert [inside.attributes.get(name) for name in kept] == [("home",), ("192.0.2.99",), None]
     assert await site.projector.drift() == []
+
+
+async def test_a_garden_lets_nobody_in_where_what_stays_of_the_plan_cannot_be_told(site: Site) -> None:
+    await define(site, PLAN, vrf="home", session_cap_megabytes=100, where_untold="refuse_login")
+    await define(site, GARDEN, download_kbps=1000, upload_kbps=500, garden_filter="unpaid")
+    subscriber = await site.active()
+    name, password = subscriber["username"], await site.password(subscriber)
+    huawei, mikrotik = await site.nases(["huawei", "mikrotik"])
+    assert [(await nas.login(name, password)).code for nas in (huawei, mikrotik)] == ["Access-Reject"] * 2
+    line = Line(site, huawei, subscriber, LabSession("nobody"))
+    await line.act("suspend", garden=GARDEN)
+    await site.projector.project_subscriber(line.id)
+
+    inside, outside = [await nas.login(name, password) for nas in (huawei, mikrotik)]
+
+    assert (inside.code, inside.attributes["Huawei-VPN-Instance"]) == ("Access-Accept", ("home",))
+    assert (outside.code, outside.first("Reply-Message")) == (
+        "Access-Reject",
+        "No rate is known for this line at this NAS.",
+    )
+    assert await site.projector.drift() == []
+
+
+async def test_what_is_not_told_to_every_nas_is_no_garden(line: Line) -> None:
+    terms = {"download_kbps": 1000, "upload_kbps": 500, "garden_filter": "unpaid"}
+    await define(line.site, GARDEN, **terms, where_untold="refuse_login")
+    with pytest.raises(PlanRefused, match=r"as a walled garden it is not told to every NAS \(where_untold\)"):
+        await line.act("suspend", garden=GARDEN)
+    await define(line.site, GARDEN, **terms)
+    await line.act("suspend", garden=GARDEN)
+    with pytest.raises(PlanRefused, match="it serves 1 subscribers in place of their own plan"):
+        await define(line.site, GARDEN, **terms, where_untold="refuse_login")
 
 
 async def test_a_garden_of_another_access_is_refused(line: Line) -> None:

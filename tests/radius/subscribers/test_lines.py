@@ -14,6 +14,7 @@ from radius import (
     CreatedSubscriber,
     LineIdentity,
     LineTaken,
+    LoginLog,
     PlanRefused,
     PlanTerms,
     SessionChangeView,
@@ -116,6 +117,16 @@ async def test_a_line_logs_in_by_itself_by_its_mac_or_circuit_and_no_password_do
         assert list(await db.scalars(whose)) == [bound.name]
         kept = set(await db.scalars(select(radcheck.c.attribute).where(radcheck.c.username == bound.name)))
     assert kept == {"Firstlight-Login", "Firstlight-Station", "Firstlight-Circuit"}
+
+    await bound.site.define_plan(access="ipoe", vrf="business", where_untold="refuse_login")
+    await bound.site.projector.project_plans()
+    refused = await nas.line_login(SPELLINGS[0], calling_station=MAC, line=line)
+    why = "No rate is known for this line at this NAS."
+    assert (refused.code, refused.first("Reply-Message")) == ("Access-Reject", why)
+    log = LoginLog(bound.site.radius_database.read, bound.site.radius_database.begin)
+    assert [each["reason"] for each in await log.logins_of(bound.name, limit=1)] == ["no_rate"]
+    await bound.site.define_plan(access="ipoe")
+    await bound.site.projector.project_plans()
 
     await bound.act("suspend")
     refused = await nas.line_login(SPELLINGS[0], calling_station=MAC, line=line)
