@@ -19,7 +19,7 @@ LOGINS_PER_SECOND_OF_REST = 250
 COUNTED_OVER_SECONDS = 2.0
 """Before a batch, and while it lasts: logins that FreeRADIUS writes to files come into the log once a second, many at
 once."""
-LONGEST_REST = 8
+LONGEST_REST = 16
 """In times of what was worked: it always comes to its end."""
 
 
