@@ -14,6 +14,7 @@ from provisioning.estate_part import Part, attempt, faults_in, fields_of
 from provisioning.nas_desk import sessions_left
 from radius import (
     CoaTerms,
+    PlanRefused,
     PlanTerms,
     RadiusService,
     RateNotExpressible,
@@ -104,7 +105,7 @@ async def write_rates_and_nases(
     except SeveralNotExpressible as several:
         for error in several.refused:
             faults += faults_in(f"rate {error.plan}", error)
-    except (RateNotExpressible, TermsNotExpressible) as error:
+    except (RateNotExpressible, TermsNotExpressible, PlanRefused) as error:
         faults += faults_in(f"rate {error.plan}", error)
 
 

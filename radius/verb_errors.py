@@ -13,9 +13,16 @@ class GardenUnfit(PlanError):
 
     code = "radius.garden_unfit"
 
-    def __init__(self, *, garden: str, garden_access: str, plan: str, plan_access: str) -> None:
+    def __init__(self, *, garden: str, plan: str, garden_access: str = "", plan_access: str = "") -> None:
+        """Without an access: it is not told to every NAS."""
         self.garden = garden
         self.plan = plan
+        if not garden_access:
+            super().__init__(
+                f"Garden {garden} is not told to every NAS (where_untold), and would shut lines out where plan {plan}"
+                " lets them in. Take one that is, or none: then its logins are refused."
+            )
+            return
         if garden == plan:
             super().__init__(
                 f"Plan {plan} can't be a walled garden for who has it: the line would be served as if it were not"

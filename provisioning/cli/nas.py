@@ -266,11 +266,13 @@ async def _untold(appliance: Appliance, name: str) -> list[UntoldPlan]:
 
 async def _show_secret(appliance: Appliance, made: NasWithSecret, *, as_json: bool) -> None:
     made["nas"], not_carried = await _carried(appliance, made["nas"])
+    untold = await _untold(appliance, made["nas"]["name"])
     when = taken_up(made["nas"], remembered=_remembered(appliance))
     if as_json:
-        print_json({**made, "taken_up": when})
+        print_json({**made, "taken_up": when, "untold": untold})
         return
     nas = made["nas"]
+    say_untold(untold)
     if made["secret"] is None:
         say(f"{nas['name']} is there already; `firstlight keys reveal {nas['secret']}` shows its secret")
         return

@@ -76,11 +76,12 @@ class SessionIdentity:
 @dataclass(frozen=True)
 class NasReply:
     """``heard``: ACK, NAK, or nothing. ``error_cause`` is the NAS' number for it (RFC 5176 s3.5), ``words`` say why
-    it is no ACK."""
+    it is no ACK. ``unbelieved``: so many answers came that were not signed as they must be, and count for nothing."""
 
     heard: Literal["ack", "nak", "silence"]
     words: str = ""
     error_cause: int | None = None
+    unbelieved: int = 0
 
     @property
     def knows_no_session(self) -> bool:
@@ -139,10 +140,10 @@ async def _ask(
         words = f"NAS {door.name} at {where} did not answer {retransmission.sends} {_NAMES[code]}s"
         if unbelieved:
             words += (
-                f", but sent {unbelieved} that can't be believed: signed with another secret, or with a"
-                " Message-Authenticator that is wrong (RFC 5176 s3.4; FreeRADIUS 3.2.1, told to sign, does that)"
+                f"; it sent {unbelieved} answers that are not signed as they must be: with another secret, or with a"
+                " wrong Message-Authenticator (RFC 5176 s3.4), as FreeRADIUS 3.2.1 does when it is told to sign"
             )
-        return NasReply("silence", words)
+        return NasReply("silence", words, unbelieved=unbelieved)
     return reply
 
 

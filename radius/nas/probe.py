@@ -125,6 +125,8 @@ async def probe_coa(door: NasDoor, *, now: datetime, retransmission: Retransmiss
 
 def _said(door: NasDoor, reply: NasReply) -> str:
     where = f"{door.name} at {door.address} port {door.port}"
+    if reply.unbelieved:
+        return f"{reply.words}."
     if reply.heard == "silence":
         return f"{reply.words}. Its port, its secret or the way to it is wrong: which of them can't be told from here."
     if reply.heard == "ack":

@@ -46,9 +46,8 @@ def in_garden(plan: PlanTerms, garden: PlanTerms) -> PlanTerms:
 
 
 def only(terms: PlanTerms, *pieces: str) -> PlanTerms:
-    """A plan that says no more than these pieces of it, and its rate."""
-    bare = PlanTerms(terms.download_kbps, terms.upload_kbps)
-    return replace(bare, **_said(terms, pieces))
+    """A plan that says no more than these pieces of it, and a rate that every NAS can be told."""
+    return replace(PlanTerms(1000, 1000), **_said(terms, pieces))
 
 
 def _says(terms: PlanTerms, piece: str) -> bool:

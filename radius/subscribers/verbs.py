@@ -12,9 +12,8 @@ from typing import Literal
 
 from radius.coa.outbox import add_change, add_changes, as_served, fingerprint, former_of, newest, views
 from radius.errors import IllegalMove, SubscriberTerminated
-from radius.plan_errors import PlanRefused
 from radius.plans.history import FormerTerms
-from radius.plans.plans import SHUTS_OUT, find_plan, random_password
+from radius.plans.plans import find_plan, random_password
 from radius.projection.projection import FramedAddresses, is_refused
 from radius.results import SessionChangeView
 from radius.states import State, may_become
@@ -248,4 +247,4 @@ def _fits(garden: Plan, plan: Plan) -> None:
     if garden.id == plan.id or garden.access != plan.access:
         raise GardenUnfit(garden=garden.name, garden_access=garden.access, plan=plan.name, plan_access=plan.access)
     if garden.where_untold == "refuse_login":
-        raise PlanRefused(garden.name, [f"as a walled garden it {SHUTS_OUT}"])
+        raise GardenUnfit(garden=garden.name, plan=plan.name)

@@ -54,6 +54,9 @@ async def test_where_a_plan_keeps_its_subscribers_out_is_asked_by_its_name(api: 
         {"plan": "business", "nas": "bng-north", "faults": faults}
     ]
     assert (await api.get("/nas/bng-north/untold")).json() == (await api.get("/plans/business/untold")).json()
+    another = {"name": "bng-cisco", "address": "198.51.100.77", "dialect": "cisco", **WHY}
+    assert (await api.post("/nas", another)).status_code == 201
+    assert (await api.get("/nas/bng-cisco/untold")).json() == []
     assert (await api.get("/nas/nowhere/untold")).status_code == 404
     assert (await api.get("/plans/fiber-300/untold")).json() == []
     assert (await api.get("/plans/none/untold")).status_code == 404

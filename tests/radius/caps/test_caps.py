@@ -296,6 +296,8 @@ async def test_a_plan_that_cannot_serve_at_a_cap_is_refused(site: Site) -> None:
     with pytest.raises(PlanRefused, match=r"is not told to every NAS \(where_untold\), and would shut lines out"):
         await define(site, SLOW, download_kbps=1000, upload_kbps=500, where_untold="refuse_login")
     await define(site, PLAN, **cap, cap_plan=SLOW, where_untold="refuse_login")
+    with pytest.raises(PlanRefused, match="would shut lines out"):
+        await define(site, SLOW, download_kbps=1000, upload_kbps=500, where_untold="refuse_login")
     with pytest.raises(PlanRefused, match="is for ipoe lines"):
         await define(site, SLOW, download_kbps=1000, upload_kbps=500, access="ipoe")
 

@@ -96,6 +96,6 @@ async def test_an_answer_that_is_not_signed_as_the_rfc_says_is_silence(receiver:
         await change(door(receiver), named, how_often=QUICKLY),
     ):
         assert told.said == "unanswered"
-        assert re.search(r"but sent \d that can't be believed: signed with another secret, or with", told.reason)
+        assert re.search(r"; it sent \d answers that are not signed as they must be", told.reason)
     assert (await disconnect(door(receiver), "past#1")).said == "disconnected"  # so it has come through with all before
     assert [request.kind for request in receiver.received(named)] == ["Disconnect-Request", "CoA-Request"]

@@ -60,6 +60,12 @@ SEEDS = [
         "login_method = \"'%{control:Firstlight-Method}'\"",
         "login_method = \"'%{User-Password}'\"",
     ),
+    (
+        "passwords_logged",
+        "sql/sqlite.conf",
+        "login_method = \"'%{control:Firstlight-Method}'\"",
+        "login_method = \"'%{reply:Firstlight-Check-Cleartext-Password}'\"",
+    ),
     ("passwords_logged", "radiusd.conf", "auth_badpass = no", "auth_badpass = yes"),
     ("post_auth_rejects", "login_log.conf", "fail = 1", "fail = reject"),
     ("post_auth_rejects", "login_log.conf", "invalid = 1", "invalid = return"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from hashlib import md5
@@ -340,6 +341,47 @@ async def test_who_has_nothing_that_is_checked_is_nobody(site: Site, more: FreeR
         words = [each["words"] for each in await log.unknown_users(site.tenant_id) if each["username"] == name]
     assert answers == [{"code": "Access-Reject"}] * 2
     assert words == ["no such user"]
+
+
+@pytest.mark.parametrize("knows", [True, False], ids=["known", "unknown"])
+async def test_nobody_is_let_in_where_a_piece_of_the_plan_cannot_be_told(
+    site: Site, more: FreeRadiusServer, run_dir: Path, tmp_path: Path, knows: bool
+) -> None:
+    """Nor by a server of before, whose dictionary and policies don't know how that is said."""
+    if not knows:
+        await asyncio.to_thread(more.stop)
+        shutil.copytree(RADDB, old := tmp_path / "raddb")
+        words = (old / "dictionary").read_text("utf-8")
+        (old / "dictionary").write_text(re.sub("ATTRIBUTE\tFirstlight-Untold.*\n", "", words), "utf-8")
+        policies = (old / "policies.conf").read_text("utf-8")
+        branch = "if (&reply:Firstlight-Untold) {\n\t\tnot_at_this_nas\n\t}\n\tels"
+        assert branch in policies
+        (old / "policies.conf").write_text(policies.replace(branch, ""), "utf-8")
+        more._raddb = old
+        await asyncio.to_thread(more.start)
+    name, piece, garden = site.new_username(), f"{site.tenant_id}/plan:vrf", f"{site.tenant_id}/garden"
+    rows: list[tuple[Any, dict[str, Any]]] = [
+        (radcheck, {"username": name, "attribute": "Cleartext-Password", "op": ":=", "value": PASSWORD}),
+        (radusergroup, {"username": name, "groupname": piece, "priority": 1}),
+        (radgroupreply, {"groupname": piece, "attribute": "Fall-Through", "op": "=", "value": "Yes"}),
+        (
+            radgroupreply,
+            {"groupname": f"{piece}:mikrotik", "attribute": "Firstlight-Untold", "op": "=", "value": "vrf"},
+        ),
+        (radusergroup, {"username": name, "groupname": garden, "priority": 2}),
+        (
+            radgroupreply,
+            {"groupname": f"{garden}:mikrotik", "attribute": "Mikrotik-Rate-Limit", "op": "=", "value": "1k/1k"},
+        ),
+    ]
+    one, other = await both(site, more)
+    async with rows_of_others(site, rows):
+        refused = [said(await nas.login(name, PASSWORD)) for nas in ((one, other) if knows else (other,))]
+    async with rows_of_others(site, [row for row in rows if row[1].get("attribute") != "Firstlight-Untold"]):
+        assert [(await nas.login(name, PASSWORD)).accepted for nas in (one, other)] == [True, True]
+    assert {each["code"] for each in refused} == {"Access-Reject"}
+    if knows:
+        assert {each["Reply-Message"][0] for each in refused} == {"No rate is known for this line at this NAS."}
 
 
 async def test_a_name_of_every_character_at_its_longest_is_asked_for(site: Site, more: FreeRadiusServer) -> None:
