@@ -18,6 +18,7 @@ import uuid
 from pathlib import Path
 
 import psycopg
+from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 
 SUPERUSER, OWNER = "postgres", "firstlight"
@@ -27,6 +28,12 @@ MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 * 2**30
 HOME = "firstlight-pg-"
 NO_RUN_LASTS_SECONDS = 3 * 3600
+
+
+WHO_WAITS_FOR_US = text(
+    "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+)
+"""How many wait for a lock that this transaction has; those of other tests, on the same server, wait for others."""
 
 
 class PostgresServer:

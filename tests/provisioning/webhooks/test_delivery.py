@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured
 from cloudevents.core.formats.json import JSONFormat
-from sqlalchemy import text
 from standardwebhooks import Webhook
 
 from provisioning.signatures import SignatureRefused, verified_id
@@ -20,6 +19,7 @@ from provisioning.webhooks.retrying import MOST_ATTEMPTS, Outcome
 from tests.provisioning.webhooks.conftest import Isp, open_isp
 from tests.support.appliances import Original
 from tests.support.http_receiver import SILENCE, HttpReceiver
+from tests.support.postgres import WHO_WAITS_FOR_US
 
 
 async def test_a_message_is_a_signed_cloud_event(isp_on_both: Isp, receiver: HttpReceiver) -> None:
@@ -244,7 +244,7 @@ async def test_an_operator_and_a_farewell_do_not_wait_for_each_other(
             await webhooks.disable(webhook_id=webhook_id, reason="moving")
             await worker.start_due()
             async with asyncio.timeout(10):
-                while not await db.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+                while not await db.scalar(WHO_WAITS_FOR_US):
                     pass
             await webhooks.enable(webhook_id=webhook_id)
         await worker.deliver_due()

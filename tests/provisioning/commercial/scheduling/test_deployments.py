@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial import (
@@ -47,6 +47,7 @@ from provisioning.field import (
 )
 from tests.provisioning.commercial.conftest import ON_SQLITE
 from tests.support.partnership import NOW, OWN_CUSTOMER, TENANT, Partnership
+from tests.support.postgres import WHO_WAITS_FOR_US
 from tests.support.router import RouterDouble
 from workflows.answers import ScheduledDeployment
 
@@ -153,8 +154,7 @@ async def test_a_visit_written_past_the_calendar_is_noticed_by_the_database_and_
         row = {"tenant_id": TENANT, "customer_id": OWN_CUSTOMER, "technician_id": 1, "address": ADDRESS}
         await db.execute(insert(Visit).values(starts_at=at(8), ends_at=at(10), state="booked", booked_at=NOW, **row))
         scheduling = asyncio.create_task(schedule(isp))
-        blocked = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
-        while not await db.scalar(blocked):
+        while not await db.scalar(WHO_WAITS_FOR_US):
             assert not scheduling.done()
             await asyncio.sleep(0)
     scheduled = await scheduling
