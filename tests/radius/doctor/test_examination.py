@@ -45,12 +45,6 @@ SHARED = "Xk29fLq0PwZ7mN3bVc8dXk29"
 SEEDS = [
     ("database_down_rejects", "policies.conf", "Do-Not-Respond", "Access-Reject"),
     ("database_down_rejects", "policies.conf", "fail = 1", "fail = return"),
-    (
-        "database_down_rejects",
-        "policies.conf",
-        "login_question {\n\t\t\tfail = 1",
-        "login_question {\n\t\t\tfail = return",
-    ),
     ("pool_below_threads", "sql/pool.conf", "${thread[pool].max_servers}", "8"),
     ("noop_unanswered", "sites/subscribers.conf", "if (noop) {", "if (invalid) {"),
     ("programs_loaded", "modules.conf", "expr {", "exec echo {\n\twait = yes\n}\nexpr {"),
@@ -247,6 +241,16 @@ def test_files_that_everybody_writes_and_replies_that_nobody_signs_are_found(cop
     site = copy / "sites" / "subscribers.conf"
     site.write_text(site.read_text().replace("\tauthenticate_the_reply\n", ""))
     assert [trap["trap"] for trap in signing_traps(read_raddb(copy, environment=SQLITE))] == ["replies_unsigned"]
+
+
+def test_a_question_whose_failure_nothing_holds_up_is_found_beside_another_that_is_held(copy: Path) -> None:
+    on_postgresql = {"FIRSTLIGHT_FREERADIUS_SQL": "postgresql", "FIRSTLIGHT_FREERADIUS_LOGIN_QUERIES": "one"}
+    policies = copy / "policies.conf"
+    held = "login_question {\n\t\t\tfail = 1"
+    assert held in policies.read_text()
+    policies.write_text(policies.read_text().replace(held, "login_question {\n\t\t\tfail = return"))
+    traps = config_traps(read_raddb(copy, environment=on_postgresql))
+    assert {trap["trap"] for trap in traps} == {"database_down_rejects"}
 
 
 @pytest.mark.parametrize("questions", ["one", "two"])

@@ -407,7 +407,7 @@ async def test_all_that_firstlight_itself_checks_comes_in_one_question(site: Sit
             await verbs.bind(subscriber_id=subscriber["subscriber_id"], line=line, logs_in=logs_in)
     for subscriber in (bound, on_its_line, refused):
         await site.projector.project_subscriber(subscriber["subscriber_id"])
-    question = (RADDB / "sql" / "login_questions.conf").read_text("utf-8")
+    question = (RADDB / "sql" / "login_questions-postgresql.conf").read_text("utf-8")
     known_checks, is_known = (
         re.findall(rf'^{name} = "(.*)"$', question, re.MULTILINE)[0] for name in ("known_checks", "is_known")
     )
@@ -428,7 +428,7 @@ async def test_all_that_firstlight_itself_checks_comes_in_one_question(site: Sit
 
 def test_what_is_checked_is_known_to_the_question_the_dictionary_and_the_policy() -> None:
     checked = {name: fact.type for name, fact in ATTRIBUTES.items() if fact.place == "check"}
-    question = (RADDB / "sql" / "login_questions.conf").read_text("utf-8")
+    question = (RADDB / "sql" / "login_questions-postgresql.conf").read_text("utf-8")
     [known] = re.findall(r"^known_checks = \"(.*)\"$", question, re.MULTILINE)
     assert sorted(re.findall(r"'([\w-]+)'", known)) == sorted(checked)
 
