@@ -126,7 +126,7 @@ class _Bench:
         """Each window beside an import stands between two without one as well, and each of the three behind one that is
         not counted: an import learns there how many log in, and a machine is quicker when it has rested."""
         pairs, imported = [], list[float]()
-        for _ in range(RUNS):
+        for _ in range(1 if QUICK else RUNS):
             await self._window(ours, UNDER_WAY_SECONDS)
             before = await self._window(ours)
             work = _Import(database)
