@@ -174,8 +174,6 @@ def _impatient_sqlite(raddb: Raddb) -> Iterator[Trap]:
     for sql in sql_modules(raddb):
         sqlite = sql.section("sqlite")
         driver = sql.value("driver") or ""
-        if sql.value("pool") is not None:  # by another module's connections, which that one makes
-            continue
         if not driver.endswith("sqlite") or (sql.instance or sql.name) not in deciding:
             continue
         patience = number(raddb, sqlite.value("busy_timeout") if sqlite else None) or 200

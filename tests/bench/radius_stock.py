@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.freeradius_process import free_port, running
+
 SHIPPED = Path("/etc/freeradius/3.0")
-PROGRAM = "/usr/sbin/freeradius"
-START_SECONDS = 10.0
 _LISTEN = re.compile(r"^listen \{.*?^\}$", re.DOTALL | re.MULTILINE)
 _EAP = re.compile(r"^\t+-?eap(?: \{.*?^\t+\})?$", re.DOTALL | re.MULTILINE)
 
@@ -47,7 +44,7 @@ def stock_server(run_dir: Path, radius_db: str, secret: str) -> Iterator[int]:
     sql = raddb / "mods-enabled/sql"
     sql.unlink(missing_ok=True)
     sql.symlink_to("../mods-available/sql")
-    port = _free_port()
+    port = free_port()
     _change(
         raddb / "sites-available/default",
         (_EAP, ""),
@@ -73,27 +70,8 @@ def stock_server(run_dir: Path, radius_db: str, secret: str) -> Iterator[int]:
         (r"(?m)^run_dir = .*", f"run_dir = {run_dir}"),
         (r"reject_delay = 1", "reject_delay = 0"),
     )
-    command = [PROGRAM, "-d", str(raddb), "-f"]
-    with (run_dir / "output.log").open("wb") as output:
-        process = subprocess.Popen(command, cwd=run_dir, stdout=output, stderr=subprocess.STDOUT)
-        try:
-            _await_ready(process, run_dir)
-            yield port
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _await_ready(process: subprocess.Popen[bytes], run_dir: Path) -> None:
-    until = time.monotonic() + START_SECONDS
-    while True:
-        logs = [run_dir / "output.log", run_dir / "radius.log"]
-        said = "".join(log.read_text(errors="replace") for log in logs if log.exists())
-        if "Ready to process requests" in said:
-            return
-        if process.poll() is not None or time.monotonic() > until:
-            raise RuntimeError(f"the stock FreeRADIUS did not come up: {said[-2000:]}")
-        time.sleep(0.05)
+    with running(raddb, run_dir):
+        yield port
 
 
 def _change(path: Path, *changes: tuple[str | re.Pattern[str], str]) -> None:
@@ -103,10 +81,3 @@ def _change(path: Path, *changes: tuple[str | re.Pattern[str], str]) -> None:
         if not times:
             raise RuntimeError(f"{path} is not as Debian 12 ships it: nothing like {pattern!r}")
     path.write_text(words)
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port

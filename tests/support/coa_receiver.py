@@ -7,21 +7,17 @@ or by number; ``signed`` adds a Message-Authenticator; one with ``alone`` is unk
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from radius.testing.errors import FreeRadiusFailed, FreeRadiusMissing
+from radius.testing.errors import FreeRadiusMissing
+from tests.support.freeradius_process import PROGRAM, free_port, running
 
-PROGRAM = Path("/usr/sbin/freeradius")
 SECRET = "a-lab-secret-of-24-chars"
 _ADDRESS = "127.79.0.1"  # of no other test, so that nobody takes a port there
-_START_SECONDS = 10.0
 _CONFIGURATION = """\
 prefix = /usr
 libdir = /usr/lib/freeradius
@@ -146,41 +142,15 @@ def coa_receiver(
     """
     if not PROGRAM.exists():
         raise FreeRadiusMissing("FreeRADIUS")
-    receiver = CoaReceiver(address, _free_port(address), run_dir)
+    receiver = CoaReceiver(address, free_port(address), run_dir)
     said = {"run_dir": run_dir, "address": address, "port": receiver.port, "secret": secret}
     (run_dir / "raddb").mkdir(parents=True, mode=0o700)
     configuration = run_dir / "raddb" / "radiusd.conf"
     configuration.touch(mode=0o600)
     configuration.write_text(_CONFIGURATION % {**said, "required": "yes" if message_authenticator else "no"})
-    command = [str(PROGRAM), "-d", str(run_dir / "raddb"), "-n", "radiusd", "-f"]
     environment = {"PATH": "/usr/bin:/bin", "TZ": "UTC"}
-    with (run_dir / "output.log").open("wb") as output:
-        process = subprocess.Popen(command, cwd=run_dir, env=environment, stdout=output, stderr=subprocess.STDOUT)
-        try:
-            _await_ready(process, run_dir)
-            yield receiver
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _await_ready(process: subprocess.Popen[bytes], run_dir: Path) -> None:
-    until = time.monotonic() + _START_SECONDS
-    while True:
-        logs = [run_dir / "output.log", run_dir / "radius.log"]
-        said = "".join(log.read_text(errors="replace") for log in logs if log.exists())
-        if "Ready to process requests" in said:
-            return
-        if process.poll() is not None or time.monotonic() > until:
-            raise FreeRadiusFailed("the receiver of CoA-Requests did not come up", said[-2000:])
-        time.sleep(0.02)
-
-
-def _free_port(address: str) -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.bind((address, 0))
-        port: int = one.getsockname()[1]
-        return port
+    with running(run_dir / "raddb", run_dir, "-n", "radiusd", environment=environment):
+        yield receiver
 
 
 def _decoded(block: str) -> Received:

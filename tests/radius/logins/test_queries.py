@@ -306,12 +306,14 @@ async def test_what_somebody_else_s_groups_compare_decides_about_the_login(
 
 
 async def test_what_is_to_be_replied_is_never_what_is_checked(site: Site, more: FreeRadiusServer) -> None:
-    name = site.new_username()
+    name, group = site.new_username(), f"{site.tenant_id}/misplaced"
     told = {
         "Mikrotik-Rate-Limit": "1k/1k",
         "Auth-Type": "Accept",
         "Cleartext-Password": "misplaced",
         "auth-type": "Accept",
+        "Firstlight-Check-Cleartext-Password": "misplaced",
+        "firstlight-check-firstlight-login": "By-Line",
     }
     rows: list[tuple[Any, dict[str, Any]]] = [
         (radcheck, {"username": name, "attribute": "Cleartext-Password", "op": ":=", "value": PASSWORD}),
@@ -319,10 +321,16 @@ async def test_what_is_to_be_replied_is_never_what_is_checked(site: Site, more: 
             (radreply, {"username": name, "attribute": each, "op": ":=", "value": value})
             for each, value in told.items()
         ),
+        (radusergroup, {"username": name, "groupname": group, "priority": 1}),
+        (
+            radgroupreply,
+            {"groupname": group, "attribute": "Firstlight-Check-Cleartext-Password", "op": ":=", "value": "too"},
+        ),
     ]
     async with rows_of_others(site, rows):
         for nas in await both(site, more):
             assert not (await nas.login(name, "misplaced")).accepted
+            assert not (await nas.login(name, "too")).accepted
             assert (await nas.login(name, PASSWORD)).accepted
 
 
