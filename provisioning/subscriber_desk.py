@@ -28,6 +28,7 @@ from radius import (
     SubscriberUnknown,
     SubscriberVerbs,
     SubscriberView,
+    UntoldPlan,
 )
 
 ANY_CUSTOMER = "the customers are another system's, and any number will do"
@@ -220,6 +221,10 @@ class SubscriberDesk:
                 return [who]
             raise
         return [found["username"], *await self._radius.former_names(subscriber_id=found["subscriber_id"])]
+
+    async def untold(self, plan: str) -> list[UntoldPlan]:
+        """The NASes where nobody of this plan is let in, and why."""
+        return await self._radius.untold_plans(plan=plan)
 
     async def change_plan(self, who: Who, *, plan: str, request_id: str | None = None) -> ChangedSubscriber:
         """What FreeRADIUS and the sessions are told; the bill stays as it is, and ``billed_as`` says so. What CPEs of

@@ -12,13 +12,13 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import AcsError, TemplateLibrary
-from ipam import IpamError
+from ipam import IpamError, LocationFacts
 from provisioning.commercial import SurveyNotFeasible
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from provisioning.field import Technicians
 from provisioning.intake import Clock, faults_of
 from provisioning.json_files import read_json
-from radius import RadiusError
+from radius import DefinedPlan, RadiusError
 from workflows import Events, Moment, Runs, Services, sound_parts
 from workflows.definitions.installation import Identifier, InstallTicket, PositiveId
 
@@ -124,7 +124,9 @@ class InstallationDesk:
             there = (customer["customer_id"], place and place["location"])
             await _ask(faults, "customer_id", self._survey, there)
         if await _ask(faults, "bandwidth_plan", services.network_service.plan, parts.bandwidth_plan) is not None:
-            await _ask(faults, "bandwidth_plan", self._rate, parts.bandwidth_plan)
+            rate = await _ask(faults, "bandwidth_plan", self._rate, parts.bandwidth_plan)
+            if rate is not None and place is not None:
+                faults += await self._shut_out(rate["name"], place)
         await _ask(faults, "appointment.technician_id", self._technicians.technician, visit.technician_id)
         faults += self._out_of_time("appointment.scheduled_date", visit.scheduled_date)
         own_id = parts.subscriber_external_id
@@ -140,8 +142,21 @@ class InstallationDesk:
             if location is not None:  # else it may be about another premise
                 raise
 
-    async def _rate(self, plan: str) -> Any:
+    async def _rate(self, plan: str) -> DefinedPlan:
         return await self._services.radius_service.plan(name=plan)
+
+    async def _shut_out(self, plan: str, place: LocationFacts) -> list[Fault]:
+        """Where its NAS can't be told the plan, the premise's line would never be let in. The NAS of a BNG is
+        the one of its name; of a BNG without one nothing is known."""
+        untold = await self._services.radius_service.untold_plans(plan=plan, nas=place["bng"])
+        return [
+            Fault(
+                "bandwidth_plan",
+                f"nobody of plan {plan} is let in at {each['nas']}, behind which {place['location']} is:"
+                f" {'; '.join(each['faults'])}",
+            )
+            for each in untold
+        ]
 
     def _unknown_template(self, name: str | None) -> list[Fault]:
         if name is None or name in self._templates.names:

@@ -81,8 +81,9 @@ class ListedPlan(DefinedPlan):
 
 
 class RenderedRow(TypedDict):
-    """One row of ``radgroupreply``."""
+    """One row of ``radgroupreply``, or of ``radgroupcheck``."""
 
+    table: str
     group: str
     attribute: str
     op: str

@@ -12,7 +12,7 @@ from provisioning.api.own import own_sight
 from provisioning.api.pages import Limit
 from provisioning.api.routes import Doors
 from provisioning.api.whom import Whom
-from provisioning.truth import Act, ActPreview, TimelinePage, Truth, preview
+from provisioning.truth import Act, ActPreview, TimelinePage, Truth
 
 doors = Doors(prefix="/subscribers", tags=["subscribers"])
 
@@ -43,5 +43,6 @@ async def preview_(
     serial: Annotated[str | None, Query(max_length=64, description="Of the CPE that it is about")] = None,
 ) -> ActPreview:
     """What this act would touch, in sentences, or why it can't be taken; nothing is changed and no ACS is asked."""
-    seen = await call.appliance.truth_desk(call.db, own_sight(call)).look(who, ask_acs=False)
-    return preview(seen, act, plan=plan, garden=garden, serial=serial)
+    desk = call.appliance.truth_desk(call.db, own_sight(call))
+    seen = await desk.look(who, ask_acs=False)
+    return await desk.preview(seen, act, plan=plan, garden=garden, serial=serial)

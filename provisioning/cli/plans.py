@@ -201,6 +201,7 @@ def _print_rows(told: list[RenderedPlan]) -> None:
     for each in told:
         say("every NAS" if each["dialect"] == "every" else each["dialect"])
         for row in each["rows"]:
-            say(f"  {row['group']}  {row['attribute']} {row['op']} {row['value']}")
+            checked = "  (radgroupcheck)" if row["table"] == "radgroupcheck" else ""
+            say(f"  {row['group']}  {row['attribute']} {row['op']} {row['value']}{checked}")
         for fault in each["faults"]:
             say(f"  not to be told: {fault}")

@@ -22,7 +22,7 @@ from provisioning.cli.printing import (
 from provisioning.cli.running import AsJson, run
 from provisioning.cli.whom import ByExternalId, Username, whom
 from provisioning.sight import ALL_SIGHT
-from provisioning.truth import ACTS, Act, Comparison, Fact, TimelinePage, Truth, preview
+from provisioning.truth import ACTS, Act, Comparison, Fact, TimelinePage, Truth
 
 NAMES = {"wanted": "we want", "radius": "RADIUS has", "session": "session shows", "cpe": "CPE reports"}
 
@@ -80,8 +80,9 @@ def preview_(
     async def act(appliance: Appliance) -> None:
         wanted: Act = chosen("act", act_, Act)
         async with appliance.database.read() as db:
-            seen = await appliance.truth_desk(db, ALL_SIGHT).look(whom(username, external_id), ask_acs=False)
-        found = preview(seen, wanted, plan=plan, garden=garden, serial=serial)
+            desk = appliance.truth_desk(db, ALL_SIGHT)
+            seen = await desk.look(whom(username, external_id), ask_acs=False)
+            found = await desk.preview(seen, wanted, plan=plan, garden=garden, serial=serial)
         print_json(found) if json_ else say_touches(found.touches, found.refused)
 
     run(act, as_json=json_)

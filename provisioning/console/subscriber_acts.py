@@ -20,7 +20,7 @@ from provisioning.console.pages import show, to
 from provisioning.console.subscriber_pages import CONVERGING
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.subscriber_desk import ChangedSubscriber, SubscriberNumber, was_so_already
-from provisioning.truth import ACTS, Act, preview
+from provisioning.truth import ACTS, Act
 from provisioning.truth.previews import OF_CPES
 
 OF_SUBSCRIBERS: frozenset[Act] = frozenset(ACTS) - OF_CPES
@@ -92,7 +92,7 @@ async def take_cpe(call: InCall, subscriber_id: Number, serial: Serial, act: str
     reason = _reason(form, known)
     desk = call.appliance.truth_desk(call.db, own_sight(call))
     await desk.require_seen(who, form.text("seen"))
-    seen = preview(await desk.look(who, ask_acs=False), known, serial=serial)
+    seen = await desk.preview(await desk.look(who, ask_acs=False), known, serial=serial)
     if seen.refused is not None:
         raise InvalidRequest("The act", [Fault("serial", seen.refused)])
     customer_id = (await call.appliance.subscriber_desk(call.db).named(who))["customer_id"]
@@ -127,7 +127,7 @@ async def _look(call: Call, subscriber_id: int, act: Act, **said: Any) -> Respon
         said={"plan": "", "garden": "", **said},
         button=TITLES[act],
         subscriber=truth.subscriber,
-        preview=preview(truth, act, **said),
+        preview=await desk.preview(truth, act, **said),
         mark=mark,
         plans=await _plans(call, act, truth.subscriber["plan"]),
     )

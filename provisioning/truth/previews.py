@@ -8,12 +8,14 @@ from typing import Literal, get_args
 
 from provisioning.truth.comparing import is_let_in, served_by
 from provisioning.truth.facts import Truth
+from radius import UntoldPlan
 
 Act = Literal["disconnect", "suspend", "resume", "change-plan", "set-right", "refresh", "reboot", "converge"]
 ACTS: tuple[Act, ...] = get_args(Act)
 OF_CPES: frozenset[Act] = frozenset({"refresh", "reboot", "converge"})
 SERVED = ("active", "suspended")
 NONE_OPEN = "No session is known to be open."
+NASES_NAMED = 3
 PROOF = "It is confirmed when accounting has shown it, and not before."
 
 
@@ -42,8 +44,23 @@ def acts_of(truth: Truth) -> list[Act]:
     return found
 
 
-def preview(truth: Truth, act: Act, *, serial: str | None = None, plan: str = "", garden: str = "") -> ActPreview:
-    """``plan`` is the one to be changed to, ``garden`` the one that serves it while it is suspended."""
+def plan_after(truth: Truth, act: Act, plan: str) -> str | None:
+    """The plan by which every login is served once the act is taken, where that is another one than now, and no
+    garden (that is one that every NAS can be told)."""
+    return {"change-plan": plan, "resume": truth.subscriber["plan"]}.get(act) or None
+
+
+def preview(
+    truth: Truth,
+    act: Act,
+    *,
+    serial: str | None = None,
+    plan: str = "",
+    garden: str = "",
+    untold: Sequence[UntoldPlan] = (),
+) -> ActPreview:
+    """``plan`` is the one to be changed to, ``garden`` the one that serves it while it is suspended, ``untold`` where
+    nobody of ``plan_after`` is let in."""
     if act in OF_CPES:
         bound = any(device["device_serial"] == serial for device in truth.devices)
         refused = None if bound else f"CPE {serial or 'without a serial'} is not bound to its service."
@@ -57,8 +74,8 @@ def preview(truth: Truth, act: Act, *, serial: str | None = None, plan: str = ""
             "Nothing else changes: the next login is served as before.",
         ],
         "suspend": lambda: _suspended(truth, garden),
-        "resume": lambda: _resumed(truth),
-        "change-plan": lambda: _changed(truth, plan),
+        "resume": lambda: [*_resumed(truth), *_shut_out(truth, untold)],
+        "change-plan": lambda: _changed(truth, plan, untold),
         "set-right": lambda: _set_right(truth),
     }
     return ActPreview(act, None, [*touches[act](), PROOF], None)
@@ -109,7 +126,7 @@ def _resumed(truth: Truth) -> list[str]:
     return [lets_in, *(_told(truth, f"plan {plan}") if truth.sessions else [])]
 
 
-def _changed(truth: Truth, plan: str) -> list[str]:
+def _changed(truth: Truth, plan: str, untold: Sequence[UntoldPlan]) -> list[str]:
     subscriber = truth.subscriber
     if not plan:
         return [f"It is on plan {subscriber['plan']} now; choose another one."]
@@ -117,7 +134,22 @@ def _changed(truth: Truth, plan: str) -> list[str]:
     if subscriber["garden"] is not None or not is_let_in(subscriber):
         return [*said, "It is suspended, and stays so."]
     bill = ["Its bill goes on as it is: this changes what the line gets, and no subscription."]
-    return [*said, *_told(truth, f"plan {plan}"), *bill]
+    return [*said, *_told(truth, f"plan {plan}"), *_shut_out(truth, untold), *bill]
+
+
+def _shut_out(truth: Truth, untold: Sequence[UntoldPlan]) -> list[str]:
+    """Where its sessions are, first; of a large network no more than a few."""
+    its_own = {each["nas"] for each in truth.sessions}
+    sorted_ones = sorted(untold, key=lambda each: each["nas"] not in its_own)
+    said = [
+        f"Nobody of plan {each['plan']} is let in at {each['nas']}"
+        f"{', where it is online now' if each['nas'] in its_own else ''}: {'; '.join(each['faults'])}."
+        for each in sorted_ones[:NASES_NAMED]
+    ]
+    more = len(sorted_ones) - len(said)
+    if more:
+        said.append(f"Nor at {more} more: firstlight plans show {sorted_ones[0]['plan']}.")
+    return said
 
 
 def _set_right(truth: Truth) -> list[str]:

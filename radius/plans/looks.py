@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.dialects import DIALECTS, dialect_named
 from radius.plan_errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
+from radius.plans.gardens import pieces_of
 from radius.plans.plans import serves_another
 from radius.plans.terms import PlanTerms, columns_of, terms_of
 from radius.plans.wording import words_of
@@ -59,25 +60,25 @@ def served_by(plan: Plan) -> ColumnElement[bool]:
 
 
 def render_plan(tenant_id: str, name: str, terms: PlanTerms, dialect: str | None = None) -> list[RenderedPlan]:
-    """What would stand in ``radgroupreply`` for a plan of these terms, for each dialect or for one; nothing is written.
-    The first, ``every``, is what every NAS is told. A dialect that cannot be told such a plan says why.
+    """What would stand in its tables for a plan of these terms, for each dialect or for one. Nothing is written.
+    The first, ``every``, is what every NAS is told. A dialect that cannot be told such a plan says why. Of both also
+    what a line keeps of it in a walled garden, under groups of their own.
 
     Raises:
         DialectUnknown
     """
     asked = sorted(DIALECTS) if dialect is None else [dialect_named(dialect).name]
     plan = Plan(tenant_id=tenant_id, name=name, **columns_of(terms))
-    rows = list(_rows(plan))
-    every = plan_group(tenant_id, name)
-    told = [RenderedPlan(dialect="every", rows=[row for row in rows if row["group"] == every], faults=[])]
-    for each in asked:
-        group = plan_group(tenant_id, name, each)
-        told.append(
-            RenderedPlan(
-                dialect=each, rows=[row for row in rows if row["group"] == group], faults=_faults(each, name, terms)
-            )
-        )
-    return told
+    rows: dict[str, list[RenderedRow]] = {each: [] for each in ("every", *DIALECTS)}
+    of_dialect = {
+        plan_group(tenant_id, name, each, piece=piece): each for each in DIALECTS for piece in (None, *pieces_of(terms))
+    }
+    for row in _rows(plan):
+        rows[of_dialect.get(row["group"], "every")].append(row)
+    return [
+        RenderedPlan(dialect="every", rows=rows["every"], faults=[]),
+        *(RenderedPlan(dialect=each, rows=rows[each], faults=_faults(each, name, terms)) for each in asked),
+    ]
 
 
 async def untold(
@@ -99,7 +100,13 @@ async def untold(
 def _rows(plan: Plan) -> Iterator[RenderedRow]:
     for row in plan_rows(plan):
         columns = dict(row.columns)
-        yield RenderedRow(group=row.owner, attribute=columns["attribute"], op=columns["op"], value=columns["value"])
+        yield RenderedRow(
+            table=row.table,
+            group=row.owner,
+            attribute=columns["attribute"],
+            op=columns["op"],
+            value=columns["value"],
+        )
 
 
 def _faults(dialect: str, plan: str, terms: PlanTerms) -> list[str]:

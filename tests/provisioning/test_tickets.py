@@ -17,6 +17,7 @@ from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.errors import InvalidRequest
 from provisioning.estate import import_estate
 from provisioning.tickets import StartedInstallation, read_ticket
+from radius import NasChange, PlanTerms
 from tests.support.appliances import ESTATE, TICKET, Original
 from workflows import list_events
 from workflows.engine.tables import RunRow
@@ -72,6 +73,26 @@ async def test_everything_unknown_is_named_at_once_with_what_is_known(appliance:
     assert found["config_template"].startswith("tr1 is no CPE template; known: ")
     assert "tr181-pppoe" in found["config_template"]
     assert "LOC-1" in found["service_location"]
+
+
+async def test_a_plan_is_refused_where_nobody_of_it_would_be_let_in_at_the_nas_of_the_premise(
+    appliance: Appliance,
+) -> None:
+    plan, rate = ticket()["bandwidth_plan"], PlanTerms(300_000, 150_000, vrf="business", where_untold="refuse_login")
+    async with appliance.database.begin() as db:
+        radius, network = appliance.services(db).radius_service, appliance.services(db).network_service
+        await radius.define_plan(name=plan, terms=rate)
+        place = await network.locate(ticket()["service_location"])
+
+    found = await faults(appliance, ticket())
+
+    assert found == {
+        "bandwidth_plan": f"nobody of plan {plan} is let in at {place['bng']}, behind which {place['location']} is:"
+        " a NAS of dialect mikrotik cannot be told a VRF"
+    }
+    async with appliance.database.begin() as db:
+        await appliance.services(db).radius_service.change_nas(name=place["bng"], said=NasChange(dialect="huawei"))
+    assert await accept(appliance, ticket()) == StartedInstallation(1, True)
 
 
 async def test_what_is_malformed_and_what_is_unknown_are_named_together(appliance: Appliance) -> None:

@@ -42,6 +42,7 @@ from radius.plans.plans import find_plan
 from radius.subscribers.requests import SubscriberRequest, refuse_all
 from radius.tables import Plan, Subscriber
 from tests.radius.conftest import ADDRESSES, PLAN, KeptSecret, Site, soon
+from tests.support.postgres import WHO_WAITS_FOR_US
 
 
 async def test_a_new_subscriber_is_pending_and_its_password_is_a_reference(site: Site) -> None:
@@ -501,6 +502,29 @@ async def test_what_a_nas_was_before_a_change_is_what_the_change_has_found(site:
         before, after = await service.change_nas(name="bng-1", said=NasChange(address="10.0.0.2"))
     assert before == changed
     assert (after["address"], after["coa_port"], after["version"]) == ("10.0.0.2", 1700, 3)
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])  # on SQLite the second one has not begun yet
+async def test_a_garden_stays_what_it_was_found_to_be_until_the_suspension_into_it_is_committed(site: Site) -> None:
+    garden = PlanTerms(1000, 500, garden_filter="unpaid")
+    subscriber = await site.active()
+    async with site.database.begin() as db:
+        await site.service(db).define_plan(name="garden", terms=garden)
+
+    async def defined_meanwhile() -> None:
+        async with site.database.begin() as other:
+            terms = replace(garden, where_untold="refuse_login")
+            await site.service(other).define_plan(name="garden", terms=terms)
+
+    async with site.database.begin() as db:
+        verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
+        await verbs.suspend(subscriber_id=subscriber["subscriber_id"], garden="garden")
+        defining = asyncio.create_task(defined_meanwhile())
+        while not await db.scalar(WHO_WAITS_FOR_US):
+            assert not defining.done()
+            await asyncio.sleep(0)
+    with pytest.raises(PlanRefused, match="it serves 1 subscribers in place of their own plan"):
+        await defining
 
 
 async def test_a_nas_is_changed_in_what_is_said_of_it_alone_and_keeps_its_secret(site: Site) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from provisioning.truth import ACTS, Act, Truth, acts_of, preview
+from provisioning.truth.previews import plan_after
+from radius import UntoldPlan
 from tests.provisioning.truth.test_comparing import NOW, SERIAL, a_device, a_session, a_subscriber
 
 
@@ -34,6 +36,31 @@ def test_a_session_that_is_to_be_ended_is_named() -> None:
     assert told[0] == "Every login is served by plan unpaid from now on."
     assert told[1].startswith("Session a1 at bng-1 is told plan unpaid")
     assert preview(a_truth(sessions=[]), "suspend").touches[1] == "No session is known to be open."
+
+
+def test_a_plan_that_a_nas_cannot_be_told_is_said_to_shut_out_there_and_first_where_it_is_online() -> None:
+    nases = ["bng-0", "bng-9", "bng-1", "bng-8", "bng-7"]
+    untold = [UntoldPlan(plan="fiber-600", nas=nas, faults=["it can't be told a VRF"]) for nas in nases]
+    suspended = a_truth(subscriber={"state": "suspended", "garden": "unpaid"})
+
+    told = preview(a_truth(), "change-plan", plan="fiber-600", untold=untold).touches
+    back = preview(a_truth(subscriber={"state": "suspended"}), "resume", untold=untold[:1]).touches
+
+    assert [each for each in told if "let in" in each or "Nor" in each] == [
+        "Nobody of plan fiber-600 is let in at bng-1, where it is online now: it can't be told a VRF.",
+        "Nobody of plan fiber-600 is let in at bng-0: it can't be told a VRF.",
+        "Nobody of plan fiber-600 is let in at bng-9: it can't be told a VRF.",
+        "Nor at 2 more: firstlight plans show fiber-600.",
+    ]
+    assert "Nobody of plan fiber-600 is let in at bng-0: it can't be told a VRF." in back
+    assert "It is suspended, and stays so." in preview(suspended, "change-plan", plan="p", untold=untold).touches
+    assert not any("let in at" in each for each in preview(suspended, "change-plan", plan="p", untold=untold).touches)
+
+
+def test_the_plan_that_is_asked_of_is_the_one_by_which_logins_are_served_afterwards() -> None:
+    acts: list[Act] = ["change-plan", "resume", "suspend", "disconnect"]
+    assert [plan_after(a_truth(), act, "fiber-600") for act in acts] == ["fiber-600", "fiber-300", None, None]
+    assert plan_after(a_truth(), "change-plan", "") is None
 
 
 def test_what_cannot_be_done_says_why() -> None:
