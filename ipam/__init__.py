@@ -189,6 +189,7 @@ from ipam.inventory.inventory import AddressInventory
 from ipam.inventory.lines import ImportSource
 from ipam.inventory.netbox import ExportShape
 from ipam.inventory.reconciling import Reconciliation
+from ipam.kinds import MOST_ROUTED_OF_A_POOL
 from ipam.lookup.answers import (
     AddressFacts,
     Occupation,
@@ -240,6 +241,7 @@ from ipam.upkeep.upkeep import NetworkUpkeep
 from ipam.usage.sampling import sample_pools
 
 __all__ = [
+    "MOST_ROUTED_OF_A_POOL",
     "WROTE",
     "AccessNodeSpec",
     "AddressFacts",

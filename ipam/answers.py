@@ -193,8 +193,10 @@ def describe(*, service_id: int, username: str, place: Place, plan: Plan, held: 
 
 
 def _routes(held: Sequence[Held], kind: Kind, gateway: str) -> list[str]:
-    """Each prefix by the line's own address, at the same cost."""
-    return [f"{each.value} {gateway} {ROUTE_METRIC}" for each in held if each.kind == kind]
+    """Each prefix by the line's own address, at the same cost; always in one order, or RADIUS would take another one
+    for a change."""
+    routed = sorted((each for each in held if each.kind == kind), key=lambda each: (each.base or b"", each.unit or 0))
+    return [f"{each.value} {gateway} {ROUTE_METRIC}" for each in routed]
 
 
 def _prefix_length(ipv4: Held | None, plan: Plan) -> int | None:

@@ -166,8 +166,11 @@ class NetworkService:
             log.debug("service moved", service_id=service_id, location=place.location)
         return await self.resources(service_id)
 
-    async def route_prefix(self, *, service_id: int, pool: str, prefix: str | None = None) -> AllocatedResources:
-        """Route a prefix of that pool to the service besides (a certain one, or the pool's choice); again: the same.
+    async def route_prefix(
+        self, *, service_id: int, pool: str, prefix: str | None = None, count: int = 1
+    ) -> AllocatedResources:
+        """Route a prefix of that pool to the service besides: a certain one, or of its choice as many as the service
+        lacks to have ``count`` of them; again: the same.
 
         Raises:
             ServiceUnknown, ServiceReleased, RequestInvalid, UnitElsewhere, UnitTaken, ...: nothing is routed.
@@ -176,7 +179,7 @@ class NetworkService:
         await self._refuse_faults(live_service_id=service_id, prefix=prefix)
         line = await self._live_line(service_id)
         holder = self._holder(service_id, line.customer_id, line.place)
-        await routing.route(self._db, line=line, holder=holder, pool=pool, prefix=prefix)
+        await routing.route(self._db, line=line, holder=holder, pool=pool, prefix=prefix, count=count)
         return await self.resources(service_id)
 
     async def withdraw_prefix(self, *, service_id: int, prefix: str) -> AllocatedResources:

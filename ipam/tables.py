@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    SmallInteger,
     Text,
     UniqueConstraint,
     func,
@@ -246,10 +247,11 @@ class Allocation(IpamBase):
         CheckConstraint("(state = 'quarantine') = (available_at IS NOT NULL)", name="ipam_allocation_available"),
         CheckConstraint("sticky_until IS NULL OR state = 'quarantine'", name="ipam_allocation_sticky"),
         CheckConstraint("(state = 'reserved') = (note IS NOT NULL)", name="ipam_allocation_note"),
+        CheckConstraint("ordinal >= 1 AND (ordinal = 1 OR state = 'assigned')", name="ipam_allocation_ordinal"),
         *(
             Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
             for name, columns, unique, where in (
-                ("ipam_allocation_held_by", ("service_id", "pool_id"), True, "state = 'assigned'"),
+                ("ipam_allocation_held_by", ("service_id", "pool_id", "ordinal"), True, "state = 'assigned'"),
                 ("ipam_allocation_oldest", ("pool_id", "available_at", "id"), False, "available_at IS NOT NULL"),
                 ("ipam_allocation_reserved", ("pool_id", "available_at"), False, "state = 'reserved'"),
                 ("ipam_allocation_own", ("subject", "pool_id", "available_at", "id"), False, "state = 'quarantine'"),
@@ -269,6 +271,9 @@ class Allocation(IpamBase):
     """Until when the subject has the first claim on it; None: as long as it is in quarantine or unused."""
     note: Mapped[str | None] = mapped_column(Text)
     """What a reserved unit is kept for."""
+    ordinal: Mapped[int] = mapped_column(SmallInteger, server_default="1")
+    """The how-manyeth of this pool its service has. Only of routed prefixes there may be a second one: whoever takes a
+    unit takes it as the first, so that the database itself refuses another address to who has one."""
 
 
 # Literals, not parameters: only so can a partial index be chosen.

@@ -138,8 +138,10 @@ class AddressDesk:
             )
             return await self._followed(before, given, ends=True)
 
-    async def route(self, *, service_id: int, pool: str, reason: str, prefix: str | None = None) -> ChangedService:
-        """A prefix of the pool is routed to the service besides; again: the same. The reason is for whoever audits it.
+    async def route(
+        self, *, service_id: int, pool: str, reason: str, prefix: str | None = None, count: int = 1
+    ) -> ChangedService:
+        """Prefixes of the pool are routed to the service besides; again: the same. The reason is for whoever audits it.
 
         Raises:
             ServiceUnderWay
@@ -148,7 +150,7 @@ class AddressDesk:
         await self._lookup.refuse_faults(live_service_id=service_id, pool=pool, prefix=prefix, reason=reason)
         before = await self._hold(service_id)
         async with self._db.begin_nested():
-            given = await self._network.route_prefix(service_id=service_id, pool=pool, prefix=prefix)
+            given = await self._network.route_prefix(service_id=service_id, pool=pool, prefix=prefix, count=count)
             return await self._followed(before, given)
 
     async def withdraw(self, *, service_id: int, prefix: str, reason: str) -> ChangedService:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -106,7 +106,8 @@ async def _write(rows: EstateRows, settled: Settled, source: ImportSource, at: d
     for pool_id, units in sorted(by_pool.items()):
         await cut_ranges(rows, pool_id, merge((unit, unit) for unit in units))
     await _write_services(rows, settled.services(), at, realm)
-    await _insert(rows, _ALLOCATION, [_allocation(unit, at) for unit in settled.new])
+    ordinals = _ordinals(settled.new)
+    await _insert(rows, _ALLOCATION, [_allocation(*each, at) for each in zip(settled.new, ordinals, strict=True)])
     await _insert(rows, _EVENT, [_event(unit, source, at) for unit in settled.new])
     if len(settled.new) >= MANY:
         await count_anew(rows.db, _RANGE, _SERVICE, _ALLOCATION, _EVENT)
@@ -163,7 +164,19 @@ def _service(service: DraftService, at: datetime) -> dict[str, Any]:
     }
 
 
-def _allocation(unit: WantedUnit, at: datetime) -> dict[str, Any]:
+def _ordinals(units: Iterable[WantedUnit]) -> Iterator[int]:
+    """The how-manyeth of its pool each is that its service has: services of a file have nothing but what it says."""
+    counted: Counter[tuple[int, int]] = Counter()
+    for unit in units:
+        if unit.service is None or unit.line.state != "assigned":
+            yield 1
+            continue
+        whose = (unit.pool.pool_id, unit.service.row_id)
+        counted[whose] += 1
+        yield counted[whose]
+
+
+def _allocation(unit: WantedUnit, ordinal: int, at: datetime) -> dict[str, Any]:
     line = unit.line
     return {
         "pool_id": unit.pool.pool_id,
@@ -175,6 +188,7 @@ def _allocation(unit: WantedUnit, at: datetime) -> dict[str, Any]:
         "available_at": line.available_at,
         "sticky_until": line.sticky_until,
         "note": line.note if line.state == "reserved" else None,
+        "ordinal": ordinal,
     }
 
 

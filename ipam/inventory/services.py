@@ -6,6 +6,7 @@ made up for a service that lacks it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from ipam.allocation.candidates import Candidate
@@ -13,7 +14,7 @@ from ipam.allocation.chains import computed, most_specific
 from ipam.allocation.static_requests import StaticResources
 from ipam.errors import IpamError
 from ipam.inventory.draft import Draft, DraftService, WantedUnit
-from ipam.kinds import KIND_IN_WORDS, ROUTED, Kind, wanted
+from ipam.kinds import KIND_IN_WORDS, MOST_ROUTED_OF_A_POOL, ROUTED, Kind, wanted
 
 Bound = Sequence[Candidate]
 
@@ -34,9 +35,14 @@ def complete_all(draft: Draft) -> None:
 def _complete(draft: Draft, service: DraftService, bound: Bound) -> None:
     kinds = wanted(service.plan, service.place)
     held: dict[str, WantedUnit] = {}
+    routed: Counter[int] = Counter()
     for unit in service.holds:
         kind = unit.pool.kind
         if kind in ROUTED:
+            routed[unit.pool.pool_id] += 1
+            if routed[unit.pool.pool_id] > MOST_ROUTED_OF_A_POOL:
+                most = f"{MOST_ROUTED_OF_A_POOL} prefixes of pool {unit.pool.name} at most are routed to one service"
+                draft.fault(unit.line, most)
             _served(draft, service, unit, bound)
         elif kind in held:
             draft.fault(unit.line, f"the service has {held[kind].value} in line {held[kind].line.number} already")

@@ -52,6 +52,7 @@ _INTO_QUARANTINE = (
         service_id=None,
         available_at=bindparam("until", type_=UtcDateTime),
         sticky_until=bindparam("sticky", type_=UtcDateTime),
+        ordinal=1,
     )
 )
 

@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import holdings
 from ipam.addresses import parse_network
-from ipam.allocation.candidates import Candidate, Holder, bound
+from ipam.allocation.candidates import Holder, bound
 from ipam.allocation.chains import by_its_number
 from ipam.allocation.patience import patiently
 from ipam.allocator import choose, take
 from ipam.answers import value_of
 from ipam.errors import RequestInvalid
 from ipam.holdings import Line
-from ipam.kinds import ROUTED
-from ipam.tables import AllocationEvent, Pool, Prefix
+from ipam.kinds import MOST_ROUTED_OF_A_POOL, ROUTED
+from ipam.tables import ASSIGNED, Allocation, AllocationEvent, Pool, Prefix, table_of
 from ipam.unit_errors import UnitElsewhere, UnitNotHeld
-from ipam.upkeep.returning import give_back
+from ipam.upkeep.returning import give_back_units
+
+_ALLOCATION = table_of(Allocation)
 
 
-async def route(db: AsyncSession, *, line: Line, holder: Holder, pool: str, prefix: str | None) -> None:
-    """Give the service, whose row is locked, a prefix of that pool; nothing happens if it has one already.
+async def route(db: AsyncSession, *, line: Line, holder: Holder, pool: str, prefix: str | None, count: int = 1) -> None:
+    """Give the service, whose row is locked, this prefix of that pool, or of the pool's choice as many as it lacks to
+    have ``count`` of it; nothing happens if it has them already.
 
     Raises:
         UnitElsewhere: the pool serves no line there, or has no such prefix.
-        RequestInvalid: it has another prefix of that pool.
+        RequestInvalid: more than ``MOST_ROUTED_OF_A_POOL``; or a ``count`` of one that is named.
         PoolExhausted, PoolBusy, UnitTaken, ...: as for an allocation.
     """
     wanted = None if prefix is None else checked_prefix(prefix)
+    if not 1 <= count <= MOST_ROUTED_OF_A_POOL:
+        raise RequestInvalid("count", f"is {count}; a service has 1 to {MOST_ROUTED_OF_A_POOL} prefixes of a pool")
+    if wanted is not None and count != 1:
+        raise RequestInvalid("count", "goes without a prefix: one that is named is one")
     serving = [each for each in await bound(db, line.place, line.plan, holder) if each.kind in ROUTED]
     of_pool = [each for each in serving if each.name == pool]
     if not of_pool:
@@ -41,16 +49,33 @@ async def route(db: AsyncSession, *, line: Line, holder: Holder, pool: str, pref
     [candidate, *_] = of_pool
     if wanted is not None:
         candidate = by_its_number([candidate], wanted, line.place, line.plan)
-    for unit in await holdings.units_of(db, line.service_id):
-        if unit.pool == pool:
-            if candidate.given not in (None, unit.unit):
-                raise RequestInvalid("prefix", f"is {wanted}, but service {line.service_id} has {unit.value} of {pool}")
-            return
-    await patiently(db, partial(_take, db, candidate, holder))
+    has = [unit.unit for unit in await holdings.units_of(db, line.service_id) if unit.pool == pool]
+    lacks = max(count - len(has), 0) if candidate.given is None else int(candidate.given not in has)
+    if len(has) + lacks > MOST_ROUTED_OF_A_POOL:
+        raise RequestInvalid("prefix", f"would be one too many: service {line.service_id} has {len(has)} of {pool}")
+    for _ in range(lacks):
+        await patiently(db, partial(_take, db, line, holder, pool, candidate.given))
 
 
-async def _take(db: AsyncSession, candidate: Candidate, holder: Holder, locked: frozenset[str]) -> None:
-    await take(db, await choose(db, {candidate.kind: [candidate]}, holder.at, locked), holder)
+async def _take(
+    db: AsyncSession, line: Line, holder: Holder, pool: str, given: int | None, locked: frozenset[str]
+) -> None:
+    """What could be taken is looked at anew for each: the one before has taken some of it."""
+    [candidate, *_] = [each for each in await bound(db, line.place, line.plan, holder) if each.name == pool]
+    chosen = await choose(db, {candidate.kind: [replace(candidate, given=given)]}, holder.at, locked)
+    await _make_room(db, line.service_id, candidate.pool_id)
+    await take(db, chosen, holder)
+
+
+async def _make_room(db: AsyncSession, service_id: int, pool_id: int) -> None:
+    """The next one is taken as the first of its pool."""
+    its_own = (Allocation.service_id == service_id, Allocation.pool_id == pool_id, ASSIGNED)
+    last = await db.scalar(select(func.max(Allocation.ordinal)).where(*its_own))
+    await db.execute(
+        update(_ALLOCATION)
+        .where(_ALLOCATION.c.id.in_(select(Allocation.id).where(*its_own, Allocation.ordinal == 1)))
+        .values(ordinal=(last or 0) + 1)
+    )
 
 
 async def withdraw(db: AsyncSession, *, tenant_id: str, line: Line, prefix: str, at: datetime) -> None:
@@ -62,7 +87,7 @@ async def withdraw(db: AsyncSession, *, tenant_id: str, line: Line, prefix: str,
     spelt = checked_prefix(prefix)
     for unit in await holdings.units_of(db, line.service_id):
         if unit.kind in ROUTED and unit.value == spelt:
-            await give_back(db, tenant_id=tenant_id, service_id=line.service_id, at=at, pools=[unit.pool_id])
+            await give_back_units(db, [unit.allocation_id], tenant_id=tenant_id, at=at)
             return
     if not await _was_routed(db, line.service_id, spelt):
         wanted = f"routed to service {line.service_id}"

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Response
 from pydantic import Field
 
-from ipam import AllocatedResources, ServiceIncomplete, StaticResources
+from ipam import MOST_ROUTED_OF_A_POOL, AllocatedResources, ServiceIncomplete, StaticResources
 from provisioning.addresses import AddressDesk, ChangedService, ReleasedService
 from provisioning.api.addresses_parts import ByHand, Why, misfits, misfits_of_live
 from provisioning.api.calls import Call, InCall, etag_of
@@ -48,11 +48,12 @@ class ServiceToMove(ByHand):
 
 
 class Route(Wish):
-    """From which pool, and if it matters which prefix of it."""
+    """From which pool, and if it matters which prefix of it; else how many of that pool it shall have in all."""
 
     pool: Annotated[str, Field(min_length=1, max_length=120)]
     reason: Why
     prefix: Prefix | None = None
+    count: Annotated[int, Field(ge=1, le=MOST_ROUTED_OF_A_POOL)] = 1
 
 
 class Withdrawal(Wish):
@@ -113,7 +114,7 @@ async def move(call: InCall, service_id: Number, wish: ServiceToMove, response: 
 
 @doors.post("/{service_id}/route", permission="addresses.write", if_match=True, misfits=misfits_of_live)
 async def route(call: InCall, service_id: Number, wish: Route, response: Response) -> ChangedService:
-    """Routes a prefix to it besides what its plan gives it."""
+    """Routes a prefix to it besides what its plan gives it, or as many as it lacks to have `count` of the pool."""
     desk = await _seen(call, service_id, wish, reason=wish.reason)
     return _done(call, await desk.route(service_id=service_id, **wish.model_dump()), response)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ipam import AllocatedResources, UnitState
+from ipam import MOST_ROUTED_OF_A_POOL, AllocatedResources, UnitState
 from provisioning.access import subject_of
 from provisioning.addresses import AddressDesk, ChangedService
 from provisioning.bootstrap import Appliance
@@ -81,11 +81,14 @@ def route(
     pool: Annotated[str, typer.Option(help="The pool of routed prefixes.")],
     reason: Reason,
     prefix: Annotated[str | None, typer.Option(help="Exactly this one; left out, the pool's choice.")] = None,
+    count: Annotated[
+        int, typer.Option(min=1, max=MOST_ROUTED_OF_A_POOL, help="How many of that pool it shall have in all.")
+    ] = 1,
     json_: AsJson = False,
 ) -> None:
     """Route a prefix to a service, besides what its plan gives it."""
     _change(
-        lambda desk: desk.route(service_id=service, pool=pool, prefix=prefix, reason=reason),
+        lambda desk: desk.route(service_id=service, pool=pool, prefix=prefix, count=count, reason=reason),
         {"pool": pool},
         as_json=json_,
     )

@@ -431,6 +431,8 @@ async def test_addresses_and_their_history_live_on_and_find_the_way_back(databas
         "DELETE FROM ipam_allocation_event",
         "UPDATE ipam_allocation SET note = 'x'",
         "UPDATE ipam_allocation SET state = 'reserved', service_id = NULL, available_at = NULL",
+        "UPDATE ipam_allocation SET ordinal = 2 WHERE state = 'quarantine'",
+        "UPDATE ipam_allocation SET ordinal = 0",
         "INSERT INTO ipam_allocation_event (tenant_id, pool_id, unit, what, at)"
         " VALUES ('north', 1, 9, 'assigned', '2026-01-01 00:00:00')",
         "UPDATE ipam_pool SET warn_percent = 99",
@@ -439,6 +441,28 @@ async def test_addresses_and_their_history_live_on_and_find_the_way_back(databas
         with pytest.raises(IntegrityError):
             async with database.begin() as db:
                 await db.execute(text(refused))
+
+
+@pytest.mark.second_half
+async def test_no_way_back_is_taken_on_which_a_routed_prefix_would_be_lost(database: Database, tmp_path: Path) -> None:
+    second = (
+        "INSERT INTO ipam_allocation (id, tenant_id, pool_id, unit, state, service_id, subject, assigned_at, ordinal)"
+        " VALUES (3, 'north', 1, 7, 'assigned', 1, '42@1', '2026-01-01 00:00:00.000000', 2)"
+    )
+    options = {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"} if database.is_postgresql else {}
+    engine = create_engine(sync_url(database.url), connect_args=options)
+    with engine.begin() as connection:
+        config = alembic_config(connection)
+        command.upgrade(config, "0010")
+        for statement in IPAM_OF_OLD:
+            connection.exec_driver_sql(statement.format(moment="'2026-01-01 00:00:00.000000'"))
+        command.upgrade(config, "head")
+        connection.exec_driver_sql(second)
+        with pytest.raises(RuntimeError, match="Service 1 has several routed prefixes of one pool"):
+            command.downgrade(config, "0070")
+        connection.exec_driver_sql("DELETE FROM ipam_allocation WHERE id = 3")
+        command.downgrade(config, "0070")
+    engine.dispose()
 
 
 @pytest.mark.second_half

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
 
 from ipam import (
+    ImportRefused,
     PoolExhausted,
     RequestInvalid,
     RouteNotServed,
@@ -15,6 +19,7 @@ from ipam import (
     UnitNotHeld,
     UnitTaken,
 )
+from ipam.tables import ASSIGNED, Allocation, Service
 from tests.ipam.conftest import Network, small
 from tests.ipam.upkeep.test_moving import two_bngs
 
@@ -23,6 +28,7 @@ def with_routes(described: dict[str, Any]) -> dict[str, Any]:
     north = [{"bng": "bng-1", "plan": "business"}]
     described["pool"] += [
         {"name": "office-nets", "kind": "ipv4_routed", "network": "198.51.100.0/28", "bindings": north},
+        {"name": "many-nets", "kind": "ipv4_routed", "network": "198.51.101.0/24", "bindings": north},
         {"name": "office-nets6", "kind": "ipv6_routed", "network": "2001:db8:4000::/46", "bindings": north},
     ]
     return described
@@ -77,26 +83,109 @@ async def test_a_withdrawn_prefix_rests_and_so_does_one_of_a_released_service(ro
     assert await routed.violations() == []
 
 
+async def test_a_service_has_as_many_of_a_pool_as_it_is_told_to_and_gives_each_back_by_itself(routed: Network) -> None:
+    service = (await routed.allocate(1, "LOC-1", "business"))["service_id"]
+    many = {"service_id": service, "pool": "many-nets"}
+
+    three = (await routed.serve("route_prefix", **many, count=3))["framed_routes"]
+    again = (await routed.serve("route_prefix", **many, count=2))["framed_routes"]
+    named = (await routed.serve("route_prefix", **many, prefix="198.51.101.248/29"))["framed_routes"]
+    first, *others = [route.split()[0] for route in three]
+    left = (await routed.serve("withdraw_prefix", service_id=service, prefix=first))["framed_routes"]
+    back = (await routed.serve("route_prefix", **many, count=4))["framed_routes"]
+
+    assert len(set(three)) == 3
+    assert again == three == sorted(three, key=lambda route: ip_network(route.split()[0]))
+    assert named == [*three, "198.51.101.248/29 0.0.0.0 1"]
+    assert [route.split()[0] for route in left] == [*others, "198.51.101.248/29"]
+    assert sorted(back) == sorted(named)  # what was withdrawn last is its own
+    assert await routed.violations() == []
+    released = (await routed.release(service))["released"]
+    assert {unit["value"] for unit in released if unit["pool"] == "many-nets"} == {each.split()[0] for each in back}
+    usage = await routed.usage("many-nets")
+    assert (usage["assigned"], usage["quarantined"]) == (0, 4)
+    assert await routed.violations() == []
+
+
+async def test_no_more_of_a_pool_are_routed_to_one_service_than_its_nas_can_be_told_in_a_packet(
+    routed: Network,
+) -> None:
+    service = (await routed.allocate(1, "LOC-1", "business"))["service_id"]
+    routes = (await routed.serve("route_prefix", service_id=service, pool="many-nets", count=16))["framed_routes"]
+    taken = {ip_network(route.split()[0]) for route in routes}
+    another = next(each for each in ip_network("198.51.101.0/24").subnets(new_prefix=29) if each not in taken)
+    with pytest.raises(RequestInvalid, match=f"one too many: service {service} has 16 of many-nets"):
+        await routed.serve("route_prefix", service_id=service, pool="many-nets", prefix=str(another))
+    assert (await routed.usage("many-nets"))["assigned"] == 16
+
+
+async def test_several_of_a_pool_come_in_from_a_file_and_go_out_as_they_came(routed: Network) -> None:
+    service = (await routed.allocate(1, "LOC-1", "business"))["service_id"]
+    held = (await routed.serve("route_prefix", service_id=service, pool="many-nets", count=3))["framed_routes"]
+    file = await routed.export()
+    await routed.release(service)
+    async with routed.database.begin() as db:
+        [username] = await db.scalars(select(Service.username))
+    another = file.replace(username, "again@isp")
+
+    assert (await routed.bring_in(another))["services"] == 1
+
+    assert await routed.export() == another
+    again = (await routed.serve("resources", service_id=service + 1))["framed_routes"]
+    assert again == held
+    await routed.serve("withdraw_prefix", service_id=service + 1, prefix=held[0].split()[0])
+    assert await routed.violations() == []
+
+
+async def test_a_file_with_too_many_of_a_pool_for_one_service_is_refused(routed: Network) -> None:
+    nets = [str(each) for each in ip_network("198.51.101.0/24").subnets(new_prefix=29)][:17]
+    values = ["203.0.113.2", *nets]
+    lines = "".join(f"{each},1,x@isp,LOC-1,business\n" for each in values)
+    with pytest.raises(ImportRefused) as refused:
+        await routed.bring_in(f"value,customer_id,username,location,plan\n{lines}")
+    [fault] = refused.value.faults
+    assert (fault.where, fault.what) == (
+        "line 19",
+        "16 prefixes of pool many-nets at most are routed to one service",
+    )
+    assert (await routed.usage("many-nets"))["assigned"] == 0
+
+
+async def test_the_database_itself_refuses_a_second_address_of_a_pool(routed: Network) -> None:
+    line = await routed.allocate(1, "LOC-1", "business")
+    async with routed.database.begin() as db:
+        [mine] = await db.scalars(select(Allocation).where(Allocation.service_id == line["service_id"], ASSIGNED))
+        second = {"tenant_id": mine.tenant_id, "pool_id": mine.pool_id, "unit": mine.unit + 1, "state": "assigned"}
+        second |= {"service_id": mine.service_id, "subject": mine.subject, "assigned_at": mine.assigned_at}
+        with pytest.raises(IntegrityError):
+            await db.execute(insert(Allocation), [second])
+        await db.rollback()
+
+
 async def test_what_can_not_be_routed_or_withdrawn_says_why(routed: Network) -> None:
     business = (await routed.allocate(1, "LOC-1", "business"))["service_id"]
     home = (await routed.allocate(2, "LOC-1"))["service_id"]
     other = (await routed.allocate(3, "LOC-1", "business"))["service_id"]
     await routed.serve("route_prefix", service_id=business, pool="office-nets", prefix="198.51.100.0/29")
+    several = {"service_id": business, "pool": "many-nets"}
     refused: list[tuple[type[Exception], str, str, dict[str, Any]]] = [
         (UnitElsewhere, "that serve it are none", "route_prefix", {"service_id": home, "pool": "office-nets"}),
-        (UnitElsewhere, "office-nets, office-nets6", "route_prefix", {"service_id": other, "pool": "cgnat"}),
+        (UnitElsewhere, "many-nets, office-nets, office-nets6", "route_prefix", {"service_id": other, "pool": "cgnat"}),
         (
             UnitTaken,
             f"held by service {business}",
             "route_prefix",
             {"service_id": other, "pool": "office-nets", "prefix": "198.51.100.0/29"},
         ),
+        (RequestInvalid, "count is 17; a service has 1 to 16", "route_prefix", {**several, "count": 17}),
+        (RequestInvalid, "count is 0;", "route_prefix", {**several, "count": 0}),
         (
             RequestInvalid,
-            "has 198.51.100.0/29 of office-nets",
+            "count goes without a prefix",
             "route_prefix",
-            {"service_id": business, "pool": "office-nets", "prefix": "198.51.100.8/29"},
+            {**several, "prefix": "198.51.101.0/29", "count": 2},
         ),
+        (PoolExhausted, "office-nets", "route_prefix", {"service_id": business, "pool": "office-nets", "count": 3}),
         (
             UnitElsewhere,
             "hands that out",

@@ -206,8 +206,18 @@ async def test_a_service_changes_for_whoever_has_seen_what_it_holds(any_api: Api
     assert stays.json()["resources"] == seen.json()
     used = await any_api.post("/addresses/services/1/release", {"reason": "tidy"}, match="*")
     assert (used.status_code, used.json()["code"]) == (409, "addresses.service_served")
+    three = await any_api.post("/addresses/services/1/route", {**wish, "count": 3}, match="*")
+    routes = three.json()["resources"]["framed_routes"]
+    async with any_api.appliance.database.begin() as db:
+        line = await any_api.appliance.services(db).radius_service.subscriber(subscriber_id=1)
+    assert (len(set(routes)), line["routes"]) == (3, routes)
+    same = await any_api.post("/addresses/services/1/route", {**wish, "count": 2}, match="*")
+    assert (same.json()["resources"]["framed_routes"], same.json()["changed"]) == (routes, False)
+    most = await any_api.post("/addresses/services/1/route", {**wish, "count": 17}, match="*")
+    assert (most.status_code, [each["pointer"] for each in most.json()["errors"]]) == (422, ["#/count"])
     entries = await any_api.audit(subject="service/1")
     assert [(entry["action"], entry["reason"], entry["customer_id"]) for entry in entries] == [
+        ("addresses route", "an office moves in", 1001),
         ("addresses move", "moves house", 1001),
         ("addresses withdraw", "no", 1001),
         ("addresses route", "an office moves in", 1001),
