@@ -177,7 +177,7 @@ async def units_of_each(db: AsyncSession, service_ids: Collection[int]) -> dict[
         .join(Pool, Pool.id == Allocation.pool_id)
         .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
         .where(Allocation.service_id.in_(service_ids), ASSIGNED)
-        .order_by(Pool.name)
+        .order_by(Pool.name, Allocation.unit)
     )
     held: dict[int, list[HeldUnit]] = {service_id: [] for service_id in service_ids}
     for service_id, row_id, pool_id, name, kind, unit, base, length, is_drained in rows:

@@ -8,9 +8,9 @@ from ipam.allocation.places import Place, Plan
 
 Kind = Literal["ipv4", "framed_pool", "ipv6_wan", "ipv6_pd", "cvlan", "svlan", "ipv4_routed", "ipv6_routed"]
 ROUTED: tuple[Kind, ...] = ("ipv4_routed", "ipv6_routed")
+"""What no plan wants and a service may have besides, several of them."""
 MOST_ROUTED_OF_A_POOL = 16
 """To one service: each is told to its NAS at every login, in one packet."""
-"""What no plan wants and a service may have besides, several of them."""
 UNITLESS: tuple[Kind, ...] = ("svlan", "framed_pool")
 """What is shared, so that a service only refers to it and takes nothing of it."""
 

@@ -170,7 +170,7 @@ class NetworkService:
         self, *, service_id: int, pool: str, prefix: str | None = None, count: int = 1
     ) -> AllocatedResources:
         """Route a prefix of that pool to the service besides: a certain one, or of its choice as many as the service
-        lacks to have ``count`` of them; again: the same.
+        lacks to have ``count`` of them at least; again: the same.
 
         Raises:
             ServiceUnknown, ServiceReleased, RequestInvalid, UnitElsewhere, UnitTaken, ...: nothing is routed.

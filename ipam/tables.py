@@ -247,7 +247,9 @@ class Allocation(IpamBase):
         CheckConstraint("(state = 'quarantine') = (available_at IS NOT NULL)", name="ipam_allocation_available"),
         CheckConstraint("sticky_until IS NULL OR state = 'quarantine'", name="ipam_allocation_sticky"),
         CheckConstraint("(state = 'reserved') = (note IS NOT NULL)", name="ipam_allocation_note"),
-        CheckConstraint("ordinal >= 1 AND (ordinal = 1 OR state = 'assigned')", name="ipam_allocation_ordinal"),
+        CheckConstraint(
+            "ordinal BETWEEN 1 AND 16 AND (ordinal = 1 OR state = 'assigned')", name="ipam_allocation_ordinal"
+        ),
         *(
             Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
             for name, columns, unique, where in (

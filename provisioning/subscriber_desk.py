@@ -222,9 +222,9 @@ class SubscriberDesk:
             raise
         return [found["username"], *await self._radius.former_names(subscriber_id=found["subscriber_id"])]
 
-    async def untold(self, plan: str) -> list[UntoldPlan]:
-        """The NASes where nobody of this plan is let in, and why."""
-        return await self._radius.untold_plans(plan=plan)
+    async def untold(self, plan: str, over: str | None) -> list[UntoldPlan]:
+        """The NASes where nobody of this plan is let in, and why; ``over``: nobody whom that plan serves instead."""
+        return await self._radius.untold_plans(plan=plan, over=over)
 
     async def change_plan(self, who: Who, *, plan: str, request_id: str | None = None) -> ChangedSubscriber:
         """What FreeRADIUS and the sessions are told; the bill stays as it is, and ``billed_as`` says so. What CPEs of

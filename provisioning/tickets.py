@@ -153,7 +153,8 @@ class InstallationDesk:
             Fault(
                 "bandwidth_plan",
                 f"nobody of plan {plan} is let in at {each['nas']}, behind which {place['location']} is:"
-                f" {'; '.join(each['faults'])}",
+                f" {'; '.join(each['faults'])} (choose another plan; `firstlight plans show {plan}` says where"
+                " that is so)",
             )
             for each in untold
         ]

@@ -68,10 +68,16 @@ class Definitions:
             terms = (await self.plan(name=name))["terms"]
         return render_plan(self._tenant_id, name, plans.meant(name, terms), dialect)
 
-    async def untold_plans(self, *, plan: str | None = None, nas: str | None = None) -> list[UntoldPlan]:
+    async def untold_plans(
+        self, *, plan: str | None = None, nas: str | None = None, over: str | None = None
+    ) -> list[UntoldPlan]:
         """Where nobody of a plan is let in, since the NAS can't be told it (``where_untold``): of one plan, at one NAS,
-        or of all plans at all NASes."""
-        return await untold(self._db, self._tenant_id, plan=plan, nas=nas)
+        or of all plans at all NASes. ``over``: of those whom that plan, a walled garden, serves in its place.
+
+        Raises:
+            PlanUnknown: there is no such garden.
+        """
+        return await untold(self._db, self._tenant_id, plan=plan, nas=nas, over=over)
 
     async def define_nas(
         self,

@@ -28,6 +28,7 @@ from ipam.inventory.lines import ImportSource, as_note
 from ipam.inventory.reading import chunks, known_network, standing
 from ipam.inventory.services import complete_all
 from ipam.inventory.standing import Settled, settle
+from ipam.kinds import ROUTED
 from ipam.tables import IN_QUARANTINE, Allocation, AllocationEvent, FreeRange, Service, table_of
 from ipam.units import merge
 from ipam.upkeep.reserving import NOBODY
@@ -165,10 +166,11 @@ def _service(service: DraftService, at: datetime) -> dict[str, Any]:
 
 
 def _ordinals(units: Iterable[WantedUnit]) -> Iterator[int]:
-    """The how-manyeth of its pool each is that its service has: services of a file have nothing but what it says."""
+    """The how-manyeth of its pool each is that its service has: services of a file have nothing but what it says. Of
+    what isn't routed the database is to refuse a second one."""
     counted: Counter[tuple[int, int]] = Counter()
     for unit in units:
-        if unit.service is None or unit.line.state != "assigned":
+        if unit.service is None or unit.line.state != "assigned" or unit.pool.kind not in ROUTED:
             yield 1
             continue
         whose = (unit.pool.pool_id, unit.service.row_id)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import holdings
 from ipam.addresses import parse_network
-from ipam.allocation.candidates import Holder, bound
+from ipam.allocation.candidates import Candidate, Holder, bound
 from ipam.allocation.chains import by_its_number
 from ipam.allocation.patience import patiently
 from ipam.allocator import choose, take
@@ -40,42 +39,57 @@ async def route(db: AsyncSession, *, line: Line, holder: Holder, pool: str, pref
         raise RequestInvalid("count", f"is {count}; a service has 1 to {MOST_ROUTED_OF_A_POOL} prefixes of a pool")
     if wanted is not None and count != 1:
         raise RequestInvalid("count", "goes without a prefix: one that is named is one")
+    candidate = await _serving(db, line, holder, pool, wanted)
+    has = [unit.unit for unit in await holdings.units_of(db, line.service_id) if unit.pool == pool]
+    lacks = max(count - len(has), 0) if candidate.given is None else int(candidate.given not in has)
+    if len(has) + lacks > MOST_ROUTED_OF_A_POOL:
+        raise RequestInvalid("prefix", f"would be one too many: service {line.service_id} has {len(has)} of {pool}")
+    if lacks:
+        await patiently(db, partial(_take, db, line, holder, pool, wanted, lacks))
+
+
+async def _serving(db: AsyncSession, line: Line, holder: Holder, pool: str, wanted: str | None) -> Candidate:
+    """What could be taken of the pool now, and the unit that is asked for by its number.
+
+    Raises:
+        UnitElsewhere
+    """
     serving = [each for each in await bound(db, line.place, line.plan, holder) if each.kind in ROUTED]
     of_pool = [each for each in serving if each.name == pool]
     if not of_pool:
         known = ", ".join(sorted({each.name for each in serving})) or "none"
         why = f"the pools of routed prefixes that serve it are {known}"
         raise UnitElsewhere(f"A prefix of pool {pool}", location=line.place.location, plan=line.plan.name, why=why)
-    [candidate, *_] = of_pool
-    if wanted is not None:
-        candidate = by_its_number([candidate], wanted, line.place, line.plan)
-    has = [unit.unit for unit in await holdings.units_of(db, line.service_id) if unit.pool == pool]
-    lacks = max(count - len(has), 0) if candidate.given is None else int(candidate.given not in has)
-    if len(has) + lacks > MOST_ROUTED_OF_A_POOL:
-        raise RequestInvalid("prefix", f"would be one too many: service {line.service_id} has {len(has)} of {pool}")
-    for _ in range(lacks):
-        await patiently(db, partial(_take, db, line, holder, pool, candidate.given))
+    return of_pool[0] if wanted is None else by_its_number(of_pool[:1], wanted, line.place, line.plan)
 
 
 async def _take(
-    db: AsyncSession, line: Line, holder: Holder, pool: str, given: int | None, locked: frozenset[str]
+    db: AsyncSession,
+    line: Line,
+    holder: Holder,
+    pool: str,
+    wanted: str | None,
+    lacks: int,
+    locked: frozenset[str],
 ) -> None:
-    """What could be taken is looked at anew for each: the one before has taken some of it."""
-    [candidate, *_] = [each for each in await bound(db, line.place, line.plan, holder) if each.name == pool]
-    chosen = await choose(db, {candidate.kind: [replace(candidate, given=given)]}, holder.at, locked)
-    await _make_room(db, line.service_id, candidate.pool_id)
-    await take(db, chosen, holder)
+    """All that it lacks. What could be taken is looked at anew for each: the one before has taken some of it."""
+    for _ in range(lacks):
+        candidate = await _serving(db, line, holder, pool, wanted)
+        chosen = await choose(db, {candidate.kind: [candidate]}, holder.at, locked)
+        await _make_room(db, line.service_id, candidate.pool_id)
+        await take(db, chosen, holder)
 
 
 async def _make_room(db: AsyncSession, service_id: int, pool_id: int) -> None:
-    """The next one is taken as the first of its pool."""
+    """The next one is taken as the first of its pool, so the one that is becomes another: the first that is free."""
     its_own = (Allocation.service_id == service_id, Allocation.pool_id == pool_id, ASSIGNED)
-    last = await db.scalar(select(func.max(Allocation.ordinal)).where(*its_own))
-    await db.execute(
-        update(_ALLOCATION)
-        .where(_ALLOCATION.c.id.in_(select(Allocation.id).where(*its_own, Allocation.ordinal == 1)))
-        .values(ordinal=(last or 0) + 1)
-    )
+    numbers = {
+        ordinal: row_id
+        for ordinal, row_id in await db.execute(select(Allocation.ordinal, Allocation.id).where(*its_own))
+    }
+    if 1 in numbers:
+        free = next(number for number in range(2, MOST_ROUTED_OF_A_POOL + 1) if number not in numbers)
+        await db.execute(update(_ALLOCATION).where(_ALLOCATION.c.id == numbers[1]).values(ordinal=free))
 
 
 async def withdraw(db: AsyncSession, *, tenant_id: str, line: Line, prefix: str, at: datetime) -> None:

@@ -48,7 +48,7 @@ class ServiceToMove(ByHand):
 
 
 class Route(Wish):
-    """From which pool, and if it matters which prefix of it; else how many of that pool it shall have in all."""
+    """From which pool, and if it matters which prefix of it; else how many of that pool it shall have at least."""
 
     pool: Annotated[str, Field(min_length=1, max_length=120)]
     reason: Why

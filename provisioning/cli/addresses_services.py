@@ -82,7 +82,7 @@ def route(
     reason: Reason,
     prefix: Annotated[str | None, typer.Option(help="Exactly this one; left out, the pool's choice.")] = None,
     count: Annotated[
-        int, typer.Option(min=1, max=MOST_ROUTED_OF_A_POOL, help="How many of that pool it shall have in all.")
+        int, typer.Option(min=1, max=MOST_ROUTED_OF_A_POOL, help="How many of that pool it shall have at least.")
     ] = 1,
     json_: AsJson = False,
 ) -> None:

@@ -20,7 +20,7 @@ from provisioning.truth.comparing import Sides, comparisons, served_by
 from provisioning.truth.differing import differences, summed_up
 from provisioning.truth.facts import Truth
 from provisioning.truth.outcomes import Outcome, of_change, of_operation
-from provisioning.truth.previews import Act, ActPreview, plan_after, preview
+from provisioning.truth.previews import Act, ActPreview, plans_after, preview
 from provisioning.vault import VaultError
 from radius import (
     RadiusDatabaseUnavailable,
@@ -156,8 +156,8 @@ class TruthDesk:
         self, truth: Truth, act: Act, *, serial: str | None = None, plan: str = "", garden: str = ""
     ) -> ActPreview:
         """What an act would touch (``provisioning.truth.previews``), and where it would shut its logins out."""
-        served = plan_after(truth, act, plan)
-        untold = [] if served is None else await self._desk.untold(served)
+        served = plans_after(truth, act, plan)
+        untold = [] if served is None else await self._desk.untold(*served)
         return preview(truth, act, serial=serial, plan=plan, garden=garden, untold=untold)
 
     async def _shown(self, subscriber: SubscriberView) -> ShownSubscriber | str:

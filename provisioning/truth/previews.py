@@ -44,10 +44,13 @@ def acts_of(truth: Truth) -> list[Act]:
     return found
 
 
-def plan_after(truth: Truth, act: Act, plan: str) -> str | None:
-    """The plan by which every login is served once the act is taken, where that is another one than now, and no
-    garden (that is one that every NAS can be told)."""
-    return {"change-plan": plan, "resume": truth.subscriber["plan"]}.get(act) or None
+def plans_after(truth: Truth, act: Act, plan: str) -> tuple[str, str | None] | None:
+    """The plan that it is on once the act is taken, where that may shut it out, and the one that serves it then in that
+    one's place: its garden, or what its data cap has led to."""
+    subscriber = truth.subscriber
+    if act == "change-plan" and plan:
+        return plan, subscriber["garden"]
+    return (subscriber["plan"], subscriber["capped"]) if act == "resume" else None
 
 
 def preview(
@@ -60,7 +63,7 @@ def preview(
     untold: Sequence[UntoldPlan] = (),
 ) -> ActPreview:
     """``plan`` is the one to be changed to, ``garden`` the one that serves it while it is suspended, ``untold`` where
-    nobody of ``plan_after`` is let in."""
+    nobody of ``plans_after`` is let in."""
     if act in OF_CPES:
         bound = any(device["device_serial"] == serial for device in truth.devices)
         refused = None if bound else f"CPE {serial or 'without a serial'} is not bound to its service."
@@ -132,7 +135,7 @@ def _changed(truth: Truth, plan: str, untold: Sequence[UntoldPlan]) -> list[str]
         return [f"It is on plan {subscriber['plan']} now; choose another one."]
     said = [f"Plan {plan} in place of {subscriber['plan']}, for every login from now on."]
     if subscriber["garden"] is not None or not is_let_in(subscriber):
-        return [*said, "It is suspended, and stays so."]
+        return [*said, "It is suspended, and stays so.", *_shut_out(truth, untold)]
     bill = ["Its bill goes on as it is: this changes what the line gets, and no subscription."]
     return [*said, *_told(truth, f"plan {plan}"), *_shut_out(truth, untold), *bill]
 

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.dialects import DIALECTS, dialect_named
 from radius.plan_errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
-from radius.plans.gardens import pieces_of
-from radius.plans.plans import serves_another
+from radius.plans.gardens import kept_pieces, only, pieces_of
+from radius.plans.plans import find_plan, serves_another
 from radius.plans.terms import PlanTerms, columns_of, terms_of
 from radius.plans.wording import words_of
 from radius.projection.projection import plan_group, plan_rows
@@ -82,19 +82,29 @@ def render_plan(tenant_id: str, name: str, terms: PlanTerms, dialect: str | None
 
 
 async def untold(
-    db: AsyncSession, tenant_id: str, *, plan: str | None = None, nas: str | None = None
+    db: AsyncSession, tenant_id: str, *, plan: str | None = None, nas: str | None = None, over: str | None = None
 ) -> list[UntoldPlan]:
-    """Which plans (or one) keep whom they serve out at which NASes (or one), by their names."""
+    """Which plans (or one) keep whom they serve out at which NASes (or one), by their names; with ``over``, whom that
+    plan serves in place of them, who keeps but a part of what they say (``radius.plans.gardens``).
+
+    Raises:
+        PlanUnknown: there is no such plan to serve in their place.
+    """
     mine = select(Plan).where(Plan.tenant_id == tenant_id, Plan.where_untold == "refuse_login").order_by(Plan.name)
     theirs = select(Nas).where(Nas.tenant_id == tenant_id, Nas.dialect.in_(DIALECTS)).order_by(Nas.name)
     plans = await db.scalars(mine if plan is None else mine.where(Plan.name == plan))
     nases = (await db.scalars(theirs if nas is None else theirs.where(Nas.name == nas))).all()
+    serves = None if over is None else terms_of(await find_plan(db, tenant_id, over))
     return [
         UntoldPlan(plan=each.name, nas=at.name, faults=faults)
         for each in plans
         for at in nases
-        if (faults := _faults(at.dialect, each.name, terms_of(each)))
+        if (faults := _faults(at.dialect, each.name, _left_in(terms_of(each), serves)))
     ]
+
+
+def _left_in(terms: PlanTerms, over: PlanTerms | None) -> PlanTerms:
+    return terms if over is None else only(terms, *kept_pieces(terms, over))
 
 
 def _rows(plan: Plan) -> Iterator[RenderedRow]:

@@ -156,8 +156,18 @@ async def one_definition_at_a_time(db: AsyncSession, tenant_id: str) -> None:
     the transaction itself is that lock.
     """
     if db.get_bind().dialect.name == "postgresql":
-        key = func.hashtextextended(f"radius definitions of {tenant_id}", 0)
-        await db.execute(select(func.pg_advisory_xact_lock(key)))
+        await db.execute(select(func.pg_advisory_xact_lock(_definitions_key(tenant_id))))
+
+
+async def while_definitions_stand(db: AsyncSession, tenant_id: str) -> None:
+    """No plan is defined anew until this transaction ends, for who has to see that two of them fit. Many may hold it at
+    a time. It comes before any lock on a subscriber, since whoever defines a plan goes on to those whom it serves."""
+    if db.get_bind().dialect.name == "postgresql":
+        await db.execute(select(func.pg_advisory_xact_lock_shared(_definitions_key(tenant_id))))
+
+
+def _definitions_key(tenant_id: str) -> ColumnElement[int]:
+    return func.hashtextextended(f"radius definitions of {tenant_id}", 0)
 
 
 async def refuse_unsayable_pairs(db: AsyncSession, tenant_id: str) -> None:

@@ -10,12 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from sqlalchemy import select
-
 from radius.coa.outbox import add_change, add_changes, as_served, fingerprint, former_of, newest, views
 from radius.errors import IllegalMove, SubscriberTerminated
 from radius.plans.history import FormerTerms
-from radius.plans.plans import find_plan, random_password
+from radius.plans.plans import find_plan, random_password, while_definitions_stand
 from radius.projection.projection import FramedAddresses, is_refused
 from radius.results import SessionChangeView
 from radius.states import State, may_become
@@ -39,6 +37,7 @@ class SubscriberVerbs(CapVerbs):
             SubscriberUnknown, SubscriberTerminated, PlanUnknown, RequestRefused, RequestConflict
         """
         mark = fingerprint("change_plan", subscriber_id, plan=plan)
+        await while_definitions_stand(self._db, self._tenant_id)
         subscriber, done = await self._begin(subscriber_id, request_id, mark)
         if done is not None:
             return done
@@ -46,7 +45,6 @@ class SubscriberVerbs(CapVerbs):
         wanted = await find_plan(self._db, self._tenant_id, plan)
         fits(wanted, logs_in=subscriber.login_by_line)
         if subscriber.garden_plan_id is not None:
-            await self._as_they_stand(subscriber.garden_plan_id, wanted.id)
             _fits(await self._db.get_one(Plan, subscriber.garden_plan_id), wanted)
         before = await former_of(self._db, subscriber)
         changes, must_end = subscriber.plan_id != wanted.id, False
@@ -70,6 +68,8 @@ class SubscriberVerbs(CapVerbs):
             SubscriberUnknown, SubscriberTerminated, PlanUnknown, RequestRefused, RequestConflict
         """
         mark = fingerprint("suspend", subscriber_id, garden=garden)
+        if garden is not None:
+            await while_definitions_stand(self._db, self._tenant_id)
         subscriber, done = await self._begin(subscriber_id, request_id, mark)
         if done is not None:
             return done
@@ -77,7 +77,6 @@ class SubscriberVerbs(CapVerbs):
             raise IllegalMove(subscriber.id, subscriber.username, state=subscriber.state, wanted="suspended")
         plan = None if garden is None else await find_plan(self._db, self._tenant_id, garden)
         if plan is not None:
-            await self._as_they_stand(plan.id, subscriber.plan_id)
             _fits(plan, await self._db.get_one(Plan, subscriber.plan_id))
         before, was_withheld = await former_of(self._db, subscriber), await self._withheld(subscriber)
         garden_id = None if plan is None else plan.id
@@ -214,12 +213,6 @@ class SubscriberVerbs(CapVerbs):
             SubscriberUnknown, SubscriberTerminated, RequestRefused, RequestConflict
         """
         return await self._told_anew(subscriber_id, "set_right", request_id, must_end=False)
-
-    async def _as_they_stand(self, *plan_ids: int) -> None:
-        """Both plans as they are now, and stay until this transaction ends: neither is defined anew meanwhile so that
-        the one doesn't fit the other any more."""
-        them = select(Plan).where(Plan.id.in_(plan_ids)).order_by(Plan.id)
-        await self._db.execute(them.with_for_update(read=True).execution_options(populate_existing=True))
 
     async def _told_anew(
         self, subscriber_id: int, act: Literal["disconnect", "set_right"], request_id: str | None, *, must_end: bool

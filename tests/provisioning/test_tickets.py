@@ -88,7 +88,8 @@ async def test_a_plan_is_refused_where_nobody_of_it_would_be_let_in_at_the_nas_o
 
     assert found == {
         "bandwidth_plan": f"nobody of plan {plan} is let in at {place['bng']}, behind which {place['location']} is:"
-        " a NAS of dialect mikrotik cannot be told a VRF"
+        f" a NAS of dialect mikrotik cannot be told a VRF (choose another plan; `firstlight plans show {plan}` says"
+        " where that is so)"
     }
     async with appliance.database.begin() as db:
         await appliance.services(db).radius_service.change_nas(name=place["bng"], said=NasChange(dialect="huawei"))

@@ -527,6 +527,44 @@ async def test_a_garden_stays_what_it_was_found_to_be_until_the_suspension_into_
         await defining
 
 
+@pytest.mark.parametrize("kind", ["postgresql"])  # on SQLite the second one has not begun yet
+async def test_who_changes_a_line_in_a_garden_that_is_defined_anew_waits_and_goes_by_what_it_is_then(
+    site: Site,
+) -> None:
+    """Whoever defines it goes on to those whom it serves: neither has what the other one waits for."""
+    line = (await site.active())["subscriber_id"]
+    garden = PlanTerms(1000, 500, garden_filter="unpaid")
+    async with site.database.begin() as db:
+        for name in ("garden", "other"):
+            await site.service(db).define_plan(name=name, terms=garden)
+        await site.service(db).define_plan(name="faster", terms=PlanTerms(200_000, 40_000))
+    acts: list[tuple[str, dict[str, str]]] = [
+        ("suspend", {"garden": "garden"}),
+        ("suspend", {"garden": "other"}),
+        ("suspend", {"garden": "garden"}),
+        ("change_plan", {"plan": "faster"}),
+    ]
+
+    async def take(verb: str, said: dict[str, str]) -> None:
+        async with site.database.begin() as other:
+            verbs = SubscriberVerbs(other, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
+            await getattr(verbs, verb)(subscriber_id=line, **said)
+
+    for turn, (verb, said) in enumerate(acts):
+        async with site.database.begin() as db:
+            pool = None if turn % 2 else f"pool-{turn}"
+            await site.service(db).define_plan(name="other", terms=replace(garden, ipv4_pool=pool))
+            taking = asyncio.create_task(take(verb, said))
+            while not await db.scalar(WHO_WAITS_FOR_US):
+                assert not taking.done()
+                await asyncio.sleep(0)
+            await site.service(db).define_plan(name="garden", terms=replace(garden, ipv4_pool=pool))
+        await taking
+    async with site.database.begin() as db:
+        found = await site.service(db).subscriber(subscriber_id=line)
+    assert (found["state"], found["garden"], found["plan"]) == ("suspended", "garden", "faster")
+
+
 async def test_a_nas_is_changed_in_what_is_said_of_it_alone_and_keeps_its_secret(site: Site) -> None:
     async with site.database.begin() as db:
         service = site.service(db)

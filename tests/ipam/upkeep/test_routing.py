@@ -107,6 +107,16 @@ async def test_a_service_has_as_many_of_a_pool_as_it_is_told_to_and_gives_each_b
     assert await routed.violations() == []
 
 
+async def test_of_several_that_a_pool_has_not_all_none_is_taken(routed: Network) -> None:
+    service = (await routed.allocate(1, "LOC-1", "business"))["service_id"]
+    async with routed.database.begin() as db:
+        with pytest.raises(PoolExhausted):
+            await routed.service(db).route_prefix(service_id=service, pool="office-nets", count=3)
+    usage = await routed.usage("office-nets")
+    assert (usage["assigned"], usage["quarantined"], usage["free"]) == (0, 0, 2)
+    assert await routed.violations() == []
+
+
 async def test_no_more_of_a_pool_are_routed_to_one_service_than_its_nas_can_be_told_in_a_packet(
     routed: Network,
 ) -> None:
@@ -116,6 +126,9 @@ async def test_no_more_of_a_pool_are_routed_to_one_service_than_its_nas_can_be_t
     another = next(each for each in ip_network("198.51.101.0/24").subnets(new_prefix=29) if each not in taken)
     with pytest.raises(RequestInvalid, match=f"one too many: service {service} has 16 of many-nets"):
         await routed.serve("route_prefix", service_id=service, pool="many-nets", prefix=str(another))
+    for _ in range(3):  # the numbers that are given back are used again
+        await routed.serve("withdraw_prefix", service_id=service, prefix=routes[7].split()[0])
+        await routed.serve("route_prefix", service_id=service, pool="many-nets", count=16)
     assert (await routed.usage("many-nets"))["assigned"] == 16
 
 
@@ -157,7 +170,7 @@ async def test_the_database_itself_refuses_a_second_address_of_a_pool(routed: Ne
         [mine] = await db.scalars(select(Allocation).where(Allocation.service_id == line["service_id"], ASSIGNED))
         second = {"tenant_id": mine.tenant_id, "pool_id": mine.pool_id, "unit": mine.unit + 1, "state": "assigned"}
         second |= {"service_id": mine.service_id, "subject": mine.subject, "assigned_at": mine.assigned_at}
-        with pytest.raises(IntegrityError):
+        with pytest.raises(IntegrityError, match=r"held_by|service_id, ipam_allocation\.pool_id"):
             await db.execute(insert(Allocation), [second])
         await db.rollback()
 

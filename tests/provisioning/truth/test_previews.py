@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from provisioning.truth import ACTS, Act, Truth, acts_of, preview
-from provisioning.truth.previews import plan_after
+from provisioning.truth.previews import plans_after
 from radius import UntoldPlan
 from tests.provisioning.truth.test_comparing import NOW, SERIAL, a_device, a_session, a_subscriber
 
@@ -53,14 +53,24 @@ def test_a_plan_that_a_nas_cannot_be_told_is_said_to_shut_out_there_and_first_wh
         "Nor at 2 more: firstlight plans show fiber-600.",
     ]
     assert "Nobody of plan fiber-600 is let in at bng-0: it can't be told a VRF." in back
-    assert "It is suspended, and stays so." in preview(suspended, "change-plan", plan="p", untold=untold).touches
-    assert not any("let in at" in each for each in preview(suspended, "change-plan", plan="p", untold=untold).touches)
+    assert preview(suspended, "change-plan", plan="fiber-600", untold=untold[2:3]).touches[1:3] == [
+        "It is suspended, and stays so.",
+        "Nobody of plan fiber-600 is let in at bng-1, where it is online now: it can't be told a VRF.",
+    ]
 
 
 def test_the_plan_that_is_asked_of_is_the_one_by_which_logins_are_served_afterwards() -> None:
     acts: list[Act] = ["change-plan", "resume", "suspend", "disconnect"]
-    assert [plan_after(a_truth(), act, "fiber-600") for act in acts] == ["fiber-600", "fiber-300", None, None]
-    assert plan_after(a_truth(), "change-plan", "") is None
+    assert [plans_after(a_truth(), act, "fiber-600") for act in acts] == [
+        ("fiber-600", None),
+        ("fiber-300", None),
+        None,
+        None,
+    ]
+    assert plans_after(a_truth(), "change-plan", "") is None
+    suspended = a_truth(subscriber={"state": "suspended", "garden": "unpaid", "capped": "slow"})
+    assert plans_after(suspended, "change-plan", "fiber-600") == ("fiber-600", "unpaid")
+    assert plans_after(suspended, "resume", "") == ("fiber-300", "slow")
 
 
 def test_what_cannot_be_done_says_why() -> None:

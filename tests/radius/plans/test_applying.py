@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from radius import AppliedPlan, DialectUnknown, PlanChanges, PlanRefused, PlanTerms, tell_of_plan
 from radius.tables import FormerPlanTerms, Plan
@@ -141,12 +141,50 @@ async def test_what_nases_would_be_told_is_shown_without_writing_it(site: Site) 
             await service.render_plan(name="a b", terms=terms)
         assert [plan["name"] for plan in await service.plans()] == [PLAN]
     assert every["dialect"] == "every"
-    assert {row["attribute"] for row in every["rows"]} == {"Service-Type", "Framed-Protocol", "Acct-Interim-Interval"}
+    group, kept = f"{site.tenant_id}/new", f"{site.tenant_id}/new:vrf"
+    assert {(row["group"], row["attribute"]) for row in every["rows"]} == {
+        *((group, each) for each in ("Service-Type", "Framed-Protocol", "Acct-Interim-Interval")),
+        (kept, "Fall-Through"),
+    }
     assert huawei == told["huawei"]
     [fault] = huawei["faults"]
     assert (huawei["rows"], "a NAS of dialect huawei can be told 4294967 kbit/s at most" in fault) == ([], True)
-    group = f"{site.tenant_id}/new:juniper"
-    assert {"group": group, "attribute": "ERX-Virtual-Router-Name", "op": "=", "value": "home"} in told["juniper"][
-        "rows"
+    vrf = {"table": "radgroupreply", "attribute": "ERX-Virtual-Router-Name", "op": "=", "value": "home"}
+    assert [row for row in told["juniper"]["rows"] if row["attribute"] == vrf["attribute"]] == [
+        {**vrf, "group": f"{group}:juniper"},
+        {**vrf, "group": f"{kept}:juniper"},
     ]
-    assert told["mikrotik"]["faults"] == ["a NAS of dialect mikrotik cannot be told a VRF"]
+    assert (told["mikrotik"]["rows"], told["mikrotik"]["faults"]) == (
+        [],
+        ["a NAS of dialect mikrotik cannot be told a VRF"],
+    )
+
+
+@ON_ONE
+async def test_what_is_shown_of_a_plan_is_all_that_is_written_of_it(site: Site) -> None:
+    rate = {"download_kbps": 50_000, "upload_kbps": 1000, "vrf": "home", "dns_ipv4": ("192.0.2.1",)}
+    plans = {
+        "reject": PlanTerms(**rate, where_untold="refuse_login", second_login="reject"),  # type: ignore[arg-type]
+        "allow": PlanTerms(**rate, where_untold="refuse_login", second_login="allow"),  # type: ignore[arg-type]
+    }
+    async with site.database.begin() as db:
+        for name, terms in plans.items():
+            await site.service(db).define_plan(name=name, terms=terms)
+        told = {name: await site.service(db).render_plan(name=name) for name in plans}
+    await site.projector.project_plans()
+
+    for name, each in told.items():
+        shown = {tuple(row.values()) for of_one in each for row in of_one["rows"]}
+        written = set[tuple[str, ...]]()
+        async with site.radius_database.begin() as db:
+            for table in ("radgroupreply", "radgroupcheck"):
+                theirs = text(f"SELECT groupname, attribute, op, value FROM {table} WHERE groupname LIKE :group")
+                rows = await db.execute(theirs, {"group": f"{site.tenant_id}/{name}%"})
+                written |= {(table, *row) for row in rows}
+        assert shown == written
+    [checked] = [row for row in told["allow"][0]["rows"] if row["table"] == "radgroupcheck"]
+    assert (checked["group"], checked["attribute"]) == (f"{site.tenant_id}/allow:second-login", "Simultaneous-Use")
+    [untold] = [each for each in told["reject"] if each["dialect"] == "mikrotik"]
+    assert [(row["group"], row["attribute"], row["value"]) for row in untold["rows"]] == [
+        (f"{site.tenant_id}/reject:{piece}:mikrotik", "Firstlight-Untold", piece) for piece in ("dns", "vrf")
+    ]

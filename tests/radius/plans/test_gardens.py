@@ -88,6 +88,10 @@ async def test_a_garden_lets_nobody_in_where_what_stays_of_the_plan_cannot_be_to
     subscriber = await site.active()
     name, password = subscriber["username"], await site.password(subscriber)
     huawei, mikrotik = await site.nases(["huawei", "mikrotik"])
+    async with site.database.begin() as db:
+        untold = [await site.service(db).untold_plans(plan=PLAN, over=over) for over in (None, GARDEN)]
+    assert [[each["nas"] for each in of_one] for of_one in untold] == [[huawei.name, mikrotik.name], [mikrotik.name]]
+    assert untold[1][0]["faults"] == ["a NAS of dialect mikrotik cannot be told a VRF"]
     assert [(await nas.login(name, password)).code for nas in (huawei, mikrotik)] == ["Access-Reject"] * 2
     line = Line(site, huawei, subscriber, LabSession("nobody"))
     await line.act("suspend", garden=GARDEN)
