@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from sqlalchemy import select
 
 from ipam import (
     EstateInUse,
+    ImportRefused,
     IpamError,
     PoolExhausted,
     PoolSpec,
@@ -25,6 +27,7 @@ from ipam import (
     UnitTaken,
     invariants,
 )
+from ipam.tables import Service
 from provisioning.database import Database
 from tests.ipam.conftest import Network, one_pool
 from tests.support.machines import walk
@@ -37,6 +40,8 @@ STICKY_SECONDS = 250
 UNITS = [f"192.0.2.{last}" for last in range(1, 15)]
 PLACES = ("LOC-1", "LOC-3")
 TENANTS = itertools.count(1)
+NAMES = itertools.count(1)
+"""Of services: FreeRADIUS has one table for all tenants."""
 
 
 class Addresses(RuleBasedStateMachine):
@@ -55,8 +60,12 @@ class Addresses(RuleBasedStateMachine):
         self.away: dict[str, tuple[Subject, Any, Any]] = {}
         """The same of what is excluded or drained: it has no row, and cools off all the same."""
         self.reserved: set[str] = set()
+        self.unreserved: set[str] = set()
+        """That was the last that has become of them."""
         self.drained: set[str] = set()
-        self.excluded: set[str] = set()
+        self.described_out: set[str] = set()
+        self.by_hand: set[str] = set()
+        """Excluded by the description of the network, and by an operator."""
         self.requests: dict[str, int] = {}
         self.policy = "fresh_first"
         self.do(self.network.apply(self.described(set())))
@@ -72,6 +81,10 @@ class Addresses(RuleBasedStateMachine):
         async with self.network.database.begin() as db:
             await self.network.estate(db).define_pool(PoolSpec.model_validate(self.described(excluded)["pool"][0]))
 
+    async def service_named(self, username: str) -> int:
+        async with self.network.database.read() as db:
+            return (await db.scalars(select(Service.service_id).where(Service.username == username))).one()
+
     async def faults(self) -> list[str]:
         async with self.network.database.begin() as db:
             partition = await invariants.badly_partitioned(db, tenant_id=self.network.tenant_id)
@@ -84,6 +97,10 @@ class Addresses(RuleBasedStateMachine):
         self.away |= {address: self.resting.pop(address) for address in nobodys & self.resting.keys()}
         back = {address: self.away.pop(address) for address in self.away.keys() - nobodys}
         self.resting |= {address: rest for address, rest in back.items() if rest[1] > self.network.clock.at}
+
+    @property
+    def excluded(self) -> set[str]:
+        return self.described_out | self.by_hand
 
     @property
     def in_use(self) -> set[str]:
@@ -150,8 +167,19 @@ class Addresses(RuleBasedStateMachine):
         if request_id:
             self.requests[request_id] = service_id
 
+    def one_of(self, which: int) -> int | None:
+        """Not drawn from those who hold something: who does may differ, as lots are drawn where units are taken."""
+        return sorted(self.held)[which % len(self.held)] if self.held else None
+
+    def rest(self, address: str, subject: Subject) -> None:
+        now = self.network.clock.at
+        until, sticky = now + timedelta(seconds=QUARANTINE_SECONDS), now + timedelta(seconds=STICKY_SECONDS)
+        self.resting[address] = (subject, until, sticky)
+        self.settle()
+
     def take(self, service_id: int, subject: Subject, address: str) -> None:
         self.resting.pop(address, None)
+        self.unreserved.discard(address)
         self.held[service_id] = (subject, address)
 
     @rule(customer=st.integers(1, 4), place=st.sampled_from(PLACES), address=st.sampled_from(UNITS))
@@ -166,27 +194,25 @@ class Addresses(RuleBasedStateMachine):
         assert given["ip_address"] == address
         self.take(given["service_id"], (customer, place), address)
 
-    @precondition(lambda self: self.held)
-    @rule(data=st.data())
-    def release(self, data: st.DataObject) -> None:
-        service_id = data.draw(st.sampled_from(sorted(self.held)))
+    @rule(which=st.integers(0, 99))
+    def release(self, which: int) -> None:
+        if (service_id := self.one_of(which)) is None:
+            return
         subject, address = self.held.pop(service_id)
         released = self.do(self.network.release(service_id))
         (unit,) = released["released"]
         assert unit["value"] == address
-        now = self.network.clock.at
-        until, sticky = now + timedelta(seconds=QUARANTINE_SECONDS), now + timedelta(seconds=STICKY_SECONDS)
+        until = self.network.clock.at + timedelta(seconds=QUARANTINE_SECONDS)
         assert unit["available_at"] == (None if address in self.drained else until)
-        self.resting[address] = (subject, until, sticky)
-        self.settle()
+        self.rest(address, subject)
         assert self.do(self.network.release(service_id)) == released
 
-    @precondition(lambda self: self.held)
-    @rule(data=st.data(), place=st.sampled_from(PLACES))
-    def move(self, data: st.DataObject, place: str) -> None:
-        service_id = data.draw(st.sampled_from(sorted(self.held)))
-        (customer, _), address = self.held[service_id]
-        subject = (customer, place)
+    @rule(which=st.integers(0, 99), place=st.sampled_from(PLACES))
+    def move(self, which: int, place: str) -> None:
+        if (service_id := self.one_of(which)) is None:
+            return
+        former, address = self.held[service_id]
+        subject = (former[0], place)
         available, own = self.available(subject), self.own(subject)
         moving = self.network.serve("move_service", service_id=service_id, service_location=place, note="moves house")
         try:
@@ -197,6 +223,8 @@ class Addresses(RuleBasedStateMachine):
             return
         assert moved in ((own or available) if address in self.drained else {address})
         self.take(service_id, subject, moved)
+        if moved != address:
+            self.rest(address, former)
 
     @rule(seconds=st.sampled_from([1, QUARANTINE_SECONDS - 1, QUARANTINE_SECONDS, STICKY_SECONDS]))
     def wait(self, seconds: int) -> None:
@@ -214,15 +242,19 @@ class Addresses(RuleBasedStateMachine):
         assert refusal in (None, UnitReserved)
         self.resting.pop(address, None)
         self.reserved.add(address)
+        self.unreserved.discard(address)
 
     @rule(address=st.sampled_from(UNITS))
     def unreserve(self, address: str) -> None:
         try:
-            self.do(self.network.keep("unreserve", pool="cgnat", value=address, note="no longer"))
+            changed = self.do(self.network.keep("unreserve", pool="cgnat", value=address, note="no longer"))
         except UnitNotHeld:
-            assert address not in self.reserved
+            assert address not in self.reserved | self.unreserved
             return
-        self.reserved.remove(address)
+        assert changed == (address in self.reserved)
+        assert changed or address in self.unreserved
+        self.reserved.discard(address)
+        self.unreserved.add(address)
 
     @rule(address=st.sampled_from(UNITS))
     def lift(self, address: str) -> None:
@@ -249,9 +281,48 @@ class Addresses(RuleBasedStateMachine):
             assert excluded & (self.in_use | self.reserved)
             self.policy = before
             return
-        self.excluded = excluded
+        self.described_out = excluded
+        self.by_hand -= excluded  # it is the description's from then on
         assert not excluded & (self.in_use | self.reserved)
         self.settle()
+
+    @rule(first=st.integers(0, 13), many=st.integers(1, 6))
+    def exclude(self, first: int, many: int) -> None:
+        part = UNITS[first : first + many]
+        new = set(part) - self.excluded
+        try:
+            changed = self.do(self.network.keep("exclude", pool="cgnat", span=f"{part[0]}-{part[-1]}", note="broken"))
+        except EstateInUse:
+            assert new & (self.in_use | self.reserved)
+            return
+        assert not new & (self.in_use | self.reserved)
+        assert changed == bool(new)
+        self.by_hand |= new
+        self.settle()
+
+    @rule(first=st.integers(0, 13), many=st.integers(1, 14))
+    def include(self, first: int, many: int) -> None:
+        part = UNITS[first : first + many]
+        changed = self.do(self.network.keep("include", pool="cgnat", span=f"{part[0]}-{part[-1]}"))
+        assert changed == bool(set(part) & self.by_hand)
+        self.by_hand -= set(part)
+        self.settle()
+
+    @rule(customer=st.integers(1, 4), place=st.sampled_from(PLACES), address=st.sampled_from(UNITS))
+    def bring_in(self, customer: int, place: str, address: str) -> None:
+        """Of another system, as a service of its own."""
+        subject, username = (customer, place), f"other-{next(NAMES)}@isp"
+        refusal = self.in_the_way(address, subject)
+        line = f"value,customer_id,username,location,plan\n{address},{customer},{username},{place},fiber-100\n"
+        try:
+            counts = self.do(self.network.bring_in(line))
+        except ImportRefused as refused:
+            assert refusal is not None
+            assert len(refused.faults) == 1
+            return
+        assert refusal is None
+        assert (counts["services"], counts["assigned"]) == (1, 1)
+        self.take(self.do(self.service_named(username)), subject, address)
 
     @rule(first=st.integers(0, 13), many=st.integers(1, 14))
     def drain(self, first: int, many: int) -> None:
@@ -295,4 +366,4 @@ class Addresses(RuleBasedStateMachine):
 
 @pytest.mark.both_databases
 def test_the_pool_stays_whole_whatever_happens(database_url: str) -> None:
-    walk(Addresses, database_url=database_url, walks=4, steps=20)
+    walk(Addresses, database_url=database_url, walks=6, steps=30)
