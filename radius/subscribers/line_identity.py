@@ -1,7 +1,8 @@
 """How a line is told from others: by its Calling-Station-Id, its NAS-Port-Id, or what its access node says of it.
 
-A MAC address has as many spellings as there are vendors, and is one thing: here and in ``line_as_bound`` of
-``deploy/freeradius/raddb/policies.conf`` it is twelve hexadecimal digits. Everything else counts as it is written.
+A MAC address has as many spellings as there are vendors, and is one thing: here and in
+``calling_station_in_one_spelling`` of ``deploy/freeradius/raddb/policies.conf`` it is twelve hexadecimal digits, also
+where it stands in a DHCP client's identifier (RFC 2132 s9.14). Everything else counts as it is written.
 Agent-Circuit-Id and Agent-Remote-Id are those of TR-101 (RFC 4679 s3.3.1 and s3.3.2, vendor 3561), which carry DHCP's
 option 82 (RFC 3046 s3.1, s3.2).
 """
@@ -21,6 +22,8 @@ from radius.tables import Subscriber
 
 _PAIR = "[0-9a-fA-F]{2}"
 _MAC = re.compile(rf"{_PAIR}([^0-9a-fA-F]?{_PAIR}){{5}}")
+_CLIENT_IDENTIFIER = re.compile(r"0?1(:[0-9a-fA-F]{1,2}){6}")
+"""Of an Ethernet client, as MikroTik's DHCP server writes it: type 1, and the MAC address without leading zeros."""
 _ONE_SPELLING = re.compile("[0-9a-f]{12}")
 _ATTRIBUTES = {
     "station": "Firstlight-Station",
@@ -45,9 +48,12 @@ class LineIdentity:
     @property
     def in_one_spelling(self) -> LineIdentity:
         """The same with a MAC address as it is compared."""
-        if self.station is None or not _MAC.fullmatch(self.station):
+        if self.station is not None and _MAC.fullmatch(self.station):
+            digits = re.sub(r"[^0-9a-f]", "", self.station.lower())
+        elif self.station is not None and _CLIENT_IDENTIFIER.fullmatch(self.station):
+            digits = "".join(pair.zfill(2) for pair in self.station.lower().split(":")[1:])
+        else:
             return self
-        digits = re.sub(r"[^0-9a-f]", "", self.station.lower())
         return LineIdentity(digits, self.port, self.circuit, self.remote)
 
     @property

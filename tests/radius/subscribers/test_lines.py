@@ -25,6 +25,8 @@ from radius.testing import LabNas, LabSession
 from tests.radius.conftest import ADDRESSES, Site
 
 MAC = "00:1a:2B:3c:4D:5e"
+CLIENT_IDENTIFIERS = ("1:0:1a:2b:3c:4d:5e", "01:00:1A:2B:3C:4D:5E")
+"""As MikroTik's DHCP server writes what an Ethernet client calls itself (RFC 2132 s9.14), and with its zeros."""
 SPELLINGS = ("00-1A-2B-3C-4D-5E", "001a.2b3c.4d5e", "001A2B3C4D5E", "00:1a:2b:3c:4d:5e", "001a2b-3c4d5e")
 CIRCUIT = "olt-7 xpon 0/3/0/12#2:100.4095 'ä'"
 """Characters that FreeRADIUS writes otherwise into a query, and one of more octets than one."""
@@ -66,7 +68,9 @@ async def bound(site: Site) -> AsyncIterator[Bound]:
 
 async def test_a_subscriber_logs_in_from_its_line_alone_in_every_spelling_of_its_mac(bound: Bound) -> None:
     await bound.act("bind", line=LineIdentity(station="00-1a-2b-3c-4d-5e"))
-    assert {(await bound.said(station=each))[0] for each in SPELLINGS} == {"Access-Accept"}
+    assert {(await bound.said(station=each))[0] for each in (*SPELLINGS, *CLIENT_IDENTIFIERS)} == {"Access-Accept"}
+    assert await bound.said(station="2:0:1a:2b:3c:4d:5e") == OTHER_LINE  # of another kind of hardware
+    assert await bound.said(station="1:0:1a:2b:3c:4d:5") == OTHER_LINE
     assert await bound.said(station="00-1a-2b-3c-4d-5f") == OTHER_LINE
     assert await bound.said(station="anna's house") == OTHER_LINE
 
@@ -80,6 +84,24 @@ async def test_a_subscriber_logs_in_from_its_line_alone_in_every_spelling_of_its
 
     await bound.act("unbind")
     assert (await bound.said(station="somewhere"))[0] == "Access-Accept"
+
+
+async def test_a_line_logs_in_where_a_dhcp_server_says_what_its_client_calls_itself(bound: Bound) -> None:
+    await bound.site.define_plan(access="ipoe")
+    await bound.site.projector.project_plans()
+    nas, name = bound.nas, bound.subscriber["username"]
+    await bound.act("bind", line=LineIdentity(station=CLIENT_IDENTIFIERS[0]), logs_in=True)
+
+    for said in CLIENT_IDENTIFIERS:
+        reply = await nas.line_login("00:1A:2B:3C:4D:5E", calling_station=said)
+        assert (reply.code, reply.attributes.get("User-Name")) == ("Access-Accept", (name,)), said
+    session = LabSession(username="00:1A:2B:3C:4D:5E", session_id=f"s-{name}", calling_station=CLIENT_IDENTIFIERS[0])
+    await nas.accounting_start(session)  # it keeps to its own name
+    async with bound.site.radius_database.begin() as db:
+        whose = select(radacct.c.username).where(radacct.c.acctsessionid == session.session_id)
+        assert list(await db.scalars(whose)) == [name]
+    for said in ("1:0:1a:2b:3c:4d:5f", "2:0:1a:2b:3c:4d:5e", "ff:4d:5e:0:1:0:1:2a", "1:0:1a:2b:3c:4d:5e:1"):
+        assert (await nas.line_login("00:1A:2B:3C:4D:5E", calling_station=said)).code == "Access-Reject", said
 
 
 async def test_a_line_logs_in_by_itself_by_its_mac_or_circuit_and_no_password_does_in_its_place(bound: Bound) -> None:
