@@ -35,9 +35,11 @@ def random_password(length: int) -> str:
     return found[:length].decode()
 
 
-async def find_plan(db: AsyncSession, tenant_id: str, name: str) -> Plan:
-    """The plan of that name, or ``PlanUnknown`` with the names there are."""
+async def find_plan(db: AsyncSession, tenant_id: str, name: str, *, anew: bool = False) -> Plan:
+    """The plan of that name, or ``PlanUnknown`` with the names there are. ``anew``: as it stands by now, whatever this
+    transaction has read of it before."""
     known = select(Plan).where(Plan.tenant_id == tenant_id, Plan.name == name)
+    known = known.execution_options(populate_existing=anew)
     plan = await db.scalar(known) if NAME.fullmatch(name) else None
     if plan is None:
         raise PlanUnknown(name, await db.scalars(select(Plan.name).where(Plan.tenant_id == tenant_id)))

@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from radius.coa.outbox import as_served, fingerprint
 from radius.encoder import safe_username
 from radius.errors import UsernameTaken
+from radius.plans.plans import while_definitions_stand
 from radius.results import SessionChangeView
 from radius.subscribers import former_names
 from radius.subscribers.acts import Acts, in_service
@@ -65,12 +66,14 @@ class IdentityVerbs(Acts):
         if faults := line.faults(logs_in=logs_in):
             raise LineRefused(faults)
         mark = fingerprint("bind", subscriber_id, **line.said, logs_in=logs_in)
+        if logs_in:
+            await while_definitions_stand(self._db, self._tenant_id)
         subscriber, done = await self._begin(subscriber_id, request_id, mark)
         if done is not None:
             return done
         in_service(subscriber, "is bound to a line once it is in service")
         if logs_in:
-            fits(await self._db.get_one(Plan, subscriber.plan_id), logs_in=True)
+            fits(await self._db.get_one(Plan, subscriber.plan_id, populate_existing=True), logs_in=True)
         return await self._bound(subscriber, line, logs_in, (request_id, mark))
 
     async def unbind(self, *, subscriber_id: int, request_id: str | None = None) -> SessionChangeView:

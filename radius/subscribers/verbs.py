@@ -42,10 +42,10 @@ class SubscriberVerbs(CapVerbs):
         if done is not None:
             return done
         in_service(subscriber, "gets another plan once it is in service")
-        wanted = await find_plan(self._db, self._tenant_id, plan)
+        wanted = await find_plan(self._db, self._tenant_id, plan, anew=True)
         fits(wanted, logs_in=subscriber.login_by_line)
         if subscriber.garden_plan_id is not None:
-            _fits(await self._db.get_one(Plan, subscriber.garden_plan_id), wanted)
+            _fits(await self._db.get_one(Plan, subscriber.garden_plan_id, populate_existing=True), wanted)
         before = await former_of(self._db, subscriber)
         changes, must_end = subscriber.plan_id != wanted.id, False
         if changes:
@@ -75,9 +75,9 @@ class SubscriberVerbs(CapVerbs):
             return done
         if not may_become(subscriber.state, "suspended"):
             raise IllegalMove(subscriber.id, subscriber.username, state=subscriber.state, wanted="suspended")
-        plan = None if garden is None else await find_plan(self._db, self._tenant_id, garden)
+        plan = None if garden is None else await find_plan(self._db, self._tenant_id, garden, anew=True)
         if plan is not None:
-            _fits(plan, await self._db.get_one(Plan, subscriber.plan_id))
+            _fits(plan, await self._db.get_one(Plan, subscriber.plan_id, populate_existing=True))
         before, was_withheld = await former_of(self._db, subscriber), await self._withheld(subscriber)
         garden_id = None if plan is None else plan.id
         changes = (subscriber.state, subscriber.garden_plan_id) != ("suspended", garden_id)

@@ -18,7 +18,9 @@ from radius import (
     CreatedSubscriber,
     DialectUnknown,
     FramedAddresses,
+    GardenUnfit,
     IllegalMove,
+    LineIdentity,
     NasAddressTaken,
     NasChange,
     NasRefused,
@@ -563,6 +565,41 @@ async def test_who_changes_a_line_in_a_garden_that_is_defined_anew_waits_and_goe
     async with site.database.begin() as db:
         found = await site.service(db).subscriber(subscriber_id=line)
     assert (found["state"], found["garden"], found["plan"]) == ("suspended", "garden", "faster")
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])  # on SQLite the second one has not begun yet
+async def test_a_garden_is_looked_at_as_it_is_by_now_also_where_it_was_looked_at_before(site: Site) -> None:
+    subscriber, garden = await site.active(), PlanTerms(1000, 500, garden_filter="unpaid")
+    async with site.database.begin() as db:
+        await site.service(db).define_plan(name="garden", terms=garden)
+    async with site.database.begin() as db:
+        kept = await find_plan(db, site.tenant_id, "garden")
+        async with site.database.begin() as other:
+            await site.service(other).define_plan(name="garden", terms=replace(garden, where_untold="refuse_login"))
+        verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
+        with pytest.raises(GardenUnfit, match="is not told to every NAS"):
+            await verbs.suspend(subscriber_id=subscriber["subscriber_id"], garden="garden")
+        assert kept.where_untold == "refuse_login"
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])  # on SQLite the second one has not begun yet
+async def test_a_plan_keeps_its_access_until_a_line_that_logs_in_on_it_is_committed(site: Site) -> None:
+    await site.define_plan(access="ipoe")
+    subscriber = await site.active()
+
+    async def defined_meanwhile() -> None:
+        await site.define_plan(access="pppoe")
+
+    async with site.database.begin() as db:
+        verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
+        line = LineIdentity(station=f"station of {subscriber['username']}")
+        await verbs.bind(subscriber_id=subscriber["subscriber_id"], line=line, logs_in=True)
+        defining = asyncio.create_task(defined_meanwhile())
+        while not await db.scalar(WHO_WAITS_FOR_US):
+            assert not defining.done()
+            await asyncio.sleep(0)
+    with pytest.raises(PlanRefused, match="its access stays ipoe, by which 1 subscribers log in by their line"):
+        await defining
 
 
 async def test_a_nas_is_changed_in_what_is_said_of_it_alone_and_keeps_its_secret(site: Site) -> None:
