@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 from sqlalchemy import update
 
 from radius import (
@@ -24,8 +23,6 @@ from radius.testing import LabNas, LabSession, Usage
 from tests.radius.conftest import Site
 
 QUICKLY = Retransmission(sends=2, first_wait_seconds=0.05)
-ON_ONE = pytest.mark.parametrize("kind", ["sqlite"])
-"""The database does not matter."""
 FASTER, GARDEN, POOL_GARDEN = "fiber-250", "garden", "pool-garden"
 
 

@@ -29,7 +29,7 @@ from radius.projection.freeradius_tables import radacct
 from radius.sessions.tables import radius_usage_daily
 from radius.tables import FormerPlanTerms, Plan, Subscriber
 from tests.radius.conftest import ADDRESSES, PLAN, Site
-from tests.radius.online import FASTER, GARDEN, ON_ONE, Line, go_online
+from tests.radius.online import FASTER, GARDEN, Line, go_online
 
 GIGABYTE = 10**9
 SLOW = "slow"
@@ -171,7 +171,6 @@ async def test_a_used_up_cap_throttles_the_session_and_the_next_login_until_the_
         assert [tuple(row) for row in noted] == [(1, "warned"), (2, "reached"), (3, "ended")]
 
 
-@ON_ONE
 async def test_a_used_up_cap_may_lead_into_a_garden_or_be_told_of_alone(capped: Capped) -> None:
     line = capped.line
     await capped.use(200 * GIGABYTE)
@@ -187,7 +186,6 @@ async def test_a_used_up_cap_may_lead_into_a_garden_or_be_told_of_alone(capped: 
     assert (inside.framed_ip_address, inside.attributes["Mikrotik-Address-List"]) == (ADDRESSES.ipv4, ("unpaid",))
 
 
-@ON_ONE
 async def test_a_lifted_cap_is_over_for_the_month_or_for_so_many_octets(capped: Capped) -> None:
     await capped.use(101 * GIGABYTE)
     await capped.look()
@@ -227,7 +225,6 @@ WAYS: tuple[tuple[tuple[tuple[str, dict[str, Any]], ...], tuple[str, str | None,
 )
 
 
-@ON_ONE
 @pytest.mark.parametrize(("acts", "stands", "told"), WAYS, ids=["-".join(act for act, _ in way[0]) for way in WAYS])
 async def test_whoever_is_throttled_stays_so_through_other_acts(
     capped: Capped,
@@ -256,7 +253,6 @@ async def test_whoever_is_throttled_stays_so_through_other_acts(
     assert await line.site.projector.drift() == []
 
 
-@ON_ONE
 async def test_what_was_used_under_a_former_name_counts_and_what_nobody_can_split_does_not(capped: Capped) -> None:
     line, today = capped.line, datetime.now(UTC).date()
     await capped.use(60 * GIGABYTE)
@@ -272,7 +268,6 @@ async def test_what_was_used_under_a_former_name_counts_and_what_nobody_can_spli
     assert await capped.look() == [("reached", SLOW)]
 
 
-@ON_ONE
 async def test_a_plan_that_cannot_serve_at_a_cap_is_refused(site: Site) -> None:
     cap = {"data_cap_octets": GIGABYTE, "at_cap": "throttle"}
     await define(site, GARDEN, download_kbps=1000, upload_kbps=500, garden_filter="unpaid")

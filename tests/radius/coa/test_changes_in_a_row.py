@@ -13,7 +13,7 @@ from radius.coa.former import each_once
 from radius.plans.history import FormerTerms
 from radius.testing import LabSession
 from tests.radius.conftest import ADDRESSES, PLAN, Site
-from tests.radius.online import FASTER, ON_ONE, Line, go_online
+from tests.radius.online import FASTER, Line, go_online
 
 MONTHLY, BURST = PlanTerms(100_000, 20_000), PlanTerms(200_000, 20_000)
 
@@ -49,7 +49,6 @@ async def test_who_has_come_back_since_a_disconnection_is_told_of_a_new_plan_and
     assert len(line.nas.disconnects.requests) == 3
 
 
-@ON_ONE
 async def test_who_was_not_ended_yet_is_ended_by_the_change_that_follows(line: Line) -> None:
     line.nas.disconnects.mood.silent = True
     moved = await line.act("readdress", addresses=replace(ADDRESSES, ipv4="100.64.7.10"))
@@ -62,7 +61,6 @@ async def test_who_was_not_ended_yet_is_ended_by_the_change_that_follows(line: L
     assert [(one["session_id"], one["said"]) for one in told["sessions"]] == [(back.session_id, "changed")]
 
 
-@ON_ONE
 async def test_a_change_that_follows_before_freeradius_showed_the_earlier_one_takes_all_of_it_over(line: Line) -> None:
     await line.act("disconnect")
     told = await line.changes.deliver((await line.act("bind", line=LineIdentity(port="ge-0/0/1")))["change_id"])

@@ -13,9 +13,6 @@ from provisioning.tables import ProvisioningBase
 from provisioning.vault import SealedSecret, SecretVault, create_keyring, load_keyring
 from radius.coa.doors import KnownNas, doors_or_reasons
 from tests.radius.conftest import Site
-from tests.radius.online import ON_ONE
-
-pytestmark = ON_ONE
 
 ADDRESS, SECRET = "192.0.2.41", "a-secret-of-24-characters"
 REF = "secret:nas/1"

@@ -17,9 +17,7 @@ from radius.tables import Plan
 from radius.testing import LabNas
 from tests.radius.coa.test_rounds import online_again
 from tests.radius.conftest import PLAN, Site
-from tests.radius.online import FASTER, ON_ONE, Line, go_online
-
-pytestmark = ON_ONE
+from tests.radius.online import FASTER, Line, go_online
 
 
 @pytest.fixture

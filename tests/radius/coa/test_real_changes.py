@@ -20,10 +20,9 @@ from radius.testing import LabSession
 from tests.radius.coa.asking import PATIENTLY, QUICKLY, assert_fresh, disconnect, door
 from tests.radius.coa.test_coa import EXPECTED
 from tests.radius.conftest import Site
-from tests.radius.online import FASTER, ON_ONE, Line
+from tests.radius.online import FASTER, Line
 from tests.support.coa_receiver import SECRET, CoaReceiver, coa_receiver
 
-pytestmark = ON_ONE
 LIVE = {name: dialect.live for name, dialect in DIALECTS.items() if dialect.live is not None}
 
 

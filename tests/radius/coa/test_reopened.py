@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from radius import ReopenedSessions, SessionChangeView
 from radius.projection.freeradius_tables import radacct
 from tests.radius.conftest import Site
-from tests.radius.online import FASTER, ON_ONE, Line, go_online
+from tests.radius.online import FASTER, Line, go_online
 
 
 @pytest.fixture
@@ -62,7 +62,6 @@ async def test_a_session_that_was_reaped_at_a_confirmed_change_is_told_of_it_onc
     assert await reopened(line).tell() == 0  # it was open
 
 
-@ON_ONE
 async def test_a_session_that_is_open_again_and_missed_nothing_is_left_alone(line: Line) -> None:
     await reap(line)
     await line.interim()

@@ -20,9 +20,7 @@ from radius.projection.freeradius_tables import radacct, radius_projection
 from radius.tables import Nas
 from radius.testing import LabNas, LabSession
 from tests.radius.conftest import Site
-from tests.radius.online import FASTER, ON_ONE, QUICKLY, Line, go_online
-
-pytestmark = ON_ONE
+from tests.radius.online import FASTER, QUICKLY, Line, go_online
 
 
 @pytest.fixture

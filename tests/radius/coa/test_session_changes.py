@@ -21,7 +21,7 @@ from radius import (
 from radius.projection.freeradius_tables import radacct
 from radius.tables import Plan
 from tests.radius.conftest import ADDRESSES, PLAN, Site
-from tests.radius.online import FASTER, GARDEN, ON_ONE, POOL_GARDEN, Line, go_online
+from tests.radius.online import FASTER, GARDEN, POOL_GARDEN, Line, go_online
 
 VERBS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("change_plan", {"plan": FASTER}),
@@ -60,7 +60,6 @@ async def test_a_change_of_plan_is_at_the_session_and_at_the_next_login_and_prov
         await line.act("change_plan", plan=PLAN, request_id="r1")
 
 
-@ON_ONE
 async def test_a_hard_suspension_refuses_logins_ends_the_session_and_keeps_the_password(line: Line) -> None:
     password = await line.site.password(line.subscriber)
     told = await line.changes.deliver((await line.act("suspend"))["change_id"])
@@ -87,7 +86,6 @@ async def test_a_hard_suspension_refuses_logins_ends_the_session_and_keeps_the_p
     assert (again.code, again.framed_ip_address) == ("Access-Accept", ADDRESSES.ipv4)
 
 
-@ON_ONE
 @pytest.mark.parametrize("hours", [-1, 1])
 async def test_a_nas_whose_clock_is_wrong_hides_no_session_and_its_earlier_interim_proves_nothing(
     line: Line, hours: int
@@ -105,7 +103,6 @@ async def test_a_nas_whose_clock_is_wrong_hides_no_session_and_its_earlier_inter
     assert (await line.later(change))["sessions"][0]["confirmed_at"] is not None
 
 
-@ON_ONE
 async def test_a_session_is_ended_where_its_nas_cannot_be_told_the_plan_that_it_comes_to(line: Line) -> None:
     async with line.site.database.begin() as db:
         terms = PlanTerms(100_000, 20_000, vrf="business", where_untold="refuse_login")
@@ -118,7 +115,6 @@ async def test_a_session_is_ended_where_its_nas_cannot_be_told_the_plan_that_it_
     assert (back["sessions"], (await line.login()).code) == ([], "Access-Accept")
 
 
-@ON_ONE
 async def test_a_policy_garden_keeps_the_address_and_the_session_and_its_end_needs_a_login(line: Line) -> None:
     told = await line.changes.deliver((await line.act("suspend", garden=GARDEN))["change_id"])
     assert [one["said"] for one in told["sessions"]] == ["changed"]
@@ -133,7 +129,6 @@ async def test_a_policy_garden_keeps_the_address_and_the_session_and_its_end_nee
     assert "Mikrotik-Address-List" not in (await line.login()).attributes
 
 
-@ON_ONE
 async def test_a_pool_garden_withholds_the_address_and_begins_with_a_new_session(line: Line) -> None:
     told = await line.changes.deliver((await line.act("suspend", garden=POOL_GARDEN))["change_id"])
     assert [one["said"] for one in told["sessions"]] == ["disconnected"]
@@ -144,7 +139,6 @@ async def test_a_pool_garden_withholds_the_address_and_begins_with_a_new_session
     assert "Delegated-IPv6-Prefix" not in inside.attributes
 
 
-@ON_ONE
 async def test_every_session_is_told_also_one_that_began_just_before(line: Line) -> None:
     line.behind = timedelta(0)
     second = replace(line.session, session_id="second")
@@ -156,7 +150,6 @@ async def test_every_session_is_told_also_one_that_began_just_before(line: Line)
     }
 
 
-@ON_ONE
 async def test_a_plan_that_was_edited_since_is_no_word_for_what_its_sessions_have(line: Line) -> None:
     async with line.site.database.begin() as db:
         edited = PlanTerms(download_kbps=250_000, upload_kbps=50_000)
@@ -175,7 +168,6 @@ async def test_a_plan_that_was_edited_since_is_no_word_for_what_its_sessions_hav
     assert [one["said"] for one in again["sessions"]] == ["as_wished"]  # since it is known what it was brought to
 
 
-@ON_ONE
 async def test_a_refused_coa_becomes_a_disconnect_unless_its_nas_may_not(line: Line) -> None:
     line.nas.disconnects.mood.refuses_changes = 401
     await set_coa(line, CoaTerms(may_end=False))
@@ -204,7 +196,6 @@ async def set_coa(line: Line, coa: CoaTerms) -> None:
         )
 
 
-@ON_ONE
 async def test_silence_stays_pending_and_visible_and_is_asked_again_later(line: Line) -> None:
     line.nas.disconnects.mood.silent = True
     change = await line.act("change_plan", plan=FASTER)
@@ -222,7 +213,6 @@ async def test_silence_stays_pending_and_visible_and_is_asked_again_later(line: 
     assert [one["said"] for one in (await line.shown(change))["sessions"]] == ["changed"]
 
 
-@ON_ONE
 async def test_an_ack_has_as_long_as_the_former_interval_asks_for(line: Line) -> None:
     async with line.site.database.begin() as db:
         often = PlanTerms(download_kbps=250_000, upload_kbps=50_000, interim_interval_seconds=60)
@@ -233,7 +223,6 @@ async def test_an_ack_has_as_long_as_the_former_interval_asks_for(line: Line) ->
     assert len(line.nas.disconnects.requests) == 1
 
 
-@ON_ONE
 async def test_who_was_not_asked_since_the_nas_had_just_been_silent_is_said_so_and_is_no_failed_attempt(
     line: Line,
 ) -> None:
@@ -254,7 +243,6 @@ async def test_who_was_not_asked_since_the_nas_had_just_been_silent_is_said_so_a
     assert (left_alone["attempts"], first["attempts"]) == (1, 1)
 
 
-@ON_ONE
 async def test_a_session_that_its_nas_does_not_know_is_closed_in_accounting(line: Line) -> None:
     line.nas.sessions.clear()
     told = await line.changes.deliver((await line.act("change_plan", plan=FASTER))["change_id"])
@@ -294,7 +282,6 @@ async def test_who_dies_after_asking_leaves_it_due_again_and_nobody_overtakes_me
     assert [one["said"] for one in (await line.shown(later))["sessions"]] == ["changed"]
 
 
-@ON_ONE
 async def test_a_new_password_is_good_at_the_next_login_and_no_session_ends(line: Line) -> None:
     former = await line.site.password(line.subscriber)
     change = await line.act("rotate_password", request_id="r7")
@@ -308,7 +295,6 @@ async def test_a_new_password_is_good_at_the_next_login_and_no_session_ends(line
     assert (await line.login()).code == "Access-Accept"
 
 
-@ON_ONE
 async def test_nothing_is_done_to_who_is_not_in_service(line: Line) -> None:
     async with line.site.database.begin() as db:
         await line.site.service(db).return_to_pending(subscriber_id=line.id)
@@ -326,7 +312,6 @@ async def test_nothing_is_done_to_who_is_not_in_service(line: Line) -> None:
         await line.act("change_plan", plan=FASTER)
 
 
-@ON_ONE
 async def test_another_address_ends_the_session_and_is_given_to_the_next_login(line: Line) -> None:
     wanted = replace(ADDRESSES, ipv4="100.64.7.10")
     told = await line.changes.deliver((await line.act("readdress", addresses=wanted))["change_id"])

@@ -6,9 +6,7 @@ from datetime import datetime, timedelta
 
 from radius import NasGuard, note_silence
 from tests.radius.conftest import Site
-from tests.radius.online import ON_ONE
 
-pytestmark = ON_ONE
 MINUTE = timedelta(minutes=1)
 
 

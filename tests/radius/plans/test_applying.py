@@ -13,7 +13,7 @@ from sqlalchemy import text, update
 from radius import AppliedPlan, DialectUnknown, PlanChanges, PlanRefused, PlanTerms, tell_of_plan
 from radius.tables import FormerPlanTerms, Plan
 from tests.radius.conftest import PLAN, Site
-from tests.radius.online import FASTER, GARDEN, ON_ONE, Line, go_online
+from tests.radius.online import FASTER, GARDEN, Line, go_online
 
 
 @pytest.fixture
@@ -74,7 +74,6 @@ async def asked(line: Line) -> list[tuple[int, dict[str, Any]]]:
     return [(request.code, request.attributes) for request in line.nas.disconnects.requests]
 
 
-@ON_ONE
 @pytest.mark.parametrize(
     ("dialect", "former", "wanted"),
     [
@@ -91,7 +90,6 @@ async def test_a_session_ends_where_its_plan_says_no_more_what_it_has(
     assert [code for code, _ in await asked(line)] == [40]
 
 
-@ON_ONE
 async def test_another_rate_ends_no_session_where_the_former_one_is_withdrawn_by_its_value(line: Line) -> None:
     await say(line, "juniper")
     for rate in (200_000, 100_000):
@@ -108,7 +106,6 @@ async def test_another_rate_ends_no_session_where_the_former_one_is_withdrawn_by
     assert "300000" not in str(said["ERX-Service-Deactivate"])
 
 
-@ON_ONE
 async def test_a_few_at_a_time_are_told_without_looking_who_is_online(line: Line) -> None:
     other = replace(line, subscriber=await line.site.active())
     await define(line)
@@ -128,7 +125,6 @@ async def test_a_few_at_a_time_are_told_without_looking_who_is_online(line: Line
     assert [(listed[name]["subscribers"], listed[name]["in_garden"]) for name in (PLAN, GARDEN)] == [(2, 0), (0, 1)]
 
 
-@ON_ONE
 async def test_what_nases_would_be_told_is_shown_without_writing_it(site: Site) -> None:
     terms = PlanTerms(download_kbps=5_000_000, upload_kbps=1000, vrf="home")
     async with site.database.begin() as db:
@@ -160,7 +156,6 @@ async def test_what_nases_would_be_told_is_shown_without_writing_it(site: Site) 
     )
 
 
-@ON_ONE
 async def test_what_is_shown_of_a_plan_is_all_that_is_written_of_it(site: Site) -> None:
     rate = {"download_kbps": 50_000, "upload_kbps": 1000, "vrf": "home", "dns_ipv4": ("192.0.2.1",)}
     plans = {

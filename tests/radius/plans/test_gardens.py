@@ -13,9 +13,7 @@ from radius import FramedAddresses, GardenUnfit, PlanRefused, PlanTerms
 from radius.tables import FormerPlanTerms, Plan
 from radius.testing import LabSession
 from tests.radius.conftest import ADDRESSES, PLAN, Site
-from tests.radius.online import FASTER, GARDEN, ON_ONE, Line, go_online
-
-pytestmark = ON_ONE
+from tests.radius.online import FASTER, GARDEN, Line, go_online
 
 
 @pytest.fixture

@@ -10,9 +10,8 @@ from radius.invariants import states_not_as_billed, subscribers_nobody_wants
 from radius.projection.freeradius_tables import radcheck
 from radius.tables import Subscriber
 from tests.radius.conftest import PLAN, Site
-from tests.radius.online import ON_ONE, go_online
+from tests.radius.online import go_online
 
-pytestmark = ON_ONE
 SERVICE = 4711
 
 

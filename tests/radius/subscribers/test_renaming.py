@@ -12,7 +12,7 @@ from radius import SessionControl, SessionLooks, UsernameRefused, UsernameTaken
 from radius.projection.freeradius_tables import radcheck, radius_projection
 from radius.projection.radius_database import GIVEN_UP
 from tests.radius.conftest import PLAN, Site
-from tests.radius.online import ON_ONE, QUICKLY, Line, go_online
+from tests.radius.online import QUICKLY, Line, go_online
 
 
 @pytest.fixture
@@ -78,7 +78,6 @@ async def create(site: Site, username: str, *, customer_id: int) -> int:
         return made["subscriber_id"]
 
 
-@ON_ONE
 async def test_its_sessions_can_be_ended_with_the_former_name_and_the_name_taken_back(line: Line) -> None:
     old, new = line.subscriber["username"], line.site.new_username()
     change = await line.act("rename", username=new, end_sessions=True)
@@ -94,7 +93,6 @@ async def test_its_sessions_can_be_ended_with_the_former_name_and_the_name_taken
     assert (await line.later(back))["state"] == "confirmed"
 
 
-@ON_ONE
 async def test_a_name_that_is_taken_or_that_freeradius_would_not_find_changes_nothing(line: Line) -> None:
     other = await line.site.active()
     for username, refused in ((other["username"], UsernameTaken), ("anna's", UsernameRefused)):
@@ -103,7 +101,6 @@ async def test_a_name_that_is_taken_or_that_freeradius_would_not_find_changes_no
     assert (await line.login()).code == "Access-Accept"
 
 
-@ON_ONE
 async def test_who_terminates_a_renamed_subscriber_ends_its_session_of_the_former_name(line: Line) -> None:
     new = line.site.new_username()
     await line.changes.deliver((await line.act("rename", username=new))["change_id"])
