@@ -137,7 +137,10 @@ def _changed(truth: Truth, plan: str, untold: Sequence[UntoldPlan]) -> list[str]
     if subscriber["garden"] is not None or not is_let_in(subscriber):
         return [*said, "It is suspended, and stays so.", *_shut_out(truth, untold)]
     bill = ["Its bill goes on as it is: this changes what the line gets, and no subscription."]
-    return [*said, *_told(truth, f"plan {plan}"), *_shut_out(truth, untold), *bill]
+    shut_out = _shut_out(truth, untold)
+    if shut_out and subscriber["capped"] is not None:
+        shut_out.append("Unless its data cap is used up on that plan as well, and another one serves it then.")
+    return [*said, *_told(truth, f"plan {plan}"), *shut_out, *bill]
 
 
 def _shut_out(truth: Truth, untold: Sequence[UntoldPlan]) -> list[str]:

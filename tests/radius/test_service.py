@@ -44,7 +44,7 @@ from radius.plans.plans import find_plan
 from radius.subscribers.requests import SubscriberRequest, refuse_all
 from radius.tables import Plan, Subscriber
 from tests.radius.conftest import ADDRESSES, PLAN, KeptSecret, Site, soon
-from tests.support.postgres import WHO_WAITS_FOR_US
+from tests.support.postgres import until_it_waits_for_us
 
 
 async def test_a_new_subscriber_is_pending_and_its_password_is_a_reference(site: Site) -> None:
@@ -522,9 +522,7 @@ async def test_a_garden_stays_what_it_was_found_to_be_until_the_suspension_into_
         verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
         await verbs.suspend(subscriber_id=subscriber["subscriber_id"], garden="garden")
         defining = asyncio.create_task(defined_meanwhile())
-        while not await db.scalar(WHO_WAITS_FOR_US):
-            assert not defining.done()
-            await asyncio.sleep(0)
+        await until_it_waits_for_us(db, defining)
     with pytest.raises(PlanRefused, match="it serves 1 subscribers in place of their own plan"):
         await defining
 
@@ -557,9 +555,7 @@ async def test_who_changes_a_line_in_a_garden_that_is_defined_anew_waits_and_goe
             pool = None if turn % 2 else f"pool-{turn}"
             await site.service(db).define_plan(name="other", terms=replace(garden, ipv4_pool=pool))
             taking = asyncio.create_task(take(verb, said))
-            while not await db.scalar(WHO_WAITS_FOR_US):
-                assert not taking.done()
-                await asyncio.sleep(0)
+            await until_it_waits_for_us(db, taking)
             await site.service(db).define_plan(name="garden", terms=replace(garden, ipv4_pool=pool))
         await taking
     async with site.database.begin() as db:
@@ -595,9 +591,7 @@ async def test_a_plan_keeps_its_access_until_a_line_that_logs_in_on_it_is_commit
         line = LineIdentity(station=f"station of {subscriber['username']}")
         await verbs.bind(subscriber_id=subscriber["subscriber_id"], line=line, logs_in=True)
         defining = asyncio.create_task(defined_meanwhile())
-        while not await db.scalar(WHO_WAITS_FOR_US):
-            assert not defining.done()
-            await asyncio.sleep(0)
+        await until_it_waits_for_us(db, defining)
     with pytest.raises(PlanRefused, match="its access stays ipoe, by which 1 subscribers log in by their line"):
         await defining
 

@@ -6,6 +6,7 @@ Databases belong to an ordinary role, as an ISP's do: a superuser would pass row
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import pwd
@@ -16,10 +17,12 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncSession
 
 SUPERUSER, OWNER = "postgres", "firstlight"
 INSTALL = "apt-get install postgresql"
@@ -34,6 +37,13 @@ WHO_WAITS_FOR_US = text(
     "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
 )
 """How many wait for a lock that this transaction has; those of other tests, on the same server, wait for others."""
+
+
+async def until_it_waits_for_us(db: AsyncSession, task: asyncio.Task[Any]) -> None:
+    """Until the task has come to a lock that this transaction has."""
+    while not await db.scalar(WHO_WAITS_FOR_US):
+        assert not task.done()
+        await asyncio.sleep(0)
 
 
 class PostgresServer:

@@ -26,7 +26,7 @@ from provisioning.field import (
     Whose,
 )
 from tests.provisioning.field.conftest import NOW, TEN, TENANT, at, book, tomorrow, visits
-from tests.support.postgres import WHO_WAITS_FOR_US
+from tests.support.postgres import until_it_waits_for_us
 
 
 async def test_a_booked_visit_reads_as_it_was_wished(begin: Begin) -> None:
@@ -297,9 +297,7 @@ async def test_a_visit_that_somebody_else_got_before_its_technicians_were_held_i
     async with begin() as db:
         await visits(db).move(visit_id=visit["visit_id"], technician_id=2, starts_at=TEN)
         moving = asyncio.create_task(back())
-        while not await db.scalar(WHO_WAITS_FOR_US):
-            assert not moving.done()
-            await asyncio.sleep(0)
+        await until_it_waits_for_us(db, moving)
     with pytest.raises(ChangeRaced):
         await moving
     async with begin() as db:

@@ -53,6 +53,10 @@ def test_a_plan_that_a_nas_cannot_be_told_is_said_to_shut_out_there_and_first_wh
         "Nor at 2 more: firstlight plans show fiber-600.",
     ]
     assert "Nobody of plan fiber-600 is let in at bng-0: it can't be told a VRF." in back
+    capped = preview(a_truth(subscriber={"capped": "slow"}), "change-plan", plan="fiber-600", untold=untold[:1]).touches
+    unless = "Unless its data cap is used up on that plan as well, and another one serves it then."
+    assert capped[capped.index(unless) - 1] == "Nobody of plan fiber-600 is let in at bng-0: it can't be told a VRF."
+    assert unless not in told
     assert preview(suspended, "change-plan", plan="fiber-600", untold=untold[2:3]).touches[1:3] == [
         "It is suspended, and stays so.",
         "Nobody of plan fiber-600 is let in at bng-1, where it is online now: it can't be told a VRF.",

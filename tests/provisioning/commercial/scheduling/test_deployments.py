@@ -47,7 +47,7 @@ from provisioning.field import (
 )
 from tests.provisioning.commercial.conftest import ON_SQLITE
 from tests.support.partnership import NOW, OWN_CUSTOMER, TENANT, Partnership
-from tests.support.postgres import WHO_WAITS_FOR_US
+from tests.support.postgres import until_it_waits_for_us
 from tests.support.router import RouterDouble
 from workflows.answers import ScheduledDeployment
 
@@ -154,9 +154,7 @@ async def test_a_visit_written_past_the_calendar_is_noticed_by_the_database_and_
         row = {"tenant_id": TENANT, "customer_id": OWN_CUSTOMER, "technician_id": 1, "address": ADDRESS}
         await db.execute(insert(Visit).values(starts_at=at(8), ends_at=at(10), state="booked", booked_at=NOW, **row))
         scheduling = asyncio.create_task(schedule(isp))
-        while not await db.scalar(WHO_WAITS_FOR_US):
-            assert not scheduling.done()
-            await asyncio.sleep(0)
+        await until_it_waits_for_us(db, scheduling)
     scheduled = await scheduling
     assert (scheduled["technician_id"], scheduled["starts_at"]) == (2, at(8))
 
