@@ -66,6 +66,7 @@ class NasSpec(Part):
     coa_port: int = 3799
     login_methods: tuple[str, ...] = ("pap", "chap", "mschapv2")
     lines: bool = False
+    calls_itself: tuple[str, ...] = ()
     coa: CoaSpec = CoaSpec()
 
     @property

@@ -74,7 +74,7 @@ class NasDesk:
         self._tenant_id = tenant_id
         self._now = now
 
-    async def add(
+    async def add(  # noqa: PLR0913 - each is a fact about the NAS
         self,
         *,
         name: str,
@@ -86,6 +86,7 @@ class NasDesk:
         login_methods: Sequence[str] = LOGIN_METHODS,
         lines: bool = False,
         coa: CoaTerms | None = None,
+        calls_itself: Sequence[str] = (),
     ) -> NasWithSecret:
         """Make a NAS with a random secret. The same again changes nothing and shows nothing: ``keys reveal`` does.
 
@@ -99,6 +100,7 @@ class NasDesk:
             login_methods=login_methods,
             lines=lines,
             coa=coa,
+            calls_itself=calls_itself,
         )
         secret = await self._shown(nas, by=by, reason=reason) if is_new else None
         return NasWithSecret(nas=nas, is_new=is_new, secret=secret)

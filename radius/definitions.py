@@ -79,7 +79,7 @@ class Definitions:
         """
         return await untold(self._db, self._tenant_id, plan=plan, nas=nas, over=over)
 
-    async def define_nas(
+    async def define_nas(  # noqa: PLR0913 - each is a fact about the NAS
         self,
         *,
         name: str,
@@ -90,19 +90,22 @@ class Definitions:
         lines: bool = False,
         secret: str | None = None,
         coa: CoaTerms | None = None,
+        calls_itself: Sequence[str] = (),
         pairs_later: bool = False,
     ) -> DefinedNas:
         """Make a NAS, or bring it to these terms. ``secret`` is what the NAS was told; without it a random one is made.
         ``login_methods`` are those by which its subscribers may log in (pap, chap, mschapv2), ``coa`` how it takes
-        requests about its sessions; ``lines``: it tells of lines that log in by themselves (``NasTerms``);
-        ``pairs_later`` as of ``define_plan``.
+        requests about its sessions; ``lines`` and ``calls_itself`` as of ``NasTerms``, ``pairs_later`` as of
+        ``define_plan``.
 
         Raises:
             NasRefused: a value that cannot be meant.
             NasAddressTaken, DialectUnknown
             RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a plan could not be said in that dialect.
         """
-        terms = NasTerms(address, dialect, coa_port, tuple(login_methods), lines, coa or CoaTerms())
+        terms = NasTerms(
+            address, dialect, coa_port, tuple(login_methods), lines, coa or CoaTerms(), tuple(calls_itself)
+        )
         nas = await nases.define_nas(
             self._db,
             self._tenant_id,
@@ -125,6 +128,7 @@ class Definitions:
         login_methods: Sequence[str] = LOGIN_METHODS,
         lines: bool = False,
         coa: CoaTerms | None = None,
+        calls_itself: Sequence[str] = (),
     ) -> tuple[DefinedNas, bool]:
         """Make a NAS with a random secret; whether it is new. The same again gives the one there is.
 
@@ -132,7 +136,9 @@ class Definitions:
             NasNameTaken: there is one of that name on other terms.
             As ``define_nas``.
         """
-        terms = NasTerms(address, dialect, coa_port, tuple(login_methods), lines, coa or CoaTerms())
+        terms = NasTerms(
+            address, dialect, coa_port, tuple(login_methods), lines, coa or CoaTerms(), tuple(calls_itself)
+        )
         nas, is_new = await nases.add_nas(
             self._db, self._tenant_id, name, terms, secrets=self._secrets, now=self._now()
         )
@@ -193,6 +199,7 @@ def _nas_view(nas: Nas) -> DefinedNas:
         coa_port=nas.coa_port,
         login_methods=nas.login_methods.split(),
         lines=nas.lines,
+        calls_itself=nas.calls_itself.split(),
         coa=NasCoa(
             keys=[*coa.keys],
             event_timestamp=coa.event_timestamp,

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.attributes import single_valued
 from radius.dialects import DIALECTS
+from radius.nas.called import called_otherwise
 from radius.projection.drift import Drift
 from radius.projection.freeradius_tables import (
     SAFE_ROW,
@@ -303,6 +304,11 @@ async def wrong_clocks(radius_db: AsyncSession, now: datetime) -> list[Finding]:
     return [Finding(one.nas_address, one.sentence) for one in await clocks.wrong_clocks(radius_db, now=now)]
 
 
+async def nases_called_otherwise(radius_db: AsyncSession, now: datetime) -> list[Finding]:
+    """NASes that call themselves by an address by which they are not known."""
+    return [Finding(one.address, one.sentence) for one in await called_otherwise(radius_db, now=now)]
+
+
 async def sessions_twice(radius_db: AsyncSession, _now: datetime) -> list[Finding]:
     """Sessions that are in radacct and in the archive as well: what they used counts twice."""
     archived = radius_session_archive.c
@@ -338,6 +344,7 @@ RADIUS_INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant("radius.sessions_twice", "a session is in radacct or in the archive", sessions_twice),
     Invariant("radius.nas_clocks", "a NAS' clock is right", wrong_clocks),
+    Invariant("radius.nas_called", "a NAS is known by what it calls itself", nases_called_otherwise),
     Invariant("radius.nas_heard", "accounting comes from every NAS that has open sessions", silent_nases),
 )
 """Every question, in the order they are asked."""

@@ -126,8 +126,8 @@ class NasCoa(TypedDict):
 
 
 class DefinedNas(TypedDict):
-    """A NAS as we want it. ``secret`` is a reference such as ``secret:nas/3``; ``projected_at`` is when FreeRADIUS'
-    rows came to show what they show of it."""
+    """A NAS as we want it. ``calls_itself``: by which other addresses (``NasTerms``). ``secret`` is a reference such as
+    ``secret:nas/3``; ``projected_at`` is when FreeRADIUS' rows came to show what they show of it."""
 
     nas_id: int
     name: str
@@ -136,6 +136,7 @@ class DefinedNas(TypedDict):
     coa_port: int
     login_methods: list[str]
     lines: bool
+    calls_itself: list[str]
     coa: NasCoa
     secret: str
     version: int

@@ -348,6 +348,10 @@ class Nas(Projected, RadiusBase):
     """Whether a session that it refuses to change is ended."""
     lines: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether FreeRADIUS believes it whose line is whose, without a password (IPoE)."""
+    calls_itself: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """By which other addresses, with a blank between them (``NasTerms``)."""
+    adopted_address: Mapped[str | None] = mapped_column(String(15))
+    """Where FreeRADIUS knew it before us; what others have written there is ours to replace."""
     silent_told_at: Mapped[datetime | None]
     """Since when it is told as silent; None: it is heard, as far as anybody was told."""
     created_at: Mapped[datetime]

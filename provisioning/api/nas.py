@@ -27,8 +27,17 @@ doors = Doors(prefix="/nas", tags=["nas"])
 
 Name = Annotated[str, Path(max_length=64)]
 Why = Annotated[Reason, Field(description="Why, for the audit: a secret is shown")]
-TERMS = frozenset({"address", "dialect", "coa_port", "login_methods", "lines", "coa"})
+TERMS = frozenset({"address", "dialect", "coa_port", "login_methods", "lines", "calls_itself", "coa"})
 Method = Literal["pap", "chap", "mschapv2"]
+
+
+CallsItself = Annotated[
+    tuple[Annotated[str, Field(min_length=2, max_length=45)], ...],
+    Field(
+        max_length=2,
+        description="What it says in NAS-IP-Address, NAS-IPv6-Address; none: its address",
+    ),
+]
 
 
 class Coa(Wish):
@@ -55,6 +64,7 @@ class NewNas(Wish):
     coa_port: Annotated[int, Field(ge=1, le=65535)] = 3799
     login_methods: Annotated[tuple[Method, ...], Field(min_length=1, max_length=3)] = ("pap", "chap", "mschapv2")
     lines: Annotated[bool, Field(description="It tells of lines that log in by themselves (IPoE)")] = False
+    calls_itself: CallsItself = ()
     coa: Coa = Coa()
     reason: Why
 
@@ -67,6 +77,7 @@ class NasToChange(Wish):
     coa_port: Annotated[int | None, Field(ge=1, le=65535)] = None
     login_methods: Annotated[tuple[Method, ...] | None, Field(min_length=1, max_length=3)] = None
     lines: bool | None = None
+    calls_itself: CallsItself | None = None
     coa: Coa = Coa()
     leave_sessions: Annotated[
         bool,

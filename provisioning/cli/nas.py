@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, cast
@@ -28,6 +29,13 @@ CoaPort = typer.Option(min=1, max=65535, help="Where it takes requests about ses
 Methods = Annotated[
     list[str] | None,
     typer.Option("--login-method", help="How its subscribers may log in, once or more: pap, chap, mschapv2."),
+]
+CallsItself = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--calls-itself",
+        help="What it says in NAS-IP-Address (or NAS-IPv6-Address) where that isn't its address; once for each.",
+    ),
 ]
 Keys = Annotated[
     list[str] | None,
@@ -77,6 +85,7 @@ def show(name: Name, json_: AsJson = False) -> None:
         async with appliance.database.read() as db:
             radius = appliance.services(db).radius_service
             nas, untold = await radius.nas_named(name=name), await radius.untold_plans(nas=name)
+            known = {each["address"] for each in await radius.nas_list()}
         if json_:
             print_json({**nas, "untold": untold})
             return
@@ -85,6 +94,7 @@ def show(name: Name, json_: AsJson = False) -> None:
         _say_terms(nas)
         say(f"secret: {nas['secret']}")
         say(f"last login heard from it: {at_second(heard.at.get(nas['address'])) or none}")
+        _say_whom_it_says_to_be(nas, heard.said.get(nas["address"]), known)
         say_untold(untold)
         say("carried over to FreeRADIUS" if nas["projected"] else "its last change is not carried over yet")
 
@@ -102,6 +112,7 @@ def add(  # noqa: PLR0913, PLR0917 - each is a fact about the NAS
     lines: Annotated[
         bool, typer.Option("--lines", help="It tells of lines that log in by themselves (IPoE); never of a hotspot.")
     ] = False,
+    calls_itself: CallsItself = None,
     coa_key: Keys = None,
     coa_event_timestamp: EventTimestamp = None,
     coa_per_second: PerSecond = None,
@@ -123,6 +134,7 @@ def add(  # noqa: PLR0913, PLR0917 - each is a fact about the NAS
                 coa_port=coa_port,
                 login_methods=login_method or LOGIN_METHODS,
                 lines=lines,
+                calls_itself=calls_itself or (),
                 coa=replace(CoaTerms(), **said),
                 by=by,
                 reason=reason,
@@ -147,6 +159,10 @@ def change(  # noqa: PLR0913, PLR0917 - each is a fact about the NAS
             "--lines/--no-lines", help="It tells of lines that log in by themselves (--no-lines: it does not)."
         ),
     ] = None,
+    calls_itself: CallsItself = None,
+    no_calls_itself: Annotated[
+        bool, typer.Option("--no-calls-itself", help="It calls itself by its address, and by nothing else.")
+    ] = False,
     coa_key: Keys = None,
     coa_dialect_keys: Annotated[
         bool, typer.Option("--coa-dialect-keys", help="A session is named to it by the keys of its dialect again.")
@@ -168,12 +184,14 @@ def change(  # noqa: PLR0913, PLR0917 - each is a fact about the NAS
     coa = coa_said(keys=keys, event_timestamp=coa_event_timestamp, per_second=coa_per_second, may_end=coa_may_end)
     terms: dict[str, Any] = {"address": address, "dialect": dialect, "coa_port": coa_port, "lines": lines}
     terms["login_methods"] = tuple(login_method) if login_method else None
+    terms["calls_itself"] = () if no_calls_itself else tuple(calls_itself) if calls_itself else None
     said = cast(NasChange, {"coa": coa} | {term: value for term, value in terms.items() if value is not None})
 
     async def act(appliance: Appliance) -> None:
-        if coa_dialect_keys and coa_key:
-            twice = Fault("coa_key", "can't be given together with --coa-dialect-keys: the keys are one or the other")
-            raise InvalidRequest("The NAS", [twice])
+        _refuse_both(
+            ("coa_key", coa_key, coa_dialect_keys, "--coa-dialect-keys: the keys are one or the other"),
+            ("calls_itself", calls_itself, no_calls_itself, "--no-calls-itself: it is one or the other"),
+        )
         async with appliance.database.begin() as db:
             changed = await appliance.nas_desk(db).change(name, said, leave_sessions=leave_sessions)
             nas, before, left = changed["nas"], changed["before"], changed["sessions_left"]
@@ -247,6 +265,17 @@ def unknown(json_: AsJson = False) -> None:
     run(act, as_json=json_)
 
 
+def _refuse_both(*options: tuple[str, list[str] | None, bool, str]) -> None:
+    """Each with what it says, and whether another one is given that says the opposite."""
+    twice = [
+        Fault(name, f"can't be given together with {other}")
+        for name, said, is_given, other in options
+        if said and is_given
+    ]
+    if twice:
+        raise InvalidRequest("The NAS", twice)
+
+
 async def _carried(appliance: Appliance, nas: DefinedNas) -> tuple[DefinedNas, str | None]:
     """Committed it is; now FreeRADIUS is told, and if that fails the worker goes on with it. Also why it failed."""
     not_carried = None
@@ -297,8 +326,18 @@ def _say_terms(nas: DefinedNas) -> None:
     stamp = "with" if coa["event_timestamp"] else "without"
     ends = "ended" if coa["may_end"] else "left as it is"
     say(f"{nas['name']}  {nas['address']}, dialect {nas['dialect']}, CoA port {nas['coa_port']}")
+    if nas["calls_itself"]:
+        say(f"calls itself {' and '.join(nas['calls_itself'])}")
     say(f"logins by: {', '.join([*nas['login_methods'], *(['line'] if nas['lines'] else [])])}")
     say(f"asked about sessions {keys}, {stamp} Event-Timestamp, {most}; what it refuses to change is {ends}")
+
+
+def _say_whom_it_says_to_be(nas: DefinedNas, said: str | None, known: Collection[str]) -> None:
+    """Where its last login said another address than any that we know it by, and not that of a NAS of ours for which
+    it handed the login on."""
+    if said is not None and said not in {*nas["calls_itself"], *known}:
+        say(f"its last login came as that of {said}: if that is what it calls itself, no request about its sessions")
+        say(f"  finds it (CoA, Disconnect); `firstlight nas change {nas['name']} --calls-itself {said} --reason ...`")
 
 
 def _entry(nas: DefinedNas, heard: str) -> Entry:

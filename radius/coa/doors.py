@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 import structlog
 from sqlalchemy import func, select, update
@@ -76,7 +77,8 @@ def _why_closed(error: Exception) -> str:
 
 
 def _known(nas: Nas, secret: str) -> KnownNas:
-    dialect, coa = DIALECTS.get(nas.dialect), terms_of_nas(nas).coa
+    terms = terms_of_nas(nas)
+    dialect, coa = DIALECTS.get(nas.dialect), terms.coa
     named: tuple[SessionKey, ...] = tuple(key for key in EVERY_KEY if key in coa.keys)
     keys = named or (dialect.live.keys if dialect is not None and dialect.live is not None else EVERY_KEY)
     door = NasDoor(
@@ -86,6 +88,7 @@ def _known(nas: Nas, secret: str) -> KnownNas:
         secret=secret,
         keys=keys,
         event_timestamp=coa.event_timestamp,
+        calls_itself=min(terms.calls_itself, key=lambda said: ip_address(said).version, default=None),
     )
     return KnownNas(door, dialect, coa)
 

@@ -51,6 +51,8 @@ class NasDoor:
     """Where a NAS takes such requests (UDP 3799 by RFC 5176 s3, often 1700), how, and the secret shared with it.
 
     ``keys`` name a session to it; ``event_timestamp`` is false for one that refuses requests with an Event-Timestamp.
+    ``calls_itself`` is how it is named to itself where that is another address: it refuses what is for another NAS
+    (Error-Cause 403).
     ``pace`` waits before each datagram until it may be sent.
     """
 
@@ -60,6 +62,7 @@ class NasDoor:
     secret: str = field(repr=False)
     keys: tuple[SessionKey, ...] = EVERY_KEY
     event_timestamp: bool = True
+    calls_itself: str | None = None
     pace: Callable[[], Awaitable[None]] | None = field(default=None, repr=False, compare=False)
 
 
@@ -152,7 +155,7 @@ def _request(
 ) -> Request:
     known: dict[SessionKey, str | None] = {
         "User-Name": session.username,
-        "NAS-IP-Address": session.nas_address,
+        "NAS-IP-Address": door.calls_itself or session.nas_address,
         "Acct-Session-Id": session.session_id,
         "Framed-IP-Address": session.framed_ip_address,
     }

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from typing import Any
 
 from pyrad import packet as pyrad_packet
@@ -28,7 +28,8 @@ _AUTHENTICATOR_LENGTH = 16
 _MESSAGE_AUTHENTICATOR = bytes((80, 18))
 _EVENT_TIMESTAMP = struct.Struct("!BBI")
 _NUMBERS = {"User-Name": 1, "NAS-IP-Address": 4, "Framed-IP-Address": 8, "Acct-Session-Id": 44}
-_ADDRESSES = frozenset({"NAS-IP-Address", "Framed-IP-Address"})
+_NAS_IPV6_ADDRESS = 95
+"""RFC 3162 s2.1."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def request_of(
     at: datetime | None,
 ) -> Request:
     """The request that names a session by these attributes and says these words, signed with a Message-Authenticator
-    as the first of all. ``at`` None: without an Event-Timestamp.
+    as the first of all. A NAS-IP-Address that is an IPv6 address goes out as NAS-IPv6-Address. ``at`` None: without an
+    Event-Timestamp.
 
     Raises:
         ValueError: a value that no attribute can hold.
@@ -91,10 +93,19 @@ def request_of(
 
 
 def _key(name: str, value: str) -> bytes:
-    octets = _address(value) if name in _ADDRESSES else value.encode()
+    if name == "NAS-IP-Address":
+        return _nas_address(value)
+    octets = _address(value) if name == "Framed-IP-Address" else value.encode()
     if len(octets) > _LONGEST_VALUE:
         raise ValueError(f"{name} of a session has {len(octets)} octets, and {_LONGEST_VALUE} go into an attribute")
     return bytes((_NUMBERS[name], len(octets) + 2)) + octets
+
+
+@lru_cache(maxsize=4096)
+def _nas_address(value: str) -> bytes:
+    address = ip_address(value)
+    number = _NUMBERS["NAS-IP-Address"] if isinstance(address, IPv4Address) else _NAS_IPV6_ADDRESS
+    return bytes((number, len(address.packed) + 2)) + address.packed
 
 
 @lru_cache(maxsize=4096)

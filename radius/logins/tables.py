@@ -42,7 +42,7 @@ radius_login = Table(
     Column("about", String(64)),
     Column("method", String(16), nullable=False),
     Column("nas_address", String(45), nullable=False),  # where the packet came from
-    Column("nas_said_address", String(45)),  # what the NAS says its address is
+    Column("nas_said_address", String(45)),  # as whose it counts: what the NAS says its address is, or is known to
     Column("nas_identifier", Text),
     Column("calling_station", Text),
     Column("nas_port", Text),

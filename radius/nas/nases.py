@@ -82,6 +82,7 @@ async def _refuse_whole(
     """
     faults = [*nas_faults(name, terms, secret), *unfit_methods(terms, await password_storage(db, tenant_id))]
     faults += [] if secret is None else await _shared(db, tenant_id, name, secret, secrets)
+    faults += [phrase for _, phrase in await called_as_another(db, tenant_id, name, terms)]
     alone: list[NasError] = [] if name_taken is None else [name_taken]
     alone += [NasAddressTaken(name, terms.address)] if await is_taken(db, tenant_id, name, terms.address) else []
     alone += [] if terms.dialect in DIALECTS else [DialectUnknown(terms.dialect, DIALECTS)]
@@ -98,6 +99,21 @@ async def is_taken(db: AsyncSession, tenant_id: str, name: str, address: str) ->
         return False
     holder = await db.scalar(select(Nas.name).where(Nas.tenant_id == tenant_id, Nas.address == address))
     return holder not in (None, name)
+
+
+async def called_as_another(db: AsyncSession, tenant_id: str, name: str, terms: NasTerms) -> list[tuple[str, str]]:
+    """Why it can't be told from another NAS by what the one or the other calls itself, each with the part that it is
+    of. What two of them call themselves may be the same: each is known by the address of its packets."""
+    faults = []
+    others = await db.scalars(select(Nas).where(Nas.tenant_id == tenant_id, Nas.name != name).order_by(Nas.name))
+    for other in others:
+        if other.address in terms.calls_itself:
+            faults.append(
+                ("calls_itself", f"it calls itself {other.address}, which is the address of NAS {other.name}")
+            )
+        if terms.address in other.calls_itself.split():
+            faults.append(("address", f"its address {terms.address} is what NAS {other.name} calls itself"))
+    return faults
 
 
 async def add_nas(

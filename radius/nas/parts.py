@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.dialects import DIALECTS
-from radius.nas.nases import is_taken, nas_named, password_storage, unfit_methods
+from radius.nas.nases import called_as_another, is_taken, nas_named, password_storage, unfit_methods
 from radius.nas.terms import NasTerms, nas_faults_by_part, terms_of_nas
 from radius.nas_errors import DialectUnknown, NasAddressTaken, NasNameTaken, NasUnknown
 from radius.plan_errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
@@ -45,6 +45,8 @@ async def faults_by_part(
         faults += [("login_methods", fault) for fault in unfit_methods(terms, storage)]
     if "address" in said and await is_taken(db, tenant_id, name or "", terms.address):
         faults.append(("address", str(NasAddressTaken(name or "there", terms.address))))
+    alike = await called_as_another(db, tenant_id, name or "", terms)
+    faults += [(part, phrase) for part, phrase in alike if part in told]
     if "dialect" in said:
         faults += [("dialect", fault) for fault in await _unfit_dialect(db, tenant_id, terms.dialect)]
     return faults

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 
 from typing_extensions import TypedDict
 
@@ -38,7 +38,9 @@ class NasTerms:
     """Where a NAS is and how it is spoken to; ``login_methods`` are those by which its subscribers may log in.
 
     ``lines``: it tells of lines that log in by themselves (IPoE), and no customer can choose what it sends as
-    User-Name, Calling-Station-Id or circuit. Of a hotspot that is not so.
+    User-Name, Calling-Station-Id or circuit. Of a hotspot that is not so. ``calls_itself``: what it says in
+    NAS-IP-Address and NAS-IPv6-Address (RFC 2865 s5.4, RFC 3162 s2.1) where that isn't ``address``, from which its
+    packets come; one of each family at most.
     """
 
     address: str
@@ -47,13 +49,18 @@ class NasTerms:
     login_methods: tuple[str, ...] = LOGIN_METHODS
     lines: bool = False
     coa: CoaTerms = CoaTerms()
+    calls_itself: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "calls_itself", tuple(_in_one_spelling(each) for each in self.calls_itself))
 
     @property
     def columns(self) -> dict[str, object]:
         """As columns of our table."""
         columns = {name: value for name, value in vars(self).items() if name != "coa"}
         coa = {f"coa_{name}": value for name, value in vars(self.coa).items()}
-        return columns | coa | {"login_methods": " ".join(self.login_methods), "coa_keys": " ".join(self.coa.keys)}
+        lists = {"login_methods": self.login_methods, "coa_keys": self.coa.keys, "calls_itself": self.calls_itself}
+        return columns | coa | {name: " ".join(each) for name, each in lists.items()}
 
 
 class CoaChange(TypedDict, total=False):
@@ -74,6 +81,7 @@ class NasChange(TypedDict, total=False):
     login_methods: tuple[str, ...]
     lines: bool
     coa: CoaChange
+    calls_itself: tuple[str, ...]
 
 
 def terms_of_nas(nas: Nas) -> NasTerms:
@@ -92,6 +100,7 @@ def terms_of_nas(nas: Nas) -> NasTerms:
         login_methods=methods,
         lines=nas.lines,
         coa=coa,
+        calls_itself=tuple(nas.calls_itself.split()),
     )
 
 
@@ -106,20 +115,51 @@ def nas_faults_by_part(name: str, terms: NasTerms, secret: str | None) -> Iterab
         yield "name", "its name needs 1 to 60 of A-Z a-z 0-9 . _ -"
     if not is_address(terms.address):
         yield "address", "its address is not an IPv4 address"
+    for fault in _of_what_it_calls_itself(terms):
+        yield "calls_itself", fault
     if not 1 <= terms.coa_port <= 65535:
         yield "coa_port", f"coa_port is {terms.coa_port}, not between 1 and 65535"
-    if set(terms.coa.keys) - set(EVERY_KEY) or len(set(terms.coa.keys)) < len(terms.coa.keys):
-        yield "coa.keys", f"its coa keys need to be of {', '.join(EVERY_KEY)}, each once"
-    elif terms.coa.keys and "Acct-Session-Id" not in terms.coa.keys:
-        yield "coa.keys", "its coa keys need Acct-Session-Id, which tells two sessions of a line apart"
-    if terms.coa.per_second is not None and not 1 <= terms.coa.per_second <= MOST_PER_SECOND:
-        yield "coa.per_second", f"its coa per_second is {terms.coa.per_second}, not between 1 and {MOST_PER_SECOND}"
+    yield from _coa_faults(terms.coa)
     if secret is not None and not _NAS_SECRET.fullmatch(secret):
         yield "secret", "its secret needs 16 to 64 of A-Z a-z 0-9 . _ ~ + / = - (RFC 2865 s3 asks for 16 and more)"
     if not terms.login_methods or set(terms.login_methods) - set(LOGIN_METHODS):
         yield "login_methods", f"its login_methods need one or more of {', '.join(LOGIN_METHODS)}"
     if len(set(terms.login_methods)) < len(terms.login_methods):
         yield "login_methods", "its login_methods have one twice"
+
+
+def _coa_faults(coa: CoaTerms) -> Iterable[tuple[str, str]]:
+    if set(coa.keys) - set(EVERY_KEY) or len(set(coa.keys)) < len(coa.keys):
+        yield "coa.keys", f"its coa keys need to be of {', '.join(EVERY_KEY)}, each once"
+    elif coa.keys and "Acct-Session-Id" not in coa.keys:
+        yield "coa.keys", "its coa keys need Acct-Session-Id, which tells two sessions of a line apart"
+    if coa.per_second is not None and not 1 <= coa.per_second <= MOST_PER_SECOND:
+        yield "coa.per_second", f"its coa per_second is {coa.per_second}, not between 1 and {MOST_PER_SECOND}"
+
+
+def _of_what_it_calls_itself(terms: NasTerms) -> Iterable[str]:
+    families = []
+    for said in terms.calls_itself:
+        try:
+            address = ip_address(said)
+        except ValueError:
+            yield f"what it calls itself, {said[:60]!r}, is neither an IPv4 nor an IPv6 address"
+            continue
+        if said == terms.address:
+            yield f"it calls itself {said}, which is its address: say what it calls itself besides"
+        elif not isinstance(address, IPv4Address) and (address.scope_id or address.ipv4_mapped):
+            yield f"it calls itself {said[:60]}: no NAS can say that in NAS-IPv6-Address"
+        families.append(address.version)
+    if len(set(families)) < len(families):
+        yield "it calls itself by two addresses of one family: a NAS says one of each at most"
+
+
+def _in_one_spelling(text: str) -> str:
+    """As FreeRADIUS writes it; what is no address stays as it is."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return text
 
 
 def is_address(text: str) -> bool:

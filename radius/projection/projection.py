@@ -230,6 +230,7 @@ def _who_can_say(plan: str, terms: PlanTerms) -> Iterator[Dialect]:
 
 
 TELLS_OF_LINES = "lines"
+CALLS_ITSELF = " calls itself "
 """What stands as the community of such a NAS, where SNMP's would: ``line_query`` of
 ``deploy/freeradius/raddb/sql/queries.conf`` asks for it."""
 
@@ -241,9 +242,14 @@ def nas_rows(nas: Nas, secret: str) -> tuple[Row, ...]:
         ("type", nas.dialect),
         ("secret", secret),
         ("community", TELLS_OF_LINES if nas.lines else ""),
-        ("description", f"Firstlight {nas.tenant_id}/{nas.name}"),
+        ("description", f"Firstlight {nas.tenant_id}/{nas.name}{_called(nas)}"),
     )
     return (Row("nas", nas.address, columns),)
+
+
+def _called(nas: Nas) -> str:
+    """As the raddb looks for it (policies.conf, nas_as_known)."""
+    return f"{CALLS_ITSELF}{nas.calls_itself}" if nas.calls_itself else ""
 
 
 def digest(rows: Iterable[Row]) -> str:

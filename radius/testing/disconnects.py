@@ -7,9 +7,10 @@ that comes again is given its first answer again and ends nothing twice (RFC 508
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from ipaddress import IPv6Address
 from typing import Any, cast
 
 from pyrad import packet as pyrad_packet
@@ -18,6 +19,9 @@ from radius.nas.packets import dictionary
 
 DISCONNECT_REQUEST, COA_REQUEST = 40, 43
 SESSION_CONTEXT_NOT_FOUND = 503
+NAS_IDENTIFICATION_MISMATCH = 403
+NAS_IPV6_ADDRESS = 95
+"""RFC 3162 s2.1."""
 OLDEST = timedelta(seconds=300)
 
 
@@ -61,11 +65,21 @@ Find = Callable[[str | None, str, str | None], bool]
 class DisconnectServer(asyncio.DatagramProtocol):
     """Listens where the NAS takes such requests."""
 
-    def __init__(self, *, secret: str, knows: Find, end: Find, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        *,
+        secret: str,
+        knows: Find,
+        end: Find,
+        now: Callable[[], datetime],
+        is_it: Callable[[str], bool] = lambda _address: True,
+    ) -> None:
+        """``is_it``: whether it calls itself by this address (RFC 5176 s3)."""
         self._secret = secret.encode()
         self._knows = knows
         self._end = end
         self._now = now
+        self._is_it = is_it
         self._answers: dict[tuple[Any, int, bytes], bytes] = {}
         self.mood = Mood()
         self.requests: list[SeenRequest] = []
@@ -136,6 +150,8 @@ class DisconnectServer(asyncio.DatagramProtocol):
         cause = self.mood.refuses
         if cause is None and not ends:
             cause = self.mood.refuses_changes
+        if cause is None and not all(self._is_it(address) for address in _named(request)):
+            cause = NAS_IDENTIFICATION_MISMATCH
         if cause is None and (self.mood.forgetful or not self._found(request, self._end if ends else self._knows)):
             cause = SESSION_CONTEXT_NOT_FOUND
         reply.code = request.code + (1 if cause is None else 2)
@@ -159,3 +175,9 @@ class DisconnectServer(asyncio.DatagramProtocol):
 def forged(answer: bytes) -> bytes:
     """The same with another authenticator."""
     return answer[:4] + bytes(octet ^ 0xFF for octet in answer[4:20]) + answer[20:]
+
+
+def _named(request: Any) -> Iterator[str]:
+    """For which NAS a request says it is."""
+    yield from request.get("NAS-IP-Address", [])
+    yield from (str(IPv6Address(octets)) for octets in request.get(NAS_IPV6_ADDRESS, []))

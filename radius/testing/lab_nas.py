@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv6Address
 from typing import Any, Literal
 
-from radius.testing.disconnects import DisconnectServer
+from radius.testing.disconnects import NAS_IPV6_ADDRESS, DisconnectServer
 from radius.testing.errors import NoAnswer
 from radius.testing.wire import Reply, exchange, new_request
 
@@ -120,6 +121,7 @@ class LabNas:
         self.clock_behind: timedelta | None = timedelta()  # by how much its clock is wrong; None: it has none
         self.tells_delay = True  # for how long it has kept what it tells (RFC 2866 s5.2)
         self.delay_seconds: int | None = None  # what it says of that instead, be it true or not
+        self.calls_itself: tuple[str, ...] = ()  # by which addresses, if not by the one that its packets come from
         self.sessions: dict[str, LabSession] = {}  # those that are up, by their id
         self.on_disconnected: Callable[[LabSession], None] = lambda _session: None
         self._disconnects: DisconnectServer | None = None
@@ -137,7 +139,7 @@ class LabNas:
     async def listen(self, *, port: int = 0, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> int:
         """Takes Disconnect-Requests from now on; returns the port. ``now`` is its clock."""
         _, self._disconnects = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: DisconnectServer(secret=self._secret, knows=self._knows, end=self._end, now=now),
+            lambda: DisconnectServer(secret=self._secret, knows=self._knows, end=self._end, now=now, is_it=self._is_it),
             local_addr=(self.source_address, port),
         )
         return self._disconnects.port
@@ -153,6 +155,9 @@ class LabNas:
         for stop in self._stops:
             stop.cancel()
         await asyncio.gather(*self._stops, return_exceptions=True)
+
+    def _is_it(self, address: str) -> bool:
+        return address in (self.calls_itself or (self.source_address,))
 
     def _knows(self, username: str | None, session_id: str, framed_ip_address: str | None) -> bool:
         """Whether a session of all these at once is up."""
@@ -287,7 +292,11 @@ class LabNas:
         )
 
     def _say_who(self, request: Any) -> None:
-        request["NAS-IP-Address"] = self.source_address
+        for said in self.calls_itself or (self.source_address,):
+            if ":" in said:
+                request[NAS_IPV6_ADDRESS] = [IPv6Address(said).packed]
+            else:
+                request["NAS-IP-Address"] = said
         request["NAS-Identifier"] = self.name
 
     def _say_when(self, request: Any) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from provisioning.bootstrap import Appliance
 from provisioning.check import Finding
-from radius.projection.freeradius_tables import radacct, radius_projection, radpostauth
+from radius.logins.tables import radius_login
+from radius.projection.freeradius_tables import nas, radacct, radius_projection, radpostauth
 from radius.sessions.archive import make_partitions
 from radius.sessions.tables import radius_nas_clock, radius_nas_heard, radius_session_archive
 from tests.provisioning.corruptions import CANCELLED, DONE, HELD, WAITING, Corruption, assert_caught, check, differs
@@ -255,6 +256,31 @@ async def test_a_nas_whose_clock_is_wrong_is_found(spoilable: Appliance) -> None
     )
 
 
+async def test_a_nas_that_calls_itself_by_an_address_of_no_nas_is_found(spoilable: Appliance) -> None:
+    now = spoilable.clock()
+    async with spoilable.radius_database.begin() as db:
+        [(source, name)] = (await db.execute(select(nas.c.nasname, nas.c.shortname).limit(1))).all()
+        of_a_nas = {"username": DONE, "accepted": True, "method": "pap", "nas_address": source}
+        for said, at in (
+            ("10.255.0.1", now - timedelta(hours=1)),
+            ("10.255.0.1", now),
+            ("10.255.0.2", now - timedelta(days=2)),  # it does not say that any more
+            (source, now),
+        ):
+            await db.execute(insert(radius_login).values(**of_a_nas, nas_said_address=said, happened_at=at))
+        of_nobody = {**of_a_nas, "nas_address": "192.0.2.99", "nas_said_address": "10.255.0.3", "happened_at": now}
+        await db.execute(insert(radius_login).values(of_nobody))
+    [finding] = (await check(spoilable)).findings
+    assert (finding.invariant, finding.subject) == ("radius.nas_called", source)
+    assert finding.message.startswith(
+        f"Logins from NAS {name} ({source}) come as those of 10.255.0.1, which is no NAS, so no request about"
+    )
+    wish = {"description": nas.c.description + " calls itself 10.255.0.1"}
+    async with spoilable.radius_database.begin() as db:
+        await db.execute(update(nas).where(nas.c.nasname == source).values(wish))
+    assert "radius.nas_called" not in {one.invariant for one in (await check(spoilable)).findings}
+
+
 async def test_a_session_that_is_in_the_archive_as_well_is_found(spoilable: Appliance) -> None:
     ended = datetime(2026, 1, 1, tzinfo=UTC)
     session = {
@@ -285,4 +311,4 @@ async def test_a_change_that_its_run_is_about_to_carry_over_is_no_finding(spoila
 
 PROVEN = {invariant for corruption in CORRUPTIONS for invariant, _, _ in corruption.found}
 PROVEN |= {"radius.passwords_in_login_log", "radius.sessions_of_terminated", "radius.sessions_of_refused"}
-PROVEN |= {"radius.nas_heard", "radius.nas_clocks", "radius.sessions_twice"}
+PROVEN |= {"radius.nas_heard", "radius.nas_clocks", "radius.nas_called", "radius.sessions_twice"}
