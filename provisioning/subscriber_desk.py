@@ -62,6 +62,13 @@ class ExternalId:
 
 
 @dataclass(frozen=True)
+class LastKnownAs:
+    """The same, also of the last one that had it and was terminated: who asks for its end may ask again."""
+
+    value: str
+
+
+@dataclass(frozen=True)
 class SubscriberNumber:
     """Our own number of a subscriber, in its username's place."""
 
@@ -74,7 +81,7 @@ class Unregistered(Protocol):
     def __call__(self, numbers: Collection[int], /, *, elsewhere: bool) -> Awaitable[Mapping[int, str]]: ...
 
 
-Who = str | ExternalId | SubscriberNumber
+Who = str | ExternalId | LastKnownAs | SubscriberNumber
 """A username, or what stands in its place."""
 
 
@@ -204,6 +211,8 @@ class SubscriberDesk:
         which says the present one."""
         if isinstance(who, ExternalId):
             return await self._radius.subscriber_known_as(external_id=who.value)
+        if isinstance(who, LastKnownAs):
+            return await self._radius.subscriber_last_known_as(external_id=who.value)
         if isinstance(who, SubscriberNumber):
             return await self._radius.subscriber(subscriber_id=who.value)
         return await self._radius.subscriber_named(username=who)

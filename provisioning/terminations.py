@@ -111,9 +111,11 @@ class TerminationDesk:
         self._zone = zone
         self._team = team
 
-    async def accept(self, data: Any, *, by: str, is_told: bool = False) -> StartedTermination:
+    async def accept(
+        self, data: Any, *, by: str, is_told: bool = False, subscriber_id: int | None = None
+    ) -> StartedTermination:
         """Lets the service end when its last day is over, or now, and tells of it as an event unless one has brought
-        the wish (``is_told``).
+        the wish (``is_told``). ``subscriber_id``: whose the username was, where somebody else may have it by now.
 
         Raises: InvalidRequest with all faults at once, before anything is written.
         """
@@ -123,9 +125,12 @@ class TerminationDesk:
             sound = SoundWish.model_validate(sound_parts(data, error))
             faults = faults_of(error, whole="termination")
             malformed = {fault.field for fault in faults}
-            faults += [fault for fault in (await self._faults_in(sound))[1] if fault.field not in malformed]
+            faults += [
+                fault for fault in (await self._faults_in(sound, subscriber_id))[1] if fault.field not in malformed
+            ]
             raise InvalidRequest("The termination", faults) from error
-        subscriber, faults = await self._faults_in(SoundWish.model_validate(wish.model_dump(exclude={"reason"})))
+        sound = SoundWish.model_validate(wish.model_dump(exclude={"reason"}))
+        subscriber, faults = await self._faults_in(sound, subscriber_id)
         if subscriber is None or subscriber["service_id"] is None:
             raise InvalidRequest("The termination", faults)
         earlier = await self._earlier(subscriber["service_id"])
@@ -180,12 +185,12 @@ class TerminationDesk:
             return [Fault("FIRSTLIGHT_TERMINATION_TEAM", str(error))]
         return []
 
-    async def _faults_in(self, wish: SoundWish) -> tuple[SubscriberView | None, list[Fault]]:
+    async def _faults_in(self, wish: SoundWish, subscriber_id: int | None) -> tuple[SubscriberView | None, list[Fault]]:
         faults = [*self._faults_of_day(wish), *await self._faults_of_team()]
         subscriber = None
         if wish.username is not None:
             try:
-                subscriber = await self._services.radius_service.subscriber_named(username=wish.username)
+                subscriber = await self._asked_for(wish.username, subscriber_id)
             except SubscriberRenamed as renamed:
                 given_up = f"was given up: who had {wish.username} is {renamed.present} now"
                 return None, [Fault("username", given_up), *faults]
@@ -194,6 +199,12 @@ class TerminationDesk:
             if (why := await self._in_the_way(subscriber)) is not None:
                 faults.insert(0, Fault("username", why))
         return subscriber, faults
+
+    async def _asked_for(self, username: str, subscriber_id: int | None) -> SubscriberView:
+        radius = self._services.radius_service
+        if subscriber_id is not None:
+            return await radius.subscriber(subscriber_id=subscriber_id)
+        return await radius.subscriber_named(username=username)
 
     def _faults_of_day(self, wish: SoundWish) -> list[Fault]:
         if wish.ends_on is None:

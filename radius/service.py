@@ -194,6 +194,11 @@ class RadiusService(Definitions):
         """The subscriber that has this number of the ISP's own, and is not terminated; or ``SubscriberUnknown``."""
         return await self._view(await external_ids.known_as(self._db, self._tenant_id, external_id))
 
+    async def subscriber_last_known_as(self, *, external_id: str) -> SubscriberView:
+        """The same; where there is none, the last one that had it and was terminated. ``SubscriberUnknown``: nobody had
+        it ever."""
+        return await self._view(await external_ids.last_known_as(self._db, self._tenant_id, external_id))
+
     async def refuse_taken_external_id(self, external_id: str) -> None:
         """Raises: RequestRefused, ExternalIdTaken when no subscriber could be given that number."""
         await external_ids.refuse_taken_number(self._db, self._tenant_id, external_id)

@@ -21,7 +21,7 @@ from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.subscribers_parts import misfits
-from provisioning.api.whom import Whom
+from provisioning.api.whom import Whom, WhomToEnd
 from provisioning.api.wishes import Reason, Wish
 from provisioning.subscriber_desk import ANY_CUSTOMER, ChangedSubscriber, SubscriberDesk, Who, was_so_already
 from radius import DataCapView, LineIdentity, State, SubscriberUnknown, SubscriberView
@@ -206,7 +206,7 @@ async def activate(call: InCall, who: Whom, wish: SubscriberReason) -> ChangedSu
 
 
 @doors.post("/{username:path}/end", permission="subscribers.write", responses=NOT_THERE, misfits=misfits)
-async def end(call: InCall, who: Whom, wish: SubscriberReason) -> ChangedSubscriber:
+async def end(call: InCall, who: WhomToEnd, wish: SubscriberReason) -> ChangedSubscriber:
     """Ends at once one that was brought in, or has no service: no login any more, and its sessions are ended."""
     desk = await _seen(call, who, wish.reason)
     return _kept(call, await desk.end(who, request_id=_request_id(call)))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Path, Query
 
-from provisioning.subscriber_desk import ExternalId, SubscriberNumber, Who
+from provisioning.subscriber_desk import ExternalId, LastKnownAs, SubscriberNumber, Who
 from radius import SubscriberUnknown
 
 By = Literal["username", "id", "external_id"]
@@ -31,4 +31,10 @@ def whom(
     return SubscriberNumber(int(username))
 
 
+def whom_to_end(who: Annotated[Who, Depends(whom)]) -> Who:
+    """The same, also who has ended."""
+    return LastKnownAs(who.value) if isinstance(who, ExternalId) else who
+
+
 Whom = Annotated[Who, Depends(whom)]
+WhomToEnd = Annotated[Who, Depends(whom_to_end)]

@@ -15,7 +15,7 @@ from provisioning.cli.bars import bar
 from provisioning.cli.data_cap_words import cap_of
 from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, By, Reason, run
-from provisioning.cli.whom import ByExternalId, CustomersElsewhere, Username, whom
+from provisioning.cli.whom import ByExternalId, CustomersElsewhere, Username, whom, whom_to_end
 from provisioning.days import minute
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Faults
@@ -155,20 +155,17 @@ def terminate(
     One that was brought in, or has no service, can end --now alone.
     """
 
-    who = whom(username, external_id)
+    who = whom_to_end(username, external_id)
     if now and on is None and run(lambda appliance: _ends_by_hand(appliance, who), as_json=json_):
         subscribers_verbs.change(who, lambda desk, named: _ended(desk, named, reason), as_json=json_)
         return
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            named = (
-                (await appliance.subscriber_desk(db).named(ExternalId(username)))["username"]
-                if external_id
-                else username
-            )
+            found = await appliance.subscriber_desk(db).named(who) if external_id else None
+            named, number = (username, None) if found is None else (found["username"], found["subscriber_id"])
             wish = {"username": named, "at_once": now, "reason": reason, **({} if on is None else {"ends_on": on})}
-            started = await appliance.termination_desk(db).accept(wish, by=by)
+            started = await appliance.termination_desk(db).accept(wish, by=by, subscriber_id=number)
             tells(subject=subject_of("run", started.run_id))
         if json_:
             print_json(started)

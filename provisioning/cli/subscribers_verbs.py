@@ -19,7 +19,7 @@ from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, Reason, run
 from provisioning.cli.whom import ByExternalId, Username, whom
 from provisioning.days import second
-from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, Who, was_so_already
+from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, SubscriberNumber, Who, was_so_already
 from provisioning.vault import VaultError
 from radius import (
     LineIdentity,
@@ -262,7 +262,7 @@ def change(who: Who, act: Callable[[SubscriberDesk, Who], Awaitable[ChangedSubsc
         if not_carried is None:
             async with appliance.database.read() as db:
                 desk = appliance.subscriber_desk(db)
-                changed["subscriber"] = await desk.named(changed["subscriber"]["username"])
+                changed["subscriber"] = await desk.named(SubscriberNumber(changed["subscriber"]["subscriber_id"]))
         if as_json:
             print_json({**changed, "not_carried_over": not_carried})
             return

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from provisioning.bootstrap import Appliance
-from provisioning.subscriber_desk import ANY_CUSTOMER, ExternalId, Who
+from provisioning.subscriber_desk import ANY_CUSTOMER, ExternalId, LastKnownAs, Who
 
 Username = Annotated[str, typer.Argument(help="The RADIUS username, realm included.")]
 ByExternalId = Annotated[bool, typer.Option("--external-id", help="In the username's place stands your own id of it.")]
@@ -18,6 +18,11 @@ CustomersElsewhere = Annotated[bool, typer.Option("--customers-elsewhere", help=
 def whom(word: str, by_external_id: bool) -> Who:
     """The subscriber that was typed."""
     return ExternalId(word) if by_external_id else word
+
+
+def whom_to_end(word: str, by_external_id: bool) -> Who:
+    """The same, also who has ended."""
+    return LastKnownAs(word) if by_external_id else word
 
 
 async def names_of(appliance: Appliance, word: str, by_external_id: bool) -> list[str]:

@@ -56,6 +56,18 @@ async def known_as(db: AsyncSession, tenant_id: str, external_id: str) -> Subscr
     return subscriber
 
 
+async def last_known_as(db: AsyncSession, tenant_id: str, external_id: str) -> Subscriber:
+    """The same; where there is none, the last one that had this number and was terminated."""
+    try:
+        return await known_as(db, tenant_id, external_id)
+    except SubscriberUnknown:
+        had_it = select(Subscriber).where(Subscriber.tenant_id == tenant_id, Subscriber.external_id == external_id)
+        subscriber = await db.scalar(had_it.order_by(Subscriber.id.desc()).limit(1))
+        if subscriber is None:
+            raise
+        return subscriber
+
+
 async def refuse_taken_number(db: AsyncSession, tenant_id: str, external_id: str | None) -> None:
     """Raises: RequestRefused; ExternalIdTaken when a subscriber that is not terminated has it."""
     if faults := external_id_faults(external_id):

@@ -121,6 +121,13 @@ async def test_the_same_wish_once_the_service_has_ended_is_the_run_that_ended_it
     ended = {"username": f"names a service that has ended already: {DONE}"}
     assert await faults(appliance, ends_on="2026-04-30") == ended
     assert await faults(appliance, ends_on=..., at_once=True, reason="another") == ended
+    async with appliance.database.begin() as db:  # whoever has its name by now
+        whose = select(Subscriber.id).where(Subscriber.username == DONE)
+        number = await db.scalar(whose)
+        await db.execute(update(Subscriber).where(Subscriber.id == number).values(username=WAITING))
+        desk = appliance.termination_desk(db)
+        again = await desk.accept(wish(username=WAITING, ends_on=..., at_once=True), by="nora", subscriber_id=number)
+    assert again == StartedTermination(first.run_id, first.ends_on, False)
 
 
 async def test_a_team_that_is_not_there_is_a_fault_before_anything_is_written(

@@ -54,6 +54,31 @@ async def test_those_of_whose_password_a_hash_alone_is_known_are_a_list_of_their
     assert len((await api.get("/subscribers", params={"only_hash": "false"})).json()["items"]) == 4
 
 
+@pytest.mark.both_databases
+async def test_who_asks_for_an_end_again_by_the_isps_own_id_is_answered_and_ends_nobody_else(any_api: Api) -> None:
+    by_id, why = {"by": "external_id"}, {"reason": "gone"}
+    await any_api.post("/subscribers", {**WISH, "external_id": "ERP 4711/a"})
+    ended = await any_api.post("/subscribers/ERP 4711%2Fa/end", why, params=by_id)
+    assert (ended.status_code, ended.json()["subscriber"]["state"]) == (200, "terminated")
+    count = len(await any_api.audit(limit=200))
+    heir = (await any_api.post("/subscribers", WISH)).json()  # who takes the name after it, and has no such number
+
+    again = await any_api.post("/subscribers/ERP 4711%2Fa/end", why, params=by_id)
+    assert (again.status_code, again.json()["subscriber"]) == (200, ended.json()["subscriber"])
+    assert len(await any_api.audit(limit=200)) == count + 1  # of the one that was made
+    assert (await any_api.get(f"/subscribers/{WISH['username']}")).json()["state"] == "pending"
+    for act, said in (("suspend", {}), ("identify", {"external_id": None})):
+        refused = await any_api.post(f"/subscribers/ERP 4711%2Fa/{act}", {**why, **said}, params=by_id)
+        assert refused.json()["code"] == "radius.subscriber_unknown", act
+
+    number = {"external_id": "ERP 4711/a", **why}
+    assert (await any_api.post(f"/subscribers/{WISH['username']}/identify", number)).status_code == 200
+    theirs = await any_api.post("/subscribers/ERP 4711%2Fa/end", why, params=by_id)
+    assert theirs.json()["subscriber"]["subscriber_id"] == heir["subscriber_id"]  # the number is its own by now
+    nobody = await any_api.post("/subscribers/ERP-9/end", why, params=by_id)
+    assert (nobody.status_code, nobody.json()["code"]) == (404, "radius.subscriber_unknown")
+
+
 async def test_one_that_was_ended_is_made_anew_and_the_audit_says_what_it_was(any_api: Api) -> None:
     await any_api.post("/subscribers", WISH)
     assert (await any_api.post(f"/subscribers/{WISH['username']}/end", {"reason": "gone"})).status_code == 200

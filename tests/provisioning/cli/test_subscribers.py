@@ -297,6 +297,13 @@ def test_one_without_a_service_is_made_by_hand_and_let_in(any_isp: Settings, typ
     assert (unknown.status, "known are: " in unknown.err) == (2, True)
     let_in = type_("subscribers", "activate", "ERP-77", "--external-id", *why)
     assert (let_in.status, let_in.out.splitlines()[0]) == (0, f"{new}: active on plan fiber-300")
+    end = ("subscribers", "terminate", "ERP-77", "--external-id", "--now", *why)
+    assert [type_(*end).out.splitlines()[0] for _ in range(2)] == [f"{new}: terminated on plan fiber-300"] * 2
+    heir = ("subscribers", "create", new, "--customer", "1009", "--plan", "fiber-300", *why)
+    assert type_(*heir, "--json").json["state"] == "pending"
+    assert type_(*end).out.splitlines()[0] == f"{new}: terminated on plan fiber-300"
+    assert type_("subscribers", "show", new, "--json").json["state"] == "pending", "whoever has the name by now"
+    assert type_("subscribers", "project", new).status == 0
     entries = type_("audit", "list", "--json").json
     assert {"subscribers create", "subscribers activate"} <= {each["action"] for each in entries}
     assert type_("check").status == 0
