@@ -33,7 +33,8 @@ from provisioning.estate_part import Part, attempt
 from provisioning.estate_radius import NasSpec, RadiusSpec, RateSpec, write_rates_and_nases
 from provisioning.field import Jobs, Planning
 from provisioning.intake import faults_of
-from radius import RadiusService, SessionReader
+from provisioning.vault import VaultError
+from radius import RadiusDatabaseUnavailable, RadiusDatabaseUnfit, RadiusError, RadiusService, SessionReader
 
 
 class CpePlanSpec(Part):
@@ -348,7 +349,16 @@ async def _partner(partners: Partners, spec: PartnerSpec) -> None:
     )
 
 
-async def import_estate(appliance: Appliance, file: Path, *, leave_sessions: bool = False) -> dict[str, int]:
+@dataclass(frozen=True)
+class ImportedEstate:
+    """How many of each kind were imported; and the plans and NASes (``nas bng-1``) that FreeRADIUS could not be told of
+    yet, each with the reason. The worker goes on with those."""
+
+    counts: dict[str, int]
+    not_carried_over: dict[str, str]
+
+
+async def import_estate(appliance: Appliance, file: Path, *, leave_sessions: bool = False) -> ImportedEstate:
     """The estate of a file in one transaction, then FreeRADIUS' plans and NASes. ``leave_sessions`` as of
     ``apply_estate``.
 
@@ -378,9 +388,20 @@ async def import_estate(appliance: Appliance, file: Path, *, leave_sessions: boo
             partners=Partners(db, tenant_id=tenant_id, now=now),
         )
         counts = await apply_estate(db, spec, services, leave_sessions=leave_sessions)
-    await appliance.projector.project_plans()
-    await appliance.projector.project_nas()
-    return counts
+    return ImportedEstate(counts, await _not_carried_over(appliance))
+
+
+async def _not_carried_over(appliance: Appliance) -> dict[str, str]:
+    """Tells FreeRADIUS of the plans and NASes as they are committed, one by one."""
+    refused: dict[str, str] = {}
+    for kind, source_id, name in await appliance.projector.definitions():
+        try:
+            await appliance.projector.project_one(kind, source_id)
+        except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:  # nor can it be told of any other
+            return {**refused, "plans and NASes": str(error)}
+        except (RadiusError, VaultError) as error:
+            refused[f"{kind} {name}"] = str(error)
+    return refused
 
 
 async def _with_the_whole_network(appliance: Appliance, data: dict[str, Any], faults: list[Fault]) -> list[Fault]:

@@ -6,7 +6,7 @@ by itself: a new NAS with its first packet, another secret within the time for w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
@@ -64,6 +64,7 @@ class NasDesk:
         radius: RadiusService,
         sessions: SessionReader,
         vault: SecretVault,
+        secret_at: Callable[[str], Awaitable[str]],
         tenant_id: str,
         now: Clock,
     ) -> None:
@@ -71,6 +72,7 @@ class NasDesk:
         self._radius = radius
         self._sessions = sessions
         self._vault = vault
+        self._secret_at = secret_at
         self._tenant_id = tenant_id
         self._now = now
 
@@ -115,6 +117,14 @@ class NasDesk:
         before, nas = await self._radius.change_nas(name=name, said=said)
         left = await sessions_left(self._sessions, before, nas["address"], leave=leave_sessions)
         return ChangedNas(before=before, nas=nas, sessions_left=left)
+
+    async def adopt(self, name: str) -> tuple[DefinedNas, bool]:
+        """Take over a NAS that FreeRADIUS knows from before, with the secret that it has there, which isn't shown;
+        whether that was not so before.
+
+        Raises: as ``RadiusService.adopt_nas``.
+        """
+        return await self._radius.adopt_nas(name=name, secret_at=self._secret_at)
 
     async def rotate_secret(self, name: str, *, by: str, reason: str) -> NasWithSecret:
         """Give a NAS another random secret; each call makes one.

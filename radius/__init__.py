@@ -90,6 +90,7 @@ from radius.logins.evidence import Diagnoses, DiagnosisTerms
 from radius.logins.findings import Diagnosis
 from radius.logins.logins import LoginLog
 from radius.logins.views import LoginsAlike, LoginView, UnknownNas, UnknownUser
+from radius.nas.adopting import secret_to_adopt
 from radius.nas.canary import AuthDoor
 from radius.nas.finding import FoundNas, NasSearch
 from radius.nas.probe import Probe, probe_coa, probe_log, probe_login
@@ -103,6 +104,7 @@ from radius.nas_errors import (
     NasRefused,
     NasSessionsOpen,
     NasUnknown,
+    NothingToAdopt,
 )
 from radius.plan_errors import PlanRefused, PlanUnknown, RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
 from radius.plans.applying import PlanChanges, tell_of_plan
@@ -225,6 +227,7 @@ __all__ = [
     "NasSilence",
     "NasUnknown",
     "NoDataCap",
+    "NothingToAdopt",
     "OnlineView",
     "PasswordStorage",
     "PasswordStorageRefused",
@@ -326,6 +329,7 @@ __all__ = [
     "read_beside",
     "read_radius_tables",
     "read_subscribers",
+    "secret_to_adopt",
     "sessions_behind",
     "states_not_as_billed",
     "states_of_customer",

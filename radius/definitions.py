@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -160,6 +160,18 @@ class Definitions:
         """Give a NAS another random secret, or ``NasUnknown``."""
         nas = await nases.rotate_secret(self._db, self._tenant_id, name, secrets=self._secrets, now=self._now())
         return _nas_view(nas)
+
+    async def adopt_nas(self, *, name: str, secret_at: Callable[[str], Awaitable[str]]) -> tuple[DefinedNas, bool]:
+        """Let a NAS have the secret by which FreeRADIUS knows it from before (``secret_to_adopt``), and take its row
+        there over; whether it was not so before.
+
+        Raises:
+            NasUnknown, NothingToAdopt, RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        nas, is_new = await nases.adopt(
+            self._db, self._tenant_id, name, secret_at, secrets=self._secrets, now=self._now()
+        )
+        return _nas_view(nas), is_new
 
     async def nas_faults_by_part(
         self, *, name: str | None, said: Mapping[str, Any], is_new: bool

@@ -32,6 +32,7 @@
     |-- NasError                      this branch stands in ``radius.nas_errors``
     |   |-- NasRefused                a value of the NAS cannot be meant
     |   |-- NasUnknown
+    |   |-- NothingToAdopt            FreeRADIUS has no NAS there that could be taken over as it is
     |   |-- NasNameTaken              there is another NAS of that name
     |   |-- NasAddressTaken           the address belongs to another NAS
     |   |-- NasNotSilent              its sessions are not closed by hand

@@ -37,6 +37,17 @@ class NasUnknown(NasError):
         super().__init__(f"There is no NAS {self.nas!r}; {known_are(self.nas, self.known)}.")
 
 
+class NothingToAdopt(NasError):
+    """FreeRADIUS has no NAS there that could be taken over as it is."""
+
+    code = "radius.nothing_to_adopt"
+
+    def __init__(self, address: str, reason: str) -> None:
+        self.address = address[:80]
+        self.reason = reason
+        super().__init__(f"There is nothing to take over at {self.address}: {reason}.")
+
+
 class NasNameTaken(NasError):
     """There is another NAS of that name."""
 

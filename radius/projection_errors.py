@@ -22,9 +22,10 @@ class ForeignRows(ProjectionError):
         self.kind = kind
         self.name = name
         self.tables = tuple(sorted(tables))
+        instead = "let `firstlight nas adopt` take it over with its secret" if kind == "nas" else "use another name"
         super().__init__(
             f"The radius database already has a {kind} {name} in {', '.join(self.tables)} that Firstlight did not"
-            " write. Nothing was changed: remove those rows, or use another name."
+            f" write. Nothing was changed: remove those rows, or {instead}."
         )
 
 

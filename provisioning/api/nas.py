@@ -97,6 +97,12 @@ class NasSecretRotation(Wish):
     reason: Why
 
 
+class NasAdoption(Wish):
+    """Why."""
+
+    reason: Reason
+
+
 class NasState(Wish):
     """A NAS as it shall be, and from when on FreeRADIUS goes by what its rows say of it now."""
 
@@ -186,6 +192,17 @@ async def rotate_secret(call: InCall, name: Name, wish: NasSecretRotation) -> Sh
     """Gives it another secret, which is shown this once; `taken_up` of the NAS says when FreeRADIUS goes by it."""
     rotated = await call.appliance.nas_desk(call.db).rotate_secret(name, by=call.by, reason=wish.reason)
     return _shown(call, rotated, wish.reason, before={"nas": name})
+
+
+@doors.post("/{name}/adopt", permission="nas.write", responses={404: problem(WORDS[404])}, misfits=_misfits)
+async def adopt(call: InCall, name: Name, wish: NasAdoption) -> NasState:
+    """Takes over a NAS that FreeRADIUS knows from before, with the secret that it has there, which isn't shown. The
+    same again changes nothing."""
+    nas, is_new = await call.appliance.nas_desk(call.db).adopt(name)
+    call.tells(subject=f"nas/{nas['nas_id']}", reason=wish.reason, after={"nas": nas["name"], "adopted": True})
+    if not is_new:
+        call.changes_nothing()
+    return NasState(nas=nas, taken_up=_taken_up(call, nas))
 
 
 @doors.get("/{name}/test", permission="nas.write")

@@ -269,6 +269,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "radius.nas_address_taken",
         "radius.nas_error",
         "radius.nas_name_taken",
+        "radius.nothing_to_adopt",
         "radius.nas_not_silent",
         "radius.nas_sessions_open",
         "radius.no_data_cap",

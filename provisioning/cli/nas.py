@@ -233,6 +233,29 @@ def rotate_secret(name: Name, reason: ReasonToSee, by: By = "", json_: AsJson = 
 
 
 @app.command()
+def adopt(name: Name, reason: Reason, json_: AsJson = False) -> None:
+    """Take over a NAS that FreeRADIUS knows from before Firstlight, with the secret that it has there."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            nas, is_new = await appliance.nas_desk(db).adopt(name)
+            if not is_new:
+                changes_nothing(db)
+            tells(subject=subject_of("nas", nas["nas_id"]), after={"nas": nas["name"], "adopted": True})
+        nas, not_carried = await _carried(appliance, nas)
+        if json_:
+            print_json({"nas": nas, "not_carried_over": not_carried})
+            return
+        say(f"{nas['name']} at {nas['address']} goes on with the secret that FreeRADIUS had for it")
+        if not_carried is not None:
+            say(f"committed, not carried over yet: {not_carried}")
+        else:
+            say("`firstlight doctor` says if that is a short one, or that of others as well")
+
+    run(act, as_json=json_)
+
+
+@app.command()
 def test(name: Name, json_: AsJson = False) -> None:
     """Ask FreeRADIUS as this NAS, and this NAS about a session of nobody; status 1 unless both that could, answered."""
 
@@ -304,6 +327,8 @@ async def _show_secret(appliance: Appliance, made: NasWithSecret, *, as_json: bo
     say_untold(untold)
     if made["secret"] is None:
         say(f"{nas['name']} is there already; `firstlight keys reveal {nas['secret']}` shows its secret")
+        if not_carried is not None:
+            say(f"not carried over yet: {not_carried}")
         return
     say(f"{nas['name']} at {nas['address']}: keep its secret now, it is not shown again:")
     say(made["secret"])

@@ -82,13 +82,16 @@ def import_(
 
     async def act(appliance: Appliance) -> None:
         tells(subject=subject_of("estate", appliance.tenant_id))
-        counts = await import_estate(appliance, file, leave_sessions=leave_sessions)
+        imported = await import_estate(appliance, file, leave_sessions=leave_sessions)
+        counts = imported.counts
         if json_:
-            print_json({"imported": counts})
+            print_json({"imported": counts, "not_carried_over": imported.not_carried_over})
         else:
             say("imported: " + ", ".join(f"{count} {kind}" for kind, count in counts.items() if count))
             if counts["cpe_plans"]:
                 say(CPE_PLANS)
+            for what, why in imported.not_carried_over.items():
+                print_indented(why, first=f"committed, FreeRADIUS is not told yet: {what}: ")
 
     run(act, as_json=json_)
 

@@ -44,7 +44,7 @@ from provisioning.subscriber_desk import SubscriberDesk
 from provisioning.terminations import TerminationDesk
 from provisioning.tickets import InstallationDesk
 from provisioning.visits import VisitDesk
-from radius import CapCrossing, DataCaps
+from radius import CapCrossing, DataCaps, secret_to_adopt
 from workflows import Events
 
 
@@ -191,7 +191,13 @@ class WithDesks(WithServices):
         """The door for single NASes, bound to this transaction."""
         radius = self.services(db).radius_service
         return NasDesk(
-            db, radius=radius, sessions=self.sessions, vault=self.vault, tenant_id=self.tenant_id, now=self.clock
+            db,
+            radius=radius,
+            sessions=self.sessions,
+            vault=self.vault,
+            secret_at=partial(secret_to_adopt, self.radius_database.read, tenant_id=self.tenant_id),
+            tenant_id=self.tenant_id,
+            now=self.clock,
         )
 
     def visit_desk(self, db: AsyncSession) -> VisitDesk:

@@ -85,7 +85,7 @@ async def open_lab(
         say(f"FreeRADIUS answers on 127.0.0.1:{server.auth_port}, the ACS on {settings.genieacs_nbi_url}")
         settings = settings.model_copy(update=world.freeradius_settings())
         async with open_appliance(settings, clock=clock.now) as appliance:
-            counts = await import_estate(appliance, estate)
+            counts = (await import_estate(appliance, estate)).counts
             say("the estate is imported: " + ", ".join(f"{kind} {count}" for kind, count in counts.items() if count))
             await _connect_nas(world, appliance)
             yield Lab(world, appliance)

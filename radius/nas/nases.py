@@ -4,7 +4,7 @@ every change, written to our tables only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, get_args
@@ -177,6 +177,32 @@ async def rotate_secret(db: AsyncSession, tenant_id: str, name: str, *, secrets:
     return nas
 
 
+async def adopt(
+    db: AsyncSession,
+    tenant_id: str,
+    name: str,
+    secret_at: Callable[[str], Awaitable[str]],
+    *,
+    secrets: Secrets,
+    now: datetime,
+) -> tuple[Nas, bool]:
+    """Let a NAS have the secret by which FreeRADIUS knows it already (``secret_at`` its address), and its row there be
+    ours; whether it was not so before.
+
+    Raises:
+        NasUnknown, and what ``secret_at`` raises.
+    """
+    nas = await db.scalar(_held(tenant_id, name))
+    if nas is None:
+        raise await _unknown(db, tenant_id, name)
+    if nas.adopted_address == nas.address:
+        return nas, False
+    await secrets.seal(db, nas.secret_ref, await secret_at(nas.address))
+    nas.adopted_address = nas.address
+    await count_up(db, nas, now)
+    return nas, True
+
+
 async def _unknown(db: AsyncSession, tenant_id: str, name: str) -> NasUnknown:
     return NasUnknown(name, await db.scalars(select(Nas.name).where(Nas.tenant_id == tenant_id)))
 
@@ -201,6 +227,8 @@ async def _bring_nas_to(
     name = nas.name
     try:
         async with db.begin_nested():
+            if terms.address != nas.address:
+                nas.adopted_address = None
             for column, value in terms.columns.items():
                 setattr(nas, column, value)
             await count_up(db, nas, now)

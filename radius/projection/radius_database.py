@@ -81,6 +81,8 @@ class Wish:
     version: int
     rows: tuple[Row, ...]
     digest: str
+    adopts: bool = False
+    """It takes the place of rows that others have written there."""
 
     @property
     def age(self) -> tuple[int, int]:
@@ -206,7 +208,7 @@ async def show(db: AsyncSession, wish: Wish, entry: LedgerEntry | None, now: dat
         ForeignRows: there are rows and they are not ours.
     """
     actual = (await actual_rows(db, wish.kind, [wish.name]))[wish.name]
-    if (entry is None and actual) or (entry is not None and entry.tenant_id != wish.tenant_id):
+    if (entry is None and actual and not wish.adopts) or (entry is not None and entry.tenant_id != wish.tenant_id):
         raise ForeignRows(wish.kind, wish.name, {row.table for row in actual.values()})
     surplus = surplus_rows(actual, wish.rows)
     missing = Counter(wish.rows) - Counter(actual.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -44,7 +45,8 @@ class Wishes:
     async def for_nas(self, db: AsyncSession, nas: Nas) -> Wish:
         """The row of a NAS, with its secret."""
         secret = await self._secrets.reveal(db, nas.secret_ref)
-        return self._wish("nas", nas.address, nas.id, nas.version, nas_rows(nas, secret))
+        wish = self._wish("nas", nas.address, nas.id, nas.version, nas_rows(nas, secret))
+        return replace(wish, adopts=nas.adopted_address == nas.address)
 
     async def names(self, db: AsyncSession, kind: Kind) -> list[str]:
         """Every name we have a wish for, sorted."""

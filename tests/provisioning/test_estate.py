@@ -57,7 +57,7 @@ async def faults(appliance: Appliance, tmp_path: Path, text: str) -> list[tuple[
 
 
 async def test_an_estate_reaches_our_tables_and_freeradius(appliance: Appliance) -> None:
-    counts = await import_estate(appliance, ESTATE)
+    counts = (await import_estate(appliance, ESTATE)).counts
     assert counts == {
         "pools": 3,
         "locations": 2,
@@ -156,7 +156,7 @@ async def test_jobs_and_how_technicians_work_are_imported_and_a_file_that_says_n
 ) -> None:
     file = tmp_path / "field.toml"
     file.write_text(FIELD_WORK)
-    assert {name: count for name, count in (await import_estate(appliance, file)).items() if count} == {
+    assert {name: count for name, count in (await import_estate(appliance, file)).counts.items() if count} == {
         "visit_jobs": 1,
         "technicians": 1,
     }
@@ -371,7 +371,7 @@ async def test_a_teams_address_is_sealed_on_import_and_a_fault_does_not_repeat_i
     file = tmp_path / "estate.toml"
     for channel in ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", "secret:notice/noc/chat"):
         file.write_text(text.format(channel))
-        assert (await import_estate(appliance, file))["teams"] == 1
+        assert (await import_estate(appliance, file)).counts["teams"] == 1
         assert "TIiajk" not in repr(EstateSpec.model_validate(tomllib.loads(file.read_text())))
     async with appliance.database.begin() as db:
         assert (await appliance.teams(db).team("noc"))["channels"] == {"chat": "slack"}
@@ -411,7 +411,7 @@ async def test_the_documentations_example_of_a_plan_s_cpes_is_imported(appliance
         await import_estate(appliance, file)
     await import_estate(appliance, ESTATE)
     file.write_text(example.replace("fiber-100", tomllib.loads(ESTATE.read_text())["rate"][0]["plan"]))
-    assert [(await import_estate(appliance, file))["cpe_plans"] for _ in range(2)] == [1, 1]
+    assert [(await import_estate(appliance, file)).counts["cpe_plans"] for _ in range(2)] == [1, 1]
     async with appliance.database.begin() as db:
         [said] = (await appliance.device_settings(db).plans()).values()
     assert (said["wifi_ssid"], said["inform.verified_seconds"], list(said.values())[-1]) == ("Fiber", 43200, None)

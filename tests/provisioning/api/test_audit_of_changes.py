@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
-from sqlalchemy import text, update
+from sqlalchemy import insert, text, update
 
 from acs import FIRST_SESSION_KEY, provisioning_code
 from ipam import NetworkEstate
@@ -18,6 +18,7 @@ from provisioning.api import PUBLIC, Door
 from provisioning.commercial.payments.tables import Payment
 from provisioning.field.tables import Visit
 from provisioning.line import LineOrderRow
+from radius.projection.freeradius_tables import nas
 from tests.support.api import PARTNER, Api
 from tests.support.silent_nas import silent_nas
 from workflows.engine.tables import RunRow, SignalRow
@@ -376,9 +377,15 @@ async def subscribers(script: Script) -> None:
     rotated = await script("/nas/{name}/rotate-secret", {"reason": WHY}, name="bng-9")
     assert script.last["subject"] == f"nas/{added['nas']['nas_id']}"
     appliance = script.api.appliance
+    async with appliance.radius_database.begin() as radius_db:
+        theirs = {"nasname": "198.51.100.9", "shortname": "hall-9", "secret": "theirs-since-2009"}
+        await radius_db.execute(insert(nas).values(theirs))
+    await script("/nas/{name}/adopt", {"reason": WHY}, name="bng-9")
+    assert script.last["after"] == {"nas": "bng-9", "adopted": True}
     await silent_nas(appliance.radius_database, "192.0.2.44", DONE, now=appliance.clock())
     assert (await script("/sessions/close", {"nas": "192.0.2.44", "reason": WHY}))["closed"] == 1
-    kept_in_audit = str(await script.api.audit(limit=4))
+    kept_in_audit = str(await script.api.audit(limit=5))
+    assert theirs["secret"] not in kept_in_audit
     assert added["secret"] not in kept_in_audit
     assert rotated["secret"] not in kept_in_audit
 

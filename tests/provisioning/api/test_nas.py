@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import delete, insert, update
 
 from radius.logins.tables import radius_login
 from radius.projection.freeradius_tables import radacct
 from tests.support.api import Api, told_of
+from tests.support.healthy_estate import vandal
 
 ADD = {"name": "bng-9", "address": "198.51.100.9", "dialect": "mikrotik", "reason": "new street"}
 DONE = "c1001-s1@isp.example"
@@ -50,6 +52,42 @@ async def test_a_nas_is_added_and_rotated_and_its_secret_is_shown_once(api: Api)
     kept = str(await api.audit())
     assert "left the company" in kept
     assert not [each for each in (added, rotated) if each.json()["secret"] in kept]
+
+
+@pytest.mark.both_databases
+async def test_a_nas_that_freeradius_knows_is_adopted_without_its_secret_being_shown(any_api: Api) -> None:
+    theirs, settings = "theirs-since-2009", any_api.appliance.settings
+    assert (await any_api.post("/nas", ADD)).status_code == 201
+    refused = await any_api.post("/nas/bng-9/adopt", {"reason": "ours"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "radius.nothing_to_adopt")
+    with vandal(settings.radius_database_url, settings.radius_database_schema) as hand:
+        hand.execute(
+            f"INSERT INTO nas (nasname, shortname, type, secret) VALUES ('198.51.100.9', 'hall-9', 'other', '{theirs}')"
+        )
+    adopted = await any_api.post("/nas/bng-9/adopt", {"reason": "ours"}, role="noc")
+    assert (adopted.status_code, adopted.json()["nas"]["version"], theirs in adopted.text) == (200, 2, False)
+    count = len(await any_api.audit(limit=200))
+    again = await any_api.post("/nas/bng-9/adopt", {"reason": "ours"})
+    assert (again.json(), len(await any_api.audit(limit=200))) == (adopted.json(), count)
+    assert (await any_api.audit())[0]["action"] == "nas adopt"
+    assert theirs not in str(await any_api.audit(limit=200))
+    assert (await any_api.post("/nas/bng-9/adopt", {"reason": "ours"}, role="dispatch")).status_code == 403
+    assert (await any_api.post("/nas/nowhere/adopt", {"reason": "ours"})).status_code == 404
+    assert list(told_of(await any_api.post("/nas/nowhere/adopt", {}))) == ["#/reason", "name"]
+
+
+async def test_what_a_nas_calls_itself_is_said_and_refused_where_it_cannot_be(api: Api) -> None:
+    [there] = (await api.get("/nas")).json()["items"]
+    made = await api.post("/nas", {**ADD, "calls_itself": ["2001:DB8::9"]})
+    assert made.json()["nas"]["calls_itself"] == ["2001:db8::9"]
+    changed = await api.post("/nas/bng-9/change", {"calls_itself": ["10.255.0.9"], "reason": "its loopback"})
+    assert changed.json()["nas"]["calls_itself"] == ["10.255.0.9"]
+    told = told_of(await api.post("/nas/bng-9/change", {"calls_itself": [there["address"], "here"]}))
+    assert list(told) == ["#/reason", "#/calls_itself"]
+    taken = {**ADD, "name": "bng-8", "address": "10.255.0.9"}
+    assert "is what NAS bng-9 calls itself" in (await api.post("/nas", taken)).text
+    nothing = await api.post("/nas/bng-9/change", {"calls_itself": [], "reason": "no more"})
+    assert nothing.json()["nas"]["calls_itself"] == []
 
 
 async def test_an_address_is_changed_under_open_sessions_only_where_they_may_be_left(any_api: Api) -> None:

@@ -62,6 +62,122 @@ def test_a_nas_is_added_its_secret_shown_once_and_rotated(any_isp: Settings, typ
     assert type_("check").status == 0
 
 
+def test_a_nas_that_freeradius_knows_is_adopted_and_its_secret_is_shown_to_who_asks_for_it(
+    any_isp: Settings, type_: Type
+) -> None:
+    theirs, adopt = "theirs-since-2009", ("nas", "adopt", "bng-7", "--reason", "ours for years")
+
+    def put(*rows: tuple[str, str | None]) -> None:
+        with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+            hand.execute("DELETE FROM nas WHERE shortname = 'hall-7'")
+            for secret, server in rows:
+                said = "NULL" if server is None else f"'{server}'"
+                hand.execute(
+                    "INSERT INTO nas (nasname, shortname, type, secret, server, description)"
+                    f" VALUES ('198.51.100.7', 'hall-7', 'other', '{secret}', {said}, 'hall 7')"
+                )
+
+    def refused() -> str:
+        done = type_(*adopt)
+        assert done.status == 2 and theirs not in done.out + done.err
+        return done.err.removeprefix("refused: There is nothing to take over at 198.51.100.7: ").strip()
+
+    assert "There is no NAS 'bng-7'" in refused()
+    put((theirs, None))
+    added = type_("nas", "add", "bng-7", "198.51.100.7", "--dialect", "mikrotik", *WHY)
+    assert added.out.splitlines()[2:] == [
+        "committed, not carried over yet: The radius database already has a nas 198.51.100.7 in nas that Firstlight"
+        " did not write. Nothing was changed: remove those rows, or let `firstlight nas adopt` take it over with its"
+        " secret."
+    ]
+    put()
+    assert refused() == "FreeRADIUS has no NAS of that address in its table nas."
+    put((theirs, "guests"))
+    assert refused() == "its row is for the virtual server guests, which is none of Firstlight's."
+    put((f"{theirs} indeed", None))
+    assert refused() == "its secret has blanks, other characters than ASCII's, or more than 64 of them."
+    put((theirs, None))
+
+    made = type_(*adopt)
+    assert (made.status, made.out.splitlines()) == (
+        0,
+        [
+            "bng-7 at 198.51.100.7 goes on with the secret that FreeRADIUS had for it",
+            "`firstlight doctor` says if that is a short one, or that of others as well",
+        ],
+    )
+    count = len(type_("audit", "list", "--limit", 200, "--json").json)
+    again = type_(*adopt, "--json").json
+    assert (again["nas"]["projected"], again["not_carried_over"], theirs in str(again)) == (True, None, False)
+    assert type_("keys", "reveal", again["nas"]["secret"], "--reason", "look").out == f"{theirs}\n"
+    entries = type_("audit", "list", "--limit", 200, "--json").json
+    assert (len(entries), theirs in str(entries)) == (count + 1, False)  # of the look, and not of the second adoption
+    assert type_("check").status == 0
+
+
+def test_an_estate_of_nases_that_freeradius_knows_is_committed_and_says_what_is_left_to_do(
+    any_isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    file = tmp_path / "estate.toml"
+    nas = '[[nas]]\nname = "hall-{0}"\naddress = "198.51.100.{0}"\ndialect = "cisco"\ncalls_itself = ["10.255.0.{0}"]\n'
+    file.write_text(nas.format(7) + nas.format(8) + '[[rate]]\nplan = "gold"\ndownload_kbps = 5\nupload_kbps = 5\n')
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        row = "INSERT INTO nas (nasname, shortname, type, secret) VALUES ('198.51.100.7', 'h7', 'other', '{}')"
+        hand.execute(row.format("theirs-since-2009"))
+    done = type_("import", file)
+    assert (done.status, done.out.splitlines()[0]) == (0, "imported: 1 rates, 2 nas")
+    assert " ".join(done.out.split()).split("imported: 1 rates, 2 nas ")[1] == (
+        "committed, FreeRADIUS is not told yet: nas hall-7: The radius database already has a nas 198.51.100.7 in nas"
+        " that Firstlight did not write. Nothing was changed: remove those rows, or let `firstlight nas adopt` take it"
+        " over with its secret."
+    )
+    assert list(type_("import", file, "--json").json["not_carried_over"]) == ["nas hall-7"]
+    carried = {each["name"]: each["projected"] for each in type_("nas", "list", "--json").json}
+    assert (carried["hall-7"], carried["hall-8"]) == (False, True)
+    assert type_("nas", "adopt", "hall-7", "--reason", "ours").status == 0
+    assert type_("import", file, "--json").json["not_carried_over"] == {}
+    assert [each["calls_itself"] for each in type_("nas", "list", "--json").json[1:]] == [
+        ["10.255.0.7"],
+        ["10.255.0.8"],
+    ]
+    assert type_("check").status == 0
+
+
+def test_a_nas_is_told_by_what_it_calls_itself(any_isp: Settings, type_: Type) -> None:
+    change, show = ("nas", "change", "bng-9", *WHY), ("nas", "show", "bng-9")
+    said = ("--calls-itself", "10.255.0.9", "--calls-itself", "2001:DB8::9")
+    type_("nas", "add", "bng-9", "198.51.100.9", "--dialect", "mikrotik", *said, *WHY)
+    assert type_(*show).out.splitlines()[1] == "calls itself 10.255.0.9 and 2001:db8::9"
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        hand.execute(
+            "INSERT INTO radius_login (username, accepted, method, nas_address, nas_said_address, happened_at)"
+            f" VALUES ('{DONE}', true, 'pap', '198.51.100.9', '10.255.0.8', {THEN})"
+        )
+    assert type_(*show).out.splitlines()[-3:-1] == [
+        "its last login came as that of 10.255.0.8: if that is what it calls itself, no request about its sessions",
+        "  finds it (CoA, Disconnect); `firstlight nas change bng-9 --calls-itself 10.255.0.8 --reason ...`",
+    ]
+    assert type_(*change, "--calls-itself", "10.255.0.8", "--json").json["nas"]["calls_itself"] == ["10.255.0.8"]
+    assert "its last login came" not in type_(*show).out
+    faulty = type_(*change, "--calls-itself", "198.51.100.9", "--calls-itself", "10.0.0.1", "--calls-itself", "here")
+    assert (faulty.status, faulty.err.splitlines()[1:]) == (
+        2,
+        [
+            "  it calls itself 198.51.100.9, which is its address: say what it calls itself besides",
+            "  what it calls itself, 'here', is neither an IPv4 nor an IPv6 address",
+            "  it calls itself by two addresses of one family: a NAS says one of each at most",
+        ],
+    )
+    assert type_(*change, "--no-calls-itself", "--json").json["nas"]["calls_itself"] == []
+    both = type_(*change, "--no-calls-itself", "--calls-itself", "10.0.0.1")
+    assert (both.status, "calls_itself: can't be given together with --no-calls-itself" in both.err) == (2, True)
+    there = type_(
+        "nas", "add", "bng-10", "198.51.100.10", "--dialect", "mikrotik", "--calls-itself", "198.51.100.9", *WHY
+    )
+    assert "it calls itself 198.51.100.9, which is the address of NAS bng-9" in there.err
+    assert type_("check").status == 0
+
+
 def test_an_address_is_changed_under_open_sessions_only_where_they_may_be_left(
     any_isp: Settings, type_: Type, tmp_path: Path
 ) -> None:
