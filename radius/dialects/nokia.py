@@ -3,12 +3,16 @@
 The upload is ingress queue 1, the download the egress aggregate. The profiles, which have to be prepared at the NAS,
 must have both; they are the NAS's default ones, or those that the plan's ``qos_profile`` names. An override of what a
 profile lacks overrides nothing, without a word: that direction has no limit then, and no RADIUS server can see it. So
-one line of each profile has to be measured. A walled garden is the number of an IPv4 filter here.
+one line of each profile has to be measured. A walled garden is the number of an IPv4 filter here, and a VRF the service
+id of a VPRN, as wholesale has it: that service needs a subscriber interface that belongs to this one's.
 """
 
 from __future__ import annotations
 
+import re
+
 from radius.dialects.dialect import Attributes, Dialect, Live, each, first_and_second
+from radius.encoder import Value
 from radius.plans.terms import PlanTerms, Rate
 
 
@@ -25,6 +29,7 @@ def _option_attributes(terms: PlanTerms) -> Attributes:
         *each(
             ("Alc-SLAAC-IPv6-Pool", terms.ipv6_pool),
             ("Alc-Delegated-IPv6-Pool", terms.ipv6_delegated_pool),
+            ("Alc-Retail-Serv-Id", _service_id(terms.vrf)),
             ("Alc-Subscriber-Filter", terms.garden_filter and f"Ingr-v4:{terms.garden_filter}"),
             ("Alc-Portal-Url", terms.garden_url),
         ),
@@ -33,12 +38,20 @@ def _option_attributes(terms: PlanTerms) -> Attributes:
     )
 
 
+def _service_id(vrf: str | None) -> Value | None:
+    """What is none is refused as it stands."""
+    return int(vrf) if vrf is not None and re.fullmatch("[1-9][0-9]*", vrf) else vrf
+
+
 NOKIA = Dialect(
     name="nokia",
     rate_attributes=_rate_attributes,
     option_attributes=_option_attributes,
     says=frozenset(
-        {"qos_profile", "ipv6_pool", "ipv6_delegated_pool", "garden_filter", "garden_url", "dns_ipv4", "dns_ipv6"}
+        {
+            *("qos_profile", "ipv6_pool", "ipv6_delegated_pool", "vrf"),
+            *("garden_filter", "garden_url", "dns_ipv4", "dns_ipv6"),
+        }
     ),
     prepared=True,
     live=Live(

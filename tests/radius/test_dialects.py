@@ -135,13 +135,22 @@ EVERYTHING: dict[str, tuple[dict[str, Any], Told]] = {
         },
     ),
     "nokia": (
-        {**DNS, **POOLS, "garden_filter": "20", "garden_url": GARDEN["garden_url"], **BURST, "qos_profile": "gold"},
+        {
+            **DNS,
+            **POOLS,
+            "vrf": "2001",
+            "garden_filter": "20",
+            "garden_url": GARDEN["garden_url"],
+            **BURST,
+            "qos_profile": "gold",
+        },
         {
             **EXPECTED["nokia"],
             "Alc-Subsc-Prof-Str": ("gold",),
             "Alc-SLA-Prof-Str": ("gold",),
             "Alc-SLAAC-IPv6-Pool": ("wan-v6",),
             "Alc-Delegated-IPv6-Pool": ("pd-v6",),
+            "Alc-Retail-Serv-Id": ("2001",),
             "Alc-Subscriber-Filter": ("Ingr-v4:20",),
             "Alc-Portal-Url": ("https://pay.isp.example/",),
             "Alc-Primary-Dns": ("192.0.2.53",),
@@ -366,6 +375,8 @@ async def test_a_value_that_a_dialect_cannot_carry_is_refused_from_both_sides_by
         for terms, dialect in (
             (_plan(session_cap_megabytes=4295), "chillispot"),
             (_plan(garden_filter="65536", qos_profile="a-name-of-18-bytes"), "nokia"),
+            (_plan(vrf="home"), "nokia"),
+            (_plan(vrf="0"), "nokia"),
             (_plan(qos_profile="Gold", **DNS), "huawei"),
             (_plan(qos_profile="gold"), "mikrotik"),
         ):
@@ -386,6 +397,7 @@ async def test_a_value_that_a_dialect_cannot_carry_is_refused_from_both_sides_by
         "qos_profile as it is (Alc-SLA-Prof-Str: it has 18 bytes, and a NAS takes 16)",
         "garden_filter as it is (Alc-Subscriber-Filter: a NAS reads nothing but the number of an IPv4 filter, 1 to"
         " 65535)",
+        *["vrf as it is (Alc-Retail-Serv-Id: it must be a whole number from 1 to 2147483647)"] * 2,
         "qos_profile as it is (Huawei-Qos-Profile-Name: a NAS reads nothing but lower-case letters)",
         "dns_ipv6 as it is (Huawei-DNS-Server-IPv6-address: it can have one value only and was given several)",
         "the name of a QoS profile",
