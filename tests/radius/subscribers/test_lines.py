@@ -100,8 +100,38 @@ async def test_a_line_logs_in_where_a_dhcp_server_says_what_its_client_calls_its
     async with bound.site.radius_database.begin() as db:
         whose = select(radacct.c.username).where(radacct.c.acctsessionid == session.session_id)
         assert list(await db.scalars(whose)) == [name]
-    for said in ("1:0:1a:2b:3c:4d:5f", "2:0:1a:2b:3c:4d:5e", "ff:4d:5e:0:1:0:1:2a", "1:0:1a:2b:3c:4d:5e:1"):
+    for said in ("1:0:1a:2b:3c:4d:5f", "2:0:1a:2b:3c:4d:5e", "ff:4d:5e:0:1:0:1", "1:0:1a:2b:3c:4d:5e:1", "ff"):
         assert (await nas.line_login("00:1A:2B:3C:4D:5E", calling_station=said)).code == "Access-Reject", said
+
+
+async def test_a_line_whose_dhcp_client_calls_itself_by_a_duid_is_told_by_the_mac_in_its_name(bound: Bound) -> None:
+    """As systemd and NetworkManager do (RFC 4361), and IOS with a type of 0."""
+    await bound.site.define_plan(access="ipoe")
+    await bound.site.projector.project_plans()
+    nas, duid = bound.nas, "ff:3c:4d:5e:aa:0:2:0:0:ab:11:9c:7:d:2:91:5b:e1:f6"
+    await bound.act("bind", line=LineIdentity(station=MAC), logs_in=True)
+
+    for said in (duid, duid.upper(), "0:63:69:73:63:6f:2d:30:30:31:61"):
+        reply = await nas.line_login("00:1A:2B:3C:4D:5E", calling_station=said)
+        assert (reply.code, reply.attributes.get("User-Name")) == ("Access-Accept", (bound.name,)), said
+    assert (await nas.line_login("00:1A:2B:3C:4D:5F", calling_station=duid)).code == "Access-Reject"
+    assert (await nas.line_login(bound.name, calling_station=duid)).code == "Access-Reject"
+    by_ppp = await nas.login("00:1A:2B:3C:4D:5E", await bound.site.password(bound.subscriber), calling_station=duid)
+    assert by_ppp.code == "Access-Reject"
+    hotspot = await bound.site.nas()
+    assert (await hotspot.line_login("00:1A:2B:3C:4D:5E", calling_station=duid)).code == "Access-Reject"
+
+    await bound.act("bind", line=LineIdentity(station=MAC, circuit=CIRCUIT), logs_in=True)
+    assert (await nas.line_login("00:1A:2B:3C:4D:5E", calling_station=duid)).code == "Access-Reject"
+    there = await nas.line_login("00:1A:2B:3C:4D:5E", calling_station=duid, line={"ADSL-Agent-Circuit-Id": CIRCUIT})
+    assert there.code == "Access-Accept"
+
+
+async def test_a_subscriber_with_a_password_is_told_by_its_own_station_alone_also_where_that_is_a_duid(
+    bound: Bound,
+) -> None:
+    await bound.act("bind", line=LineIdentity(station=MAC))
+    assert await bound.said(station="ff:3c:4d:5e:aa:0:2:0:0:ab:11:9c:7:d:2:91:5b:e1:f6") == OTHER_LINE
 
 
 async def test_a_line_logs_in_by_itself_by_its_mac_or_circuit_and_no_password_does_in_its_place(bound: Bound) -> None:
