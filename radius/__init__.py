@@ -143,6 +143,7 @@ from radius.results import (
 )
 from radius.service import RadiusService
 from radius.sessions.archive import Archived, Kept, SessionArchive
+from radius.sessions.clocks import wrong_clock_of
 from radius.sessions.closing import SilentSessions
 from radius.sessions.looks import SessionLooks, SessionState, SessionView
 from radius.sessions.losses import LostSession, SessionLosses
@@ -337,4 +338,5 @@ __all__ = [
     "subscribers_nobody_wants",
     "subscribers_of_ended_services",
     "tell_of_plan",
+    "wrong_clock_of",
 ]

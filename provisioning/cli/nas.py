@@ -20,7 +20,7 @@ from provisioning.errors import Fault, InvalidRequest
 from provisioning.nas_desk import NasWithSecret, coa_said, in_audit, taken_up
 from provisioning.nas_probes import probe
 from provisioning.vault import VaultError
-from radius import LOGIN_METHODS, CoaTerms, DefinedNas, NasChange, RadiusError, UnknownNas, UntoldPlan
+from radius import LOGIN_METHODS, CoaTerms, DefinedNas, NasChange, RadiusError, UnknownNas, UntoldPlan, wrong_clock_of
 
 app = typer.Typer(no_args_is_help=True, help="NASes: who may ask FreeRADIUS, with which secret, and does it work.")
 
@@ -94,6 +94,8 @@ def show(name: Name, json_: AsJson = False) -> None:
         _say_terms(nas)
         say(f"secret: {nas['secret']}")
         say(f"last login heard from it: {at_second(heard.at.get(nas['address'])) or none}")
+        if clock := await wrong_clock_of(appliance.radius_database.read, nas["address"], now=appliance.clock()):
+            print_indented(clock.sentence, first="")
         _say_whom_it_says_to_be(nas, heard.said.get(nas["address"]), known)
         say_untold(untold)
         say("carried over to FreeRADIUS" if nas["projected"] else "its last change is not carried over yet")

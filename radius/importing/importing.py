@@ -32,7 +32,7 @@ from radius.importing.many import chunks, count_anew, insert_new
 from radius.lists import among
 from radius.nas.nases import password_storage
 from radius.plan_errors import NoPlans
-from radius.plans.plans import random_password
+from radius.plans.plans import random_password, while_definitions_stand
 from radius.ports import ManySecrets, Now
 from radius.subscribers.former_names import across_tenants
 from radius.subscribers.password_storage import not_kept
@@ -94,6 +94,7 @@ class SubscriberImport:
         Raises:
             ImportRefused: somebody has done something since that makes a line wrong.
         """
+        await while_definitions_stand(self._db, self._tenant_id)
         settled = await self._settle(lines)
         if settled.faults:
             raise ImportRefused(settled.faults)

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from radius.ports import Begin
+from radius.projection.radius_database import radius_transaction
 from radius.sessions.sessions import host
 from radius.sessions.tables import radius_nas_clock
 
@@ -45,6 +47,16 @@ async def wrong_clocks(radius_db: AsyncSession, *, now: datetime) -> list[WrongC
         WrongClock(host(address), timedelta(seconds=behind), seen_at)
         for address, behind, seen_at in await radius_db.execute(lately.order_by(columns.nasipaddress))
     ]
+
+
+async def wrong_clock_of(radius_read: Begin, nas_address: str, *, now: datetime) -> WrongClock | None:
+    """That of one NAS; None: it is right, as far as was seen lately.
+
+    Raises:
+        RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+    """
+    async with radius_transaction(radius_read) as radius_db:
+        return next((one for one in await wrong_clocks(radius_db, now=now) if one.nas_address == nas_address), None)
 
 
 def _in_words(difference: timedelta) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -157,6 +158,13 @@ def test_a_nas_is_told_by_what_it_calls_itself(any_isp: Settings, type_: Type) -
         "its last login came as that of 10.255.0.8: if that is what it calls itself, no request about its sessions",
         "  finds it (CoA, Disconnect); `firstlight nas change bng-9 --calls-itself 10.255.0.8 --reason ...`",
     ]
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        moment = "to_timestamp({})" if any_isp.radius_database_url.startswith("postgresql") else "{}"
+        since, now = (moment.format(int(time.time()) - ago) for ago in (3600, 0))
+        hand.execute(f"INSERT INTO radius_nas_clock VALUES ('198.51.100.9', 10800, {since}, {now})")
+    assert "The clock of NAS 198.51.100.9 is 3 hours behind ours" in " ".join(type_(*show).out.split())
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        hand.execute("DELETE FROM radius_nas_clock")
     assert type_(*change, "--calls-itself", "10.255.0.8", "--json").json["nas"]["calls_itself"] == ["10.255.0.8"]
     assert "its last login came" not in type_(*show).out
     faulty = type_(*change, "--calls-itself", "198.51.100.9", "--calls-itself", "10.0.0.1", "--calls-itself", "here")

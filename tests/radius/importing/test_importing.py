@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from radius import (
     FramedAddresses,
     ImportRefused,
     ImportUnreadable,
+    PlanRefused,
     PlanTerms,
     SubscriberImport,
     SubscriberLine,
@@ -27,6 +29,7 @@ from radius.projection.projection import digest
 from radius.projection.radius_database import Wish, actual_rows
 from radius.tables import Subscriber
 from tests.radius.conftest import PLAN, Site
+from tests.support.postgres import until_it_waits_for_us
 
 pytestmark = pytest.mark.both_databases
 
@@ -367,3 +370,20 @@ async def test_lines_are_brought_in_bound_and_log_in_by_themselves_where_a_nas_t
         2: [f"station: {station.replace(':', '')} logs in for {names[1]} already"],
         3: ["is here already, and not with this line"],
     }
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])  # on SQLite the second one has not begun yet
+async def test_what_an_import_goes_by_stands_until_it_is_committed(site: Site) -> None:
+    await site.define_plan(access="ipoe")
+    await site.nas(lines=True)
+    lines = lines_of(f"{site.new_username()},1,{PLAN},,,,olt {site.tenant_id}#1,,yes\n", LINES)
+
+    async def defined_meanwhile() -> None:
+        await site.define_plan(access="pppoe")
+
+    async with site.database.begin() as db:
+        await SubscriberImport(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets).bring_in(lines)
+        defining = asyncio.create_task(defined_meanwhile())
+        await until_it_waits_for_us(db, defining)
+    with pytest.raises(PlanRefused, match="its access stays ipoe, by which 1 subscribers log in by their line"):
+        await defining
