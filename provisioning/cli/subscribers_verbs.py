@@ -315,8 +315,12 @@ def print_change(change: SessionChangeView) -> None:
     say(f"  change {change['change_id']} of subscriber {change['subscriber_id']}, {act}: {change['state']}")
     if change["carried_at"] is not None and not change["sessions"]:
         say("  no session was open")
+    if change["carried_at"] is None and change["state"] == "pending":
+        say("  its sessions are not asked yet")
     for each in change["sessions"]:
         proof = "" if each["confirmed_at"] is None else ", and accounting bears it out"
+        if proof and each["said"] == "unknown_to_nas":
+            proof = ", and it is closed in accounting"
         if not proof and each["said"] in ("changed", "disconnected") and change["state"] == "pending":
             proof = ", which accounting has yet to bear out"
         said = each["said"].replace("_", " ")

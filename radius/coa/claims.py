@@ -82,12 +82,19 @@ class ChangeClaims:
         return bool(done.rowcount)
 
     async def others_are_at(self, change_id: int) -> bool:
-        """Whether somebody is at it just now, and will say what came of it."""
+        """Whether somebody is at its subscriber's sessions just now: it is carried out by them, or when they are
+        through with another one."""
+        taken = aliased(SessionChange)
+        in_work = exists().where(
+            taken.tenant_id == self._tenant_id,
+            taken.subscriber_id == SessionChange.subscriber_id,
+            taken.leased_until > self._now(),
+        )
         mine = select(SessionChange.id).where(
             SessionChange.tenant_id == self._tenant_id,
             SessionChange.id == change_id,
             SessionChange.state == "pending",
-            SessionChange.leased_until > self._now(),
+            in_work,
         )
         async with self._read() as db:
             return await db.scalar(mine) is not None

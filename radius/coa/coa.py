@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Literal
 
 from radius.attributes import fact_of, split_tag
-from radius.coa.dynamic_authorization import COA_REQUEST, NasDoor, Retransmission, SessionIdentity, ask
+from radius.coa.dynamic_authorization import COA_REQUEST, NasDoor, Retransmission, SessionIdentity, Shares, ask
 from radius.coa.wire import Words
 from radius.dialects import Dialect, Live
 from radius.encoder import EncodedAttribute
@@ -68,10 +68,18 @@ def _coa_words(
 
 
 async def ask_to_change(
-    door: NasDoor, session: SessionIdentity, words: Words, *, now: datetime, retransmission: Retransmission
+    door: NasDoor,
+    session: SessionIdentity,
+    words: Words,
+    *,
+    now: datetime,
+    retransmission: Retransmission,
+    shares_its_id: Shares | None = None,
 ) -> CoaAnswer:
     """One request, sent until it is answered. Safe to repeat: it says all of it every time."""
-    reply = await ask(door, COA_REQUEST, session, words, now=now, retransmission=retransmission)
+    reply = await ask(
+        door, COA_REQUEST, session, words, now=now, retransmission=retransmission, shares_its_id=shares_its_id
+    )
     if reply.heard == "silence":
         return CoaAnswer("unanswered", reply.words)
     if reply.heard == "ack":

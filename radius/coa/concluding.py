@@ -121,7 +121,7 @@ class Conclusion:
         """With the sessions that are open now: where none was asked, those of before."""
         asked = [each for each in rounds if each.answers]
         found = await self._reader.open_sessions_of_each([each.prepared.wish.names for each in asked])
-        now_open = {each.change_id: sessions for each, sessions in zip(asked, found, strict=True)}
+        now_open = {each.change_id: each.prepared.wish.own(theirs) for each, theirs in zip(asked, found, strict=True)}
         heard = []
         for each in rounds:
             sessions = now_open.get(each.change_id, each.prepared.open)

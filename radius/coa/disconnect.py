@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from radius.coa.dynamic_authorization import DISCONNECT_REQUEST, NasDoor, Retransmission, SessionIdentity, ask
+from radius.coa.dynamic_authorization import DISCONNECT_REQUEST, NasDoor, Retransmission, SessionIdentity, Shares, ask
 
 NasSaid = Literal["disconnected", "unknown_to_nas", "refused", "unanswered", "nas_unknown"]
 """``nas_unknown``: it could not be asked, since no NAS of that address is known here."""
@@ -26,10 +26,17 @@ class DisconnectAnswer:
 
 
 async def ask_to_disconnect(
-    door: NasDoor, session: SessionIdentity, *, now: datetime, retransmission: Retransmission
+    door: NasDoor,
+    session: SessionIdentity,
+    *,
+    now: datetime,
+    retransmission: Retransmission,
+    shares_its_id: Shares | None = None,
 ) -> DisconnectAnswer:
     """One request, sent until it is answered. Safe to repeat: a session that is gone is unknown to the NAS."""
-    reply = await ask(door, DISCONNECT_REQUEST, session, now=now, retransmission=retransmission)
+    reply = await ask(
+        door, DISCONNECT_REQUEST, session, now=now, retransmission=retransmission, shares_its_id=shares_its_id
+    )
     if reply.heard == "silence":
         return DisconnectAnswer("unanswered", reply.words)
     if reply.heard == "ack":

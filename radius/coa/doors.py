@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from radius.coa.dynamic_authorization import EVERY_KEY, NasDoor, SessionIdentity
 from radius.dialects import DIALECTS, Dialect, SessionKey
+from radius.escapes import as_sent
 from radius.lists import among
 from radius.nas.terms import CoaTerms, terms_of_nas
 from radius.ports import Begin, Secrets
@@ -97,7 +98,7 @@ def identity_of(session: Session) -> SessionIdentity:
     """What may name a session to its NAS."""
     return SessionIdentity(
         username=session.username,
-        session_id=session.session_id,
+        session_id=as_sent(session.session_id),
         nas_address=session.nas_address,
         framed_ip_address=session.framed_ip_address,
     )

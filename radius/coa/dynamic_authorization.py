@@ -1,8 +1,8 @@
 """Asks a NAS to end or to change one session (RFC 5176), with an answer that says no more than it knows.
 
 A NAK with *Session-Context-Not-Found* may only mean that one of the keys is written otherwise at the NAS, so such a
-request goes out once more with the session's id alone before it is believed. Silence is no answer: a wrong secret, a
-closed port and a lost reply look alike.
+request goes out once more with the session's id alone before it is believed, unless another session has that too.
+Silence is no answer: a wrong secret, a closed port and a lost reply look alike.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import secrets as randomness
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pyrad import packet as pyrad_packet
 
@@ -25,6 +25,9 @@ DISCONNECT_REQUEST, COA_REQUEST = 40, 43
 SESSION_CONTEXT_NOT_FOUND = 503
 EVERY_KEY: tuple[SessionKey, ...] = ("User-Name", "NAS-IP-Address", "Acct-Session-Id", "Framed-IP-Address")
 ONE_KEY: tuple[SessionKey, ...] = ("Acct-Session-Id",)
+
+Shares = Callable[[], Awaitable[bool]]
+"""Whether another open session at the NAS has the same id by now."""
 
 _NAMES = {DISCONNECT_REQUEST: "Disconnect-Request", COA_REQUEST: "CoA-Request"}
 _OF_ITS_OWN = "a cause of its own"
@@ -99,12 +102,23 @@ async def ask(
     *,
     now: datetime,
     retransmission: Retransmission,
+    shares_its_id: Shares | None = None,
 ) -> NasReply:
-    """One request, sent until it is answered; another one with a single key if the NAS knows of no such session."""
-    common: dict[str, Any] = {"now": now, "retransmission": retransmission}
-    reply = await _ask(door, code, session, attributes, keys=door.keys, **common)
-    if reply.knows_no_session and door.keys != ONE_KEY:
-        return await _ask(door, code, session, attributes, keys=ONE_KEY, **common)
+    """One request, sent until it is answered; another one with a single key if the NAS knows of no such session.
+
+    ``shares_its_id`` is asked before any request that goes by the id alone, which would be for somebody else then, who
+    is online.
+    """
+
+    async def by(keys: Sequence[SessionKey]) -> NasReply:
+        return await _ask(door, code, session, attributes, keys=keys, now=now, retransmission=retransmission)
+
+    if door.keys == ONE_KEY:
+        is_shared = shares_its_id is not None and await shares_its_id()
+        return await by(EVERY_KEY if is_shared else ONE_KEY)
+    reply = await by(door.keys)
+    if reply.knows_no_session and (shares_its_id is None or not await shares_its_id()):
+        return await by(ONE_KEY)
     return reply
 
 

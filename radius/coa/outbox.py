@@ -17,6 +17,7 @@ from radius.coa.former import each_once, inherited, kept
 from radius.coa.tables import Act, SessionChange, SessionTreatment
 from radius.coa.treatment import Treated
 from radius.errors import RequestConflict, RequestRefused, SessionChangeUnknown
+from radius.escapes import shown
 from radius.lists import among, insert_rows
 from radius.plans.gardens import in_garden
 from radius.plans.history import FormerTerms, ever_said, ever_said_in_garden
@@ -211,7 +212,7 @@ def _view(change: SessionChange, treated: Iterable[Treated]) -> SessionChangeVie
         next_at=change.due_at if change.state == "pending" else None,
         sessions=[
             TreatedSession(
-                session_id=each.session_id,
+                session_id=shown(each.session_id),
                 nas_address=each.nas_address,
                 said=each.said,
                 error_cause=each.error_cause,

@@ -13,7 +13,9 @@ from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.coa.doors import KnownNas, doors_or_reasons
+from radius.coa.dynamic_authorization import ONE_KEY
 from radius.coa.former import former_terms_in
+from radius.coa.namesakes import namesakes_of
 from radius.coa.outbox import treatments_of
 from radius.coa.tables import SessionChange
 from radius.coa.told_before import earlier_ones, last_told
@@ -67,6 +69,8 @@ class Prepared:
     open: list[Session]
     asked: list[Session]
     doors: Mapping[str, KnownNas | str]
+    sharing: Collection[int] = ()
+    """Those of them, by number, whose id another session at their NAS has, as far as it goes by the id alone."""
 
 
 @dataclass(slots=True)
@@ -124,12 +128,21 @@ class Preparation:
         prepared = {each.wish.change_id: each for each in await self._of_shown(shown)} if shown else {}
         return [failed[each] if each in failed else prepared[each] for each in change_ids]
 
+    async def show(self, change_id: int) -> None:
+        """FreeRADIUS shows its subscriber as it shall be, whoever is at the sessions just now.
+
+        Raises: as stands in the place of an error of ``of``.
+        """
+        for error in (await self._show([change_id])).values():
+            raise error
+
     async def _of_shown(self, change_ids: Sequence[int]) -> list[Prepared]:
         shown_by, highest = self._now(), await self._reader.highest_number()
         async with self._begin() as db:
             await self._note_shown(db, change_ids, shown_by, highest)
             wishes = await self._wishes(db, change_ids, shown_by)
-        sessions = await self._reader.open_sessions_of_each([wish.names for wish, _, _ in wishes])
+        found = await self._reader.open_sessions_of_each([wish.names for wish, _, _ in wishes])
+        sessions = [wish.own(theirs) for (wish, _, _), theirs in zip(wishes, found, strict=True)]
         asked = [
             to_be_asked(
                 theirs,
@@ -143,8 +156,12 @@ class Preparation:
         ]
         addresses = {session.nas_address for of_one in asked for session in of_one}
         doors = await doors_or_reasons(self._begin, addresses, tenant_id=self._tenant_id, secrets=self._secrets)
+        by_id_alone = [
+            session for of_one in asked for session in of_one if _goes_by_id_alone(doors.get(session.nas_address))
+        ]
+        sharing = await self._reader.sharing_an_id(by_id_alone) if by_id_alone else set()
         return [
-            Prepared(wish, carried, theirs, these, doors)
+            Prepared(wish, carried, theirs, these, doors, sharing)
             for (wish, carried, _), theirs, these in zip(wishes, sessions, asked, strict=True)
         ]
 
@@ -245,6 +262,7 @@ class Preparation:
         )
         told = await last_told(db, self._tenant_id, {each.id: each.subscriber_id for each in changes.values()})
         former_names = await not_free_yet(db, self._tenant_id, numbers)
+        namesakes = await namesakes_of(db, self._tenant_id, {each.username for each in whose.values()})
         treated: dict[int, list[Treated]] = {change_id: [] for change_id in change_ids}
         for each in await treatments_of(db, change_ids):
             treated[each.change_id].append(each)
@@ -263,6 +281,8 @@ class Preparation:
                 former_names=former_names.get(change.subscriber_id, ()),
                 is_refused=subscriber.is_refused,
                 earlier=earlier.get(change_id, ()),
+                subscriber_id=change.subscriber_id,
+                namesakes=namesakes.get(subscriber.username, ()),
             )
             wishes.append((wish, Carried(change.carried_at or shown_by, change.right_above), of_change))
         return wishes
@@ -276,3 +296,7 @@ class Preparation:
         mine = select(Plan).where(Plan.tenant_id == self._tenant_id, Plan.id.in_(numbers))
         terms = {plan.id: terms_of(plan) for plan in await db.scalars(mine)}
         return {(own, over): terms[own] if over is None else in_garden(terms[own], terms[over]) for own, over in pairs}
+
+
+def _goes_by_id_alone(nas: KnownNas | str | None) -> bool:
+    return isinstance(nas, KnownNas) and nas.door.keys == ONE_KEY

@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.coa.former import former_terms
-from radius.coa.outbox import add_change, fingerprint, former_of, treatments_of
+from radius.coa.outbox import add_change, fingerprint, former_of
 from radius.coa.tables import SessionChange
 from radius.coa.wish import CLOCKS_DIFFER
 from radius.errors import SubscriberUnknown
@@ -94,7 +94,7 @@ class ReopenedSessions:
         if since is not None:
             changes = changes.where(SessionChange.created_at >= since)
         missed = list(await db.scalars(changes.order_by(SessionChange.id.desc()).limit(MOST_CHANGES)))
-        if not missed or await self._is_unknown_to_its_nas(db, missed[0], theirs):
+        if not missed:
             return False
         had: list[FormerTerms] = [*await former_of(db, subscriber)]
         for change in missed:
@@ -106,15 +106,6 @@ class ReopenedSessions:
         )
         log.warning("a session is open again and is told what has changed", username=username)
         return True
-
-    async def _is_unknown_to_its_nas(
-        self, db: AsyncSession, newest: SessionChange, theirs: Sequence[_Reopened]
-    ) -> bool:
-        """It was told before that it is open again, and its NAS, which accounts for it, says that it has none such."""
-        if newest.act != "reopened":
-            return False
-        said = {each.radacct_id: each.said for each in await treatments_of(db, [newest.id])}
-        return all(said.get(each.number) == "unknown_to_nas" for each in theirs)
 
     async def _whose(self, db: AsyncSession, username: str) -> Subscriber | None:
         """Of this name, or of whom it was; held."""

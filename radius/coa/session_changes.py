@@ -8,7 +8,7 @@ between leaves the change due again: a CoA says everything every time, and a ses
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -20,14 +20,13 @@ from radius.coa.coa import ask_to_change
 from radius.coa.concluding import Asked, Conclusion
 from radius.coa.disconnect import ask_to_disconnect
 from radius.coa.doors import KnownNas, identity_of
-from radius.coa.dynamic_authorization import Retransmission
+from radius.coa.dynamic_authorization import ONE_KEY, Retransmission
 from radius.coa.lanes import Later, NasLanes
 from radius.coa.outbox import change_of, views
 from radius.coa.preparing import Preparation, Prepared
 from radius.coa.together import DATABASE_TROUBLE, Together
 from radius.coa.treatment import Answer, due_again
 from radius.coa.wire import Words
-from radius.coa.wish import ChangeWish
 from radius.errors import RadiusError
 from radius.importing.projecting import BulkProjector
 from radius.ports import Begin, Now, Secrets
@@ -48,6 +47,7 @@ END_WITHIN_SECONDS = 4.0
 """As long as what is done for many may take to end, and once more to be broken off: a worker has 30 s to stop."""
 KEPT_AFTER_SECONDS = (0.2, 1.0, 3.0, 6.0, 10.0)
 """The pauses before it is tried again to keep what sessions have answered."""
+_LOOK_AT = "look at what names sessions to it (`nas change --coa-key`), and at what it says of itself"
 UNDER_WAY = 5000
 """So many are begun at the same time. What waits for a NAS holds up no other."""
 
@@ -75,10 +75,11 @@ class SessionChanges:
         self._now = now
         self._retransmission = retransmission or Retransmission()
         self._claims = ChangeClaims(begin, read or begin, tenant_id=tenant_id, now=now)
-        whose: dict[str, Any] = {"reader": SessionReader(radius_begin), "tenant_id": tenant_id, "now": now}
-        preparation = Preparation(begin, radius_begin, projector=projector, many=many, secrets=secrets, **whose)
+        self._reader = SessionReader(radius_begin)
+        whose: dict[str, Any] = {"reader": self._reader, "tenant_id": tenant_id, "now": now}
+        self._preparation = Preparation(begin, radius_begin, projector=projector, many=many, secrets=secrets, **whose)
         conclusion = Conclusion(begin, radius_begin, claims=self._claims, **whose)
-        self._prepare: Together[int, Prepared] = Together(preparation.of, most=TOGETHER)
+        self._prepare: Together[int, Prepared] = Together(self._preparation.of, most=TOGETHER)
         self._conclude: Together[Asked, bool] = Together(conclusion.of, most=TOGETHER)
         self._lanes = NasLanes()
         self._pauses: Sequence[float] = KEPT_AFTER_SECONDS
@@ -87,7 +88,8 @@ class SessionChanges:
 
     async def deliver(self, change_id: int, *, pauses: Sequence[float] = ()) -> SessionChangeView:
         """Do for one change what can be done now, whenever it is due; one that is settled is only shown. While another
-        process is at it, that one is waited for: ``pauses`` are the seconds between looks.
+        process is at the sessions of its subscriber, FreeRADIUS is told all the same, and that process is waited for:
+        ``pauses`` are the seconds between looks.
 
         Raises:
             SessionChangeUnknown
@@ -97,12 +99,21 @@ class SessionChanges:
         if await self._claims.take(change_id):
             await self._carry(change_id)
         else:
+            await self._preparation.show(change_id)
             for pause_seconds in pauses:
                 if not await self._claims.others_are_at(change_id):
                     break
                 await asyncio.sleep(pause_seconds)
+            if await self._is_left(change_id) and await self._claims.take(change_id):
+                await self._carry(change_id)
         async with self._begin() as db:
             return (await views(db, [await change_of(db, self._tenant_id, change_id)]))[0]
+
+    async def _is_left(self, change_id: int) -> bool:
+        """Whoever was at its subscriber's sessions did so for another change."""
+        async with self._begin() as db:
+            change = await change_of(db, self._tenant_id, change_id)
+            return change.state == "pending" and change.carried_at is None
 
     async def start_due(self, *, limit: int = UNDER_WAY) -> int:
         """Begins with every change that is due, and waits for none; returns for how many something was done since.
@@ -164,12 +175,12 @@ class SessionChanges:
 
     async def _round(self, change_id: int) -> None:
         prepared = await self._prepare(change_id)
-        wish, asked = prepared.wish, prepared.asked
+        asked = prepared.asked
         answers: Sequence[Answer | BaseException]
         if len(asked) == 1:  # as nearly always: without a task of its own
-            answers = [await self._treat(wish, asked[0], prepared.doors)]
+            answers = [await self._treat(prepared, asked[0])]
         else:
-            treating = (self._treat(wish, session, prepared.doors) for session in asked)
+            treating = (self._treat(prepared, session) for session in asked)
             answers = await asyncio.gather(*treating, return_exceptions=True)
         told = [(each, said) for each, said in zip(asked, answers, strict=True) if isinstance(said, Answer)]
         failed = [said for said in answers if isinstance(said, BaseException)]
@@ -192,8 +203,9 @@ class SessionChanges:
         if not await self._conclude(asked):  # due again when its lease ends
             log.error("what sessions answered could not be kept: the change is locked", change_id=asked.change_id)
 
-    async def _treat(self, wish: ChangeWish, session: Session, doors: Mapping[str, KnownNas | str]) -> Answer:
-        nas = doors.get(session.nas_address, f"NAS {session.nas_address} is not known here")
+    async def _treat(self, prepared: Prepared, session: Session) -> Answer:
+        wish = prepared.wish
+        nas = prepared.doors.get(session.nas_address, f"NAS {session.nas_address} is not known here")
         if isinstance(nas, str):
             return Answer("nas_unknown", f"{nas}, so it was not asked", self._now())
         words = wish.words(nas, session, now=self._now())
@@ -205,8 +217,10 @@ class SessionChanges:
                 return Answer("not_asked", _why_later(nas, later), None, put_off=timedelta(seconds=later.seconds))
             if not await self._claims.keep(wish.change_id):  # it has waited long
                 return Answer("not_asked", "another change of this subscriber is under way by now", None)
-            answer = await self._ask(session, self._paced(nas), words)
+            answer = await self._ask(prepared, session, self._paced(nas), words)
             self._lanes.answered(nas, silent=answer.said == "unanswered")
+        if answer.said == "unknown_to_nas" and wish.is_disowned(session):
+            answer = replace(answer, said="refused", reason=f"{answer.reason}, though it accounts for it: {_LOOK_AT}")
         log.info("session told of a change", username=wish.username, nas=nas.door.name, said=answer.said)
         return answer
 
@@ -224,15 +238,19 @@ class SessionChanges:
 
         return replace(nas, door=replace(nas.door, pace=pace))
 
-    async def _ask(self, session: Session, nas: KnownNas, words: Words | None) -> Answer:
+    async def _ask(self, prepared: Prepared, session: Session, nas: KnownNas, words: Words | None) -> Answer:
+        async def shares_its_id() -> bool:
+            if nas.door.keys == ONE_KEY:
+                return session.radacct_id in prepared.sharing
+            return bool(await self._reader.sharing_an_id([session]))
+
         identity = identity_of(session)
+        how: dict[str, Any] = {"retransmission": self._retransmission, "shares_its_id": shares_its_id}
         if words is not None:
-            changed = await ask_to_change(
-                nas.door, identity, words, now=self._now(), retransmission=self._retransmission
-            )
+            changed = await ask_to_change(nas.door, identity, words, now=self._now(), **how)
             if changed.said != "refused" or not nas.coa.may_end:
                 return Answer(changed.said, changed.reason, self._now(), changed.error_cause)
-        ended = await ask_to_disconnect(nas.door, identity, now=self._now(), retransmission=self._retransmission)
+        ended = await ask_to_disconnect(nas.door, identity, now=self._now(), **how)
         before = "" if words is None else f"{changed.reason}; "
         return Answer(ended.said, before + ended.reason, self._now(), ended.error_cause)
 

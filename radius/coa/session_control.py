@@ -107,8 +107,17 @@ class SessionControl:
             return DisconnectAnswer(
                 "nas_unknown", f"NAS {session.nas_address} is not known here, so it was not asked to end it"
             )
-        identity = identity_of(session)
-        return await ask_to_disconnect(known.door, identity, now=self._now(), retransmission=self._retransmission)
+
+        async def shares_its_id() -> bool:
+            return bool(await self._reader.sharing_an_id([session]))
+
+        return await ask_to_disconnect(
+            known.door,
+            identity_of(session),
+            now=self._now(),
+            retransmission=self._retransmission,
+            shares_its_id=shares_its_id,
+        )
 
 
 def _told(session: Session, answer: DisconnectAnswer) -> SessionAnswer:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from radius.coa.dynamic_authorization import SESSION_CONTEXT_NOT_FOUND
 from radius.coa.outbox import treatments_of
 from radius.coa.tables import SessionChange, SessionTreatment
 from radius.coa.treatment import Carried, Treated
@@ -20,10 +21,13 @@ from radius.plans.history import FormerTerms
 @dataclass(frozen=True)
 class LastTold:
     """When a session was last brought to what it had before a change, and whether it was asked for something since that
-    may have come through."""
+    may have come through. ``was_unknown``: its NAS has said that it knows of no such session, after accounting had last
+    told of it ``heard_at``."""
 
-    at: datetime | None
-    asked_since: bool
+    at: datetime | None = None
+    asked_since: bool = False
+    was_unknown: bool = False
+    heard_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -43,14 +47,15 @@ async def last_told(db: AsyncSession, tenant_id: str, changes: Mapping[int, int]
     kept = SessionTreatment
     asked = (
         select(
-            SessionChange.subscriber_id, kept.change_id, kept.radacct_id, kept.said, kept.asked_at, kept.confirmed_at
+            *(SessionChange.subscriber_id, kept.change_id, kept.radacct_id, kept.said, kept.error_cause),
+            *(kept.asked_at, kept.confirmed_at, kept.heard_at),
         )
         .join(SessionChange, SessionChange.id == kept.change_id)
         .where(
             SessionChange.tenant_id == tenant_id,
             among(db, SessionChange.subscriber_id, set(changes.values())),
             kept.asked_at.is_not(None),
-            kept.said.in_(("changed", "unanswered", "refused")),
+            kept.said.in_(("changed", "unanswered", "refused", "unknown_to_nas")),
         )
         .order_by(kept.id)
     )
@@ -65,11 +70,14 @@ def _told_up_to(change_id: int, asked: Iterable[Any]) -> dict[int, LastTold]:
     for each in asked:
         if each.change_id > change_id:
             continue
+        before = told.get(each.radacct_id, LastTold())
         if each.said == "changed" and each.confirmed_at is not None and each.change_id != change_id:
-            told[each.radacct_id] = LastTold(each.asked_at, asked_since=False)
-        else:
-            before = told.get(each.radacct_id, LastTold(None, asked_since=False))
-            told[each.radacct_id] = LastTold(before.at, asked_since=True)
+            before = replace(before, at=each.asked_at, asked_since=False)
+        elif each.said != "unknown_to_nas":
+            before = replace(before, asked_since=True)
+        if each.error_cause == SESSION_CONTEXT_NOT_FOUND:
+            before = replace(before, was_unknown=True, heard_at=each.heard_at)
+        told[each.radacct_id] = before
     return told
 
 

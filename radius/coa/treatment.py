@@ -19,6 +19,8 @@ LOGIN_TAKES = timedelta(seconds=5)
 LOOK_AGAIN = timedelta(seconds=15)
 GRACE = timedelta(seconds=15)
 """A packet of accounting may come so much later than its interval says."""
+CLOCKS_WITHIN = timedelta(minutes=10)
+"""What is dated by more before our time comes from a clock that is wrong, and says nothing about which was first."""
 MISSED_INTERIMS = 3
 """An ACK that so many accounting intervals have not borne out is asked for again."""
 FIRST_BACK_OFF, LONGEST_BACK_OFF = timedelta(seconds=30), timedelta(hours=1)
@@ -102,19 +104,30 @@ def _is_without_outcome(treatment: Treated, session: Session, believed_since: da
 def began_right(session: Session, treated: Iterable[Treated], carried: Carried, now: datetime) -> bool:
     """Its login was after FreeRADIUS showed the change: it turned up later than those of before could, or after the
     line's former session, which we had ended."""
-    if now - timedelta(seconds=session.duration_seconds) < carried.at + LOGIN_TAKES and session.duration_seconds:
+    if session.duration_seconds and _began_by(session, now) < carried.at + LOGIN_TAKES:
         return False  # its Accounting-Start was lost
     if carried.right_above is not None and session.radacct_id > carried.right_above:
         return True
     return any(each.said == "disconnected" and session.radacct_id > each.radacct_id for each in treated)
 
 
+def _began_by(session: Session, now: datetime) -> datetime:
+    """No later than this. It had lasted so long when it was heard of last, and that may be a while ago, unless its
+    NAS' clock is wrong."""
+    by_now = now - timedelta(seconds=session.duration_seconds)
+    if session.started_at is None or session.updated_at is None or now - session.updated_at >= CLOCKS_WITHIN:
+        return by_now
+    return min(by_now, session.started_at)
+
+
 def is_confirmed(treatment: Treated, session: Session | None) -> bool:
-    """Accounting bears it out: the session is over, or it goes on as it shall and was heard of again since its answer
-    was in."""
+    """Accounting bears it out: the session is over, or it goes on as it shall and has accounted again since its answer
+    was in. What its NAS has kept since before that is no proof."""
     if session is None or treatment.said == "as_wished":
         return True
     if treatment.said != "changed" or session.updated_at is None:
+        return False
+    if treatment.asked_at is not None and timedelta(0) <= treatment.asked_at - session.updated_at < CLOCKS_WITHIN:
         return False
     if treatment.heard_at is None:
         return True

@@ -18,6 +18,7 @@ from typing import Any
 
 from pyrad import packet as pyrad_packet
 
+from radius.escapes import octets_of
 from radius.nas.packets import dictionary
 
 Words = tuple[tuple[str, str | int], ...]
@@ -95,7 +96,7 @@ def request_of(
 def _key(name: str, value: str) -> bytes:
     if name == "NAS-IP-Address":
         return _nas_address(value)
-    octets = _address(value) if name == "Framed-IP-Address" else value.encode()
+    octets = _address(value) if name == "Framed-IP-Address" else octets_of(value)
     if len(octets) > _LONGEST_VALUE:
         raise ValueError(f"{name} of a session has {len(octets)} octets, and {_LONGEST_VALUE} go into an attribute")
     return bytes((_NUMBERS[name], len(octets) + 2)) + octets

@@ -10,6 +10,7 @@ from functools import cached_property
 from radius.coa.claims import LEASE
 from radius.coa.coa import coa_words
 from radius.coa.doors import KnownNas
+from radius.coa.namesakes import Namesake, owner_of
 from radius.coa.told_before import EarlierChange, LastTold
 from radius.coa.treatment import began_right
 from radius.coa.wire import Words
@@ -40,6 +41,9 @@ class ChangeWish:
     """No login of it is let in: then no session is right, whenever it began."""
     earlier: Sequence[EarlierChange] = ()
     """Those that this one has followed before they were borne out, the newest first."""
+    subscriber_id: int = 0
+    namesakes: Sequence[Namesake] = ()
+    """Who has had its name, where several have."""
 
     @cached_property
     def interim(self) -> timedelta:
@@ -57,6 +61,23 @@ class ChangeWish:
     @cached_property
     def names(self) -> tuple[str, ...]:
         return (self.username, *self.former_names)
+
+    def own(self, sessions: Sequence[Session]) -> list[Session]:
+        """Those of these sessions under its names that are not somebody else's who has, or had, its name."""
+        return [
+            session
+            for session in sessions
+            if not self.namesakes
+            or session.username != self.username
+            or owner_of(session, self.namesakes) == self.subscriber_id
+        ]
+
+    def is_disowned(self, session: Session) -> bool:
+        """Its NAS has said before that it knows of no such session, and has accounted for it since."""
+        told = self.told.get(session.radacct_id, LastTold())
+        if not told.was_unknown or session.updated_at is None:
+            return False
+        return told.heard_at is None or session.updated_at > told.heard_at
 
     def words(self, nas: KnownNas, session: Session, *, now: datetime) -> Words | None:
         former = self._former_of(session, now)
@@ -77,7 +98,7 @@ class ChangeWish:
 
     def _had_between(self, session: Session) -> tuple[datetime | None, datetime | None]:
         """Between when and when it was told what it has; None: nobody knows."""
-        told = self.told.get(session.radacct_id, LastTold(None, asked_since=False))
+        told = self.told.get(session.radacct_id, LastTold())
         if told.at is not None:
             earliest, latest = told.at - LEASE, told.at
         elif session.started_at is not None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
 from typing_extensions import TypedDict
+
+from radius.escapes import shown
 
 REASONS: Mapping[str, str] = {
     "wrong_password": "wrong password",
@@ -31,8 +32,6 @@ REASONS: Mapping[str, str] = {
 
 WITHHELD = ":withheld:"
 """Stands in the place of a name that was a password."""
-
-_ESCAPED = re.compile(r"(?:=[0-9A-F]{2})+")
 
 
 class LoginView(TypedDict):
@@ -89,17 +88,6 @@ class UnknownNas(TypedDict):
     first_at: datetime
     last_at: datetime
     times: int
-
-
-def shown(text: str) -> str:
-    """What came over the wire, as it was sent: FreeRADIUS writes characters that could do harm as =XX. What cannot be
-    seen stays escaped, as \\xXX, so that a name can neither move a cursor nor end a line."""
-    plain = _ESCAPED.sub(_unescaped, text)
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in plain)
-
-
-def _unescaped(found: re.Match[str]) -> str:
-    return bytes.fromhex(found[0].replace("=", "")).decode("utf-8", errors="backslashreplace")
 
 
 def login_view(row: Row[Any]) -> LoginView:

@@ -145,9 +145,12 @@ def service_class(subscriber: Subscriber) -> str:
     """What the NAS repeats in every accounting packet of a session (RFC 2865 s5.25): whose it is, whatever the
     subscriber's name, plan or address is by then.
     """
-    if subscriber.service_id is not None:
-        return f"service-{subscriber.service_id}"
-    return f"subscriber-{subscriber.id}"
+    return class_label(subscriber.id, subscriber.service_id)
+
+
+def class_label(subscriber_id: int, service_id: int | None) -> str:
+    """The same of one by its numbers."""
+    return f"subscriber-{subscriber_id}" if service_id is None else f"service-{service_id}"
 
 
 def rows_for(

@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 
 from radius.coa.treatment import MISSED_INTERIMS
 from radius.errors import LookRefused
+from radius.escapes import shown
 from radius.ports import Begin, Now
 from radius.projection.projection import plan_group
 from radius.projection.radius_database import dialect_of, radius_transaction
@@ -215,16 +216,16 @@ def _network(text: str) -> IPv4Network | IPv6Network:
 def _view(row: Sequence[Any], now: datetime) -> SessionView:
     """A row as the statements of looks tell it: unpacked, since a value is named at many times the cost."""
     number, session_id, username, nas_address, port, station, ipv4, wan, delegated, *more = row
-    began, updated, seconds, received, sent, ipv6, stopped, cause, interval_seconds, nas = more
+    began, updated, seconds, received, sent, _label, ipv6, stopped, cause, interval_seconds, nas = more
     return SessionView(
         number=number,
-        session_id=session_id,
+        session_id=shown(session_id),
         username=username,
         state=_state(stopped, updated or began, interval_seconds, now),
         nas=nas,
         nas_address=host(nas_address),
-        nas_port=port,
-        calling_station=station,
+        nas_port=port and shown(shown(port)),  # escaped once more where it is one of two attributes (queries.conf)
+        calling_station=station and shown(station),
         ipv4=host(ipv4) if ipv4 else None,
         ipv6=host(ipv6) if ipv6 else None,
         ipv6_wan_prefix=wan,

@@ -42,6 +42,8 @@ class Session:
     input_octets: int
     output_octets: int
     terminate_cause: str | None
+    label: str | None = None
+    """Its Class (RFC 2865 s5.25), by which the login that it began with is known."""
 
 
 ADDRESSES = ("nasipaddress", "framedipaddress", "framedipv6address")
@@ -50,7 +52,7 @@ _OF_OPEN = (
     *("radacctid", "acctsessionid", "username", "nasipaddress", "nasportid", "callingstationid"),
     *("framedipaddress", "framedipv6prefix", "delegatedipv6prefix"),
     *("acctstarttime", "acctupdatetime", "acctsessiontime"),
-    *("acctinputoctets", "acctoutputoctets"),
+    *("acctinputoctets", "acctoutputoctets", "class"),
 )
 """What is read of open ones, in the order of ``OF_ANY``."""
 _NOT_OVER = (None, None, None)
@@ -121,6 +123,29 @@ class SessionReader:
         async with radius_transaction(self._radius_look) as db:
             return await db.scalar(select(func.count()).select_from(radacct).where(*open_there)) or 0
 
+    async def sharing_an_id(self, sessions: Sequence[Session]) -> set[int]:
+        """The numbers of those of these sessions whose id another open session at their NAS has as well: a NAS that has
+        begun to count anew gives ids again while accounting has a former session open that nobody closed.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        at_each: dict[str, list[Session]] = {}
+        for one in sessions:
+            at_each.setdefault(one.nas_address, []).append(one)
+        shared: set[int] = set()
+        async with radius_transaction(self._radius_look) as db:
+            for address, theirs in at_each.items():
+                ids = among(db, radacct.c.acctsessionid, {one.session_id for one in theirs})
+                there = (radacct.c.acctstoptime.is_(None), radacct.c.nasipaddress == address, ids)
+                having: dict[str, set[int]] = {}
+                for number, session_id in await db.execute(
+                    select(radacct.c.radacctid, radacct.c.acctsessionid).where(*there)
+                ):
+                    having.setdefault(session_id, set()).add(number)
+                shared |= {one.radacct_id for one in theirs if having.get(one.session_id, set()) - {one.radacct_id}}
+        return shared
+
     async def highest_number(self) -> int:
         """The ``radacct_id`` that was given last: a session that turns up later has a higher one. 0: there was none.
 
@@ -148,7 +173,7 @@ def session_of(row: Sequence[Any]) -> Session:
     """A row of radacct, or of the archive, as ``OF_ANY`` has it. Thousands are read, and a value is unpacked far
     quicker than it is named."""
     number, session_id, username, nas, port, station, framed, wan, delegated, *more = row
-    began, updated, seconds, received, sent, _ipv6, stopped, cause = more
+    began, updated, seconds, received, sent, label, _ipv6, stopped, cause = more
     return Session(
         radacct_id=number,
         session_id=session_id,
@@ -166,6 +191,7 @@ def session_of(row: Sequence[Any]) -> Session:
         input_octets=received or 0,
         output_octets=sent or 0,
         terminate_cause=None if stopped is None else cause or None,
+        label=label,
     )
 
 

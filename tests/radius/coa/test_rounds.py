@@ -14,6 +14,7 @@ from sqlalchemy import delete, insert, select, update
 from radius import ProjectedSubscriber, Projection, RadiusProjector, Retransmission, Session, SessionChanges
 from radius.coa import lanes, preparing
 from radius.coa.claims import ChangeClaims
+from radius.coa.preparing import Prepared
 from radius.coa.treatment import GRACE, LOOK_AGAIN, Answer
 from radius.importing.projecting import BulkProjector
 from radius.projection.freeradius_tables import radacct, radius_projection
@@ -366,10 +367,10 @@ async def test_what_one_nas_answered_is_kept_where_nobody_thought_of_what_anothe
     worker = line.changes
     ask = worker._ask
 
-    async def broken(session: Session, *more: Any) -> Answer:
+    async def broken(prepared: Prepared, session: Session, *more: Any) -> Answer:
         if session.session_id == "elsewhere":
             raise LookupError("nobody thought of it")
-        return await ask(session, *more)
+        return await ask(prepared, session, *more)
 
     monkeypatch.setattr(worker, "_ask", broken)
     with pytest.raises(ExceptionGroup):

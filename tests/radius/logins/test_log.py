@@ -14,9 +14,10 @@ import pytest
 from sqlalchemy import Executable, delete, insert, select, text, update
 
 from radius import LineIdentity, LoginLog, SubscriberVerbs
+from radius.escapes import shown
 from radius.logins.forgetting import MOST_UNKNOWN
 from radius.logins.tables import radius_login, radius_unknown_nas, radius_unknown_user
-from radius.logins.views import REASONS, shown
+from radius.logins.views import REASONS
 from radius.projection.freeradius_tables import nas as nas_table
 from radius.projection.freeradius_tables import radacct, radcheck
 from radius.tables import Subscriber
