@@ -68,6 +68,7 @@ class Appliance(WithViews):
             retransmission=retransmission,
             read=self.database.read,
             many=self.bulk_projector,
+            lanes=self.nas_lanes,
         )
 
     @property

@@ -206,6 +206,7 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
             secrets=appliance.vault,
             retransmission=pace.nas_retransmission,
             sleep=pace.sleep,
+            lanes=appliance.nas_lanes,
         ),
         payments=PaymentCapture(
             begin, payment_gateways(http, stripe=appliance.stripe), **common, secrets=appliance.vault

@@ -39,6 +39,7 @@ from radius.coa.behind import SessionsBehind, sessions_behind
 from radius.coa.disconnect import NasSaid
 from radius.coa.doors import nas_doors
 from radius.coa.dynamic_authorization import Retransmission
+from radius.coa.lanes import NasLanes
 from radius.coa.reopened import ReopenedSessions
 from radius.coa.session_changes import SessionChanges
 from radius.coa.session_control import SessionControl
@@ -219,6 +220,7 @@ __all__ = [
     "NasAddressTaken",
     "NasChange",
     "NasGuard",
+    "NasLanes",
     "NasNameTaken",
     "NasNotSilent",
     "NasRefused",

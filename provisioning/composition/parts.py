@@ -20,6 +20,7 @@ from radius import (
     BulkProjector,
     GivingWay,
     LoginLog,
+    NasLanes,
     RadiusProjector,
     SessionLooks,
     SessionReader,
@@ -73,6 +74,7 @@ class Parts:
         self.stations = StationLooks(self.radius_database.read, tenant_id=settings.tenant_id)
         self.usage_looks = UsageLooks(self.radius_database.read, tenant_id=settings.tenant_id)
         self.targets = Targets(tuple(ip_network(each) for each in settings.webhook_private_networks))
+        self.nas_lanes = NasLanes()
         self.bell = Bell(sync_url(self.database.url), tenant_id=settings.tenant_id)
         self.runs = Runs(definitions=self.definitions, doorbell=self.bell, clock=clock, tenant_id=settings.tenant_id)
         self.projector = RadiusProjector(

@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from radius.coa.doors import KnownNas
@@ -45,6 +45,17 @@ class Later:
 
     why: Why
     seconds: float
+
+    def in_words(self, nas: KnownNas) -> str:
+        """Why, for whoever reads what became of a session."""
+        if self.why == "silent":
+            return f"NAS {nas.door.name} has just been silent, and is asked again later"
+        if self.why == "unknown":
+            return (
+                f"NAS {nas.door.name} has not answered the first request yet, and is asked when it is known that it"
+                " answers"
+            )
+        return f"NAS {nas.door.name} has as many to answer as it can for now, and is asked when these are through"
 
 
 @dataclass
@@ -155,6 +166,20 @@ class NasLanes:
             if probe is not None:
                 lane.probe = None
                 probe.over.set()
+
+    def paced(self, nas: KnownNas) -> KnownNas:
+        """Within its turn: every datagram counts for what it is sent in a second; the turn was for the first one."""
+        if nas.coa.per_second is None:
+            return nas
+        first = True
+
+        async def pace() -> None:
+            nonlocal first
+            if not first:
+                await self.pace(nas)
+            first = False
+
+        return replace(nas, door=replace(nas.door, pace=pace))
 
     def answered(self, nas: KnownNas, *, silent: bool) -> None:
         """What came of asking it; ``silent``: it answered nothing, however often it was asked."""

@@ -21,7 +21,7 @@ from radius.coa.concluding import Asked, Conclusion
 from radius.coa.disconnect import ask_to_disconnect
 from radius.coa.doors import KnownNas, identity_of
 from radius.coa.dynamic_authorization import ONE_KEY, Retransmission
-from radius.coa.lanes import Later, NasLanes
+from radius.coa.lanes import NasLanes
 from radius.coa.outbox import change_of, views
 from radius.coa.preparing import Preparation, Prepared
 from radius.coa.together import DATABASE_TROUBLE, Together
@@ -55,7 +55,7 @@ UNDER_WAY = 5000
 class SessionChanges:
     """Carries the changes of one tenant's subscribers over. Every method may be repeated, also at the same time."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is asked for one thing
         self,
         begin: Begin,
         radius_begin: Begin,
@@ -67,9 +67,10 @@ class SessionChanges:
         retransmission: Retransmission | None = None,
         read: Begin | None = None,
         many: BulkProjector | None = None,
+        lanes: NasLanes | None = None,
     ) -> None:
         """``read`` opens a transaction that only reads, for looking whether anything is due; ``many`` projects many
-        subscribers at once, who else are projected one by one."""
+        subscribers at once, who else are projected one by one. ``lanes`` are those of whoever else asks NASes here."""
         self._begin = begin
         self._tenant_id = tenant_id
         self._now = now
@@ -81,7 +82,7 @@ class SessionChanges:
         conclusion = Conclusion(begin, radius_begin, claims=self._claims, **whose)
         self._prepare: Together[int, Prepared] = Together(self._preparation.of, most=TOGETHER)
         self._conclude: Together[Asked, bool] = Together(conclusion.of, most=TOGETHER)
-        self._lanes = NasLanes()
+        self._lanes = lanes or NasLanes()
         self._pauses: Sequence[float] = KEPT_AFTER_SECONDS
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[int, asyncio.Task[bool]] = {}
@@ -214,29 +215,15 @@ class SessionChanges:
             return Answer("as_wished", f"it has all of it already{goes_on}", self._now())
         async with self._lanes.turn(nas, who=(wish.change_id, session.radacct_id)) as later:
             if later is not None:
-                return Answer("not_asked", _why_later(nas, later), None, put_off=timedelta(seconds=later.seconds))
+                return Answer("not_asked", later.in_words(nas), None, put_off=timedelta(seconds=later.seconds))
             if not await self._claims.keep(wish.change_id):  # it has waited long
                 return Answer("not_asked", "another change of this subscriber is under way by now", None)
-            answer = await self._ask(prepared, session, self._paced(nas), words)
+            answer = await self._ask(prepared, session, self._lanes.paced(nas), words)
             self._lanes.answered(nas, silent=answer.said == "unanswered")
         if answer.said == "unknown_to_nas" and wish.is_disowned(session):
             answer = replace(answer, said="refused", reason=f"{answer.reason}, though it accounts for it: {_LOOK_AT}")
         log.info("session told of a change", username=wish.username, nas=nas.door.name, said=answer.said)
         return answer
-
-    def _paced(self, nas: KnownNas) -> KnownNas:
-        """Every datagram counts for what it is sent in a second; the turn was for the first one."""
-        if nas.coa.per_second is None:
-            return nas
-        first = True
-
-        async def pace() -> None:
-            nonlocal first
-            if not first:
-                await self._lanes.pace(nas)
-            first = False
-
-        return replace(nas, door=replace(nas.door, pace=pace))
 
     async def _ask(self, prepared: Prepared, session: Session, nas: KnownNas, words: Words | None) -> Answer:
         async def shares_its_id() -> bool:
@@ -259,13 +246,3 @@ class SessionChanges:
             change = await change_of(db, self._tenant_id, change_id)
             change.leased_until = give_up(change.id, change.leased_until)
             change.attempts, change.due_at = due_again([], change.attempts, self._now(), sign=None)
-
-
-def _why_later(nas: KnownNas, later: Later) -> str:
-    if later.why == "silent":
-        return f"NAS {nas.door.name} has just been silent, and is asked again later"
-    if later.why == "unknown":
-        return (
-            f"NAS {nas.door.name} has not answered the first request yet, and is asked when it is known that it answers"
-        )
-    return f"NAS {nas.door.name} has as many to answer as it can for now, and is asked when these are through"

@@ -15,6 +15,7 @@ import structlog
 from radius.coa.disconnect import DisconnectAnswer, ask_to_disconnect
 from radius.coa.doors import KnownNas, close_ghosts, identity_of, nas_doors
 from radius.coa.dynamic_authorization import Retransmission
+from radius.coa.lanes import NasLanes
 from radius.errors import SessionsStillOpen
 from radius.ports import Begin, Now, Secrets
 from radius.results import Disconnection, SessionAnswer, SessionsEnded
@@ -40,7 +41,9 @@ class SessionControl:
         secrets: Secrets,
         retransmission: Retransmission | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        lanes: NasLanes | None = None,
     ) -> None:
+        """``lanes`` are those of whoever else asks NASes here: each is asked by all together what it takes."""
         self._begin = begin
         self._radius_begin = radius_begin
         self._reader = SessionReader(radius_begin)
@@ -49,6 +52,7 @@ class SessionControl:
         self._secrets = secrets
         self._retransmission = retransmission or Retransmission()
         self._sleep = sleep
+        self._lanes = lanes or NasLanes()
 
     async def disconnect(self, username: str) -> Disconnection:
         """Ask the NAS of every open session to end it. Whether it is over is for ``require_ended``.
@@ -111,13 +115,18 @@ class SessionControl:
         async def shares_its_id() -> bool:
             return bool(await self._reader.sharing_an_id([session]))
 
-        return await ask_to_disconnect(
-            known.door,
-            identity_of(session),
-            now=self._now(),
-            retransmission=self._retransmission,
-            shares_its_id=shares_its_id,
-        )
+        async with self._lanes.turn(known, who=("ending", session.radacct_id)) as later:
+            if later is not None:
+                return DisconnectAnswer("unanswered", later.in_words(known))
+            answer = await ask_to_disconnect(
+                self._lanes.paced(known).door,
+                identity_of(session),
+                now=self._now(),
+                retransmission=self._retransmission,
+                shares_its_id=shares_its_id,
+            )
+            self._lanes.answered(known, silent=answer.said == "unanswered")
+        return answer
 
 
 def _told(session: Session, answer: DisconnectAnswer) -> SessionAnswer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets as randomness
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -120,7 +121,20 @@ async def probe_coa(door: NasDoor, *, now: datetime, retransmission: Retransmiss
     )
     reply = await ask(door, COA_REQUEST, nobody, now=now, retransmission=retransmission)
     heard: Heard = "silent" if reply.heard == "silence" else "answered"
+    if heard == "silent" and door.event_timestamp and not reply.unbelieved:
+        undated, once = replace(door, event_timestamp=False), replace(retransmission, sends=1)
+        if (await ask(undated, COA_REQUEST, nobody, now=now, retransmission=once)).heard != "silence":
+            return Probe(asked="coa", heard=heard, words=_old(door, now))
     return Probe(asked="coa", heard=heard, words=_said(door, reply))
+
+
+def _old(door: NasDoor, now: datetime) -> str:
+    return (
+        f"{door.name} at {door.address} port {door.port} has the right secret, and answers requests only without an"
+        f" Event-Timestamp: to its clock they are too old or not yet due (RFC 5176 s6.3; ours says {now:%H:%M:%S} UTC),"
+        f" or it refuses the attribute. Set its clock, by NTP; else `firstlight nas change {door.name}"
+        " --no-coa-event-timestamp --reason ...`."
+    )
 
 
 def _said(door: NasDoor, reply: NasReply) -> str:

@@ -16,7 +16,7 @@ from radius.tables import Nas
 
 MOST_PER_SECOND = 10_000
 
-_NAS_SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{16,64}")
+_NAS_SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{24,64}")
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def nas_faults_by_part(name: str, terms: NasTerms, secret: str | None) -> Iterab
         yield "coa_port", f"coa_port is {terms.coa_port}, not between 1 and 65535"
     yield from _coa_faults(terms.coa)
     if secret is not None and not _NAS_SECRET.fullmatch(secret):
-        yield "secret", "its secret needs 16 to 64 of A-Z a-z 0-9 . _ ~ + / = - (RFC 2865 s3 asks for 16 and more)"
+        yield "secret", "its secret needs 24 to 64 of A-Z a-z 0-9 . _ ~ + / = - (RFC 2865 s3 asks for 16 and more)"
     if not terms.login_methods or set(terms.login_methods) - set(LOGIN_METHODS):
         yield "login_methods", f"its login_methods need one or more of {', '.join(LOGIN_METHODS)}"
     if len(set(terms.login_methods)) < len(terms.login_methods):

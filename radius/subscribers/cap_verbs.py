@@ -156,7 +156,8 @@ class CapVerbs(IdentityVerbs):
     async def _crossing(
         self, subscriber: Subscriber, plan: Plan, event: DataCapEvent, period: CapPeriod
     ) -> CapCrossing:
-        served = subscriber.over_plan_id
+        # one that is refused every login is served by that when it is let in again
+        served = subscriber.over_plan_id or subscriber.capped_plan_id
         return CapCrossing(
             kind=event.kind,
             ordinal=event.ordinal,

@@ -482,14 +482,14 @@ async def test_a_nas_defined_twice_alike_is_one_nas_and_keeps_its_secret(site: S
         moved = await service.define_nas(name="bng-1", address="10.0.0.2", dialect="wispr", coa_port=1700)
         kept = await site.secrets.reveal(db, moved["secret"])
         rotated = await service.define_nas(
-            name="bng-1", address="10.0.0.2", dialect="wispr", coa_port=1700, secret="another-secret-for-it"
+            name="bng-1", address="10.0.0.2", dialect="wispr", coa_port=1700, secret="another-secret-made-for-it"
         )
         new = await site.secrets.reveal(db, rotated["secret"])
     assert (first["secret"], first["coa_port"]) == (f"secret:nas/{first['nas_id']}", 3799)
     assert len(secret) == 32
     assert again == first
     assert (moved["nas_id"], moved["version"], kept) == (first["nas_id"], 2, secret)
-    assert (rotated["version"], new) == (3, "another-secret-for-it")
+    assert (rotated["version"], new) == (3, "another-secret-made-for-it")
 
 
 @pytest.mark.parametrize("kind", ["postgresql"])  # on SQLite the second one has not begun yet

@@ -192,13 +192,14 @@ async def test_a_silent_nas_leaves_it_open_and_says_so_until_the_session_has_end
     online.nas.disconnects.mood.silent = True
     [answer] = (await online.control.disconnect(online.username))["sessions"]
     assert answer["said"] == "unanswered"
+    assert answer["reason"].endswith(f"port {online.nas.disconnects.port} did not answer 3 Disconnect-Requests")
     with pytest.raises(SessionsStillOpen) as open_:
         await online.control.require_ended(online.username)
     assert open_.value.transient
     assert str(open_.value) == (
         f"{online.username} is still online: session {online.session.session_id} at {online.nas.source_address}"
-        f" ({answer['reason']}). It ends with its line, its Session-Timeout, or by hand at the NAS; accounting is"
-        " looked at again, and the NAS asked again."
+        f" (NAS {online.nas.name} has just been silent, and is asked again later). It ends with its line, its"
+        " Session-Timeout, or by hand at the NAS; accounting is looked at again, and the NAS asked again."
     )
     await online.nas.accounting_stop(online.session, Usage(seconds=60), cause="Lost-Carrier")
     assert (await online.control.require_ended(online.username))["asked"] == []

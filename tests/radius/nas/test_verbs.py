@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -115,6 +116,17 @@ async def test_a_login_as_the_nas_shows_whether_freeradius_knows_it(site: Site) 
     )
     assert "or it has another secret" in other["words"]
     assert elsewhere["words"].startswith("198.51.100.9 is no address of this machine")
+
+
+async def test_a_nas_to_whose_clock_a_question_is_too_old_is_told_from_one_that_is_not_there(site: Site) -> None:
+    nas, answering = await added(site)
+    told = replace(await door(site, nas["address"]), port=await answering.listen())
+    late, now = [
+        await probe_coa(told, now=site.now() - timedelta(minutes=ago), retransmission=SHORT) for ago in (10, 0)
+    ]
+    await answering.close()
+    assert (late["heard"], now["heard"]) == ("silent", "answered")
+    assert "answers requests only without an Event-Timestamp: to its clock they are too old" in late["words"]
 
 
 async def test_a_question_about_a_session_of_nobody_shows_whether_the_nas_takes_requests(site: Site) -> None:
