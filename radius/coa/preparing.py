@@ -272,6 +272,7 @@ class Preparation:
             subscriber = whose[change.subscriber_id]
             wish = ChangeWish(
                 change_id=change_id,
+                subscriber_id=change.subscriber_id,
                 username=subscriber.username,
                 former=former[change_id],
                 wanted=terms[subscriber.plan_id, subscriber.over_plan_id],
@@ -281,7 +282,6 @@ class Preparation:
                 former_names=former_names.get(change.subscriber_id, ()),
                 is_refused=subscriber.is_refused,
                 earlier=earlier.get(change_id, ()),
-                subscriber_id=change.subscriber_id,
                 namesakes=namesakes.get(subscriber.username, ()),
             )
             wishes.append((wish, Carried(change.carried_at or shown_by, change.right_above), of_change))

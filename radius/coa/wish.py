@@ -27,6 +27,7 @@ class ChangeWish:
     """What the open sessions of one subscriber shall have. ``words`` of each dialect; None: they shall end."""
 
     change_id: int
+    subscriber_id: int
     username: str
     former: Sequence[FormerTerms]
     wanted: PlanTerms
@@ -41,7 +42,6 @@ class ChangeWish:
     """No login of it is let in: then no session is right, whenever it began."""
     earlier: Sequence[EarlierChange] = ()
     """Those that this one has followed before they were borne out, the newest first."""
-    subscriber_id: int = 0
     namesakes: Sequence[Namesake] = ()
     """Who has had its name, where several have."""
 
