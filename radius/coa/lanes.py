@@ -167,6 +167,19 @@ class NasLanes:
                 lane.probe = None
                 probe.over.set()
 
+    @asynccontextmanager
+    async def place(self, nas: KnownNas) -> AsyncIterator[Later | None]:
+        """As ``turn``, for who comes again at a pace of its own: one that seems to be silent is asked all the same."""
+        lane = self._lane(nas)
+        if not await self._got_room(lane, nas):
+            yield lane.later(nas, "busy", None)
+            return
+        try:
+            await self.pace(nas)
+            yield None
+        finally:
+            lane.room.release()
+
     def paced(self, nas: KnownNas) -> KnownNas:
         """Within its turn: every datagram counts for what it is sent in a second; the turn was for the first one."""
         if nas.coa.per_second is None:

@@ -115,18 +115,16 @@ class SessionControl:
         async def shares_its_id() -> bool:
             return bool(await self._reader.sharing_an_id([session]))
 
-        async with self._lanes.turn(known, who=("ending", session.radacct_id)) as later:
+        async with self._lanes.place(known) as later:
             if later is not None:
                 return DisconnectAnswer("unanswered", later.in_words(known))
-            answer = await ask_to_disconnect(
+            return await ask_to_disconnect(
                 self._lanes.paced(known).door,
                 identity_of(session),
                 now=self._now(),
                 retransmission=self._retransmission,
                 shares_its_id=shares_its_id,
             )
-            self._lanes.answered(known, silent=answer.said == "unanswered")
-        return answer
 
 
 def _told(session: Session, answer: DisconnectAnswer) -> SessionAnswer:
