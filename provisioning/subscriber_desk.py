@@ -293,8 +293,10 @@ class SubscriberDesk:
 
     async def activate(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
         """Let in whom no run lets in. Raises: RunLooksAfter, and as ``SubscriberVerbs.activate``."""
-        await self._by_hand(who)
-        return await self._done(who, lambda number: self._verbs.activate(subscriber_id=number, request_id=request_id))
+        checked = SubscriberNumber((await self._by_hand(who))["subscriber_id"])
+        return await self._done(
+            checked, lambda number: self._verbs.activate(subscriber_id=number, request_id=request_id)
+        )
 
     async def end(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
         """End at once whom no run ends, take its CPEs from it and give back the addresses that are held for it.
@@ -302,7 +304,10 @@ class SubscriberDesk:
         Raises: RunLooksAfter, and as ``SubscriberVerbs.terminate``.
         """
         found = await self._by_hand(who)
-        done = await self._done(who, lambda number: self._verbs.terminate(subscriber_id=number, request_id=request_id))
+        checked = SubscriberNumber(found["subscriber_id"])  # a name or an id may be somebody else's meanwhile
+        done = await self._done(
+            checked, lambda number: self._verbs.terminate(subscriber_id=number, request_id=request_id)
+        )
         service_id = found["service_id"]
         if service_id is not None and found["state"] != "terminated":  # else it may be somebody else's by now
             for each in await self._cpes.devices_of_service(service_id=service_id):

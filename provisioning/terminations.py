@@ -135,10 +135,10 @@ class TerminationDesk:
             raise InvalidRequest("The termination", faults)
         earlier = await self._earlier(subscriber["service_id"])
         if earlier.open is not None:
-            return self._same_again(earlier.open, wish, faults)
+            return self._same_again(earlier.open, wish, subscriber, faults)
         if faults:
             if subscriber["state"] == "terminated" and earlier.newest is not None:
-                done = _as_wished(earlier.newest, wish)
+                done = _as_wished(earlier.newest, wish, subscriber)
                 if done is not None:  # it was asked for in the same words, and has come about since
                     return done
             raise InvalidRequest("The termination", faults)
@@ -245,8 +245,10 @@ class TerminationDesk:
         view = await show_run(self._db, newest, tenant_id=self._tenant_id, definitions=self._definitions)
         return Earlier(count, view)
 
-    def _same_again(self, open_: RunView, wish: Wish, faults: list[Fault]) -> StartedTermination:
-        same = _as_wished(open_, wish)
+    def _same_again(
+        self, open_: RunView, wish: Wish, subscriber: SubscriberView, faults: list[Fault]
+    ) -> StartedTermination:
+        same = _as_wished(open_, wish, subscriber)
         if same is not None:
             return same
         day = open_.input["ends_on"]
@@ -278,12 +280,13 @@ class TerminationDesk:
         return StartedTermination(run_id, ends_on, is_new)
 
 
-def _as_wished(run: RunView, wish: Wish) -> StartedTermination | None:
-    """That run, if it was started by the same wish."""
+def _as_wished(run: RunView, wish: Wish, subscriber: SubscriberView) -> StartedTermination | None:
+    """That run, if it was started by the same wish; one of its service may have ended whoever had that before."""
     known = run.input
     day = date.fromisoformat(known["ends_on"])
     same_day = known["ends_at"] is None if wish.at_once else wish.ends_on == day and known["ends_at"] is not None
-    return StartedTermination(run.summary.id, day, False) if same_day and wish.reason == known["reason"] else None
+    same = same_day and (wish.reason, subscriber["subscriber_id"]) == (known["reason"], known["subscriber_id"])
+    return StartedTermination(run.summary.id, day, False) if same else None
 
 
 def _key(service_id: int, number: int) -> str:

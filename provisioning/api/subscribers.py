@@ -20,10 +20,17 @@ from provisioning.api.misfits import as_read
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
-from provisioning.api.subscribers_parts import misfits
+from provisioning.api.subscribers_parts import misfits, misfits_of_end
 from provisioning.api.whom import Whom, WhomToEnd
 from provisioning.api.wishes import Reason, Wish
-from provisioning.subscriber_desk import ANY_CUSTOMER, ChangedSubscriber, SubscriberDesk, Who, was_so_already
+from provisioning.subscriber_desk import (
+    ANY_CUSTOMER,
+    ChangedSubscriber,
+    SubscriberDesk,
+    SubscriberNumber,
+    Who,
+    was_so_already,
+)
 from radius import DataCapView, LineIdentity, State, SubscriberUnknown, SubscriberView
 
 NOT_THERE = {404: problem(WORDS[404])}
@@ -205,11 +212,14 @@ async def activate(call: InCall, who: Whom, wish: SubscriberReason) -> ChangedSu
     return _kept(call, await desk.activate(who, request_id=_request_id(call)))
 
 
-@doors.post("/{username:path}/end", permission="subscribers.write", responses=NOT_THERE, misfits=misfits)
+@doors.post("/{username:path}/end", permission="subscribers.write", responses=NOT_THERE, misfits=misfits_of_end)
 async def end(call: InCall, who: WhomToEnd, wish: SubscriberReason) -> ChangedSubscriber:
     """Ends at once one that was brought in, or has no service: no login any more, and its sessions are ended."""
-    desk = await _seen(call, who, wish.reason)
-    return _kept(call, await desk.end(who, request_id=_request_id(call)))
+    desk = call.appliance.subscriber_desk(call.db)
+    found = await desk.named(who)
+    _tells(call, found, wish.reason)
+    whom_it_is = SubscriberNumber(found["subscriber_id"])  # its own id may be somebody else's meanwhile
+    return _kept(call, await desk.end(whom_it_is, request_id=_request_id(call)))
 
 
 @doors.post("/{username:path}/rotate-password", permission="subscribers.write", responses=NOT_THERE, misfits=misfits)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast, get_args
 
 from provisioning.api.calls import Call
-from provisioning.api.whom import By, whom
+from provisioning.api.whom import By, whom, whom_to_end
+from provisioning.subscriber_desk import Who
 from radius import LineIdentity
 
 _LINE = ("station", "port", "circuit", "remote")
@@ -14,12 +15,20 @@ _LINE = ("station", "port", "circuit", "remote")
 
 async def misfits(call: Call, sound: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     """Of what is asked of the subscriber in the path."""
+    return [*await _of(call, sound, lambda who: who), *await _of_line(call, sound)]
+
+
+async def misfits_of_end(call: Call, sound: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """The same of its end, which may be asked for again."""
+    return await _of(call, sound, whom_to_end)
+
+
+async def _of(call: Call, sound: Mapping[str, Any], meant: Callable[[Who], Who]) -> list[tuple[str, str]]:
     by = call.request.query_params.get("by", "username")
     if by not in get_args(By):
         return []
-    desk = call.appliance.subscriber_desk(call.db)
-    who = whom(call.request.path_params["username"], cast(By, by))
-    return [*await desk.faults_in_change(who, sound), *await _of_line(call, sound)]
+    who = meant(whom(call.request.path_params["username"], cast(By, by)))
+    return await call.appliance.subscriber_desk(call.db).faults_in_change(who, sound)
 
 
 async def _of_line(call: Call, sound: Mapping[str, Any]) -> list[tuple[str, str]]:

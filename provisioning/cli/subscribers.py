@@ -20,7 +20,14 @@ from provisioning.days import minute
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Faults
 from provisioning.projections import ProjectedAll
-from provisioning.subscriber_desk import ChangedSubscriber, ExternalId, SubscriberDesk, Who, ends_by_hand
+from provisioning.subscriber_desk import (
+    ChangedSubscriber,
+    ExternalId,
+    SubscriberDesk,
+    SubscriberNumber,
+    Who,
+    ends_by_hand,
+)
 from radius import SubscriberUnknown, SubscriberView
 
 app = typer.Typer(no_args_is_help=True, help="RADIUS subscribers: how they shall be, and making it so.")
@@ -156,14 +163,15 @@ def terminate(
     """
 
     who = whom_to_end(username, external_id)
-    if now and on is None and run(lambda appliance: _ends_by_hand(appliance, who), as_json=json_):
-        subscribers_verbs.change(who, lambda desk, named: _ended(desk, named, reason), as_json=json_)
+    found = run(lambda appliance: _to_end(appliance, who), as_json=json_)  # by now, and by its number from here on
+    named, number = (username, None) if found is None else (found["username"], found["subscriber_id"])
+    if now and on is None and found is not None and ends_by_hand(found):
+        checked = SubscriberNumber(found["subscriber_id"])
+        subscribers_verbs.change(checked, lambda desk, whom_: _ended(desk, whom_, reason), as_json=json_)
         return
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            found = await appliance.subscriber_desk(db).named(who) if external_id else None
-            named, number = (username, None) if found is None else (found["username"], found["subscriber_id"])
             wish = {"username": named, "at_once": now, "reason": reason, **({} if on is None else {"ends_on": on})}
             started = await appliance.termination_desk(db).accept(wish, by=by, subscriber_id=number)
             tells(subject=subject_of("run", started.run_id))
@@ -211,12 +219,15 @@ async def _ended(desk: SubscriberDesk, who: Who, reason: str) -> ChangedSubscrib
     return await desk.end(who)
 
 
-async def _ends_by_hand(appliance: Appliance, who: Who) -> bool:
+async def _to_end(appliance: Appliance, who: Who) -> SubscriberView | None:
+    """None: nobody has that name, which is refused with all else that is wrong. Raises: SubscriberUnknown, of an id."""
     async with appliance.database.read() as db:
         try:
-            return ends_by_hand(await appliance.subscriber_desk(db).named(who))
+            return await appliance.subscriber_desk(db).named(who)
         except SubscriberUnknown:
-            return False  # which is refused with all else that is wrong
+            if isinstance(who, str):
+                return None
+            raise
 
 
 async def _all(appliance: Appliance, *, shown: bool) -> ProjectedAll:

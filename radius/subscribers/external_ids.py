@@ -57,12 +57,12 @@ async def known_as(db: AsyncSession, tenant_id: str, external_id: str) -> Subscr
 
 
 async def last_known_as(db: AsyncSession, tenant_id: str, external_id: str) -> Subscriber:
-    """The same; where there is none, the last one that had this number and was terminated."""
+    """The same; where there is none, the one that had this number and was terminated last."""
     try:
         return await known_as(db, tenant_id, external_id)
     except SubscriberUnknown:
         had_it = select(Subscriber).where(Subscriber.tenant_id == tenant_id, Subscriber.external_id == external_id)
-        subscriber = await db.scalar(had_it.order_by(Subscriber.id.desc()).limit(1))
+        subscriber = await db.scalar(had_it.order_by(Subscriber.updated_at.desc(), Subscriber.id.desc()).limit(1))
         if subscriber is None:
             raise
         return subscriber

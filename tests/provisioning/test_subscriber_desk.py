@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import pytest
 from sqlalchemy import update
 
 from provisioning.bootstrap import Appliance, open_appliance
+from provisioning.subscriber_desk import LastKnownAs
 from provisioning.under_way import ServiceUnderWay
+from radius import RadiusService, SubscriberView
+from radius.tables import Subscriber
 from tests.support.healthy_estate import HealthyEstate
 from workflows.engine.tables import RunRow
 
@@ -58,3 +62,45 @@ async def test_once_the_installation_is_over_its_subscriber_can_be_suspended(app
     async with appliance.database.begin() as db:
         await db.execute(update(RunRow).where(RunRow.id == 2).values(state="partial"))
     assert (await act(appliance, "suspend"))["subscriber"]["state"] == "suspended"
+
+
+async def test_who_is_given_the_number_while_its_former_owner_is_ended_again_is_left_alone(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_id = {"external_id": "ERP 4711/a"}
+    async with appliance.database.begin() as db:
+        desk = appliance.subscriber_desk(db)
+        ended = await desk.create(
+            "new1@isp.example", customer_id=7, plan="fiber-300", customers_elsewhere=True, **own_id
+        )
+        await desk.end("new1@isp.example")
+        heir = await desk.create("new2@isp.example", customer_id=7, plan="fiber-300", customers_elsewhere=True)
+    asked = RadiusService.subscriber_last_known_as
+
+    async def and_given_right_after(radius: RadiusService, *, external_id: str) -> SubscriberView:
+        found = await asked(radius, external_id=external_id)
+        await radius.give_external_id(subscriber_id=heir["subscriber_id"], external_id=external_id)
+        return found
+
+    monkeypatch.setattr(RadiusService, "subscriber_last_known_as", and_given_right_after)
+    async with appliance.database.begin() as db:
+        desk = appliance.subscriber_desk(db)
+        done = await desk.end(LastKnownAs("ERP 4711/a"))
+        assert done["subscriber"]["subscriber_id"] == ended["subscriber_id"]
+        assert (await desk.named("new2@isp.example"))["state"] == "pending"
+
+
+async def test_of_several_that_had_a_number_the_one_that_ended_last_is_meant(appliance: Appliance) -> None:
+    async with appliance.database.begin() as db:
+        desk = appliance.subscriber_desk(db)
+        numbers = []
+        for name in ("new1@isp.example", "new2@isp.example"):
+            made = await desk.create(
+                name, customer_id=7, plan="fiber-300", external_id="ERP-1", customers_elsewhere=True
+            )
+            numbers.append(made["subscriber_id"])
+            await desk.end(name)
+        earlier = {"updated_at": appliance.clock() - timedelta(days=1)}
+        await db.execute(update(Subscriber).where(Subscriber.id == numbers[1]).values(earlier))
+        db.expire_all()
+        assert (await desk.named(LastKnownAs("ERP-1")))["subscriber_id"] == numbers[0]

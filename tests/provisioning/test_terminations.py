@@ -130,6 +130,20 @@ async def test_the_same_wish_once_the_service_has_ended_is_the_run_that_ended_it
     assert again == StartedTermination(first.run_id, first.ends_on, False)
 
 
+async def test_a_run_that_ended_whoever_had_the_service_before_is_no_answer_to_another(appliance: Appliance) -> None:
+    await set_run(appliance, (await accept(appliance, ends_on=..., at_once=True)).run_id, "completed")
+    async with appliance.database.begin() as db:
+        ended = {"state": "terminated", "updated_at": appliance.clock()}
+        await db.execute(update(Subscriber).where(Subscriber.username == DONE).values(ended))
+        service = await db.scalar(select(Subscriber.service_id).where(Subscriber.username == DONE))
+        await db.execute(update(Subscriber).where(Subscriber.username == DONE).values(service_id=None))
+        heir = {**ended, "service_id": service}
+        await db.execute(update(Subscriber).where(Subscriber.username == WAITING).values(heir))
+    assert await faults(appliance, username=WAITING, ends_on=..., at_once=True) == {
+        "username": f"names a service that has ended already: {WAITING}"
+    }
+
+
 async def test_a_team_that_is_not_there_is_a_fault_before_anything_is_written(
     sqlite_estate: HealthyEstate, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from radius import RadiusService, SubscriberView
 from tests.support.api import Api, told_of
 
 DONE = "c1001-s1@isp.example"
@@ -77,6 +78,35 @@ async def test_who_asks_for_an_end_again_by_the_isps_own_id_is_answered_and_ends
     assert theirs.json()["subscriber"]["subscriber_id"] == heir["subscriber_id"]  # the number is its own by now
     nobody = await any_api.post("/subscribers/ERP-9/end", why, params=by_id)
     assert (nobody.status_code, nobody.json()["code"]) == (404, "radius.subscriber_unknown")
+
+
+@pytest.mark.both_databases
+async def test_who_is_given_the_number_while_an_end_is_asked_for_again_is_left_alone(
+    any_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_id, why = {"by": "external_id"}, {"reason": "gone"}
+    await any_api.post("/subscribers", {**WISH, "external_id": "ERP-9"})
+    ended = await any_api.post("/subscribers/ERP-9/end", why, params=by_id)
+    heir = (await any_api.post("/subscribers", WISH)).json()
+    asked = RadiusService.subscriber_last_known_as
+
+    async def and_given_right_after(radius: RadiusService, *, external_id: str) -> SubscriberView:
+        found = await asked(radius, external_id=external_id)
+        await radius.give_external_id(subscriber_id=heir["subscriber_id"], external_id=external_id)
+        return found
+
+    monkeypatch.setattr(RadiusService, "subscriber_last_known_as", and_given_right_after)
+    again = await any_api.post("/subscribers/ERP-9/end", why, params=by_id)
+    assert (again.status_code, again.json()["subscriber"]) == (200, ended.json()["subscriber"])
+    assert (await any_api.get(f"/subscribers/{WISH['username']}")).json()["state"] == "pending"
+
+
+async def test_whose_end_is_asked_for_again_in_a_malformed_way_is_not_said_to_be_unknown(api: Api) -> None:
+    by_id = {"by": "external_id"}
+    await api.post("/subscribers", {**WISH, "external_id": "ERP-9"})
+    await api.post("/subscribers/ERP-9/end", {"reason": "gone"}, params=by_id)
+    assert list(told_of(await api.post("/subscribers/ERP-9/end", {}, params=by_id))) == ["#/reason"]
+    assert list(told_of(await api.post("/subscribers/ERP-9/suspend", {}, params=by_id))) == ["#/reason", "username"]
 
 
 async def test_one_that_was_ended_is_made_anew_and_the_audit_says_what_it_was(any_api: Api) -> None:

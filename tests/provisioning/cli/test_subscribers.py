@@ -9,7 +9,7 @@ import pytest
 
 from provisioning.cli.subscribers_verbs import print_change
 from provisioning.settings import Settings
-from radius import SessionChangeView
+from radius import RadiusService, SessionChangeView, SubscriberView
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
 
@@ -211,6 +211,35 @@ def test_a_subscriber_is_known_by_the_isps_own_id_wherever_its_username_is(isp: 
     assert type_("subscribers", "identify", *by_id, *why, "--json").json["external_id"] is None
     nobody = type_("subscribers", "show", *by_id)
     assert nobody.err == "refused: There is no RADIUS subscriber with external id ERP 4711/a.\n"
+
+
+def test_whose_end_is_asked_for_by_the_isps_own_id_is_told_by_its_number_from_then_on(
+    any_isp: Settings, type_: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why, by_id = ("--reason", "moves away"), ("ERP-77", "--external-id")
+    type_("subscribers", "identify", DONE, "ERP-77", *why)
+    new = ("eva@isp.example", "--customer", "1009", "--plan", "fiber-300")
+    heir = type_("subscribers", "create", *new, *why, "--json").json
+    with vandal(any_isp.database_url) as hand:
+        hand.execute(
+            f"UPDATE radius_subscriber SET state = 'terminated' WHERE username = '{DONE}'",
+            f"UPDATE radius_subscriber SET username = '{DONE}' WHERE id = {heir['subscriber_id']}",
+        )
+    on_a_day = type_("subscribers", "terminate", *by_id, "--on", "2027-03-31", *why)
+    assert (on_a_day.status, f"names a service that has ended already: {DONE}" in on_a_day.err) == (2, True)
+
+    asked = RadiusService.subscriber_last_known_as
+
+    async def and_given_right_after(radius: RadiusService, *, external_id: str) -> SubscriberView:
+        found = await asked(radius, external_id=external_id)
+        with vandal(any_isp.database_url) as hand:
+            hand.execute(f"UPDATE radius_subscriber SET external_id = 'ERP-77' WHERE id = {heir['subscriber_id']}")
+        return found
+
+    monkeypatch.setattr(RadiusService, "subscriber_last_known_as", and_given_right_after)
+    at_once = type_("subscribers", "terminate", *by_id, "--now", *why)
+    assert (at_once.status, f"names a service that has ended already: {DONE}" in at_once.err) == (2, True)
+    assert type_("subscribers", "show", DONE, "--json").json["state"] == "pending"
 
 
 def test_a_subscriber_is_renamed_with_its_service_and_its_cpe_and_bound_to_its_line(
