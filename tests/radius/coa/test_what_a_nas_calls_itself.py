@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
+from radius.logins.tables import radius_login
 from radius.projection.freeradius_tables import radacct
 from radius.sessions.sessions import host
-from radius.testing import LabNas, Usage
+from radius.testing import LabNas, NoAnswer, Usage
 from tests.radius.conftest import Site
 from tests.radius.online import FASTER, Line, go_online
 
@@ -57,9 +58,18 @@ async def said_of_a_change(line: Line) -> list[str]:
         ((LOOPBACK,), (LOOPBACK,)),
         ((IPV6,), (IPV6,)),
         ((LOOPBACK, IPV6), (LOOPBACK, IPV6)),
+        ((LOOPBACK, IPV6), (LOOPBACK,)),
+        ((LOOPBACK, IPV6), (IPV6,)),
         ((SOURCE, IPV6), ()),
     ],
-    ids=["by a loopback", "by IPv6", "by both", "by IPv6 beside its address, of which nobody needs to know"],
+    ids=[
+        "by a loopback",
+        "by IPv6",
+        "by both",
+        "by both, of which one is told",
+        "by both, of which the other is told",
+        "by IPv6 beside its address, of which nobody needs to know",
+    ],
 )
 async def test_its_sessions_are_kept_by_the_address_of_its_packets_and_it_is_asked_by_its_own_name(
     line: Line, said: tuple[str, ...], known: tuple[str, ...]
@@ -83,6 +93,42 @@ async def test_where_it_is_not_known_by_that_its_sessions_are_of_no_nas(line: Li
     await line.nas.accounting_interim(line.session, Usage(seconds=300))
     assert await kept_by(line, line.session.session_id) == [(line.nas.source_address, True)]
     assert await said_of_a_change(line) == ["changed"]
+
+
+async def test_where_nobody_can_say_by_what_it_is_known_it_is_not_answered_and_asks_again(line: Line) -> None:
+    await known_as(line, LOOPBACK)
+    await begin(line, LOOPBACK)
+    line.nas.timeout_seconds = 1.0
+    anew = replace(line.session, session_id=f"later-{line.session.username}")
+
+    async def rename(former: str, new: str) -> None:
+        async with line.site.radius_database.begin() as db:
+            await db.execute(text(f"ALTER TABLE {former} RENAME TO {new}"))
+
+    await rename("nas", "nas_away")
+    try:
+        with pytest.raises(NoAnswer):
+            await line.login()
+        with pytest.raises(NoAnswer):
+            await line.nas.accounting_start(anew)
+    finally:
+        await rename("nas_away", "nas")
+    assert await kept_by(line, anew.session_id) == []
+    line.nas.timeout_seconds = 6.0
+    assert (await line.login()).code == "Access-Accept"
+    await line.nas.accounting_start(anew)
+    assert await kept_by(line, anew.session_id) == [(line.nas.source_address, True)]
+
+
+async def test_a_login_of_a_nas_that_is_known_is_logged_as_that_of_its_address(line: Line) -> None:
+    said_as = select(radius_login.c.nas_said_address).where(radius_login.c.username == line.session.username)
+    line.nas.calls_itself = (LOOPBACK,)
+    await line.login()
+    await known_as(line, LOOPBACK)
+    await line.login()
+    async with line.site.radius_database.begin() as db:
+        logged = [host(each) for each in await db.scalars(said_as.order_by(radius_login.c.id))]
+    assert logged == [line.nas.source_address, LOOPBACK, line.nas.source_address]
 
 
 async def test_two_that_call_themselves_alike_are_two(line: Line) -> None:
