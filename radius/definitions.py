@@ -161,7 +161,9 @@ class Definitions:
         nas = await nases.rotate_secret(self._db, self._tenant_id, name, secrets=self._secrets, now=self._now())
         return _nas_view(nas)
 
-    async def adopt_nas(self, *, name: str, secret_at: Callable[[str], Awaitable[str]]) -> tuple[DefinedNas, bool]:
+    async def adopt_nas(
+        self, *, name: str, secret_at: Callable[[str], Awaitable[str | None]]
+    ) -> tuple[DefinedNas, bool]:
         """Let a NAS have the secret by which FreeRADIUS knows it from before (``secret_to_adopt``), and take its row
         there over; whether it was not so before.
 

@@ -18,13 +18,19 @@ class ForeignRows(ProjectionError):
 
     code = "radius.foreign_rows"
 
-    def __init__(self, kind: str, name: str, tables: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, tables: Iterable[str], *, is_anothers: bool = False) -> None:
+        """``is_anothers``: Firstlight wrote them for another tenant."""
         self.kind = kind
         self.name = name
         self.tables = tuple(sorted(tables))
-        instead = "let `firstlight nas adopt` take it over with its secret" if kind == "nas" else "use another name"
+        self.is_anothers = is_anothers
+        other = "another address" if kind == "nas" else "another name"
+        instead = "let `firstlight nas adopt` take it over with its secret" if kind == "nas" else f"use {other}"
         super().__init__(
-            f"The radius database already has a {kind} {name} in {', '.join(self.tables)} that Firstlight did not"
+            f"The radius database has a {kind} {name} of another ISP, for which Firstlight wrote it. Nothing was"
+            f" changed: use {other}."
+            if is_anothers
+            else f"The radius database already has a {kind} {name} in {', '.join(self.tables)} that Firstlight did not"
             f" write. Nothing was changed: remove those rows, or {instead}."
         )
 

@@ -351,7 +351,7 @@ class Nas(Projected, RadiusBase):
     calls_itself: Mapped[str] = mapped_column(Text, default="", server_default="")
     """By which other addresses, with a blank between them (``NasTerms``)."""
     adopted_address: Mapped[str | None] = mapped_column(String(15))
-    """Where FreeRADIUS knew it before us; what others have written there is ours to replace."""
+    """Where FreeRADIUS knew it before us, until our row stands there in place of what others have written."""
     silent_told_at: Mapped[datetime | None]
     """Since when it is told as silent; None: it is heard, as far as anybody was told."""
     created_at: Mapped[datetime]

@@ -105,8 +105,10 @@ async def called_as_another(db: AsyncSession, tenant_id: str, name: str, terms: 
     """Why it can't be told from another NAS by what the one or the other calls itself, each with the part that it is
     of. What two of them call themselves may be the same: each is known by the address of its packets."""
     faults = []
-    others = await db.scalars(select(Nas).where(Nas.tenant_id == tenant_id, Nas.name != name).order_by(Nas.name))
-    for other in others:
+    every = await db.scalars(select(Nas).where(Nas.tenant_id == tenant_id).order_by(Nas.name))
+    for other in every:
+        if other.name == name:  # which no query is asked with: it may hold what PostgreSQL has no text for
+            continue
         if other.address in terms.calls_itself:
             faults.append(
                 ("calls_itself", f"it calls itself {other.address}, which is the address of NAS {other.name}")
@@ -181,13 +183,13 @@ async def adopt(
     db: AsyncSession,
     tenant_id: str,
     name: str,
-    secret_at: Callable[[str], Awaitable[str]],
+    secret_at: Callable[[str], Awaitable[str | None]],
     *,
     secrets: Secrets,
     now: datetime,
 ) -> tuple[Nas, bool]:
-    """Let a NAS have the secret by which FreeRADIUS knows it already (``secret_at`` its address), and its row there be
-    ours; whether it was not so before.
+    """Let a NAS have the secret by which FreeRADIUS knows it already (``secret_at`` its address; None: its row there is
+    ours), and its row there be ours; whether it was not so before.
 
     Raises:
         NasUnknown, and what ``secret_at`` raises.
@@ -195,9 +197,12 @@ async def adopt(
     nas = await db.scalar(_held(tenant_id, name))
     if nas is None:
         raise await _unknown(db, tenant_id, name)
-    if nas.adopted_address == nas.address:
+    secret = await secret_at(nas.address)
+    if secret is None:
         return nas, False
-    await secrets.seal(db, nas.secret_ref, await secret_at(nas.address))
+    if nas.adopted_address == nas.address and secret == await secrets.reveal(db, nas.secret_ref):
+        return nas, False
+    await secrets.seal(db, nas.secret_ref, secret)
     nas.adopted_address = nas.address
     await count_up(db, nas, now)
     return nas, True
@@ -304,6 +309,7 @@ def unfit_methods(terms: NasTerms, storage: PasswordStorage) -> Iterable[str]:
 
 async def _shared(db: AsyncSession, tenant_id: str, name: str, secret: str, secrets: Secrets) -> list[str]:
     """Who has the secret of one NAS could speak for another."""
-    others = await db.scalars(select(Nas).where(Nas.tenant_id == tenant_id, Nas.name != name).order_by(Nas.name))
+    every = await db.scalars(select(Nas).where(Nas.tenant_id == tenant_id).order_by(Nas.name))
+    others = [nas for nas in every if nas.name != name]
     same = [nas.name for nas in others if await secrets.reveal(db, nas.secret_ref) == secret]
     return [f"its secret is that of {', '.join(same)}: each NAS needs one of its own"] if same else []

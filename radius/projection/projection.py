@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -233,7 +234,6 @@ def _who_can_say(plan: str, terms: PlanTerms) -> Iterator[Dialect]:
 
 
 TELLS_OF_LINES = "lines"
-CALLS_ITSELF = " calls itself "
 """What stands as the community of such a NAS, where SNMP's would: ``line_query`` of
 ``deploy/freeradius/raddb/sql/queries.conf`` asks for it."""
 
@@ -250,9 +250,20 @@ def nas_rows(nas: Nas, secret: str) -> tuple[Row, ...]:
     return (Row("nas", nas.address, columns),)
 
 
+CALLS_ITSELF = " calls itself "
+"""Behind it stands in the description of a NAS by which other addresses it calls itself."""
+
+
 def _called(nas: Nas) -> str:
     """As the raddb looks for it (policies.conf, nas_as_known)."""
     return f"{CALLS_ITSELF}{nas.calls_itself}" if nas.calls_itself else ""
+
+
+def is_marked_as_anothers(description: str, tenant_id: str) -> bool:
+    """Whether that of a NAS' row (``nas_rows``) is one of another tenant."""
+    return re.match("Firstlight [^/]+/", description) is not None and not description.startswith(
+        f"Firstlight {tenant_id}/"
+    )
 
 
 def digest(rows: Iterable[Row]) -> str:

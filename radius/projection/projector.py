@@ -338,6 +338,9 @@ class RadiusProjector:
                     .where(or_(source.projected_version.is_(None), source.projected_version <= wish.version))
                     .values(projected_version=wish.version, projected_digest=wish.digest, projected_at=self._now())
                 )
+            if wanted.wish.adopts:  # what others write there from now on is theirs again
+                written = (Nas.id == wanted.wish.source_id, Nas.version == wanted.wish.version)
+                await db.execute(update(Nas).where(*written).values(adopted_address=None))
 
 
 async def _lock(db: AsyncSession, wish: Wish, *more_names: str) -> None:

@@ -30,7 +30,7 @@ from radius.projection.freeradius_tables import (
     radreply,
     radusergroup,
 )
-from radius.projection.projection import Row, digest
+from radius.projection.projection import Row, digest, is_marked_as_anothers
 from radius.projection_errors import ForeignRows, RadiusDatabaseUnavailable, RadiusDatabaseUnfit
 
 Kind = Literal["subscriber", "plan", "nas"]
@@ -205,11 +205,12 @@ async def show(db: AsyncSession, wish: Wish, entry: LedgerEntry | None, now: dat
     """Bring the rows of a locked name to the wish and note it in the ledger. True when a row had to change.
 
     Raises:
-        ForeignRows: there are rows and they are not ours.
+        ForeignRows: there are rows and they are not ours, nor to be taken over; or they are another tenant's.
     """
     actual = (await actual_rows(db, wish.kind, [wish.name]))[wish.name]
-    if (entry is None and actual and not wish.adopts) or (entry is not None and entry.tenant_id != wish.tenant_id):
-        raise ForeignRows(wish.kind, wish.name, {row.table for row in actual.values()})
+    is_anothers = entry.tenant_id != wish.tenant_id if entry else wish.adopts and _marked_as_anothers(wish, actual)
+    if is_anothers or (entry is None and actual and not wish.adopts):
+        raise ForeignRows(wish.kind, wish.name, {row.table for row in actual.values()}, is_anothers=is_anothers)
     surplus = surplus_rows(actual, wish.rows)
     missing = Counter(wish.rows) - Counter(actual.values())
     await _delete(db, surplus)
@@ -217,6 +218,12 @@ async def show(db: AsyncSession, wish: Wish, entry: LedgerEntry | None, now: dat
     await _insert(db, missing.elements())
     await _note(db, wish, entry, now)
     return bool(surplus or missing)
+
+
+def _marked_as_anothers(wish: Wish, actual: Mapping[RowKey, Row]) -> bool:
+    """What was read before its name was locked may have been written by another tenant since."""
+    descriptions = (dict(row.columns)["description"] for row in actual.values())
+    return any(is_marked_as_anothers(each, wish.tenant_id) for each in descriptions)
 
 
 async def whose_lines(db: AsyncSession, wish: Wish) -> list[str]:

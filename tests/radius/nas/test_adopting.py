@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 import pytest
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 from radius import DefinedNas, ForeignRows, NothingToAdopt, secret_to_adopt
 from radius.projection.freeradius_tables import nas as nas_table
+from radius.projection.freeradius_tables import radius_projection
+from radius.tables import Nas
 from radius.testing import LabNas
 from tests.radius.conftest import ADDRESSES, Site
 
@@ -29,13 +31,24 @@ async def secret_read(_address: str) -> str:
     return THEIRS
 
 
-async def known_before(site: Site) -> str:
+async def known_before(site: Site, *, secret: str = THEIRS, address: str | None = None) -> str:
     """A row of the ISP's own; the address."""
-    address = site.backend.free_nas_address()
-    row = {"nasname": address, "shortname": "old-name", "type": "other", "secret": THEIRS, "description": HALL}
+    address = address or site.backend.free_nas_address()
+    row = {"nasname": address, "shortname": "old-name", "type": "other", "secret": secret, "description": HALL}
     async with site.radius_database.begin() as db:
         await db.execute(insert(nas_table), [row])
     return address
+
+
+def asking_as(site: Site, address: str, secret: str = THEIRS) -> LabNas:
+    server = site.backend.server
+    return LabNas(
+        name="theirs",
+        secret=secret,
+        auth_port=server.auth_port,
+        acct_port=server.acct_port,
+        source_address=address,
+    )
 
 
 async def defined(site: Site, address: str) -> DefinedNas:
@@ -43,7 +56,7 @@ async def defined(site: Site, address: str) -> DefinedNas:
         return await site.service(db).define_nas(name=f"bng-{address}", address=address, dialect="mikrotik")
 
 
-async def adopt(site: Site, nas: DefinedNas, secret_at: Callable[[str], Awaitable[str]] = secret_read) -> bool:
+async def adopt(site: Site, nas: DefinedNas, secret_at: Callable[[str], Awaitable[str | None]] = secret_read) -> bool:
     async with site.database.begin() as db:
         return (await site.service(db).adopt_nas(name=nas["name"], secret_at=secret_at))[1]
 
@@ -68,15 +81,7 @@ async def test_a_nas_that_freeradius_knows_is_taken_over_with_its_secret_and_tol
     await site.projector.project_one("nas", nas["nas_id"])
     assert await row_of(site, address) == (nas["name"], "mikrotik", THEIRS)
     assert await site.projector.drift() == []
-    server = site.backend.server
-    asking = LabNas(
-        name="theirs",
-        secret=THEIRS,
-        auth_port=server.auth_port,
-        acct_port=server.acct_port,
-        source_address=address,
-    )
-    reply = await asking.login(subscriber["username"], await site.password(subscriber))
+    reply = await asking_as(site, address).login(subscriber["username"], await site.password(subscriber))
     assert (reply.code, reply.framed_ip_address, reply.rate_limit) == (
         "Access-Accept",
         ADDRESSES.ipv4,
@@ -113,7 +118,99 @@ async def test_where_other_isps_are_served_nobody_takes_what_may_be_theirs(site:
     with pytest.raises(NothingToAdopt, match="other ISPs are served there as well") as refused:
         await adopt(site, nas, read)
     assert THEIRS not in str(refused.value)
-    with pytest.raises(NothingToAdopt, match="Firstlight has written it itself"):
-        await read(theirs.source_address)
+    assert await read(theirs.source_address) is None  # it is ours already
     with pytest.raises(NothingToAdopt, match="it is another ISP's"):
         await secret_to_adopt(site.radius_database.read, theirs.source_address, tenant_id="another")
+
+
+ODD = (
+    "a\"b'c`d\"and'so`on",
+    "100%-%%-%{User-Name}",
+    "$ENV{HOME}${HOME}$1",
+    "#x;y&z|!?*<>()[]^~",
+    '"quoted-as-a-whole"',
+    "'quoted-as-a-whole'",
+    ",.:/+-=@_{}0123456789",
+)
+
+
+@pytest.mark.parametrize("secret", ODD)
+async def test_a_secret_of_odd_characters_is_served_as_it_stands(site: Site, secret: str) -> None:
+    """By the raddb, which has it by way of a query and an attribute (sites/nas.conf)."""
+    subscriber = await site.active()
+    address = await known_before(site, secret=secret)
+    nas = await defined(site, address)
+
+    async def read(_address: str) -> str:
+        return secret
+
+    await adopt(site, nas, read)
+    await site.projector.project_one("nas", nas["nas_id"])
+    reply = await asking_as(site, address, secret).login(subscriber["username"], await site.password(subscriber))
+    assert reply.code == "Access-Accept"
+
+
+async def written_by_others(site: Site, address: str, **columns: str) -> None:
+    """As after a restore of FreeRADIUS' database from the time before: nothing says that we wrote there."""
+    mine = (radius_projection.c.kind == "nas") & (radius_projection.c.name == address)
+    async with site.radius_database.begin() as db:
+        await db.execute(delete(radius_projection).where(mine))
+        await db.execute(delete(nas_table).where(nas_table.c.nasname == address))
+    await known_before(site, address=address)
+    if columns:
+        async with site.radius_database.begin() as db:
+            await db.execute(update(nas_table).where(nas_table.c.nasname == address).values(columns))
+
+
+async def test_what_others_write_there_later_is_theirs_until_it_is_taken_over_anew(site: Site) -> None:
+    address = await known_before(site)
+    nas = await defined(site, address)
+    await adopt(site, nas)
+    await site.projector.project_one("nas", nas["nas_id"])
+
+    async def ours(_address: str) -> None:
+        return None
+
+    assert await adopt(site, nas, ours) is False
+    await written_by_others(site, address)
+    with pytest.raises(ForeignRows, match="let `firstlight nas adopt` take it over"):
+        await site.projector.project_one("nas", nas["nas_id"])
+    assert await row_of(site, address) == ("old-name", "other", THEIRS)
+    assert await adopt(site, nas) is True
+    await site.projector.project_one("nas", nas["nas_id"])
+    assert await row_of(site, address) == (nas["name"], "mikrotik", THEIRS)
+
+
+async def test_what_another_isp_has_written_is_not_taken_over_whatever_the_ledger_says(site: Site) -> None:
+    address = await known_before(site)
+    nas = await defined(site, address)
+    await adopt(site, nas)
+    await written_by_others(site, address, description="Firstlight another/bng-1")
+    try:
+        with pytest.raises(NothingToAdopt, match="its row says that Firstlight has written it for another ISP"):
+            await secret_to_adopt(site.radius_database.read, address, tenant_id=site.tenant_id)
+        with pytest.raises(ForeignRows) as refused:
+            await site.projector.project_one("nas", nas["nas_id"])
+    finally:
+        await written_by_others(site, address)
+    assert str(refused.value) == (
+        f"The radius database has a nas {address} of another ISP, for which Firstlight wrote it. Nothing was changed:"
+        " use another address."
+    )
+
+
+async def test_at_an_address_of_another_isp_nobody_is_told_to_take_it_over(site: Site) -> None:
+    theirs = await site.nas()
+    mine = (radius_projection.c.kind == "nas") & (radius_projection.c.name == theirs.source_address)
+    async with site.radius_database.begin() as db:
+        await db.execute(update(radius_projection).where(mine).values(tenant_id="another", source_id=1))
+    nas = await defined(site, site.backend.free_nas_address())
+    async with site.database.begin() as db:
+        await db.execute(update(Nas).where(Nas.address == theirs.source_address).values(address="192.0.2.77"))
+        await site.service(db).change_nas(name=nas["name"], said={"address": theirs.source_address})
+    with pytest.raises(ForeignRows, match="of another ISP, for which Firstlight wrote it") as refused:
+        await site.projector.project_one("nas", nas["nas_id"])
+    assert "adopt" not in str(refused.value)
+    async with site.radius_database.begin() as db:
+        await db.execute(delete(radius_projection).where(mine))
+        await db.execute(delete(nas_table).where(nas_table.c.nasname == theirs.source_address))
