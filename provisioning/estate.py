@@ -397,11 +397,17 @@ async def _not_carried_over(appliance: Appliance) -> dict[str, str]:
     for kind, source_id, name in await appliance.projector.definitions():
         try:
             await appliance.projector.project_one(kind, source_id)
-        except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:  # nor can it be told of any other
-            return {**refused, "plans and NASes": str(error)}
         except (RadiusError, VaultError) as error:
+            if _of_all(error):
+                return {**refused, "plans and NASes": str(error)}
             refused[f"{kind} {name}"] = str(error)
     return refused
+
+
+def _of_all(error: Exception) -> bool:
+    """Whether FreeRADIUS can't be told of any other one either."""
+    is_down = isinstance(error, RadiusDatabaseUnavailable) and not error.of_one
+    return is_down or isinstance(error, RadiusDatabaseUnfit)
 
 
 async def _with_the_whole_network(appliance: Appliance, data: dict[str, Any], faults: list[Fault]) -> list[Fault]:

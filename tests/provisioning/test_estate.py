@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from sqlalchemy import func, select
@@ -19,7 +20,7 @@ from provisioning.errors import InvalidRequest
 from provisioning.estate import EstateSpec, import_estate
 from provisioning.estate_radius import RateSpec
 from provisioning.field import Jobs
-from radius import PlanTerms
+from radius import PlanTerms, Projection, RadiusDatabaseUnavailable, RadiusProjector
 from radius.projection.freeradius_tables import nas, radgroupreply
 from radius.subscribers.password_storage import CHECKABLE, LOGIN_METHODS
 from tests.support.appliances import ESTATE, Original
@@ -45,6 +46,38 @@ async def rows(appliance: Appliance) -> tuple[int, int]:
         customers = await db.scalar(select(func.count()).select_from(Customer))
         surveys = await db.scalar(select(func.count()).select_from(SiteSurvey))
     return customers or 0, surveys or 0
+
+
+async def test_a_nas_whose_row_somebody_holds_keeps_no_other_from_being_carried_over(
+    appliance: Appliance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, carry = tmp_path / "estate.toml", RadiusProjector.project_one
+    numbers = range(7, 10)
+    nases = [f"[[nas]]\nname = 'hall-{n}'\naddress = '198.51.100.{n}'\ndialect = 'cisco'\n" for n in numbers]
+    file.write_text("".join(nases), encoding="utf-8")
+    reasons = {"one": RadiusDatabaseUnavailable("a lock", of_one=True), "all": RadiusDatabaseUnavailable("it is down")}
+
+    async def failing(projector: RadiusProjector, kind: Literal["plan", "nas"], source_id: int) -> Projection:
+        if source_id in fail:
+            raise reasons[fail[source_id]]
+        return await carry(projector, kind, source_id)
+
+    monkeypatch.setattr(RadiusProjector, "project_one", failing)
+    fail: dict[int, str] = {}
+    assert (await import_estate(appliance, file)).not_carried_over == {}
+    async with appliance.database.read() as db:
+        found = await appliance.services(db).radius_service.nas_list()
+    first, second, third = [each["nas_id"] for each in found if each["name"].startswith("hall-")]
+    fail = {first: "one", third: "one"}
+    assert (await import_estate(appliance, file)).not_carried_over == {
+        "nas hall-7": str(reasons["one"]),
+        "nas hall-9": str(reasons["one"]),
+    }
+    fail = {first: "one", second: "all"}
+    assert (await import_estate(appliance, file)).not_carried_over == {
+        "nas hall-7": str(reasons["one"]),
+        "plans and NASes": str(reasons["all"]),
+    }
 
 
 async def faults(appliance: Appliance, tmp_path: Path, text: str) -> list[tuple[str, str]]:
