@@ -39,11 +39,13 @@ class NasWithSecret(TypedDict):
 
 class ChangedNas(TypedDict):
     """A NAS as it was and as it is now. ``sessions_left``: how many sessions are open under an address that it has no
-    longer, where no request about them reaches it."""
+    longer, where no request about them reaches it. ``sessions_to_be_found``: how many under what it is newly said to
+    call itself; each is found with its next interim."""
 
     before: DefinedNas
     nas: DefinedNas
     sessions_left: int
+    sessions_to_be_found: int
 
 
 class SecretTakenUp(TypedDict):
@@ -64,7 +66,7 @@ class NasDesk:
         radius: RadiusService,
         sessions: SessionReader,
         vault: SecretVault,
-        secret_at: Callable[[str], Awaitable[str]],
+        secret_at: Callable[[str], Awaitable[str | None]],
         tenant_id: str,
         now: Clock,
     ) -> None:
@@ -116,7 +118,8 @@ class NasDesk:
         """
         before, nas = await self._radius.change_nas(name=name, said=said)
         left = await sessions_left(self._sessions, before, nas["address"], leave=leave_sessions)
-        return ChangedNas(before=before, nas=nas, sessions_left=left)
+        found = [await self._sessions.how_many_open_at(said) for said in newly_called(before, nas)]
+        return ChangedNas(before=before, nas=nas, sessions_left=left, sessions_to_be_found=sum(found))
 
     async def adopt(self, name: str) -> tuple[DefinedNas, bool]:
         """Take over a NAS that FreeRADIUS knows from before, with the secret that it has there, which isn't shown;
@@ -144,6 +147,11 @@ def in_audit(nas: DefinedNas) -> dict[str, Any]:
     """What the audit is to say of a NAS: its address as well, which is the ISP's own. Of what is called an address it
     keeps nothing, since most are a person's."""
     return {**nas, "ipv4": nas["address"]}
+
+
+def newly_called(before: DefinedNas, after: DefinedNas) -> list[str]:
+    """By which addresses it was not said to call itself before."""
+    return [said for said in after["calls_itself"] if said not in before["calls_itself"]]
 
 
 async def sessions_left(sessions: SessionReader, before: DefinedNas, address: str, *, leave: bool) -> int:

@@ -92,6 +92,7 @@ from radius.logins.findings import Diagnosis
 from radius.logins.logins import LoginLog
 from radius.logins.views import LoginsAlike, LoginView, UnknownNas, UnknownUser
 from radius.nas.adopting import secret_to_adopt
+from radius.nas.called import how_called
 from radius.nas.canary import AuthDoor
 from radius.nas.finding import FoundNas, NasSearch
 from radius.nas.probe import Probe, probe_coa, probe_log, probe_login
@@ -320,6 +321,7 @@ __all__ = [
     "ensure_freeradius_tables",
     "examine",
     "hash_ref_beside",
+    "how_called",
     "known_are",
     "live_username_of_service",
     "meant",

@@ -112,9 +112,18 @@ class NasState(Wish):
 
 class ChangedState(NasState):
     """``sessions_left``: how many sessions are open under an address that it has no longer. No suspension and no other
-    plan reaches them before their next login."""
+    plan reaches them before their next login. ``sessions_to_be_found``: how many under what it is newly said to call
+    itself, each of which is found with its next interim; what a restart of the NAS ends before that, `POST
+    /sessions/close` of that address closes."""
 
     sessions_left: int
+    sessions_to_be_found: int
+
+
+class AdoptedNas(NasState):
+    """``is_new``: it was taken over just now; false: its row at FreeRADIUS is Firstlight's already."""
+
+    is_new: bool
 
 
 class ShownNas(NasState):
@@ -184,7 +193,12 @@ async def change(call: InCall, name: Name, wish: NasToChange) -> ChangedState:
     call.tells(subject=f"nas/{nas['nas_id']}", reason=wish.reason, before=in_audit(before), after=after)
     if nas["version"] == before["version"]:
         call.changes_nothing()
-    return ChangedState(nas=nas, taken_up=_taken_up(call, nas), sessions_left=changed["sessions_left"])
+    return ChangedState(
+        nas=nas,
+        taken_up=_taken_up(call, nas),
+        sessions_left=changed["sessions_left"],
+        sessions_to_be_found=changed["sessions_to_be_found"],
+    )
 
 
 @doors.post("/{name}/rotate-secret", permission="nas.write", responses={404: problem(WORDS[404])}, misfits=_misfits)
@@ -195,14 +209,14 @@ async def rotate_secret(call: InCall, name: Name, wish: NasSecretRotation) -> Sh
 
 
 @doors.post("/{name}/adopt", permission="nas.write", responses={404: problem(WORDS[404])}, misfits=_misfits)
-async def adopt(call: InCall, name: Name, wish: NasAdoption) -> NasState:
+async def adopt(call: InCall, name: Name, wish: NasAdoption) -> AdoptedNas:
     """Takes over a NAS that FreeRADIUS knows from before, with the secret that it has there, which isn't shown. The
     same again changes nothing."""
     nas, is_new = await call.appliance.nas_desk(call.db).adopt(name)
     call.tells(subject=f"nas/{nas['nas_id']}", reason=wish.reason, after={"nas": nas["name"], "adopted": True})
     if not is_new:
         call.changes_nothing()
-    return NasState(nas=nas, taken_up=_taken_up(call, nas))
+    return AdoptedNas(nas=nas, taken_up=_taken_up(call, nas), is_new=is_new)
 
 
 @doors.get("/{name}/test", permission="nas.write")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, cast
@@ -17,10 +16,20 @@ from provisioning.cli.printing import Entry, at_second, clock_time, print_indent
 from provisioning.cli.running import AsJson, By, Reason, ReasonToSee, run
 from provisioning.days import second
 from provisioning.errors import Fault, InvalidRequest
-from provisioning.nas_desk import NasWithSecret, coa_said, in_audit, taken_up
+from provisioning.nas_desk import NasWithSecret, coa_said, in_audit, newly_called, taken_up
 from provisioning.nas_probes import probe
 from provisioning.vault import VaultError
-from radius import LOGIN_METHODS, CoaTerms, DefinedNas, NasChange, RadiusError, UnknownNas, UntoldPlan, wrong_clock_of
+from radius import (
+    LOGIN_METHODS,
+    CoaTerms,
+    DefinedNas,
+    NasChange,
+    RadiusError,
+    UnknownNas,
+    UntoldPlan,
+    how_called,
+    wrong_clock_of,
+)
 
 app = typer.Typer(no_args_is_help=True, help="NASes: who may ask FreeRADIUS, with which secret, and does it work.")
 
@@ -85,7 +94,6 @@ def show(name: Name, json_: AsJson = False) -> None:
         async with appliance.database.read() as db:
             radius = appliance.services(db).radius_service
             nas, untold = await radius.nas_named(name=name), await radius.untold_plans(nas=name)
-            known = {each["address"] for each in await radius.nas_list()}
         if json_:
             print_json({**nas, "untold": untold})
             return
@@ -96,7 +104,8 @@ def show(name: Name, json_: AsJson = False) -> None:
         say(f"last login heard from it: {at_second(heard.at.get(nas['address'])) or none}")
         if clock := await wrong_clock_of(appliance.radius_database.read, nas["address"], now=appliance.clock()):
             print_indented(clock.sentence, first="")
-        _say_whom_it_says_to_be(nas, heard.said.get(nas["address"]), known)
+        for called in await how_called(appliance.radius_database.read, nas["address"], now=appliance.clock()):
+            print_indented(called.sentence, first="")
         say_untold(untold)
         say("carried over to FreeRADIUS" if nas["projected"] else "its last change is not carried over yet")
 
@@ -197,6 +206,7 @@ def change(  # noqa: PLR0913, PLR0917 - each is a fact about the NAS
         async with appliance.database.begin() as db:
             changed = await appliance.nas_desk(db).change(name, said, leave_sessions=leave_sessions)
             nas, before, left = changed["nas"], changed["before"], changed["sessions_left"]
+            found = changed["sessions_to_be_found"]
             if nas["version"] == before["version"]:
                 changes_nothing(db)
             told = {"nas": in_audit(nas), "sessions_left": left}
@@ -206,13 +216,16 @@ def change(  # noqa: PLR0913, PLR0917 - each is a fact about the NAS
         untold = await _untold(appliance, nas["name"])
         if json_:
             how_far = {"taken_up": when, "not_carried_over": not_carried}
-            print_json({"nas": nas, **how_far, "sessions_left": left, "untold": untold})
+            counts = {"sessions_left": left, "sessions_to_be_found": found}
+            print_json({"nas": nas, **how_far, **counts, "untold": untold})
             return
         _say_terms(nas)
         say_untold(untold)
         if left:
             many = "s" if left != 1 else ""
             say(f"out of CoA's reach until they log in again: {left} session{many} open under {before['address']}")
+        if found:
+            _say_when_found(found, newly_called(before, nas))
         if not_carried is not None:
             say(f"committed, not carried over yet: {not_carried}")
         elif when["latest"] is not None:
@@ -246,12 +259,15 @@ def adopt(name: Name, reason: Reason, json_: AsJson = False) -> None:
             tells(subject=subject_of("nas", nas["nas_id"]), after={"nas": nas["name"], "adopted": True})
         nas, not_carried = await _carried(appliance, nas)
         if json_:
-            print_json({"nas": nas, "not_carried_over": not_carried})
+            print_json({"nas": nas, "is_new": is_new, "not_carried_over": not_carried})
             return
-        say(f"{nas['name']} at {nas['address']} goes on with the secret that FreeRADIUS had for it")
+        if is_new:
+            say(f"{nas['name']} at {nas['address']} goes on with the secret that FreeRADIUS had for it")
+        else:
+            say(f"{nas['name']} at {nas['address']} is Firstlight's already: nothing of it has changed")
         if not_carried is not None:
             say(f"committed, not carried over yet: {not_carried}")
-        else:
+        elif is_new:
             say("`firstlight doctor` says if that is a short one, or that of others as well")
 
     run(act, as_json=json_)
@@ -359,12 +375,11 @@ def _say_terms(nas: DefinedNas) -> None:
     say(f"asked about sessions {keys}, {stamp} Event-Timestamp, {most}; what it refuses to change is {ends}")
 
 
-def _say_whom_it_says_to_be(nas: DefinedNas, said: str | None, known: Collection[str]) -> None:
-    """Where its last login said another address than any that we know it by, and not that of a NAS of ours for which
-    it handed the login on."""
-    if said is not None and said not in {*nas["calls_itself"], *known}:
-        say(f"its last login came as that of {said}: if that is what it calls itself, no request about its sessions")
-        say(f"  finds it (CoA, Disconnect); `firstlight nas change {nas['name']} --calls-itself {said} --reason ...`")
+def _say_when_found(count: int, addresses: list[str]) -> None:
+    many = "s" if count != 1 else ""
+    say(f"found with their next interim: {count} session{many} open under {' and '.join(addresses)}")
+    closes = " and ".join(f"`firstlight sessions close {each}`" for each in addresses)
+    say(f"  what a restart of the NAS ends before that is closed with {closes}")
 
 
 def _entry(nas: DefinedNas, heard: str) -> Entry:

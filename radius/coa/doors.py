@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 import structlog
 from sqlalchemy import func, select, update
@@ -89,7 +88,7 @@ def _known(nas: Nas, secret: str) -> KnownNas:
         secret=secret,
         keys=keys,
         event_timestamp=coa.event_timestamp,
-        calls_itself=min(terms.calls_itself, key=lambda said: ip_address(said).version, default=None),
+        calls_itself=next(iter(terms.calls_itself), None),
     )
     return KnownNas(door, dialect, coa)
 

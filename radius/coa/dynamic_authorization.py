@@ -22,7 +22,7 @@ from radius.dialects import SessionKey
 from radius.nas.packets import send_until_answered
 
 DISCONNECT_REQUEST, COA_REQUEST = 40, 43
-SESSION_CONTEXT_NOT_FOUND = 503
+NAS_IDENTIFICATION_MISMATCH, SESSION_CONTEXT_NOT_FOUND = 403, 503
 EVERY_KEY: tuple[SessionKey, ...] = ("User-Name", "NAS-IP-Address", "Acct-Session-Id", "Framed-IP-Address")
 ONE_KEY: tuple[SessionKey, ...] = ("Acct-Session-Id",)
 
@@ -92,6 +92,11 @@ class NasReply:
     @property
     def knows_no_session(self) -> bool:
         return self.heard == "nak" and self.error_cause == SESSION_CONTEXT_NOT_FOUND
+
+    @property
+    def is_for_another(self) -> bool:
+        """The NAS takes the request for one to another NAS."""
+        return self.heard == "nak" and self.error_cause == NAS_IDENTIFICATION_MISMATCH
 
 
 async def ask(

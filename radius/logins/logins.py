@@ -30,11 +30,10 @@ LOOKED_BACK = 100_000
 
 @dataclass(frozen=True)
 class Heard:
-    """When a login came last, by address of NASes, and as whose that came in the NAS' own words, where it says another
-    address than it came from; ``looked_back``: among so many latest ones, None: all that are kept."""
+    """When a login came last, by address of NASes; ``looked_back``: among so many latest ones, None: all that are
+    kept."""
 
     at: Mapping[str, datetime]
-    said: Mapping[str, str]
     looked_back: int | None
 
 
@@ -141,16 +140,12 @@ class LoginLog:
         async with radius_transaction(self._radius_read) as db:
             first, last = (await db.execute(select(func.min(number), func.max(number)))).one()
             if last is None:
-                return Heard({}, {}, None)
+                return Heard({}, None)
             behind = last - LOOKED_BACK
-            who = (radius_login.c.nas_address, radius_login.c.nas_said_address)
-            last_at = func.max(radius_login.c.happened_at)
-            each = select(*who, last_at).where(number > behind, radius_login.c.nas_address.in_(addresses))
-            newest_last = (await db.execute(each.group_by(*who).order_by(last_at))).all()
-        at = {address: moment for address, _, moment in newest_last}
-        latest = {address: said for address, said, _ in newest_last}
-        others = {address: said for address, said in latest.items() if said not in (None, address)}
-        return Heard(at, others, None if first > behind else LOOKED_BACK)
+            each = select(radius_login.c.nas_address, func.max(radius_login.c.happened_at))
+            each = each.where(number > behind, radius_login.c.nas_address.in_(addresses))
+            rows = await db.execute(each.group_by(radius_login.c.nas_address))
+            return Heard({address: at for address, at in rows}, None if first > behind else LOOKED_BACK)
 
     async def unknown_users(self, tenant_id: str, *, limit: int = 50, known_since: bool = False) -> list[UnknownUser]:
         """Names that nobody has, tried at NASes of this tenant, who tried last first; ``known_since``: also those that

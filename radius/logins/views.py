@@ -35,10 +35,11 @@ WITHHELD = ":withheld:"
 
 
 class LoginView(TypedDict):
-    """One answer to a login. ``nas_address`` is where the packet came from, ``nas_said_address`` and ``nas_identifier``
-    what the NAS says of itself; ``reason`` is a word of ``REASONS`` and ``words`` the same for a reader, both None of
-    an accept. ``about`` is the NAS (its name or address) where a refused one is online already, ``circuit`` the
-    Agent-Circuit-Id of the access node (RFC 4679 s3.3.1)."""
+    """One answer to a login. ``nas_address`` is where the packet came from, ``nas_said_address`` by which address its
+    session is kept: what the NAS says of itself, or where the packet came from if it is known to call itself otherwise;
+    ``nas_identifier`` is its name in its own words. ``reason`` is a word of ``REASONS`` and ``words`` the same for a
+    reader, both None of an accept. ``about`` is the NAS (its name or address) where a refused one is online already,
+    ``circuit`` the Agent-Circuit-Id of the access node (RFC 4679 s3.3.1)."""
 
     login_id: int
     username: str

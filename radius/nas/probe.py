@@ -149,4 +149,11 @@ def _said(door: NasDoor, reply: NasReply) -> str:
         )
     if reply.knows_no_session:
         return f"{where} has the right secret and takes requests: it knows of no such session, which is right."
+    if reply.is_for_another:
+        return (
+            f"{where} has the right secret and takes requests, but not this one, which is for"
+            f" {door.calls_itself or door.address} (Error-Cause 403): it calls itself otherwise. Say how:"
+            f" `firstlight nas change {door.name} --calls-itself ADDRESS --reason ...`, and in the estate's file, if it"
+            " stands there."
+        )
     return f"{where} has the right secret and takes requests; it refused this one: {reply.words}."

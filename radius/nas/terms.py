@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from typing_extensions import TypedDict
 
@@ -16,6 +16,8 @@ from radius.tables import Nas
 
 MOST_PER_SECOND = 10_000
 
+_IPV4_IN_IPV6 = IPv6Network("::/96")
+"""IPv4-compatible addresses (RFC 4291 s2.5.5.1), with ``::`` and ``::1``."""
 _NAS_SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{24,64}")
 
 
@@ -40,7 +42,7 @@ class NasTerms:
     ``lines``: it tells of lines that log in by themselves (IPoE), and no customer can choose what it sends as
     User-Name, Calling-Station-Id or circuit. Of a hotspot that is not so. ``calls_itself``: what it says in
     NAS-IP-Address and NAS-IPv6-Address (RFC 2865 s5.4, RFC 3162 s2.1) where that isn't ``address``, from which its
-    packets come; one of each family at most.
+    packets come; one of each family at most, the IPv4 address first.
     """
 
     address: str
@@ -52,7 +54,8 @@ class NasTerms:
     calls_itself: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "calls_itself", tuple(_in_one_spelling(each) for each in self.calls_itself))
+        said = sorted((_in_one_spelling(each) for each in self.calls_itself), key=_family)
+        object.__setattr__(self, "calls_itself", tuple(said))
 
     @property
     def columns(self) -> dict[str, object]:
@@ -147,11 +150,19 @@ def _of_what_it_calls_itself(terms: NasTerms) -> Iterable[str]:
             continue
         if said == terms.address:
             yield f"it calls itself {said}, which is its address: say what it calls itself besides"
-        elif not isinstance(address, IPv4Address) and (address.scope_id or address.ipv4_mapped):
+        elif isinstance(address, IPv6Address) and (address.scope_id or address.ipv4_mapped or address in _IPV4_IN_IPV6):
             yield f"it calls itself {said[:60]}: no NAS can say that in NAS-IPv6-Address"
         families.append(address.version)
     if len(set(families)) < len(families):
         yield "it calls itself by two addresses of one family: a NAS says one of each at most"
+
+
+def _family(text: str) -> int:
+    """4 or 6; what is no address comes last."""
+    try:
+        return ip_address(text).version
+    except ValueError:
+        return 7
 
 
 def _in_one_spelling(text: str) -> str:

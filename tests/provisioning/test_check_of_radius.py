@@ -275,10 +275,71 @@ async def test_a_nas_that_calls_itself_by_an_address_of_no_nas_is_found(spoilabl
     assert finding.message.startswith(
         f"Logins from NAS {name} ({source}) come as those of 10.255.0.1, which is no NAS, so no request about"
     )
-    wish = {"description": nas.c.description + " calls itself 10.255.0.1"}
+    assert "`firstlight nas change" in finding.message and "in the estate's file, if it stands there" in finding.message
+    await told(spoilable, source, "10.255.0.1", at=now)
+    assert await called(spoilable) == []
+
+
+async def told(appliance: Appliance, address: str, *calls_itself: str, at: datetime) -> None:
+    """As if that NAS had been told so at that moment."""
+    named = select(nas.c.description).where(nas.c.nasname == address)
+    mine = (radius_projection.c.kind == "nas") & (radius_projection.c.name == address)
+    async with appliance.radius_database.begin() as db:
+        plain = str(await db.scalar(named)).partition(" calls itself ")[0]
+        wish = {"description": f"{plain} calls itself {' '.join(calls_itself)}"}
+        await db.execute(update(nas).where(nas.c.nasname == address).values(wish))
+        await db.execute(update(radius_projection).where(mine).values(projected_at=at))
+
+
+async def called(appliance: Appliance) -> list[str]:
+    findings = (await check(appliance)).findings
+    return [one.message for one in findings if one.invariant == "radius.nas_called"]
+
+
+async def a_login(appliance: Appliance, source: str, said: str) -> None:
+    login = {"username": DONE, "accepted": True, "method": "pap", "nas_address": source, "nas_said_address": said}
+    async with appliance.radius_database.begin() as db:
+        await db.execute(insert(radius_login).values(**login, happened_at=appliance.clock()))
+
+
+async def test_a_freeradius_that_does_not_go_by_what_it_is_told_a_nas_calls_itself_is_found(
+    spoilable: Appliance,
+) -> None:
+    now = spoilable.clock()
     async with spoilable.radius_database.begin() as db:
-        await db.execute(update(nas).where(nas.c.nasname == source).values(wish))
-    assert "radius.nas_called" not in {one.invariant for one in (await check(spoilable)).findings}
+        [(source, name)] = (await db.execute(select(nas.c.nasname, nas.c.shortname).limit(1))).all()
+    await a_login(spoilable, source, "10.255.0.1")
+    await told(spoilable, source, "10.255.0.1", "2001:db8::1", at=now - timedelta(hours=1))
+    assert await called(spoilable) == [
+        f"Logins from NAS {name} ({source}) count as those of 10.255.0.1, though FreeRADIUS is told that it calls"
+        " itself so, and no request about their sessions finds one (CoA, Disconnect): take the new raddb (policy"
+        " nas_as_known)."
+    ]
+    await told(spoilable, source, "10.255.0.1", at=now)  # since then nobody has logged in there
+    assert await called(spoilable) == []
+    await told(spoilable, source, "2001:db8::1", at=now - timedelta(hours=1))
+    [message] = await called(spoilable)
+    assert "--calls-itself 2001:db8::1 --calls-itself 10.255.0.1 --reason" in message  # and both from then on
+
+
+async def test_a_nas_that_nobody_here_has_defined_or_that_hands_on_anothers_logins_is_told_nothing_wrong(
+    spoilable: Appliance,
+) -> None:
+    async with spoilable.radius_database.begin() as db:
+        [source] = (await db.scalars(select(nas.c.nasname).limit(1))).all()
+        theirs = {"nasname": "192.0.2.44", "shortname": "hall", "type": "mikrotik", "secret": "theirs-since-2009"}
+        await db.execute(insert(nas).values(theirs))
+    await a_login(spoilable, "192.0.2.44", "10.255.0.1")
+    [message] = await called(spoilable)
+    assert "Nobody here has defined hall: `firstlight nas add`" in message and "nas change" not in message
+    await told(spoilable, source, "10.255.0.1", at=spoilable.clock())  # it is that one's, and came by way of the other
+    assert await called(spoilable) == []
+    other = {"kind": "nas", "name": "192.0.2.44", "tenant_id": "another", "source_id": 1, "version": 1, "digest": "d"}
+    async with spoilable.radius_database.begin() as db:
+        await db.execute(insert(radius_projection).values(**other, projected_at=spoilable.clock()))
+    await a_login(spoilable, "192.0.2.44", "10.255.0.2")
+    [message] = await called(spoilable)
+    assert message.startswith("Logins from NAS hall (192.0.2.44, of ISP another) come as those of 10.255.0.2")
 
 
 async def test_a_session_that_is_in_the_archive_as_well_is_found(spoilable: Appliance) -> None:

@@ -68,7 +68,8 @@ async def test_a_nas_that_freeradius_knows_is_adopted_without_its_secret_being_s
     assert (adopted.status_code, adopted.json()["nas"]["version"], theirs in adopted.text) == (200, 2, False)
     count = len(await any_api.audit(limit=200))
     again = await any_api.post("/nas/bng-9/adopt", {"reason": "ours"})
-    assert (again.json(), len(await any_api.audit(limit=200))) == (adopted.json(), count)
+    assert (again.json()["nas"], len(await any_api.audit(limit=200))) == (adopted.json()["nas"], count)
+    assert [each.json()["is_new"] for each in (adopted, again)] == [True, False]
     assert (await any_api.audit())[0]["action"] == "nas adopt"
     assert theirs not in str(await any_api.audit(limit=200))
     assert (await any_api.post("/nas/bng-9/adopt", {"reason": "ours"}, role="dispatch")).status_code == 403
@@ -81,7 +82,14 @@ async def test_what_a_nas_calls_itself_is_said_and_refused_where_it_cannot_be(ap
     made = await api.post("/nas", {**ADD, "calls_itself": ["2001:DB8::9"]})
     assert made.json()["nas"]["calls_itself"] == ["2001:db8::9"]
     changed = await api.post("/nas/bng-9/change", {"calls_itself": ["10.255.0.9"], "reason": "its loopback"})
-    assert changed.json()["nas"]["calls_itself"] == ["10.255.0.9"]
+    assert (changed.json()["nas"]["calls_itself"], changed.json()["sessions_to_be_found"]) == (["10.255.0.9"], 0)
+    both = {"calls_itself": ["2001:db8::9", "10.255.0.9"], "reason": "and its IPv6 address"}
+    version = (await api.post("/nas/bng-9/change", both)).json()["nas"]["version"]
+    turned = (await api.post("/nas/bng-9/change", {**both, "calls_itself": ["10.255.0.9", "2001:db8::9"]})).json()
+    assert (turned["nas"]["calls_itself"], turned["nas"]["version"]) == (["10.255.0.9", "2001:db8::9"], version)
+    for unsayable in ("::10.0.0.1", "::ffff:10.0.0.1", "fe80::1%eth0"):
+        refused = await api.post("/nas/bng-9/change", {"calls_itself": [unsayable], "reason": "so"})
+        assert "no NAS can say that in NAS-IPv6-Address" in refused.text, unsayable
     told = told_of(await api.post("/nas/bng-9/change", {"calls_itself": [there["address"], "here"]}))
     assert list(told) == ["#/reason", "#/calls_itself"]
     taken = {**ADD, "name": "bng-8", "address": "10.255.0.9"}

@@ -97,6 +97,23 @@ def test_a_nas_that_freeradius_knows_is_adopted_and_its_secret_is_shown_to_who_a
     assert refused() == "its row is for the virtual server guests, which is none of Firstlight's."
     put((f"{theirs} indeed", None))
     assert refused() == "its secret has blanks, other characters than ASCII's, or more than 64 of them."
+    put((f"{theirs}\\", None))
+    assert refused() == (
+        "its secret has a backslash, which our raddb can't hand on: give it another one first, there and in the NAS."
+    )
+    for name, said in (
+        ("198.51.100.7/32", "and a NAS is known by its address alone: write it as 198.51.100.7 there first."),
+        ("198.51.100.0/24", "give it a row of its own there first, with the same secret."),
+    ):
+        put((theirs, None))
+        with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+            hand.execute(f"UPDATE nas SET nasname = '{name}' WHERE shortname = 'hall-7'")
+        told = refused()
+        assert (name in told, told.endswith(said)) == (True, True), told
+    put((theirs, None))
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        hand.execute("UPDATE nas SET description = 'Firstlight another/hall' WHERE shortname = 'hall-7'")
+    assert refused() == "its row says that Firstlight has written it for another ISP."
     put((theirs, None))
 
     made = type_(*adopt)
@@ -108,6 +125,7 @@ def test_a_nas_that_freeradius_knows_is_adopted_and_its_secret_is_shown_to_who_a
         ],
     )
     count = len(type_("audit", "list", "--limit", 200, "--json").json)
+    assert type_(*adopt).out == "bng-7 at 198.51.100.7 is Firstlight's already: nothing of it has changed\n"
     again = type_(*adopt, "--json").json
     assert (again["nas"]["projected"], again["not_carried_over"], theirs in str(again)) == (True, None, False)
     assert type_("keys", "reveal", again["nas"]["secret"], "--reason", "look").out == f"{theirs}\n"
@@ -152,12 +170,15 @@ def test_a_nas_is_told_by_what_it_calls_itself(any_isp: Settings, type_: Type) -
     with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
         hand.execute(
             "INSERT INTO radius_login (username, accepted, method, nas_address, nas_said_address, happened_at)"
-            f" VALUES ('{DONE}', true, 'pap', '198.51.100.9', '10.255.0.8', {THEN})"
+            f" VALUES ('{DONE}', true, 'pap', '198.51.100.9', '10.255.0.8', {int(time.time())})"
         )
-    assert type_(*show).out.splitlines()[-3:-1] == [
-        "its last login came as that of 10.255.0.8: if that is what it calls itself, no request about its sessions",
-        "  finds it (CoA, Disconnect); `firstlight nas change bng-9 --calls-itself 10.255.0.8 --reason ...`",
-    ]
+    assert (
+        "Logins from NAS bng-9 (198.51.100.9) come as those of 10.255.0.8, which is no NAS, so no request about their"
+        " sessions finds one (CoA, Disconnect). If it calls itself so: `firstlight nas change bng-9 --calls-itself"
+        " 2001:db8::9 --calls-itself 10.255.0.8 --reason ...`, and in the estate's file, if it stands there; if it"
+        " hands on what others send, add those."
+    ) in " ".join(type_(*show).out.split())
+    assert "radius.nas_called" in type_("check").out
     with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
         moment = "to_timestamp({})" if any_isp.radius_database_url.startswith("postgresql") else "{}"
         since, now = (moment.format(int(time.time()) - ago) for ago in (3600, 0))
@@ -166,7 +187,15 @@ def test_a_nas_is_told_by_what_it_calls_itself(any_isp: Settings, type_: Type) -
     with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
         hand.execute("DELETE FROM radius_nas_clock")
     assert type_(*change, "--calls-itself", "10.255.0.8", "--json").json["nas"]["calls_itself"] == ["10.255.0.8"]
-    assert "its last login came" not in type_(*show).out
+    assert "come as those of" not in type_(*show).out
+    assert type_("check").status == 0
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        moment = "to_timestamp({})" if any_isp.radius_database_url.startswith("postgresql") else "{}"
+        earlier = moment.format(int(time.time()) - 3600)
+        hand.execute(f"UPDATE radius_projection SET projected_at = {earlier} WHERE name = '198.51.100.9'")
+    unheeded = "count as those of 10.255.0.8, though FreeRADIUS is told that it calls itself so"
+    assert unheeded in " ".join(type_(*show).out.split())
+    assert type_("check").status == 1
     faulty = type_(*change, "--calls-itself", "198.51.100.9", "--calls-itself", "10.0.0.1", "--calls-itself", "here")
     assert (faulty.status, faulty.err.splitlines()[1:]) == (
         2,
@@ -183,6 +212,8 @@ def test_a_nas_is_told_by_what_it_calls_itself(any_isp: Settings, type_: Type) -
         "nas", "add", "bng-10", "198.51.100.10", "--dialect", "mikrotik", "--calls-itself", "198.51.100.9", *WHY
     )
     assert "it calls itself 198.51.100.9, which is the address of NAS bng-9" in there.err
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        hand.execute("DELETE FROM radius_login WHERE nas_address = '198.51.100.9'")
     assert type_("check").status == 0
 
 
@@ -212,6 +243,24 @@ def test_an_address_is_changed_under_open_sessions_only_where_they_may_be_left(
     assert (entry["before"]["ipv4"], entry["after"]["nas"]["ipv4"]) == (nas["address"], "198.51.100.77")
     estate.write_text(estate.read_text().replace("198.51.100.77", nas["address"]))
     assert type_("import", estate).status == 0  # none is open under the address that it has now
+
+
+def test_it_is_said_how_many_sessions_are_found_once_a_nas_is_told_by_what_it_calls_itself(
+    any_isp: Settings, type_: Type
+) -> None:
+    [nas] = type_("nas", "list", "--json").json
+    moment = f"to_timestamp({THEN})" if any_isp.radius_database_url.startswith("postgresql") else str(THEN)
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        hand.execute(
+            "INSERT INTO radacct (acctsessionid, acctuniqueid, username, nasipaddress, acctstarttime)"
+            f" VALUES ('S-1', 'u-1', '{DONE}', '10.255.0.9', {moment})",
+        )
+    change = ("nas", "change", nas["name"], *WHY, "--calls-itself", "10.255.0.9")
+    assert [line for line in type_(*change).out.splitlines() if "sess" in line and "asked" not in line] == [
+        "found with their next interim: 1 session open under 10.255.0.9",
+        "  what a restart of the NAS ends before that is closed with `firstlight sessions close 10.255.0.9`",
+    ]
+    assert type_(*change, "--calls-itself", "2001:db8::9", "--json").json["sessions_to_be_found"] == 0  # said before
 
 
 def test_keys_and_the_keys_of_the_dialect_are_not_said_together(any_isp: Settings, type_: Type) -> None:

@@ -141,9 +141,19 @@ async def test_a_question_about_a_session_of_nobody_shows_whether_the_nas_takes_
     knows = await asked(told)
     answering.disconnects.mood.refuses_changes = 402
     refuses = await asked(told)
+    answering.disconnects.mood.refuses_changes = None
+    answering.calls_itself = ("10.255.0.9",)
+    seen = len(answering.disconnects.requests)
+    for_another = await asked(told)
+    assert len(answering.disconnects.requests) == seen + 1  # not once more by less than its address
     other_secret = await asked(replace(told, secret="0" * 32))
     await answering.close()
 
     assert knows[0] == "answered" and "knows of no such session, which is right" in knows[1]
     assert refuses[0] == "answered" and refuses[1].endswith("it refused this one: Missing Attribute (402).")
+    assert for_another[0] == "answered" and for_another[1].endswith(
+        f"not this one, which is for {nas['address']} (Error-Cause 403): it calls itself otherwise. Say how:"
+        f" `firstlight nas change {nas['name']} --calls-itself ADDRESS --reason ...`, and in the estate's file, if it"
+        " stands there."
+    )
     assert other_secret[0] == "silent" and "which of them can't be told from here" in other_secret[1]
