@@ -19,18 +19,23 @@ from radius.doctor.questions import (
     clients,
     name_of,
     number,
+    pool_owner,
     signs_before_sql,
     sql_called_by_servers,
     sql_modules,
     unguarded,
-    values_of,
 )
 from radius.doctor.raddb import Raddb, plain_lines
+from radius.doctor.unlang import ends_of
 
 SQLITE_PATIENCE_MILLISECONDS = 2000
 SHORTEST_SECRET = 16
 KNOWN_SECRETS = frozenset({"testing123", "secret", "radius", "password", "changeme", "mikrotik", "cisco"})
 DEFAULT_THREADS = 32
+DEFAULT_CONNECTIONS = 10
+"""Of a pool that says no ``max``."""
+ANSWERED = frozenset({"ok", "updated"})
+"""The codes of accounting that an Accounting-Response follows."""
 PARTS = ("authorize", "authenticate", "session", "post-auth", "preacct", "accounting")
 _SECRET = re.compile(r"(?i)(?:secret|password)\s*=\s*[\"']?(?![$%=~*])[^\s\"'{}]")
 """A secret that is written down: not one that comes from the environment, a row or a reference."""
@@ -57,11 +62,9 @@ def config_traps(raddb: Raddb) -> list[Trap]:
 
 def _rejects_when_down(raddb: Raddb) -> Iterator[Trap]:
     for server in raddb.servers():
-        asks = [one for one in server.named("authorize") if asks_sql(raddb, one)]
-        for authorize in asks:
-            keeps_silent = any("Do-Not-Respond" in value for _, value in values_of(raddb, authorize))
-            # a failure that nothing holds up ends the section at once, before any silence
-            if not keeps_silent or unguarded(raddb, authorize):
+        for authorize in (one for one in server.named("authorize") if asks_sql(raddb, one)):
+            ends = ends_of(raddb, authorize, sql_returns="fail", database_down=True)
+            if any(end.asked and not end.silent for end in ends):
                 yield Trap(
                     trap="database_down_rejects",
                     what=f"server {server.instance or 'default'}: when sql fails, the answer is an Access-Reject",
@@ -72,18 +75,19 @@ def _rejects_when_down(raddb: Raddb) -> Iterator[Trap]:
 
 
 def _pool_below_threads(raddb: Raddb) -> Iterator[Trap]:
-    pool = raddb.root.section("thread", "pool")
-    threads = number(raddb, pool.value("max_servers") if pool else None) or DEFAULT_THREADS
+    section = raddb.root.section("thread", "pool")
+    threads = number(raddb, section.value("max_servers") if section else None) or DEFAULT_THREADS
     called = sql_called_by_servers(raddb, ("authorize", "session", "accounting", "post-auth"))
-    for sql in sql_modules(raddb):
-        if (sql.instance or sql.name) not in called:
-            continue
-        inner = sql.section("pool")
-        most = number(raddb, inner.value("max") if inner else None)
-        if inner is not None and most is not None and most < threads:
+    calling = [sql for sql in sql_modules(raddb) if (sql.instance or sql.name) in called]
+    for sql in {id(owner): owner for owner in (pool_owner(raddb, each) for each in calling)}.values():
+        pool = sql.section("pool")
+        said = pool.value("max") if pool else None
+        most = DEFAULT_CONNECTIONS if said is None else number(raddb, said)
+        if most is not None and most < threads:
+            told = f"pool max is {most}" if said is not None else f"no pool max is said, which is {most}"
             yield Trap(
                 trap="pool_below_threads",
-                what=f"{name_of(sql)}: pool max is {most}, with {threads} threads",
+                what=f"{name_of(sql)}: {told}, with {threads} threads",
                 why="A busy server has no connection for some logins, and refuses valid subscribers.",
                 fix="pool { max = ${thread[pool].max_servers} }",
             )
@@ -91,10 +95,10 @@ def _pool_below_threads(raddb: Raddb) -> Iterator[Trap]:
 
 def _noop_unanswered(raddb: Raddb) -> Iterator[Trap]:
     for server in raddb.servers():
-        for accounting in server.named("accounting"):
-            settles = {"ok", "detail", "handled"} & {call.lstrip("-") for call in accounting.calls}
-            noticed = any("noop" in one.instance for one in accounting.every() if one.name in ("if", "elsif"))
-            if asks_sql(raddb, accounting) and not noticed and not settles:
+        for accounting in (one for one in server.named("accounting") if asks_sql(raddb, one)):
+            codes = {end.code for end in ends_of(raddb, accounting, sql_returns="noop") if end.asked}
+            # `handled` says that there is to be no answer: on some way that may be meant so, and not on every one
+            if codes - {*ANSWERED, "handled"} or not codes & ANSWERED:
                 yield Trap(
                     trap="noop_unanswered",
                     what=f"server {server.instance or 'default'}: accounting that changes no row gets no answer",
@@ -160,12 +164,12 @@ def _passwords_in_files(raddb: Raddb) -> Iterator[Trap]:
 def _post_auth_rejects(raddb: Raddb) -> Iterator[Trap]:
     for server in raddb.servers():
         for section in server.named("post-auth"):
-            for module in unguarded(raddb, section, ("fail", "invalid")):
+            for module in unguarded(raddb, section):
                 yield Trap(
                     trap="post_auth_rejects",
                     what=f"server {server.instance or 'default'}: post-auth calls {module}, whose failure rejects",
-                    why="A locked or full table of the login log turns an accept into a reject.",
-                    fix=f"post-auth {{ {module} {{ fail = 1 invalid = 1 }} ok }}",
+                    why="A locked table, or a full disk, turns an accept into a reject.",
+                    fix=f"post-auth {{ {module} {{ fail = 1 invalid = 1 reject = 1 }} ok }}",
                 )
 
 

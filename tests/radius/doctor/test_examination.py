@@ -42,11 +42,37 @@ NO_EAP = {"FIRSTLIGHT_FREERADIUS_EAP": ""}
 SQLITE = {"FIRSTLIGHT_FREERADIUS_SQL": "sqlite", **NO_EAP}
 
 SHARED = "Xk29fLq0PwZ7mN3bVc8dXk29"
+SILENCE_OF_LOGINS = """\
+	update control {
+		&Response-Packet-Type := Do-Not-Respond
+	}
+	handled
+}
+
+nobody_of"""
+LINE_OF_THE_LOGIN = """\
+		login_file {
+			fail = 1
+			invalid = 1
+			reject = 1
+		}
+		if"""
 SEEDS = [
     ("database_down_rejects", "policies.conf", "Do-Not-Respond", "Access-Reject"),
     ("database_down_rejects", "policies.conf", "fail = 1", "fail = return"),
     ("pool_below_threads", "sql/pool.conf", "${thread[pool].max_servers}", "8"),
+    ("database_down_rejects", "policies.conf", SILENCE_OF_LOGINS, "\treject\n}\n\nnobody_of"),
+    ("pool_below_threads", "sql/pool.conf", "\tmax = ${thread[pool].max_servers}\n", ""),
+    (
+        "pool_below_threads",
+        "sql/sqlite.conf",
+        "\t$INCLUDE pool.conf\n\t$INCLUDE queries.conf",
+        "\t$INCLUDE queries.conf",
+    ),
     ("noop_unanswered", "sites/subscribers.conf", "if (noop) {", "if (invalid) {"),
+    ("noop_unanswered", "sites/subscribers.conf", "\tif (noop) {\n\t\tok\n\t}\n", ""),
+    ("noop_unanswered", "sites/subscribers.conf", "\tif (noop) {\n\t\tok\n\t}\n", "\thandled\n"),
+    ("noop_unanswered", "sites/subscribers.conf", "\tif (noop) {\n\t\tok\n", "\tif (noop) {\n\t\thandled\n"),
     ("programs_loaded", "modules.conf", "expr {", "exec echo {\n\twait = yes\n}\nexpr {"),
     (
         "passwords_logged",
@@ -63,6 +89,13 @@ SEEDS = [
     ("passwords_logged", "radiusd.conf", "auth_badpass = no", "auth_badpass = yes"),
     ("post_auth_rejects", "login_log.conf", "fail = 1", "fail = reject"),
     ("post_auth_rejects", "login_log.conf", "invalid = 1", "invalid = return"),
+    ("post_auth_rejects", "login_log.conf", LINE_OF_THE_LOGIN, "\t\tlogin_file\n\t\tif"),
+    (
+        "post_auth_rejects",
+        "login_log.conf",
+        "\twho_and_how\n\twrite_it_down",
+        "\twho_and_how\n\tdetail\n\twrite_it_down",
+    ),
     ("condition_always_true", "sites/subscribers.conf", "if (noop) {", 'if (noop || "noop") {'),
     ("sqlite_impatient", "sql/sqlite.conf", "busy_timeout = 5000", "busy_timeout = 200"),
     ("clients_read_once", "sql/queries.conf", "read_clients = no", "read_clients = yes"),
