@@ -37,6 +37,7 @@ from radius import (
     read_beside,
     read_radius_tables,
     read_subscribers,
+    said_by_plans,
 )
 from workflows import framed_addresses
 
@@ -81,7 +82,9 @@ async def opened_tables(
         ImportUnreadable: what is said beside is no such list.
     """
     rows = [] if beside is None else list(csv.DictReader(_lines(beside)))
-    known = Adoption(read_beside(rows), frozenset(left_out))
+    async with appliance.database.read() as db:
+        plans = await said_by_plans(db, appliance.tenant_id)
+    known = Adoption(read_beside(rows), frozenset(left_out), plans)
     if url == CONFIGURED:
         return await read_radius_tables(appliance.radius_database.read, known, own=True)
     try:

@@ -110,6 +110,7 @@ from radius.nas_errors import (
 )
 from radius.plan_errors import PlanRefused, PlanUnknown, RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
 from radius.plans.applying import PlanChanges, tell_of_plan
+from radius.plans.looks import said_by_plans
 from radius.plans.plans import plan_faults
 from radius.plans.terms import PlanTerms
 from radius.projection.drift import Drift
@@ -334,6 +335,7 @@ __all__ = [
     "read_beside",
     "read_radius_tables",
     "read_subscribers",
+    "said_by_plans",
     "secret_to_adopt",
     "sessions_behind",
     "states_not_as_billed",

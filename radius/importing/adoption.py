@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sqlalchemy import select
 
@@ -22,11 +23,12 @@ from radius.importing.files import (
     password_faults,
     read_cells,
 )
+from radius.importing.groups import GroupItem, Member, group_faults, group_items
 from radius.ports import Begin
 from radius.projection.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
 from radius.projection.projection import HOST_NETMASK, Row, digest
 from radius.projection.radius_database import radius_transaction
-from radius.subscribers.password_hashes import WITH_HEADER, headed, in_clear
+from radius.subscribers.password_hashes import HASHED, WITH_HEADER, headed, in_clear
 
 PASSWORDS = ("Cleartext-Password", "User-Password")
 _ONE_EACH = {
@@ -39,11 +41,21 @@ _SEVERAL = {"Framed-Route": "routes", "Framed-IPv6-Route": "ipv6_routes"}
 _LINE = {"Calling-Station-Id": "station", "NAS-Port-Id": "port"}
 _BINDS = "=="
 """The operator by which radcheck compares one of them; by := it says nothing of from where a login comes."""
+_SETS = (":=", "=")
+"""The operators by which radcheck says what a login is checked with; by another one it compares what was sent."""
 _SAID_BY_EVERY_PLAN = {
     ("Service-Type", "Framed-User"),
     ("Framed-Protocol", "PPP"),
     ("Framed-IP-Netmask", HOST_NETMASK),
 }
+_SPELLED = {
+    name.lower(): name
+    for name in (
+        *(*PASSWORDS, *_ONE_EACH, *_SEVERAL, *_LINE, *HASHED, WITH_HEADER, "Auth-Type"),
+        *(name for name, _ in _SAID_BY_EVERY_PLAN),
+    )
+}
+"""FreeRADIUS takes the name of an attribute in any case of letters."""
 _USER = "user="
 _UNMAPPED = f"{_USER}*"
 _FIRST_LINE = 2
@@ -54,10 +66,19 @@ _FIRST_LINE = 2
 class Adoption:
     """What the tables don't say. ``beside``: by username more cells, by the names of their columns; ``left_out``:
     attributes that are knowingly not taken over, and, as ``user=NAME``, names; ``user=*`` are those that have no cell
-    beside them."""
+    beside them. ``plans``: by the name of each plan here the attributes and values that it renders."""
 
     beside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
+    plans: Mapping[str, Collection[tuple[str, str]]] = field(default_factory=dict)
+
+    def leaves(self, attribute: str) -> bool:
+        """Whether that attribute is left out, however it is spelled."""
+        return attribute.lower() in self._attributes
+
+    @cached_property
+    def _attributes(self) -> frozenset[str]:
+        return frozenset(name.lower() for name in self.left_out if not name.startswith(_USER))
 
     def takes(self, username: str) -> bool:
         """Whether that name is one to be taken over."""
@@ -71,21 +92,23 @@ class Adoption:
 
 
 async def read_radius_tables(radius_begin: Begin, known: Adoption, *, own: bool) -> SubscriberFile:
-    """Every name of those tables as a line, and behind them, as faults, the names beside that nobody there has.
+    """Every name of those tables as a line, and behind them, as faults, the names beside that nobody there has. What a
+    group has that its plan here does not say is a fault of the first line that is in it.
     ``own``: the tables are those of the radius database in use, whose names that Firstlight has written are left alone,
     and whose other rows are to be taken over.
 
     Raises:
         RadiusDatabaseUnavailable, RadiusDatabaseUnfit
     """
-    every, written = await _rows(radius_begin, own=own)
+    every, written, items = await _rows(radius_begin, own=own)
     by_name = {name: found for name, found in every.items() if known.takes(name)}
+    of_groups = group_faults(_members(by_name, known), items, known.plans, known.leaves)
     rows: list[list[str]] = []
     lines: list[SubscriberLine] = []
     for number, (name, found) in enumerate(sorted(by_name.items()), start=_FIRST_LINE):
         taken = _Taken(name, found, known)
         rows.append([taken.cells.get(column, "") for column in COLUMNS])
-        lines.append(taken.line(number, seen=digest(found) if own else None))
+        lines.append(taken.line(number, seen=digest(found) if own else None, besides=of_groups.get(name, ())))
     for number, name in enumerate(known.of_nobody_in({*every, *written}), start=_FIRST_LINE + len(lines)):
         cells = {**known.beside[name], "username": name}
         rows.append([cells.get(column, "") for column in COLUMNS])
@@ -93,8 +116,15 @@ async def read_radius_tables(radius_begin: Begin, known: Adoption, *, own: bool)
     return SubscriberFile(",", COLUMNS, rows, lines)
 
 
-async def _rows(radius_begin: Begin, *, own: bool) -> tuple[dict[str, list[Row]], set[str]]:
-    """All rows by the name they stand under, and the names whose rows Firstlight has written, which are left out."""
+def _members(by_name: Mapping[str, Sequence[Row]], known: Adoption) -> Iterator[Member]:
+    for name, rows in sorted(by_name.items()):
+        for group in (dict(row.columns)["groupname"] for row in rows if row.table == "radusergroup"):
+            yield Member(name, group, known.beside.get(name, {}).get("plan") or group)
+
+
+async def _rows(radius_begin: Begin, *, own: bool) -> tuple[dict[str, list[Row]], set[str], list[GroupItem]]:
+    """All rows by the name they stand under, the names whose rows Firstlight has written, which are left out, and what
+    the groups of the others have."""
     by_name: defaultdict[str, list[Row]] = defaultdict(list)
     async with radius_transaction(radius_begin) as db:
         ours = set[str]()
@@ -111,7 +141,9 @@ async def _rows(radius_begin: Begin, *, own: bool) -> tuple[dict[str, list[Row]]
                 if name not in ours:
                     texts = ("" if value is None else str(value) for value in values)
                     by_name[name].append(Row(table.name, name, tuple(zip(columns, texts, strict=True))))
-    return by_name, ours
+        has_groups = any(row.table == "radusergroup" for rows in by_name.values() for row in rows)
+        items = await group_items(db) if has_groups else []
+    return by_name, ours, items
 
 
 class _Taken:
@@ -135,16 +167,17 @@ class _Taken:
         if not {"password", "password_hash"} & set(self.cells) and not self.cells.get("login_by_line"):
             self.faults.append("has no password, neither in clear nor as a hash: say one beside it")
 
-    def line(self, number: int, *, seen: str | None) -> SubscriberLine:
+    def line(self, number: int, *, seen: str | None, besides: Iterable[str]) -> SubscriberLine:
         line = read_cells(number, self.cells, seen=seen)
-        return SubscriberLine(**{**vars(line), "faults": (*self.faults, *line.faults)})
+        return SubscriberLine(**{**vars(line), "faults": (*self.faults, *line.faults, *besides)})
 
     def _take(self, row: Row, values: Mapping[str, str], beside: Mapping[str, str]) -> None:
-        if row.table == "radusergroup" or values["attribute"] in self._known.left_out:
+        if row.table == "radusergroup" or self._known.leaves(values["attribute"]):
             return
         attribute, value = values["attribute"], values["value"]
+        attribute = _SPELLED.get(attribute.lower(), attribute)
         if row.table == "radcheck":
-            self._take_check(attribute, values["op"], value, beside)
+            self._take_check(attribute, values["op"].strip(), value, beside)
         elif attribute in _ONE_EACH:
             self._once(_ONE_EACH[attribute], attribute, value)
         elif attribute in _SEVERAL:
@@ -154,19 +187,27 @@ class _Taken:
             self.faults.append(f"radreply has {attribute}, for which there is no place")
 
     def _take_check(self, attribute: str, op: str, value: str, beside: Mapping[str, str]) -> None:
-        if attribute in PASSWORDS:
-            self._once("password", attribute, value)
-        elif (attribute, value) == ("Auth-Type", "Reject"):
-            self.cells["state"] = "suspended"
-        elif attribute in _LINE and op == _BINDS:
+        is_password = attribute.lower().endswith("-password") or attribute == WITH_HEADER
+        is_reject = attribute == "Auth-Type" and value.lower() == "reject"
+        if attribute in _LINE and op == _BINDS:
             self._once(_LINE[attribute], attribute, value)
-        elif (clear := in_clear(attribute, value)) is not None:
-            self._once("password", attribute, clear)
-        elif attribute.endswith("-Password") or attribute == WITH_HEADER:
-            self._take_hash(attribute, value, beside)
+        elif attribute in _LINE or ((is_password or is_reject) and op not in _SETS):
+            if not (is_password and beside.get("password")):  # which is said in its place
+                how = op or "without an operator"
+                self.faults.append(f"radcheck has {attribute} {how}, for which there is no place")
+        elif is_reject:
+            self.cells["state"] = "suspended"
+        elif is_password:
+            self._take_password(attribute, value, beside)
         else:
-            how = f" {op}" if attribute in _LINE else ""
-            self.faults.append(f"radcheck has {attribute}{how}, for which there is no place")
+            self.faults.append(f"radcheck has {attribute}, for which there is no place")
+
+    def _take_password(self, attribute: str, value: str, beside: Mapping[str, str]) -> None:
+        clear = value if attribute in PASSWORDS else in_clear(attribute, value)
+        if clear is not None:
+            self._once("password", attribute, clear)
+        else:
+            self._take_hash(attribute, value, beside)
 
     def _take_hash(self, attribute: str, value: str, beside: Mapping[str, str]) -> None:
         if beside.get("password"):

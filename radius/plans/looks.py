@@ -81,6 +81,12 @@ def render_plan(tenant_id: str, name: str, terms: PlanTerms, dialect: str | None
     ]
 
 
+async def said_by_plans(db: AsyncSession, tenant_id: str) -> dict[str, frozenset[tuple[str, str]]]:
+    """By the name of each plan the attributes and values that its groups have, whatever the dialect of a NAS."""
+    plans = await db.scalars(select(Plan).where(Plan.tenant_id == tenant_id))
+    return {plan.name: frozenset((row["attribute"], row["value"]) for row in _rows(plan)) for plan in plans}
+
+
 async def untold(
     db: AsyncSession, tenant_id: str, *, plan: str | None = None, nas: str | None = None, over: str | None = None
 ) -> list[UntoldPlan]:

@@ -43,6 +43,8 @@ _HEADERS: Mapping[str, str] = MappingProxyType(
         "ssha256": "SSHA2-256-Password",
     }
 )
+HASHED = frozenset(_HEADERS.values())
+"""The attributes that hold a hash of a password."""
 _HEADER = re.compile(r"\{([A-Za-z0-9_-]{1,40})\}(.*)", re.DOTALL)
 _NT_OCTETS, _SHA512_OCTETS = 16, 64
 

@@ -191,6 +191,45 @@ def test_another_servers_tables_are_taken_over_with_what_a_second_list_says(
         assert type_("subscribers", "import", *WHY, "--from-radcheck", url).status == 2, url
 
 
+def test_what_another_server_s_group_gave_and_our_plan_does_not_is_told_until_it_is_left_out(
+    any_isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    rendered = type_("plans", "render", "fiber-300", "--json").json
+    same = next(row for each in rendered for row in each["rows"] if row["attribute"] == "Mikrotik-Rate-Limit")
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        hand.execute(
+            "INSERT INTO radcheck (username, attribute, op, value)"
+            " VALUES ('old1@isp.example', 'Cleartext-Password', ':=', 'kept-1')",
+            "INSERT INTO radusergroup (username, groupname) VALUES ('old1@isp.example', 'old-fiber')",
+            *(
+                f"INSERT INTO {table} (groupname, attribute, op, value)"
+                f" VALUES ('old-fiber', '{attribute}', ':=', '{value}')"
+                for table, attribute, value in (
+                    ("radgroupcheck", "Simultaneous-Use", "1"),
+                    ("radgroupreply", same["attribute"], same["value"]),
+                    ("radgroupreply", "Session-Timeout", "3600"),
+                )
+            ),
+        )
+    mapping = tmp_path / "customers.csv"
+    mapping.write_text("username,customer_id,plan\nold1@isp.example,2001,fiber-300\n")
+    words = ("subscribers", "import", *WHY, "--from-radcheck", "configured", "--mapping", mapping, "--json")
+
+    assert type_(*words, "--dry-run").json["error"]["faults"] == [
+        [
+            "line 2 (old1@isp.example)",
+            "group old-fiber has Simultaneous-Use 1, Session-Timeout 3600, which plan fiber-300 does not say: change"
+            " the plan, or leave the attribute out",
+        ]
+    ]
+    assert type_(*words, "--leave-out", "Simultaneous-Use", "--leave-out", "session-timeout").json["created"] == 1
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        hand.execute(
+            *(f"DELETE FROM {table} WHERE groupname = 'old-fiber'" for table in ("radgroupcheck", "radgroupreply"))
+        )
+    assert type_("check").status == 0
+
+
 STOCK = """
     CREATE TABLE radcheck (id INTEGER PRIMARY KEY, username varchar(64), attribute varchar(64), op char(2), value text);
     CREATE TABLE radreply (id INTEGER PRIMARY KEY, username varchar(64), attribute varchar(64), op char(2), value text);
@@ -202,7 +241,7 @@ THEIRS = [
     ("ann@old.example", "NAS-Port-Id", "==", "eth 0/1"),
     ("ben@old.example", "Cleartext-Password", ":=", "'quoted'"),
     ("ben@old.example", "Calling-Station-Id", ":=", "00-1A-2B-3C-4D-5F"),
-    ("cat#1@old.example", "User-Password", "==", "%{User-Name}"),
+    ("cat#1@old.example", "User-Password", ":=", "%{User-Name}"),
     ("dan@old.example", "Cleartext-Password", ":=", " padded"),
     ("eve@old.example", "Framed-MTU", ":=", "1492"),
     ("fay@old.example", "NT-Password", ":=", "0x44ebba8d5312b8d611474411f56989ae"),
