@@ -90,6 +90,7 @@ from radius.logins.carrying import LoginCarrier
 from radius.logins.evidence import Diagnoses, DiagnosisTerms
 from radius.logins.findings import Diagnosis
 from radius.logins.logins import LoginLog
+from radius.logins.server_log import unknown_clients
 from radius.logins.views import LoginsAlike, LoginView, UnknownNas, UnknownUser
 from radius.nas.adopting import secret_to_adopt
 from radius.nas.called import how_called
@@ -344,5 +345,6 @@ __all__ = [
     "subscribers_nobody_wants",
     "subscribers_of_ended_services",
     "tell_of_plan",
+    "unknown_clients",
     "wrong_clock_of",
 ]

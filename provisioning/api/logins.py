@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import structlog
+
+from provisioning import strangers
 from provisioning.api.calls import InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Page, page_of, row_of
@@ -9,6 +12,7 @@ from provisioning.api.routes import Doors
 from provisioning.api.whom import Whom
 from radius import Diagnosis, LoginView, UnknownNas, UnknownUser
 
+log = structlog.get_logger(__name__)
 doors = Doors(prefix="/logins", tags=["logins"])
 of_subscribers = Doors(prefix="/subscribers", tags=["subscribers"])
 
@@ -21,8 +25,12 @@ async def unknown_users(call: InCall, limit: Limit = 50) -> Page[UnknownUser]:
 
 @doors.get("/unknown-nases", permission="nas.read")
 async def unknown_nases(call: InCall) -> Page[UnknownNas]:
-    """Addresses that asked FreeRADIUS and are no NAS, who asked last first: one page of at most 1000."""
-    return Page(items=await call.appliance.logins.unknown_nases())
+    """Addresses that asked FreeRADIUS and are no NAS, who asked last first: one page of at most 2000. Those outside of
+    FreeRADIUS' network of NASes are among them where its own log can be read."""
+    found, left_out = await strangers.unknown_nases(call.appliance)
+    if left_out is not None:
+        log.warning("unknown_nases_by_tables_alone", why=left_out)
+    return Page(items=found)
 
 
 @of_subscribers.get("/{username:path}/logins", permission="subscribers.read", responses={404: problem(WORDS[404])})

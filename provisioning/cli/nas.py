@@ -8,11 +8,12 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from provisioning import strangers
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, changes_nothing, tells
 from provisioning.cli.plans import say_untold
-from provisioning.cli.printing import Entry, at_second, clock_time, print_indented, print_json, print_list, say
+from provisioning.cli.printing import Entry, at_second, clock_time, err, print_indented, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, Reason, ReasonToSee, run
 from provisioning.days import second
 from provisioning.errors import Fault, InvalidRequest
@@ -295,13 +296,15 @@ def unknown(json_: AsJson = False) -> None:
     """List the addresses that asked FreeRADIUS and are no NAS, who asked last first."""
 
     async def act(appliance: Appliance) -> None:
-        found = await appliance.logins.unknown_nases()
+        found, left_out = await strangers.unknown_nases(appliance)
         if json_:
             print_json(found)
         elif not found:
             say("nobody has asked who is no NAS")
         else:
             print_list(("address", "last", "first", "seconds"), [_unknown(each) for each in found])
+        if left_out is not None:
+            err.print(f"who asks from outside of FreeRADIUS' network of NASes is not known: {left_out}")
 
     run(act, as_json=json_)
 

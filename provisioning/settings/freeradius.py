@@ -23,7 +23,8 @@ class FreeRadius(BaseModel):
     )
     radius_log_file: FilePath | None = Field(
         default=None,
-        description="FreeRADIUS' `radius.log`: the only place that says when a NAS has another secret.",
+        description="FreeRADIUS' `radius.log`: the only place that says when a NAS has another secret, or who asks from"
+        " outside of its network of NASes.",
         json_schema_extra={"default": "unset: that is not known"},
     )
     radius_login_dir: FilePath | None = Field(

@@ -16,9 +16,9 @@ from radius.errors import SubscriberRenamed, SubscriberUnknown, UsernameRefused
 from radius.logins.diagnosis import diagnose
 from radius.logins.findings import Diagnosis, Facts, Part, SecretMisfit
 from radius.logins.logins import LoginLog
-from radius.logins.server_log import secret_misfits
+from radius.logins.server_log import secret_misfits, unknown_clients
 from radius.logins.spelling import close_to, near_names
-from radius.logins.views import WITHHELD, UnknownUser
+from radius.logins.views import WITHHELD, UnknownNas, UnknownUser
 from radius.ports import Begin, ManySecrets, Now
 from radius.projection.drift import Drift, drift_of
 from radius.projection.freeradius_tables import radacct, radius_projection
@@ -83,8 +83,8 @@ class Diagnoses:
         if subscriber is not None:
             found |= await _read(unread, "rows", self._of_rows(subscriber))
             found |= await _read(unread, "sessions", self._of_sessions(username, former))
-        found |= await _read(unread, "logins", self._of_log(username, former, subscriber, ours["nas_names"]))
-        misfits, why = await self._misfits()
+        misfits, strangers, why = await self._server_log()
+        found |= await _read(unread, "logins", self._of_log(username, former, subscriber, ours["nas_names"], strangers))
         return Facts(
             username=username,
             now=self._now(),
@@ -122,6 +122,7 @@ class Diagnoses:
         former: tuple[str, ...],
         subscriber: SubscriberView | None,
         nases: Mapping[str, str],
+        strangers: Sequence[UnknownNas],
     ) -> Found:
         unknown = await self._logins.unknown_users(self._tenant_id, limit=UNKNOWN_LOOKED_AT, known_since=True)
         heard = await self._logins.heard(nases)
@@ -130,7 +131,7 @@ class Diagnoses:
             "last_heard": heard.at,
             "looked_back": heard.looked_back,
             "late_logins": await self._logins.late(self._now()),
-            "unknown_nases": (await self._logins.unknown_nases())[:STRANGERS_LOOKED_AT],
+            "unknown_nases": (await self._logins.unknown_nases(strangers))[:STRANGERS_LOOKED_AT],
         }
         if subscriber is None:
             return common
@@ -181,14 +182,16 @@ class Diagnoses:
         plan = plan_group(self._tenant_id, _served_by(subscriber))
         return own or await drift_of(self._read, self._radius_read, wishes, "plan", plan)
 
-    async def _misfits(self) -> tuple[Mapping[str, SecretMisfit] | None, str]:
-        """What its log tells of, or why that is not known."""
-        if self._terms.log_file is None:
-            return None, "FIRSTLIGHT_RADIUS_LOG_FILE is not set"
+    async def _server_log(self) -> tuple[Mapping[str, SecretMisfit] | None, Sequence[UnknownNas], str]:
+        """What FreeRADIUS' own log tells of dropped packets and of strangers, or why that is not known."""
+        log_file = self._terms.log_file
+        if log_file is None:
+            return None, (), "FIRSTLIGHT_RADIUS_LOG_FILE is not set"
         try:
-            return await asyncio.to_thread(secret_misfits, self._terms.log_file), ""
+            misfits = await asyncio.to_thread(secret_misfits, log_file)
+            return misfits, await asyncio.to_thread(unknown_clients, log_file), ""
         except OSError as error:
-            return None, f"{self._terms.log_file} can't be read ({error.strerror})"
+            return None, (), f"{log_file} can't be read ({error.strerror})"
 
 
 def _served_by(subscriber: SubscriberView) -> str:

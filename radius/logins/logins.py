@@ -165,20 +165,26 @@ class LoginLog:
             rows = await db.execute(found.order_by(*newest).limit(limit))
             return [unknown_user(row) for row in rows]
 
-    async def unknown_nases(self) -> list[UnknownNas]:
-        """Addresses that asked and are still no NAS, who asked last first.
+    async def unknown_nases(self, besides: Sequence[UnknownNas] = ()) -> list[UnknownNas]:
+        """Addresses that asked and are still no NAS, who asked last first. ``besides``: what else is known of such, as
+        from FreeRADIUS' own log, where alone those outside of its network of NASes stand.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
         became_one = exists().where(nas.c.nasname == radius_unknown_nas.c.address)
-        found = select(radius_unknown_nas).where(~became_one)
-        found = found.order_by(radius_unknown_nas.c.last_at.desc(), radius_unknown_nas.c.address)
+        asked = select(radius_unknown_nas).where(~became_one)
         async with radius_transaction(self._radius_read) as db:
-            return [
-                UnknownNas(address=row.address, first_at=row.first_at, last_at=row.last_at, times=row.times)
-                for row in await db.execute(found)
-            ]
+            seen = {
+                row.address: UnknownNas(
+                    address=row.address, first_at=row.first_at, last_at=row.last_at, times=row.times
+                )
+                for row in await db.execute(asked)
+            }
+            others = {each["address"]: each for each in besides if each["address"] not in seen}
+            known = await db.scalars(select(nas.c.nasname).where(nas.c.nasname.in_(others))) if others else ()
+            seen |= {address: others[address] for address in others.keys() - set(known)}
+        return sorted(seen.values(), key=lambda each: (-each["last_at"].timestamp(), each["address"]))
 
     async def late(self, now: datetime) -> list[LateLogins]:
         """Where FreeRADIUS writes logins to files that are not carried in time: what it wrote since then is not in the

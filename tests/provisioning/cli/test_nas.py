@@ -6,6 +6,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import just_heard_of, vandal
@@ -279,6 +281,27 @@ def test_a_nas_that_can_be_asked_nowhere_is_told_so(isp: Settings, type_: Type) 
         ["not_possible", "not_possible", "silent"],
     )
     assert tried.json[1]["words"].startswith("FreeRADIUS' log of logins has none from bng-9, and whether")
+
+
+def test_addresses_outside_of_the_network_of_nases_are_listed_by_freeradius_log_or_said_not_to_be_known(
+    isp: Settings, type_: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unset = type_("nas", "unknown")
+    not_known = "who asks from outside of FreeRADIUS' network of NASes is not known: "
+    assert (unset.out, unset.err) == (
+        "nobody has asked who is no NAS\n",
+        f"{not_known}FIRSTLIGHT_RADIUS_LOG_FILE is not set\n",
+    )
+    log = tmp_path / "radius.log"
+    monkeypatch.setenv("FIRSTLIGHT_RADIUS_LOG_FILE", str(log))
+    assert type_("nas", "unknown").err == f"{not_known}{log} can't be read (No such file or directory)\n"
+    log.write_text(
+        "Thu Nov 26 17:47:22 2026 : Error: Ignoring request to auth address * port 1812 bound to server subscribers"
+        " from unknown client 203.0.113.9 port 33959 proto udp\n"
+    )
+    seen = type_("nas", "unknown", "--json")
+    assert [(each["address"], each["times"]) for each in seen.json] == [("203.0.113.9", 1)]
+    assert (seen.status, seen.err) == (0, "")
 
 
 def test_logins_unknown_names_and_unknown_addresses_are_listed_in_words(any_isp: Settings, type_: Type) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,10 +17,12 @@ from radius import (
     LoginLog,
     SubscriberVerbs,
 )
-from radius.logins.server_log import secret_misfits
+from radius.logins.server_log import secret_misfits, unknown_clients
+from radius.logins.views import UnknownNas
 from radius.projection.freeradius_tables import radacct, radcheck, radgroupreply, radreply, radusergroup
-from radius.testing import LabNas, LabSession, NoAnswer
+from radius.testing import FreeRadiusServer, LabNas, LabSession, NoAnswer
 from tests.radius.conftest import PLAN, Site
+from tests.support.freeradius import RADDB
 
 
 def diagnoses(site: Site, *, wait: timedelta = timedelta(minutes=5)) -> Diagnoses:
@@ -119,6 +121,70 @@ def test_what_freeradius_drops_is_told_by_its_log_in_either_form(tmp_path: Path)
     )
     found = secret_misfits(tmp_path / "radius.log")
     assert {address: misfit.unsigned for address, misfit in found.items()} == {"10.0.0.2": False, "10.0.0.3": True}
+
+
+def test_who_asks_from_outside_of_its_network_is_read_out_of_freeradius_log(tmp_path: Path) -> None:
+    log, at = tmp_path / "radius.log", datetime(2026, 11, 26, 17, 47, 22).astimezone()
+    ignored = "Error: Ignoring request to auth address * port 1812 bound to server subscribers from unknown client"
+    log.write_text(
+        f"{at:%a %b %d %H:%M:%S %Y} : {ignored} 10.0.0.2 port 33959 proto udp\n"
+        f"{at:%a %b %d %H:%M:%S %Y} : {ignored} 10.0.0.2 port 33960 proto udp\n"
+        f"{at + timedelta(seconds=9):%a %b %d %H:%M:%S %Y} : {ignored} 10.0.0.3 port 9 proto udp\n"
+        f"{at + timedelta(minutes=1):%a %b %d %H:%M:%S %Y} : {ignored} 10.0.0.2 port 33959 proto udp\n"
+        f"{at:%a %b %d %H:%M:%S %Y} : Auth: (1) Login incorrect: [from unknown client 10.0.0.4 port 1 proto udp]\n"
+    )
+    assert unknown_clients(log) == [
+        {"address": "10.0.0.2", "first_at": at, "last_at": at + timedelta(minutes=1), "times": 2},
+        {
+            "address": "10.0.0.3",
+            "first_at": at + timedelta(seconds=9),
+            "last_at": at + timedelta(seconds=9),
+            "times": 1,
+        },
+    ]
+
+
+async def test_an_address_outside_of_the_network_of_nases_is_told_until_it_is_a_nas(site: Site, tmp_path: Path) -> None:
+    server = FreeRadiusServer(
+        raddb=RADDB,
+        run_dir=tmp_path / "run",
+        database_url=site.backend.database_url,
+        schema=site.backend.schema,
+        nas_network="127.66.0.0/16",
+    )
+    outside = site.backend.free_nas_address()
+    with server:
+        stranger = LabNas(
+            name="nobody",
+            secret="0" * 32,
+            auth_port=server.auth_port,
+            acct_port=server.acct_port,
+            source_address=outside,
+            timeout_seconds=0.6,
+        )
+        with pytest.raises(NoAnswer):
+            await stranger.login(site.new_username(), "whatever")
+    log = LoginLog(site.radius_database.read, site.radius_database.begin)
+    assert [each for each in await log.unknown_nases() if each["address"] == outside] == []
+    told = unknown_clients(server.log_file)
+    assert [each["address"] for each in told] == [outside]
+    found = [each for each in await log.unknown_nases(told) if each["address"] == outside]
+    assert found == told
+    of = Diagnoses(
+        site.database.read,
+        site.radius_database.read,
+        tenant_id=site.tenant_id,
+        now=site.now,
+        secrets=site.secrets,
+        terms=DiagnosisTerms(kept_days=30, accounting_wait=timedelta(minutes=5), log_file=server.log_file),
+    )
+    subscriber = await site.active()
+    silent = [each for each in (await of.of(subscriber["username"]))["findings"] if each["code"] == "no_request"]
+    assert any(line.startswith(f"{outside} asks and is no NAS, last ") for line in silent[0]["evidence"])
+
+    nas = await site.nas()
+    became = [UnknownNas(address=nas.source_address, first_at=site.now(), last_at=site.now(), times=1)]
+    assert nas.source_address not in {each["address"] for each in await log.unknown_nases(became)}
 
 
 def told_of(found: Diagnosis, nas: LabNas) -> str:
