@@ -24,6 +24,8 @@ _PAIR = "[0-9a-fA-F]{2}"
 _MAC = re.compile(rf"{_PAIR}([^0-9a-fA-F]?{_PAIR}){{5}}")
 _CLIENT_IDENTIFIER = re.compile(r"0?1(:[0-9a-fA-F]{1,2}){6}")
 """Of an Ethernet client, as MikroTik's DHCP server writes it: type 1, and the MAC address without leading zeros."""
+_CLIENT_IDENTIFIER_IN_DOTS = re.compile(rf"01{_PAIR}(\.{_PAIR}{_PAIR}){{2}}\.{_PAIR}")
+"""The same as Cisco's writes it."""
 _ONE_SPELLING = re.compile("[0-9a-f]{12}")
 _ATTRIBUTES = {
     "station": "Firstlight-Station",
@@ -52,6 +54,8 @@ class LineIdentity:
             digits = re.sub(r"[^0-9a-f]", "", self.station.lower())
         elif self.station is not None and _CLIENT_IDENTIFIER.fullmatch(self.station):
             digits = "".join(pair.zfill(2) for pair in self.station.lower().split(":")[1:])
+        elif self.station is not None and _CLIENT_IDENTIFIER_IN_DOTS.fullmatch(self.station):
+            digits = self.station.lower().replace(".", "")[2:]
         else:
             return self
         return LineIdentity(digits, self.port, self.circuit, self.remote)

@@ -70,6 +70,8 @@ class LabSession:
     service_class: bytes | None = None
     calling_station: str = "02-00-00-00-00-01"
     nas_port: str = "lab0"
+    line: Mapping[str, str] | None = None
+    """More attributes that tell of it."""
     session_id: str = field(default_factory=lambda: randomness.token_hex(8))
 
     @classmethod
@@ -280,6 +282,7 @@ class LabNas:
         ):
             if value is not None:
                 request[attribute] = value
+        _say(request, session.line)
         await self._exchange(request, self._acct_port)
 
     async def _exchange(self, request: Any, port: int) -> Reply:

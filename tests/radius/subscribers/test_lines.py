@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from radius import (
     AccessUnfit,
@@ -25,8 +25,8 @@ from radius.testing import LabNas, LabSession
 from tests.radius.conftest import ADDRESSES, Site
 
 MAC = "00:1a:2B:3c:4D:5e"
-CLIENT_IDENTIFIERS = ("1:0:1a:2b:3c:4d:5e", "01:00:1A:2B:3C:4D:5E")
-"""As MikroTik's DHCP server writes what an Ethernet client calls itself (RFC 2132 s9.14), and with its zeros."""
+CLIENT_IDENTIFIERS = ("1:0:1a:2b:3c:4d:5e", "01:00:1A:2B:3C:4D:5E", "0100.1a2B.3c4d.5e")
+"""What an Ethernet client calls itself (RFC 2132 s9.14) as MikroTik writes it, with its zeros, and as Cisco does."""
 SPELLINGS = ("00-1A-2B-3C-4D-5E", "001a.2b3c.4d5e", "001A2B3C4D5E", "00:1a:2b:3c:4d:5e", "001a2b-3c4d5e")
 CIRCUIT = "olt-7 xpon 0/3/0/12#2:100.4095 'ä'"
 """Characters that FreeRADIUS writes otherwise into a query, and one of more octets than one."""
@@ -90,6 +90,8 @@ async def test_a_line_logs_in_where_a_dhcp_server_says_what_its_client_calls_its
     await bound.site.define_plan(access="ipoe")
     await bound.site.projector.project_plans()
     nas, name = bound.nas, bound.subscriber["username"]
+    for written in CLIENT_IDENTIFIERS:
+        assert LineIdentity(station=written).in_one_spelling.station == "001a2b3c4d5e"
     await bound.act("bind", line=LineIdentity(station=CLIENT_IDENTIFIERS[0]), logs_in=True)
 
     for said in CLIENT_IDENTIFIERS:
@@ -100,8 +102,54 @@ async def test_a_line_logs_in_where_a_dhcp_server_says_what_its_client_calls_its
     async with bound.site.radius_database.begin() as db:
         whose = select(radacct.c.username).where(radacct.c.acctsessionid == session.session_id)
         assert list(await db.scalars(whose)) == [name]
-    for said in ("1:0:1a:2b:3c:4d:5f", "2:0:1a:2b:3c:4d:5e", "ff:4d:5e:0:1:0:1", "1:0:1a:2b:3c:4d:5e:1", "ff"):
+    others = ("1:0:1a:2b:3c:4d:5f", "2:0:1a:2b:3c:4d:5e", "ff:4d:5e:0:1:0:1", "1:0:1a:2b:3c:4d:5e:1", "ff")
+    for said in (*others, "0100.1a2b.3c4d.5f", "0200.1a2b.3c4d.5e", "0100.1a2b.3c4d.5e00", "0100.1a2b.3c4d5e"):
         assert (await nas.line_login("00:1A:2B:3C:4D:5E", calling_station=said)).code == "Access-Reject", said
+
+
+async def test_what_a_line_uses_is_its_subscribers_also_where_accounting_names_its_circuit_alone(bound: Bound) -> None:
+    site, nas = bound.site, bound.nas
+    await site.define_plan(access="ipoe")
+    await site.projector.project_plans()
+    await bound.act("bind", line=LineIdentity(circuit=CIRCUIT), logs_in=True)
+    there = {"ADSL-Agent-Circuit-Id": CIRCUIT}
+    assert (await nas.line_login(CIRCUIT, line=there)).attributes["User-Name"] == (bound.name,)
+
+    alone = LabSession(username=CIRCUIT, session_id=f"alone-{bound.name}")
+    with_it = LabSession(username=CIRCUIT, session_id=f"with-{bound.name}", line=there)
+    another = LabSession(username=f"{CIRCUIT}0", session_id=f"another-{bound.name}")
+    of_another = LabSession(
+        username=CIRCUIT, session_id=f"of-another-{bound.name}", line={**there, "Framed-Protocol": "PPP"}
+    )
+    for session in (alone, with_it, another, of_another):
+        await nas.accounting_start(session)
+    hotspot = LabSession(username=CIRCUIT, session_id=f"hotspot-{bound.name}")
+    await (await site.nas()).accounting_start(hotspot)
+
+    whose = await _filed_under(bound, alone, with_it, another, of_another, hotspot)
+    mangled = "olt-7 xpon 0/3/0/12=232:100.4095 =27ä=27"
+    assert whose == [bound.name, bound.name, f"{mangled}0", mangled, mangled]
+
+
+async def test_who_has_the_name_of_a_circuit_of_its_own_keeps_what_it_uses(bound: Bound) -> None:
+    site = bound.site
+    await site.define_plan(access="ipoe")
+    neighbour = await site.active()
+    await bound.act("bind", line=LineIdentity(circuit=neighbour["username"]), logs_in=True)
+    session = LabSession(username=neighbour["username"], session_id=f"s-{neighbour['username']}")
+    await bound.nas.accounting_start(session)
+    assert await _filed_under(bound, session) == [neighbour["username"]]
+
+
+async def _filed_under(bound: Bound, *sessions: LabSession) -> list[str]:
+    """The name that each session has in accounting; its row is gone afterwards."""
+    found = {}
+    async with bound.site.radius_database.begin() as db:
+        for session in sessions:
+            mine = radacct.c.acctsessionid == session.session_id
+            [found[session.session_id]] = await db.scalars(select(radacct.c.username).where(mine))
+            await db.execute(delete(radacct).where(mine))
+    return [found[session.session_id] for session in sessions]
 
 
 async def test_a_line_whose_dhcp_client_calls_itself_by_a_duid_is_told_by_the_mac_in_its_name(bound: Bound) -> None:
