@@ -77,6 +77,30 @@ async def test_an_interim_counts_past_32_bits_and_a_stop_closes(site: Site) -> N
     assert await site.sessions.open_sessions(session.username) == []
 
 
+@pytest.mark.parametrize("below_zero", [2**63, 2**64 - 1])
+async def test_a_counter_that_no_column_holds_says_nothing_and_all_else_of_its_packet_counts(
+    site: Site, below_zero: int
+) -> None:
+    nas, session = await _logged_in(site)
+    await nas.accounting_start(session)
+    await nas.accounting_interim(session, Usage(seconds=300, input_octets=below_zero, output_octets=7))
+    first = await _last(site, session)
+    await nas.accounting_interim(session, Usage(seconds=600, input_octets=5, output_octets=2**63 - 1))
+    second = await _last(site, session)
+    await nas.accounting_stop(session, Usage(seconds=900, input_octets=6, output_octets=below_zero))
+    over = await _last(site, session)
+
+    assert (first.duration_seconds, first.input_octets, first.output_octets) == (300, 0, 7)
+    assert (second.duration_seconds, second.input_octets, second.output_octets) == (600, 5, 2**63 - 1)
+    assert (over.duration_seconds, over.input_octets, over.output_octets) == (900, 6, 2**63 - 1)
+    assert over.terminate_cause == "User-Request"
+
+    nas, alone = await _logged_in(site)
+    await nas.accounting_stop(alone, Usage(seconds=60, input_octets=below_zero, output_octets=9))
+    told = await _last(site, alone)
+    assert (told.duration_seconds, told.input_octets, told.output_octets) == (60, 0, 9)
+
+
 async def test_packets_that_come_twice_or_late_are_answered_and_change_nothing(site: Site) -> None:
     nas, session = await _logged_in(site)
     await nas.accounting_start(session)

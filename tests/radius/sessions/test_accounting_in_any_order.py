@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -18,7 +19,7 @@ BEGAN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
 @pytest.mark.both_databases
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.second_half) for seed in (2, 3))])
 async def test_octets_never_go_back_a_stop_is_final_and_there_is_one_row(site: Site, seed: int) -> None:
-    chance = Random(seed)
+    chance, below_zero = Random(seed), Random(seed)
     nas, subscriber = await site.nas(), await site.active()
     session = LabSession(subscriber["username"])
     looks = SessionLooks(site.radius_database.read, site.radius_database.look, tenant_id=site.tenant_id, now=site.now)
@@ -29,6 +30,8 @@ async def test_octets_never_go_back_a_stop_is_final_and_there_is_one_row(site: S
         minutes = chance.randrange(1, 60)  # newer or older than what was told before
         nas.event_at = BEGAN + timedelta(minutes=minutes)
         usage = Usage(seconds=60 * minutes, input_octets=minutes, output_octets=minutes * 2**31)
+        if counted_below_zero := below_zero.random() < 0.2:
+            usage = replace(usage, output_octets=2**64 - minutes)
         act = chance.choice(["start", "interim", "interim", "interim", "reap", "stop"] if minutes > 40 else ["interim"])
         if act == "start":  # repeated: what it tells of happened when it did
             nas.event_at = BEGAN
@@ -47,6 +50,7 @@ async def test_octets_never_go_back_a_stop_is_final_and_there_is_one_row(site: S
             assert (final.terminate_cause, final.stopped_at) == ("User-Request", nas.event_at)
         assert after.output_octets >= before.output_octets
         assert after.input_octets >= before.input_octets
+        assert not counted_below_zero or after.output_octets == before.output_octets
         newer = before.updated_at is None or nas.event_at > before.updated_at
         if act == "interim" and final is None:
             assert (after.stopped_at is None) == (newer or before.stopped_at is None)
