@@ -157,6 +157,36 @@ async def test_an_address_that_is_no_nas_gets_no_answer(site: Site) -> None:
         await stranger.login("anybody", "anything")
 
 
+def test_what_is_known_of_a_nas_is_asked_in_one_question_since_the_database_may_drop_between_two() -> None:
+    asked, _, _ = (RADDB / "sites" / "nas.conf").read_text().partition("elsif")
+    assert asked.count("%{sql:") == 1
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize(
+    "secret",
+    [
+        r"""a|b\t'c"d`%{1} $x ^&*~#!?;:<>=""",
+        "|the|secret|begins||with|it|",
+        "ends in a backslash \\",
+        "%{User-Name} 'ä'",
+    ],
+)
+async def test_a_secret_may_hold_any_character_that_can_be_seen(site: Site, secret: str) -> None:
+    address = site.backend.free_nas_address()
+    async with site.radius_database.begin() as db:
+        row = {"nasname": address, "shortname": "hall|1", "type": "other|one", "secret": secret}
+        await db.execute(insert(nas_table).values(row))
+    there = LabNas(
+        name="hall",
+        secret=secret,
+        auth_port=site.backend.server.auth_port,
+        acct_port=site.backend.server.acct_port,
+        source_address=address,
+    )
+    assert (await there.login("nobody", "x")).code == "Access-Reject"
+
+
 async def test_a_nas_with_the_wrong_secret_gets_no_answer(site: Site) -> None:
     nas = await site.nas()
     wrong = LabNas(
