@@ -195,8 +195,10 @@ def bind(  # noqa: PLR0913, PLR0917 - each is a fact about the line
     reason: Reason,
     station: Annotated[str | None, typer.Option(help="Its Calling-Station-Id; a MAC address in any spelling.")] = None,
     port: Annotated[str | None, typer.Option(help="Its NAS-Port-Id.")] = None,
-    circuit: Annotated[str | None, typer.Option(help="Its Agent-Circuit-Id, as the access node sends it.")] = None,
-    remote: Annotated[str | None, typer.Option(help="Its Agent-Remote-Id, as the access node sends it.")] = None,
+    circuit: Annotated[
+        str | None, typer.Option(help="Its Agent-Circuit-Id, as the access node sends it: text, or 0x and hex digits.")
+    ] = None,
+    remote: Annotated[str | None, typer.Option(help="Its Agent-Remote-Id, likewise.")] = None,
     ipoe: Annotated[bool, typer.Option("--ipoe", help="The line logs in by itself, without a password.")] = False,
     request: Request = None,
     external_id: ByExternalId = False,

@@ -4,7 +4,8 @@ A MAC address has as many spellings as there are vendors, and is one thing: here
 ``calling_station_in_one_spelling`` of ``deploy/freeradius/raddb/policies.conf`` it is twelve hexadecimal digits, also
 where it stands in a DHCP client's identifier (RFC 2132 s9.14). Everything else counts as it is written.
 Agent-Circuit-Id and Agent-Remote-Id are those of TR-101 (RFC 4679 s3.3.1 and s3.3.2, vendor 3561), which carry DHCP's
-option 82 (RFC 3046 s3.1, s3.2).
+option 82 (RFC 3046 s3.1, s3.2). That is octets, which are not always text: a switch may write its VLAN, slot and port
+there. Those are ``0x`` and their hexadecimal digits here and in the log of logins; what is text is that text.
 """
 
 from __future__ import annotations
@@ -27,12 +28,15 @@ _CLIENT_IDENTIFIER = re.compile(r"0?1(:[0-9a-fA-F]{1,2}){6}")
 _CLIENT_IDENTIFIER_IN_DOTS = re.compile(rf"01{_PAIR}(\.{_PAIR}{_PAIR}){{2}}\.{_PAIR}")
 """The same as Cisco's writes it."""
 _ONE_SPELLING = re.compile("[0-9a-f]{12}")
+_OCTETS = re.compile("0x((?:[0-9a-fA-F]{2})+)")
+_HALF_OCTETS = re.compile("0x[0-9a-fA-F]+")
 _ATTRIBUTES = {
     "station": "Firstlight-Station",
     "port": "Firstlight-Port",
     "circuit": "Firstlight-Circuit",
     "remote": "Firstlight-Remote",
 }
+_OF_OCTETS = ("circuit", "remote")
 _SAFE = frozenset("@abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_: /+")
 """``safe_characters`` of ``deploy/freeradius/raddb/sql/queries.conf``."""
 
@@ -49,16 +53,10 @@ class LineIdentity:
 
     @property
     def in_one_spelling(self) -> LineIdentity:
-        """The same with a MAC address as it is compared."""
-        if self.station is not None and _MAC.fullmatch(self.station):
-            digits = re.sub(r"[^0-9a-f]", "", self.station.lower())
-        elif self.station is not None and _CLIENT_IDENTIFIER.fullmatch(self.station):
-            digits = "".join(pair.zfill(2) for pair in self.station.lower().split(":")[1:])
-        elif self.station is not None and _CLIENT_IDENTIFIER_IN_DOTS.fullmatch(self.station):
-            digits = self.station.lower().replace(".", "")[2:]
-        else:
-            return self
-        return LineIdentity(digits, self.port, self.circuit, self.remote)
+        """The same with a MAC address as it is compared, and with octets that are text as that text."""
+        return LineIdentity(
+            _digits_of(self.station), self.port, _text_of_octets(self.circuit), _text_of_octets(self.remote)
+        )
 
     @property
     def said(self) -> dict[str, str]:
@@ -73,6 +71,10 @@ class LineIdentity:
             found.append("one of station, port, circuit and remote is needed")
         elif logs_in and not (self.station or self.circuit):
             found.append("a line logs in by its station or its circuit, and neither is said")
+        elif logs_in and not self.station and _OCTETS.fullmatch(self.circuit or ""):
+            found.append(
+                "circuit: a line logs in by one that is text, or by its station; this one's octets are no text"
+            )
         return found
 
 
@@ -112,10 +114,39 @@ def line_checks(line: LineIdentity) -> Iterator[EncodedAttribute]:
 
 def lines_that_log_in(line: LineIdentity) -> Iterator[str]:
     """What FreeRADIUS asks its table of lines for, when the User-Name of a request is one of these: as it writes them
-    into a query."""
+    into a query. A circuit that is no text is none of them: it is one more thing that has to fit."""
     for kind, value in (("station", line.station), ("circuit", line.circuit)):
-        if value is not None:
+        if value is not None and not (kind == "circuit" and _OCTETS.fullmatch(value)):
             yield f"{kind} {_as_in_a_query(value)}"
+
+
+def _digits_of(station: str | None) -> str | None:
+    """A MAC address as it is compared, or what it is instead."""
+    if station is None:
+        return None
+    if _MAC.fullmatch(station):
+        return re.sub(r"[^0-9a-f]", "", station.lower())
+    if _CLIENT_IDENTIFIER.fullmatch(station):
+        return "".join(pair.zfill(2) for pair in station.lower().split(":")[1:])
+    if _CLIENT_IDENTIFIER_IN_DOTS.fullmatch(station):
+        return station.lower().replace(".", "")[2:]
+    return station
+
+
+def _text_of_octets(value: str | None) -> str | None:
+    """Octets as the text that they are. Those of a text which would be taken for octets itself stay octets."""
+    if value is None or not _OCTETS.fullmatch(value):
+        return value
+    octets = _octets_of(value)
+    text = octets.decode(errors="replace")
+    is_text = text.encode() == octets and text.isprintable() and text == text.strip()
+    return text if is_text and not _HALF_OCTETS.fullmatch(text) else f"0x{octets.hex()}"
+
+
+def _octets_of(value: str) -> bytes:
+    """What an access node sends that is called so."""
+    digits = _OCTETS.fullmatch(value)
+    return value.encode() if digits is None else bytes.fromhex(digits[1])
 
 
 def _as_in_a_query(value: str) -> str:
@@ -127,6 +158,9 @@ def _unsayable(line: LineIdentity) -> Iterator[str]:
         if not value.isprintable() or value != value.strip() or not value:
             yield f"{name}: it is empty, or holds what nobody can see"
             continue
+        if name in _OF_OCTETS and _HALF_OCTETS.fullmatch(value) and not _OCTETS.fullmatch(value):
+            yield f"{name}: octets are 0x and two hexadecimal digits for each, and it has an odd number of them"
+            continue
         try:
             _check(name, value)
         except EncodingRefused as refused:
@@ -134,5 +168,4 @@ def _unsayable(line: LineIdentity) -> Iterator[str]:
 
 
 def _check(name: str, value: str) -> EncodedAttribute:
-    octets = name in ("circuit", "remote")  # as their access node sends them
-    return encode(_ATTRIBUTES[name], value.encode() if octets else value, place="check")
+    return encode(_ATTRIBUTES[name], _octets_of(value) if name in _OF_OCTETS else value, place="check")

@@ -70,7 +70,7 @@ class LabSession:
     service_class: bytes | None = None
     calling_station: str = "02-00-00-00-00-01"
     nas_port: str = "lab0"
-    line: Mapping[str, str] | None = None
+    line: Mapping[str, str | bytes] | None = None
     """More attributes that tell of it."""
     session_id: str = field(default_factory=lambda: randomness.token_hex(8))
 
@@ -195,7 +195,7 @@ class LabNas:
         method: Literal["pap", "chap"] = "pap",
         calling_station: str = "02-00-00-00-00-01",
         nas_port: str = "lab0",
-        line: Mapping[str, str] | None = None,
+        line: Mapping[str, str | bytes] | None = None,
     ) -> LoginReply:
         """Ask the server about a PPPoE login (RFC 2865 s2; CHAP s2.2). ``line`` are more attributes that tell of it.
 
@@ -220,7 +220,7 @@ class LabNas:
         *,
         calling_station: str = "02-00-00-00-00-01",
         nas_port: str = "lab0",
-        line: Mapping[str, str] | None = None,
+        line: Mapping[str, str | bytes] | None = None,
     ) -> LoginReply:
         """Ask the server who is on a line (IPoE): nobody types anything, and the password is the NAS' own for all.
 
@@ -331,9 +331,9 @@ class LabNas:
         request["CHAP-Challenge"] = challenge
 
 
-def _say(request: Any, attributes: Mapping[str, str] | None) -> None:
+def _say(request: Any, attributes: Mapping[str, str | bytes] | None) -> None:
     for name, value in (attributes or {}).items():
-        request[name] = value.encode() if name.startswith("ADSL-") else value
+        request[name] = value.encode() if name.startswith("ADSL-") and isinstance(value, str) else value
 
 
 def _counters(usage: Usage | None) -> tuple[tuple[str, int], ...]:

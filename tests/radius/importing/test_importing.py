@@ -372,6 +372,26 @@ async def test_lines_are_brought_in_bound_and_log_in_by_themselves_where_a_nas_t
     }
 
 
+async def test_circuits_of_octets_are_brought_in_by_their_hexadecimal_digits(site: Site) -> None:
+    name = site.new_username()
+    half = f"{name},1,{PLAN},pass-1,,,0x00041,,no\n"
+    assert await checked(site, lines_of(half, LINES)) == {
+        2: ["circuit: octets are 0x and two hexadecimal digits for each, and it has an odd number of them"]
+    }
+    whole = lines_of(f"{name},1,{PLAN},pass-1,,,0x000400640102,0x6F6C74,no\n", LINES)
+    assert await brought_in(site, whole) == (1, 0, 1, 0)
+    assert await brought_in(site, whole) == (0, 1, 0, 0)
+    async with site.database.begin() as db:
+        found = await site.service(db).subscriber_named(username=name)
+    assert found["line"] == {"circuit": "0x000400640102", "remote": "olt"}
+    await site.projector.project_subscriber(found["subscriber_id"])
+    nas = await site.nas()
+    there = {"ADSL-Agent-Circuit-Id": bytes.fromhex("000400640102"), "ADSL-Agent-Remote-Id": b"olt"}
+    assert (await nas.login(name, "pass-1", line=there)).code == "Access-Accept"
+    elsewhere = await nas.login(name, "pass-1", line={**there, "ADSL-Agent-Circuit-Id": bytes.fromhex("000400640103")})
+    assert elsewhere.code == "Access-Reject"
+
+
 @pytest.mark.parametrize("kind", ["postgresql"])  # on SQLite the second one has not begun yet
 async def test_what_an_import_goes_by_stands_until_it_is_committed(site: Site) -> None:
     await site.define_plan(access="ipoe")

@@ -116,10 +116,11 @@ async def test_what_the_server_wrote_says_the_same_as_its_rows_do(
     for each in (nas, by_rows):
         await each.login(name, password, **said)
         await each.login(name, "not-the-password", method="chap", **said)
+        await each.login(name, password, line={"ADSL-Agent-Circuit-Id": bytes.fromhex("000400640102")})
         await each.login(site.new_username(), "whatever")
     assert {login["nas_address"] for login in await log.logins_of(name)} == {by_rows.source_address}
 
-    assert await carrier.carry() == 2
+    assert await carrier.carry() == 3
 
     found = await log.logins_of(name)
     of_lines, of_rows = (
@@ -134,7 +135,8 @@ async def test_what_the_server_wrote_says_the_same_as_its_rows_do(
         ]
         for address in (nas.source_address, by_rows.source_address)
     )
-    assert len(found) == 4
+    assert len(found) == 6
+    assert "0x000400640102" in [line["circuit"] for line in of_lines]
     for line, row in zip(of_lines, of_rows, strict=True):
         assert abs(line.pop("happened_at") - row.pop("happened_at")) < timedelta(minutes=1)
         # what SQL gets of a tab and a new line are two characters, of which nobody can say what they were
@@ -147,7 +149,7 @@ async def test_what_the_server_wrote_says_the_same_as_its_rows_do(
         by_rows.source_address,
     }
     assert await carrier.carry() == 0
-    assert len(await log.logins_of(name)) == 4
+    assert len(await log.logins_of(name)) == 6
 
 
 async def test_nothing_is_lost_or_twice_while_the_server_writes_and_several_carry(

@@ -232,11 +232,14 @@ async def test_a_packet_of_which_a_value_was_refused_is_not_answered_as_a_repeat
         nas.event_at = ago(minutes=10)
         await nas.accounting_start(session)
     nas.event_at = ago(minutes=5)
-    tell = {
-        "start": lambda: nas.accounting_start(session),
-        "interim": lambda: nas.accounting_interim(session, Usage(seconds=300, output_octets=7)),
-        "stop": lambda: nas.accounting_stop(session, Usage(seconds=300, output_octets=7)),
-    }[told]
+
+    async def tell() -> None:
+        if told == "start":
+            await nas.accounting_start(session)
+        else:
+            act_of = nas.accounting_interim if told == "interim" else nas.accounting_stop
+            await act_of(session, Usage(seconds=300, output_octets=7))
+
     nas.timeout_seconds = 1.5
     async with site.radius_database.begin() as db:
         for statement in NO_PLACE[site.radius_database.is_postgresql]:

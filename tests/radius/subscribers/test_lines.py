@@ -13,6 +13,7 @@ from radius import (
     AccessUnfit,
     CreatedSubscriber,
     LineIdentity,
+    LineRefused,
     LineTaken,
     LoginLog,
     PlanRefused,
@@ -54,7 +55,7 @@ class Bound:
         await self.site.projector.project_subscriber(number)
         return done
 
-    async def said(self, *, station: str = MAC, line: Mapping[str, str] | None = None) -> tuple[str, Any]:
+    async def said(self, *, station: str = MAC, line: Mapping[str, str | bytes] | None = None) -> tuple[str, Any]:
         """What becomes of a login with the right password."""
         password = await self.site.password(self.subscriber)
         reply = await self.nas.login(self.name, password, calling_station=station, line=line)
@@ -237,6 +238,57 @@ async def test_a_line_logs_in_by_itself_by_its_mac_or_circuit_and_no_password_do
     assert (await bound.said())[0] == "Access-Accept"
     async with bound.site.radius_database.begin() as db:
         assert list(await db.scalars(select(radius_line.c.line).where(radius_line.c.username == bound.name))) == []
+
+
+async def test_a_circuit_of_octets_that_are_no_text_is_bound_by_its_hexadecimal_digits(bound: Bound) -> None:
+    """As a switch writes its VLAN, slot and port there."""
+    octets, remote = bytes.fromhex("000400640102"), bytes.fromhex("0006001a2b3c4d5e")
+    there = {"ADSL-Agent-Circuit-Id": octets, "ADSL-Agent-Remote-Id": remote}
+    await bound.act("bind", line=LineIdentity(circuit="0x000400640102", remote="0x0006001A2B3C4d5e"))
+    async with bound.site.database.begin() as db:
+        shown = await bound.site.service(db).subscriber_named(username=bound.name)
+    assert shown["line"] == {"circuit": "0x000400640102", "remote": "0x0006001a2b3c4d5e"}
+    assert (await bound.said(line=there))[0] == "Access-Accept"
+    digits = b"0x" + b"0x000400640102".hex().encode()  # pyrad takes what begins so for octets itself
+    assert await bound.said(line={**there, "ADSL-Agent-Circuit-Id": digits}) == OTHER_LINE
+    assert await bound.said(line={**there, "ADSL-Agent-Circuit-Id": octets[:-1] + b"\x03"}) == OTHER_LINE
+    log = LoginLog(bound.site.radius_database.read, bound.site.radius_database.begin)
+    assert [each["circuit"] for each in await log.logins_of(bound.name, limit=3)] == [
+        "0x000400640103",
+        "0x3078303030343030363430313032",
+        "0x000400640102",
+    ]
+
+    await bound.act("bind", line=LineIdentity(circuit="0x6f6C74"))
+    assert (await bound.said(line={"ADSL-Agent-Circuit-Id": b"olt"}))[0] == "Access-Accept"
+    await bound.site.define_plan(access="ipoe")
+    await bound.site.projector.project_plans()
+    with pytest.raises(LineRefused, match=r"circuit: a line logs in by one that is text, or by its station"):
+        await bound.act("bind", line=LineIdentity(circuit="0x000400640102"), logs_in=True)
+    await bound.act("bind", line=LineIdentity(station=MAC, circuit="0x000400640102"), logs_in=True)
+    by_itself = await bound.nas.line_login(MAC, calling_station=MAC, line=there)
+    assert (by_itself.code, by_itself.first("User-Name")) == ("Access-Accept", bound.name)
+    assert (await bound.nas.line_login(MAC, calling_station=MAC)).code == "Access-Reject"
+
+
+def test_octets_that_are_text_are_that_text_unless_it_would_be_taken_for_octets() -> None:
+    spelt = {
+        "0x6F6C7420c3a4": "olt ä",
+        "0x0004": "0x0004",
+        "0xFF": "0xff",
+        "0x206f": "0x206f",
+        "0x30783431": "0x30783431",  # 0x41
+        "0x": "0x",
+        "0x41 #1": "0x41 #1",
+        "0X41": "0X41",
+    }
+    for said, kept in spelt.items():
+        line = LineIdentity(circuit=said, remote=said).in_one_spelling
+        assert (line.circuit, line.remote) == (kept, kept)
+        assert line.in_one_spelling == line
+    assert LineIdentity(port="0x41").in_one_spelling.port == "0x41"
+    half = "octets are 0x and two hexadecimal digits for each, and it has an odd number of them"
+    assert LineIdentity(circuit="0x041").faults(logs_in=False) == [f"circuit: {half}"]
 
 
 async def test_nobody_logs_in_at_a_hotspot_as_a_neighbours_line(bound: Bound) -> None:
