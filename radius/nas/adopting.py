@@ -84,8 +84,4 @@ def _unfit(secrets: Sequence[str], servers: Sequence[str]) -> str | None:
         return f"it stands there {len(secrets)} times, each time with another secret: remove what isn't so"
     if not _KEPT.fullmatch(secrets[0]):
         return "its secret has blanks, other characters than ASCII's, or more than 64 of them"
-    if "\\" in secrets[0]:  # which FreeRADIUS loses between table nas and a client of its own (sites/nas.conf)
-        return (
-            "its secret has a backslash, which our raddb can't hand on: give it another one first, there and in the NAS"
-        )
     return None
