@@ -48,6 +48,13 @@ class ChangedNas(TypedDict):
     sessions_to_be_found: int
 
 
+class RemovedNas(TypedDict):
+    """A NAS as it was. ``sessions_left``: how many sessions are open under its address, where nothing reaches them."""
+
+    nas: DefinedNas
+    sessions_left: int
+
+
 class SecretTakenUp(TypedDict):
     """From when on FreeRADIUS answers a NAS by its new secret: at ``earliest`` if it has not heard it lately, at
     ``latest`` in any case. None: its rows do not show it yet."""
@@ -120,6 +127,18 @@ class NasDesk:
         left = await sessions_left(self._sessions, before, nas["address"], leave=leave_sessions)
         found = [await self._sessions.how_many_open_at(said) for said in newly_called(before, nas)]
         return ChangedNas(before=before, nas=nas, sessions_left=left, sessions_to_be_found=sum(found))
+
+    async def remove(self, name: str, *, leave_sessions: bool = False) -> RemovedNas:
+        """Remove a NAS and its secret. FreeRADIUS knows it until that is carried over. ``leave_sessions``: also when
+        sessions are open under its address.
+
+        Raises: NasUnknown, NasSessionsOpen, RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        nas = await self._radius.remove_nas(name=name)
+        left = await self._sessions.how_many_open_at(nas["address"])
+        if left and not leave_sessions:
+            raise NasSessionsOpen(name, nas["address"], left, removed=True)
+        return RemovedNas(nas=nas, sessions_left=left)
 
     async def adopt(self, name: str) -> tuple[DefinedNas, bool]:
         """Take over a NAS that FreeRADIUS knows from before, with the secret that it has there, which isn't shown;

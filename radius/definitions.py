@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius.nas import nases, parts
+from radius.nas import nases, parts, removing
 from radius.nas.terms import CoaTerms, NasChange, NasTerms, terms_of_nas
 from radius.plans import plans
 from radius.plans.looks import list_plans, plan_view, render_plan, untold
@@ -174,6 +174,17 @@ class Definitions:
             self._db, self._tenant_id, name, secret_at, secrets=self._secrets, now=self._now()
         )
         return _nas_view(nas), is_new
+
+    async def remove_nas(self, *, name: str) -> DefinedNas:
+        """Remove a NAS and its secret; as it was. FreeRADIUS knows it until it is projected.
+
+        Raises:
+            NasUnknown
+        """
+        nas = await nases.hold_nas(self._db, self._tenant_id, name)
+        before = _nas_view(nas)
+        await removing.remove(self._db, nas, secrets=self._secrets, now=self._now())
+        return before
 
     async def nas_faults_by_part(
         self, *, name: str | None, said: Mapping[str, Any], is_new: bool

@@ -77,15 +77,18 @@ class NasSessionsOpen(NasError):
 
     code = "radius.nas_sessions_open"
 
-    def __init__(self, nas: str, address: str, open_sessions: int) -> None:
+    def __init__(self, nas: str, address: str, open_sessions: int, *, removed: bool = False) -> None:
+        """``removed``: it is to be there no longer."""
         self.nas = nas
         self.address = address
         self.open_sessions = open_sessions
         many = f"{open_sessions} sessions are" if open_sessions != 1 else "1 session is"
         each = "each of them" if open_sessions != 1 else "it"
+        when = "when it is removed" if removed else "under another address"
+        until = ", nor does FreeRADIUS hear when it ends" if removed else " before its next login"
         super().__init__(
-            f"At NAS {nas} {many} open under {address}: under another address no suspension and no other plan reaches"
-            f" {each} (CoA, Disconnect) before its next login. Change it when they are over, or with --leave-sessions"
+            f"At NAS {nas} {many} open under {address}: {when} no suspension and no other plan reaches {each} (CoA,"
+            f" Disconnect){until}. {'Remove' if removed else 'Change'} it when they are over, or with --leave-sessions"
             " (leave_sessions in the API)."
         )
 

@@ -330,6 +330,7 @@ class Nas(Projected, RadiusBase):
         UniqueConstraint("tenant_id", "name"),
         UniqueConstraint("address"),
         CheckConstraint("coa_port BETWEEN 1 AND 65535", name="coa_port"),
+        {"sqlite_autoincrement": True},  # the number of one that was removed must never come back
     )
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=True)
@@ -360,3 +361,19 @@ class Nas(Projected, RadiusBase):
     @property
     def secret_ref(self) -> str:
         return f"secret:nas/{self.id}"
+
+
+class RemovedNas(RadiusBase):
+    """A NAS that was removed, by the number that it had; ``version`` is later than its last one. FreeRADIUS knows it
+    until ``taken_away_at``."""
+
+    __tablename__ = "radius_removed_nas"
+    __table_args__ = (Index(None, "tenant_id", "taken_away_at"),)
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=False)
+    tenant_id: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(64))
+    address: Mapped[str] = mapped_column(String(15))
+    version: Mapped[int] = mapped_column(BigInteger)
+    removed_at: Mapped[datetime]
+    taken_away_at: Mapped[datetime | None]

@@ -103,6 +103,23 @@ class NasAdoption(Wish):
     reason: Reason
 
 
+class NasRemoval(Wish):
+    """Why."""
+
+    leave_sessions: Annotated[
+        bool, Field(description="Also where sessions are open under its address: nothing reaches them any more")
+    ] = False
+    reason: Reason
+
+
+class NasRemoved(Wish):
+    """As it was. ``sessions_left``: how many sessions are open under its address. No suspension and no other plan
+    reaches them, nor does FreeRADIUS hear when they end."""
+
+    nas: DefinedNas
+    sessions_left: int
+
+
 class NasState(Wish):
     """A NAS as it shall be, and from when on FreeRADIUS goes by what its rows say of it now."""
 
@@ -217,6 +234,22 @@ async def adopt(call: InCall, name: Name, wish: NasAdoption) -> AdoptedNas:
     if not is_new:
         call.changes_nothing()
     return AdoptedNas(nas=nas, taken_up=_taken_up(call, nas), is_new=is_new)
+
+
+@doors.post("/{name}/remove", permission="nas.write", responses={404: problem(WORDS[404])})
+async def remove(call: InCall, name: Name, wish: NasRemoval) -> NasRemoved:
+    """Removes it and its secret; its name and address are free at once. The worker takes it away from FreeRADIUS,
+    which answers it for as long as it remembers a NAS after that. Refused while sessions are open under its address,
+    unless `leave_sessions`."""
+    removed = await call.appliance.nas_desk(call.db).remove(name, leave_sessions=wish.leave_sessions)
+    nas, left = removed["nas"], removed["sessions_left"]
+    call.tells(
+        subject=f"nas/{nas['nas_id']}",
+        reason=wish.reason,
+        before=in_audit(nas),
+        after={"nas": nas["name"], "removed": True, "sessions_left": left},
+    )
+    return NasRemoved(nas=nas, sessions_left=left)
 
 
 @doors.get("/{name}/test", permission="nas.write")

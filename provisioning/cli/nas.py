@@ -275,6 +275,44 @@ def adopt(name: Name, reason: Reason, json_: AsJson = False) -> None:
 
 
 @app.command()
+def remove(
+    name: Name,
+    reason: Reason,
+    leave_sessions: Annotated[
+        bool,
+        typer.Option(
+            "--leave-sessions", help="Also where sessions are open under its address: nothing reaches them any more."
+        ),
+    ] = False,
+    json_: AsJson = False,
+) -> None:
+    """Remove a NAS and its secret, and say until when FreeRADIUS may go on answering it."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            removed = await appliance.nas_desk(db).remove(name, leave_sessions=leave_sessions)
+            nas, left = removed["nas"], removed["sessions_left"]
+            after = {"nas": nas["name"], "removed": True, "sessions_left": left}
+            tells(subject=subject_of("nas", nas["nas_id"]), before=in_audit(nas), after=after)
+        not_carried = await _carried_over(appliance, nas)
+        until = None if not_carried is not None else appliance.clock() + _remembered(appliance)
+        if json_:
+            print_json({**removed, "not_carried_over": not_carried, "answered_until": until})
+            return
+        say(f"{nas['name']} at {nas['address']} is removed, and its secret is gone")
+        if left:
+            many = "s" if left != 1 else ""
+            say(f"out of reach, and no accounting of theirs is heard: {left} session{many} open under {nas['address']}")
+            say(f"  if they are over: `firstlight sessions close {nas['address']} --reason ...`")
+        if until is None:
+            say(f"committed, FreeRADIUS still knows it until the worker has taken it away: {not_carried}")
+        else:
+            say(f"FreeRADIUS may answer it until {second(until)}")
+
+    run(act, as_json=json_)
+
+
+@app.command()
 def test(name: Name, json_: AsJson = False) -> None:
     """Ask FreeRADIUS as this NAS, and this NAS about a session of nobody; status 1 unless both that could, answered."""
 
@@ -321,15 +359,20 @@ def _refuse_both(*options: tuple[str, list[str] | None, bool, str]) -> None:
 
 
 async def _carried(appliance: Appliance, nas: DefinedNas) -> tuple[DefinedNas, str | None]:
-    """Committed it is; now FreeRADIUS is told, and if that fails the worker goes on with it. Also why it failed."""
-    not_carried = None
+    """As it is when FreeRADIUS was told, and why that failed."""
+    not_carried = await _carried_over(appliance, nas)
+    async with appliance.database.read() as db:
+        return await appliance.services(db).radius_service.nas_named(name=nas["name"]), not_carried
+
+
+async def _carried_over(appliance: Appliance, nas: DefinedNas) -> str | None:
+    """Committed it is; now FreeRADIUS is told, and if that fails the worker goes on with it. Why it failed."""
     try:
         with carrying(appliance):
             await appliance.projector.project_one("nas", nas["nas_id"])
     except (RadiusError, VaultError) as error:  # what is committed stands
-        not_carried = str(error)
-    async with appliance.database.read() as db:
-        return await appliance.services(db).radius_service.nas_named(name=nas["name"]), not_carried
+        return str(error)
+    return None
 
 
 async def _untold(appliance: Appliance, name: str) -> list[UntoldPlan]:

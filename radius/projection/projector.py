@@ -29,18 +29,20 @@ from radius.projection.radius_database import (
     ledger_entries_of,
     ledger_entry,
     lock_name,
+    lock_source,
     radius_transaction,
     remove_name,
     show,
     whose_lines,
 )
 from radius.projection.standing import LookedAt, looked_at
+from radius.projection.taking_away import take_away, wish_of_removed, yet_to_take_away
 from radius.projection.wishes import Wishes
 from radius.projection_errors import ProjectionRaced
 from radius.results import ProjectedSubscriber, Projection
 from radius.service import RadiusService
 from radius.subscribers.subscribers import found, owner_of
-from radius.tables import Nas, Plan, Subscriber
+from radius.tables import Nas, Plan, RemovedNas, Subscriber
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +75,10 @@ class _LaterWishShown(Exception):
 
     def __init__(self, later: _Seen) -> None:
         self.later = later
+
+
+class _NasRemoved(Exception):
+    """It was read, or was to be, and is no longer there."""
 
 
 class RadiusProjector:
@@ -174,12 +180,15 @@ class RadiusProjector:
         return [await self.project_one("nas", nas_id) for nas_id in await self._ids(Nas)]
 
     async def definitions(self, *, behind: bool = False) -> list[Definition]:
-        """Plans and NASes, the plans first. ``behind``: of which FreeRADIUS still shows an earlier wish."""
+        """Plans and NASes, the plans first, and NASes that were removed and are to be taken away, before any that may
+        have their address by now. ``behind``: of which FreeRADIUS still shows an earlier wish."""
+        async with self._read() as db:
+            removed = [(nas.id, nas.name) for nas in await yet_to_take_away(db, self._tenant_id)]
         plans, nases = await self._named(Plan, behind=behind), await self._named(Nas, behind=behind)
-        return [*(Definition("plan", *each) for each in plans), *(Definition("nas", *each) for each in nases)]
+        return [*(Definition("plan", *each) for each in plans), *(Definition("nas", *each) for each in removed + nases)]
 
     async def project_one(self, kind: Literal["plan", "nas"], source_id: int) -> Projection:
-        """Make FreeRADIUS know one plan or NAS as we want it now.
+        """Make FreeRADIUS know one plan or NAS as we want it now; of a NAS that was removed, that is not at all.
 
         Raises:
             As ``project_subscriber``; what the secrets raise when that of a NAS does not open.
@@ -189,9 +198,17 @@ class RadiusProjector:
             async with self._begin() as db:
                 if kind == "plan":
                     return _Read(await self._wishes.for_plan(db, await db.get_one(Plan, source_id)))
-                return _Read(await self._wishes.for_nas(db, await db.get_one(Nas, source_id)))
+                nas = await db.get(Nas, source_id)
+                if nas is None:
+                    raise _NasRemoved
+                return _Read(await self._wishes.for_nas(db, nas))
 
-        wish, changed = await self._project(read)
+        try:
+            wish, changed = await self._project(read)
+        except _NasRemoved:
+            async with self._begin() as db:
+                wish = wish_of_removed(await db.get_one(RemovedNas, source_id))
+            changed = await take_away(self._begin, self._radius_begin, wish, now=self._now())
         log.info("projected", kind=wish.kind, name=wish.name, changed=changed)
         return Projection(kind=wish.kind, name=wish.name, version=wish.version, digest=wish.digest, changed=changed)
 
@@ -241,6 +258,7 @@ class RadiusProjector:
 
         Raises:
             _LaterWishShown: they show one that was not ``seen`` before ours was read.
+            _NasRemoved
         """
         wish, changed = wanted.wish, False
         if wish.kind == "subscriber" and not wish.rows:
@@ -250,6 +268,7 @@ class RadiusProjector:
             for plan in sorted(wanted.plans, key=lambda each: each.name):  # in one order, as they lock
                 await self._show_plan(db, plan)
             entry = await self._locked_entry(db, wish, seen)
+            await self._refuse_removed(wish)
             for name in former:  # in one commit with the new one: a subscriber has one name at every moment
                 await give_up_name(db, name)
             deprived = await whose_lines(db, wish)
@@ -270,11 +289,18 @@ class RadiusProjector:
             raise _LaterWishShown(later)
         return entry
 
+    async def _refuse_removed(self, wish: Wish) -> None:
+        """Of a locked NAS: who takes it away waits for that lock, and comes when our row is gone."""
+        if wish.kind == "nas":
+            async with self._read() as db:
+                if await db.get(Nas, wish.source_id) is None:
+                    raise _NasRemoved
+
     async def _lock_former_names(self, db: AsyncSession, wish: Wish) -> list[str]:
         """The names under which FreeRADIUS still has a subscriber that has another one by now."""
         if wish.kind != "subscriber":
             return []
-        await _lock_source(db, wish)
+        await lock_source(db, wish)
         others = [entry.name for entry in await ledger_entries_of(db, wish) if entry.name != wish.name]
         await _lock(db, wish, *others)
         if not others:
@@ -346,11 +372,6 @@ class RadiusProjector:
 async def _lock(db: AsyncSession, wish: Wish, *more_names: str) -> None:
     """Nobody else changes these names until the transaction ends, nor, of a NAS, what was written for it elsewhere."""
     if wish.kind != "plan":
-        await _lock_source(db, wish)
+        await lock_source(db, wish)
     for name in sorted({wish.name, *more_names}):  # in one order, so that no two wait for each other
         await lock_name(db, wish.kind, name)
-
-
-async def _lock_source(db: AsyncSession, wish: Wish) -> None:
-    """Nobody else changes what was written for this row of ours, whatever its name or address."""
-    await lock_name(db, wish.kind, f"{wish.tenant_id}#{wish.source_id}")

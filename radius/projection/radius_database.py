@@ -159,6 +159,11 @@ async def lock_name(db: AsyncSession, kind: Kind, name: str) -> None:
         await db.execute(select(_limited_wait(), of_name))
 
 
+async def lock_source(db: AsyncSession, wish: Wish) -> None:
+    """Nobody else changes what was written for this row of ours, whatever its name or address."""
+    await lock_name(db, wish.kind, f"{wish.tenant_id}#{wish.source_id}")
+
+
 async def lock_every_name(db: AsyncSession) -> None:
     """Nobody else changes any name until the transaction ends. On SQLite the transaction itself is that lock."""
     if dialect_of(db) == "postgresql":

@@ -13,6 +13,7 @@ from radius.nas.nases import password_storage
 from radius.ports import ManySecrets
 from radius.projection.projection import Row, digest, is_refused, nas_rows, plan_group, plan_rows, rows_for
 from radius.projection.radius_database import Kind, Wish
+from radius.projection.taking_away import wish_of_removed, yet_to_take_away
 from radius.subscribers.password_storage import PasswordStorage
 from radius.subscribers.subscribers import LIVE_LAST
 from radius.tables import Nas, Plan, Subscriber
@@ -58,8 +59,9 @@ class Wishes:
                 plans = await db.scalars(select(Plan.name).where(Plan.tenant_id == self.tenant_id).order_by(Plan.name))
                 return [plan_group(self.tenant_id, name) for name in plans]
             case "nas":
-                addresses = select(Nas.address).where(Nas.tenant_id == self.tenant_id)
-                return list(await db.scalars(addresses.order_by(Nas.address)))
+                addresses = await db.scalars(select(Nas.address).where(Nas.tenant_id == self.tenant_id))
+                removed = await yet_to_take_away(db, self.tenant_id)
+                return sorted({*addresses, *(nas.address for nas in removed)})
 
     async def by_name(self, db: AsyncSession, kind: Kind, names: Sequence[str]) -> dict[str, tuple[Wish, bool]]:
         """The wishes for some names, each with whether it is still to be projected."""
@@ -77,7 +79,10 @@ class Wishes:
                 found = [(await self.for_plan(db, plan), plan.dirty) for plan in await db.scalars(plans)]
             case "nas":
                 nases = select(Nas).where(Nas.tenant_id == self.tenant_id, Nas.address.in_(names))
-                found = [(await self.for_nas(db, nas), nas.dirty) for nas in await db.scalars(nases)]
+                removed = await yet_to_take_away(db, self.tenant_id)
+                found = [(wish_of_removed(nas), True) for nas in removed if nas.address in names]
+                # behind those: who has their address by now counts
+                found += [(await self.for_nas(db, nas), nas.dirty) for nas in await db.scalars(nases)]
         return {wish.name: (wish, dirty) for wish, dirty in found}
 
     async def of_subscribers(

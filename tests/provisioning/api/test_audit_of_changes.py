@@ -382,6 +382,9 @@ async def subscribers(script: Script) -> None:
         await radius_db.execute(insert(nas).values(theirs))
     await script("/nas/{name}/adopt", {"reason": WHY}, name="bng-9")
     assert script.last["after"] == {"nas": "bng-9", "adopted": True}
+    removed = await script("/nas/{name}/remove", {"reason": WHY}, name="bng-9")
+    assert script.last["before"]["ipv4"] == "198.51.100.9"
+    assert script.last["after"] == {"nas": "bng-9", "removed": True, "sessions_left": removed["sessions_left"]}
     await silent_nas(appliance.radius_database, "192.0.2.44", DONE, now=appliance.clock())
     assert (await script("/sessions/close", {"nas": "192.0.2.44", "reason": WHY}))["closed"] == 1
     kept_in_audit = str(await script.api.audit(limit=5))

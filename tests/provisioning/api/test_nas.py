@@ -125,6 +125,43 @@ async def test_an_address_is_changed_under_open_sessions_only_where_they_may_be_
     assert (again["nas"]["version"], again["sessions_left"]) == (changed["nas"]["version"], 0)
 
 
+@pytest.mark.both_databases
+async def test_a_nas_is_removed_with_its_secret_and_the_worker_takes_it_away_from_freeradius(any_api: Api) -> None:
+    api, appliance, where = any_api, any_api.appliance, "/nas/bng-9/remove"
+    wish = {"reason": "scrapped"}
+    assert (await api.post(where, wish)).json()["code"] == "radius.nas_unknown"
+    added = (await api.post("/nas", ADD)).json()
+    await appliance.projections.catch_up()
+    session = {"acctsessionid": "S-1", "acctuniqueid": "u-1", "username": DONE, "nasipaddress": ADD["address"]}
+    async with appliance.radius_database.begin() as db:
+        await db.execute(delete(radacct))
+        await db.execute(insert(radacct).values(**session, acctstarttime=appliance.clock()))
+    assert (await api.post(where, wish, role="dispatch")).status_code == 403
+    assert list(told_of(await api.post(where, {}))) == ["#/reason"]
+    refused = await api.post(where, wish)
+    assert (refused.status_code, refused.json()["code"]) == (409, "radius.nas_sessions_open")
+    assert refused.json()["detail"] == (
+        "At NAS bng-9 1 session is open under 198.51.100.9: when it is removed no suspension and no other plan reaches"
+        " it (CoA, Disconnect), nor does FreeRADIUS hear when it ends. Remove it when they are over, or with"
+        " --leave-sessions (leave_sessions in the API)."
+    )
+    shown = (await api.get("/nas/bng-9")).json()["nas"]
+    removed = await api.post(where, {**wish, "leave_sessions": True}, role="noc", key="k1")
+    assert (removed.status_code, removed.json()) == (200, {"nas": shown, "sessions_left": 1})
+    repeated = await api.post(where, {**wish, "leave_sessions": True}, role="noc", key="k1")
+    assert repeated.json() == removed.json()
+    assert (await api.get("/nas/bng-9")).status_code == 404
+    [entry, *_] = await api.audit(subject=f"nas/{shown['nas_id']}", limit=200)
+    assert (entry["action"], entry["before"]["ipv4"]) == ("nas remove", ADD["address"])
+    assert entry["after"] == {"nas": "bng-9", "removed": True, "sessions_left": 1}
+    assert added["secret"] not in str(await api.audit(limit=200))
+    assert [drift.awaiting_projection for drift in await appliance.projector.drift()] == [True]
+    await appliance.projections.catch_up()
+    assert await appliance.projector.drift() == []
+    again = (await api.post("/nas", ADD)).json()
+    assert again["nas"]["nas_id"] > shown["nas_id"] and again["secret"] != added["secret"]
+
+
 async def test_logins_and_diagnoses_are_read_by_whoever_reads_subscribers(api: Api) -> None:
     found = await api.get(f"/subscribers/{DONE}/logins?limit=1", role="dispatch")
     [login] = found.json()["items"]

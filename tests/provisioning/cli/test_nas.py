@@ -335,3 +335,47 @@ def test_logins_unknown_names_and_unknown_addresses_are_listed_in_words(any_isp:
     assert type_("subscribers", "diagnose", "CRM-7", "--external-id", "--json").json["username"] == DONE
     codes = {each["code"] for each in type_("subscribers", "diagnose", DONE, "--json").json["findings"]}
     assert {"name_misspelt", "already_online", "online", "active", "rows_as_wished"} == codes
+
+
+@pytest.mark.both_databases
+def test_a_nas_is_removed_and_nothing_is_left_of_it_here_or_in_freeradius(
+    any_isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    file = tmp_path / "estate.toml"
+    file.write_text('[[nas]]\nname = "bng-9"\naddress = "198.51.100.9"\ndialect = "mikrotik"\n')
+    assert type_("import", file).status == 0
+    added = type_("nas", "show", "bng-9", "--json").json
+    removed = type_("nas", "remove", "bng-9", "--reason", "scrapped")
+    assert removed.out.splitlines()[0] == "bng-9 at 198.51.100.9 is removed, and its secret is gone"
+    assert removed.out.splitlines()[1].startswith("FreeRADIUS may answer it until ")
+    again = type_("nas", "remove", "bng-9", "--reason", "scrapped")
+    assert (again.status, again.err) == (2, "refused: There is no NAS 'bng-9'; known are: bng-north.\n")
+    assert type_("keys", "reveal", added["secret"], "--reason", "look").status != 0
+    assert type_("check").status == 0
+    [entry] = [each for each in type_("audit", "list", "--json").json if each["action"] == "nas remove"]
+    assert (entry["reason"], entry["before"]["ipv4"]) == ("scrapped", "198.51.100.9")
+    assert entry["after"].items() >= {"nas": "bng-9", "removed": True, "sessions_left": 0}.items()
+
+    assert type_("import", file).status == 0  # which still names it
+    anew = type_("nas", "show", "bng-9", "--json").json
+    assert (anew["nas_id"] > added["nas_id"], anew["secret"] != added["secret"]) == (True, True)
+    assert type_("check").status == 0
+
+
+@pytest.mark.both_databases
+def test_a_nas_with_open_sessions_is_removed_only_where_they_may_be_left(any_isp: Settings, type_: Type) -> None:
+    [nas] = type_("nas", "list", "--json").json
+    moment = f"to_timestamp({THEN})" if any_isp.radius_database_url.startswith("postgresql") else str(THEN)
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        hand.execute(
+            "DELETE FROM radacct",
+            "INSERT INTO radacct (acctsessionid, acctuniqueid, username, nasipaddress, acctstarttime)"
+            f" VALUES ('S-1', 'u-1', '{DONE}', '{nas['address']}', {moment})",
+        )
+    remove = ("nas", "remove", nas["name"], "--reason", "scrapped")
+    refused = type_(*remove)
+    assert (refused.status, f"1 session is open under {nas['address']}: when it is removed" in refused.err) == (2, True)
+    assert type_("nas", "list", "--json").json == [nas]
+    left = type_(*remove, "--leave-sessions", "--json").json
+    assert (left["nas"], left["sessions_left"], left["not_carried_over"]) == (nas, 1, None)
+    assert type_("nas", "list", "--json").json == []
