@@ -75,6 +75,18 @@ class SubscriberNumber:
     value: int
 
 
+LONGEST_NUMBER = 19
+
+
+def subscriber_number(word: str) -> SubscriberNumber:
+    """
+    Raises: SubscriberUnknown, of what is no number.
+    """
+    if not (word.isascii() and word.isdigit() and len(word) <= LONGEST_NUMBER):
+        raise SubscriberUnknown(word)
+    return SubscriberNumber(int(word))
+
+
 class Unregistered(Protocol):
     """As ``commercial.unregistered``, of the desk's own ISP."""
 

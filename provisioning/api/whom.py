@@ -6,11 +6,9 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Path, Query
 
-from provisioning.subscriber_desk import ExternalId, LastKnownAs, SubscriberNumber, Who
-from radius import SubscriberUnknown
+from provisioning.subscriber_desk import ExternalId, LastKnownAs, Who, subscriber_number
 
 By = Literal["username", "id", "external_id"]
-LONGEST_NUMBER = 19
 
 
 def whom(
@@ -26,9 +24,7 @@ def whom(
         return ExternalId(username)
     if by == "username":
         return username
-    if not (username.isascii() and username.isdigit() and len(username) <= LONGEST_NUMBER):
-        raise SubscriberUnknown(username)
-    return SubscriberNumber(int(username))
+    return subscriber_number(username)
 
 
 def whom_to_end(who: Annotated[Who, Depends(whom)]) -> Who:

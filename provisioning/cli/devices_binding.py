@@ -14,7 +14,7 @@ from provisioning.cli.devices_asking import Reason, Serial
 from provisioning.cli.faults import reason_faults, unless_faulty
 from provisioning.cli.printing import print_json, say, state_text
 from provisioning.cli.running import AsJson, By, run
-from provisioning.cli.whom import ByExternalId, Username, whom
+from provisioning.cli.whom import ByExternalId, ById, Username, whom
 from provisioning.device_binding import BoundDevice, DeviceBinding, state_of
 from provisioning.errors import Fault
 
@@ -44,6 +44,7 @@ def provision(  # noqa: PLR0913, PLR0917 - each is a fact about the CPE
         ),
     ] = None,
     external_id: ByExternalId = False,
+    id_: ById = False,
     by: By = "",
     json_: AsJson = False,
 ) -> None:
@@ -55,7 +56,7 @@ def provision(  # noqa: PLR0913, PLR0917 - each is a fact about the CPE
     async def act(binding: DeviceBinding) -> BoundDevice:
         return await binding.provision(
             serial,
-            who=whom(username, external_id),
+            who=whom(username, external_id, id_),
             template=template,
             values=binding.settings.typed_inputs(template=template, texts=texts),
             leave_alone=leave_alone or (),

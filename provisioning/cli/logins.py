@@ -10,7 +10,7 @@ from rich.text import Text
 from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import Entry, clock_time, print_indented, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
-from provisioning.cli.whom import ByExternalId, Username, username_of, whom
+from provisioning.cli.whom import ByExternalId, ById, Username, username_of, whom
 from radius import LoginView, UnknownUser
 
 MARKS = {"cause": "✗", "note": "!", "fine": "✓"}
@@ -29,6 +29,7 @@ def logins(
     username: Username,
     limit: Limit = 20,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Show when and where a subscriber tried to log in, how, and why it was refused."""
@@ -36,7 +37,7 @@ def logins(
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
             radius = appliance.services(db).radius_service
-            name = (await appliance.subscriber_desk(db).named(whom(username, external_id)))["username"]
+            name = (await appliance.subscriber_desk(db).named(whom(username, external_id, id_)))["username"]
             names = {nas["address"]: nas["name"] for nas in await radius.nas_list()}
         found = await appliance.logins.logins_of(name, limit=limit)
         if json_:
@@ -70,12 +71,13 @@ def unknown(limit: Limit = 50, json_: AsJson = False) -> None:
 def diagnose(
     username: Annotated[str, typer.Argument(help="The RADIUS username, as it stands in the CPE.")],
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Say why somebody can't log in: what was found, the evidence and the next act, the gravest first."""
 
     async def act(appliance: Appliance) -> None:
-        found = await appliance.diagnoses.of(await username_of(appliance, username, external_id))
+        found = await appliance.diagnoses.of(await username_of(appliance, username, external_id, id_))
         if json_:
             print_json(found)
             return

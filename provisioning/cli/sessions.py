@@ -18,7 +18,7 @@ from provisioning.cli.data_cap_words import cap_of
 from provisioning.cli.moments import as_day
 from provisioning.cli.printing import Entry, at_second, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, Reason, run
-from provisioning.cli.whom import ByExternalId, Username, names_of
+from provisioning.cli.whom import ByExternalId, ById, Username, names_of
 from provisioning.days import second
 from provisioning.nas_desk import address_said
 from radius import DataCapView, SessionView, SubscriberUnknown, UnsplitUsage, UsageView, UsedOctets
@@ -62,12 +62,13 @@ def show(
     before: Before = None,
     limit: Limit = 20,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """List the sessions of one subscriber, open and past, the newest first; those under its former names too."""
 
     async def act(appliance: Appliance) -> None:
-        names = await names_of(appliance, username, external_id)
+        names = await names_of(appliance, username, external_id, id_)
         found = await appliance.session_looks.of_user(*names, before=before, limit=limit)
         print_json(found) if json_ else _print_sessions(found, f"no session of {names[0]} is known")
 
@@ -82,6 +83,7 @@ def usage(
     ] = None,
     to: Annotated[datetime | None, typer.Option(help="The last day (UTC); today if left out.", parser=as_day)] = None,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Say how much a username used on these days (UTC); a session is split at midnight."""
@@ -89,7 +91,7 @@ def usage(
     async def act(appliance: Appliance) -> None:
         last = appliance.clock().date() if to is None else to.date()
         first = last - timedelta(days=30) if from_ is None else from_.date()
-        names = await names_of(appliance, username, external_id)
+        names = await names_of(appliance, username, external_id, id_)
         found = await appliance.usage_looks.of_user(*names, first_day=first, last_day=last)
         cap, in_words = await _cap_of(appliance, names[0])
         if json_:

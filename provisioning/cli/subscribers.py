@@ -14,20 +14,13 @@ from provisioning.cli.audited import carrying, changes_elsewhere, changes_nothin
 from provisioning.cli.bars import bar
 from provisioning.cli.data_cap_words import cap_of
 from provisioning.cli.printing import print_json, say
-from provisioning.cli.running import AsJson, By, Reason, run
-from provisioning.cli.whom import ByExternalId, CustomersElsewhere, Username, whom, whom_to_end
+from provisioning.cli.running import AsJson, By, Reason, guarded, run
+from provisioning.cli.whom import ByExternalId, ById, CustomersElsewhere, Username, whom, whom_to_end
 from provisioning.days import minute
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Faults
 from provisioning.projections import ProjectedAll
-from provisioning.subscriber_desk import (
-    ChangedSubscriber,
-    ExternalId,
-    SubscriberDesk,
-    SubscriberNumber,
-    Who,
-    ends_by_hand,
-)
+from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, SubscriberNumber, Who, ends_by_hand
 from radius import SubscriberUnknown, SubscriberView
 
 app = typer.Typer(no_args_is_help=True, help="RADIUS subscribers: how they shall be, and making it so.")
@@ -39,12 +32,12 @@ truth.add_to(app)
 
 
 @app.command()
-def show(username: Username, external_id: ByExternalId = False, json_: AsJson = False) -> None:
+def show(username: Username, external_id: ByExternalId = False, id_: ById = False, json_: AsJson = False) -> None:
     """Show one subscriber as it shall be, and whether that has been carried over to FreeRADIUS."""
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
-            found = await appliance.subscriber_desk(db).named(whom(username, external_id))
+            found = await appliance.subscriber_desk(db).named(whom(username, external_id, id_))
         cap, in_words = await cap_of(appliance, found["subscriber_id"])
         if json_:
             print_json({**found, "data_cap": cap})
@@ -102,6 +95,7 @@ def identify(
     reason: Reason,
     new_id: Annotated[str | None, typer.Argument(help="Your own id of it; left out, it has none any more.")] = None,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Let a subscriber be known by your own id of it, which stands in the username's place with --external-id."""
@@ -109,7 +103,7 @@ def identify(
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
             desk = appliance.subscriber_desk(db)
-            found = await desk.identify(whom(username, external_id), external_id=new_id)
+            found = await desk.identify(whom(username, external_id, id_), external_id=new_id)
             tells(subject=subject_of("subscriber", found["subscriber_id"]), customer_id=found["customer_id"])
         print_json(found) if json_ else _print(found)
 
@@ -121,6 +115,7 @@ def project(
     username: Annotated[str | None, typer.Argument(help="The RADIUS username, realm included.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="Whoever is or was there, all plans and NASes.")] = False,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Bring FreeRADIUS' rows to what is wanted, whoever changed them; status 1 if any could not be."""
@@ -131,7 +126,7 @@ def project(
         if username is None:
             done = await _all(appliance, shown=not json_)
         else:
-            done = await _one(appliance, whom(username, external_id))
+            done = await _one(appliance, whom(username, external_id, id_))
         if json_:
             print_json(done)
         else:
@@ -155,6 +150,7 @@ def terminate(
     now: Annotated[bool, typer.Option("--now", help="At once, in the day's place.")] = False,
     by: By = "",
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """End a service: its bill, account, session, CPE, line and addresses. Until its day it can be taken back.
@@ -162,12 +158,12 @@ def terminate(
     One that was brought in, or has no service, can end --now alone.
     """
 
-    who = whom_to_end(username, external_id)
+    who = guarded(lambda: whom_to_end(username, external_id, id_), as_json=json_)
     found = run(lambda appliance: _to_end(appliance, who), as_json=json_)  # by now, and by its number from here on
     named, number = (username, None) if found is None else (found["username"], found["subscriber_id"])
     if now and on is None and found is not None and ends_by_hand(found):
         checked = SubscriberNumber(found["subscriber_id"])
-        subscribers_verbs.change(checked, lambda desk, whom_: _ended(desk, whom_, reason), as_json=json_)
+        subscribers_verbs.change(lambda: checked, lambda desk, whom_: _ended(desk, whom_, reason), as_json=json_)
         return
 
     async def act(appliance: Appliance) -> None:
@@ -191,17 +187,15 @@ def keep(
     reason: Reason,
     by: By = "",
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Take the end of a service back, as long as its day is not over: nothing of it has happened."""
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            named = (
-                (await appliance.subscriber_desk(db).named(ExternalId(username)))["username"]
-                if external_id
-                else username
-            )
+            who = whom(username, external_id, id_)
+            named = who if isinstance(who, str) else (await appliance.subscriber_desk(db).named(who))["username"]
             run_id = await appliance.termination_desk(db).withdraw(named, reason=reason, by=by)
             tells(subject=subject_of("run", run_id))
         print_json({"username": named, "run": run_id}) if json_ else say(f"{named} is kept (run {run_id})")

@@ -17,7 +17,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, changes_nothing, tells
 from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, Reason, run
-from provisioning.cli.whom import ByExternalId, Username, whom
+from provisioning.cli.whom import ByExternalId, ById, Username, whom
 from provisioning.days import second
 from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, SubscriberNumber, Who, was_so_already
 from provisioning.vault import VaultError
@@ -64,11 +64,12 @@ def change_plan(
     reason: Reason,
     request: Request = None,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Give another plan, to the next login and to the sessions that are open."""
     change(
-        whom(username, external_id),
+        lambda: whom(username, external_id, id_),
         lambda desk, who: desk.change_plan(who, plan=plan, request_id=request),
         as_json=json_,
     )
@@ -82,11 +83,12 @@ def suspend(
     ] = None,
     request: Request = None,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Refuse logins and end the sessions that are open, or keep the line in a walled garden; the password stays."""
     change(
-        whom(username, external_id),
+        lambda: whom(username, external_id, id_),
         lambda desk, who: desk.suspend(who, garden=garden, request_id=request),
         as_json=json_,
     )
@@ -97,10 +99,13 @@ def resume(
     reason: Reason,
     request: Request = None,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """End a suspension: the same password, plan and addresses as before."""
-    change(whom(username, external_id), lambda desk, who: desk.resume(who, request_id=request), as_json=json_)
+    change(
+        lambda: whom(username, external_id, id_), lambda desk, who: desk.resume(who, request_id=request), as_json=json_
+    )
 
 
 def activate(
@@ -108,10 +113,15 @@ def activate(
     reason: Reason,
     request: Request = None,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Let in one that was brought in as pending, or has no service: whom no run lets in."""
-    change(whom(username, external_id), lambda desk, who: desk.activate(who, request_id=request), as_json=json_)
+    change(
+        lambda: whom(username, external_id, id_),
+        lambda desk, who: desk.activate(who, request_id=request),
+        as_json=json_,
+    )
 
 
 def disconnect(
@@ -119,10 +129,15 @@ def disconnect(
     reason: Reason,
     request: Request = None,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """End the sessions that are open; whoever logs in anew is served as before."""
-    change(whom(username, external_id), lambda desk, who: desk.disconnect(who, request_id=request), as_json=json_)
+    change(
+        lambda: whom(username, external_id, id_),
+        lambda desk, who: desk.disconnect(who, request_id=request),
+        as_json=json_,
+    )
 
 
 def set_right(
@@ -130,10 +145,15 @@ def set_right(
     reason: Reason,
     request: Request = None,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Bring FreeRADIUS and the open sessions to what is wanted already, whoever has changed them."""
-    change(whom(username, external_id), lambda desk, who: desk.set_right(who, request_id=request), as_json=json_)
+    change(
+        lambda: whom(username, external_id, id_),
+        lambda desk, who: desk.set_right(who, request_id=request),
+        as_json=json_,
+    )
 
 
 def lift_cap(
@@ -144,11 +164,12 @@ def lift_cap(
     ] = None,
     request: Request = None,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Let it use more than its data cap in this billing month, and serve it by its own plan if that is enough."""
     change(
-        whom(username, external_id),
+        lambda: whom(username, external_id, id_),
         lambda desk, who: desk.lift_cap(who, octets=octets, request_id=request),
         as_json=json_,
     )
@@ -159,10 +180,15 @@ def rotate_password(
     reason: Reason,
     request: Request = None,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Make a new random password, which is sealed and not shown; sessions go on, and its CPE is told it."""
-    change(whom(username, external_id), lambda desk, who: desk.rotate_password(who, request_id=request), as_json=json_)
+    change(
+        lambda: whom(username, external_id, id_),
+        lambda desk, who: desk.rotate_password(who, request_id=request),
+        as_json=json_,
+    )
 
 
 def rename(
@@ -178,11 +204,12 @@ def rename(
     ] = False,
     request: Request = None,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Let it log in under another name alone; the former one is free when no session is open under it."""
     change(
-        whom(username, external_id),
+        lambda: whom(username, external_id, id_),
         lambda desk, who: desk.rename(
             who, username=new_username, end_sessions=end_sessions, cpe_by_hand=cpe_by_hand, request_id=request
         ),
@@ -202,12 +229,13 @@ def bind(  # noqa: PLR0913, PLR0917 - each is a fact about the line
     ipoe: Annotated[bool, typer.Option("--ipoe", help="The line logs in by itself, without a password.")] = False,
     request: Request = None,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Let it log in from one line alone, in place of the one it was bound to."""
     line = LineIdentity(station, port, circuit, remote)
     change(
-        whom(username, external_id),
+        lambda: whom(username, external_id, id_),
         lambda desk, who: desk.bind(who, line=line, logs_in=ipoe, request_id=request),
         as_json=json_,
     )
@@ -218,10 +246,13 @@ def unbind(
     reason: Reason,
     request: Request = None,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Let it log in from any line, with its password."""
-    change(whom(username, external_id), lambda desk, who: desk.unbind(who, request_id=request), as_json=json_)
+    change(
+        lambda: whom(username, external_id, id_), lambda desk, who: desk.unbind(who, request_id=request), as_json=json_
+    )
 
 
 def changes(
@@ -229,6 +260,7 @@ def changes(
     pending: Annotated[bool, typer.Option("--pending", help="Those that some session has not followed yet.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many, the newest first.")] = 20,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Show what was changed of subscribers and how far their sessions have followed."""
@@ -237,7 +269,7 @@ def changes(
         async with appliance.database.read() as db:
             number = None
             if username is not None:
-                number = (await appliance.subscriber_desk(db).named(whom(username, external_id)))["subscriber_id"]
+                number = (await appliance.subscriber_desk(db).named(whom(username, external_id, id_)))["subscriber_id"]
             found = await appliance.subscriber_verbs(db).changes(subscriber_id=number, pending=pending, limit=limit)
         if json_:
             print_json(found)
@@ -248,10 +280,13 @@ def changes(
     run(act, as_json=json_)
 
 
-def change(who: Who, act: Callable[[SubscriberDesk, Who], Awaitable[ChangedSubscriber]], *, as_json: bool) -> None:
-    """Commits an act, carries it over at once and says what came of it."""
+def change(
+    whose: Callable[[], Who], act: Callable[[SubscriberDesk, Who], Awaitable[ChangedSubscriber]], *, as_json: bool
+) -> None:
+    """Commits an act, carries it over at once and says what came of it. ``whose``: may refuse what was typed."""
 
     async def done(appliance: Appliance) -> None:
+        who = whose()
         async with appliance.database.begin() as db:
             desk = appliance.subscriber_desk(db)
             before = await _before(desk, who)

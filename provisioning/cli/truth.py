@@ -20,7 +20,7 @@ from provisioning.cli.printing import (
     say_touches,
 )
 from provisioning.cli.running import AsJson, run
-from provisioning.cli.whom import ByExternalId, Username, whom
+from provisioning.cli.whom import ByExternalId, ById, Username, whom
 from provisioning.sight import ALL_SIGHT
 from provisioning.truth import ACTS, Act, Comparison, Fact, TimelinePage, Truth
 
@@ -37,13 +37,14 @@ def truth(
     username: Username,
     ask_acs: Annotated[bool, typer.Option("--acs/--no-acs", help="Ask the ACS what it has read of the CPE.")] = True,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Show what we want, what RADIUS has, what the session shows and what the CPE reports, and what differs."""
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
-            seen = await appliance.truth_desk(db, ALL_SIGHT).look(whom(username, external_id), ask_acs=ask_acs)
+            seen = await appliance.truth_desk(db, ALL_SIGHT).look(whom(username, external_id, id_), ask_acs=ask_acs)
         print_json(seen) if json_ else _print(seen)
 
     run(act, as_json=json_)
@@ -54,13 +55,16 @@ def timeline(
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many, the newest first.")] = 50,
     after: Annotated[str | None, typer.Option(help="What the page before has said.")] = None,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Show what has happened to a subscriber: runs, changes, operations on its CPE, logins, sessions, the audit."""
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
-            found = await appliance.timeline(db, ALL_SIGHT).page(whom(username, external_id), after=after, limit=limit)
+            found = await appliance.timeline(db, ALL_SIGHT).page(
+                whom(username, external_id, id_), after=after, limit=limit
+            )
         print_json(found) if json_ else _print_page(found)
 
     run(act, as_json=json_)
@@ -73,6 +77,7 @@ def preview_(
     garden: Annotated[str, typer.Option(help="The walled garden to suspend into.")] = "",
     serial: Annotated[str | None, typer.Option(help="Of the CPE that it is about.")] = None,
     external_id: ByExternalId = False,
+    id_: ById = False,
     json_: AsJson = False,
 ) -> None:
     """Say what an act on a subscriber or its CPE would touch; nothing is changed and no ACS is asked."""
@@ -81,7 +86,7 @@ def preview_(
         wanted: Act = chosen("act", act_, Act)
         async with appliance.database.read() as db:
             desk = appliance.truth_desk(db, ALL_SIGHT)
-            seen = await desk.look(whom(username, external_id), ask_acs=False)
+            seen = await desk.look(whom(username, external_id, id_), ask_acs=False)
             found = await desk.preview(seen, wanted, plan=plan, garden=garden, serial=serial)
         print_json(found) if json_ else say_touches(found.touches, found.refused)
 

@@ -311,6 +311,39 @@ def test_what_is_so_already_leaves_no_audit_entry(any_isp: Settings, type_: Type
     assert (type_("subscribers", "terminate", new, "--now", *why).status, entries()) == (0, before + 1)
 
 
+@pytest.mark.both_databases
+def test_a_subscriber_is_known_by_our_number_wherever_its_username_is(any_isp: Settings, type_: Type) -> None:
+    why = ("--reason", "by its number")
+    number = type_("subscribers", "show", DONE, "--json").json["subscriber_id"]
+    by_id = (number, "--id")
+    assert type_("subscribers", "show", *by_id, "--json").json["username"] == DONE
+    assert type_("subscribers", "identify", number, "ERP 7", "--id", *why, "--json").json["external_id"] == "ERP 7"
+    assert type_("subscribers", "project", *by_id).out.startswith("1 as they shall be")
+    assert type_("subscribers", "suspend", *by_id, *why, "--json").json["subscriber"]["state"] == "suspended"
+    assert type_("subscribers", "resume", *by_id, *why, "--json").json["subscriber"]["state"] == "active"
+    assert len(type_("subscribers", "changes", *by_id, "--json").json) == 2
+    looks = (("sessions", "show"), ("sessions", "usage"), ("subscribers", "logins"), ("subscribers", "timeline"))
+    for look in (*looks, ("subscribers", "truth", "--no-acs")):
+        typed = type_(*look, *by_id)
+        assert (typed.status, typed.err) == (0, ""), look
+    assert type_("subscribers", "diagnose", *by_id, "--json").json["username"] == DONE
+    ends = type_("subscribers", "terminate", *by_id, "--on", "2027-03-31", *why)
+    assert ends.out.startswith(f"{DONE} ends after 2027-03-31 (run ")
+    assert type_("subscribers", "keep", *by_id, *why).out.startswith(f"{DONE} is kept (run ")
+    for command in (("subscribers", "show"), ("sessions", "show"), ("subscribers", "diagnose")):
+        for nobody in ("4711", DONE, "9999999999999999999", "99999999999999999999"):
+            refused = type_(*command, nobody, "--id")
+            assert (refused.status, refused.err) == (2, f"refused: There is no RADIUS subscriber {nobody}.\n"), command
+        both = type_(*command, *by_id, "--external-id")
+        assert (both.status, "id: can't be given together with --external-id" in both.err) == (2, True), command
+    for act in (("suspend",), ("terminate", "--on", "2027-03-31"), ("keep",), ("rename", "new@isp.example")):
+        verb, *more = act
+        for wrong, code in ((("x", "--id"), "radius.subscriber_unknown"), ((*by_id, "--external-id"), None)):
+            refused = type_("subscribers", verb, wrong[0], *more, *wrong[1:], *why, "--json")
+            assert (refused.status, "Traceback" in refused.err) == (2, False), act
+            assert (code or "provisioning.invalid_request") in refused.out + refused.err, act
+
+
 def test_one_without_a_service_is_made_by_hand_and_let_in(any_isp: Settings, type_: Type) -> None:
     new, why = "eva@isp.example", ("--reason", "a test line")
     wish = ("subscribers", "create", new, "--customer", "1009", "--plan", "fiber-300", "--id", "ERP-77", *why)
