@@ -45,8 +45,9 @@ class Dialect:
     ``max_session_cap_megabytes`` the highest limit of what a session may transfer.
 
     ``says`` are the options that the dialect has words for (``option_attributes``, and ``rate_attributes`` for burst
-    and priority). A plan that says another one cannot be used at its NASes. ``prepared`` is true of a NAS that is told
-    the name of a QoS profile: what a plan with a ``qos_profile`` says of burst and priority is prepared there.
+    and priority). A plan that says another one cannot be used at its NASes; but a NAS without QoS profiles is told the
+    rate, the burst and the priority of a plan with a ``qos_profile`` in numbers. ``prepared`` is true of a NAS that is
+    told the name of one: what such a plan says of burst and priority is prepared there.
 
     ``live`` is how a session that is up is told; without it a session is ended, and the next login has the new plan.
     """

@@ -65,7 +65,8 @@ class Rate:
     """How fast a subscriber may be, seen from the subscriber: download is what comes to it. Units: kbit/s (1000
     bit/s).
 
-    ``priority`` is 1 (served first) to 8. ``qos_profile`` is the name of what was prepared at the NASes.
+    ``priority`` is 1 (served first) to 8. ``qos_profile`` is the name of what was prepared at the NASes
+    that have such profiles.
     """
 
     download_kbps: int

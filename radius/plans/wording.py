@@ -11,6 +11,8 @@ from radius.errors import EncodingRefused, SeveralRefused, ValueRefused
 from radius.plan_errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
 from radius.plans.terms import Option, PlanTerms
 
+_IN_NUMBERS: frozenset[Option] = frozenset({"qos_profile"})
+"""What a dialect without words for it is told otherwise: it has no such profiles, and is told the rate itself."""
 _IN_WORDS: dict[Option, str] = {
     "burst": "a burst",
     "priority": "a priority",
@@ -22,7 +24,6 @@ _IN_WORDS: dict[Option, str] = {
     "vrf": "a VRF",
     "garden_filter": "the filter of a walled garden",
     "garden_url": "the address of a walled garden's page",
-    "qos_profile": "the name of a QoS profile",
 }
 _BURST = ("burst_download_kbps", "burst_upload_kbps", "burst_seconds")
 _TERMS: dict[Option, tuple[str, ...]] = {"burst": _BURST, "session_cap": ("session_cap_megabytes",)}
@@ -120,6 +121,6 @@ def _without(terms: PlanTerms, option: Option) -> PlanTerms:
 
 def _missing(dialect: Dialect, terms: PlanTerms) -> Iterator[Option]:
     prepared = {"burst", "priority"} if dialect.prepared and terms.qos_profile is not None else set()
-    for option in sorted(terms.options - dialect.says):
+    for option in sorted(terms.options - dialect.says - _IN_NUMBERS):
         if option not in prepared:
             yield option

@@ -170,6 +170,43 @@ async def test_visits_are_their_orders_and_their_bookers_from_now_on_and_find_th
 
 
 @pytest.mark.second_half
+async def test_plans_that_more_nases_are_told_are_carried_over_again_and_no_number_of_a_nas_comes_back(
+    database: Database, tmp_path: Path
+) -> None:
+    moment = "'2026-01-01 10:00:00.000000'"
+    plan = "tenant_id, name, download_kbps, upload_kbps, interim_interval_seconds, version, projected_version"
+    nas = (
+        "INSERT INTO radius_nas (tenant_id, name, address, dialect, coa_port, created_at, updated_at, version)"
+        f" VALUES ('north', 'bng', '{{}}', 'cisco', 1, {moment}, {moment}, 1)"
+    )
+
+    def upgraded(connection: Connection) -> list[Any]:
+        config = alembic_config(connection)
+        command.upgrade(config, "0072")
+        for name, profile, vrf in (("a", "NULL", "NULL"), ("b", "'gold'", "NULL"), ("c", "NULL", "'home'")):
+            connection.exec_driver_sql(
+                f"INSERT INTO radius_plan ({plan}, qos_profile, vrf, created_at, updated_at)"
+                f" VALUES ('north', '{name}', 1, 1, 300, 2, 2, {profile}, {vrf}, {moment}, {moment})"
+            )
+        connection.exec_driver_sql(nas.format("10.0.0.1"))
+        command.upgrade(config, "head")
+        numbers = [connection.scalar(text("SELECT id FROM radius_nas"))]
+        connection.exec_driver_sql("DELETE FROM radius_nas")
+        connection.exec_driver_sql(nas.format("10.0.0.2"))
+        numbers.append(connection.scalar(text("SELECT id FROM radius_nas")))
+        shown = connection.scalars(text("SELECT projected_version FROM radius_plan ORDER BY name")).all()
+        command.downgrade(config, "0072")
+        return [numbers, shown, connection.scalar(text("SELECT address FROM radius_nas"))]
+
+    options = {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"} if database.is_postgresql else {}
+    engine = create_engine(sync_url(database.url), connect_args=options)
+    with engine.begin() as connection:
+        found = upgraded(connection)
+    engine.dispose()
+    assert found == [[1, 2], [2, None, None], "10.0.0.2"]
+
+
+@pytest.mark.second_half
 async def test_no_visit_to_come_loses_whom_it_is_for_on_the_way_back(database: Database, tmp_path: Path) -> None:
     moment, until = "'2026-01-01 10:00:00.000000'", "'2026-01-01 12:00:00.000000'"
 

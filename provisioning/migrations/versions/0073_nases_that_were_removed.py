@@ -32,6 +32,8 @@ def upgrade() -> None:
         op.execute(f"CREATE POLICY {TABLE}_own ON {TABLE} USING (tenant_id = {SETTING} OR {SETTING} = '*')")
         op.execute(f"ALTER TABLE {TABLE} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
     _counted_on(True)
+    # NASes of further dialects are told such a plan from now on, and nobody else would write their rows
+    op.execute("UPDATE radius_plan SET projected_version = NULL WHERE qos_profile IS NOT NULL OR vrf IS NOT NULL")
 
 
 def downgrade() -> None:
