@@ -143,11 +143,14 @@ async def test_a_nas_that_could_not_be_taken_away_is_taken_away_later(site: Site
     await removed(site, "bng")
 
     @asynccontextmanager
-    async def down() -> AsyncIterator[AsyncSession]:
-        raise RadiusDatabaseUnavailable("it is down")
-        yield
+    async def goes_away() -> AsyncIterator[AsyncSession]:
+        async with site.radius_database.begin() as db:
+            yield db
+            raise RadiusDatabaseUnavailable("it went away before the commit")
 
-    failing = RadiusProjector(site.database.begin, down, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
+    failing = RadiusProjector(
+        site.database.begin, goes_away, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets
+    )
     with pytest.raises(RadiusDatabaseUnavailable):
         await failing.project_one("nas", nas["nas_id"])
     assert await known(site, address) == ([address], [address])
