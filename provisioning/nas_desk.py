@@ -135,7 +135,7 @@ class NasDesk:
         Raises: NasUnknown, NasSessionsOpen, RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
         nas = await self._radius.remove_nas(name=name)
-        left = await self._sessions.how_many_open_at(nas["address"])
+        left = sum([await self._sessions.how_many_open_at(each) for each in (nas["address"], *nas["calls_itself"])])
         if left and not leave_sessions:
             raise NasSessionsOpen(name, nas["address"], left, removed=True)
         return RemovedNas(nas=nas, sessions_left=left)

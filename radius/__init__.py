@@ -120,6 +120,7 @@ from radius.projection.projection import FramedAddresses
 from radius.projection.projector import RadiusProjector
 from radius.projection.replies import ReplyRow, address_replies
 from radius.projection.shown import ShownSubscriber, SubscriberRows
+from radius.projection.taking_away import is_left_by_others
 from radius.projection_errors import (
     ForeignRows,
     ProjectionError,
@@ -324,6 +325,7 @@ __all__ = [
     "examine",
     "hash_ref_beside",
     "how_called",
+    "is_left_by_others",
     "known_are",
     "live_username_of_service",
     "meant",

@@ -374,6 +374,8 @@ class RemovedNas(RadiusBase):
     tenant_id: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(64))
     address: Mapped[str] = mapped_column(String(15))
+    adopted_address: Mapped[str | None] = mapped_column(String(15))
+    """Where it was taken over and FreeRADIUS not told yet: what others have written there goes as well."""
     version: Mapped[int] = mapped_column(BigInteger)
     removed_at: Mapped[datetime]
     taken_away_at: Mapped[datetime | None]

@@ -236,7 +236,7 @@ async def adopt(call: InCall, name: Name, wish: NasAdoption) -> AdoptedNas:
     return AdoptedNas(nas=nas, taken_up=_taken_up(call, nas), is_new=is_new)
 
 
-@doors.post("/{name}/remove", permission="nas.write", responses={404: problem(WORDS[404])})
+@doors.post("/{name}/remove", permission="nas.write", responses={404: problem(WORDS[404])}, misfits=_misfits)
 async def remove(call: InCall, name: Name, wish: NasRemoval) -> NasRemoved:
     """Removes it and its secret; its name and address are free at once. The worker takes it away from FreeRADIUS,
     which answers it for as long as it remembers a NAS after that. Refused while sessions are open under its address,

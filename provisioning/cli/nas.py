@@ -29,6 +29,7 @@ from radius import (
     UnknownNas,
     UntoldPlan,
     how_called,
+    is_left_by_others,
     wrong_clock_of,
 )
 
@@ -295,16 +296,21 @@ def remove(
             after = {"nas": nas["name"], "removed": True, "sessions_left": left}
             tells(subject=subject_of("nas", nas["nas_id"]), before=in_audit(nas), after=after)
         not_carried = await _carried_over(appliance, nas)
-        until = None if not_carried is not None else appliance.clock() + _remembered(appliance)
+        is_left = not_carried is None and await is_left_by_others(appliance.radius_database.read, nas["address"])
+        until = None if not_carried is not None or is_left else appliance.clock() + _remembered(appliance)
         if json_:
-            print_json({**removed, "not_carried_over": not_carried, "answered_until": until})
+            said = {"not_carried_over": not_carried, "answered_until": until, "left_by_others": is_left}
+            print_json({**removed, **said})
             return
         say(f"{nas['name']} at {nas['address']} is removed, and its secret is gone")
         if left:
             many = "s" if left != 1 else ""
             say(f"out of reach, and no accounting of theirs is heard: {left} session{many} open under {nas['address']}")
             say(f"  if they are over: `firstlight sessions close {nas['address']} --reason ...`")
-        if until is None:
+        if is_left:
+            say(f"FreeRADIUS has a row of {nas['address']} in its table nas that Firstlight did not write, and goes on")
+            say("  answering it by the secret there: remove that row")
+        elif until is None:
             say(f"committed, FreeRADIUS still knows it until the worker has taken it away: {not_carried}")
         else:
             say(f"FreeRADIUS may answer it until {second(until)}")

@@ -12,7 +12,7 @@ from provisioning.subscriber_desk import ANY_CUSTOMER, ExternalId, LastKnownAs, 
 
 Username = Annotated[str, typer.Argument(help="The RADIUS username, realm included.")]
 ByExternalId = Annotated[bool, typer.Option("--external-id", help="In the username's place stands your own id of it.")]
-ById = Annotated[bool, typer.Option("--id", help="In the username's place stands our number of it.")]
+ById = Annotated[bool, typer.Option("--number", help="In the username's place stands our number of it.")]
 
 CustomersElsewhere = Annotated[bool, typer.Option("--customers-elsewhere", help=f"{ANY_CUSTOMER.capitalize()}.")]
 
@@ -23,7 +23,7 @@ def whom(word: str, by_external_id: bool, by_id: bool) -> Who:
     Raises: InvalidRequest where it is said to be both; SubscriberUnknown, of what is no number.
     """
     if by_external_id and by_id:
-        raise InvalidRequest("The subscriber", [Fault("id", "can't be given together with --external-id")])
+        raise InvalidRequest("The subscriber", [Fault("number", "can't be given together with --external-id")])
     if by_id:
         return subscriber_number(word)
     return ExternalId(word) if by_external_id else word

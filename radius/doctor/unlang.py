@@ -154,7 +154,10 @@ class _Walk:
             yield from self._after(each, "fail", block) if each.last == "fail" else [each]
 
     def _one_of(self, block: Section, ways: set[_At], within: frozenset[str]) -> set[_At]:
-        found = set[_At]() if block.name == "load-balance" else set(ways)
+        cases = [step for step in block.sections if step.name == "case"]
+        has_default = not all(case.instance for case in cases)
+        is_one_taken = block.name == "load-balance" or (block.name == "switch" and has_default)
+        found = set[_At]() if is_one_taken else set(ways)
         for step in block.steps if block.name != "foreach" else [block]:
             if isinstance(step, Section) and step.name in ("case", "foreach"):
                 found |= self._inside(step, ways, within)

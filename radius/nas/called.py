@@ -57,7 +57,7 @@ class CalledOtherwise:
         if self.why == "undefined":
             return (
                 f"{finding} Nobody here has defined {self.nas}: `firstlight nas add`, with --calls-itself {self.said}"
-                " if it calls itself so, and `nas adopt` it first; if it hands on what others send, add those."
+                " if it calls itself so, and then `nas adopt`; if it hands on what others send, add those."
             )
         return (
             f"{finding} If it calls itself so: `firstlight nas change {self.nas} {self._options} --reason ...`, and in"

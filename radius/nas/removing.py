@@ -22,6 +22,7 @@ async def remove(db: AsyncSession, nas: Nas, *, secrets: Secrets, now: datetime)
             tenant_id=nas.tenant_id,
             name=nas.name,
             address=nas.address,
+            adopted_address=nas.adopted_address,
             version=nas.version + 1,
             removed_at=now,
         )

@@ -62,6 +62,7 @@ async def last_known_as(db: AsyncSession, tenant_id: str, external_id: str) -> S
         return await known_as(db, tenant_id, external_id)
     except SubscriberUnknown:
         had_it = select(Subscriber).where(Subscriber.tenant_id == tenant_id, Subscriber.external_id == external_id)
+        had_it = had_it.where(Subscriber.state == "terminated")  # somebody may have been given it just now
         subscriber = await db.scalar(had_it.order_by(Subscriber.updated_at.desc(), Subscriber.id.desc()).limit(1))
         if subscriber is None:
             raise

@@ -315,9 +315,9 @@ def test_what_is_so_already_leaves_no_audit_entry(any_isp: Settings, type_: Type
 def test_a_subscriber_is_known_by_our_number_wherever_its_username_is(any_isp: Settings, type_: Type) -> None:
     why = ("--reason", "by its number")
     number = type_("subscribers", "show", DONE, "--json").json["subscriber_id"]
-    by_id = (number, "--id")
+    by_id = (number, "--number")
     assert type_("subscribers", "show", *by_id, "--json").json["username"] == DONE
-    assert type_("subscribers", "identify", number, "ERP 7", "--id", *why, "--json").json["external_id"] == "ERP 7"
+    assert type_("subscribers", "identify", number, "ERP 7", "--number", *why, "--json").json["external_id"] == "ERP 7"
     assert type_("subscribers", "project", *by_id).out.startswith("1 as they shall be")
     assert type_("subscribers", "suspend", *by_id, *why, "--json").json["subscriber"]["state"] == "suspended"
     assert type_("subscribers", "resume", *by_id, *why, "--json").json["subscriber"]["state"] == "active"
@@ -332,13 +332,13 @@ def test_a_subscriber_is_known_by_our_number_wherever_its_username_is(any_isp: S
     assert type_("subscribers", "keep", *by_id, *why).out.startswith(f"{DONE} is kept (run ")
     for command in (("subscribers", "show"), ("sessions", "show"), ("subscribers", "diagnose")):
         for nobody in ("4711", DONE, "9999999999999999999", "99999999999999999999"):
-            refused = type_(*command, nobody, "--id")
+            refused = type_(*command, nobody, "--number")
             assert (refused.status, refused.err) == (2, f"refused: There is no RADIUS subscriber {nobody}.\n"), command
         both = type_(*command, *by_id, "--external-id")
         assert (both.status, "id: can't be given together with --external-id" in both.err) == (2, True), command
     for act in (("suspend",), ("terminate", "--on", "2027-03-31"), ("keep",), ("rename", "new@isp.example")):
         verb, *more = act
-        for wrong, code in ((("x", "--id"), "radius.subscriber_unknown"), ((*by_id, "--external-id"), None)):
+        for wrong, code in ((("x", "--number"), "radius.subscriber_unknown"), ((*by_id, "--external-id"), None)):
             refused = type_("subscribers", verb, wrong[0], *more, *wrong[1:], *why, "--json")
             assert (refused.status, "Traceback" in refused.err) == (2, False), act
             assert (code or "provisioning.invalid_request") in refused.out + refused.err, act

@@ -92,6 +92,8 @@ def test_the_pool_that_modules_share_is_looked_at_once_and_by_its_owner_s_name(c
         ("redundant { sql  ok }", False),
         ("redundant { sql  sql }", True),
         ("switch &Acct-Status-Type { case Start { sql  ok }  case { sql } }", True),
+        ("sql  switch &Acct-Status-Type { case Start { ok }  case { ok } }", False),
+        ("sql  switch &Acct-Status-Type { case Start { ok } }", True),
         ("sql  return  ok", True),
         ("sql  if (!noop) { handled }  group { ok }", False),
     ],

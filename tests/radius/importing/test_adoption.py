@@ -123,7 +123,7 @@ async def test_what_a_group_has_and_its_plan_does_not_say_is_told_once_of_the_pl
     await grouped(theirs)
     without = {name: {"customer_id": "2001"} for name in ("ann", "ben", "cat", "dan")}
     mapped = {**without, "cat": {"customer_id": "2001", "plan": "fiber-50"}}
-    instead = "change the plan, or leave the attribute out"
+    instead = "change the plan, or leave the attribute out (--leave-out group:ATTRIBUTE)"
 
     found = faults_of(await read_as(theirs, Adoption(mapped, plans=RENDERED)))
     assert found == {
@@ -144,5 +144,18 @@ async def test_what_a_group_has_and_its_plan_does_not_say_is_told_once_of_the_pl
         f"group fiber-100 has Mikrotik-Rate-Limit 5M/50M, which plan fiber-100 does not say: {instead}",
     )
     assert [faults for name, faults in some.items() if name != "ann"] == [()] * 3
+    of_groups = frozenset(f"group:{name}" for name in (*left_out, "mikrotik-rate-limit"))
+    assert set(faults_of(await read_as(theirs, Adoption(mapped, of_groups, plans=RENDERED))).values()) == {()}
     nobody_of_it = Adoption(mapped, frozenset({f"user={name}" for name in ("ann", "ben", "cat")}), plans=RENDERED)
     assert faults_of(await read_as(theirs, nobody_of_it)) == {"dan": ()}
+
+
+async def test_one_rate_in_two_spellings_is_one_and_what_orders_rows_is_nothing_of_a_plan(theirs: Database) -> None:
+    await put(theirs, "radcheck", ("eve", "Cleartext-Password", ":=", "pw"))
+    await put(theirs, "radusergroup", ("eve", "fiber-7", "1"))
+    told = ("fiber-7", "Mikrotik-Rate-Limit", "=", "5M/50M 10M/100M")
+    await put(theirs, "radgroupreply", told, ("fiber-7", "Fall-Through", "=", "Yes"))
+    for rate, is_alike in (("5000k/50000k 10000k/100000k", True), ("5000k/50000k 10000k/100001k", False)):
+        plans = {"fiber-7": [("Mikrotik-Rate-Limit", rate)]}
+        found = faults_of(await read_as(theirs, Adoption({"eve": {"customer_id": "2001"}}, plans=plans)))
+        assert (found["eve"] == ()) is is_alike

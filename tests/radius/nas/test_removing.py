@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius import DefinedNas, NasUnknown, RadiusDatabaseUnavailable, RadiusProjector
+from radius import DefinedNas, NasUnknown, RadiusDatabaseUnavailable, RadiusProjector, is_left_by_others
 from radius.projection.freeradius_tables import nas as nas_table
 from radius.projection.freeradius_tables import radius_projection
 from radius.testing import LabNas, NoAnswer
@@ -159,3 +159,28 @@ async def test_a_nas_that_could_not_be_taken_away_is_taken_away_later(site: Site
     ]
     await site.projector.project_one("nas", nas["nas_id"])
     assert await known(site, address) == ([], [])
+
+
+@pytest.mark.parametrize("is_adopted", [True, False])
+async def test_what_others_have_written_goes_with_a_nas_that_was_adopted_and_is_told_of_else(
+    site: Site, is_adopted: bool
+) -> None:
+    """Before FreeRADIUS was told that it is ours."""
+    address = site.backend.free_nas_address()
+    row = {"nasname": address, "shortname": "hall", "type": "other", "secret": "theirs-since-2009"}
+    async with site.radius_database.begin() as db:
+        await db.execute(insert(nas_table).values(row))
+    nas = await defined(site, f"bng-{address}", address)
+
+    async def theirs(_address: str) -> str:
+        return row["secret"]
+
+    if is_adopted:
+        async with site.database.begin() as db:
+            await site.service(db).adopt_nas(name=nas["name"], secret_at=theirs)
+    await removed(site, nas["name"])
+    await site.projector.project_one("nas", nas["nas_id"])
+    left = await is_left_by_others(site.radius_database.read, address)
+    assert ((await known(site, address))[0], left) == (([], False) if is_adopted else ([address], True))
+    async with site.radius_database.begin() as db:
+        await db.execute(delete(nas_table).where(nas_table.c.nasname == address))
