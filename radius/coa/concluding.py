@@ -200,7 +200,9 @@ class Conclusion:
         still_open = {session.radacct_id: session for session in each.open}
         page.leased_until = give_up(page.id, page.leased_until)
         for one in treated:
-            if one.confirmed_at is None and is_confirmed(one, still_open.get(one.radacct_id)):
+            if one.confirmed_at is None and is_confirmed(
+                one, still_open.get(one.radacct_id), interim=wish.longest_interim
+            ):
                 one.confirmed_at = now
                 page.altered[one.radacct_id] = one
         if page.state != "pending":

@@ -99,6 +99,11 @@ class NasReply:
         return self.heard == "nak" and self.error_cause == NAS_IDENTIFICATION_MISMATCH
 
 
+_PROVES_NOTHING = NasReply(
+    "nak", "it knows no session by more than the id, and another open session there has the same one"
+)
+
+
 async def ask(
     door: NasDoor,
     code: int,
@@ -119,8 +124,10 @@ async def ask(
         return await _ask(door, code, session, attributes, keys=keys, now=now, retransmission=retransmission)
 
     if door.keys == ONE_KEY:
-        is_shared = shares_its_id is not None and await shares_its_id()
-        return await by(EVERY_KEY if is_shared else ONE_KEY)
+        if shares_its_id is None or not await shares_its_id():
+            return await by(ONE_KEY)
+        reply = await by(EVERY_KEY)
+        return _PROVES_NOTHING if reply.knows_no_session else reply
     reply = await by(door.keys)
     if reply.knows_no_session and (shares_its_id is None or not await shares_its_id()):
         return await by(ONE_KEY)

@@ -172,7 +172,7 @@ class NasLanes:
         """As ``turn``, for who comes again at a pace of its own: one that seems to be silent is asked all the same."""
         lane = self._lane(nas)
         if not await self._got_room(lane, nas):
-            yield lane.later(nas, "busy", None)
+            yield Later("busy", lane.waiting / lane.per_second(nas))
             return
         try:
             await self.pace(nas)

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.lists import among
 from radius.projection.projection import class_label
-from radius.sessions.sessions import Session
 from radius.tables import Subscriber
 
 
@@ -40,11 +39,11 @@ async def namesakes_of(db: AsyncSession, tenant_id: str, names: Collection[str])
     return {name: whose for name, whose in found.items() if len(whose) > 1}
 
 
-def owner_of(session: Session, namesakes: Sequence[Namesake]) -> int:
-    """The number of the one whose it is: by its Class, which the NAS repeats; where that doesn't tell, by when it
-    began, which is as right as the clock of its NAS."""
-    bearers = [each for each in namesakes if each.label == session.label]
+def owner_of(label: str | None, began: datetime | None, namesakes: Sequence[Namesake]) -> int:
+    """The number of the one whose a session is: by its Class, which the NAS repeats; where that doesn't tell, by when
+    it began, which is as right as the clock of its NAS."""
+    bearers = [each for each in namesakes if each.label == label]
     if len(bearers) == 1:
         return bearers[0].subscriber_id
-    before = [each for each in namesakes if session.started_at is None or each.since <= session.started_at]
+    before = [each for each in namesakes if began is None or each.since <= began]
     return (before[-1] if before else namesakes[0]).subscriber_id

@@ -16,6 +16,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.coa.former import former_terms
+from radius.coa.namesakes import namesakes_of, owner_of
 from radius.coa.outbox import add_change, fingerprint, former_of
 from radius.coa.tables import SessionChange
 from radius.coa.wish import CLOCKS_DIFFER
@@ -41,6 +42,7 @@ class _Reopened:
     number: int
     username: str
     began: datetime | None
+    label: str | None
 
 
 class ReopenedSessions:
@@ -64,13 +66,14 @@ class ReopenedSessions:
         for username in dict.fromkeys(each.username for each in found):
             theirs = [each for each in found if each.username == username]
             async with self._begin() as db:
-                made += await self._make(db, username, theirs)
+                for owner, of_one in await self._of_each(db, username, theirs):
+                    made += await self._make(db, owner, username, of_one)
             await self._unmark([each.number for each in theirs])
         return made
 
     async def _found(self) -> list[_Reopened]:
         mine = (
-            select(radacct.c.radacctid, radacct.c.username, radacct.c.acctstarttime)
+            select(radacct.c.radacctid, radacct.c.username, radacct.c.acctstarttime, radacct.c["class"])
             .where(
                 radacct.c.acctstoptime.is_(None),
                 radacct.c.acctterminatecause == REOPENED,
@@ -82,10 +85,20 @@ class ReopenedSessions:
         async with radius_transaction(self._radius_begin) as db:
             return [_Reopened(*row) for row in await db.execute(mine)]
 
-    async def _make(self, db: AsyncSession, username: str, theirs: Sequence[_Reopened]) -> bool:
-        subscriber = await self._whose(db, username)
-        if subscriber is None:
-            return False
+    async def _of_each(
+        self, db: AsyncSession, username: str, theirs: Sequence[_Reopened]
+    ) -> list[tuple[Subscriber, list[_Reopened]]]:
+        """Whose they are, held: nearly always one's, but several may have had a name one after the other."""
+        namesakes = (await namesakes_of(db, self._tenant_id, [username])).get(username)
+        if namesakes is None:
+            subscriber = await self._whose(db, username)
+            return [] if subscriber is None else [(subscriber, list(theirs))]
+        by_owner: dict[int, list[_Reopened]] = {}
+        for each in theirs:
+            by_owner.setdefault(owner_of(each.label, each.began, namesakes), []).append(each)
+        return [(await subscribers.locked(db, self._tenant_id, number), found) for number, found in by_owner.items()]
+
+    async def _make(self, db: AsyncSession, subscriber: Subscriber, username: str, theirs: Sequence[_Reopened]) -> bool:
         known = [each.began for each in theirs if each.began is not None]
         since = min(known) - CLOCKS_DIFFER if len(known) == len(theirs) else None
         changes = select(SessionChange).where(

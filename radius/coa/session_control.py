@@ -17,6 +17,7 @@ from radius.coa.doors import KnownNas, close_ghosts, identity_of, nas_doors
 from radius.coa.dynamic_authorization import Retransmission
 from radius.coa.lanes import NasLanes
 from radius.errors import SessionsStillOpen
+from radius.escapes import shown
 from radius.ports import Begin, Now, Secrets
 from radius.results import Disconnection, SessionAnswer, SessionsEnded
 from radius.sessions.sessions import Session, SessionReader
@@ -118,18 +119,20 @@ class SessionControl:
         async with self._lanes.place(known) as later:
             if later is not None:
                 return DisconnectAnswer("unanswered", later.in_words(known))
-            return await ask_to_disconnect(
+            answer = await ask_to_disconnect(
                 self._lanes.paced(known).door,
                 identity_of(session),
                 now=self._now(),
                 retransmission=self._retransmission,
                 shares_its_id=shares_its_id,
             )
+            self._lanes.answered(known, silent=answer.said == "unanswered")
+        return answer
 
 
 def _told(session: Session, answer: DisconnectAnswer) -> SessionAnswer:
     return SessionAnswer(
-        session_id=session.session_id,
+        session_id=shown(session.session_id),
         nas_address=session.nas_address,
         said=answer.said,
         error_cause=answer.error_cause,
@@ -138,7 +141,7 @@ def _told(session: Session, answer: DisconnectAnswer) -> SessionAnswer:
 
 
 def _in_words(session: Session, reasons: dict[str, str]) -> str:
-    why = reasons.get(session.session_id, "it has begun just now")
+    why = reasons.get(shown(session.session_id), "it has begun just now")
     if why.endswith("has ended it"):
         why += ", but accounting has not heard of it"
-    return f"session {session.session_id} at {session.nas_address} ({why})"
+    return f"session {shown(session.session_id)} at {session.nas_address} ({why})"

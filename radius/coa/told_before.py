@@ -21,8 +21,8 @@ from radius.plans.history import FormerTerms
 @dataclass(frozen=True)
 class LastTold:
     """When a session was last brought to what it had before a change, and whether it was asked for something since that
-    may have come through. ``was_unknown``: its NAS has said that it knows of no such session, after accounting had last
-    told of it ``heard_at``."""
+    may have come through. ``was_unknown``: its NAS has said that it knows of no such session, for the first time after
+    accounting had told of it ``heard_at``."""
 
     at: datetime | None = None
     asked_since: bool = False
@@ -75,7 +75,9 @@ def _told_up_to(change_id: int, asked: Iterable[Any]) -> dict[int, LastTold]:
             before = replace(before, at=each.asked_at, asked_since=False)
         elif each.said != "unknown_to_nas":
             before = replace(before, asked_since=True)
-        if each.error_cause == SESSION_CONTEXT_NOT_FOUND:
+        if each.said == "changed":  # it knows it
+            before = replace(before, was_unknown=False, heard_at=None)
+        elif each.error_cause == SESSION_CONTEXT_NOT_FOUND and not before.was_unknown:
             before = replace(before, was_unknown=True, heard_at=each.heard_at)
         told[each.radacct_id] = before
     return told

@@ -86,15 +86,15 @@ def to_be_asked(
         session
         for session in sessions
         if (
-            _is_without_outcome(kept[session.radacct_id], session, now - patience)
+            _is_without_outcome(kept[session.radacct_id], session, now - patience, interim)
             if session.radacct_id in kept
             else ends or not began_right(session, treated, carried, now)
         )
     ]
 
 
-def _is_without_outcome(treatment: Treated, session: Session, believed_since: datetime) -> bool:
-    if treatment.confirmed_at is not None or is_confirmed(treatment, session):
+def _is_without_outcome(treatment: Treated, session: Session, believed_since: datetime, interim: timedelta) -> bool:
+    if treatment.confirmed_at is not None or is_confirmed(treatment, session, interim=interim):
         return False
     if treatment.said in _UNKNOWN_OUTCOME or treatment.asked_at is None:
         return True
@@ -104,35 +104,40 @@ def _is_without_outcome(treatment: Treated, session: Session, believed_since: da
 def began_right(session: Session, treated: Iterable[Treated], carried: Carried, now: datetime) -> bool:
     """Its login was after FreeRADIUS showed the change: it turned up later than those of before could, or after the
     line's former session, which we had ended."""
-    if session.duration_seconds and _began_by(session, now) < carried.at + LOGIN_TAKES:
+    if session.duration_seconds and now - timedelta(seconds=session.duration_seconds) < carried.at + LOGIN_TAKES:
         return False  # its Accounting-Start was lost
-    if carried.right_above is not None and session.radacct_id > carried.right_above:
+    if any(each.said == "disconnected" and session.radacct_id > each.radacct_id for each in treated):
         return True
-    return any(each.said == "disconnected" and session.radacct_id > each.radacct_id for each in treated)
+    if session.duration_seconds and _dated_before(session, carried.at + LOGIN_TAKES, now):
+        return False  # the same, and it had lasted so long a while ago
+    return carried.right_above is not None and session.radacct_id > carried.right_above
 
 
-def _began_by(session: Session, now: datetime) -> datetime:
-    """No later than this. It had lasted so long when it was heard of last, and that may be a while ago, unless its
-    NAS' clock is wrong."""
-    by_now = now - timedelta(seconds=session.duration_seconds)
+def _dated_before(session: Session, moment: datetime, now: datetime) -> bool:
+    """It began before that, by a clock that isn't wrong: it was heard of of late."""
     if session.started_at is None or session.updated_at is None or now - session.updated_at >= CLOCKS_WITHIN:
-        return by_now
-    return min(by_now, session.started_at)
+        return False
+    return session.started_at < moment
 
 
-def is_confirmed(treatment: Treated, session: Session | None) -> bool:
+def is_confirmed(treatment: Treated, session: Session | None, *, interim: timedelta = timedelta(0)) -> bool:
     """Accounting bears it out: the session is over, or it goes on as it shall and has accounted again since its answer
-    was in. What its NAS has kept since before that is no proof."""
+    was in. What its NAS has kept since before that is no proof; by a clock that is behind the first one of after that
+    looks like it, so ``interim`` is how far apart they are."""
     if session is None or treatment.said == "as_wished":
         return True
     if treatment.said != "changed" or session.updated_at is None:
         return False
-    if treatment.asked_at is not None and timedelta(0) <= treatment.asked_at - session.updated_at < CLOCKS_WITHIN:
-        return False
-    if treatment.heard_at is None:
-        return True
-    heard_then = (treatment.heard_at, treatment.heard_seconds)
-    return (session.updated_at, session.duration_seconds) > heard_then
+    asked, heard, now_heard = treatment.asked_at, treatment.heard_at, session.updated_at
+    is_kept = asked is not None and timedelta(0) <= asked - now_heard < CLOCKS_WITHIN
+    if heard is None:
+        return not is_kept
+    if is_kept and asked is not None:
+        was_alive = asked - heard < interim + CLOCKS_WITHIN
+        if not (was_alive and now_heard - heard >= 1.5 * interim):  # else it is the second one since
+            return False
+    heard_then = (heard, treatment.heard_seconds)
+    return (now_heard, session.duration_seconds) > heard_then
 
 
 def is_settled(

@@ -69,7 +69,7 @@ class ChangeWish:
             for session in sessions
             if not self.namesakes
             or session.username != self.username
-            or owner_of(session, self.namesakes) == self.subscriber_id
+            or owner_of(session.label, session.started_at, self.namesakes) == self.subscriber_id
         ]
 
     def is_disowned(self, session: Session) -> bool:

@@ -84,6 +84,14 @@ def test_who_logged_in_after_we_had_ended_the_former_session_is_left_alone() -> 
     assert asked([again], [treatment(former, "unanswered")], carried=Carried(SHOWN, None)) == [13]
 
 
+def test_an_ack_is_proven_by_the_second_interim_by_a_clock_that_is_some_minutes_behind() -> None:
+    began, heard, minute = SHOWN - timedelta(hours=2), SHOWN - timedelta(seconds=250), timedelta(seconds=60)
+    kept = treatment(session(10, began=began, heard=heard, seconds=7200), "changed")
+    first = session(10, began=began, heard=heard + minute, seconds=7260)
+    second = session(10, began=began, heard=heard + 2 * minute, seconds=7320)
+    assert [is_confirmed(kept, each, interim=minute) for each in (first, second)] == [False, True]
+
+
 @CLOCKS
 def test_an_ack_is_proven_by_what_its_nas_accounts_for_after_it_and_by_nothing_earlier(ahead: timedelta) -> None:
     began, heard = SHOWN - timedelta(hours=2) + ahead, SHOWN + ahead + timedelta(seconds=7)

@@ -63,7 +63,7 @@ async def test_where_a_nas_goes_by_the_id_alone_it_is_told_more_of_one_that_two_
     async with line.site.database.begin() as db:
         await line.site.service(db).change_nas(name=line.nas.name, said={"coa": {"keys": ("Acct-Session-Id",)}})
     theirs = await anothers(line, line.session.session_id)
-    assert await said(line, "suspend") == ["unknown_to_nas"]
+    assert await said(line, "suspend") == ["refused"]  # that it knows of no such session proves nothing
     assert line.nas.sessions[theirs.session_id].username == theirs.username
 
 
@@ -227,3 +227,70 @@ async def test_a_run_says_that_a_session_goes_on_which_its_nas_does_not_end(line
     line.nas.disconnects.mood.refuses = 404
     with pytest.raises(SessionsStillOpen, match="Invalid Request"):
         await control_of(line).require_ended(line.subscriber["username"])
+
+
+async def test_a_session_that_its_nas_disowns_stays_open_however_often_it_is_asked_between_two_interims(
+    line: Line,
+) -> None:
+    await whose_clock_counts_for_nothing(line)
+    line.nas.disconnects.mood.forgetful = True
+    assert await said(line, "change_plan", plan=FASTER) == ["unknown_to_nas"]
+    reopened = ReopenedSessions(
+        line.site.database.begin, line.site.radius_database.begin, tenant_id=line.site.tenant_id, now=line.now
+    )
+    line.nas.event_at = datetime.now(UTC) - timedelta(seconds=50)
+    await line.interim(4000)
+    assert await reopened.tell() == 1
+    for _ in range(3):
+        line.behind -= timedelta(minutes=10)
+        assert await line.changes.deliver_due() == 1
+        assert await reopened.tell() == 0
+    assert len(await line.site.sessions.open_sessions(line.subscriber["username"])) == 1
+
+
+async def test_a_503_after_its_nas_has_known_a_session_means_that_it_is_gone(line: Line) -> None:
+    await whose_clock_counts_for_nothing(line)
+    line.nas.disconnects.mood.forgetful = True
+    assert await said(line, "change_plan", plan=FASTER) == ["unknown_to_nas"]
+    line.nas.event_at = datetime.now(UTC) - timedelta(seconds=50)
+    await line.interim(4000)
+    line.nas.disconnects.mood.forgetful = False
+    assert await said(line, "change_plan", plan=PLAN) == ["changed"]
+    line.nas.event_at += timedelta(seconds=10)
+    await line.interim(4300)
+    line.nas.disconnects.mood.forgetful = True
+    assert await said(line, "change_plan", plan=FASTER) == ["unknown_to_nas"]
+
+
+async def test_who_logs_in_again_after_it_was_ended_is_right_whatever_the_clock_of_its_nas(line: Line) -> None:
+    ending = await line.act("disconnect")
+    await line.changes.deliver(ending["change_id"])
+    await line.nas.stops_told()
+    line.nas.clock_behind = timedelta(seconds=60)
+    again = replace(line.session, session_id=f"again-{line.session.username}")
+    await line.nas.accounting_start(again)
+    await line.nas.accounting_interim(again, Usage(seconds=30))
+    line.behind = timedelta(seconds=-40)
+    told = await line.changes.deliver(ending["change_id"])
+    assert [each["session_id"] for each in told["sessions"]] == [line.session.session_id]
+    assert again.session_id in line.nas.sessions
+
+
+async def test_a_session_of_one_that_was_terminated_which_goes_on_after_all_is_ended_though_another_has_its_name(
+    line: Line,
+) -> None:
+    line.nas.disconnects.mood.forgetful = True
+    assert await said(line, "terminate") == ["unknown_to_nas"]
+    theirs, former = line.session, line.subscriber
+    await made_anew(line)
+    line.nas.disconnects.mood.forgetful = False
+    line.nas.event_at = datetime.now(UTC) - timedelta(seconds=10)
+    await line.nas.accounting_interim(theirs, Usage(seconds=4000))
+    reopened = ReopenedSessions(
+        line.site.database.begin, line.site.radius_database.begin, tenant_id=line.site.tenant_id, now=line.now
+    )
+    assert await reopened.tell() == 1
+    await line.changes.deliver_due()
+    assert theirs.session_id not in line.nas.sessions
+    assert former["username"] == line.subscriber["username"]
+    assert f"new-{former['username']}" in line.nas.sessions

@@ -31,20 +31,6 @@ REFUSING_NO_MORE = {
 }
 """On PostgreSQL, or on SQLite: no session may give its identity away."""
 
-NO_PLACE = {
-    True: (
-        "CREATE FUNCTION too_long() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$BEGIN RAISE 'too long' USING ERRCODE = '22001'; END$$",
-        "CREATE TRIGGER too_long BEFORE {act} ON radacct FOR EACH ROW EXECUTE FUNCTION too_long()",
-    ),
-    False: ("CREATE TRIGGER too_long BEFORE {act} ON radacct BEGIN SELECT RAISE(ABORT, 'too long'); END",),
-}
-A_PLACE = {
-    True: ("DROP TRIGGER too_long ON radacct", "DROP FUNCTION too_long()"),
-    False: ("DROP TRIGGER too_long",),
-}
-"""Somebody else's table, whose columns a value does not fit (PostgreSQL: class 22)."""
-
 Row = tuple[datetime | None, datetime | None, str | None, int]
 
 
@@ -218,44 +204,6 @@ async def test_what_could_not_be_written_is_not_answered(site: Site) -> None:
     assert len(await rows(site, session)) == 1
     await nas.accounting_start(session)
     assert len(await rows(site, session)) == 2
-
-
-@pytest.mark.parametrize(
-    ("act", "told"),
-    [("INSERT", "start"), ("INSERT", "interim"), ("INSERT", "stop"), ("UPDATE", "interim"), ("UPDATE", "stop")],
-)
-async def test_a_packet_of_which_a_value_was_refused_is_not_answered_as_a_repeated_one_is(
-    site: Site, act: str, told: str
-) -> None:
-    nas, session = await logged_in(site)
-    if act == "UPDATE":
-        nas.event_at = ago(minutes=10)
-        await nas.accounting_start(session)
-    nas.event_at = ago(minutes=5)
-
-    async def tell() -> None:
-        if told == "start":
-            await nas.accounting_start(session)
-        else:
-            act_of = nas.accounting_interim if told == "interim" else nas.accounting_stop
-            await act_of(session, Usage(seconds=300, output_octets=7))
-
-    nas.timeout_seconds = 1.5
-    async with site.radius_database.begin() as db:
-        for statement in NO_PLACE[site.radius_database.is_postgresql]:
-            await db.execute(text(statement.format(act=act)))
-    try:
-        with pytest.raises(NoAnswer):
-            await tell()
-    finally:
-        async with site.radius_database.begin() as db:
-            for statement in A_PLACE[site.radius_database.is_postgresql]:
-                await db.execute(text(statement))
-    nas.timeout_seconds = 6
-    await tell()
-    await tell()
-    [(_, _, _, octets)] = await rows(site, session)
-    assert octets == (0 if told == "start" else 7)
 
 
 async def test_a_nas_that_tells_no_delay_is_believed_up_to_a_day(site: Site) -> None:
