@@ -1,4 +1,7 @@
-"""``firstlight nas``: who may ask FreeRADIUS, with which secret, and whether the two understand each other."""
+"""``firstlight nas``: who may ask FreeRADIUS, with which secret, and whether the two understand each other.
+
+``nas_looks`` has what only looks.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,17 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from provisioning import strangers
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
+from provisioning.cli import nas_looks
 from provisioning.cli.audited import carrying, changes_nothing, tells
+from provisioning.cli.nas_looks import Name, say_terms
 from provisioning.cli.plans import say_untold
-from provisioning.cli.printing import Entry, at_second, clock_time, err, print_indented, print_json, print_list, say
+from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, By, Reason, ReasonToSee, run
 from provisioning.days import second
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.nas_desk import NasWithSecret, coa_said, in_audit, newly_called, taken_up
-from provisioning.nas_probes import probe
 from provisioning.vault import VaultError
 from radius import (
     LOGIN_METHODS,
@@ -26,16 +29,13 @@ from radius import (
     DefinedNas,
     NasChange,
     RadiusError,
-    UnknownNas,
     UntoldPlan,
-    how_called,
     is_left_by_others,
-    wrong_clock_of,
 )
 
 app = typer.Typer(no_args_is_help=True, help="NASes: who may ask FreeRADIUS, with which secret, and does it work.")
+nas_looks.add_to(app)
 
-Name = Annotated[str, typer.Argument(help="The NAS's name.")]
 CoaPort = typer.Option(min=1, max=65535, help="Where it takes requests about sessions.")
 Methods = Annotated[
     list[str] | None,
@@ -67,51 +67,6 @@ MayEnd = Annotated[
         "--coa-may-end/--no-coa-may-end", help="A session that it refuses to change is ended (--no-...: left)."
     ),
 ]
-
-
-@app.command("list")
-def list_(json_: AsJson = False) -> None:
-    """List the NASes, and when each was heard last."""
-
-    async def act(appliance: Appliance) -> None:
-        async with appliance.database.read() as db:
-            found = await appliance.services(db).radius_service.nas_list()
-        if json_:
-            print_json(found)
-        elif not found:
-            say("no NASes")
-        else:
-            heard = (await appliance.logins.heard([nas["address"] for nas in found])).at
-            headings = ("nas", "address", "dialect", "coa port", "last login")
-            print_list(headings, [_entry(nas, clock_time(heard.get(nas["address"]))) for nas in found])
-
-    run(act, as_json=json_)
-
-
-@app.command()
-def show(name: Name, json_: AsJson = False) -> None:
-    """Show one NAS as it shall be, and whether FreeRADIUS has been told."""
-
-    async def act(appliance: Appliance) -> None:
-        async with appliance.database.read() as db:
-            radius = appliance.services(db).radius_service
-            nas, untold = await radius.nas_named(name=name), await radius.untold_plans(nas=name)
-        if json_:
-            print_json({**nas, "untold": untold})
-            return
-        heard = await appliance.logins.heard([nas["address"]])
-        none = "none that is kept" if heard.looked_back is None else f"none among the last {heard.looked_back}"
-        _say_terms(nas)
-        say(f"secret: {nas['secret']}")
-        say(f"last login heard from it: {at_second(heard.at.get(nas['address'])) or none}")
-        if clock := await wrong_clock_of(appliance.radius_database.read, nas["address"], now=appliance.clock()):
-            print_indented(clock.sentence, first="")
-        for called in await how_called(appliance.radius_database.read, nas["address"], now=appliance.clock()):
-            print_indented(called.sentence, first="")
-        say_untold(untold)
-        say("carried over to FreeRADIUS" if nas["projected"] else "its last change is not carried over yet")
-
-    run(act, as_json=json_)
 
 
 @app.command()
@@ -221,7 +176,7 @@ def change(  # noqa: PLR0913, PLR0917 - each is a fact about the NAS
             counts = {"sessions_left": left, "sessions_to_be_found": found}
             print_json({"nas": nas, **how_far, **counts, "untold": untold})
             return
-        _say_terms(nas)
+        say_terms(nas)
         say_untold(untold)
         if left:
             many = "s" if left != 1 else ""
@@ -318,41 +273,6 @@ def remove(
     run(act, as_json=json_)
 
 
-@app.command()
-def test(name: Name, json_: AsJson = False) -> None:
-    """Ask FreeRADIUS as this NAS, and this NAS about a session of nobody; status 1 unless both that could, answered."""
-
-    async def act(appliance: Appliance) -> bool:
-        probes = await probe(appliance, name)
-        if json_:
-            print_json(probes)
-        else:
-            for each in probes:
-                print_indented(each["words"], first=f"{each['asked']}: ")
-        return all(each["heard"] != "silent" for each in probes)
-
-    if not run(act, as_json=json_):
-        raise typer.Exit(1)
-
-
-@app.command()
-def unknown(json_: AsJson = False) -> None:
-    """List the addresses that asked FreeRADIUS and are no NAS, who asked last first."""
-
-    async def act(appliance: Appliance) -> None:
-        found, left_out = await strangers.unknown_nases(appliance)
-        if json_:
-            print_json(found)
-        elif not found:
-            say("nobody has asked who is no NAS")
-        else:
-            print_list(("address", "last", "first", "seconds"), [_unknown(each) for each in found])
-        if left_out is not None:
-            err.print(f"who asks from outside of FreeRADIUS' network of NASes is not known: {left_out}")
-
-    run(act, as_json=json_)
-
-
 def _refuse_both(*options: tuple[str, list[str] | None, bool, str]) -> None:
     """Each with what it says, and whether another one is given that says the opposite."""
     twice = [
@@ -414,29 +334,8 @@ def _remembered(appliance: Appliance) -> timedelta:
     return timedelta(seconds=appliance.settings.radius_nas_lifetime_seconds)
 
 
-def _say_terms(nas: DefinedNas) -> None:
-    coa = nas["coa"]
-    keys = f"by {', '.join(coa['keys'])}" if coa["keys"] else "by the keys of its dialect"
-    most = "as many as it answers" if coa["per_second"] is None else f"{coa['per_second']} a second at most"
-    stamp = "with" if coa["event_timestamp"] else "without"
-    ends = "ended" if coa["may_end"] else "left as it is"
-    say(f"{nas['name']}  {nas['address']}, dialect {nas['dialect']}, CoA port {nas['coa_port']}")
-    if nas["calls_itself"]:
-        say(f"calls itself {' and '.join(nas['calls_itself'])}")
-    say(f"logins by: {', '.join([*nas['login_methods'], *(['line'] if nas['lines'] else [])])}")
-    say(f"asked about sessions {keys}, {stamp} Event-Timestamp, {most}; what it refuses to change is {ends}")
-
-
 def _say_when_found(count: int, addresses: list[str]) -> None:
     many = "s" if count != 1 else ""
     say(f"found with their next interim: {count} session{many} open under {' and '.join(addresses)}")
     closes = " and ".join(f"`firstlight sessions close {each}`" for each in addresses)
     say(f"  what a restart of the NAS ends before that is closed with {closes}")
-
-
-def _entry(nas: DefinedNas, heard: str) -> Entry:
-    return Entry((nas["name"], nas["address"], nas["dialect"], str(nas["coa_port"]), heard or "none"))
-
-
-def _unknown(nas: UnknownNas) -> Entry:
-    return Entry((nas["address"], clock_time(nas["last_at"]), clock_time(nas["first_at"]), str(nas["times"])))

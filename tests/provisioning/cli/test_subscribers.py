@@ -335,7 +335,7 @@ def test_a_subscriber_is_known_by_our_number_wherever_its_username_is(any_isp: S
             refused = type_(*command, nobody, "--number")
             assert (refused.status, refused.err) == (2, f"refused: There is no RADIUS subscriber {nobody}.\n"), command
         both = type_(*command, *by_id, "--external-id")
-        assert (both.status, "id: can't be given together with --external-id" in both.err) == (2, True), command
+        assert (both.status, "number: can't be given together with --external-id" in both.err) == (2, True), command
     for act in (("suspend",), ("terminate", "--on", "2027-03-31"), ("keep",), ("rename", "new@isp.example")):
         verb, *more = act
         for wrong, code in ((("x", "--number"), "radius.subscriber_unknown"), ((*by_id, "--external-id"), None)):
