@@ -17,7 +17,6 @@ from radius.sessions.tables import radius_nas_heard, radius_session_archive, rad
 from tests.support.appliances import Original
 
 NBI = "http://127.0.0.1:1"
-NOW = datetime.now(UTC).replace(microsecond=0)
 NAS = "10.9.9.9"
 
 
@@ -39,12 +38,13 @@ def _session(username: str, began: datetime, heard: datetime, **columns: Any) ->
 
 
 async def test_a_worker_closes_counts_and_archives_sessions(migrated_sqlite: Original, tmp_path: Path) -> None:
-    long_ago, an_hour_ago = NOW - timedelta(days=40), NOW - timedelta(hours=1)
+    now = datetime.now(UTC).replace(microsecond=0)  # when it runs: whoever looked ten minutes ago knows nothing
+    long_ago, an_hour_ago = now - timedelta(days=40), now - timedelta(hours=1)
     over = {"acctstoptime": long_ago + timedelta(hours=1), "acctterminatecause": "User-Request"}
     rows = [
         _session("old", long_ago, long_ago + timedelta(hours=1), **over),
-        _session("ghost", NOW - timedelta(hours=3), an_hour_ago),
-        _session("alive", NOW - timedelta(hours=3), datetime.now(UTC)),
+        _session("ghost", now - timedelta(hours=3), an_hour_ago),
+        _session("alive", now - timedelta(hours=3), datetime.now(UTC)),
     ]
     settings = migrated_sqlite.copy(tmp_path, genieacs_nbi_url=NBI)
     async with open_appliance(settings) as appliance:
@@ -53,7 +53,7 @@ async def test_a_worker_closes_counts_and_archives_sessions(migrated_sqlite: Ori
                 await db.execute(insert(radacct).values(row))
             interval = {"username": "ghost", "attribute": "Acct-Interim-Interval", "op": "=", "value": "60"}
             await db.execute(insert(radreply).values(interval))
-            heard = {"heard_at": an_hour_ago, "changed_at": NOW, "heard_since": an_hour_ago, "looked_at": NOW}
+            heard = {"heard_at": an_hour_ago, "changed_at": now, "heard_since": an_hour_ago, "looked_at": now}
             await db.execute(insert(radius_nas_heard).values(nasipaddress=NAS, open_sessions=2, **heard))
         written = asyncio.Event()
 

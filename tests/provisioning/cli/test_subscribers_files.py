@@ -219,7 +219,7 @@ def test_what_another_server_s_group_gave_and_our_plan_does_not_is_told_until_it
         [
             "line 2 (old1@isp.example)",
             "group old-fiber has Simultaneous-Use 1, Session-Timeout 3600, which plan fiber-300 does not say: change"
-            " the plan, or leave the attribute out",
+            " the plan, or leave the attribute out (--leave-out group:ATTRIBUTE)",
         ]
     ]
     assert type_(*words, "--leave-out", "Simultaneous-Use", "--leave-out", "session-timeout").json["created"] == 1

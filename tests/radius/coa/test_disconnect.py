@@ -261,7 +261,7 @@ async def test_many_that_are_ended_are_told_their_nas_no_faster_than_it_takes(si
     [nas] = await site.nases(["mikrotik"])
     port = await nas.listen()
     async with site.database.begin() as db:
-        said = NasChange(coa_port=port, coa=CoaChange(per_second=50))
+        said = NasChange(coa_port=port, coa=CoaChange(per_second=1))
         await site.service(db).change_nas(name=nas.name, said=said)
     lanes, slept = NasLanes(), list[float]()
 
@@ -285,6 +285,7 @@ async def test_many_that_are_ended_are_told_their_nas_no_faster_than_it_takes(si
         lanes=lanes,
     )
     told = await asyncio.gather(*(control.disconnect(name) for name in names))
+    await nas.stops_told()
     await nas.close()
     assert [each["said"] for one in told for each in one["sessions"]] == ["disconnected"] * 4
-    assert len(slept) == 3 and max(slept) > 0.04  # 1/50 of a second apart
+    assert len(slept) == 3 and max(slept) > 2  # a second apart
