@@ -96,7 +96,8 @@ class ReopenedSessions:
         by_owner: dict[int, list[_Reopened]] = {}
         for each in theirs:
             by_owner.setdefault(owner_of(each.label, each.began, namesakes), []).append(each)
-        return [(await subscribers.locked(db, self._tenant_id, number), found) for number, found in by_owner.items()]
+        in_order = sorted(by_owner.items())  # as all do who lock several
+        return [(await subscribers.locked(db, self._tenant_id, number), found) for number, found in in_order]
 
     async def _make(self, db: AsyncSession, subscriber: Subscriber, username: str, theirs: Sequence[_Reopened]) -> bool:
         known = [each.began for each in theirs if each.began is not None]

@@ -16,7 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from radius.dialects import DIALECTS
 from radius.errors import PasswordStorageRefused
 from radius.nas.terms import NasChange, NasTerms, is_address, nas_faults, terms_of_nas
-from radius.nas_errors import DialectUnknown, NasAddressTaken, NasError, NasNameTaken, NasRefused, NasUnknown
+from radius.nas_errors import (
+    DialectUnknown,
+    NasAddressTaken,
+    NasError,
+    NasNameTaken,
+    NasRefused,
+    NasUnknown,
+    NothingToAdopt,
+)
 from radius.plans.plans import count_up, inserted, one_definition_at_a_time, random_password, refuse_unsayable
 from radius.plans.terms import terms_of
 from radius.ports import Secrets
@@ -192,12 +200,15 @@ async def adopt(
     ours), and its row there be ours; whether it was not so before.
 
     Raises:
-        NasUnknown, and what ``secret_at`` raises.
+        NasUnknown, NothingToAdopt, and what else ``secret_at`` raises.
     """
+    address = (await nas_named(db, tenant_id, name)).address
+    secret = await secret_at(address)  # before anything is locked: it asks another database
     nas = await db.scalar(_held(tenant_id, name))
     if nas is None:
         raise await _unknown(db, tenant_id, name)
-    secret = await secret_at(nas.address)
+    if nas.address != address:
+        raise NothingToAdopt(address, f"NAS {name} was given another address just now")
     if secret is None:
         return nas, False
     if nas.adopted_address == nas.address and secret == await secrets.reveal(db, nas.secret_ref):

@@ -35,6 +35,29 @@ async def whose_clock_counts_for_nothing(line: Line) -> None:
         await line.site.service(db).change_nas(name=line.nas.name, said={"coa": {"event_timestamp": False}})
 
 
+async def disowned(line: Line) -> ReopenedSessions:
+    """Its NAS has said once that it knows of no such session, and has accounted for it since."""
+    await whose_clock_counts_for_nothing(line)
+    line.nas.disconnects.mood.forgetful = True
+    assert await said(line, "change_plan", plan=FASTER) == ["unknown_to_nas"]
+    await interim_at(line, 50, 4000)
+    reopened = reopened_of(line)
+    assert await reopened.tell() == 1
+    return reopened
+
+
+async def interim_at(line: Line, seconds_ago: int, seconds: int) -> None:
+    """It has lasted so long then."""
+    line.nas.event_at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    await line.interim(seconds)
+
+
+def reopened_of(line: Line) -> ReopenedSessions:
+    return ReopenedSessions(
+        line.site.database.begin, line.site.radius_database.begin, tenant_id=line.site.tenant_id, now=line.now
+    )
+
+
 async def anothers(line: Line, session_id: str) -> LabSession:
     """Somebody else is online at the same NAS by this id."""
     other = await line.site.active()
@@ -100,19 +123,10 @@ async def test_an_id_goes_back_to_its_nas_as_it_came_whatever_characters_it_has(
 async def test_a_nas_that_accounts_for_a_session_and_says_it_has_none_is_told_of_and_the_session_stays(
     line: Line,
 ) -> None:
-    await whose_clock_counts_for_nothing(line)
-    line.nas.disconnects.mood.forgetful = True
-    assert await said(line, "change_plan", plan=FASTER) == ["unknown_to_nas"]
-    reopened = ReopenedSessions(
-        line.site.database.begin, line.site.radius_database.begin, tenant_id=line.site.tenant_id, now=line.now
-    )
-    line.nas.event_at = datetime.now(UTC) - timedelta(seconds=50)
-    await line.interim(4000)
-    assert await reopened.tell() == 1
+    reopened = await disowned(line)
     await line.changes.deliver_due()
-    for seconds in (4300, 4600):
-        line.nas.event_at += timedelta(seconds=10)
-        await line.interim(seconds)
+    for seconds_ago, seconds in ((40, 4300), (30, 4600)):
+        await interim_at(line, seconds_ago, seconds)
         assert await reopened.tell() == 0  # nobody has closed it again
         line.behind -= timedelta(hours=1)
         await line.changes.deliver_due()
@@ -232,15 +246,7 @@ async def test_a_run_says_that_a_session_goes_on_which_its_nas_does_not_end(line
 async def test_a_session_that_its_nas_disowns_stays_open_however_often_it_is_asked_between_two_interims(
     line: Line,
 ) -> None:
-    await whose_clock_counts_for_nothing(line)
-    line.nas.disconnects.mood.forgetful = True
-    assert await said(line, "change_plan", plan=FASTER) == ["unknown_to_nas"]
-    reopened = ReopenedSessions(
-        line.site.database.begin, line.site.radius_database.begin, tenant_id=line.site.tenant_id, now=line.now
-    )
-    line.nas.event_at = datetime.now(UTC) - timedelta(seconds=50)
-    await line.interim(4000)
-    assert await reopened.tell() == 1
+    reopened = await disowned(line)
     for _ in range(3):
         line.behind -= timedelta(minutes=10)
         assert await line.changes.deliver_due() == 1
@@ -256,8 +262,7 @@ async def test_a_503_after_its_nas_has_known_a_session_means_that_it_is_gone(lin
     await line.interim(4000)
     line.nas.disconnects.mood.forgetful = False
     assert await said(line, "change_plan", plan=PLAN) == ["changed"]
-    line.nas.event_at += timedelta(seconds=10)
-    await line.interim(4300)
+    await interim_at(line, 40, 4300)
     line.nas.disconnects.mood.forgetful = True
     assert await said(line, "change_plan", plan=FASTER) == ["unknown_to_nas"]
 
@@ -286,10 +291,7 @@ async def test_a_session_of_one_that_was_terminated_which_goes_on_after_all_is_e
     line.nas.disconnects.mood.forgetful = False
     line.nas.event_at = datetime.now(UTC) - timedelta(seconds=10)
     await line.nas.accounting_interim(theirs, Usage(seconds=4000))
-    reopened = ReopenedSessions(
-        line.site.database.begin, line.site.radius_database.begin, tenant_id=line.site.tenant_id, now=line.now
-    )
-    assert await reopened.tell() == 1
+    assert await reopened_of(line).tell() == 1
     await line.changes.deliver_due()
     assert theirs.session_id not in line.nas.sessions
     assert former["username"] == line.subscriber["username"]

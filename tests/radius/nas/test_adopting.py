@@ -115,8 +115,14 @@ async def test_where_other_isps_are_served_nobody_takes_what_may_be_theirs(site:
     theirs = await site.nas()
     nas = await defined(site, await known_before(site))
     read = partial(secret_to_adopt, site.radius_database.read, tenant_id=site.tenant_id)
+    noted = {"kind": "plan", "name": f"of-another/{site.tenant_id}", "tenant_id": "of-another", "source_id": 1}
+    noted |= {"version": 1, "digest": "0" * 64, "projected_at": site.now()}
+    async with site.radius_database.begin() as db:
+        await db.execute(insert(radius_projection).values(noted))
     with pytest.raises(NothingToAdopt, match="other ISPs are served there as well") as refused:
         await adopt(site, nas, read)
+    async with site.radius_database.begin() as db:
+        await db.execute(delete(radius_projection).where(radius_projection.c.name == noted["name"]))
     assert THEIRS not in str(refused.value)
     assert await read(theirs.source_address) is None  # it is ours already
     with pytest.raises(NothingToAdopt, match="it is another ISP's"):
@@ -214,3 +220,21 @@ async def test_at_an_address_of_another_isp_nobody_is_told_to_take_it_over(site:
     async with site.radius_database.begin() as db:
         await db.execute(delete(radius_projection).where(mine))
         await db.execute(delete(nas_table).where(nas_table.c.nasname == theirs.source_address))
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])  # on SQLite the second one has not begun yet
+async def test_a_nas_that_is_given_another_address_meanwhile_does_not_get_the_secret_of_its_former_one(
+    site: Site,
+) -> None:
+    address, other = await known_before(site), site.backend.free_nas_address()
+    nas = await defined(site, address)
+
+    async def moved_meanwhile(_address: str) -> str:
+        async with site.database.begin() as db:
+            await site.service(db).change_nas(name=nas["name"], said={"address": other})
+        return THEIRS
+
+    with pytest.raises(NothingToAdopt, match="was given another address just now"):
+        await adopt(site, nas, moved_meanwhile)
+    async with site.database.begin() as db:
+        assert await site.secrets.reveal(db, nas["secret"]) != THEIRS
