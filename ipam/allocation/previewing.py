@@ -48,7 +48,16 @@ async def _how(db: AsyncSession, candidate: Candidate, holder: Holder) -> tuple[
         await why_not(db, candidate.unit(candidate.given, holder.tenant_id), subject=holder.subject, at=holder.at)
         return "computed" if candidate.is_computed else "named", candidate.held(candidate.given).value
     if candidate.reused_id is None:
-        return "fresh", None
+        draws_a_range = db.get_bind().dialect.name == "postgresql"
+        return "fresh", _next_value(candidate, draws_a_range=draws_a_range)
     unit = await db.scalar(select(Allocation.unit).where(Allocation.id == candidate.reused_id))
     how = "former" if candidate.own_id is not None else "reused"
     return how, None if unit is None else value_of(candidate.base, candidate.unit_length, unit)
+
+
+def _next_value(candidate: Candidate, *, draws_a_range: bool) -> str | None:
+    """The never used unit whose turn it is (``take_sqlite``); None: of several, one is drawn
+    (``take_postgresql``)."""
+    if draws_a_range and candidate.range_seq != candidate.last_seq:
+        return None
+    return candidate.held(candidate.next_unit).value

@@ -44,8 +44,9 @@ class PreviewedUnit(TypedDict):
     """What a service would be given of one kind.
 
     ``how``: *former* (it was this customer's there), *named* (asked for by its number), *computed* (from the port),
-    *reused* (the one out of quarantine for longest), *fresh* (a never used one, of which the pool chooses: no ``value``
-    yet), *shared* (an S-VLAN of all lines there), *by the BNG* (``value`` is the pool's name there).
+    *reused* (the one out of quarantine for longest), *fresh* (a never used one; on PostgreSQL without ``value`` where
+    the pool has several ranges of them: one is drawn), *shared* (an S-VLAN of all lines there), *by the BNG* (``value``
+    is the pool's name there).
     """
 
     kind: str

@@ -127,12 +127,15 @@ def history_(
                 found = await upkeep.history(pool=pool, value=value, vrf=vrf)
             else:
                 found = await upkeep.history_of_address(address=value, vrf=vrf)
+            facts = None if found or pool else await appliance.address_lookup(db).find(value, vrf=vrf)
         if json_:
             print_json(found)
-        elif not found:
-            say("nothing is known of it")
-        else:
-            _print_events(found)
+            return
+        if not found:
+            say("nobody has had it, as far as is known here")
+        if facts is not None:
+            _print_facts(facts)
+        _print_events(found)
 
     run(act, as_json=json_)
 
@@ -304,7 +307,8 @@ def _print_facts(facts: AddressFacts) -> None:
     inside = f" in {facts['network']} ({facts['role']})" if facts["network"] else ""
     until = f" until {at_second(facts['available_at'])}" if facts["available_at"] else ""
     note = f": {facts['note']}" if facts["note"] else ""
-    say(f"{facts['value']}: {facts['state']}{until}{note}{where}{inside}")
+    state = "of no pool here" if facts["state"] == "unpooled" else facts["state"]
+    say(f"{facts['value']}: {state}{until}{note}{where}{inside}")
     if facts["drained"] is not None and facts["state"] != "draining":
         say(f"  in a part of the pool that is being drained ({facts['drained']}): nobody is given it after that")
     if facts["holder"] is not None:

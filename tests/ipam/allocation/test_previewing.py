@@ -40,15 +40,30 @@ async def test_a_preview_names_each_pool_and_what_is_certain_and_writes_nothing(
         ("ipv6_pd", "pd", "former", before["delegated_prefix"]),
         ("svlan", "metro/110", "shared", "110"),
     ]
-    assert await preview(network, 2, "LOC-2", cvlan=77) == [
-        ("ipv4", "cgnat", "fresh", None),
-        ("ipv6_wan", "wan6", "fresh", None),
-        ("ipv6_pd", "pd", "fresh", None),
-        ("cvlan", "metro/210", "named", "77"),
+    told = await preview(network, 2, "LOC-2", cvlan=77)
+    assert [each[:3] for each in told] == [
+        ("ipv4", "cgnat", "fresh"),
+        ("ipv6_wan", "wan6", "fresh"),
+        ("ipv6_pd", "pd", "fresh"),
+        ("cvlan", "metro/210", "named"),
     ]
+    assert told[3][3] == "77"
     assert (await preview(network, 2, "LOC-1", "dynamic"))[0] == ("framed_pool", "at-the-bng", "by the BNG", "POOL-A")
     assert await rows(network) == at_first
     assert (await network.allocate(1, "LOC-1"))["ip_address"] == before["ip_address"]
+
+
+async def test_a_preview_names_the_fresh_unit_that_is_next_where_none_is_drawn(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/28"))
+    told = (await preview(empty, 1, "LOC-1"))[0][3]
+    given = (await empty.allocate(1))["ip_address"]
+    drawn = empty.database.is_postgresql  # of as many ranges as the pool has
+    assert told == (None if drawn else given)
+
+    for customer in range(2, 14):
+        await empty.allocate(customer)
+    [last] = [each[3] for each in await preview(empty, 14, "LOC-1") if each[0] == "ipv4"]
+    assert last == (await empty.allocate(14))["ip_address"]  # the only one, on either database
 
 
 async def test_a_preview_refuses_what_the_allocation_would(empty: Network) -> None:
