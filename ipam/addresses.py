@@ -141,10 +141,14 @@ def format_address(stored: bytes) -> str:
 
 def format_unit(base: bytes, unit_length: int, unit: int) -> str:
     """What unit ``unit`` of a pool is to the world: a host address, or a prefix of ``unit_length``."""
+    prefix = prefix_of_unit(base, unit_length, unit)
+    return str(prefix).removesuffix(f"/{prefix.bits}")
+
+
+def prefix_of_unit(base: bytes, unit_length: int, unit: int) -> Network:
+    """The same as a prefix, be it of one address."""
     family, first = from_bytes(base)
-    bits = BITS[family]
-    address = str(netaddr.IPAddress(first + (unit << (bits - unit_length)), family))
-    return address if unit_length == bits else f"{address}/{unit_length}"
+    return Network(family, first + (unit << (BITS[family] - unit_length)), unit_length)
 
 
 def unit_numbered(

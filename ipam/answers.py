@@ -9,7 +9,7 @@ from typing import NotRequired
 
 from typing_extensions import TypedDict
 
-from ipam.addresses import BITS, format_address, format_unit, from_bytes
+from ipam.addresses import BITS, format_address, format_unit, from_bytes, prefix_of_unit
 from ipam.allocation.places import Place, Plan
 from ipam.errors import ServiceIncomplete
 from ipam.kinds import KIND_IN_WORDS, Kind, wanted
@@ -144,6 +144,13 @@ class Held:
         """The unit as the world knows it."""
         return value_of(self.base, self.unit_length, self.unit or 0)
 
+    @property
+    def prefix(self) -> str:
+        """The same with its length, also where it is a single address: without one a NAS would take a route's length
+        from the class of its address (RFC 2865 s5.22)."""
+        assert self.base is not None and self.unit_length is not None, "only what stands on a prefix is routed"
+        return str(prefix_of_unit(self.base, self.unit_length, self.unit or 0))
+
 
 ROUTE_METRIC = 1
 
@@ -196,7 +203,7 @@ def _routes(held: Sequence[Held], kind: Kind, gateway: str) -> list[str]:
     """Each prefix by the line's own address, at the same cost; always in one order, or RADIUS would take another one
     for a change."""
     routed = sorted((each for each in held if each.kind == kind), key=lambda each: (each.base or b"", each.unit or 0))
-    return [f"{each.value} {gateway} {ROUTE_METRIC}" for each in routed]
+    return [f"{each.prefix} {gateway} {ROUTE_METRIC}" for each in routed]
 
 
 def _prefix_length(ipv4: Held | None, plan: Plan) -> int | None:

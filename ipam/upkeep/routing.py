@@ -9,15 +9,15 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import holdings
-from ipam.addresses import parse_network
+from ipam.addresses import Network, parse_network, prefix_of_unit
 from ipam.allocation.candidates import Candidate, Holder, bound
 from ipam.allocation.chains import by_its_number
 from ipam.allocation.patience import patiently
 from ipam.allocator import choose, take
-from ipam.answers import value_of
 from ipam.errors import RequestInvalid
 from ipam.holdings import Line
 from ipam.kinds import MOST_ROUTED_OF_A_POOL, ROUTED
+from ipam.lookup.asked import looked_for
 from ipam.tables import ASSIGNED, Allocation, AllocationEvent, Pool, Prefix, table_of
 from ipam.unit_errors import UnitElsewhere, UnitNotHeld
 from ipam.upkeep.returning import give_back_units
@@ -98,17 +98,17 @@ async def withdraw(db: AsyncSession, *, tenant_id: str, line: Line, prefix: str,
     Raises:
         UnitNotHeld: it was never routed to the service.
     """
-    spelt = checked_prefix(prefix)
+    asked = parse_network(checked_prefix(prefix))
     for unit in await holdings.units_of(db, line.service_id):
-        if unit.kind in ROUTED and unit.value == spelt:
+        if unit.kind in ROUTED and looked_for(unit.value) == asked:
             await give_back_units(db, [unit.allocation_id], tenant_id=tenant_id, at=at)
             return
-    if not await _was_routed(db, line.service_id, spelt):
+    if not await _was_routed(db, line.service_id, asked):
         wanted = f"routed to service {line.service_id}"
-        raise UnitNotHeld(spelt, pool=None, wanted=wanted, state="not among its routed prefixes, and never was")
+        raise UnitNotHeld(str(asked), pool=None, wanted=wanted, state="not among its routed prefixes, and never was")
 
 
-async def _was_routed(db: AsyncSession, service_id: int, spelt: str) -> bool:
+async def _was_routed(db: AsyncSession, service_id: int, asked: Network) -> bool:
     """Whether the service, which doesn't have the prefix now, has given it back, be it of a pool that was retired."""
     rows = await db.execute(
         select(Prefix.first_address, Pool.unit_length, AllocationEvent.unit)
@@ -116,7 +116,7 @@ async def _was_routed(db: AsyncSession, service_id: int, spelt: str) -> bool:
         .join(Prefix, Prefix.id == Pool.prefix_id)
         .where(AllocationEvent.service_id == service_id, AllocationEvent.what == "released", Pool.kind.in_(ROUTED))
     )
-    return any(value_of(*row) == spelt for row in rows)
+    return any(prefix_of_unit(*row) == asked for row in rows)
 
 
 def checked_prefix(prefix: str) -> str:

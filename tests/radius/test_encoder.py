@@ -217,6 +217,7 @@ def test_a_text_is_either_refused_or_kept_as_it_is(text: str) -> None:
         ("Delegated-IPv6-Prefix", "2001:DB8:0:0::/56", "2001:db8::/56"),
         ("Framed-IPv6-Prefix", IPv6Network("2001:db8::/64"), "2001:db8::/64"),
         ("Framed-Route", "198.51.100.8/29 0.0.0.0 1", "198.51.100.8/29 0.0.0.0 1"),
+        ("Framed-Route", "203.0.113.70/32 0.0.0.0 1", "203.0.113.70/32 0.0.0.0 1"),
         ("Framed-IPv6-Route", "2001:DB8:FF00:0::/48 0:0::0 1", "2001:db8:ff00::/48 :: 1"),
         ("Session-Timeout", 86_400, "86400"),
         ("Service-Type", "Framed-User", "Framed-User"),

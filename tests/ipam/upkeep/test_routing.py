@@ -10,6 +10,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from ipam import (
+    AddressLookup,
     ImportRefused,
     PoolExhausted,
     RequestInvalid,
@@ -243,4 +244,77 @@ async def test_a_routed_prefix_follows_its_service_or_holds_it_back(empty: Netwo
     assert near["framed_routes"] == routed["framed_routes"]
     await empty.serve("withdraw_prefix", service_id=line, prefix=routed["framed_routes"][0].split()[0])
     assert (await empty.serve("move_service", **said, service_location="LOC-9"))["ip_address"].startswith("203.0.113.")
+    assert await empty.violations() == []
+
+
+HOST_ROUTE = "203.0.113.70/32 0.0.0.0 1"
+
+
+def with_single_addresses() -> dict[str, Any]:
+    described = small()
+    hosts = {"name": "hosts", "kind": "ipv4_routed", "network": "203.0.113.64/26", "unit_length": 32}
+    described["pool"].append(hosts | {"bindings": [{"bng": "bng-1", "plan": "business"}]})
+    return described
+
+
+async def test_a_single_address_is_routed_with_its_length_and_is_taken_back_by_it(empty: Network) -> None:
+    await empty.apply(with_single_addresses())
+    given = await empty.allocate(1, "LOC-1", "business")
+    service = {"service_id": given["service_id"]}
+
+    routed = await empty.serve("route_prefix", **service, pool="hosts", prefix="203.0.113.70/32")
+    again = await empty.serve("route_prefix", **service, pool="hosts", prefix="203.0.113.70/32")
+    first = await empty.serve("withdraw_prefix", **service, prefix="203.0.113.70/32")
+    second = await empty.serve("withdraw_prefix", **service, prefix="203.0.113.70/32")
+
+    assert routed["framed_routes"] == again["framed_routes"] == [HOST_ROUTE]
+    assert first == second == given
+    assert (await empty.usage("hosts"))["quarantined"] == 1
+    with pytest.raises(UnitNotHeld, match=r"203\.0\.113\.71/32 .*and never was"):
+        await empty.serve("withdraw_prefix", **service, prefix="203.0.113.71/32")
+    assert await empty.violations() == []
+
+
+async def test_files_looks_and_radius_agree_about_a_single_address_that_is_routed(empty: Network) -> None:
+    await empty.apply(with_single_addresses())
+    given = await empty.allocate(1, "LOC-1", "business")
+    await empty.serve("route_prefix", service_id=given["service_id"], pool="hosts", prefix="203.0.113.70/32")
+    rows = [
+        (given["username"], "Framed-IP-Address", given["ip_address"]),
+        (given["username"], "Framed-Route", HOST_ROUTE),
+    ]
+
+    async with empty.database.read() as db:
+        assert await empty.inventory(db).reconciliation().compare({given["username"]: rows}) == []
+    async with empty.database.read() as db:
+        lookup = AddressLookup(db, tenant_id=empty.tenant_id, now=empty.clock)
+        looked = [await lookup.find(asked) for asked in ("203.0.113.70", "203.0.113.70/32")]
+    told = [await empty.keep("history_of_address", address=asked) for asked in ("203.0.113.70", "203.0.113.70/32")]
+    assert [(each["pool"], each["value"], each["state"]) for each in looked] == [
+        ("hosts", "203.0.113.70", "assigned")
+    ] * 2
+    assert [[each["what"] for each in events] for events in told] == [["assigned"], ["assigned"]]
+    file = await empty.export()
+    assert ",203.0.113.70,assigned," in file
+    await empty.release(given["service_id"])
+    another = file.replace(given["username"], "again@isp")
+    await empty.bring_in(another)
+    assert await empty.export() == another
+    back = await empty.serve("resources", service_id=given["service_id"] + 1)
+    assert back["framed_routes"] == [HOST_ROUTE]
+    assert await empty.violations() == []
+
+
+async def test_rows_of_radius_with_a_single_address_that_is_routed_are_taken_over(empty: Network) -> None:
+    await empty.apply(with_single_addresses())
+    replies = [
+        "x@isp,Framed-IP-Address,:=,203.0.113.2,1,LOC-1,business",
+        f"x@isp,Framed-Route,+=,{HOST_ROUTE},1,LOC-1,business",
+    ]
+
+    await empty.bring_in(
+        "\n".join(["username,attribute,op,value,customer_id,location,plan", *replies]), source="radreply"
+    )
+
+    assert (await empty.serve("resources", service_id=1))["framed_routes"] == [HOST_ROUTE]
     assert await empty.violations() == []
