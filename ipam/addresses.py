@@ -18,6 +18,7 @@ from ipam.units import Interval, merge
 Family = Literal[4, 6]
 
 BITS: dict[Family, int] = {4: 32, 6: 128}
+_USUAL_LENGTH: dict[Family, int] = {4: 24, 6: 64}
 FIRST_VID = 2
 LAST_VID = 4094
 _V4_MAPPED = 0xFFFF << 32
@@ -54,17 +55,31 @@ def parse_network(text: str) -> Network:
         ValueError: says what is wrong with it.
     """
     if "/" not in text:
-        raise ValueError(f"{text!r} has no prefix length; write for example {text}/24")
+        raise ValueError(_without_length(text))
     try:
         parsed = netaddr.IPNetwork(text)
     except (netaddr.AddrFormatError, ValueError) as exc:
         raise ValueError(f"{text!r} is not an IPv4 or IPv6 prefix") from exc
+    mask = text.rpartition("/")[2]
+    if not mask.isdecimal() and not netaddr.IPAddress(mask).is_netmask():
+        raise ValueError(f"{text!r} has a wildcard mask, but a prefix length is meant; do you mean {parsed.cidr}?")
     if parsed.ip != parsed.network:
         raise ValueError(f"{text!r} has host bits set; do you mean {parsed.cidr}?")
     network = Network(_family(parsed.version), int(parsed.network), int(parsed.prefixlen))
     if network.family == 6 and network.first <= _V4_MAPPED_LAST and network.last >= _V4_MAPPED:
         raise ValueError(f"{text!r} covers the IPv4-mapped addresses ::ffff:0:0/96")
     return network
+
+
+def _without_length(text: str) -> str:
+    try:
+        family, address = parse_address(text)
+    except ValueError:
+        return f"{text!r} is not an IPv4 or IPv6 prefix"
+    host_bits = BITS[family] - _USUAL_LENGTH[family]
+    network = Network(family, address >> host_bits << host_bits, _USUAL_LENGTH[family])
+    alone = "" if network.first == address else f", or {text}/{BITS[family]} for that address alone"
+    return f"{text!r} has no prefix length; write for example {network}{alone}"
 
 
 def parse_address(text: str) -> tuple[Family, int]:

@@ -45,6 +45,27 @@ def test_what_is_no_prefix_is_refused(written: str) -> None:
         parse_network(written)
 
 
+@pytest.mark.parametrize(
+    ("written", "fault"),
+    [
+        ("2001:db8:aaaa::77", "write for example 2001:db8:aaaa::/64, or 2001:db8:aaaa::77/128 for that address alone"),
+        ("2001:db8:aaaa::", "write for example 2001:db8:aaaa::/64"),
+        ("203.0.113.70", "write for example 203.0.113.0/24, or 203.0.113.70/32 for that address alone"),
+        ("203.0.113.0", "write for example 203.0.113.0/24"),
+    ],
+)
+def test_what_is_proposed_instead_of_an_address_is_a_prefix_of_its_family(written: str, fault: str) -> None:
+    with pytest.raises(ValueError, match="has no prefix length") as refused:
+        parse_network(written)
+    assert str(refused.value) == f"{written!r} has no prefix length; {fault}"
+
+
+@pytest.mark.parametrize("written", ["192.0.2.0/0.0.0.255", "10.0.0.0/0.255.255.255", "2001:db8::/::ffff"])
+def test_a_wildcard_mask_is_no_prefix_length(written: str) -> None:
+    with pytest.raises(ValueError, match="has a wildcard mask, but a prefix length is meant"):
+        parse_network(written)
+
+
 @pytest.mark.parametrize("written", ["10.0.0", "10.0.0.256", "0x0a000001", "10.0.0.1/32", "fe80::1%eth0", "1"])
 def test_what_is_no_address_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match="is not an IPv4 or IPv6 address"):
