@@ -25,6 +25,11 @@ class CvlanFormula:
         used = {part for _, parts in self.terms for part in parts}
         return tuple(part for part in PARTS if part in used)
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether every line comes to the same C-VLAN."""
+        return all(number == 0 for number, parts in self.terms if parts)
+
     def missing(self, *, port: str | None, onu: int | None) -> list[str]:
         """What isn't known of the premise."""
         known = _known(port, onu)

@@ -20,7 +20,20 @@ _ROLES = {
     "ipv6_routed": ("pd",),
 }
 _FAMILY = {"ipv4": 4, "ipv6_wan": 6, "ipv6_pd": 6, "ipv4_routed": 4, "ipv6_routed": 6}
-_LONGEST = {"ipv4": 32, "ipv6_wan": 128, "ipv6_pd": 64, "ipv4_routed": 32, "ipv6_routed": 64}
+_LONGEST = {"ipv4": 32, "ipv6_wan": 127, "ipv6_pd": 64, "ipv4_routed": 32, "ipv6_routed": 64}
+
+_OF_NO_LINE = (
+    ("0.0.0.0/8", "this network"),
+    ("127.0.0.0/8", "loopback"),
+    ("169.254.0.0/16", "link-local"),
+    ("224.0.0.0/4", "multicast"),
+    ("240.0.0.0/4", "reserved"),
+    ("::/128", "the unspecified address"),
+    ("::1/128", "loopback"),
+    ("fe80::/10", "link-local"),
+    ("ff00::/8", "multicast"),
+)
+"""What no router forwards to a line (RFC 6890 s2.2.2, s2.2.3; RFC 5771 and RFC 4291 s2.7 of multicast)."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,7 @@ def pool_faults(pool: PoolSpec) -> list[str]:
         faults.append(f"role {pool.its_role} doesn't fit kind {pool.kind}; it takes {' or '.join(_ROLES[pool.kind])}")
     if pool.framed_pool and pool.kind != "ipv4":
         faults.append("framed_pool is for IPv4 pools only")
+    faults.extend(_of_no_line(network))
     faults.extend(_unit_length_faults(pool, network))
     faults.extend(_gateway_faults(pool, network))
     for field in ("ranges", "exclude"):
@@ -70,6 +84,13 @@ def pool_faults(pool: PoolSpec) -> list[str]:
         return faults
     size = pool_layout(pool).size
     return [*threshold_faults(pool, size)] if size else [f"nothing is left of {pool.network} to hand out"]
+
+
+def _of_no_line(network: Network) -> Iterator[str]:
+    for text, what in _OF_NO_LINE:
+        other = parse_network(text)
+        if network.holds(other.family, other.first) or other.holds(network.family, network.first):
+            yield f"{network} can't be handed out to lines: {text} is {what} (RFC 6890)"
 
 
 def threshold_faults(pool: HandedOut, size: int) -> Iterator[str]:
@@ -84,6 +105,13 @@ def _unit_length_faults(pool: PoolSpec, network: Network) -> Iterator[str]:
     length, longest = pool.its_unit_length, _LONGEST[pool.kind]
     if pool.kind == "ipv4" and length != 32:
         yield f"unit_length {length}: IPv4 is handed out as single addresses (32)"
+    elif pool.kind == "ipv6_wan" and length == 128:
+        yield (
+            "unit_length 128: RADIUS tells of a line's prefix, not of a single address (Framed-IPv6-Prefix, RFC 3162"
+            " s2.3); write a network of /64 or shorter and leave unit_length out: each line has a /64 of it"
+        )
+    elif network.length > longest:
+        yield f"{pool.network} is too small: {pool.kind} is handed out as /{longest} or shorter"
     elif not network.length <= length <= longest:
         yield f"unit_length {length}: {pool.network} can be handed out as /{network.length} to /{longest}"
     elif 1 << (length - network.length) > MOST_UNITS:
@@ -121,8 +149,6 @@ def pool_layout(pool: PoolSpec) -> Layout:
     reasons: list[tuple[list[Interval], str]] = []
     if pool.kind == "ipv4" and network.length < 31:
         reasons += [([(0, 0)], "network address"), ([(span - 1, span - 1)], "broadcast address")]
-    if pool.kind == "ipv6_wan" and shift == 0:
-        reasons.append(([(0, 0)], "subnet-router anycast address (RFC 4291 s2.6.1)"))
     if pool.gateway:
         reasons.append(([units(pool.gateway)], "gateway"))
     reasons.append(([units(text) for text in pool.exclude], "reserved"))

@@ -49,7 +49,8 @@ def _address(text: str) -> str:
 
 
 def _formula(text: str) -> str:
-    parse_formula(text)
+    if parse_formula(text).is_constant:
+        raise ValueError(f"{text!r} gives every line the same C-VLAN: what it is computed of is multiplied by 0")
     return text
 
 

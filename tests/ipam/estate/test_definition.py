@@ -138,12 +138,12 @@ async def test_a_big_pool_costs_a_few_rows(empty: Network, pool: str, rows: int,
     assert await empty.violations() == []
 
 
-async def test_a_64_bit_prefix_of_single_addresses_is_capped_by_a_fault_not_by_a_crash(empty: Network) -> None:
-    wide = {"name": "wan", "kind": "ipv6_wan", "network": "2001:db8::/64", "unit_length": 128}
+async def test_a_prefix_of_too_many_units_is_capped_by_a_fault_not_by_a_crash(empty: Network) -> None:
+    wide = {"name": "wan", "kind": "ipv6_wan", "network": "2001:db8::/64", "unit_length": 127}
 
     with pytest.raises(EstateRefused, match=r"more than 2\^62 units"):
         await empty.apply({"pool": [wide]})
-    await empty.apply({"pool": [{**wide, "network": "2001:db8::/66"}]})
+    await empty.apply({"pool": [{**wide, "network": "2001:db8::/65"}]})
 
     assert await empty.violations() == []
 

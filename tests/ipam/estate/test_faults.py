@@ -66,6 +66,11 @@ def test_a_part_that_is_wrong_in_itself_is_not_reported_again_by_those_who_refer
         ({"network": "100.64.0.0"}, "network: '100.64.0.0' has no prefix length; write for example 100.64.0.0/24"),
         ({"network": "100.64.0/28"}, "network: '100.64.0/28' is not an IPv4 or IPv6 prefix"),
         (
+            {"network": "192.0.2.0/0.0.0.255"},
+            "network: '192.0.2.0/0.0.0.255' has a wildcard mask, but a prefix length is meant;"
+            " do you mean 192.0.2.0/24?",
+        ),
+        (
             {"network": "2001:db8::/64", "gateway": None},
             "2001:db8::/64 is IPv6, but a pool of kind ipv4 needs IPv4",
         ),
@@ -123,6 +128,69 @@ def test_a_faulty_pool_of_prefixes_says_what_and_why(changed: dict[str, Any], fa
 
 
 @pytest.mark.parametrize(
+    ("network", "fault"),
+    [
+        ("0.0.0.0/24", "0.0.0.0/8 is this network"),
+        ("127.0.0.0/24", "127.0.0.0/8 is loopback"),
+        ("126.0.0.0/7", "127.0.0.0/8 is loopback"),
+        ("169.254.8.0/24", "169.254.0.0/16 is link-local"),
+        ("224.0.0.0/24", "224.0.0.0/4 is multicast"),
+        ("240.0.0.0/24", "240.0.0.0/4 is reserved"),
+        ("255.255.255.0/24", "240.0.0.0/4 is reserved"),
+        ("::/128", "::/128 is the unspecified address"),
+        ("::1/128", "::1/128 is loopback"),
+        ("fe80::/40", "fe80::/10 is link-local"),
+        ("ff00::/40", "ff00::/8 is multicast"),
+    ],
+)
+def test_what_no_router_forwards_to_a_line_is_no_pool(network: str, fault: str) -> None:
+    described = small()
+    kind = {"kind": "ipv6_wan", "unit_length": 127, "role": None} if ":" in network else {}
+    described["pool"][0] |= {"network": network, "gateway": None, **kind}
+
+    assert f"pool cgnat: {network} can't be handed out to lines: {fault} (RFC 6890)" in faults(described)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        *("8.8.8.0/24", "10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16"),
+        *("192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "223.255.255.0/24", "1.0.0.0/24"),
+        *("2001:db8:7000::/40", "fd00::/40", "2000::/40"),
+    ],
+)
+def test_a_pool_may_stand_on_anything_else(network: str) -> None:
+    kind = {"kind": "ipv6_pd", "role": "pd"} if ":" in network else {"kind": "ipv4", "role": "cgnat"}
+
+    assert faults({"pool": [{"name": "own", "network": network, **kind}]}) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        (
+            {"network": "2001:db8:aaaa::/112", "unit_length": 128},
+            "unit_length 128: RADIUS tells of a line's prefix, not of a single address (Framed-IPv6-Prefix, RFC 3162"
+            " s2.3); write a network of /64 or shorter and leave unit_length out: each line has a /64 of it",
+        ),
+        (
+            {"network": "2001:db8:aaaa::/128"},
+            "2001:db8:aaaa::/128 is too small: ipv6_wan is handed out as /127 or shorter",
+        ),
+        (
+            {"network": "2001:db8:aaaa::/112"},
+            "unit_length 64: 2001:db8:aaaa::/112 can be handed out as /112 to /127",
+        ),
+    ],
+)
+def test_what_radius_can_not_tell_a_line_of_is_no_wan_pool(changed: dict[str, Any], fault: str) -> None:
+    described = small()
+    described["pool"][3] |= changed
+
+    assert faults(described) == [f"pool wan6: {fault}"]
+
+
+@pytest.mark.parametrize(
     ("changed", "fault"),
     [
         ({"vid": 150}, "svlan metro/150: VLAN group metro may not use 150"),
@@ -134,6 +202,14 @@ def test_a_faulty_pool_of_prefixes_says_what_and_why(changed: dict[str, Any], fa
         ({"cvlans": ["all"]}, "svlan number 2: cvlans: 'all' is neither a VLAN number nor a range such as 100-199"),
         ({"cvlans": ["100-120"]}, "svlan metro/210: no C-VLAN is left to hand out"),
         ({"cvlans": []}, "svlan metro/210: reserved C-VLANs without any cvlans"),
+        *(
+            (
+                {"cvlan_formula": formula},
+                f"svlan number 2: cvlan_formula: '{formula}' gives every line the same C-VLAN: what it is computed of"
+                " is multiplied by 0",
+            )
+            for formula in ("onu*0", "0*port + 0*onu + 7")
+        ),
     ],
 )
 def test_a_faulty_s_vlan_says_what_and_why(changed: dict[str, Any], fault: str) -> None:
