@@ -74,7 +74,7 @@ def pool_faults(pool: PoolSpec) -> list[str]:
         faults.append("framed_pool is for IPv4 pools only")
     faults.extend(_of_no_line(network))
     faults.extend(_unit_length_faults(pool, network))
-    faults.extend(_gateway_faults(pool, network))
+    faults.extend(gateway_faults(pool.kind, pool.gateway, network))
     for field in ("ranges", "exclude"):
         for text in getattr(pool, field):
             family, first, last = parse_span(text)
@@ -118,16 +118,17 @@ def _unit_length_faults(pool: PoolSpec, network: Network) -> Iterator[str]:
         yield f"{pool.network} has more than 2^62 units of /{length}; use a smaller prefix"
 
 
-def _gateway_faults(pool: PoolSpec, network: Network) -> Iterator[str]:
-    if pool.gateway is None:
+def gateway_faults(kind: str, gateway: str | None, network: Network) -> Iterator[str]:
+    """What is wrong with the gateway of a pool of that kind on that prefix."""
+    if gateway is None:
         return
-    family, address = parse_address(pool.gateway)
-    if pool.kind != "ipv4":
+    family, address = parse_address(gateway)
+    if kind != "ipv4":
         yield "gateway is for IPv4 pools only; an IPv6 router announces itself"
     elif not network.holds(family, address):
-        yield f"gateway {pool.gateway} is not inside {pool.network}"
+        yield f"gateway {gateway} is not inside {network}"
     elif network.length < 31 and address in (network.first, network.last):
-        yield f"gateway {pool.gateway} is the network's own or its broadcast address"
+        yield f"gateway {gateway} is the network's own or its broadcast address"
 
 
 def pool_layout(pool: PoolSpec) -> Layout:

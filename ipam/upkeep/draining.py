@@ -1,8 +1,8 @@
-"""Emptying a part of a pool without taking anything from anybody, and making its prefix smaller when it is empty.
+"""Emptying a part of a pool without taking anything from anybody.
 
 Of what is drained nothing is free and nothing rests in quarantine, so no allocation can find it, and none needs to ask.
-What is given back there cools off all the same (``ipam.estate.cooling``): until then its prefix is not made smaller,
-and when the drain ends first, it is in quarantine.
+What is given back there cools off all the same (``ipam.estate.cooling``): until then its prefix is not made smaller
+(``ipam.upkeep.shrinking``), and when the drain ends first, it is in quarantine.
 """
 
 from __future__ import annotations
@@ -10,20 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select
 
-from ipam.addresses import Network, format_address, from_bytes, parse_network, to_bytes
 from ipam.allocation.patience import OthersWereQuicker, patiently
-from ipam.errors import RequestInvalid
 from ipam.estate.cooling import Cooling, cooling_in
 from ipam.estate.ranges import (
-    Excluded,
     cut_ranges,
     drained_of,
     drop_quarantined,
     excluded_of,
     inside,
-    rewrite_exclusions,
     set_free,
 )
 from ipam.estate.rows import EstateRows
@@ -31,15 +27,11 @@ from ipam.tables import (
     IN_QUARANTINE,
     Allocation,
     Drain,
-    FormerPrefix,
     Location,
-    NatRule,
     Pool,
-    Prefix,
     Service,
     table_of,
 )
-from ipam.unit_errors import PrefixNotEmpty
 from ipam.units import Interval, intersect, subtract
 from ipam.upkeep.answers import LeftBehind
 from ipam.upkeep.pool_units import KnownPool
@@ -205,86 +197,6 @@ async def held_in(
         )
         for unit, state, note, available_at, service_id, customer_id, username, location in found
     ]
-
-
-async def shrink(rows: EstateRows, pool: KnownPool, to: str, *, note: str, at: datetime) -> bool:
-    """The prefix becomes a smaller one that starts where it starts; the rest is nobody's from now on. False: it is
-    that one already.
-
-    Raises:
-        RequestInvalid: ``to`` isn't such a prefix, or the gateway would lie outside of it.
-        PrefixNotEmpty: something outside of it is in use, or hasn't cooled off yet.
-        PoolBusy: somebody was at it for too long.
-    """
-    network, span = smaller_network(pool, to)
-    if span == pool.span:
-        return False
-    if await rows.find(NatRule, pool_id=pool.pool_id, until=None):
-        raise RequestInvalid("pool", f"{pool.name} has a rule of port blocks for all of {pool.network}; end it first")
-    last_is_broadcast = pool.kind == "ipv4" and network.length < 31
-    leaving = (span - 1 if last_is_broadcast else span, pool.span - 1)
-    await drain(rows, pool, leaving, note=note, at=at)
-    await _must_be_empty(rows, pool, str(network), leaving, at, last_is_broadcast=last_is_broadcast)
-    await lift_drains(rows, pool, [leaving])
-    excluded = [
-        Excluded(*part, each.reason, each.note)
-        for each in await excluded_of(rows, pool.pool_id)
-        for part in subtract([each.interval], [leaving])
-    ]
-    if last_is_broadcast:
-        excluded.append(Excluded(span - 1, span - 1, "broadcast address", None))
-    assert pool.prefix_id is not None
-    assert pool.base is not None
-    prefix = await rows.find(Prefix, id=pool.prefix_id)
-    assert prefix is not None
-    kept = ("vrf_id", "network", "first_address", "last_address")
-    await rows.add(FormerPrefix, pool_id=pool.pool_id, until=at, note=note, **{name: prefix[name] for name in kept})
-    last = to_bytes(network.family, network.last)
-    smaller = {"network": str(network), "last_address": last, "length": network.length}
-    await rows.db.execute(update(Prefix).where(Prefix.id == pool.prefix_id).values(**smaller))
-    await rows.change(Pool, pool.pool_id, size=0, span=span)
-    await rewrite_exclusions(rows, pool.pool_id, excluded)
-    return True
-
-
-def smaller_network(pool: KnownPool, to: str) -> tuple[Network, int]:
-    """The prefix that a pool is to shrink to, and how many units it has.
-
-    Raises:
-        RequestInvalid: it isn't a smaller one that starts where the pool starts, or the gateway would be outside.
-    """
-    if pool.base is None or pool.unit_length is None or pool.prefix_length is None:
-        raise RequestInvalid("pool", f"{pool.name} stands on no prefix")
-    try:
-        network = parse_network(to)
-    except ValueError as exc:
-        raise RequestInvalid("network", str(exc)) from exc
-    family, base = from_bytes(pool.base)
-    if (network.family, network.first) != (family, base) or not pool.prefix_length <= network.length:
-        raise RequestInvalid(
-            "network",
-            f"{network} is not a smaller prefix that starts where {pool.network} starts: what stays keeps its numbers",
-        )
-    if network.length > pool.unit_length:
-        raise RequestInvalid("network", f"{network} is less than one /{pool.unit_length}")
-    if pool.gateway is not None and not network.holds(*from_bytes(pool.gateway)):
-        raise RequestInvalid("network", f"the gateway {format_address(pool.gateway)} would be outside of {network}")
-    return network, 1 << (pool.unit_length - network.length)
-
-
-async def _must_be_empty(
-    rows: EstateRows, pool: KnownPool, to: str, leaving: Interval, at: datetime, *, last_is_broadcast: bool
-) -> None:
-    first, last = (pool.value(unit) for unit in leaving)
-    kept = f" ({first} would be its broadcast address)" if last_is_broadcast else ""
-    what = {"network": to, "leaving": f"{first} to {last}{kept}"}
-    held = select(Allocation.unit).where(*inside(pool.pool_id, [leaving])).order_by(Allocation.unit)
-    units = list(await rows.db.scalars(held))
-    if units:
-        raise PrefixNotEmpty(pool.name, **what, in_use=len(units), example=pool.value(units[0]))
-    if resting := await cooling_in(rows, pool.pool_id, [leaving], at):
-        last_cool = max(resting, key=lambda each: each.until)
-        raise PrefixNotEmpty(pool.name, **what, in_use=len(resting), example=in_quarantine(pool, last_cool))
 
 
 def in_quarantine(pool: KnownPool, cooling: Cooling) -> str:

@@ -18,9 +18,9 @@ from ipam.estate.rows import EstateRows
 from ipam.lookup.asked import ipv4, looked_for
 from ipam.lookup.history import must_be_known
 from ipam.request_faults import RequestFaults
-from ipam.upkeep.draining import smaller_network
 from ipam.upkeep.pool_units import checked_note, find_pool
 from ipam.upkeep.routing import checked_prefix
+from ipam.upkeep.shrinking import checked_network
 
 WHYS = ("note", "reason")
 """Whoever asks knows both as the reason; what is kept of it is a note."""
@@ -100,7 +100,7 @@ async def _look_at_pool(faults: RequestFaults, db: AsyncSession, tenant_id: str,
     if "span" in said:
         faults.check("span", partial(pool.interval, said["span"]))
     if "network" in said:
-        faults.check("network", partial(smaller_network, pool, said["network"]))
+        await faults.look("network", checked_network(EstateRows(db, tenant_id), pool, said["network"]))
 
 
 def _check_spelling(faults: RequestFaults, said: Mapping[str, Any]) -> None:

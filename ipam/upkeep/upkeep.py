@@ -13,7 +13,7 @@ from ipam.errors import RequestInvalid
 from ipam.estate.ranges import drained_of
 from ipam.estate.rows import EstateRows
 from ipam.lookup import history
-from ipam.upkeep import drained_units, draining, excluding, rehoming, renaming, reserving, retiring
+from ipam.upkeep import drained_units, draining, excluding, rehoming, renaming, reserving, retiring, shrinking
 from ipam.upkeep.answers import LeftBehind, UnitEvent
 from ipam.upkeep.pool_units import KnownPool, checked_note, find_pool
 from ipam.upkeep.rehoming import Rehomed
@@ -137,11 +137,12 @@ class NetworkUpkeep:
         """Make the pool's prefix a smaller one that starts where it starts; the rest may be used elsewhere.
 
         Raises:
+            RequestInvalid: the pool could not be described like that: by its gateway, by what would be left of it.
             PrefixNotEmpty: something outside of it is in use, or hasn't cooled off yet.
         """
         said, known = await self._asked(pool, note, network=network)
         async with self._db.begin_nested():
-            done = await draining.shrink(self._rows, known, network, note=said, at=self._now())
+            done = await shrinking.shrink(self._rows, known, network, note=said, at=self._now())
         self._log("prefix shrunk", done, pool=pool, network=network)
         return done
 

@@ -290,7 +290,7 @@ async def test_the_new_broadcast_address_must_be_nobodys_too(empty: Network) -> 
         ("192.0.2.8/29", "is not a smaller prefix that starts where"),
         ("192.0.2.0/27", "is not a smaller prefix that starts where"),
         ("192.0.2.1/29", "has host bits set"),
-        ("192.0.2.0/30", "the gateway 192.0.2.5 would be outside"),
+        ("192.0.2.0/30", r"network can't be 192.0.2.0/30: gateway 192.0.2.5 is not inside 192.0.2.0/30"),
     ],
 )
 async def test_what_a_prefix_can_not_become_is_told(empty: Network, network: str, fault: str) -> None:

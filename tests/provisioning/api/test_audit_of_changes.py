@@ -473,7 +473,7 @@ async def addresses(script: Script) -> None:
     for verb in ("exclude", "include", "drain", "undrain"):
         await script(f"/addresses/{verb}", pool | {"span": "100.64.3.16/28"})
     assert (script.last["subject"], script.last["before"]["draining"]) == ("pool/north-v4", 16)
-    await script("/addresses/shrink", {"pool": "tight-v4", "network": "192.0.2.0/31", "note": WHY})
+    await script("/addresses/shrink", {"pool": "office", "network": "198.51.100.0/28", "note": WHY})
     await script("/addresses/retire", {"pool": "tight-v4", "note": WHY})
     await script("/addresses/rehome", {"access_nodes": ["OLT-TIGHT"], "bng": "bng-north", "note": WHY})
     assert script.last["before"] == {"behind": {"OLT-TIGHT": "bng-tight"}}

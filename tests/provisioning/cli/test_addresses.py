@@ -10,6 +10,7 @@ import pytest
 
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
+from tests.support.estate import MORE_ADDRESSES
 from tests.support.healthy_estate import vandal
 
 POOLED = """
@@ -185,11 +186,18 @@ def test_all_that_is_wrong_with_what_was_typed_is_told_at_once(isp: Settings, ty
     assert audited(type_) == []
 
 
-def test_a_prefix_shrinks_when_it_is_empty_and_a_quarantine_ends_by_hand(isp: Settings, type_: Type) -> None:
-    shrunk = type_("addresses", "shrink", "tight-v4", "192.0.2.0/31", "--reason", "half is enough")
-    assert shrunk.out == "192.0.2.0/31 of pool tight-v4: all it is now\n"
-    [tight] = type_("addresses", "usage", "tight-v4", "--json").json
-    assert (tight["network"], tight["size"]) == ("192.0.2.0/31", 0)
+def test_a_prefix_shrinks_when_it_is_empty_and_a_quarantine_ends_by_hand(
+    isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    more = tmp_path / "more.toml"
+    more.write_text(MORE_ADDRESSES)
+    assert type_("import", more).status == 0
+    shrunk = type_("addresses", "shrink", "tight-v4-more", "192.0.2.8/30", "--reason", "half is enough")
+    assert shrunk.out == "192.0.2.8/30 of pool tight-v4-more: all it is now\n"
+    [tight] = type_("addresses", "usage", "tight-v4-more", "--json").json
+    assert (tight["network"], tight["size"]) == ("192.0.2.8/30", 2)
+    nothing = type_("addresses", "shrink", "tight-v4", "192.0.2.0/31", "--reason", "half is enough")
+    assert (nothing.status, "can't be 192.0.2.0/31: nothing is left of" in nothing.err) == (2, True)
     used = type_("addresses", "shrink", "north-v4", "100.64.0.0/30", "--reason", "half is enough")
     assert (used.status, "can't shrink to 100.64.0.0/30" in used.err) == (2, True)
     [cooling] = [
