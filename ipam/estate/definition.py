@@ -146,7 +146,9 @@ class NetworkEstate:
         async def guard(row: RowMapping, differing: set[str]) -> None:
             if rooted := differing & {"site_id", "bng_id", "vlan_model"}:
                 behind = Service.location_id.in_(select(Location.id).where(Location.node_id == row["id"]))
-                await self._refuse_if_live(f"Access node {node.name}", rooted, behind, "Move its services first.")
+                instead = [await self._behind_another(row["bng_id"], node.bng)] if "bng_id" in rooted else []
+                instead += ["Move its services first."] if rooted > {"bng_id"} or not instead else []
+                await self._refuse_if_live(f"Access node {node.name}", rooted, behind, " ".join(instead))
 
         values = {
             "kind": node.kind,
@@ -276,6 +278,12 @@ class NetworkEstate:
     async def _ensure_vrf(self, name: str) -> None:
         if name == DEFAULT_VRF:
             await self._rows.put(Vrf, {"name": name}, {})
+
+    async def _behind_another(self, bng_id: int, described: str) -> str:
+        """A description isn't told when its access node goes behind another BNG, so it may name the former one."""
+        bng = await self._db.scalar(select(Bng.name).where(Bng.id == bng_id))
+        former = f"if it was re-homed, {described} is its former BNG, so write {bng} in the description"
+        return f"It is behind {bng}: {former}; else re-home it to {described}."
 
     async def _refuse_if_live(self, what: str, differing: set[str], which: Any, instead: str) -> None:
         live = await count_live(self._db, which)

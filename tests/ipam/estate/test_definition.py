@@ -232,6 +232,43 @@ async def test_a_plan_with_live_services_keeps_what_it_needs(network: Network, c
     assert await network.apply({"plan": [plan]}) == ["plan fiber-100 changed"]
 
 
+MOVE = "Move its services first."
+FORMER = (
+    "It is behind bng-2: if it was re-homed, bng-1 is its former BNG, so write bng-2 in the description; else re-home"
+    " it to bng-1."
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, f"(bng, while 1 live services depend on it); nothing was written. {FORMER}"),
+        ({"site": "south"}, f"(bng, site, while 1 live services depend on it); nothing was written. {FORMER} {MOVE}"),
+        (
+            {"site": "south", "bng": "bng-2"},
+            f"(site, while 1 live services depend on it); nothing was written. {MOVE}",
+        ),
+    ],
+)
+async def test_a_description_that_still_has_a_re_homed_node_at_its_former_bng_says_so(
+    empty: Network, change: dict[str, Any], told: str
+) -> None:
+    described = small(bng=[{"name": "bng-1"}, {"name": "bng-2"}], site=[{"name": "north"}, {"name": "south"}])
+    for pool in described["pool"]:
+        pool["bindings"] = [*pool["bindings"], *({**each, "bng": "bng-2"} for each in pool["bindings"])]
+    await empty.apply(described)
+    await empty.allocate(1, "LOC-1")
+    await empty.keep("rehome", access_nodes=["OLT-1"], bng="bng-2", note="north is full")
+    described["access_node"][0] |= change
+
+    with pytest.raises(EstateInUse) as refused:
+        await empty.apply(described)
+
+    assert str(refused.value) == f"Access node OLT-1 can't be changed {told}"
+    described["access_node"][0] |= {"site": "north", "bng": "bng-2"}
+    assert await empty.apply(described) == []
+
+
 @pytest.mark.parametrize("change", [{"bng": "bng-2"}, {"site": "south"}, {"vlan_model": "one_to_one"}])
 async def test_an_access_node_with_live_services_stays_where_it_is(network: Network, change: dict[str, Any]) -> None:
     await network.apply({"bng": [{"name": "bng-2"}], "site": [{"name": "south"}]})
