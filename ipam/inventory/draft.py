@@ -7,7 +7,7 @@ number, and what is wrong with a service stands at the first of its lines.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -201,8 +201,13 @@ class Draft:
             return
         if line.state == "assigned" and service.holds:
             self.fault(line, f"{whose} is at {service.place.location}, not at {place.location}")
-        elif line.state == "assigned" or (not service.holds and _since(line) > _since(service.gave_back[-1].line)):
+        elif line.state == "assigned" or (not service.holds and _is_later(line, service.gave_back)):
             service.place = place
+
+
+def _is_later(line: ImportLine, gave_back: Sequence[WantedUnit]) -> bool:
+    """Than what was given back before; that is nothing, where the lines before were refused."""
+    return not gave_back or _since(line) > _since(gave_back[-1].line)
 
 
 def _since(line: ImportLine) -> float:

@@ -164,6 +164,16 @@ async def test_what_is_refused_in_a_line_is_not_said_to_be_missing_besides(netwo
     }
 
 
+async def test_a_service_whose_first_line_is_refused_may_have_given_something_back_elsewhere(network: Network) -> None:
+    found = await network.faults(
+        "value,state,customer_id,username,location,plan,available_at\n"
+        "9.9.9.9,assigned,5,ada,LOC-1,fiber-100,\n"
+        "100.64.0.5,quarantine,5,ada,LOC-3,fiber-100,2030-01-02T00:00:00Z\n"
+    )
+
+    assert found == {2: ["9.9.9.9 lies outside every pool"]}
+
+
 async def test_a_time_that_has_not_come_or_that_history_knows_better_is_refused(network: Network) -> None:
     await network.keep("reserve", pool="cgnat", value="100.64.0.6", note="kept")
     network.clock.forward(hours=1)
