@@ -49,8 +49,7 @@ class ImportMapping:
 
     def applied(self, line: ImportLine) -> ImportLine:
         """The line with what it doesn't say itself."""
-        whose = self.by_address.get(line.value) if self.by_address else None
-        whose = whose or self.by_username.get(line.username)
+        whose = self._whose(line.value, line.username)
         if whose is None:
             return line
         return replace(
@@ -61,6 +60,16 @@ class ImportMapping:
             plan=line.plan or whose.plan,
             cvlan=line.cvlan or whose.cvlan,
         )
+
+    def lend(self, cells: Cells) -> None:
+        """Gives a row of ours what it leaves out, before it is read: its state and its faults go by whose it is."""
+        value = cells.text("value")
+        whose = self._whose(_spelt(value) if self.by_address else value, cells.text("username"))
+        if whose is not None:
+            cells.fill({name: "" if said is None else str(said) for name, said in vars(whose).items()})
+
+    def _whose(self, address: str, username: str) -> Whose | None:
+        return self.by_address.get(address) or self.by_username.get(username)
 
 
 @dataclass(frozen=True)
@@ -131,10 +140,12 @@ def _line(
         return ImportLine(number, faults=(f"has {len(row)} cells, and there are {len(names)} columns",))
     if source == "netbox":
         row = ["" if cell.strip() == _NOTHING else cell for cell in row]
-    line = READERS[source](number, Cells(names, row))
-    if source == "csv" or line.skipped:
-        return line
-    return held_as(mapping.applied(line))
+    cells = Cells(names, row)
+    if source == "csv":
+        mapping.lend(cells)
+        return READERS[source](number, cells)
+    line = READERS[source](number, cells)
+    return line if line.skipped else held_as(mapping.applied(line))
 
 
 def read_mapping(text: Iterable[str]) -> ImportMapping:
@@ -168,6 +179,14 @@ def _key(address: str, cells: Cells) -> str:
         return spelt(parsed(address))
     except ValueError as exc:
         cells.faults.append(str(exc))
+        return address
+
+
+def _spelt(address: str) -> str:
+    """The one spelling; what is no address stays as it is, and its line is told so."""
+    try:
+        return spelt(parsed(address))
+    except ValueError:
         return address
 
 

@@ -89,6 +89,10 @@ class Cells:
                 return self._cells[name]
         return ""
 
+    def fill(self, said: Mapping[str, str]) -> None:
+        """Cells that say nothing say this."""
+        self._cells = {name: text for name, text in said.items() if text} | self._cells
+
     def customer_id(self) -> int | None:
         return self._number("customer_id", 1, _LARGEST, "positive whole number")
 
@@ -121,7 +125,7 @@ class Cells:
         except (ValueError, OverflowError):  # an edge of the calendar lies beyond it in UTC
             self.faults.append(f"{name}: {text[:60]!r} is no time such as 2030-01-31T12:00:00Z")
             return None
-        self.faults.append(f"{name}: {text} has no time zone; write {text}Z if it is UTC")
+        self.faults.append(f"{name}: {text} has no time zone; write {moment.isoformat()}Z if it is UTC")
         return None
 
     def value(self, text: str) -> Said:

@@ -92,7 +92,7 @@ def test_all_that_is_wrong_with_a_line_of_ours_is_said_at_once() -> None:
             "username: FreeRADIUS never looks up a name like 'a b'",
             "cvlan: '1' is no VLAN number 2..4094 (IEEE 802.1Q)",
             "since: 'yesterday' is no time such as 2030-01-31T12:00:00Z",
-            "available_at: 2030-01-01 has no time zone; write 2030-01-01Z if it is UTC",
+            "available_at: 2030-01-01 has no time zone; write 2030-01-01T00:00:00Z if it is UTC",
             "state: 'lost' is none of assigned, reserved, quarantine",
         ],
         "100.64.0.5,assigned,-5,,LOC-1,fiber-100,,,,": ["customer_id: '-5' is no positive whole number"],
@@ -207,6 +207,38 @@ def test_a_mapping_says_whose_the_addresses_of_other_systems_are() -> None:
     ]
     by_address = read(NETBOX_ADDRESSES, "netbox", mapping)
     assert said(by_address, "username", "state", "cvlan")[:2] == [("", "reserved", None), ("bob@isp", "assigned", 300)]
+
+
+def test_a_mapping_says_what_a_line_of_ours_leaves_out() -> None:
+    mapping = (
+        "username,address,customer_id,location,plan,cvlan\n"
+        "ada@isp,,5,LOC-1,fiber-100,\n"
+        "bob@isp,2001:db8::/56,6,LOC-2,fiber-100,300\n"
+    )
+    lines = {
+        "100.64.0.5,ada@isp,,,": ("ada@isp", 5, "LOC-1", None, "assigned", ()),
+        "100.64.0.6,ada@isp,LOC-3,,": ("ada@isp", 5, "LOC-3", None, "assigned", ()),
+        "2001:DB8::/56,,,,": ("bob@isp", 6, "LOC-2", 300, "assigned", ()),
+        "300,,,metro/210,": ("", None, "", None, "reserved", ()),
+        "100.64.0.300,ada@isp,,,": (
+            "ada@isp",
+            5,
+            "LOC-1",
+            None,
+            "assigned",
+            ("'100.64.0.300' is not an IPv4 or IPv6 address",),
+        ),
+        "2001:db8::/56,,,,reserved": (
+            "bob@isp",
+            6,
+            "LOC-2",
+            300,
+            "reserved",
+            ("what is reserved is nobody's: leave its owner out, or its state",),
+        ),
+    }
+    file = read("\n".join(["value,username,location,pool,state", *lines]) + "\n", "csv", mapping)
+    assert said(file, "username", "customer_id", "location", "cvlan", "state", "faults") == [*lines.values()]
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,21 @@ async def test_a_service_whose_first_line_is_refused_may_have_given_something_ba
     assert found == {2: ["9.9.9.9 lies outside every pool"]}
 
 
+async def test_a_quarantine_that_is_over_before_it_began_is_refused(network: Network) -> None:
+    whose = "quarantine,5,LOC-1,fiber-100"
+    found = await network.faults(
+        "value,state,customer_id,location,plan,since,available_at\n"
+        f"100.64.0.5,{whose},2029-11-01T00:00:00Z,2029-10-01T00:00:00Z\n"
+        f"100.64.0.6,{whose},,2029-10-01T00:00:00Z\n"
+        f"100.64.0.7,{whose},2029-11-01T00:00:00Z,2029-11-01T00:00:00Z\n"
+    )
+
+    assert found == {
+        2: ["available_at: 2029-10-01 00:00:00 UTC is before 2029-11-01 00:00:00 UTC, when it was given back (since)"],
+        3: ["available_at: 2029-10-01 00:00:00 UTC is before 2030-01-01 12:00:00 UTC, when it was given back (since)"],
+    }
+
+
 async def test_a_time_that_has_not_come_or_that_history_knows_better_is_refused(network: Network) -> None:
     await network.keep("reserve", pool="cgnat", value="100.64.0.6", note="kept")
     network.clock.forward(hours=1)
@@ -227,6 +242,20 @@ async def test_addresses_of_other_systems_are_kept_for_nobody_unless_a_mapping_s
             ["100.64.0." + n, "reserved", "", "", "", "imported from NetBox: the museum (reserved)"]
             for n in ("10", "11")
         ),
+    ]
+    assert await empty.violations() == []
+
+
+async def test_a_mapping_beside_a_file_of_ours_says_whose_its_addresses_are(empty: Network) -> None:
+    await empty.apply(one_pool())
+    mapping = "address,customer_id,location,plan,username\n192.0.2.5,5,LOC-1,fiber-100,ada@isp\n"
+
+    counts = await empty.bring_in("value\n192.0.2.5\n192.0.2.6\n", mapping=mapping)
+
+    assert (counts["services"], counts["assigned"], counts["reserved"]) == (1, 1, 1)
+    assert [line.split(",")[3:8] for line in (await empty.export()).splitlines()[1:]] == [
+        ["192.0.2.5", "assigned", "5", "ada@isp", "LOC-1"],
+        ["192.0.2.6", "reserved", "", "", ""],
     ]
     assert await empty.violations() == []
 

@@ -62,6 +62,15 @@ async def test_what_is_no_import_is_refused(api: Api) -> None:
     assert (unknown.status_code, unknown.json()["code"]) == (422, "api.request_invalid")
 
 
+async def test_a_mapping_in_the_body_says_whose_the_addresses_of_a_file_are(any_api: Api) -> None:
+    mapping = "address,customer_id,location,plan\n100.64.3.9,2001,LOC-20001,fiber-300\n"
+    answer = await any_api.post("/addresses/imports", {"content": KEPT, "mapping": mapping, "dry_run": True})
+    assert answer.json()["errors"][0] == {
+        "field": "line 2",
+        "detail": "plan fiber-300 needs something of an IPv6 WAN pool at LOC-20001, too; no line has it",
+    }
+
+
 async def test_a_file_is_read_while_others_write(api: Api) -> None:
     await api.token("admin")
     async with api.appliance.database.begin() as db, asyncio.timeout(10):
