@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, TextIO, cast, get_args
 
@@ -17,6 +18,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import tells
 from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, print_json, print_list, say
+from provisioning.cli.replacing import replacing
 from provisioning.cli.running import AsJson, run
 from provisioning.intake import Faults
 from provisioning.reconciliation import COLUMNS, KINDS, RadiusComparison, Reconciled, cells
@@ -57,11 +59,13 @@ def import_(
         source = _meant(from_, reason)
         content, known = (None if path is None else path.read_bytes() for path in (file, mapping))
         read = await opened(appliance, source, content=content, mapping=known)
-        _write_errors(errors, read, {})  # first: what was brought in isn't told to have failed for want of this file
         try:
-            return await _brought_in(appliance, read, file, dry_run=dry_run)
+            # Written first: what was brought in isn't told to have failed for want of this file.
+            with _errors(errors, read, {}):
+                return await _brought_in(appliance, read, file, dry_run=dry_run)
         except ImportRefused as refused:
-            _write_errors(errors, read, refused.by_line)
+            with _errors(errors, read, refused.by_line):
+                pass
             raise
 
     counts = run(act, as_json=json_)
@@ -105,9 +109,15 @@ async def _brought_in(appliance: Appliance, read: ImportFile, file: Path | None,
     return counts
 
 
-def _write_errors(errors: Path | None, read: ImportFile, faults: dict[int, Any]) -> None:
-    if errors is not None:
-        errors.write_text(with_errors(read, faults), encoding="utf-8")
+@contextmanager
+def _errors(errors: Path | None, read: ImportFile, faults: Mapping[int, Sequence[str]]) -> Iterator[None]:
+    if errors is None:
+        yield
+        return
+    with replacing(errors) as target:
+        target.write(with_errors(read, faults))
+        target.flush()
+        yield
 
 
 def export(
@@ -131,7 +141,7 @@ def export(
                 return len(rows)
             if to is None:
                 return await _write(sys.stdout, columns, found)
-            with to.open("w", encoding="utf-8", newline="") as target:
+            with replacing(to) as target:
                 return await _write(target, columns, found)
 
     written = run(act, as_json=json_)
@@ -140,11 +150,11 @@ def export(
 
 
 async def _write(target: TextIO, columns: Sequence[str], rows: AsyncIterator[Sequence[str]]) -> int:
-    writer, count = csv.writer(target, lineterminator="\n"), 0
-    writer.writerow(columns)
-    async for row in rows:
+    writer, row, count = csv.writer(target, lineterminator="\n"), await anext(rows, None), 0
+    writer.writerow(columns)  # not before the first row is there: a pool that isn't there is refused without it
+    while row is not None:
         writer.writerow(row)
-        count += 1
+        row, count = await anext(rows, None), count + 1
     return count
 
 
@@ -156,11 +166,10 @@ def reconcile_(
 
     async def act(appliance: Appliance) -> tuple[list[Reconciled], RadiusComparison]:
         comparison = RadiusComparison(appliance)
-        if csv_ is not None:
-            csv_.open("a", encoding="utf-8").close()  # told before the long look; what stands in it stays until then
-        found = [each async for each in comparison.differences()]
-        if csv_ is not None:
-            with csv_.open("w", encoding="utf-8", newline="") as target:
+        # Opened before the long look, which is in vain if it can't be written.
+        with nullcontext() if csv_ is None else replacing(csv_) as target:
+            found = [each async for each in comparison.differences()]
+            if target is not None:
                 csv.writer(target, lineterminator="\n").writerows([COLUMNS, *map(cells, found)])
         return found, comparison
 

@@ -14,6 +14,7 @@ from ipam import PlaceKind, PlaceUsage, PoolOutlook, PoolUsage
 from provisioning.bootstrap import Appliance
 from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, at_second, print_json, print_list, say
+from provisioning.cli.replacing import replacing
 from provisioning.cli.running import AsJson, run
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.forecast import forecast
@@ -82,7 +83,8 @@ def usage(
                     await appliance.address_lookup(db).refuse_faults(pool=pool)
             drawn = await appliance.address_lookup(db).occupation(found[0]["pool"]) if svg is not None else None
         if svg is not None and drawn is not None:
-            svg.write_text(occupation_svg(drawn), encoding="utf-8")
+            with replacing(svg) as target:
+                target.write(occupation_svg(drawn))
         print_json(found) if json_ else _print_pools(found)
 
     run(act, as_json=json_)

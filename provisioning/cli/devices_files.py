@@ -17,6 +17,7 @@ from provisioning.cli.bars import bar
 from provisioning.cli.devices_asking import Reason
 from provisioning.cli.faults import reason_faults
 from provisioning.cli.printing import print_json, say
+from provisioning.cli.replacing import replacing
 from provisioning.cli.running import AsJson, run
 from provisioning.device_files import BATCH, MOST_IN_BATCH, BoundCpes, CpeListRefused
 from provisioning.errors import InvalidRequest
@@ -71,7 +72,8 @@ def import_(
                 )
         except CpeListRefused as refused:
             if errors is not None:
-                errors.write_text(device_files.with_errors(list_, refused.by_line), encoding="utf-8")
+                with replacing(errors) as target:
+                    target.write(device_files.with_errors(list_, refused.by_line))
             raise
 
     done = run(act, as_json=json_)

@@ -19,6 +19,7 @@ from provisioning.cli.printing import (
     say,
     state_text,
 )
+from provisioning.cli.replacing import replacing
 from provisioning.cli.running import AsJson, guarded, run
 from provisioning.commercial import MailPreview, Outbox
 from provisioning.configured import mail_templates
@@ -64,7 +65,8 @@ def preview(
         given = None if variables is None else _variables(variables)
         mail = MailPreview(mail_templates(load_settings())).preview(template, given, language=language)
         if html is not None:
-            html.write_text(mail.html, encoding="utf-8")
+            with replacing(html) as target:
+                target.write(mail.html)
         if json_:
             print_json(mail)
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +14,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, tells
 from provisioning.cli.bars import bar
 from provisioning.cli.printing import print_json, say
+from provisioning.cli.replacing import replacing
 from provisioning.cli.running import AsJson, Reason, run
 from provisioning.cli.whom import CustomersElsewhere
 from provisioning.errors import Fault, InvalidRequest
@@ -116,10 +116,8 @@ def _write_errors(errors: Path | None, list_: SubscriberFile, faults: Mapping[in
     """It has passwords in it, so it is its owner's alone."""
     if errors is None:
         return
-    descriptor = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as written:
-        os.fchmod(descriptor, OWNER_ONLY)
-        written.write(subscriber_files.with_errors(list_, faults))
+    with replacing(errors, mode=OWNER_ONLY) as target:
+        target.write(subscriber_files.with_errors(list_, faults))
 
 
 def _tell(done: Imported, *, dry_run: bool, as_json: bool) -> None:

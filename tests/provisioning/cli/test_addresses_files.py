@@ -105,6 +105,27 @@ def test_what_goes_out_is_what_comes_in(isp: Settings, type_: Type, tmp_path: Pa
     assert type_("addresses", "export", "--pool", "nowhere").status == 2
 
 
+def test_what_is_refused_leaves_files_of_before_as_they_were_and_writes_no_heading(
+    isp: Settings, type_: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept.csv"
+    kept.write_text("of yesterday\n")
+    for words in (("--to", kept), ("--to", tmp_path / "new.csv"), ()):
+        told = type_("addresses", "export", "--pool", "nowhere", *words)
+        assert (told.status, told.out) == (2, "")
+
+    async def lost(*_: object, **__: object) -> None:
+        raise ConnectionError(111, "Connection refused", "database")
+
+    file = tmp_path / "netbox.csv"
+    file.write_text(NETBOX)
+    monkeypatch.setattr(addresses_files, "_brought_in", lost)
+    assert type_("addresses", "import", file, "--from", "netbox", "--errors", kept).status == 1
+
+    assert kept.read_text() == "of yesterday\n"
+    assert sorted(each.name for each in tmp_path.iterdir() if each.suffix == ".csv") == ["kept.csv", "netbox.csv"]
+
+
 def test_radius_is_compared_and_each_difference_has_the_command_that_ends_it(
     any_isp: Settings, type_: Type, tmp_path: Path
 ) -> None:
