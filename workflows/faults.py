@@ -20,6 +20,8 @@ _WORDS = {
     "missing": "is missing",
     "extra_forbidden": "is not known here",
     "int_type": "is not a whole number",
+    "float_type": "is not a number",
+    "bool_type": "is neither true nor false",
     "date_type": NO_DAY,
     "date_parsing": NO_DAY,
     "date_from_datetime_parsing": NO_DAY,

@@ -123,7 +123,7 @@ async def _read(request: Request, said: dict[str, Any]) -> tuple[Import, bytes |
     body, where = await request.body(), "query" if is_csv(request) else "body"
     try:
         if is_csv(request):
-            return Import.model_validate(said), body
+            return Import.model_validate(said, strict=False), body  # an address says all as text
         wish = Import.model_validate_json(body or b"{}")
     except ValidationError as error:
         raise RequestValidationError([{**part, "loc": (where, *part["loc"])} for part in error.errors()]) from error

@@ -119,7 +119,8 @@ async def _read(request: Request, said: dict[str, Any]) -> tuple[SubscriberImpor
     body, where = await request.body(), "query" if is_csv(request) else "body"
     try:
         if is_csv(request):
-            return SubscriberImportWish.model_validate({**said, "content": ""}), body
+            # An address says all as text.
+            return SubscriberImportWish.model_validate({**said, "content": ""}, strict=False), body
         wish = SubscriberImportWish.model_validate_json(body or b"{}")
     except ValidationError as error:
         raise RequestValidationError([{**part, "loc": (where, *part["loc"])} for part in error.errors()]) from error

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from provisioning.api.bodies import DEEPEST, MOST_BYTES, check_json
 from provisioning.api.errors import RequestMalformed
+from tests.support.api import Api
 
 REQUEST = Request({"type": "http", "headers": [(b"content-type", b"application/json")]})
 
@@ -53,3 +54,25 @@ def test_a_name_that_stands_twice_is_refused(body: bytes) -> None:
     with pytest.raises(RequestMalformed, match="a name stands twice in one object"):
         check_json(REQUEST, body)
     check_json(REQUEST, b'[{"a": 1}, {"a": 1}]')
+
+
+async def test_numbers_and_truth_values_of_a_body_stand_as_such_and_all_others_are_told_at_once(any_api: Api) -> None:
+    service = {"service_location": "LOC-20090", "bandwidth_plan": "fiber-300"}
+    no_number, no_truth = "is not a whole number", "is neither true nor false"
+    for number in (True, 5.0, "5"):
+        answer = await any_api.post("/addresses/services", {**service, "customer_id": number, "cvlan": "7"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "api.request_invalid")
+        assert answer.json()["errors"] == [
+            {"pointer": "#/customer_id", "detail": no_number},
+            {"pointer": "#/cvlan", "detail": no_number},
+        ]
+    kept = {"source": "csv", "content": "value\n100.64.3.9\n"}
+    for truth in ("yes", 1, "true"):
+        answer = await any_api.post("/addresses/imports", {**kept, "dry_run": truth})
+        assert answer.json()["errors"] == [{"pointer": "#/dry_run", "detail": no_truth}]
+    block = {"outside": "203.0.113.77", "first_port": 1024.0, "last_port": "2047", "inside": "100.64.3.9"}
+    log = {"source": "box", "blocks": [{**block, "began_at": "2026-03-01T10:00:00Z"}]}
+    answer = await any_api.post("/addresses/nat/blocks", log)  # of the parts of a body as well; a time is still a text
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["#/blocks/0/first_port", "#/blocks/0/last_port"]
+    found = await any_api.get("/addresses/preview", params={**service, "customer_id": "5"})  # an address says all so
+    assert found.status_code == 200, found.text
