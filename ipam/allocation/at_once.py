@@ -19,11 +19,7 @@ from ipam.allocation.orders import Order
 
 
 async def give_at_once(db: AsyncSession, order: Order, *, tenant_id: str, realm: str, at: datetime) -> Given | None:
-    """What the service was given; None: nothing was done, and it is for others to find out why.
-
-    Raises:
-        UsernameTaken: by somebody who was not given it by us.
-    """
+    """What the service was given; None: nothing was done, and it is for others to find out why."""
     if order.static is not None:
         return None
     connection = await db.connection()

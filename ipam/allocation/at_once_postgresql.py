@@ -17,7 +17,6 @@ from ipam.allocation.given import WROTE, Given
 from ipam.allocation.orders import Order
 from ipam.allocation.places import PLACE_COLUMNS, PLAN_COLUMNS, Place, Plan
 from ipam.answers import Held
-from ipam.errors import UsernameTaken
 
 # In the driver's own words: what SQLAlchemy does about a statement's shape takes longer than the statement.
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; "
@@ -32,21 +31,15 @@ _CALL_ALONE = "EXECUTE firstlight_give (%s, %s, %s, %s, %s, %s, %s)"
 """Where nothing came before it that a refusal could cost."""
 _LEFT_TO_STEPS = (psycopg.errors.LockNotAvailable, psycopg.errors.NoDataFound, psycopg.errors.IntegrityError)
 """So the function refuses."""
-_ONE_USERNAME = "ipam_service_username_once"
 _ROLLBACK = b"ROLLBACK; "
 _ANEW = _ROLLBACK + _BEGIN.encode()
-_NUMBER_DRAWN = b"SELECT currval('ipam_service_service_id_seq')"
 _OF_PLACE, _OF_PLAN = len(PLACE_COLUMNS), len(PLAN_COLUMNS)
 
 
 async def give_at_once(
     connection: AsyncConnection, order: Order, *, tenant_id: str, realm: str, at: datetime
 ) -> Given | None:
-    """None: nothing was done.
-
-    Raises:
-        UsernameTaken: by somebody who was not given it by us.
-    """
+    """None: nothing was done."""
     asked = (
         tenant_id,
         order.customer_id,
@@ -60,8 +53,8 @@ async def give_at_once(
     if answer is None:
         return None
     told = json.loads(answer)
-    if "taken" in told:
-        raise UsernameTaken(told["taken"], customer_id=order.customer_id)
+    if "taken" in told:  # the username that follows from the number which was drawn
+        return None
     connection.info[WROTE] = True
     return _given(told)
 
@@ -103,13 +96,9 @@ async def _begun_and_asked(
     async with driven.lock:
         try:
             return await _executed(driven, said, kept)
-        except _LEFT_TO_STEPS as refused:
-            if refused.diag.constraint_name != _ONE_USERNAME:
-                await _told(driven, _ANEW)
-                return None
-            number = await _told(driven, _ANEW + _NUMBER_DRAWN)
-    _, customer_id, *_, realm, _ = asked
-    return json.dumps({"taken": f"c{customer_id}-s{(number or b'').decode()}{realm}"})
+        except _LEFT_TO_STEPS:
+            await _told(driven, _ANEW)
+            return None
 
 
 async def _executed(driven: psycopg.AsyncConnection[Any], said: bytes, kept: MutableMapping[Any, Any]) -> bytes | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,18 +20,22 @@ from ipam.allocation.chains import chains_of
 from ipam.allocation.given import Given
 from ipam.allocation.orders import Order
 from ipam.allocation.patience import patiently
+from ipam.allocation.places import Plan
 from ipam.allocation.service_rows import named_only, service_row, username_of
-from ipam.allocation.wishes import Wish, resolve
+from ipam.allocation.wishes import Wish, number_after, resolve
 from ipam.allocator import begin, choose, take
 from ipam.answers import AllocatedResources
 from ipam.errors import RequestConflict, UsernameTaken
 from ipam.holdings import Line
 from ipam.kinds import wanted
-from ipam.tables import Service, table_of
+from ipam.tables import Location, Service, ServiceMove, table_of
 
 log = structlog.get_logger(__name__)
 
 _SERVICE = table_of(Service)
+
+MOST_NUMBERS = 8
+"""So many services' numbers are tried where somebody has the usernames that follow from them: they were imported."""
 
 
 class Giving:
@@ -61,7 +67,16 @@ class Giving:
             request_id=order.request_id,
             at=self._now(),
         )
-        attempt = partial(self._attempt, order, wish, [wish.bound])
+        seen: list[Sequence[Candidate]] = [wish.bound]
+        for _ in range(MOST_NUMBERS - 1):
+            with suppress(UsernameTaken):
+                return await self._once(order, wish, seen)
+            wish = replace(wish, next_service_id=await number_after(self._db, wish.next_service_id))
+        return await self._once(order, wish, seen)
+
+    async def _once(self, order: Order, wish: Wish, seen: list[Sequence[Candidate]]) -> AllocatedResources:
+        """With the service's number as it is in the wish. Raises: UsernameTaken, which leaves nothing of it."""
+        attempt = partial(self._attempt, order, wish, seen)
         return await patiently(self._db, attempt, leaves_nothing=self._leaves_nothing(order, wish))
 
     def _leaves_nothing(self, order: Order, wish: Wish) -> bool:
@@ -97,9 +112,10 @@ class Giving:
             self._db, self._tenant_id, Service.request_id == order.request_id, to_change=True
         )
         assert line is not None  # rows of services are never deleted
-        _check_same(order, wish, line)
+        await self._check_same(order, wish, line)
         if not line.released:
             return await holdings.resources_of(self._db, line)
+        wish = replace(wish, place=line.place)  # a move may have taken it elsewhere since, where it belongs still
         holder = self._holder(order, wish, line.service_id)
         chosen = await self._choose(order, wish, holder, locked)
         await self._db.execute(
@@ -109,6 +125,30 @@ class Giving:
         )
         held = await take(self._db, chosen, holder)
         return _told(Given(line.service_id, line.username, wish.place, wish.plan, held))
+
+    async def _check_same(self, order: Order, wish: Wish, line: Line) -> None:
+        """Whether the request says what it said first, wherever its service has been moved to since.
+
+        Raises:
+            RequestConflict: it doesn't.
+        """
+        first = (
+            select(Location.id, Location.name)
+            .join(ServiceMove, ServiceMove.from_location_id == Location.id)
+            .where(ServiceMove.service_id == line.service_id)
+            .order_by(ServiceMove.id)
+            .limit(1)
+        )
+        moved = (await self._db.execute(first)).first()
+        location_id, location = moved or (line.place.location_id, line.place.location)
+        given = (order.customer_id, wish.place.location_id, wish.plan.plan_id, order.static_text)
+        if given != (line.customer_id, location_id, line.plan.plan_id, line.static_request):
+            raise RequestConflict(
+                str(order.request_id),
+                service_id=line.service_id,
+                recorded=_in_words(line.customer_id, location, line.plan, line.static_request),
+                given=_in_words(order.customer_id, wish.place.location, wish.plan, order.static_text),
+            )
 
     async def _choose(
         self,
@@ -134,16 +174,5 @@ def _told(given: Given) -> AllocatedResources:
     return given.described()
 
 
-def _check_same(order: Order, wish: Wish, line: Line) -> None:
-    given = (order.customer_id, wish.place.location_id, wish.plan.plan_id, order.static_text)
-    recorded = (line.customer_id, line.place.location_id, line.plan.plan_id, line.static_request)
-    if given != recorded:
-        kept, named = line.static_request, order.static_text
-        raise RequestConflict(
-            str(order.request_id),
-            service_id=line.service_id,
-            recorded=f"customer {line.customer_id} at {line.place.location} on {line.plan.name}"
-            + (f" with {kept}" if kept else ""),
-            given=f"customer {order.customer_id} at {wish.place.location} on {wish.plan.name}"
-            + (f" with {named}" if named else ""),
-        )
+def _in_words(customer_id: int, location: str, plan: Plan, static: str | None) -> str:
+    return f"customer {customer_id} at {location} on {plan.name}" + (f" with {static}" if static else "")

@@ -117,6 +117,14 @@ def question(dialect: str) -> AnySelect:
     return with_bound(asked.outerjoin(PoolBinding, _bound_there()))
 
 
+async def number_after(db: AsyncSession, number: int) -> int:
+    """Another number for a service that nobody has or will have, where this one won't do."""
+    if db.get_bind().dialect.name == "sqlite":
+        return number + 1
+    drawn: int = (await db.execute(select(_drawn_service_id().c.service_id))).scalar_one()
+    return drawn
+
+
 def _bound_there() -> Any:
     of_place = (
         PoolBinding.bng_id == AccessNode.bng_id,

@@ -233,33 +233,46 @@ async def test_without_a_realm_the_username_has_no_at_sign(network: Network) -> 
     assert given["username"] == f"c1001-s{given['service_id']}"
 
 
-async def occupy_usernames(db: AsyncSession, upto: int) -> None:
-    """Imported services whose usernames are those that the next services would get."""
+async def occupy_usernames(db: AsyncSession, count: int) -> int:
+    """Former services with the usernames that the next services of customer 1001 would get; the first number."""
     place = await db.scalar(select(Location.id).where(Location.name == "LOC-1"))
     plan = await db.scalar(select(AddressPlan.id).where(AddressPlan.name == "fiber-100"))
-    await db.execute(
-        insert(table_of(Service)).values(
-            tenant_id=TENANT,
-            service_id=5000,
-            customer_id=7,
-            location_id=place,
-            plan_id=plan,
-            username=f"c1001-s{upto}@{REALM}",
-            state="active",
-            created_at=STARTED_AT,
-        )
-    )
+    first = 5000 + count if db.get_bind().dialect.name == "sqlite" else 1
+    ended = {"state": "released", "created_at": STARTED_AT, "released_at": STARTED_AT}
+    served = {"tenant_id": TENANT, "customer_id": 7, "location_id": place, "plan_id": plan, **ended}
+    names = [{"service_id": 5000 + n, "username": f"c1001-s{first + n}@{REALM}", **served} for n in range(count)]
+    await db.execute(insert(table_of(Service)), names)
+    return first
 
 
-async def test_a_username_that_is_taken_is_refused_and_costs_no_address(network: Network) -> None:
+@pytest.mark.parametrize("at_once", [True, False], ids=["in one transaction with them", "in one of its own"])
+async def test_the_next_number_is_taken_where_somebody_has_the_username_already(
+    network: Network, at_once: bool
+) -> None:
     async with network.database.begin() as db:
-        next_id = 5001 if db.get_bind().dialect.name == "sqlite" else 1
-        await occupy_usernames(db, next_id)
+        first = await occupy_usernames(db, 3)
+        if at_once:
+            given = await network.service(db).allocate_resources(
+                customer_id=1001, service_location="LOC-1", bandwidth_plan="fiber-100"
+            )
+    if not at_once:
+        given = await network.allocate(1001)
+    other = await network.allocate(1001)
+
+    assert (given["service_id"], other["service_id"]) == (first + 3, first + 4)
+    assert given["username"] == f"c1001-s{first + 3}@{REALM}"
+    assert await network.violations() == []
+
+
+async def test_usernames_that_are_taken_one_after_the_other_are_refused_and_cost_no_address(network: Network) -> None:
+    async with network.database.begin() as db:
+        first = await occupy_usernames(db, 100)
 
     with pytest.raises(UsernameTaken) as refused:
         await network.allocate(1001)
 
-    assert refused.value.username == f"c1001-s{next_id}@isp.example"
+    assert refused.value.username.startswith("c1001-s")
+    assert first < int(refused.value.username.split("@")[0].removeprefix("c1001-s")) < first + 16
     async with network.database.begin() as db:
         assert (await db.execute(select(Allocation.id))).all() == []
 

@@ -74,6 +74,25 @@ async def test_a_request_whose_service_was_released_brings_that_service_back(net
     assert await network.violations() == []
 
 
+async def test_a_request_says_what_it_said_first_wherever_its_service_was_moved_to(network: Network) -> None:
+    first = await network.allocate(1, "LOC-1", request_id="ticket-1")
+    for location in ("LOC-2", "LOC-3"):
+        now = await network.serve(
+            "move_service", service_id=first["service_id"], service_location=location, note="they move house"
+        )
+
+    assert now != first
+    assert await network.allocate(1, "LOC-1", request_id="ticket-1") == now
+    for location in ("LOC-2", "LOC-3"):
+        with pytest.raises(RequestConflict) as conflict:
+            await network.allocate(1, location, request_id="ticket-1")
+        assert conflict.value.recorded == "customer 1 at LOC-1 on fiber-100"
+        assert conflict.value.given == f"customer 1 at {location} on fiber-100"
+    await network.release(first["service_id"])
+    assert await network.allocate(1, "LOC-1", request_id="ticket-1") == now  # where it belongs still
+    assert await network.violations() == []
+
+
 async def test_a_service_that_comes_back_too_late_keeps_its_number_and_username(empty: Network) -> None:
     await empty.apply(one_pool("192.0.2.0/30", quarantine_seconds=60))
     first = await empty.allocate(1, request_id="ticket-1")
