@@ -203,7 +203,7 @@ from ipam.lookup.lookup import AddressLookup
 from ipam.lookup.places import Behind, LinePlace
 from ipam.lookup.pool_search import NamedPool, PoolSearch
 from ipam.nat.deterministic import Algorithm as NatAlgorithm
-from ipam.nat.logged_blocks import LoggedBlock
+from ipam.nat.logged_blocks import ImportedBlocks, LoggedBlock
 from ipam.nat.port_blocks import PortBlocks
 from ipam.service import NetworkService
 from ipam.unit_errors import (
@@ -267,6 +267,7 @@ __all__ = [
     "ImportMapping",
     "ImportRefused",
     "ImportSource",
+    "ImportedBlocks",
     "IpamError",
     "KeaExport",
     "LeftBehind",

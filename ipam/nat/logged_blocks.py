@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import and_, exists, insert, or_, select
@@ -22,6 +23,8 @@ from ipam.upkeep.answers import NatBlockAt
 
 _BLOCK = table_of(NatBlock)
 AT_ONCE = 500
+CLOCK_AHEAD = timedelta(minutes=5)
+"""So far a box's clock may be ahead of ours."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,18 @@ class LoggedBlock:
 
 
 @dataclass(frozen=True)
+class ImportedBlocks:
+    """How many blocks are new or have ended since the last import, and how many ended by the next one of their ports:
+    their own end no log has told."""
+
+    new: int
+    ended_by_next: int
+
+
+@dataclass(frozen=True)
 class _Line:
     where: str
+    source: str
     outside: bytes
     first_port: int
     last_port: int
@@ -74,6 +87,15 @@ class _Line:
     def key(self) -> tuple[bytes, int, datetime]:
         return self.outside, self.first_port, self.began_at
 
+    @property
+    def block(self) -> tuple[object, ...]:
+        """All that is said of it but when it ended."""
+        return *self.key, self.last_port, self.inside, self.vrf_id
+
+    def in_words(self) -> str:
+        until = "on" if self.ended_at is None else f"to {_told_at(self.ended_at)}"
+        return f"{format_address(self.inside)}'s from {_told_at(self.began_at)} {until} ({self.where})"
+
     def meets(self, other: _Line) -> bool:
         """Whether both had one port at one time."""
         in_ports = self.first_port <= other.last_port and other.first_port <= self.last_port
@@ -82,9 +104,36 @@ class _Line:
         return in_ports and not ends_before and not begins_after
 
 
-async def import_blocks(rows: EstateRows, blocks: Sequence[LoggedBlock], *, source: str) -> int:
+async def import_blocks(
+    rows: EstateRows, blocks: Sequence[LoggedBlock], *, source: str, now: datetime
+) -> ImportedBlocks:
     """As ``PortBlocks.import_blocks`` says."""
     await rows.be_alone()
+    lines, faults = await _read(rows, blocks, source, now)
+    known = await _known(rows, {line.outside for line in lines})
+    rules = await _rules(rows)
+    new, ended = _compared(_folded(lines), known, _ends_by_next(known, rules))
+    closed = {line.row_id: line for line in ended}
+    standing = [*new, *(closed.get(line.row_id, line) for line in known)]
+    ends = _ends_by_next(standing, rules)
+    cut = {line.key for line in standing if line.ended_at is None and line.key in ends}
+    standing = [replace(line, ended_at=ends[line.key]) if line.key in cut else line for line in standing]
+    faults += _clashes(standing)
+    if faults:
+        raise EstateRefused(faults)
+    for line in standing:
+        if line.row_id is not None and (line.row_id in closed or line.key in cut):
+            await rows.change(NatBlock, line.row_id, ended_at=line.ended_at)
+    if new:
+        fresh = [_row(rows.tenant_id, line) for line in standing if line.row_id is None]
+        await rows.db.execute(insert(_BLOCK), fresh)
+    return ImportedBlocks(new=len(new) + len(ended), ended_by_next=len(cut))
+
+
+async def _read(
+    rows: EstateRows, blocks: Sequence[LoggedBlock], source: str, now: datetime
+) -> tuple[list[_Line], list[Fault]]:
+    """What can be meant, and what is wrong with the rest."""
     vrfs, faults = dict[str, int | str](), list[Fault]()
     for name in sorted({block.vrf for block in blocks}):
         try:
@@ -95,28 +144,20 @@ async def import_blocks(rows: EstateRows, blocks: Sequence[LoggedBlock], *, sour
     for number, block in enumerate(blocks, start=1):
         where = block.where or f"line {number}"
         wrong, vrf = list(block.faults()), vrfs[block.vrf]
+        if block.began_at.tzinfo is not None and block.began_at > now + CLOCK_AHEAD:
+            wrong.append(f"it begins at {_told_at(block.began_at)}, which is still to come")
         if isinstance(vrf, str):
             wrong.append(vrf)
         elif not wrong:
-            lines.append(_line(where, block, vrf))
+            lines.append(_line(where, block, vrf, source))
         faults += [Fault(where, fault) for fault in wrong]
-    known = await _known(rows, {line.outside for line in lines})
-    new, ended = _compared(lines, {line.key: line for line in known})
-    closed = {line.row_id: line for line in ended}
-    faults += _clashes([*new, *(closed.get(line.row_id, line) for line in known)])
-    if faults:
-        raise EstateRefused(faults)
-    for line in ended:
-        assert line.row_id is not None
-        await rows.change(NatBlock, line.row_id, ended_at=line.ended_at)
-    if new:
-        await rows.db.execute(insert(_BLOCK), [_row(rows.tenant_id, line, source) for line in new])
-    return len(new) + len(ended)
+    return lines, faults
 
 
-def _line(where: str, block: LoggedBlock, vrf_id: int) -> _Line:
+def _line(where: str, block: LoggedBlock, vrf_id: int, source: str) -> _Line:
     outside, inside = (to_bytes(*parse_address(text)) for text in (block.outside, block.inside))
-    return _Line(where, outside, block.first_port, block.last_port, inside, vrf_id, block.began_at, block.ended_at)
+    ports = (block.first_port, block.last_port)
+    return _Line(where, source, outside, *ports, inside, vrf_id, block.began_at, block.ended_at)
 
 
 async def _known(rows: EstateRows, outside: set[bytes]) -> list[_Line]:
@@ -129,32 +170,67 @@ async def _known(rows: EstateRows, outside: set[bytes]) -> list[_Line]:
         for row in await rows.db.execute(of_these):
             where = f"a block imported from {row.source}"
             bounds = (row.first_port, row.last_port, row.inside, row.vrf_id, row.began_at, row.ended_at)
-            found.append(_Line(where, row.outside, *bounds, row_id=row.id))
+            found.append(_Line(where, row.source, row.outside, *bounds, row_id=row.id))
     return found
 
 
+async def _rules(rows: EstateRows) -> Sequence[Any]:
+    """Over which outside addresses a rule began when."""
+    return (
+        await rows.db.execute(
+            select(NatRule.first_outside, NatRule.last_outside, NatRule.since)
+            .where(NatRule.tenant_id == rows.tenant_id, or_(NatRule.until.is_(None), NatRule.until > NatRule.since))
+            .order_by(NatRule.since)
+        )
+    ).all()
+
+
+def _folded(lines: Iterable[_Line]) -> Iterator[_Line]:
+    """Each block once, and with its end where a line says it; one that ended twice is left as it is."""
+    by_block: dict[tuple[object, ...], dict[datetime | None, _Line]] = defaultdict(dict)
+    for line in lines:
+        by_block[line.block].setdefault(line.ended_at, line)
+    for by_end in by_block.values():
+        if len(by_end) > 1:
+            by_end.pop(None, None)
+        yield from by_end.values()
+
+
+def _ends_by_next(lines: Iterable[_Line], rules: Sequence[Any]) -> dict[tuple[bytes, int, datetime], datetime]:
+    """When a block had ended at the latest: its box gave its ports out anew, or a rule over them began before that."""
+    of_ports: dict[tuple[str, bytes, int, int], set[datetime]] = defaultdict(set)
+    for line in lines:
+        of_ports[line.source, line.outside, line.first_port, line.last_port].add(line.began_at)
+    ends: dict[tuple[bytes, int, datetime], datetime] = {}
+    for (_, outside, first_port, _), begins in of_ports.items():
+        over = [rule.since for rule in rules if rule.first_outside <= outside <= rule.last_outside]
+        for began_at, next_at in pairwise(sorted(begins)):
+            ends[outside, first_port, began_at] = next((at for at in over if began_at < at < next_at), next_at)
+    return ends
+
+
 def _compared(
-    lines: Sequence[_Line], known: dict[tuple[bytes, int, datetime], _Line]
+    lines: Iterable[_Line], known: Sequence[_Line], assumed: dict[tuple[bytes, int, datetime], datetime]
 ) -> tuple[list[_Line], list[_Line]]:
-    """What is new, and what was open and has ended; what was said before isn't said again."""
+    """What is new, and what was open and has ended; what was said before isn't said again. An end that was only
+    ``assumed`` gives way to the one that is told."""
+    before_by_key = {line.key: line for line in known}
     new: list[_Line] = []
     ended: list[_Line] = []
     for line in lines:
-        before = known.get(line.key)
-        if before is None or (before.last_port, before.inside, before.vrf_id) != (
-            line.last_port,
-            line.inside,
-            line.vrf_id,
-        ):
+        before = before_by_key.get(line.key)
+        if before is None or before.block != line.block:
             new.append(line)
-        elif before.ended_at is None and line.ended_at is not None:
-            ended.append(_Line(**{**line.__dict__, "row_id": before.row_id}))
-        elif line.ended_at is not None and line.ended_at != before.ended_at:
+        elif line.ended_at is None or line.ended_at == before.ended_at:
+            continue
+        elif before.ended_at is None or line.ended_at < before.ended_at == assumed.get(line.key):
+            ended.append(replace(line, source=before.source, row_id=before.row_id))
+        else:
             new.append(line)
     return new, ended
 
 
-def _clashes(lines: Sequence[_Line]) -> list[Fault]:
+def _clashes(lines: Iterable[_Line]) -> list[Fault]:
     """Two who had one port at one time: one of the logs is wrong."""
     by_outside: dict[bytes, list[_Line]] = defaultdict(list)
     for line in sorted(lines, key=lambda each: each.began_at):
@@ -166,15 +242,20 @@ def _clashes(lines: Sequence[_Line]) -> list[Fault]:
             current = [each for each in current if each.ended_at is None or each.ended_at > line.began_at]
             for other in current:
                 if line.meets(other):
-                    ports = f"{format_address(line.outside)}:{line.first_port}-{line.last_port}"
-                    faults.append(Fault(line.where, f"{ports} was somebody else's at that time ({other.where})"))
+                    told, before = (line, other) if line.row_id is None else (other, line)
+                    ports = f"{format_address(told.outside)}:{told.first_port}-{told.last_port}"
+                    faults.append(Fault(told.where, f"{ports} was {before.in_words()}"))
             current.append(line)
     return faults
 
 
-def _row(tenant_id: str, line: _Line, source: str) -> dict[str, Any]:
-    columns = ("outside", "first_port", "last_port", "inside", "vrf_id", "began_at", "ended_at")
-    return {"tenant_id": tenant_id, "source": source, **{name: getattr(line, name) for name in columns}}
+def _row(tenant_id: str, line: _Line) -> dict[str, Any]:
+    columns = ("source", "outside", "first_port", "last_port", "inside", "vrf_id", "began_at", "ended_at")
+    return {"tenant_id": tenant_id, **{name: getattr(line, name) for name in columns}}
+
+
+def _told_at(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 async def covering(

@@ -20,7 +20,7 @@ from ipam.lookup import history
 from ipam.lookup.asked import by_then, ipv4
 from ipam.nat import logged_blocks, rule_times
 from ipam.nat.deterministic import FIRST_PORT, LAST_PORT, Algorithm, PortMapping
-from ipam.nat.logged_blocks import LoggedBlock
+from ipam.nat.logged_blocks import ImportedBlocks, LoggedBlock
 from ipam.nat.rule_checks import checked_rule
 from ipam.request_faults import RequestFaults
 from ipam.tables import NatRule, Pool, Prefix, Vrf, table_of
@@ -147,13 +147,18 @@ class PortBlocks:
             for rule in found
         ]
 
-    async def import_blocks(self, blocks: Sequence[LoggedBlock], *, source: str) -> int:
-        """Blocks from a box's logs, all or nothing; returns how many are new, or have ended since the last import.
+    async def import_blocks(self, blocks: Sequence[LoggedBlock], *, source: str) -> ImportedBlocks:
+        """Blocks from a box's logs, all or nothing.
+
+        A block without an end is ended by the next one of the same outside ports from the same source, when that began
+        (or a rule before it): a box has one subscriber at a time on them, so the line that ended it was lost. Where a
+        log tells the end after all, that counts.
 
         Raises:
-            EstateRefused: with each line that can't be meant (also by its VRF), or contradicts another one.
+            EstateRefused: with each line that can't be meant (also by its VRF), is still to come, or contradicts
+                another one.
         """
-        return await logged_blocks.import_blocks(self._rows, blocks, source=source)
+        return await logged_blocks.import_blocks(self._rows, blocks, source=source, now=self._now())
 
     async def holder(
         self, *, outside: str, port: int, at: datetime | None = None, vrf: str | None = None

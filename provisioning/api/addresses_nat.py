@@ -75,10 +75,12 @@ class Log(Wish):
 
 
 class ImportedNatBlocks(Wish):
-    """How many blocks there were, and how many of them are new or have ended since."""
+    """How many blocks there were, how many of them are new or have ended since, and how many blocks without an end
+    were ended by the next of their ports."""
 
     blocks: int
     new: int
+    ended_by_next: int
 
 
 @doors.get("/rules", permission="addresses.read")
@@ -120,13 +122,15 @@ async def blocks(
 
 @doors.post("/blocks", permission="addresses.write", responses=NOT_THERE)
 async def import_blocks(call: InCall, wish: Log) -> ImportedNatBlocks:
-    """Reads a log, all or nothing; the same log again, or a longer one, adds what is new."""
+    """Reads a log, all or nothing; the same log again, or a longer one, adds what is new. A block without an end ends
+    where the next one of its ports from the same source begins."""
     found = [LoggedBlock(**each.model_dump()) for each in wish.blocks]
-    new = await call.appliance.port_blocks(call.db).import_blocks(found, source=wish.source)
-    call.tells(subject=f"nat_log/{wish.source}", after={"blocks": len(found), "new": new})
-    if not new:
+    done = await call.appliance.port_blocks(call.db).import_blocks(found, source=wish.source)
+    counts = {"blocks": len(found), "new": done.new, "ended_by_next": done.ended_by_next}
+    call.tells(subject=f"nat_log/{wish.source}", after=counts)
+    if not done.new:
         call.changes_nothing()
-    return ImportedNatBlocks(blocks=len(found), new=new)
+    return ImportedNatBlocks(**counts)
 
 
 async def _in_force(call: Call, pool: str) -> NatRuleInForce | None:

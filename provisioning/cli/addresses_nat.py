@@ -122,7 +122,12 @@ def import_blocks(
         Path,
         typer.Argument(help="CSV with the columns outside, first_port, last_port, inside, began_at, ended_at, vrf."),
     ],
-    source: Annotated[str, typer.Option(help="Which box or log they are from.")],
+    source: Annotated[
+        str,
+        typer.Option(
+            help="Which box or log they are from; the next block of the same ports from it ends one without an end."
+        ),
+    ],
     json_: AsJson = False,
 ) -> None:
     """Read port blocks from a CGNAT's log, all or nothing; the same log again, or a longer one, adds what is new."""
@@ -131,8 +136,12 @@ def import_blocks(
         found = read_blocks(file)
         tells(subject=subject_of("nat_log", source), after={"lines": len(found)})
         async with appliance.database.begin() as db:
-            new = await appliance.port_blocks(db).import_blocks(found, source=source)
-        print_json({"lines": len(found), "new": new}) if json_ else say(f"{len(found)} blocks, {new} of them new")
+            done = await appliance.port_blocks(db).import_blocks(found, source=source)
+        if json_:
+            print_json({"lines": len(found), "new": done.new, "ended_by_next": done.ended_by_next})
+        else:
+            ended = f"; {done.ended_by_next} without an end ended by the next of their ports"
+            say(f"{len(found)} blocks, {done.new} of them new" + (ended if done.ended_by_next else ""))
 
     run(act, as_json=json_)
 

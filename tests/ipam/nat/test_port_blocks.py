@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from ipam import EstateInUse, EstateRefused, LoggedBlock, NameUnknown, OutsideShared, Overlap, RequestInvalid
+from ipam import (
+    EstateInUse,
+    EstateRefused,
+    ImportedBlocks,
+    LoggedBlock,
+    NameUnknown,
+    OutsideShared,
+    Overlap,
+    RequestInvalid,
+)
 from tests.ipam.conftest import STARTED_AT, Network, one_pool
 
 HOUR = timedelta(hours=1)
@@ -168,8 +177,8 @@ async def test_blocks_of_a_log_are_found_for_their_time_and_end_with_a_later_imp
         block("203.0.113.7", 40_000, "100.64.0.70", 2),
         block("203.0.113.7", 40_512, "100.64.0.70", 2, 3),
     ]
-    assert await empty.ports("import_blocks", blocks=log, source="cgn-1 of 1 January") == 3
-    assert await empty.ports("import_blocks", blocks=log, source="cgn-1 of 1 January") == 0
+    assert await empty.ports("import_blocks", blocks=log, source="cgn-1 of 1 January") == ImportedBlocks(3, 0)
+    assert await empty.ports("import_blocks", blocks=log, source="cgn-1 of 1 January") == ImportedBlocks(0, 0)
 
     later = await empty.ports("holder", outside="203.0.113.7", port=40_112, at=at(2))
     earlier = await empty.ports("holder", outside="203.0.113.7", port=40_112, at=at(1.9))
@@ -179,7 +188,7 @@ async def test_blocks_of_a_log_are_found_for_their_time_and_end_with_a_later_imp
     assert later["block"]["source"] == "log cgn-1 of 1 January"
     assert len(await empty.ports("blocks_of", inside="100.64.0.70", at=at(2.5))) == 2
     ended = [block("203.0.113.7", 40_000, "100.64.0.70", 2, 5), block("203.0.113.7", 40_000, "100.64.0.9", 5)]
-    assert await empty.ports("import_blocks", blocks=ended, source="cgn-1 of 2 January") == 2
+    assert await empty.ports("import_blocks", blocks=ended, source="cgn-1 of 2 January") == ImportedBlocks(2, 0)
     assert (await empty.ports("holder", outside="203.0.113.7", port=40_112, at=at(6)))["block"][
         "inside"
     ] == "100.64.0.9"
@@ -213,9 +222,11 @@ async def test_a_log_that_contradicts_itself_or_an_earlier_one_is_refused_whole(
         "line 9: There is no VRF 'elsewhere'. Define it first, or correct the name.",
         "line 10: ports 0 to 511 don't lie in 1..65535",
         "line 10: There is no VRF 'nowhere'. Define it first, or correct the name.",
-        "a block imported from a: 203.0.113.7:40000-40511 was somebody else's at that time (line 8)",
-        "line 1: 203.0.113.7:40100-40611 was somebody else's at that time (a block imported from a)",
-        "line 6: 203.0.113.10:1500-2011 was somebody else's at that time (line 5)",
+        "line 8: 203.0.113.7:40000-40511 was 100.64.0.9's from 2030-01-01T12:00:00Z to 2030-01-01T14:00:00Z"
+        " (a block imported from a)",
+        "line 1: 203.0.113.7:40100-40611 was 100.64.0.9's from 2030-01-01T12:00:00Z to 2030-01-01T14:00:00Z"
+        " (a block imported from a)",
+        "line 6: 203.0.113.10:1500-2011 was 100.64.0.8's from 2030-01-01T13:00:00Z on (line 5)",
     ]
     assert await empty.ports("holder", outside="203.0.113.10", port=2020, at=at(3)) is None
 

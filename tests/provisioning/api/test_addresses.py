@@ -261,8 +261,8 @@ async def test_who_was_behind_a_port_is_answered_by_rule_and_by_what_was_logged(
     }
     log = {"source": "cgn-1", "blocks": [line]}
     assert [(await api.post("/addresses/nat/blocks", log)).json() for _ in range(2)] == [
-        {"blocks": 1, "new": 1},
-        {"blocks": 1, "new": 0},
+        {"blocks": 1, "new": 1, "ended_by_next": 0},
+        {"blocks": 1, "new": 0, "ended_by_next": 0},
     ]
     clash = await api.post("/addresses/nat/blocks", {**log, "blocks": [{**line, "first_port": 1500}]})
     assert (clash.status_code, len(clash.json()["errors"])) == (422, 1)

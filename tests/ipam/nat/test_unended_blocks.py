@@ -1,0 +1,122 @@
+"""Port blocks whose end no log tells: the next one of their ports ends them, and an end that is told counts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ipam import EstateRefused, ImportedBlocks, LoggedBlock
+from tests.ipam.conftest import STARTED_AT, Network, one_pool
+
+pytestmark = pytest.mark.both_databases
+
+OUTSIDE = "203.0.113.90"
+
+
+def block(inside: str, began: float, ended: float | None = None, *, first: int = 1024, where: str = "") -> LoggedBlock:
+    at = [None if hours is None else STARTED_AT + timedelta(hours=hours) for hours in (began, ended)]
+    assert at[0] is not None
+    return LoggedBlock(OUTSIDE, first, first + 1023, inside, at[0], at[1], where=where or None)
+
+
+async def read(network: Network, *blocks: LoggedBlock, source: str = "box1") -> Any:
+    return await network.ports("import_blocks", blocks=list(blocks), source=source)
+
+
+async def refusal(network: Network, *blocks: LoggedBlock, source: str = "box1") -> list[str]:
+    with pytest.raises(EstateRefused) as refused:
+        await read(network, *blocks, source=source)
+    return [str(fault) for fault in refused.value.faults]
+
+
+async def holders(network: Network, *hours: float, port: int = 1500) -> list[str | None]:
+    found = []
+    for each in hours:
+        at = STARTED_AT + timedelta(hours=each)
+        then = await network.ports("holder", outside=OUTSIDE, port=port, at=at)
+        found.append(None if then is None else then["block"]["inside"])
+    return found
+
+
+async def prepared(network: Network) -> Network:
+    await network.apply(one_pool("100.64.0.0/24", role="cgnat"))
+    network.clock.forward(hours=100)
+    return network
+
+
+async def test_the_next_block_of_its_ports_ends_one_whose_end_was_lost(empty: Network) -> None:
+    await prepared(empty)
+    assert await read(empty, block("100.64.0.9", 0)) == ImportedBlocks(1, 0)
+
+    later = (block("100.64.0.10", 24, 26), block("100.64.0.11", 24, 26, first=2048))
+    assert await read(empty, *later) == ImportedBlocks(2, 1)
+
+    assert await holders(empty, -1, 0, 23.9, 24, 26) == [None, "100.64.0.9", "100.64.0.9", "100.64.0.10", None]
+    assert await read(empty, block("100.64.0.9", 0), *later) == ImportedBlocks(0, 0)  # the same log again
+    assert await read(empty, block("100.64.0.13", 30), block("100.64.0.12", -10)) == ImportedBlocks(
+        2, 1
+    )  # an older log
+    assert await holders(empty, -9, 1, 25, 29, 31) == ["100.64.0.12", "100.64.0.9", "100.64.0.10", None, "100.64.0.13"]
+    assert await empty.violations() == []
+
+
+async def test_an_end_that_a_log_tells_after_all_counts(empty: Network) -> None:
+    await prepared(empty)
+    await read(empty, block("100.64.0.9", 0), block("100.64.0.10", 24))
+
+    assert await read(empty, block("100.64.0.9", 0, 6)) == ImportedBlocks(1, 0)
+
+    assert await holders(empty, 5, 7, 25) == ["100.64.0.9", None, "100.64.0.10"]
+    assert await refusal(empty, block("100.64.0.9", 0, 8)) == [
+        f"line 1: {OUTSIDE}:1024-2047 was 100.64.0.9's from 2030-01-01T12:00:00Z to 2030-01-01T18:00:00Z"
+        " (a block imported from box1)"
+    ]
+
+
+async def test_one_over_whose_address_a_rule_began_meanwhile_ended_then(empty: Network) -> None:
+    await prepared(empty)
+    await read(empty, block("100.64.0.9", 0))
+    since = STARTED_AT + timedelta(hours=10)
+    rule = {"pool": "cgnat", "outside": f"{OUTSIDE}/32", "ports_per_subscriber": 200}
+    await empty.ports("define_rule", **rule, since=since)
+
+    assert await read(empty, block("100.64.0.10", 24, 26)) == ImportedBlocks(1, 1)
+
+    assert await holders(empty, 9, 25) == ["100.64.0.9", "100.64.0.10"]
+    assert await holders(empty, 11) == ["100.64.0.2"]
+
+
+async def test_other_ports_or_another_source_end_nothing_and_the_refusal_says_what_stands_there(empty: Network) -> None:
+    await prepared(empty)
+    await read(empty, block("100.64.0.9", 0))
+    before = "was 100.64.0.9's from 2030-01-01T12:00:00Z on (a block imported from box1)"
+
+    assert await refusal(empty, block("100.64.0.10", 24), source="box2") == [f"line 1: {OUTSIDE}:1024-2047 {before}"]
+    overlapping = block("100.64.0.10", 24, first=1500, where="line 7")
+    assert await refusal(empty, overlapping) == [f"line 7: {OUTSIDE}:1500-2523 {before}"]
+    earlier = block("100.64.0.8", -24, first=1500)
+    assert await refusal(empty, earlier) == [f"line 1: {OUTSIDE}:1500-2523 {before}"]  # whichever of them is older
+    assert await holders(empty, 25) == ["100.64.0.9"]
+
+
+async def test_a_file_that_says_a_block_open_and_ended_says_it_once(empty: Network) -> None:
+    await prepared(empty)
+    said = (block("100.64.0.9", 0), block("100.64.0.9", 0, 6), block("100.64.0.9", 0, 6), block("100.64.0.9", 0))
+
+    assert await read(empty, *said) == ImportedBlocks(1, 0)
+
+    assert await holders(empty, 5, 7) == ["100.64.0.9", None]
+    twice = (block("100.64.0.10", 8, 9), block("100.64.0.10", 8, 10))  # which of them is true?
+    assert len(await refusal(empty, *twice)) == 1
+
+
+async def test_what_is_still_to_come_was_not_logged(empty: Network) -> None:
+    await prepared(empty)
+    a_little_ahead, far_ahead = block("100.64.0.9", 100.05), block("100.64.0.10", 101, first=4096)
+
+    assert await refusal(empty, a_little_ahead, far_ahead) == [
+        "line 2: it begins at 2030-01-05T17:00:00Z, which is still to come"
+    ]
+    assert await read(empty, a_little_ahead) == ImportedBlocks(1, 0)
