@@ -5,18 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import Network, to_bytes
 from ipam.allocation.carving import Unit, why_not
 from ipam.errors import NameUnknown, RequestInvalid
+from ipam.estate.ranges import inside
 from ipam.estate.rows import EstateRows
 from ipam.lookup import history
-from ipam.lookup.answers import AddressFacts, UnitState
+from ipam.lookup.answers import AddressFacts, PoolWithin, UnitState
 from ipam.lookup.asked import looked_for, spelt
 from ipam.network_tables import IN_THE_NETWORK
-from ipam.tables import Allocation, Pool, Prefix, Vrf
+from ipam.tables import Allocation, NatRule, Pool, Prefix, Vrf
 from ipam.unit_errors import UnitCooling, UnitDraining, UnitExcluded, UnitReserved, UnitTaken
 from ipam.units import Interval
 from ipam.upkeep import drained_units, draining
@@ -35,19 +36,58 @@ async def facts_of(db: AsyncSession, tenant_id: str, text: str, *, at: datetime,
     asked = await history.checked(db, tenant_id, text, vrf)
     around = await _around(db, tenant_id, asked, vrf)
     if around is None:
-        return _facts(asked, "unpooled", history=await history.events_ever(db, tenant_id, asked, vrf))
+        return await _unpooled(db, tenant_id, asked, vrf, {})
     known = {"role": around.role, "network": around.network, "vrf": around.vrf}
     if around.pool is None:
-        return _facts(asked, "unpooled", history=await history.events_ever(db, tenant_id, asked, around.vrf), **known)
+        return await _unpooled(db, tenant_id, asked, around.vrf, known)
     known |= {"pool": around.pool, "kind": around.kind}
     if around.framed_pool is not None:
         return _facts(asked, "by the BNG", note=f"it knows the pool as {around.framed_pool}", **known)
     pool = await find_pool(db, tenant_id, around.pool)
     units = pool.interval(spelt(asked))
     if units[0] != units[1]:
-        rows = EstateRows(db, tenant_id)
-        return _facts(asked, "several", within=await draining.held_in(rows, pool, [units], MOST_WITHIN), **known)
+        return await _several(db, asked, pool, units, known)
     return await _of_unit(db, pool, units, at, known)
+
+
+async def _several(
+    db: AsyncSession, asked: Network, pool: KnownPool, units: Interval, known: dict[str, Any]
+) -> AddressFacts:
+    within = await draining.held_in(EstateRows(db, pool.tenant_id), pool, [units], MOST_WITHIN)
+    total = len(within)
+    if total == MOST_WITHIN:
+        total = await db.scalar(select(func.count()).where(*inside(pool.pool_id, [units]))) or 0
+    return _facts(asked, "several", within=within, within_total=total, **known)
+
+
+async def _unpooled(
+    db: AsyncSession, tenant_id: str, asked: Network, vrf: str | None, known: dict[str, Any]
+) -> AddressFacts:
+    """What no pool has as a whole, with the pools that lie in it, and whose the CGNAT has behind it."""
+    first, last = (to_bytes(asked.family, bound) for bound in (asked.first, asked.last))
+    in_vrf = [Vrf.name == vrf] if vrf else []
+    pools = await db.execute(
+        select(Pool.name, Pool.kind, Prefix.network, Vrf.name.label("vrf"))
+        .join(Prefix, Prefix.id == Pool.prefix_id)
+        .join(Vrf, Vrf.id == Prefix.vrf_id)
+        .where(Prefix.tenant_id == tenant_id, Prefix.family == asked.family, IN_THE_NETWORK, *in_vrf)
+        .where(Prefix.first_address >= first, Prefix.last_address <= last)
+        .order_by(Vrf.name, Prefix.first_address)
+    )
+    rule = select(NatRule.name).where(
+        NatRule.tenant_id == tenant_id,
+        NatRule.until.is_(None),
+        NatRule.first_outside <= first,
+        NatRule.last_outside >= last,
+    )
+    return _facts(
+        asked,
+        "unpooled",
+        pools=[PoolWithin(pool=row.name, kind=row.kind, network=row.network, vrf=row.vrf) for row in pools],
+        cgnat_of=await db.scalar(rule),
+        history=await history.events_ever(db, tenant_id, asked, vrf),
+        **known,
+    )
 
 
 async def _around(db: AsyncSession, tenant_id: str, asked: Network, vrf: str | None) -> Any:
@@ -139,7 +179,10 @@ def _facts(asked: Network | None, state: str, **known: Any) -> AddressFacts:
         available_at=None,
         holder=None,
         outside=[],
+        cgnat_of=None,
         within=[],
+        within_total=0,
+        pools=[],
         history=[],
     )
     facts.update(cast(AddressFacts, known))

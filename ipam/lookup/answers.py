@@ -13,6 +13,15 @@ from ipam.upkeep.answers import LeftBehind, NatBlockAt, UnitEvent
 PlaceKind = Literal["bng", "site", "access_node"]
 
 
+class PoolWithin(TypedDict):
+    """A pool that lies in a larger prefix, and its own."""
+
+    pool: str
+    kind: str
+    network: str
+    vrf: str
+
+
 class AddressFacts(TypedDict):
     """What an address or prefix is, and who has it.
 
@@ -21,7 +30,9 @@ class AddressFacts(TypedDict):
     *excluded*; a prefix of several units is *several*, with what is held in it; *by the BNG* is handed out by the BNG;
     of what no pool has, *unpooled*. ``drained``: why its part of the pool is being drained, so that nobody is given it
     after whoever has it. ``role`` and ``network`` are the smallest known prefix around it. ``outside``: the ports that
-    an inside address of the CGNAT has.
+    an inside address of the CGNAT has; ``cgnat_of``: the pool whose subscribers the CGNAT now has behind this outside
+    address or prefix. ``within`` are the first that hold something in a prefix, of ``within_total``; ``pools`` are
+    those that lie in one which is larger than they are.
     """
 
     value: str
@@ -36,7 +47,10 @@ class AddressFacts(TypedDict):
     available_at: datetime | None
     holder: ServiceAt | None
     outside: list[NatBlockAt]
+    cgnat_of: str | None
     within: list[LeftBehind]
+    within_total: int
+    pools: list[PoolWithin]
     history: list[UnitEvent]
 
 

@@ -307,7 +307,9 @@ def _print_facts(facts: AddressFacts) -> None:
     inside = f" in {facts['network']} ({facts['role']})" if facts["network"] else ""
     until = f" until {at_second(facts['available_at'])}" if facts["available_at"] else ""
     note = f": {facts['note']}" if facts["note"] else ""
-    state = "of no pool here" if facts["state"] == "unpooled" else facts["state"]
+    state = facts["state"]
+    if state == "unpooled":
+        state = "of no pool as a whole, with these in it" if facts["pools"] else "of no pool here"
     say(f"{facts['value']}: {state}{until}{note}{where}{inside}")
     if facts["drained"] is not None and facts["state"] != "draining":
         say(f"  in a part of the pool that is being drained ({facts['drained']}): nobody is given it after that")
@@ -315,8 +317,15 @@ def _print_facts(facts: AddressFacts) -> None:
         say(f"  {_holder_in_words(facts['holder'])}")
     for block in facts["outside"]:
         say(f"  outside {block['outside']} ports {block['first_port']} to {block['last_port']} by {block['source']}")
+    if facts["cgnat_of"]:
+        say(f"  the CGNAT of pool {facts['cgnat_of']} has it outside: with :PORT after it, who is behind that port")
+    for pool in facts["pools"]:
+        vrf = "" if pool["vrf"] == (facts["vrf"] or "default") else f" in VRF {pool['vrf']}"
+        say(f"  pool {pool['pool']}: {pool['network']}{vrf}")
     for each in facts["within"]:
         say(f"  {each['value']}: {each['state']}{_by(each)}")
+    if more := facts["within_total"] - len(facts["within"]):
+        say(f"  and {more} more: `addresses export --pool {facts['pool']}` writes them all")
     _print_events(facts["history"])
 
 

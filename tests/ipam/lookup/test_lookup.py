@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ipam import AddressLookup, NameUnknown, RequestInvalid, ServiceUnknown
+from ipam.lookup import address_facts
 from ipam.usage.occupation import by_cell, units_per_cell
 from tests.ipam.conftest import Network, one_pool, small
 
@@ -74,6 +75,55 @@ async def test_a_prefix_lists_what_is_held_in_it_and_one_that_is_handed_out_is_a
     assert (await look(network, "find", "198.51.100.7"))["state"] == "unpooled"
     with pytest.raises(RequestInvalid, match="host bits"):
         await look(network, "find", "100.64.0.1/28")
+
+
+async def test_of_very_much_that_is_held_in_a_prefix_the_first_are_listed_and_all_are_counted(
+    empty: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address_facts, "MOST_WITHIN", 3)
+    await empty.apply(one_pool("192.0.2.0/28"))
+    for last in (4, 1, 2):
+        await empty.keep("reserve", pool="cgnat", value=f"192.0.2.{last}", note="for the museum")
+    all_of_it = await look(empty, "find", "192.0.2.0/28")
+    await empty.keep("reserve", pool="cgnat", value="192.0.2.3", note="for the zoo")
+    first = await look(empty, "find", "192.0.2.0/28")
+
+    assert (len(all_of_it["within"]), all_of_it["within_total"]) == (3, 3)
+    assert [each["value"] for each in first["within"]] == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+    assert first["within_total"] == 4
+
+
+async def test_a_prefix_around_pools_lists_them_and_an_outside_address_says_whose_it_is(empty: Network) -> None:
+    described = one_pool("192.0.2.0/28", role="cgnat")
+    described["pool"] += [
+        {"name": "twin", "kind": "ipv4", "network": "192.0.2.0/28", "vrf": "blue"},
+        {"name": "next", "kind": "ipv4", "network": "192.0.2.64/27"},
+        {"name": "pd", "kind": "ipv6_pd", "network": "2001:db8::/48", "unit_length": 56},
+    ]
+    rule = {"pool": "cgnat", "outside": "203.0.113.0/31", "ports_per_subscriber": 1000}
+    await empty.apply(described | {"vrf": [{"name": "blue"}], "nat_rule": [rule]})
+
+    around = await look(empty, "find", "192.0.2.0/24")
+    assert (around["state"], around["pool"]) == ("unpooled", None)
+    assert [(each["pool"], each["network"], each["vrf"]) for each in around["pools"]] == [
+        ("twin", "192.0.2.0/28", "blue"),
+        ("cgnat", "192.0.2.0/28", "default"),
+        ("next", "192.0.2.64/27", "default"),
+    ]
+    in_blue = await look(empty, "find", "192.0.2.0/24", vrf="blue")
+    assert [each["pool"] for each in in_blue["pools"]] == ["twin"]
+    assert [each["pool"] for each in (await look(empty, "find", "2001:db8::/32"))["pools"]] == ["pd"]
+    outside = [
+        await look(empty, "find", each) for each in ("203.0.113.1", "203.0.113.0/31", "203.0.113.2", "192.0.3.1")
+    ]
+    assert [(each["cgnat_of"], each["pools"]) for each in outside] == [
+        ("cgnat", []),
+        ("cgnat", []),
+        (None, []),
+        (None, []),
+    ]
+    await empty.ports("end_rule", pool="cgnat", reason="another box")
+    assert (await look(empty, "find", "203.0.113.1"))["cgnat_of"] is None
 
 
 async def test_an_inside_address_says_its_ports_and_one_of_two_vrfs_must_be_named(empty: Network) -> None:
