@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import partial
+from typing import cast
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -116,7 +117,7 @@ async def _was_routed(db: AsyncSession, service_id: int, asked: Network) -> bool
         .join(Prefix, Prefix.id == Pool.prefix_id)
         .where(AllocationEvent.service_id == service_id, AllocationEvent.what == "released", Pool.kind.in_(ROUTED))
     )
-    return any(prefix_of_unit(*row) == asked for row in rows)
+    return any(prefix_of_unit(row.first_address, cast(int, row.unit_length), row.unit) == asked for row in rows)
 
 
 def checked_prefix(prefix: str) -> str:

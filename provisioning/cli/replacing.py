@@ -57,8 +57,9 @@ def _put(draft: Path, whole: Path, before: os.stat_result | None, mode: int | No
         except PermissionError:  # somebody else's, who lets us write to it: it stays theirs
             shutil.copyfile(draft, whole)
             return
-    if before is not None or mode is not None:
-        draft.chmod(mode if before is None or mode is not None else stat.S_IMODE(before.st_mode))
+    kept = stat.S_IMODE(before.st_mode) if mode is None and before is not None else mode
+    if kept is not None:
+        draft.chmod(kept)
     draft.replace(whole)
 
 
