@@ -183,7 +183,7 @@ from ipam.invariants import (
     leaked,
     overlapping,
 )
-from ipam.inventory.answers import CheckedImport, Difference, ImportCounts
+from ipam.inventory.answers import CheckedImport, Difference, DifferenceKind, ImportCounts
 from ipam.inventory.files import ImportFile, ImportMapping, read_import, read_mapping, reply_file
 from ipam.inventory.inventory import AddressInventory
 from ipam.inventory.lines import ImportSource
@@ -256,6 +256,7 @@ __all__ = [
     "CheckedImport",
     "CvlanNotComputable",
     "Difference",
+    "DifferenceKind",
     "EstateError",
     "EstateInUse",
     "EstateRefused",

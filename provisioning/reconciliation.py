@@ -8,9 +8,9 @@ changes meanwhile may show once; it doesn't show twice.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, get_args
 
-from ipam import Difference
+from ipam import Difference, DifferenceKind
 from provisioning.bootstrap import Appliance
 from provisioning.projections import ALLOCATION, ENDING, usernames_in_work
 from provisioning.signals import TOLD_FROM_OUTSIDE
@@ -24,12 +24,13 @@ class Reconciled(Difference):
     command: str
 
 
-KINDS = ("missing_in_radius", "unknown_to_ipam", "mismatched")
+KINDS: tuple[DifferenceKind, ...] = get_args(DifferenceKind)
 COLUMNS = ("difference", "username", "service_id", "customer_id", "ipam", "radius", "command")
 NAMES_AT_ONCE = 1_000
 """So that of a network of any size only some of it is in memory."""
 Triple = tuple[str, str, str]
 HOLD = "firstlight addresses import --from radreply"
+DESCRIBE = "firstlight import ESTATE"
 
 
 class RadiusComparison:
@@ -92,11 +93,15 @@ async def _some_names(rows: AsyncIterator[ReplyRow]) -> AsyncIterator[dict[str, 
 
 def _with_command(found: Difference, subscribers: dict[str, int]) -> Reconciled:
     """A subscriber of ours is projected anew, and a service that came with a file, and so has none, is looked at. What
-    is nobody's here is kept, so that nobody is given it."""
+    is nobody's here is kept, so that nobody is given it; a pool that isn't described yet can keep nothing."""
     if found["username"] in subscribers:
         command = f"firstlight subscribers project {found['username']}"
     elif found["service_id"] is not None:
         command = f"firstlight addresses show --service {found['service_id']}"
+    elif found["difference"] == "reserved_otherwise":
+        command = f"firstlight addresses show {found['radius'][0].partition('=')[2]}"
+    elif found["difference"] == "outside_pools":
+        command = DESCRIBE
     else:
         command = HOLD
     return Reconciled(**found, command=command)

@@ -11,8 +11,9 @@ from typing_extensions import TypedDict
 class ImportCounts(TypedDict):
     """What a file comes to: its ``lines``, new ``services``, new units by their state.
 
-    ``unchanged`` units are already as the file says; ``skipped`` lines are no allocations (the network of a pool, an
-    attribute that gives no address).
+    ``updated`` units are reserved from that system and have new words; ``unchanged`` ones are already as the file says.
+    ``skipped`` lines are left out: they are no allocations (the network of a pool, an attribute that gives no address),
+    or, ``outside_pools``, rows of the radius database that lie outside of every pool; ``first_outside`` names some.
     """
 
     lines: int
@@ -20,8 +21,11 @@ class ImportCounts(TypedDict):
     assigned: int
     reserved: int
     quarantine: int
+    updated: int
     unchanged: int
     skipped: int
+    outside_pools: int
+    first_outside: list[str]
 
 
 @dataclass(frozen=True)
@@ -32,15 +36,19 @@ class CheckedImport:
     counts: ImportCounts
 
 
+DifferenceKind = Literal["missing_in_radius", "unknown_to_ipam", "reserved_otherwise", "outside_pools", "mismatched"]
+
+
 class Difference(TypedDict):
     """One username of which RADIUS says something else than what is allocated.
 
     ``difference``: *missing_in_radius* (a service holds what RADIUS gives to nobody), *unknown_to_ipam* (RADIUS gives
-    addresses to a name that no live service has), *mismatched* (both, and not the same). ``ipam`` and ``radius`` hold
-    what only one of them has, each as ``Attribute=value``.
+    addresses to a name that no live service has), *reserved_otherwise* (it gives such a name what is reserved for
+    something else), *outside_pools* (it gives it what no pool holds), *mismatched* (a service holds something, and
+    RADIUS gives something else). ``ipam`` and ``radius`` hold what only one of them has, each as ``Attribute=value``.
     """
 
-    difference: Literal["missing_in_radius", "unknown_to_ipam", "mismatched"]
+    difference: DifferenceKind
     username: str
     service_id: int | None
     customer_id: int | None

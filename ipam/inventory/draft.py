@@ -15,7 +15,7 @@ from ipam.allocation.candidates import EverythingBound
 from ipam.allocation.places import Place, Plan
 from ipam.holdings import subject_of
 from ipam.inventory.lines import ImportLine, kinds_meant
-from ipam.inventory.pools import Located, PoolIndex
+from ipam.inventory.pools import Located, OutsideEveryPool, PoolIndex
 from ipam.upkeep.pool_units import KnownPool
 
 UnitKey = tuple[int, int]
@@ -88,11 +88,14 @@ class WantedUnit:
 
 
 class Draft:
-    """Units and services of a file, and what is wrong with its lines."""
+    """Units and services of a file, and what is wrong with its lines. Of a live one (``ImportFile``), ``outside`` is
+    what was left out because no pool holds it."""
 
-    def __init__(self, known: KnownNetwork, now: datetime) -> None:
+    def __init__(self, known: KnownNetwork, now: datetime, *, is_live: bool = False) -> None:
         self.known = known
         self.now = now
+        self.is_live = is_live
+        self.outside: list[ImportLine] = []
         self.faults: defaultdict[int, list[str]] = defaultdict(list)
         self.units: dict[UnitKey, WantedUnit] = {}
         self.services: dict[ServiceKey, DraftService] = {}
@@ -113,9 +116,13 @@ class Draft:
             self.faults[line.number].append(what)
 
     def want(self, unit: WantedUnit) -> None:
-        """Of two lines that mean one unit both stand for a part of it, or the second one is wrong."""
+        """Of two lines that mean one unit one says whose it is and the other is a prefix of nobody's around it, or both
+        stand for a part of it, or the second one is wrong."""
         other = self.units.setdefault(unit.key, unit)
-        if other is unit:
+        if other is unit or _is_around(unit, other):
+            return
+        if _is_around(other, unit):
+            self.units[unit.key] = unit
             return
         parts = not (unit.line.is_exact or other.line.is_exact) and unit.line.network != other.line.network
         if not (parts and unit.service is None and other.service is None):
@@ -152,7 +159,11 @@ class Draft:
         try:
             located = self.known.pools.locate(line)
         except ValueError as exc:
-            self.fault(line, str(exc))
+            if self.is_live and line.state == "reserved" and isinstance(exc, OutsideEveryPool):
+                self.outside.append(line)
+                self.skipped += 1
+            else:
+                self.fault(line, str(exc))
             return None
         if located is None:
             self.skipped += 1
@@ -207,6 +218,14 @@ class Draft:
             self.fault(line, f"{whose} is at {service.place.location}, not at {place.location}")
         elif line.state == "assigned" or (not service.holds and _is_later(line, service.gave_back)):
             service.place = place
+
+
+def _is_around(nobodys: WantedUnit, owned: WantedUnit) -> bool:
+    """Whether that is a larger prefix that is kept for nobody, and this one somebody's in it."""
+    around, inner = nobodys.line.network, owned.line.network
+    if nobodys.line.state != "reserved" or owned.service is None or around is None or inner is None:
+        return False
+    return around.length < inner.length and around.holds(inner.family, inner.first)
 
 
 def _is_later(line: ImportLine, gave_back: Sequence[WantedUnit]) -> bool:

@@ -74,7 +74,11 @@ class ImportMapping:
 
 @dataclass(frozen=True)
 class ImportFile:
-    """``rows[i]`` is what ``lines[i]`` was read from; ``titles`` stood before the names of the columns."""
+    """``rows[i]`` is what ``lines[i]`` was read from; ``titles`` stood before the names of the columns.
+
+    ``is_live``: it is what a radius database has, where there are names too that are none of ours to number (a loopback
+    of a router's login): what nobody is known to own and no pool holds is left out of it, and counted.
+    """
 
     source: ImportSource
     separator: str
@@ -82,6 +86,7 @@ class ImportFile:
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     lines: Sequence[ImportLine]
+    is_live: bool = False
 
     def with_errors(self, faults: Mapping[int, Sequence[str]]) -> Iterator[list[str]]:
         """The file again, a row at a time, each with all that is wrong with it in a last column; what stands in none
@@ -130,7 +135,7 @@ def reply_file(rows: Iterable[Sequence[str]], mapping: ImportMapping | None = No
     header, known = NEEDED["radreply"][0], mapping or ImportMapping()
     kept = [list(row) for row in rows]
     lines = [_line(number, row, header, "radreply", known) for number, row in enumerate(kept, start=2)]
-    return ImportFile("radreply", ",", [], header, kept, lines)
+    return ImportFile("radreply", ",", [], header, kept, lines, is_live=True)
 
 
 def _line(

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, delete, func, literal, select
+from sqlalchemy import Table, bindparam, delete, func, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ipam.allocation.patience import OthersWereQuicker, patiently
@@ -29,7 +29,7 @@ from ipam.inventory.reading import chunks, known_network, standing
 from ipam.inventory.services import complete_all
 from ipam.inventory.standing import Settled, settle
 from ipam.kinds import ROUTED
-from ipam.tables import IN_QUARANTINE, Allocation, AllocationEvent, FreeRange, Service, table_of
+from ipam.tables import IN_QUARANTINE, RESERVED, Allocation, AllocationEvent, FreeRange, Service, table_of
 from ipam.units import merge
 from ipam.upkeep.reserving import NOBODY
 
@@ -39,6 +39,8 @@ _ALLOCATION = table_of(Allocation)
 _EVENT = table_of(AllocationEvent)
 _RANGE = table_of(FreeRange)
 _SERVICE = table_of(Service)
+MOST_NAMED = 5
+"""Of rows that lie outside of every pool."""
 MANY = 1_000
 """Fewer units leave the planner's idea of the tables as it is."""
 
@@ -46,7 +48,7 @@ MANY = 1_000
 async def check(rows: EstateRows, file: ImportFile, *, at: datetime) -> CheckedImport:
     """What the file would come to now; nothing is written or locked."""
     draft = await _drafted(rows, file, at)
-    settled = settle(draft, await standing(rows.db, draft.units))
+    settled = settle(draft, await standing(rows.db, draft.units), file.source)
     return CheckedImport(
         {line: faults for line, faults in draft.faults.items() if faults}, _counts(file, draft, settled)
     )
@@ -65,7 +67,7 @@ async def bring_in(rows: EstateRows, file: ImportFile, *, at: datetime, realm: s
         pools = sorted({pool_id for pool_id, _ in draft.units})
         for pool_id in pools:  # who was about to take something there has been waited for, and is seen from here on
             await cut_ranges(rows, pool_id, [])
-        settled = settle(draft, await standing(rows.db, draft.units))
+        settled = settle(draft, await standing(rows.db, draft.units), file.source)
         if any(draft.faults.values()):
             raise ImportRefused(draft.faults)
         await _write(rows, settled, file.source, at, realm)
@@ -78,7 +80,7 @@ async def _drafted(rows: EstateRows, file: ImportFile, at: datetime) -> Draft:
     known = await known_network(rows.db, rows.tenant_id, file.lines)
 
     def drafted() -> Draft:
-        draft = Draft(known, at)
+        draft = Draft(known, at, is_live=file.is_live)
         draft.add_all(file.lines)
         complete_all(draft)
         return draft
@@ -94,8 +96,11 @@ def _counts(file: ImportFile, draft: Draft, settled: Settled) -> ImportCounts:
         assigned=states["assigned"],
         reserved=states["reserved"],
         quarantine=states["quarantine"],
+        updated=len(settled.updated),
         unchanged=settled.unchanged,
         skipped=draft.skipped,
+        outside_pools=len(draft.outside),
+        first_outside=[f"{line.username} {line.value}" for line in draft.outside[:MOST_NAMED]],
     )
 
 
@@ -110,6 +115,7 @@ async def _write(rows: EstateRows, settled: Settled, source: ImportSource, at: d
     ordinals = _ordinals(settled.new)
     await _insert(rows, _ALLOCATION, [_allocation(*each, at) for each in zip(settled.new, ordinals, strict=True)])
     await _insert(rows, _EVENT, [_event(unit, source, at) for unit in settled.new])
+    await _update_notes(rows, settled, source, at)
     if len(settled.new) >= MANY:
         await count_anew(rows.db, _RANGE, _SERVICE, _ALLOCATION, _EVENT)
 
@@ -122,6 +128,16 @@ async def _take_rested(rows: EstateRows, settled: Settled) -> None:
         if len(locked) != len(some):
             raise OthersWereQuicker({unit.pool.name for unit in settled.new})
         await rows.db.execute(delete(_ALLOCATION).where(_ALLOCATION.c.id.in_(some)))
+
+
+async def _update_notes(rows: EstateRows, settled: Settled, source: ImportSource, at: datetime) -> None:
+    said = update(_ALLOCATION).where(_ALLOCATION.c.id == bindparam("row_id")).values(note=bindparam("said"))
+    for some in chunks(settled.updated):
+        kept = select(Allocation.id).where(RESERVED, Allocation.id.in_([row_id for row_id, _ in some]))
+        if len((await rows.db.scalars(kept.with_for_update(skip_locked=True))).all()) != len(some):
+            raise OthersWereQuicker({unit.pool.name for _, unit in some})
+        await rows.db.execute(said, [{"row_id": row_id, "said": unit.line.note} for row_id, unit in some])
+        await _insert(rows, _EVENT, [{**_event(unit, source, at), "at": at} for _, unit in some])
 
 
 async def _write_services(rows: EstateRows, services: Sequence[DraftService], at: datetime, realm: str) -> None:

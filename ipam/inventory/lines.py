@@ -182,6 +182,12 @@ def as_note(source: ImportSource, *words: str) -> str:
     return note if len(note) <= LONGEST_NOTE else f"{note[: LONGEST_NOTE - 4]} ..."
 
 
+def is_note_of(source: ImportSource, note: str | None) -> bool:
+    """Whether ``as_note`` has written it for that system."""
+    bare = as_note(source)
+    return note is not None and (note == bare or note.startswith(f"{bare}: "))
+
+
 def held_as(line: ImportLine) -> ImportLine:
     """What another system has allocated is a service's if its owner is known, and else kept for nobody."""
     if not line.lacks:

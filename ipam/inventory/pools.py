@@ -15,6 +15,10 @@ Located = tuple[KnownPool, int, int]
 """A pool, and the first and last of its units."""
 
 
+class OutsideEveryPool(ValueError):
+    """It is nothing of ours."""
+
+
 class PoolIndex:
     """All pools of a network, found by name, or by the addresses that they hold."""
 
@@ -36,6 +40,7 @@ class PoolIndex:
         """None: it is the network of a pool (or of several) and nothing that a pool has handed out.
 
         Raises:
+            OutsideEveryPool: no pool holds it.
             ValueError: says why it can be nothing of ours.
         """
         pool = self._of_network(line, line.network) if line.network is not None else self._of_vlan(line)
@@ -49,6 +54,10 @@ class PoolIndex:
             assert line.vid is not None, "a line without faults has a value"
             return pool, line.vid, line.vid
         return _units(line, line.network, pool, self._networks[pool.pool_id])
+
+    def is_outside(self, network: Network) -> bool:
+        """Whether no pool of any VRF holds all of it."""
+        return all(self._holding(vrf, network) is None for vrf in {vrf for vrf, _ in self._pools})
 
     def _of_vlan(self, line: ImportLine) -> KnownPool:
         if not line.pool:
@@ -72,7 +81,9 @@ class PoolIndex:
         if len(found) > 1:
             raise ValueError(f"{line.value} exists in the VRFs {', '.join(str(pool.vrf) for pool in found)}: say which")
         if not found and (line.is_exact or not any(self._covers(vrf, network) for vrf in vrfs)):
-            raise ValueError(f"{line.value} lies outside every pool" + (f" of VRF {line.vrf}" if line.vrf else ""))
+            raise OutsideEveryPool(
+                f"{line.value} lies outside every pool" + (f" of VRF {line.vrf}" if line.vrf else "")
+            )
         return found[0] if found else None
 
     def _named(self, name: str) -> KnownPool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,10 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.places import AnySelect
 from ipam.answers import value_of
-from ipam.inventory.answers import Difference
-from ipam.inventory.lines import parsed, spelt
+from ipam.inventory.answers import Difference, DifferenceKind
+from ipam.inventory.lines import as_note, is_note_of, parsed, spelt
+from ipam.inventory.pools import PoolIndex
 from ipam.inventory.shapes import THE_NAS_CHOOSES
 from ipam.tables import ASSIGNED, RESERVED, Allocation, Pool, Prefix, Service
+from ipam.upkeep.pool_units import all_pools
 
 ATTRIBUTES: Mapping[str, str] = {
     "ipv4": "Framed-IP-Address",
@@ -62,8 +65,9 @@ def _given(row: Any) -> Given:
 class Reconciliation:
     """Takes the rows of RADIUS some names at a time; what no row was about is missing there.
 
-    Of a network of any size it keeps no more than which services it has seen, and what is reserved. What RADIUS gives
-    to a name that is nobody's here is no difference as far as it is reserved: nobody else gets it.
+    Of a network of any size it keeps no more than which services it has seen, its pools, and what is reserved. What
+    RADIUS gives to a name that is nobody's here is no difference as far as an import of radreply has reserved it for
+    that name: nobody else gets it.
     """
 
     def __init__(self, db: AsyncSession, tenant_id: str) -> None:
@@ -71,15 +75,17 @@ class Reconciliation:
         self._db = db
         self._tenant_id = tenant_id
         self._seen: set[int] = set()
-        self._kept: frozenset[Given] | None = None
+        self._known: tuple[PoolIndex, Mapping[Given, set[str]]] | None = None
 
     async def compare(self, by_name: Mapping[str, Sequence[ReplyRow]]) -> list[Difference]:
         """All rows of each name at once; best a thousand names at a time."""
         named = select(Service.service_id).where(Service.tenant_id == self._tenant_id, Service.username.in_(by_name))
         claimed = await self._claims((await self._db.scalars(named)).all())
         self._seen |= {claim.service_id for claim in claimed.values()}
-        found = [await self._compared(name, claimed.get(name), rows) for name, rows in by_name.items()]
-        return [each for each in found if each is not None]
+        found: list[Difference] = []
+        for name, rows in by_name.items():
+            found += await self._compared(name, claimed.get(name), rows)
+        return found
 
     async def missing(self) -> AsyncIterator[Difference]:
         """Services of which RADIUS has no row at all, when every name was compared."""
@@ -94,17 +100,32 @@ class Reconciliation:
             for username, claim in claimed.items():
                 yield _difference("missing_in_radius", username, claim, frozenset())
 
-    async def _compared(self, username: str, claim: Claim | None, rows: Sequence[ReplyRow]) -> Difference | None:
+    async def _compared(self, username: str, claim: Claim | None, rows: Sequence[ReplyRow]) -> list[Difference]:
         gives = frozenset((_OURS[name.lower()], _spelt(value)) for _, name, value in rows if name.lower() in _OURS)
         if claim is None or all(name != ATTRIBUTES["ipv4"] for name, _ in claim.gives):
             gives -= _THE_NAS_CHOOSES  # gives nothing that is allocated anywhere
         if claim is None:
-            if gives:
-                gives -= await self._reserved()
-            return _difference("unknown_to_ipam", username, None, gives) if gives else None
+            return await self._unclaimed(username, gives) if gives else []
         if claim.gives == gives:
-            return None
-        return _difference("mismatched" if gives else "missing_in_radius", username, claim, gives)
+            return []
+        return [_difference("mismatched" if gives else "missing_in_radius", username, claim, gives)]
+
+    async def _unclaimed(self, username: str, gives: frozenset[Given]) -> list[Difference]:
+        """What a name that no live service has is given, by what can become of it."""
+        pools, kept = await self._pools_and_reserved()
+        own = as_note("radreply", username)
+        gives = frozenset(given for given in gives if own not in kept.get(given, ()))
+        outside = frozenset(given for given in gives if _is_outside(pools, given))
+        # What radreply gave to another name before, an import of radreply keeps for this one.
+        otherwise = frozenset(
+            given for given in gives if given in kept and not any(is_note_of("radreply", note) for note in kept[given])
+        )
+        parts: tuple[tuple[DifferenceKind, frozenset[Given]], ...] = (
+            ("unknown_to_ipam", gives - outside - otherwise),
+            ("reserved_otherwise", otherwise),
+            ("outside_pools", outside),
+        )
+        return [_difference(what, username, None, part) for what, part in parts if part]
 
     async def _claims(self, service_ids: Sequence[int]) -> dict[str, Claim]:
         """By username, those of these services that hold something that RADIUS gives."""
@@ -120,18 +141,27 @@ class Reconciliation:
             found[username] = Claim(service_id, customer_id, username, frozenset(_given(unit) for unit in units))
         return found
 
-    async def _reserved(self) -> frozenset[Given]:
-        """What is reserved, as RADIUS would give it."""
-        if self._kept is None:
-            rows = await self._db.execute(_units(self._tenant_id).where(RESERVED))
-            self._kept = frozenset(_given(row) for row in rows)
-        return self._kept
+    async def _pools_and_reserved(self) -> tuple[PoolIndex, Mapping[Given, set[str]]]:
+        """And what that is reserved for, as RADIUS would give it."""
+        if self._known is None:
+            kept: defaultdict[Given, set[str]] = defaultdict(set)
+            for row in await self._db.execute(_units(self._tenant_id, Allocation.note).where(RESERVED)):
+                kept[_given(row)].add(row.note)
+            self._known = PoolIndex(await all_pools(self._db, self._tenant_id)), kept
+        return self._known
 
 
-def _difference(what: str, username: str, claim: Claim | None, gives: frozenset[Given]) -> Difference:
+def _is_outside(pools: PoolIndex, given: Given) -> bool:
+    try:
+        return pools.is_outside(parsed(given[1]))
+    except ValueError:  # what is no address at all lies nowhere
+        return False
+
+
+def _difference(what: DifferenceKind, username: str, claim: Claim | None, gives: frozenset[Given]) -> Difference:
     ours = claim.gives if claim else frozenset()
     return Difference(
-        difference=what,  # type: ignore[typeddict-item]
+        difference=what,
         username=username,
         service_id=claim.service_id if claim else None,
         customer_id=claim.customer_id if claim else None,

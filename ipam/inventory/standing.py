@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ipam.inventory.draft import Account, Draft, DraftService, WantedUnit
+from ipam.inventory.lines import ImportSource, is_note_of
 from ipam.inventory.reading import Standing, UsedUnit
 
 
@@ -17,6 +18,8 @@ class Settled:
 
     new: list[WantedUnit] = field(default_factory=list)
     rested_rows: list[int] = field(default_factory=list)
+    updated: list[tuple[int, WantedUnit]] = field(default_factory=list)
+    """Rows of reservations whose words have changed."""
     unchanged: int = 0
 
     def services(self) -> list[DraftService]:
@@ -25,7 +28,7 @@ class Settled:
         return [service for service in found.values() if service.existing is None]
 
 
-def settle(draft: Draft, now: Standing) -> Settled:
+def settle(draft: Draft, now: Standing, source: ImportSource) -> Settled:
     """Compares each unit with how it stands."""
     settled = Settled()
     for unit in draft.units.values():
@@ -36,6 +39,8 @@ def settle(draft: Draft, now: Standing) -> Settled:
             settled.unchanged += 1
             if unit.service is not None and used.account is not None:
                 unit.service.existing = used.account
+        elif used is not None and _has_new_words(unit, used, source):
+            settled.updated.append((used.row_id, unit))
         elif (fault := _why_not(unit, used, now, draft.now)) is not None:
             draft.fault(unit.line, fault)
         else:
@@ -73,6 +78,11 @@ def _is_so_already(unit: WantedUnit, used: UsedUnit) -> bool:
         location_id=service.place.location_id,
         plan_id=service.plan.plan_id,
     )
+
+
+def _has_new_words(unit: WantedUnit, used: UsedUnit, source: ImportSource) -> bool:
+    """What that system has kept for nobody it still keeps, and calls it something else by now."""
+    return unit.line.state == used.state == "reserved" and is_note_of(source, used.note)
 
 
 def _why_not(unit: WantedUnit, used: UsedUnit | None, now: Standing, at: datetime) -> str | None:

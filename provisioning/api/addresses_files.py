@@ -63,6 +63,8 @@ class Reconciliation(Wish):
 
     missing_in_radius: int
     unknown_to_ipam: int
+    reserved_otherwise: int
+    outside_pools: int
     mismatched: int
     left_out: ReconciliationLeftOut
     differences: list[Reconciled]

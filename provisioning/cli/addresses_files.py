@@ -25,7 +25,7 @@ from provisioning.reconciliation import COLUMNS, KINDS, RadiusComparison, Reconc
 
 MOST_SHOWN = 50
 """Of differences of a kind, so many stand on the screen."""
-STATES = ("assigned", "reserved", "quarantine", "unchanged")
+STATES = ("assigned", "reserved", "quarantine", "updated", "unchanged")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -75,6 +75,10 @@ def import_(
     numbers: dict[str, Any] = {**counts}
     made = ", ".join(f"{numbers[name]} {name}" for name in STATES if numbers[name]) or "nothing"
     say(f"{counts['lines']} lines, {counts['skipped']} left out: {made}; {counts['services']} new services")
+    if counts["outside_pools"]:
+        more = ", ..." if counts["outside_pools"] > len(counts["first_outside"]) else ""
+        some = ", ".join(counts["first_outside"]) + more
+        say(f"of what is left out, outside of every pool: {counts['outside_pools']} ({some})")
     if dry_run:
         say("nothing was written")
 

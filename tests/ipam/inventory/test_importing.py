@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from ipam import ImportRefused, RequestInvalid, UnitReserved, read_import, read_mapping
+from ipam import ImportRefused, RequestInvalid, UnitReserved, read_import, read_mapping, reply_file
 from ipam.tables import Allocation, AllocationEvent, FreeRange, Pool, Service
-from tests.ipam.conftest import Network, one_pool, small
+from tests.ipam.conftest import STARTED_AT, Network, one_pool, small
 
 WHOLE = """\
 value,pool,customer_id,username,location,plan,since,state,available_at,note
@@ -36,8 +36,11 @@ async def test_what_a_file_says_is_held_kept_and_cooling_as_if_it_had_been_given
         "assigned": 7,
         "reserved": 1,
         "quarantine": 1,
+        "updated": 0,
         "unchanged": 0,
         "skipped": 0,
+        "outside_pools": 0,
+        "first_outside": [],
     }
     async with network.database.begin() as db:
         ids = {name: number for name, number in await db.execute(select(Service.username, Service.service_id))}
@@ -226,12 +229,8 @@ async def test_addresses_of_other_systems_are_kept_for_nobody_unless_a_mapping_s
 
     counts = await empty.bring_in(file, "netbox", mapping)
     assert (counts["services"], counts["assigned"], counts["reserved"]) == (1, 1, 2)
-    assert await empty.faults(prefixes, "netbox") == {
-        4: ["100.64.0.9 of pool cgnat is reserved (imported from NetBox: printer)"]
-    }
-    await empty.keep("unreserve", pool="cgnat", value="100.64.0.9", note="it is the museum's")
     counts = await empty.bring_in(prefixes, "netbox")
-    assert (counts["reserved"], counts["skipped"]) == (4, 2)
+    assert (counts["reserved"], counts["updated"], counts["skipped"]) == (3, 1, 2)
 
     exported = (await empty.export()).splitlines()
     assert [line.split(",")[3:8] + line.split(",")[12:] for line in exported[1:]] == [
@@ -258,6 +257,86 @@ async def test_a_mapping_beside_a_file_of_ours_says_whose_its_addresses_are(empt
         ["192.0.2.6", "reserved", "", "", ""],
     ]
     assert await empty.violations() == []
+
+
+@pytest.mark.parametrize("prefix_first", [True, False])
+async def test_who_has_an_address_has_it_also_where_a_prefix_of_nobody_s_lies_around_it(
+    empty: Network, prefix_first: bool
+) -> None:
+    await empty.apply(one_pool())
+    lines = [",192.0.2.8/30,reserved,the museum,,,", "192.0.2.9/28,,active,Ada Byron,5,LOC-1,fiber-100"]
+    lines = lines if prefix_first else lines[::-1]
+    file = "\n".join(["IP Address,Prefix,Status,Description,customer_id,location,plan", *lines]) + "\n"
+
+    counts = await empty.bring_in(file, "netbox")
+
+    assert (counts["services"], counts["assigned"], counts["reserved"]) == (1, 1, 3)
+    assert [line.split(",")[3:6] for line in (await empty.export()).splitlines()[1:]] == [
+        ["192.0.2.8", "reserved", ""],
+        ["192.0.2.9", "assigned", "5"],
+        ["192.0.2.10", "reserved", ""],
+        ["192.0.2.11", "reserved", ""],
+    ]
+    again = await empty.bring_in(file, "netbox")
+    assert (again["unchanged"], again["services"]) == (4, 0)
+    twice = file + "192.0.2.9/28,,active,Bob Hill,6,LOC-1,fiber-100\n"
+    line = 3 if prefix_first else 2
+    assert await empty.faults(twice, "netbox") == {4: [f"192.0.2.9 of pool cgnat stands in line {line} already"]}
+    assert await empty.violations() == []
+
+
+async def test_what_a_system_calls_something_else_by_now_is_called_so_here_and_its_history_says_both(
+    network: Network,
+) -> None:
+    file = "IP Address,Description\n100.64.0.9/28,printer\n100.64.0.10/28,\n100.64.0.11/28,scanner\n"
+    await network.bring_in(file, "netbox")
+    await network.keep("reserve", pool="cgnat", value="100.64.0.12", note="by hand")
+    network.clock.forward(minutes=5)
+    renamed = file.replace("printer", "plotter").replace("10/28,", "10/28,camera")
+
+    counts = await network.bring_in(renamed, "netbox")
+
+    assert (counts["reserved"], counts["updated"], counts["unchanged"]) == (0, 2, 1)
+    history = await network.keep("history", pool="cgnat", value="100.64.0.9")
+    assert [(each["at"], each["what"], each["note"]) for each in history] == [
+        (STARTED_AT, "reserved", "imported from NetBox: printer"),
+        (network.clock(), "reserved", "imported from NetBox: plotter"),
+    ]
+    assert [line.split(",")[12] for line in (await network.export("cgnat")).splitlines()[1:]] == [
+        "imported from NetBox: plotter",
+        "imported from NetBox: camera",
+        "imported from NetBox: scanner",
+        "by hand",
+    ]
+    others = "ip address,description\n100.64.0.9,modem\n100.64.0.12,modem\n"
+    assert await network.faults(others, "phpipam") == {
+        2: ["100.64.0.9 of pool cgnat is reserved (imported from NetBox: plotter)"],
+        3: ["100.64.0.12 of pool cgnat is reserved (by hand)"],
+    }
+    assert await network.violations() == []
+
+
+async def test_of_a_radius_database_what_no_pool_holds_and_nobody_owns_is_left_out_and_counted(
+    network: Network,
+) -> None:
+    given = [("ext@isp", "100.64.0.5"), *((f"mgmt{n}", f"10.255.0.{n}") for n in range(1, 8))]
+    rows = [(name, "Framed-IP-Address", ":=", address) for name, address in given]
+    async with network.database.begin() as db:
+        counts = await network.inventory(db).bring_in(reply_file(rows))
+    assert (counts["lines"], counts["reserved"], counts["skipped"], counts["outside_pools"]) == (8, 1, 7, 7)
+    assert counts["first_outside"] == [f"mgmt{n} 10.255.0.{n}" for n in range(1, 6)]
+
+    mapping = read_mapping(["username,customer_id,location,plan\n", "mgmt2,5,LOC-3,fiber-100\n"])
+    async with network.database.read() as db:
+        wrong = [("late", "Framed-IP-Address", ":=", "100.72.0.5")]
+        checked = await network.inventory(db).check(reply_file([*rows, *wrong], mapping))
+    assert checked.faults == {
+        4: ["10.255.0.2 lies outside every pool"],
+        10: ["pool at-the-bng is handed out by the BNG, which knows it as POOL-A"],
+    }
+    text = "username,attribute,op,value\nmgmt,Framed-IP-Address,:=,10.255.0.1\n"
+    assert await network.faults(text, "radreply") == {2: ["10.255.0.1 lies outside every pool"]}
+    assert await network.violations() == []
 
 
 async def test_what_another_system_keeps_and_a_pool_leaves_out_stands_as_it_is(network: Network) -> None:

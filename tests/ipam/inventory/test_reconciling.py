@@ -98,3 +98,29 @@ async def test_each_difference_says_what_only_one_side_has(network: Network) -> 
         "radius": ["Delegated-IPv6-Prefix=not a prefix", "Framed-IP-Address=100.64.0.14"],
     }
     assert len(found) == 4
+
+
+async def test_what_is_reserved_for_something_else_or_lies_in_no_pool_is_told_as_that(network: Network) -> None:
+    for number, note in ((4, "core router loopback"), (5, "imported from radreply: ann"), (6, "imported from NetBox")):
+        await network.keep("reserve", pool="cgnat", value=f"100.64.0.{number}", note=note)
+    rows = [
+        ("ghost", "Framed-IP-Address", "100.64.0.4"),
+        ("ann", "Framed-IP-Address", "100.64.0.5"),
+        ("ann2", "Framed-IP-Address", "100.64.0.5"),
+        ("bob", "Framed-IP-Address", "100.64.0.6"),
+        ("bob", "Framed-IP-Address", "100.64.0.7"),
+        ("bob", "Framed-Route", "10.255.0.0/29 0.0.0.0 1"),
+        ("eve", "Framed-IP-Address", "100.64.0.300"),
+    ]
+
+    found = await compared(network, rows)
+
+    assert [(each["username"], each["difference"], each["radius"]) for each in found] == [
+        ("ghost", "reserved_otherwise", ["Framed-IP-Address=100.64.0.4"]),
+        ("ann2", "unknown_to_ipam", ["Framed-IP-Address=100.64.0.5"]),  # an import of radreply keeps it for this one
+        ("bob", "unknown_to_ipam", ["Framed-IP-Address=100.64.0.7"]),
+        ("bob", "reserved_otherwise", ["Framed-IP-Address=100.64.0.6"]),
+        ("bob", "outside_pools", ["Framed-Route=10.255.0.0/29"]),
+        ("eve", "unknown_to_ipam", ["Framed-IP-Address=100.64.0.300"]),
+    ]
+    assert {each["service_id"] for each in found} == {None}

@@ -98,6 +98,8 @@ async def test_differences_are_counted_by_kind(api: Api) -> None:
     assert (await api.get("/addresses/reconciliation")).json() == {
         "missing_in_radius": 0,
         "unknown_to_ipam": 0,
+        "reserved_otherwise": 0,
+        "outside_pools": 0,
         "mismatched": 0,
         "left_out": {"anothers": 0, "under_way": 0},
         "differences": [],

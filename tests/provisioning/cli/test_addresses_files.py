@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from provisioning.cli import addresses_files
+from provisioning.reconciliation import KINDS
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
@@ -54,8 +55,11 @@ def test_a_file_of_another_system_is_tried_mended_and_taken_over(
         "assigned": 0,
         "reserved": 2,
         "quarantine": 0,
+        "updated": 0,
         "unchanged": 0,
         "skipped": 0,
+        "outside_pools": 0,
+        "first_outside": [],
         "dry_run": False,
     }
     assert type_(*words).out == "2 lines, 0 left out: 2 unchanged; 0 new services\n"
@@ -143,7 +147,7 @@ def test_radius_is_compared_and_each_difference_has_the_command_that_ends_it(
     told = type_("addresses", "reconcile", "--csv", table, "--json")
 
     assert told.status == 1
-    [missing], [unknown], [mismatched], left_out = told.json.values()
+    [missing], [unknown], [], [], [mismatched], left_out = told.json.values()
     assert left_out == {"anothers": 0, "under_way": 1}
     assert (missing["username"], missing["radius"]) == (DONE, [])
     assert missing["command"] == f"firstlight subscribers project {DONE}"
@@ -209,9 +213,45 @@ def test_each_difference_ends_by_its_command(isp: Settings, type_: Type, tmp_pat
     assert type_("addresses", "reconcile", "--json").json == {
         "missing_in_radius": [],
         "unknown_to_ipam": [],
+        "reserved_otherwise": [],
+        "outside_pools": [],
         "mismatched": [],
         "left_out": {"anothers": 0, "under_way": 0},
     }
+
+
+def test_what_lies_in_no_pool_or_is_kept_for_something_else_does_not_hold_up_what_can_be_kept(
+    any_isp: Settings, type_: Type
+) -> None:
+    assert type_("addresses", "reserve", "north-v4", "100.64.3.12", "--reason", "the museum").status == 0
+    given = {"old": "100.64.3.10", "mgmt": "10.255.0.1", "ghost": "100.64.3.12"}
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        hand.execute(
+            *(
+                "INSERT INTO radreply (username, attribute, op, value)"
+                f" VALUES ('{name}', 'Framed-IP-Address', ':=', '{address}')"
+                for name, address in given.items()
+            )
+        )
+
+    told = type_("addresses", "reconcile", "--json").json
+    by_name = {each["username"]: (kind, each["command"]) for kind in KINDS for each in told[kind]}
+    assert by_name == {
+        "old": ("unknown_to_ipam", "firstlight addresses import --from radreply"),
+        "ghost": ("reserved_otherwise", "firstlight addresses show 100.64.3.12"),
+        "mgmt": ("outside_pools", "firstlight import ESTATE"),
+    }
+    assert "the museum" in type_(*by_name["ghost"][1].split()[1:]).out
+    assert "reserved (the museum)" in type_("addresses", "import", "--from", "radreply").err
+    assert type_("addresses", "unreserve", "north-v4", "100.64.3.12", "--reason", "ghost has it").status == 0
+
+    assert type_("addresses", "import", "--from", "radreply").out.splitlines() == [
+        "12 lines, 1 left out: 2 reserved, 9 unchanged; 0 new services",
+        "of what is left out, outside of every pool: 1 (mgmt 10.255.0.1)",
+    ]
+
+    left = type_("addresses", "reconcile", "--json").json
+    assert [each["username"] for kind in KINDS for each in left[kind]] == ["mgmt"]
 
 
 def test_what_can_not_be_read_is_refused_in_a_sentence(isp: Settings, type_: Type, tmp_path: Path) -> None:
