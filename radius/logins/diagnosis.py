@@ -123,8 +123,8 @@ def _on_no_subscriber(facts: Facts) -> str:
 
 def _under_another_name(facts: Facts) -> Iterator[Finding]:
     """Who is not let in may be trying a name it had, one that is the same but for case, realm and blanks, or just one
-    like it; or its line asks by itself."""
-    others = [each for each in facts.tries if each["username"] != facts.username]
+    like it, and that since its last login; or its line asks by itself."""
+    others = [each for each in facts.newest_tries if each["username"] != facts.username]
     former = [each for each in others if each["username"] in facts.former_names]
     act = f"Set the name at the CPE to exactly {facts.username}."
     same = [each for each in others if each not in former and _simply(each["username"]) == _simply(facts.username)]

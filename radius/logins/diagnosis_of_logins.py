@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from radius.logins.findings import Facts, Finding, clock, finding, is_silent, told_login, told_session
-from radius.logins.silence import dropped_since, next_act, nothing_since, secrets_unknown, silence
+from radius.logins.silence import dropped_since, fresh_misfits, next_act, nothing_since, secrets_unknown, silence
 from radius.logins.views import LoginView
 from radius.sessions.sessions import Session
 
@@ -50,10 +50,17 @@ def _late(facts: Facts) -> Iterator[Finding]:
 
 
 def _silence(facts: Facts) -> Finding:
+    """Where just one NAS can be meant, it is told at once that its packets are dropped."""
+    dropped = list(fresh_misfits(facts).items())
+    why = ""
+    if len(dropped) == 1:
+        [(address, misfit)] = dropped
+        what = "without a Message-Authenticator" if misfit.unsigned else "with another secret"
+        why = f", and {facts.nas(address)} sends packets {what}, which are dropped"
     return finding(
         "no_request",
         "note" if facts.open_sessions or facts.late_logins else "cause",
-        f"The log of logins has none of {facts.username} in the last {facts.kept_days} days.",
+        f"The log of logins has none of {facts.username} in the last {facts.kept_days} days{why}.",
         [*_not_written(facts), *silence(facts)],
         next_act(
             facts, "Look at the line and the CPE, then whether its NAS is one of these, and `firstlight nas test NAME`."

@@ -96,6 +96,11 @@ class Facts:
         return [each for each in self.tried_names if self._is_since_accept(each)]
 
     @property
+    def newest_tries(self) -> list[UnknownUser]:
+        """Those of them that are no older than the last login under its own name."""
+        return [each for each in self.tries if self._is_since_login(each)]
+
+    @property
     def exact_tries(self) -> list[UnknownUser]:
         """When this very name was tried and FreeRADIUS knew nobody of it, with the rows that there are."""
         return [each for each in self.tries if each["username"] == self.username and self._is_of_these_rows(each)]
@@ -103,7 +108,13 @@ class Facts:
     @property
     def unknown_lines(self) -> list[UnknownUser]:
         """When its line asked by itself and FreeRADIUS knew nobody of it, likewise."""
-        return [each for each in self.line_tries if self._is_since_accept(each) and self._is_of_these_rows(each)]
+        newest = [each for each in self.line_tries if self._is_since_accept(each) and self._is_since_login(each)]
+        return [each for each in newest if self._is_of_these_rows(each)]
+
+    def _is_since_login(self, tried: UnknownUser) -> bool:
+        """Whoever has logged in as itself since, let in or refused, tries that other name no more."""
+        own = [each["happened_at"] for each in self.logins if each["username"] not in self.former_names]
+        return not own or tried["last_at"] >= own[0].replace(microsecond=0)  # a try is known by its second
 
     def _is_since_accept(self, tried: UnknownUser) -> bool:
         return self.last_accept is None or tried["last_at"] >= self.last_accept["happened_at"]

@@ -4,9 +4,10 @@ addresses that ask and are no NAS.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
-from radius.logins.findings import Facts, clock
+from radius.logins.findings import Facts, SecretMisfit, clock
 from radius.logins.views import LoginView
 
 MOST_NASES = 10
@@ -42,21 +43,37 @@ def secrets_unknown(facts: Facts) -> list[str]:
 
 
 def next_act(facts: Facts, otherwise: str) -> str:
-    """Packets of its own NAS that were dropped since a login came from it are looked into before anything else."""
-    misfit = (facts.misfits or {}).get(facts.last_nas or "")
+    """Packets that were dropped since a login came from their NAS are looked into before anything else: those of its
+    own NAS, or of any where nobody knows which is its own."""
     if facts.misfits is None:
         return f"{otherwise} {SET_THE_LOG}"
-    if misfit is None or facts.last_nas is None:
-        return otherwise
-    heard = facts.last_heard.get(facts.last_nas)
-    if heard is not None and heard > misfit.last_at:
-        return otherwise
-    if misfit.unsigned:
-        return (
-            f"Let {facts.nas(facts.last_nas)} send a Message-Authenticator; only if it cannot,"
+    misfits = fresh_misfits(facts)
+    other_secret = [facts.nas(address) for address, misfit in misfits.items() if not misfit.unsigned][:MOST_NASES]
+    unsigned = [facts.nas(address) for address, misfit in misfits.items() if misfit.unsigned][:MOST_NASES]
+    acts = []
+    if other_secret:
+        tests = ", ".join(f"`firstlight nas test {name}`" for name in other_secret)
+        acts.append(f"{tests}: {'it' if len(other_secret) == 1 else 'each'} and FreeRADIUS must have the same secret.")
+    if unsigned:
+        acts.append(
+            f"Let {', '.join(unsigned)} send a Message-Authenticator; only if it cannot,"
             " FIRSTLIGHT_FREERADIUS_REQUIRE_MESSAGE_AUTHENTICATOR=no."
         )
-    return f"`firstlight nas test {facts.nas(facts.last_nas)}`: it and FreeRADIUS must have the same secret."
+    return " ".join(acts) or otherwise
+
+
+def fresh_misfits(facts: Facts) -> Mapping[str, SecretMisfit]:
+    """By address of a NAS the packets that were dropped since a login came from it, the latest first: of its own NAS,
+    or of all of them where it was never seen at one."""
+    own = facts.nas_names if facts.last_nas is None else [facts.last_nas]
+    found = [(address, misfit) for address in own if (misfit := (facts.misfits or {}).get(address)) is not None]
+    fresh = [(address, misfit) for address, misfit in found if not _is_mended(facts, address, misfit)]
+    return dict(sorted(fresh, key=lambda each: (each[1].last_at, each[0]), reverse=True))
+
+
+def _is_mended(facts: Facts, address: str, misfit: SecretMisfit) -> bool:
+    heard = facts.last_heard.get(address)
+    return heard is not None and heard > misfit.last_at
 
 
 def dropped_since(facts: Facts, login: LoginView) -> list[str]:

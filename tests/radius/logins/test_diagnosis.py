@@ -209,9 +209,34 @@ def test_no_request_names_every_nas_the_secret_that_does_not_fit_and_who_is_no_n
     told = one(replace(unsigned, nas_names={BNG: "bng-2", "10.0.0.3": "bng-3"}), "no_request")["evidence"]
     assert told[0].startswith("bng-2: packets without a Message-Authenticator were dropped, last ")
     assert told[1] == "bng-3: none of the last 100000 logins is from it"
-    assert diagnose(silent)["verdict"] == "The log of logins has none of ann@isp.example in the last 30 days."
+    nothing = "The log of logins has none of ann@isp.example in the last 30 days"
+    dropped = f"{nothing}, and bng-2 sends packets with another secret, which are dropped."
+    assert diagnose(silent)["verdict"] == dropped
+    assert (one(silent, "no_request")["next_act"] or "").startswith("`firstlight nas test bng-2`: it and FreeRADIUS")
+    assert diagnose(replace(silent, last_heard={BNG: NOW}))["verdict"] == f"{nothing}."
     unwritten = one(facts(open_sessions=[session(60, 1)]), "no_request")
     assert (unwritten["weight"], "was not written down" in unwritten["evidence"][0]) == ("note", True)
+
+
+def test_of_several_nases_with_another_secret_each_is_to_be_tested_and_none_is_the_verdict() -> None:
+    several = facts(
+        nas_names={"10.0.0.1": "bng-1", BNG: "bng-2", "10.0.0.3": "bng-3", "10.0.0.4": "bng-4"},
+        misfits={
+            "10.0.0.1": SecretMisfit(NOW - MINUTE),
+            BNG: SecretMisfit(NOW),
+            "10.0.0.3": SecretMisfit(NOW, unsigned=True),
+            "10.0.0.4": SecretMisfit(NOW - 2 * MINUTE),
+            "10.9.9.9": SecretMisfit(NOW),
+        },
+        last_heard={"10.0.0.4": NOW},
+    )
+    found = one(several, "no_request")
+    assert found["sentence"] == "The log of logins has none of ann@isp.example in the last 30 days."
+    assert found["next_act"] == (
+        "`firstlight nas test bng-2`, `firstlight nas test bng-1`: each and FreeRADIUS must have the same secret."
+        " Let bng-3 send a Message-Authenticator; only if it cannot,"
+        " FIRSTLIGHT_FREERADIUS_REQUIRE_MESSAGE_AUTHENTICATOR=no."
+    )
 
 
 def test_where_logins_wait_in_files_nobody_claims_that_none_came() -> None:
@@ -308,6 +333,19 @@ def test_a_try_of_before_the_last_accept_or_projection_is_no_cause() -> None:
     assert causes(facts(tried_names=[stale], rows_since=NOW - 61 * MINUTE)) == []
     still = facts(tried_names=[stale], rows_since=NOW - 59 * MINUTE, drift=gone)
     assert causes(still) == ["unknown_when_tried", "rows_changed"]
+
+
+def test_a_try_by_another_name_or_the_line_of_before_the_last_login_is_no_cause() -> None:
+    refused = login(9, "wrong_password")
+    former: dict[str, Any] = {"former_names": ["zoe"]}
+    for minutes_ago, more in ((8, ["former_name_tried", "name_misspelt", "line_unknown"]), (10, [])):
+        before = NOW - minutes_ago * MINUTE
+        tried = [unknown_user("Ann", last_at=before), unknown_user("zoe", last_at=before)]
+        line = [unknown_user("00-1A-2B-3C-4D-5E", last_at=before)]
+        known = facts(logins=[refused], tried_names=tried, line_tries=line, **former)
+        assert causes(known) == [*more, "wrong_password"]
+    as_zoe = login(9, "suspended", username="zoe")
+    assert "former_name_tried" in causes(facts(logins=[as_zoe], tried_names=tried, **former))
 
 
 def test_a_former_name_and_a_line_that_asks_by_itself_are_causes() -> None:
