@@ -21,6 +21,7 @@ from ipam import NetworkService, NetworkUpkeep
 from provisioning.errors import ProvisioningError
 from radius import (
     CapPeriod,
+    HeldName,
     LineIdentity,
     RadiusService,
     SessionChangeView,
@@ -242,6 +243,16 @@ class SubscriberDesk:
                 return [who]
             raise
         return [found["username"], *await self._radius.former_names(subscriber_id=found["subscriber_id"])]
+
+    async def held_names(self, who: Who) -> list[HeldName]:
+        """The same for what was used: all names that it gave up, each with whose it was when. Raises: as ``names``."""
+        try:
+            found = await self.named(who)
+        except SubscriberUnknown:
+            if isinstance(who, str):
+                return [HeldName(who)]
+            raise
+        return await self._radius.held_names(subscriber_id=found["subscriber_id"])
 
     async def untold(self, plan: str, over: str | None) -> list[UntoldPlan]:
         """The NASes where nobody of this plan is let in, and why; ``over``: nobody whom that plan serves instead."""

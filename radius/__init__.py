@@ -155,13 +155,14 @@ from radius.sessions.losses import LostSession, SessionLosses
 from radius.sessions.reaper import NasGuard, Reaped, Reaper
 from radius.sessions.sessions import Session, SessionReader
 from radius.sessions.stations import OnlineView, StationBook, StationLooks, StationView
-from radius.sessions.usage import UnsplitUsage, UsageLooks, UsageOfDay, UsageView, UsedOctets
 from radius.sessions.usage_count import UsageCount
+from radius.sessions.usage_looks import UnsplitUsage, UsageLooks, UsageOfDay, UsageView, UsedOctets
 from radius.states import State
 from radius.subscribers.cap_verbs import CapCrossing
 from radius.subscribers.changes import SubscriberChange, subscriber_changes
 from radius.subscribers.finding import SubscriberSearch
 from radius.subscribers.line_identity import LineIdentity
+from radius.subscribers.name_holders import HeldName
 from radius.subscribers.password_storage import LOGIN_METHODS, PasswordStorage
 from radius.subscribers.standing import live_username_of_service, states_of_customer
 from radius.subscribers.verbs import SubscriberVerbs
@@ -205,6 +206,7 @@ __all__ = [
     "FramedAddresses",
     "GardenUnfit",
     "GivingWay",
+    "HeldName",
     "IllegalMove",
     "ImportRefused",
     "ImportUnreadable",

@@ -19,6 +19,7 @@ from radius.projection.projection import FramedAddresses
 from radius.results import CreatedSubscriber, SubscriberView
 from radius.states import State
 from radius.subscribers import external_ids, former_names, parts, subscribers
+from radius.subscribers.name_holders import HeldName, names_of_each
 from radius.subscribers.requests import SubscriberRequest
 from radius.subscribers.views import PLAN, SUBSCRIBER, VIEWS, subscriber_view
 from radius.tables import Plan, Subscriber
@@ -189,6 +190,10 @@ class RadiusService(Definitions):
     async def former_names(self, *, subscriber_id: int) -> list[str]:
         """The names that a subscriber gave up and that nobody has taken since, the latest first."""
         return list(await former_names.nobody_elses(self._db, self._tenant_id, subscriber_id))
+
+    async def held_names(self, *, subscriber_id: int) -> list[HeldName]:
+        """The name of a subscriber and then all that it gave up, the latest first, each with all who have or had it."""
+        return list((await names_of_each(self._db, self._tenant_id, [subscriber_id]))[subscriber_id])
 
     async def subscriber_known_as(self, *, external_id: str) -> SubscriberView:
         """The subscriber that has this number of the ISP's own, and is not terminated; or ``SubscriberUnknown``."""

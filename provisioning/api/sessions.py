@@ -112,7 +112,7 @@ async def usage(
     last_day: Annotated[date, Query(description="The last day (UTC)")],
 ) -> UsageView:
     """What a subscriber used on these days, under former names too. What could not be split is told apart from that."""
-    names = await call.appliance.subscriber_desk(call.db).names(who)
+    names = await call.appliance.subscriber_desk(call.db).held_names(who)
     return await call.appliance.usage_looks.of_user(*names, first_day=first_day, last_day=last_day)
 
 

@@ -18,7 +18,7 @@ from provisioning.cli.data_cap_words import cap_of
 from provisioning.cli.moments import as_day
 from provisioning.cli.printing import Entry, at_second, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, Reason, run
-from provisioning.cli.whom import ByExternalId, ById, Username, names_of
+from provisioning.cli.whom import ByExternalId, ById, Username, names_of, whom
 from provisioning.days import second
 from provisioning.nas_desk import address_said
 from radius import DataCapView, SessionView, SubscriberUnknown, UnsplitUsage, UsageView, UsedOctets
@@ -91,9 +91,10 @@ def usage(
     async def act(appliance: Appliance) -> None:
         last = appliance.clock().date() if to is None else to.date()
         first = last - timedelta(days=30) if from_ is None else from_.date()
-        names = await names_of(appliance, username, external_id, id_)
+        async with appliance.database.read() as db:
+            names = await appliance.subscriber_desk(db).held_names(whom(username, external_id, id_))
         found = await appliance.usage_looks.of_user(*names, first_day=first, last_day=last)
-        cap, in_words = await _cap_of(appliance, names[0])
+        cap, in_words = await _cap_of(appliance, names[0].username)
         if json_:
             print_json({**found, "data_cap": cap})
             return

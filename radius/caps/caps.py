@@ -29,7 +29,7 @@ from radius.plans.terms import AtCap, CapCounts, terms_of
 from radius.ports import Begin, Now, Secrets
 from radius.projection.radius_database import radius_transaction
 from radius.subscribers.cap_verbs import CapCrossing
-from radius.subscribers.former_names import nobody_elses_of_each
+from radius.subscribers.name_holders import HeldName, names_of_each
 from radius.subscribers.subscribers import found
 from radius.subscribers.verbs import SubscriberVerbs
 from radius.tables import Plan, Subscriber
@@ -72,7 +72,7 @@ class _Watched:
 
     subscriber: Subscriber
     plan: Plan
-    names: tuple[str, ...]
+    names: Sequence[HeldName]
     period: CapPeriod
 
 
@@ -202,11 +202,10 @@ class DataCaps:
         days = await self._billing_days(db, services)
         now = self._now()
         watched = []
-        former_names = await nobody_elses_of_each(db, self._tenant_id, [subscriber.id for subscriber, _ in rows])
+        names = await names_of_each(db, self._tenant_id, [subscriber.id for subscriber, _ in rows])
         for subscriber, plan in rows:
-            former = former_names[subscriber.id]
             period = period_at(now, self._zone, days.get(subscriber.service_id or 0))
-            watched.append(_Watched(subscriber, plan, (subscriber.username, *former), period))
+            watched.append(_Watched(subscriber, plan, names[subscriber.id], period))
         return watched
 
     async def _used(self, watched: Iterable[_Watched]) -> dict[int, int]:
@@ -217,12 +216,12 @@ class DataCaps:
         used: dict[int, int] = {}
         async with radius_transaction(self._radius_read) as db:
             for some in by_first_day.values():
-                names = {name for each in some for name in each.names}
+                names = [name for each in some for name in each.names]
                 by_name = await used_since(db, names, first_day=some[0].period.first_day, now=self._now())
                 for each in some:
                     month = MonthsUse()
                     for name in each.names:
-                        month = month.plus(by_name.get(name, MonthsUse()))
+                        month = month.plus(by_name.get((name.username, name.owner), MonthsUse()))
                     used[each.subscriber.id] = month.counted(terms_of(each.plan).data_cap_counts)
         return used
 

@@ -50,20 +50,10 @@ async def not_free_yet(db: AsyncSession, tenant_id: str, subscriber_ids: Collect
 
 async def nobody_elses(db: AsyncSession, tenant_id: str, subscriber_id: int) -> tuple[str, ...]:
     """Every name that a subscriber gave up and that nobody has taken since: what asks under it is its own."""
-    return tuple((await nobody_elses_of_each(db, tenant_id, [subscriber_id]))[subscriber_id])
-
-
-async def nobody_elses_of_each(
-    db: AsyncSession, tenant_id: str, subscriber_ids: Collection[int]
-) -> dict[int, list[str]]:
-    """The same of several subscribers."""
-    theirs = (FormerUsername.tenant_id == tenant_id, FormerUsername.subscriber_id.in_(subscriber_ids))
+    theirs = (FormerUsername.tenant_id == tenant_id, FormerUsername.subscriber_id == subscriber_id)
     taken = select(Subscriber.id).where(Subscriber.username == FormerUsername.username)
-    found = select(FormerUsername.subscriber_id, FormerUsername.username).where(*theirs, ~taken.exists())
-    names: dict[int, list[str]] = {number: [] for number in subscriber_ids}
-    for number, name in await db.execute(found.order_by(FormerUsername.id.desc())):
-        names[number].append(name)
-    return names
+    names = select(FormerUsername.username).where(*theirs, ~taken.exists())
+    return tuple(await db.scalars(names.order_by(FormerUsername.id.desc())))
 
 
 async def set_free(

@@ -1,0 +1,103 @@
+"""Who had a name when: several may have had it, one after the other, and accounting goes by names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.lists import among
+from radius.projection.projection import class_label
+from radius.tables import FormerUsername, Subscriber
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who has or had a name: since when, and what its sessions bear as their Class (RFC 2865 s5.25)."""
+
+    subscriber_id: int
+    since: datetime
+    label: str
+
+
+@dataclass(frozen=True)
+class HeldName:
+    """A name of the subscriber ``owner``, and all who have or had it, the first one first. Without holders it is what
+    nobody here has or had, and everything under it counts."""
+
+    username: str
+    owner: int | None = None
+    holders: Sequence[Holder] = ()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether what stands under it may be somebody else's."""
+        return len(self.holders) > 1
+
+    def is_anothers(self, label: str | None, began: datetime | None) -> bool:
+        """Whether a session under it is somebody else's: by its Class, which the NAS repeats; where that doesn't tell,
+        by when it began. What began before anybody had the name is the first one's: it may have come with an import."""
+        if not self.holders:
+            return False
+        bearers = [each for each in self.holders if each.label == label]
+        if len(bearers) == 1:
+            return bearers[0].subscriber_id != self.owner
+        return self.had_at(began) != self.owner
+
+    def had_at(self, moment: datetime | None) -> int:
+        """Who had it then; None: nobody knows when, and it is taken for who had it last."""
+        before = [
+            each for each in self.holders if moment is None or each.since.replace(microsecond=0) <= moment
+        ]  # accounting has whole seconds
+        return (before[-1] if before else self.holders[0]).subscriber_id
+
+
+async def names_of_each(
+    db: AsyncSession, tenant_id: str, subscriber_ids: Collection[int]
+) -> Mapping[int, Sequence[HeldName]]:
+    """By subscriber its name and then every one that it gave up, the latest first: also those that somebody else has
+    by now."""
+    present = select(Subscriber.id, Subscriber.username).where(
+        Subscriber.tenant_id == tenant_id, among(db, Subscriber.id, subscriber_ids)
+    )
+    former = select(FormerUsername.subscriber_id, FormerUsername.username).where(
+        FormerUsername.tenant_id == tenant_id, among(db, FormerUsername.subscriber_id, subscriber_ids)
+    )
+    names: dict[int, list[str]] = {number: [name] for number, name in await db.execute(present)}
+    for number, name in await db.execute(former.order_by(FormerUsername.id.desc())):
+        names[number].append(name)
+    holders = await holders_of(db, tenant_id, {name for theirs in names.values() for name in theirs})
+    return {number: [HeldName(name, number, holders[name]) for name in theirs] for number, theirs in names.items()}
+
+
+async def holders_of(db: AsyncSession, tenant_id: str, names: Collection[str]) -> dict[str, list[Holder]]:
+    """Of each of these names who has or had it. A name that a subscriber gave up and took back counts as its own from
+    the second time on. Nobody of another tenant can have had it (``refuse_taken``)."""
+    had = (
+        select(FormerUsername.subscriber_id)
+        .where(FormerUsername.tenant_id == tenant_id, among(db, FormerUsername.username, names))
+        .union(
+            select(Subscriber.id).where(Subscriber.tenant_id == tenant_id, among(db, Subscriber.username, names)),
+        )
+        .subquery()
+    )
+    columns = (Subscriber.id, Subscriber.service_id, Subscriber.username, Subscriber.created_at)
+    whose = select(*columns).where(Subscriber.tenant_id == tenant_id, Subscriber.id.in_(select(had)))
+    given_up = select(FormerUsername.subscriber_id, FormerUsername.username, FormerUsername.given_up_at).where(
+        FormerUsername.tenant_id == tenant_id, FormerUsername.subscriber_id.in_(select(had))
+    )
+    former: dict[int, list[tuple[str, datetime]]] = {}
+    for number, name, at in await db.execute(given_up.order_by(FormerUsername.given_up_at, FormerUsername.id)):
+        former.setdefault(number, []).append((name, at))
+    found: dict[str, list[Holder]] = {name: [] for name in names}
+    for number, service_id, username, created_at in await db.execute(whose.order_by(Subscriber.id)):
+        label = class_label(number, service_id)
+        given = former.get(number, [])
+        begins = [created_at, *(until for _, until in given)]
+        for name, since in zip([*(name for name, _ in given), username], begins, strict=True):
+            if name in found:
+                found[name].append(Holder(number, since, label))
+    return {name: sorted(each, key=lambda holder: holder.since) for name, each in found.items()}
