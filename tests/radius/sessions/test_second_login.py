@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -135,6 +135,34 @@ async def test_a_plan_that_rejects_it_says_where_the_session_is(site: Site) -> N
     assert (await line.login()).accepted  # the same line: its former session is dead
     for spelt in ("02-00-00-00-00-01", "0200.0000.0001", "02:00:00:00:00:01"):  # the same CPE, at another NAS
         assert (await line.login(other, calling_station=spelt, nas_port="lab7")).accepted
+
+
+@pytest.mark.both_databases
+async def test_a_session_of_who_had_the_name_before_keeps_its_successor_out_no_more(site: Site) -> None:
+    former = await _line(site, "reject")
+    name = former.subscriber["username"]
+    password = await site.password(former.subscriber)
+    left = LabSession.after(name, await former.nas.login(name, password))
+    await former.nas.accounting_start(left)
+    async with site.database.begin() as db:
+        await site.service(db).terminate(subscriber_id=former.subscriber["subscriber_id"])  # its NAS is silent
+    made = await site.create(name)
+    await site.activate(made["subscriber_id"])
+    line = Line(site, await site.nas(), made)
+    reply = await line.login(calling_station=OTHER_CPE)
+    assert (reply.code, await line.open()) == ("Access-Accept", [left.session_id])
+
+    unnamed = await line.start("unnamed", calling_station="02-00-00-00-00-03")  # whose it is nobody knows
+    refused = await line.login(former.nas, calling_station=OTHER_CPE)
+    assert (refused.code, refused.first("Reply-Message")) == ("Access-Reject", f"already online on {line.nas.name}")
+    await line.nas.accounting_stop(unnamed, Usage(seconds=1))
+    own = replace(LabSession.after(name, reply), calling_station=OTHER_CPE)
+    await line.nas.accounting_start(own)
+    assert (await line.login(former.nas, calling_station="02-00-00-00-00-04")).first("Reply-Message") == (
+        f"already online on {line.nas.name}"
+    )
+    for nas, session in ((line.nas, own), (former.nas, left)):
+        await nas.accounting_stop(session, Usage(seconds=1))
 
 
 @pytest.mark.both_databases
