@@ -32,6 +32,7 @@ from radius.sessions.aliveness import silent_at
 from radius.sessions.sessions import Session, SessionReader
 from radius.subscribers.former_names import nobody_elses
 from radius.subscribers.line_identity import LineIdentity
+from radius.subscribers.name_holders import HeldName
 from radius.subscribers.verbs import SubscriberVerbs
 
 LOGINS_LOOKED_AT = 50
@@ -82,7 +83,7 @@ class Diagnoses:
         found: Found = {}
         if subscriber is not None:
             found |= await _read(unread, "rows", self._of_rows(subscriber))
-            found |= await _read(unread, "sessions", self._of_sessions(username, former))
+            found |= await _read(unread, "sessions", self._of_sessions(ours.pop("held_names")))
         misfits, strangers, why = await self._server_log()
         found |= await _read(unread, "logins", self._of_log(username, former, subscriber, ours["nas_names"], strangers))
         return Facts(
@@ -113,6 +114,7 @@ class Diagnoses:
                 "nas_names": names,
                 "subscriber": subscriber,
                 "former_names": await nobody_elses(db, self._tenant_id, number),
+                "held_names": await service.held_names(subscriber_id=number),
                 "pending_changes": await verbs.changes(subscriber_id=number, pending=True),
             }
 
@@ -146,13 +148,16 @@ class Diagnoses:
             "wrong_at_nas": 0 if wrong is None else await self._logins.wrong_in_a_row(wrong["nas_address"]),
         }
 
-    async def _of_sessions(self, username: str, former: tuple[str, ...]) -> Found:
+    async def _of_sessions(self, held: Sequence[HeldName]) -> Found:
+        """Its own under all names that it has or had: others may have had them as well."""
+        by_name = {each.username: each for each in held}
         try:
-            sessions = await self._sessions.open_sessions(username, *former)
-            last = [await self._sessions.last_session(name) for name in (username, *former)]
+            found = await self._sessions.open_sessions(*by_name)
+            last = [await self._sessions.last_session_of(each) for each in held]
         except UsernameRefused:  # a name of before there was a rule: FreeRADIUS finds no row of it either
             return {}
         known = [each for each in last if each is not None]
+        sessions = [each for each in found if not by_name[each.username].is_anothers(each.label, each.started_at)]
         return {
             "open_sessions": sessions,
             "silent": await self._silent(sessions),

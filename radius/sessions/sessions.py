@@ -15,6 +15,7 @@ from radius.ports import Begin
 from radius.projection.freeradius_tables import radacct
 from radius.projection.radius_database import radius_transaction
 from radius.sessions.tables import radius_session_archive
+from radius.subscribers.name_holders import HeldName
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ _NOT_OVER = (None, None, None)
 """What is not read of them."""
 OF_ANY = (*_OF_OPEN, "framedipv6address", "acctstoptime", "acctterminatecause")
 """What ``session_of`` reads, in its order."""
+OF_ONE_NAME = 50
+"""So many of the newest sessions of a name are looked at for one that is its owner's."""
 LONGEST_SECONDS = 2**31 - 1
 """68 years: a NAS that says more has counted below zero, and what it says is kept in columns of that width."""
 
@@ -111,6 +114,28 @@ class SessionReader:
                 newest = mine.order_by(table.c.acctstarttime.desc(), table.c.radacctid.desc()).limit(1)
                 for row in await db.execute(newest):
                     return session_of(row)
+        return None
+
+    async def last_session_of(self, held: HeldName) -> Session | None:
+        """The same of a name that others may have had as well: the last one that is its owner's.
+
+        Raises: as ``last_session``.
+        """
+        if not held.is_shared:
+            return await self.last_session(held.username)
+        since, until = held.span
+        for table in (radacct, radius_session_archive):
+            mine = select(*as_read(table)).where(table.c.username == safe_username(held.username))
+            if since is not None:
+                mine = mine.where(table.c.acctstarttime >= since)
+            if until is not None:
+                mine = mine.where(table.c.acctstarttime <= until)
+            newest = mine.order_by(table.c.acctstarttime.desc(), table.c.radacctid.desc()).limit(OF_ONE_NAME)
+            async with radius_transaction(self._radius_look) as db:
+                found = [session_of(row) for row in await db.execute(newest)]
+            own = (one for one in found if not held.is_anothers(one.label, one.started_at))
+            if (last := next(own, None)) is not None:
+                return last
         return None
 
     async def how_many_open_at(self, nas_address: str) -> int:

@@ -47,6 +47,15 @@ class HeldName:
             return bearers[0].subscriber_id != self.owner
         return self.had_at(began) != self.owner
 
+    @property
+    def span(self) -> tuple[datetime | None, datetime | None]:
+        """From when to when a session under it began that is the owner's; None: nobody else had it before, or has had
+        it since."""
+        place = next((at for at, each in enumerate(self.holders) if each.subscriber_id == self.owner), 0)
+        behind = self.holders[place + 1 : place + 2]
+        since = self.holders[place].since.replace(microsecond=0) if place else None
+        return since, behind[0].since.replace(microsecond=0) if behind else None
+
     def had_at(self, moment: datetime | None) -> int:
         """Who had it then; None: nobody knows when, and it is taken for who had it last."""
         before = [
@@ -60,13 +69,15 @@ async def names_of_each(
 ) -> Mapping[int, Sequence[HeldName]]:
     """By subscriber its name and then every one that it gave up, the latest first: also those that somebody else has
     by now."""
-    present = select(Subscriber.id, Subscriber.username).where(
-        Subscriber.tenant_id == tenant_id, among(db, Subscriber.id, subscriber_ids)
+    present = select(Subscriber.id, Subscriber.username, Subscriber.tenant_id).where(
+        among(db, Subscriber.id, subscriber_ids)
     )
     former = select(FormerUsername.subscriber_id, FormerUsername.username).where(
         FormerUsername.tenant_id == tenant_id, among(db, FormerUsername.subscriber_id, subscriber_ids)
     )
-    names: dict[int, list[str]] = {number: [name] for number, name in await db.execute(present)}
+    # asked for the tenant as well, SQLite would read all of its subscribers, and below all names that it has seen
+    whose = await db.execute(present)
+    names: dict[int, list[str]] = {number: [name] for number, name, tenant in whose if tenant == tenant_id}
     for number, name in await db.execute(former.order_by(FormerUsername.id.desc())):
         names[number].append(name)
     holders = await holders_of(db, tenant_id, {name for theirs in names.values() for name in theirs})
@@ -76,24 +87,23 @@ async def names_of_each(
 async def holders_of(db: AsyncSession, tenant_id: str, names: Collection[str]) -> dict[str, list[Holder]]:
     """Of each of these names who has or had it. A name that a subscriber gave up and took back counts as its own from
     the second time on. Nobody of another tenant can have had it (``refuse_taken``)."""
-    had = (
-        select(FormerUsername.subscriber_id)
-        .where(FormerUsername.tenant_id == tenant_id, among(db, FormerUsername.username, names))
-        .union(
-            select(Subscriber.id).where(Subscriber.tenant_id == tenant_id, among(db, Subscriber.username, names)),
-        )
-        .subquery()
+    gave_up = select(FormerUsername.subscriber_id, FormerUsername.tenant_id).where(
+        among(db, FormerUsername.username, names)
     )
     columns = (Subscriber.id, Subscriber.service_id, Subscriber.username, Subscriber.created_at)
-    whose = select(*columns).where(Subscriber.tenant_id == tenant_id, Subscriber.id.in_(select(had)))
+    whose = select(*columns).where(Subscriber.tenant_id == tenant_id)
+    numbers = {number for number, tenant in await db.execute(gave_up) if tenant == tenant_id}
+    had = {row.id: row for row in await db.execute(whose.where(among(db, Subscriber.username, names)))}
+    if missing := numbers - had.keys():
+        had |= {row.id: row for row in await db.execute(whose.where(among(db, Subscriber.id, missing)))}
     given_up = select(FormerUsername.subscriber_id, FormerUsername.username, FormerUsername.given_up_at).where(
-        FormerUsername.tenant_id == tenant_id, FormerUsername.subscriber_id.in_(select(had))
+        FormerUsername.tenant_id == tenant_id, among(db, FormerUsername.subscriber_id, had)
     )
     former: dict[int, list[tuple[str, datetime]]] = {}
     for number, name, at in await db.execute(given_up.order_by(FormerUsername.given_up_at, FormerUsername.id)):
         former.setdefault(number, []).append((name, at))
     found: dict[str, list[Holder]] = {name: [] for name in names}
-    for number, service_id, username, created_at in await db.execute(whose.order_by(Subscriber.id)):
+    for number, service_id, username, created_at in sorted(had.values(), key=lambda row: row.id):
         label = class_label(number, service_id)
         given = former.get(number, [])
         begins = [created_at, *(until for _, until in given)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -20,7 +21,7 @@ from radius import (
 from radius.logins.server_log import secret_misfits, unknown_clients
 from radius.logins.views import UnknownNas
 from radius.projection.freeradius_tables import radacct, radcheck, radgroupreply, radreply, radusergroup
-from radius.testing import FreeRadiusServer, LabNas, LabSession, NoAnswer
+from radius.testing import FreeRadiusServer, LabNas, LabSession, NoAnswer, Usage
 from tests.radius.conftest import PLAN, Site
 from tests.support.freeradius import RADDB
 
@@ -212,6 +213,34 @@ async def test_its_line_and_its_former_name_are_looked_at(site: Site) -> None:
     await nas.login(former, await site.password(subscriber))
     assert "former_name_tried" in await codes(site, new)
     assert "online" in await codes(site, new, "fine")
+
+
+@pytest.mark.both_databases
+async def test_a_session_of_who_had_the_name_before_is_not_told_as_its_own(site: Site) -> None:
+    former, nas = await site.active(), await site.nas()
+    name = former["username"]
+    left = LabSession.after(name, await nas.login(name, await site.password(former)))
+    await nas.accounting_start(left)
+    async with site.database.begin() as db:
+        await site.service(db).terminate(subscriber_id=former["subscriber_id"])  # its NAS is silent
+    present = await site.create(name)
+    await site.activate(present["subscriber_id"])
+    facts = await diagnoses(site).facts(name)
+    assert (facts.open_sessions, facts.last_session) == ([], None)
+
+    own = replace(LabSession.after(name, await nas.login(name, await site.password(present))), session_id="own")
+    await nas.accounting_start(own)
+    await nas.accounting_stop(own, Usage(seconds=1))
+    again = replace(own, session_id="again")
+    for expected in ([], ["again"]):
+        if expected:
+            await nas.accounting_start(again)
+        facts = await diagnoses(site).facts(name)
+        assert facts.last_session is not None
+        assert [each.session_id for each in facts.open_sessions] == expected
+        assert facts.last_session.session_id == (expected or ["own"])[0]
+    for session in (again, left):
+        await nas.accounting_stop(session, Usage(seconds=1))
 
 
 async def test_a_table_that_is_gone_takes_no_more_than_its_own_part(site: Site) -> None:
