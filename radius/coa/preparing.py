@@ -32,7 +32,7 @@ from radius.projection.standing import shown_already
 from radius.projection_errors import RadiusDatabaseUnavailable
 from radius.sessions.sessions import Session, SessionReader
 from radius.states import State, over_plan, refuses_logins
-from radius.subscribers.former_names import not_free_yet
+from radius.subscribers.former_names import given_up_by
 from radius.tables import Plan, Subscriber
 
 _OF_CHANGES = (
@@ -261,15 +261,16 @@ class Preparation:
             db, self._tenant_id, {each.id: (each.subscriber_id, former[each.id]) for each in changes.values()}
         )
         told = await last_told(db, self._tenant_id, {each.id: each.subscriber_id for each in changes.values()})
-        former_names = await not_free_yet(db, self._tenant_id, numbers)
-        namesakes = await namesakes_of(db, self._tenant_id, {each.username for each in whose.values()})
+        given_up = await given_up_by(db, self._tenant_id, numbers)
+        names = {each.username for each in whose.values()} | {name for each in given_up.values() for name in each}
+        namesakes = await namesakes_of(db, self._tenant_id, names)
         treated: dict[int, list[Treated]] = {change_id: [] for change_id in change_ids}
         for each in await treatments_of(db, change_ids):
             treated[each.change_id].append(each)
         wishes = []
         for change_id in change_ids:
             change, of_change = changes[change_id], treated[change_id]
-            subscriber = whose[change.subscriber_id]
+            subscriber, former_names = whose[change.subscriber_id], given_up.get(change.subscriber_id, {})
             wish = ChangeWish(
                 change_id=change_id,
                 subscriber_id=change.subscriber_id,
@@ -279,10 +280,11 @@ class Preparation:
                 ends=change.must_end or subscriber.is_refused,
                 told=told[change_id],
                 changed=frozenset(each.radacct_id for each in of_change if each.said == "changed"),
-                former_names=former_names.get(change.subscriber_id, ()),
+                former_names=tuple(name for name, is_free in former_names.items() if not is_free),
+                freed_names=tuple(name for name, is_free in former_names.items() if is_free),
                 is_refused=subscriber.is_refused,
                 earlier=earlier.get(change_id, ()),
-                namesakes=namesakes.get(subscriber.username, ()),
+                namesakes=namesakes,
             )
             wishes.append((wish, Carried(change.carried_at or shown_by, change.right_above), of_change))
         return wishes

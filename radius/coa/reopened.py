@@ -16,18 +16,17 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.coa.former import former_terms
-from radius.coa.namesakes import namesakes_of, owner_of
+from radius.coa.namesakes import holders_of, owner_of
 from radius.coa.outbox import add_change, fingerprint, former_of
 from radius.coa.tables import SessionChange
 from radius.coa.wish import CLOCKS_DIFFER
-from radius.errors import SubscriberUnknown
 from radius.plans.history import FormerTerms
 from radius.ports import Begin, Now
 from radius.projection.freeradius_tables import radacct
 from radius.projection.radius_database import radius_transaction
 from radius.sessions.aliveness import REOPENED, ours
 from radius.subscribers import subscribers
-from radius.subscribers.former_names import who_was
+from radius.subscribers.former_names import hold_again
 from radius.tables import Subscriber
 
 AT_ONCE = 1000
@@ -89,13 +88,12 @@ class ReopenedSessions:
         self, db: AsyncSession, username: str, theirs: Sequence[_Reopened]
     ) -> list[tuple[Subscriber, list[_Reopened]]]:
         """Whose they are, held: nearly always one's, but several may have had a name one after the other."""
-        namesakes = (await namesakes_of(db, self._tenant_id, [username])).get(username)
-        if namesakes is None:
-            subscriber = await self._whose(db, username)
-            return [] if subscriber is None else [(subscriber, list(theirs))]
+        holders = (await holders_of(db, self._tenant_id, [username])).get(username)
+        if holders is None:
+            return []
         by_owner: dict[int, list[_Reopened]] = {}
         for each in theirs:
-            by_owner.setdefault(owner_of(each.label, each.began, namesakes), []).append(each)
+            by_owner.setdefault(owner_of(each.label, each.began, holders), []).append(each)
         in_order = sorted(by_owner.items())  # as all do who lock several
         return [(await subscribers.locked(db, self._tenant_id, number), found) for number, found in in_order]
 
@@ -107,8 +105,9 @@ class ReopenedSessions:
         )
         if since is not None:
             changes = changes.where(SessionChange.created_at >= since)
+        is_held_again = await hold_again(db, subscriber, username)
         missed = list(await db.scalars(changes.order_by(SessionChange.id.desc()).limit(MOST_CHANGES)))
-        if not missed:
+        if not missed and not is_held_again:  # a name that is held has a change that sets it free
             return False
         had: list[FormerTerms] = [*await former_of(db, subscriber)]
         for change in missed:
@@ -120,17 +119,6 @@ class ReopenedSessions:
         )
         log.warning("a session is open again and is told what has changed", username=username)
         return True
-
-    async def _whose(self, db: AsyncSession, username: str) -> Subscriber | None:
-        """Of this name, or of whom it was; held."""
-        try:
-            number = (await subscribers.owner_of(db, self._tenant_id, username)).id
-        except SubscriberUnknown:
-            former = await who_was(db, self._tenant_id, username)
-            if former is None:
-                return None
-            number = former
-        return await subscribers.locked(db, self._tenant_id, number)
 
     async def _unmark(self, numbers: Sequence[int]) -> None:
         async with radius_transaction(self._radius_begin) as db:

@@ -16,12 +16,13 @@ from radius.coa.disconnect import DisconnectAnswer, ask_to_disconnect
 from radius.coa.doors import KnownNas, close_ghosts, identity_of, nas_doors
 from radius.coa.dynamic_authorization import Retransmission
 from radius.coa.lanes import NasLanes
+from radius.coa.namesakes import namesakes_of, those_of
 from radius.errors import SessionsStillOpen
 from radius.escapes import shown
 from radius.ports import Begin, Now, Secrets
 from radius.results import Disconnection, SessionAnswer, SessionsEnded
 from radius.sessions.sessions import Session, SessionReader
-from radius.subscribers.former_names import names_of
+from radius.subscribers.former_names import who_go_by
 
 log = structlog.get_logger(__name__)
 
@@ -102,10 +103,12 @@ class SessionControl:
         raise SessionsStillOpen(username, [_in_words(session, reasons) for session in still_open])
 
     async def _open_sessions(self, username: str) -> list[Session]:
-        """Also those that go on under a name which that subscriber has given up."""
+        """Also those that go on under a name which that subscriber has given up; none of somebody who has such a name
+        by now, or had this one and has another."""
         async with self._begin() as db:
-            names = await names_of(db, self._tenant_id, username)
-        return await self._reader.open_sessions(*names)
+            numbers, names = await who_go_by(db, self._tenant_id, username)
+            namesakes = await namesakes_of(db, self._tenant_id, names) if numbers else {}
+        return those_of(numbers, await self._reader.open_sessions(*names), namesakes)
 
     async def _ask(self, session: Session, known: KnownNas | None) -> DisconnectAnswer:
         if known is None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from radius.coa.claims import LEASE
 from radius.coa.coa import coa_words
 from radius.coa.doors import KnownNas
-from radius.coa.namesakes import Namesake, owner_of
+from radius.coa.namesakes import Namesakes, those_of
 from radius.coa.told_before import EarlierChange, LastTold
 from radius.coa.treatment import began_right
 from radius.coa.wire import Words
@@ -37,13 +37,15 @@ class ChangeWish:
     changed: frozenset[int]
     """The sessions, by number, whose NAS has said already that they are as they shall be."""
     former_names: tuple[str, ...] = ()
-    """Names that it gave up and under which it may still be online."""
+    """Names that it gave up and under which it may still be online: nobody else is given them."""
+    freed_names: tuple[str, ...] = ()
+    """Those under which none was open any more; one that was closed without its Stop may go on."""
     is_refused: bool = False
     """No login of it is let in: then no session is right, whenever it began."""
     earlier: Sequence[EarlierChange] = ()
     """Those that this one has followed before they were borne out, the newest first."""
-    namesakes: Sequence[Namesake] = ()
-    """Who has had its name, where several have."""
+    namesakes: Namesakes = field(default_factory=dict)
+    """Of each of its names that several have had, who."""
 
     @cached_property
     def interim(self) -> timedelta:
@@ -60,17 +62,11 @@ class ChangeWish:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        return (self.username, *self.former_names)
+        return (self.username, *self.former_names, *self.freed_names)
 
     def own(self, sessions: Sequence[Session]) -> list[Session]:
-        """Those of these sessions under its names that are not somebody else's who has, or had, its name."""
-        return [
-            session
-            for session in sessions
-            if not self.namesakes
-            or session.username != self.username
-            or owner_of(session.label, session.started_at, self.namesakes) == self.subscriber_id
-        ]
+        """Those of these sessions under its names that are not somebody else's who has, or had, such a name."""
+        return those_of({self.subscriber_id}, sessions, self.namesakes)
 
     def is_disowned(self, session: Session) -> bool:
         """Its NAS has said before that it knows of no such session, and has accounted for it since."""

@@ -6,13 +6,15 @@ unless they are told: by their NAS, or by their end. That may be many, so it is 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, exists, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import load_only
 
+from radius.coa.namesakes import Namesakes, namesakes_of, owner_of
 from radius.coa.outbox import add_changes, fingerprints, former_of
 from radius.coa.tables import SessionChange
 from radius.coa.wish import CLOCKS_DIFFER
@@ -24,7 +26,8 @@ from radius.ports import Begin, Now
 from radius.projection.freeradius_tables import radacct
 from radius.projection.radius_database import radius_transaction
 from radius.results import AppliedPlan
-from radius.tables import FormerUsername, Plan, Subscriber
+from radius.subscribers.former_names import given_up_by
+from radius.tables import Plan, Subscriber
 
 AT_ONCE = 2000
 """So many subscribers in one transaction."""
@@ -85,37 +88,36 @@ class PlanChanges:
                 found = await find_plan(db, self._tenant_id, plan)
                 is_changed, since = found.updated_at > found.created_at, found.updated_at
                 names = await self._next(db, found, after=last) if is_changed else {}
+                namesakes = await namesakes_of(db, self._tenant_id, names)
             if not names:
                 return
             last = max(names.values())
-            theirs: dict[int, int] = {}
-            for name in await self._open(list(names), begun_before=since + CLOCKS_DIFFER):
-                theirs[names[name]] = theirs.get(names[name], 0) + 1
-            yield theirs
+            found_open = await self._open(names, namesakes, begun_before=since + CLOCKS_DIFFER)
+            whose = frozenset(names.values())
+            yield Counter(number for number in found_open if number in whose)
 
     async def _next(self, db: AsyncSession, plan: Plan, *, after: int) -> dict[str, int]:
         """By each of their names, the next subscribers who have not been told."""
         mine = select(Subscriber.username, Subscriber.id).where(_behind(plan), Subscriber.id > after)
         names = {name: number for name, number in await db.execute(mine.order_by(Subscriber.id).limit(AT_ONCE))}
-        former = select(FormerUsername.username, FormerUsername.subscriber_id).where(
-            FormerUsername.tenant_id == self._tenant_id,
-            among(db, FormerUsername.subscriber_id, list(names.values())),
-            FormerUsername.free_at.is_(None),
-        )
-        return names | {name: number for name, number in await db.execute(former)}
+        given_up = await given_up_by(db, self._tenant_id, list(names.values()))
+        return {name: number for number, former in given_up.items() for name in former} | names
 
-    async def _open(self, names: Sequence[str], *, begun_before: datetime) -> list[str]:
-        """The name of each open session that may have begun before then."""
-        began = radacct.c.acctstarttime
+    async def _open(self, names: Mapping[str, int], namesakes: Namesakes, *, begun_before: datetime) -> list[int]:
+        """Of each open session that may have begun before then, whose it is."""
+        began, label = radacct.c.acctstarttime, radacct.c["class"]
         async with radius_transaction(self._radius_begin) as db:
-            open_now = await db.scalars(
-                select(radacct.c.username).where(
+            open_now = await db.execute(
+                select(radacct.c.username, label, began).where(
                     among(db, radacct.c.username, names),
                     radacct.c.acctstoptime.is_(None),
                     or_(began.is_(None), began < begun_before),
                 )
             )
-            return list(open_now)
+            return [
+                owner_of(borne, since, namesakes[name]) if name in namesakes else names[name]
+                for name, borne, since in open_now
+            ]
 
     async def _made(self, plan: str, numbers: Sequence[int]) -> list[int]:
         async with self._begin() as db:

@@ -38,13 +38,14 @@ async def who_was(db: AsyncSession, tenant_id: str, username: str) -> int | None
     return number
 
 
-async def not_free_yet(db: AsyncSession, tenant_id: str, subscriber_ids: Collection[int]) -> dict[int, tuple[str, ...]]:
-    """By subscriber, under which of its former names it may still be online; those who have none are left out."""
+async def given_up_by(db: AsyncSession, tenant_id: str, subscriber_ids: Collection[int]) -> dict[int, dict[str, bool]]:
+    """By subscriber each name that it gave up, the first one first, and whether that is free; those who have given up
+    none are left out."""
     mine = (FormerUsername.tenant_id == tenant_id, among(db, FormerUsername.subscriber_id, subscriber_ids))
-    names = select(FormerUsername.subscriber_id, FormerUsername.username).where(*mine, FormerUsername.free_at.is_(None))
-    found: dict[int, tuple[str, ...]] = {}
-    for number, name in await db.execute(names.order_by(FormerUsername.id)):
-        found[number] = (*found.get(number, ()), name)
+    names = select(FormerUsername.subscriber_id, FormerUsername.username, FormerUsername.free_at.is_not(None))
+    found: dict[int, dict[str, bool]] = {}
+    for number, name, is_free in await db.execute(names.where(*mine).order_by(FormerUsername.id)):
+        found.setdefault(number, {})[name] = bool(is_free)
     return found
 
 
@@ -69,15 +70,29 @@ async def set_free(
     return set(found.values())
 
 
-async def names_of(db: AsyncSession, tenant_id: str, username: str) -> tuple[str, ...]:
-    """A name, and the former ones under which the subscriber of that name may still be online."""
-    former = (
-        select(FormerUsername.username)
-        .join(Subscriber, Subscriber.id == FormerUsername.subscriber_id)
-        .where(FormerUsername.tenant_id == tenant_id, FormerUsername.free_at.is_(None))
-        .where(Subscriber.tenant_id == tenant_id, Subscriber.username == username)
+async def hold_again(db: AsyncSession, subscriber: Subscriber, username: str) -> bool:
+    """A session of a locked subscriber is open again under this name: if it gave it up and it counted as free, then it
+    does no longer (True). Who takes the name at the same time keeps it, and whose a session is goes by its Class."""
+    mine = (FormerUsername.tenant_id == subscriber.tenant_id, FormerUsername.subscriber_id == subscriber.id)
+    given_up = select(FormerUsername).where(*mine, FormerUsername.username == username)
+    # held first: somebody may be about to set it free
+    found = await db.scalar(given_up.with_for_update().execution_options(populate_existing=True))
+    if found is None or found.free_at is None:
+        return False
+    found.free_at = None
+    await db.flush()
+    return True
+
+
+async def who_go_by(db: AsyncSession, tenant_id: str, username: str) -> tuple[set[int], tuple[str, ...]]:
+    """The numbers of those that have a name, or were terminated under it; and the name with the ones they gave up,
+    under which they may still be online."""
+    numbers = await db.scalars(
+        select(Subscriber.id).where(Subscriber.tenant_id == tenant_id, Subscriber.username == username)
     )
-    return (username, *await db.scalars(former.order_by(FormerUsername.id)))
+    theirs = set(numbers)
+    given_up = await given_up_by(db, tenant_id, theirs) if theirs else {}
+    return theirs, tuple(dict.fromkeys((username, *(name for names in given_up.values() for name in names))))
 
 
 @asynccontextmanager

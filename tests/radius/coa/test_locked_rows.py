@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -13,6 +14,8 @@ from radius.coa.claims import LEASE
 from radius.coa.tables import SessionChange
 from radius.projection import radius_database
 from radius.projection.freeradius_tables import radacct, radusergroup
+from radius.subscribers import subscribers
+from radius.subscribers.former_names import hold_again, set_free
 from tests.radius.coa.test_rounds import online_at
 from tests.radius.conftest import Site
 from tests.radius.online import FASTER, Line, go_online
@@ -83,3 +86,21 @@ async def test_a_ghost_whose_row_is_locked_is_left_open_and_the_change_goes_on(l
         told = [(await line.shown(change))["sessions"][0] for change in changes]
     assert [one["said"] for one in told] == ["unknown_to_nas"] * 2
     assert [one["confirmed_at"] is None for one in told] == [True, False]
+
+
+async def test_a_name_that_is_held_again_is_not_set_free_at_the_same_time_and_nobody_waits_for_that(line: Line) -> None:
+    former, begin, tenant_id = line.subscriber["username"], line.site.database.begin, line.site.tenant_id
+    await line.act("rename", username=line.site.new_username())
+
+    async def held_again() -> bool:
+        async with begin() as db:
+            return await hold_again(db, await subscribers.locked(db, tenant_id, line.id), former)
+
+    async with begin() as ours, begin() as theirs:
+        assert not await hold_again(ours, await subscribers.locked(ours, tenant_id, line.id), former)
+        assert await set_free(theirs, tenant_id, line.id, [former], now=line.now()) == set()
+    async with begin() as theirs:
+        assert await set_free(theirs, tenant_id, line.id, [former], now=line.now()) == {former}
+        ours_too = asyncio.create_task(held_again())
+        await asyncio.sleep(0)
+    assert await ours_too
