@@ -32,20 +32,23 @@ def logins(
     id_: ById = False,
     json_: AsJson = False,
 ) -> None:
-    """Show when and where a subscriber tried to log in, how, and why it was refused."""
+    """Show when and where a subscriber tried to log in, how, and why it was refused; by its former names too."""
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
             radius = appliance.services(db).radius_service
-            name = (await appliance.subscriber_desk(db).named(whom(username, external_id, id_)))["username"]
+            desk = appliance.subscriber_desk(db)
+            who = whom(username, external_id, id_)
+            name = (await desk.named(who))["username"]
+            tried = await desk.names(who)
             names = {nas["address"]: nas["name"] for nas in await radius.nas_list()}
-        found = await appliance.logins.logins_of(name, limit=limit)
+        found = await appliance.logins.logins_of(*tried, limit=limit)
         if json_:
             print_json(found)
         elif not found:
             say(f"the log of logins has none of {name} in the last {appliance.settings.login_keep_days} days")
         else:
-            print_list(("when", "nas", "method", "line", ""), [_entry(each, names) for each in found])
+            print_list(("when", "nas", "method", "line", ""), [_entry(each, names, name) for each in found])
 
     run(act, as_json=json_)
 
@@ -91,13 +94,14 @@ def diagnose(
     run(act, as_json=json_)
 
 
-def _entry(login: LoginView, names: dict[str, str]) -> Entry:
+def _entry(login: LoginView, names: dict[str, str], present: str) -> Entry:
     nas = names.get(login["nas_address"], login["nas_address"])
     verdict = "accepted" if login["accepted"] else f"refused: {login['words']}"
     if login["about"] is not None:
         verdict += f" on {names.get(login['about'], login['about'])}"
     line = " ".join(each for each in (login["calling_station"], login["nas_port"], login["circuit"]) if each)
-    return Entry((clock_time(login["happened_at"]), nas, login["method"], line, verdict))
+    below = "" if login["username"] == present else f"as {login['username']}"
+    return Entry((clock_time(login["happened_at"]), nas, login["method"], line, verdict), below)
 
 
 def _unknown(user: UnknownUser, names: dict[str, str]) -> Entry:

@@ -167,6 +167,12 @@ async def test_logins_and_diagnoses_are_read_by_whoever_reads_subscribers(api: A
     [login] = found.json()["items"]
     assert (login["accepted"], login["username"], login["reason"]) == (True, DONE, None)
     assert (await api.get("/subscribers/nobody/logins")).status_code == 404
+    async with api.appliance.database.begin() as db:
+        await api.appliance.subscriber_desk(db).rename(DONE, username="anna@isp.example", cpe_by_hand=True)
+    assert (await api.get("/subscribers/anna@isp.example/logins")).json()["items"] == [login]
+    assert (await api.get(f"/subscribers/{DONE}/logins")).status_code == 404
+    async with api.appliance.database.begin() as db:
+        await api.appliance.subscriber_desk(db).rename("anna@isp.example", username=DONE, cpe_by_hand=True)
     diagnosis = (await api.get(f"/subscribers/{DONE}/diagnosis", role="dispatch")).json()
     assert diagnosis["verdict"] == diagnosis["findings"][0]["sentence"]
     assert "cause" not in {each["weight"] for each in diagnosis["findings"]}

@@ -335,6 +335,10 @@ def test_logins_unknown_names_and_unknown_addresses_are_listed_in_words(any_isp:
     assert type_("subscribers", "diagnose", "CRM-7", "--external-id", "--json").json["username"] == DONE
     codes = {each["code"] for each in type_("subscribers", "diagnose", DONE, "--json").json["findings"]}
     assert {"name_misspelt", "already_online", "online", "active", "rows_as_wished"} == codes
+    why = ("--cpe-by-hand", "--reason", "married")
+    assert type_("subscribers", "rename", DONE, "anna@isp.example", *why).status == 0
+    _, refused, former, *_ = type_("subscribers", "logins", "anna@isp.example").out.splitlines()
+    assert (refused.endswith(f"already online on {nas['name']}"), former.strip()) == (True, f"as {DONE}")
 
 
 @pytest.mark.both_databases
