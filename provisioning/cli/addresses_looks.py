@@ -94,7 +94,7 @@ def show(
                 facts = await appliance.address_lookup(db).find(str(address), vrf=vrf)
             print_json(facts) if json_ else _print_facts(facts)
 
-    run(act, as_json=json_)
+    run(act, as_json=json_, looks=True)
 
 
 def holder(
@@ -109,7 +109,7 @@ def holder(
     async def act(appliance: Appliance) -> None:
         await _show_holder(appliance, address, port, at, vrf, as_json=json_)
 
-    run(act, as_json=json_)
+    run(act, as_json=json_, looks=True)
 
 
 def history_(
@@ -137,7 +137,7 @@ def history_(
             _print_facts(facts)
         _print_events(found)
 
-    run(act, as_json=json_)
+    run(act, as_json=json_, looks=True)
 
 
 def preview(
@@ -166,7 +166,7 @@ def preview(
             entries = [Entry((each["kind"], each["pool"], each["how"], each["value"] or "")) for each in found]
             print_list(("kind", "pool", "how", "value"), entries)
 
-    run(act, as_json=json_)
+    run(act, as_json=json_, looks=True)
 
 
 def left_behind(
@@ -188,7 +188,7 @@ def left_behind(
         else:
             print_list(("value", "state", "service", "location"), [_left(each) for each in found])
 
-    run(act, as_json=json_)
+    run(act, as_json=json_, looks=True)
 
 
 def kea(
@@ -212,7 +212,7 @@ def kea(
         for each in found["left_out"]:
             err.print(f"left out: service {each['service_id']} at {each['location']}: {each['why']}")
 
-    run(act, as_json=json_)
+    run(act, as_json=json_, looks=True)
 
 
 def _as_configuration(export: KeaExport) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def rules(json_: AsJson = False) -> None:
             ]
             print_list(("pool", "inside", "outside", "ports each"), entries)
 
-    run(act, as_json=json_)
+    run(act, as_json=json_, looks=True)
 
 
 def end_rule(pool: Pool, reason: Reason, json_: AsJson = False) -> None:
@@ -165,7 +165,7 @@ def blocks(
             for each in found:
                 say(_in_words(each))
 
-    run(act, as_json=json_)
+    run(act, as_json=json_, looks=True)
 
 
 def _in_words(block: NatBlockAt) -> str:

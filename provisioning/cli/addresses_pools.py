@@ -52,7 +52,7 @@ def pools(json_: AsJson = False) -> None:
             headings = ("pool", "used", "free", "level", "forecast")
             print_list(headings, [Entry(_cells(each, appliance.clock()), _below(each)) for each in found])
 
-    run(act, as_json=json_)
+    run(act, as_json=json_, looks=True)
 
 
 def usage(
@@ -87,7 +87,7 @@ def usage(
                 target.write(occupation_svg(drawn))
         print_json(found) if json_ else _print_pools(found)
 
-    run(act, as_json=json_)
+    run(act, as_json=json_, looks=True)
 
 
 def _cells(pool: PoolOutlook, now: datetime) -> tuple[str | Text, ...]:

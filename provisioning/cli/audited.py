@@ -24,6 +24,7 @@ from provisioning.access import Deed, filled, keep_deed, note_changes, noted_cha
 from provisioning.access.keeping import NOT_KEPT
 from provisioning.bootstrap import Appliance
 from provisioning.cli.account import account
+from provisioning.cli.choices import refuse_what_is_no_text
 from provisioning.logs import mask_secrets
 
 COMMAND_LINE = "command line"
@@ -54,7 +55,8 @@ def changes_nothing(db: AsyncSession) -> None:
 
 
 def remember_what_is_typed(app: typer.Typer) -> None:
-    """Every command of this application, and of those inside of it, remembers its words while it runs."""
+    """Every command of this application, and of those inside of it, remembers its words while it runs. What is no text
+    is refused before it does."""
     _remember(app, "")
 
 
@@ -116,6 +118,7 @@ def carrying(appliance: Appliance) -> Iterator[None]:
 def _remembering(words: str, callback: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(callback)
     def remembered(*arguments: Any, **given: Any) -> Any:
+        refuse_what_is_no_text(given)
         typed, told = _TYPED.set((words, given)), _TOLD.set({})
         try:
             return callback(*arguments, **given)

@@ -61,8 +61,9 @@ EXIT_FAILED = 1
 EXIT_REFUSED = 2
 
 
-def run(command: Callable[[Appliance], Awaitable[T]], *, as_json: bool) -> T:
-    """Runs a command on an opened appliance and ends the process with a sentence when it fails."""
+def run(command: Callable[[Appliance], Awaitable[T]], *, as_json: bool, looks: bool = False) -> T:
+    """Runs a command on an opened appliance and ends the process with a sentence when it fails. ``looks``: it would
+    have written nothing anyway, so that nobody has to be told that it didn't."""
 
     async def opened() -> T:
         async with _appliance() as appliance:
@@ -72,15 +73,15 @@ def run(command: Callable[[Appliance], Awaitable[T]], *, as_json: bool) -> T:
                 await appliance.alternatives.tell(refused)
                 raise
 
-    return guarded(lambda: uvloop.run(opened()), as_json=as_json)
+    return guarded(lambda: uvloop.run(opened()), as_json=as_json, looks=looks)
 
 
-def guarded(act: Callable[[], T], *, as_json: bool) -> T:
+def guarded(act: Callable[[], T], *, as_json: bool, looks: bool = False) -> T:
     """A known error becomes its sentence (or a JSON object) and an exit status; nothing is hidden in a traceback."""
     try:
         return act()
     except KNOWN_ERRORS as error:
-        raise _told(error, as_json=as_json) from error
+        raise _told(error, as_json=as_json, looks=looks) from error
     except SQLAlchemyError as error:
         raise _told(as_database_error(error), as_json=as_json) from error
     except OSError as error:
@@ -95,14 +96,14 @@ def exit_status(error: Exception) -> int:
     return EXIT_FAILED if failed else EXIT_REFUSED
 
 
-def _told(error: Any, *, as_json: bool) -> typer.Exit:
+def _told(error: Any, *, as_json: bool, looks: bool = False) -> typer.Exit:
     faults = [_fault(fault) for fault in getattr(error, "faults", ())]
     if as_json:
         others = {"alternatives": error.alternatives} if getattr(error, "alternatives", ()) else {}
         others |= error.numbers if isinstance(error, PoolExhausted) else {}
         print_json({"error": {"code": error.code, "message": str(error), "faults": faults, **others}})
     else:
-        _print_refusal(error, faults)
+        _print_refusal(error, faults, looks=looks)
     return typer.Exit(exit_status(error))
 
 
@@ -124,7 +125,7 @@ def _fault(fault: Any) -> tuple[str, str]:
     return "", str(fault)
 
 
-def _print_refusal(error: Exception, faults: Sequence[tuple[str, str]]) -> None:
+def _print_refusal(error: Exception, faults: Sequence[tuple[str, str]], *, looks: bool) -> None:
     if not faults:
         word = "refused: " if exit_status(error) == EXIT_REFUSED else "failed: "
         err.print(Text.assemble((word, "bold red"), str(error)))
@@ -132,6 +133,6 @@ def _print_refusal(error: Exception, faults: Sequence[tuple[str, str]]) -> None:
             err.print(Text(f"  free: {minute(other['starts_at'])}, {other['technician_name']}: {other['why']}"))
         return
     what, left = getattr(error, "what", "The input"), getattr(error, "left", "nothing was written")
-    err.print(Text(f"{what} is refused, {left}:", style="bold red"))
+    err.print(Text(f"{what} is refused:" if looks else f"{what} is refused, {left}:", style="bold red"))
     for where, what in faults:
         err.print(Text(f"  {where}: {what}" if where else f"  {what}"))
