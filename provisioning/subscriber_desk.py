@@ -23,6 +23,7 @@ from radius import (
     CapPeriod,
     HeldName,
     LineIdentity,
+    OwnNames,
     RadiusService,
     SessionChangeView,
     SubscriberRenamed,
@@ -253,6 +254,19 @@ class SubscriberDesk:
                 return [HeldName(who)]
             raise
         return await self._radius.held_names(subscriber_id=found["subscriber_id"])
+
+    async def own_names(self, who: Who) -> OwnNames:
+        """The same for its sessions: also names that others have taken since, where each keeps its own.
+
+        Raises: as ``names``.
+        """
+        try:
+            found = await self.named(who)
+        except SubscriberUnknown:
+            if isinstance(who, str):
+                return OwnNames([who])
+            raise
+        return await self._radius.own_names(subscriber_id=found["subscriber_id"])
 
     async def untold(self, plan: str, over: str | None) -> list[UntoldPlan]:
         """The NASes where nobody of this plan is let in, and why; ``over``: nobody whom that plan serves instead."""

@@ -17,6 +17,8 @@ from provisioning.api.pages import After, Limit, Moment, Page, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.whom import Whom
 from provisioning.api.wishes import Reason, Wish
+from provisioning.holders import HolderView
+from provisioning.holders import who_had as who_had_it
 from provisioning.nas_desk import address_said
 from radius import NasGuard, NasUnknown, SessionView, UsageView
 
@@ -98,9 +100,9 @@ async def who_had(
     call: InCall,
     address: Annotated[str, Query(min_length=2, max_length=64, description="An IPv4 or IPv6 address, or a prefix")],
     at: Annotated[Moment | None, Query(description="When; now, if left out")] = None,
-) -> list[SessionView]:
-    """The sessions that had this address then, or a prefix that contains it."""
-    return await call.appliance.session_looks.who_had(address, at=at or call.appliance.clock())
+) -> list[HolderView]:
+    """The sessions that had this address then, or a prefix that contains it, and whose they are."""
+    return await who_had_it(call.appliance, address, at=at or call.appliance.clock())
 
 
 # before the next one, of which it would be a username: a name may have a / in it
@@ -119,6 +121,6 @@ async def usage(
 @doors.get("/of/{username:path}", permission="subscribers.read")
 async def show(call: InCall, who: Whom, after: After = None, limit: Limit = 50) -> Page[SessionView]:
     """Every session that is known of a subscriber, open and past, the newest first; those under former names too."""
-    names = await call.appliance.subscriber_desk(call.db).names(who)
-    found = await call.appliance.session_looks.of_user(*names, before=row_of(after), limit=limit + 1)
+    theirs = await call.appliance.subscriber_desk(call.db).own_names(who)
+    found = await call.appliance.session_looks.of_subscriber(theirs, before=row_of(after), limit=limit + 1)
     return page_of(call, found, [each["number"] for each in found], limit)

@@ -18,8 +18,10 @@ from provisioning.cli.data_cap_words import cap_of
 from provisioning.cli.moments import as_day
 from provisioning.cli.printing import Entry, at_second, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, Reason, run
-from provisioning.cli.whom import ByExternalId, ById, Username, names_of, whom
+from provisioning.cli.whom import ByExternalId, ById, Username, own_names_of, whom
 from provisioning.days import second
+from provisioning.holders import HolderView
+from provisioning.holders import who_had as who_had_it
 from provisioning.nas_desk import address_said
 from radius import DataCapView, SessionView, SubscriberUnknown, UnsplitUsage, UsageView, UsedOctets
 
@@ -68,9 +70,9 @@ def show(
     """List the sessions of one subscriber, open and past, the newest first; those under its former names too."""
 
     async def act(appliance: Appliance) -> None:
-        names = await names_of(appliance, username, external_id, id_)
-        found = await appliance.session_looks.of_user(*names, before=before, limit=limit)
-        print_json(found) if json_ else _print_sessions(found, f"no session of {names[0]} is known")
+        theirs = await own_names_of(appliance, username, external_id, id_)
+        found = await appliance.session_looks.of_subscriber(theirs, before=before, limit=limit)
+        print_json(found) if json_ else _print_sessions(found, f"no session of {theirs.names[0]} is known")
 
     run(act, as_json=json_)
 
@@ -114,10 +116,13 @@ def who_had(
     """Say whose session has an address, or had it then, or a prefix that contains it."""
 
     async def act(appliance: Appliance) -> None:
-        found = await appliance.session_looks.who_had(address, at=at or appliance.clock())
-        print_json(found) if json_ else _print_sessions(
-            found, f"{address}: no session {'has it now; --at TIME says who had it' if at is None else 'had it'}"
-        )
+        found = await who_had_it(appliance, address, at=at or appliance.clock())
+        if json_:
+            print_json(found)
+        elif found:
+            _print_entries([_holder(each) for each in found])
+        else:
+            say(f"{address}: no session {'has it now; --at TIME says who had it' if at is None else 'had it'}")
 
     run(act, as_json=json_)
 
@@ -178,7 +183,19 @@ def _print_sessions(found: Sequence[SessionView], nothing: str) -> None:
     if not found:
         say(nothing)
         return
-    print_list(("number", "state", "username", "nas", "since"), [_entry(each) for each in found])
+    _print_entries([_entry(each) for each in found])
+
+
+def _print_entries(entries: Sequence[Entry]) -> None:
+    print_list(("number", "state", "username", "nas", "since"), entries)
+
+
+def _holder(session: HolderView) -> Entry:
+    entry, whose = _entry(session), session["subscriber"]
+    if whose is None:
+        return entry
+    renamed = "" if whose["username"] == session["username"] else f", who is {whose['username']} now"
+    return Entry(entry.cells, f"{entry.below}; of subscriber {whose['subscriber_id']}{renamed}")
 
 
 def _entry(session: SessionView) -> Entry:

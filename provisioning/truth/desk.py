@@ -101,7 +101,7 @@ class TruthDesk:
         devices = await self._bound(subscriber["service_id"])
         bound = [] if isinstance(devices, str) else devices
         asked = await self._asked(subscriber, bound)
-        sessions, ended = await self._of_sessions([subscriber["username"]])
+        sessions, ended = await self._of_sessions(who)
         standing: list[object] = [(each.target, each.standing, each.sentence) for each in asked]
         standing += [(each["state"], each["verified_at"], each["reason"]) for each in bound]
         standing += [sessions if isinstance(sessions, str) else [each["number"] for each in sessions]]
@@ -122,9 +122,8 @@ class TruthDesk:
         """
         subscriber = await self._desk.named(who)
         wanted_since = await self._rows.wanted_since(self._db, subscriber["subscriber_id"])
-        names = await self._desk.names(subscriber["username"])
         rows = await self._shown(subscriber)
-        sessions, ended = await self._of_sessions(names)
+        sessions, ended = await self._of_sessions(who)
         devices = await self._bound(subscriber["service_id"])
         readings = await self._read([] if isinstance(devices, str) or not ask_acs else devices)
         sides = Sides(
@@ -166,10 +165,10 @@ class TruthDesk:
         except (RadiusError, VaultError) as error:
             return str(error)
 
-    async def _of_sessions(self, names: Sequence[str]) -> tuple[list[SessionView] | str, SessionView | None]:
+    async def _of_sessions(self, who: Who) -> tuple[list[SessionView] | str, SessionView | None]:
         """Those that are open, and the newest of the others."""
         try:
-            found = await self._sessions.of_user(*names, limit=SESSIONS_LOOKED_AT)
+            found = await self._sessions.of_subscriber(await self._desk.own_names(who), limit=SESSIONS_LOOKED_AT)
         except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
             return str(error), None
         still_open = [each for each in found if each["stopped_at"] is None]

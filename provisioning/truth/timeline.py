@@ -26,6 +26,7 @@ from provisioning.truth.outcomes import Standing, of_change, of_operation
 from radius import (
     LoginLog,
     LoginsAlike,
+    OwnNames,
     RadiusDatabaseUnavailable,
     RadiusDatabaseUnfit,
     SessionLooks,
@@ -104,11 +105,11 @@ class Timeline:
             SubscriberUnknown, InvalidRequest
         """
         subscriber = await self._desk.named(who)
-        names = await self._desk.names(subscriber["username"])
+        names, theirs = await self._desk.names(subscriber["username"]), await self._desk.own_names(who)
         reached = _numbers(after)
         unread: list[str] = []
         found: list[tuple[datetime, str, int, Entry]] = []
-        for name, source in (await self._sources(subscriber, names)).items():
+        for name, source in (await self._sources(subscriber, names, theirs)).items():
             try:
                 numbered = await source(reached.get(name), limit + 1)
             except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
@@ -130,13 +131,15 @@ class Timeline:
             unread=list(dict.fromkeys(unread)),
         )
 
-    async def _sources(self, subscriber: SubscriberView, names: Sequence[str]) -> Mapping[str, _Source]:
+    async def _sources(
+        self, subscriber: SubscriberView, names: Sequence[str], theirs: OwnNames
+    ) -> Mapping[str, _Source]:
         """By name, as it stands in a cursor: one record each that the role may see."""
         number, may = subscriber["subscriber_id"], self._sight.may
         found: dict[str, _Source] = {
             "change": lambda before, limit: self._changes(number, before, limit),
             "login": lambda before, limit: self._of_logins(names, before, limit),
-            "session": lambda before, limit: self._of_sessions(names, before, limit),
+            "session": lambda before, limit: self._of_sessions(theirs, before, limit),
         }
         if may("runs.read"):
             found["run"] = lambda before, limit: self._runs(subscriber["customer_id"], before, limit)
@@ -222,8 +225,8 @@ class Timeline:
             for each in found
         ]
 
-    async def _of_sessions(self, names: Sequence[str], before: int | None, limit: int) -> list[_Numbered]:
-        found = await self._sessions.of_user(*names, before=before, limit=limit)
+    async def _of_sessions(self, theirs: OwnNames, before: int | None, limit: int) -> list[_Numbered]:
+        found = await self._sessions.of_subscriber(theirs, before=before, limit=limit)
         return [
             (each["number"], Entry("session", began, _session(each), None, None))
             for each in found

@@ -15,6 +15,7 @@ from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
+from radius.coa.namesakes import OwnNames
 from radius.coa.treatment import MISSED_INTERIMS
 from radius.errors import LookRefused
 from radius.escapes import shown
@@ -28,6 +29,8 @@ from radius.sessions.reaper import NasGuard, guards
 from radius.sessions.sessions import LONGEST_SECONDS, host
 
 SessionState = Literal["online", "doubtful", "closed"]
+OF_SEVERAL_AT_ONCE = 500
+"""So many sessions under names that several have had are looked through at once."""
 
 
 PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
@@ -39,7 +42,8 @@ class SessionView(TypedDict):
     ``state``: *online*; *doubtful*, which has missed three interims, so that its Stop may be lost; or *closed*.
     ``interval_seconds`` is how often it accounts; None, where nobody has said it: then only its end makes it doubtful.
     ``nas`` is the name of its NAS, where that is known here. ``uncertain``: whoever asked who had an address asked for
-    a time after this session's last word, and nobody knows when it ended: it was closed for want of a Stop.
+    a time after this session's last word, and nobody knows when it ended: it was closed for want of a Stop. ``label``
+    is its Class (RFC 2865 s5.25), which tells whose it is.
     """
 
     number: int
@@ -63,6 +67,7 @@ class SessionView(TypedDict):
     terminate_cause: str | None
     interval_seconds: int | None
     uncertain: bool
+    label: str | None
 
 
 class SessionLooks:
@@ -128,6 +133,22 @@ class SessionLooks:
             page = users_page(dialect_of(db), len(names), is_first=before is None)
             now = self._now()
             return [_view(row, now) for row in await db.execute(page, asked)]
+
+    async def of_subscriber(self, theirs: OwnNames, *, before: int | None = None, limit: int = 50) -> list[SessionView]:
+        """The same of all names of a subscriber, without the sessions of others who have, or had, such a name.
+
+        Raises: as ``of_user``.
+        """
+        if not theirs.namesakes:
+            return await self.of_user(*theirs.names, before=before, limit=limit)
+        found: list[SessionView] = []
+        while len(found) < limit:
+            some = await self.of_user(*theirs.names, before=before, limit=OF_SEVERAL_AT_ONCE)
+            found += [each for each in some if theirs.has(each["username"], each["label"], each["started_at"])]
+            if len(some) < OF_SEVERAL_AT_ONCE:
+                break
+            before = some[-1]["number"]
+        return found[:limit]
 
     async def who_had(self, address: str, *, at: datetime) -> list[SessionView]:
         """The sessions that had an address or prefix at that moment, as far as accounting tells: usually one. A prefix
@@ -216,7 +237,7 @@ def _network(text: str) -> IPv4Network | IPv6Network:
 def _view(row: Sequence[Any], now: datetime) -> SessionView:
     """A row as the statements of looks tell it: unpacked, since a value is named at many times the cost."""
     number, session_id, username, nas_address, port, station, ipv4, wan, delegated, *more = row
-    began, updated, seconds, received, sent, _label, ipv6, stopped, cause, interval_seconds, nas = more
+    began, updated, seconds, received, sent, label, ipv6, stopped, cause, interval_seconds, nas = more
     return SessionView(
         number=number,
         session_id=shown(session_id),
@@ -239,6 +260,7 @@ def _view(row: Sequence[Any], now: datetime) -> SessionView:
         terminate_cause=None if stopped is None else cause or None,
         interval_seconds=interval_seconds,
         uncertain=False,
+        label=label and shown(label),
     )
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import delete, insert, update
 
 from provisioning.bootstrap import Appliance
 from radius.projection.freeradius_tables import radacct
+from radius.projection.projection import class_label
+from radius.sessions import looks
+from radius.tables import FormerUsername
 from tests.support.api import Api
 from tests.support.silent_nas import silent_nas
 
@@ -115,6 +119,36 @@ async def test_sessions_under_a_former_name_are_the_subscribers_by_name_number_a
     assert again.json()["username"] == "anna@isp.example"
     assert (await any_api.get("/subscribers/ERP/7/diagnosis?by=external_id")).json()["username"] == "anna@isp.example"
     assert (await any_api.get("/sessions/of/ERP/8?by=external_id")).status_code == 404
+
+
+async def test_a_session_under_a_name_that_another_has_by_now_is_its_former_holders(
+    any_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looks, "OF_SEVERAL_AT_ONCE", 2)
+    await account_for(any_api.appliance)
+    former = (await any_api.get(f"/subscribers/{ANNA}")).json()
+    number = former["subscriber_id"]
+    async with any_api.appliance.database.begin() as db:
+        await any_api.appliance.subscriber_desk(db).rename(ANNA, username="anna@isp.example", cpe_by_hand=True)
+        await db.execute(update(FormerUsername).values(free_at=NOW))
+        made = await any_api.appliance.services(db).radius_service.create_subscriber(
+            customer_id=former["customer_id"], username=ANNA, bandwidth_profile=former["plan"]
+        )
+    bears = radacct.c["class"]
+    new = {"acctsessionid": "S-4", "acctuniqueid": "u-4", "username": ANNA, "nasipaddress": "10.0.0.1"}
+    async with any_api.appliance.radius_database.begin() as db:
+        await db.execute(
+            update(radacct).where(radacct.c.radacctid > 1).values({bears: class_label(number, former["service_id"])})
+        )
+        label = class_label(made["subscriber_id"], None)
+        await db.execute(insert(radacct).values({**new, "radacctid": 4, "acctstarttime": NOW, bears: label}))
+    for name, its in (("anna@isp.example", [3, 2, 1]), (ANNA, [4])):
+        page = (await any_api.get(f"/sessions/of/{name}?limit=3")).json()
+        assert ([one["number"] for one in page["items"]], page["next"]) == (its, None), name
+    two = (await any_api.get("/sessions/of/anna@isp.example?limit=2")).json()
+    assert [one["number"] for one in (await any_api.get(two["next"])).json()["items"]] == [1]
+    [had] = (await any_api.get("/sessions/who-had?address=100.64.9.3")).json()
+    assert (had["username"], had["subscriber"]) == (ANNA, {"subscriber_id": number, "username": "anna@isp.example"})
 
 
 async def test_what_is_open_at_a_nas_that_is_gone_is_closed_once_and_by_whoever_may_change_a_nas(any_api: Api) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from provisioning.database import Database
 from provisioning.settings import Settings
+from radius.projection.projection import class_label
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import just_heard_of, vandal
 from tests.support.silent_nas import silent_nas
@@ -43,7 +44,7 @@ def test_a_session_is_listed_shown_counted_and_found_by_its_address(any_isp: Set
     assert (nowhere.status, nowhere.err) == (2, "refused: There is no NAS 'bng-9'; known are: bng-north.\n")
     assert type_("sessions", "list", "--plan", "gold").status == 2
     assert type_("sessions", "show", "nobody@isp.example").out == "no session of nobody@isp.example is known\n"
-    assert type_("sessions", "who-had", "100.64.9.1", "--json").json == [listed]
+    assert type_("sessions", "who-had", "100.64.9.1", "--json").json == [{**listed, "subscriber": None}]
     early = (began - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%MZ")
     assert type_("sessions", "who-had", "100.64.9.200").out.startswith("100.64.9.200: no session has it now; --at TIME")
     assert type_("sessions", "who-had", "100.64.9.1", "--at", early).out == "100.64.9.1: no session had it\n"
@@ -51,6 +52,19 @@ def test_a_session_is_listed_shown_counted_and_found_by_its_address(any_isp: Set
     assert "octets down, 7 up" in type_("sessions", "usage", ANNA, *days).out
     assert type_("sessions", "usage", ANNA, *days, "--json").json["output_octets"] == 2**32
     assert "the worker does that every minute" in type_("sessions", "guard").out
+
+
+def test_who_had_an_address_is_said_with_the_name_that_it_has_now(any_isp: Settings, type_: Type) -> None:
+    known = type_("subscribers", "show", ANNA, "--json").json
+    label = class_label(known["subscriber_id"], known["service_id"])
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        hand.execute(f"UPDATE radacct SET class = '{label}', framedipaddress = '100.64.9.1' WHERE username = '{ANNA}'")
+    told = " ".join(type_("sessions", "who-had", "100.64.9.1").out.split())
+    assert told.endswith(f"; of subscriber {known['subscriber_id']}")
+    why = ("--cpe-by-hand", "--reason", "married")
+    assert type_("subscribers", "rename", ANNA, "anna@isp.example", *why).status == 0
+    told = " ".join(type_("sessions", "who-had", "100.64.9.1").out.split())
+    assert told.endswith(f"; of subscriber {known['subscriber_id']}, who is anna@isp.example now")
 
 
 def test_what_is_no_address_or_span_is_refused(isp: Settings, type_: Type) -> None:
