@@ -99,6 +99,8 @@ async def write_rates_and_nases(
                 f"nas {nas.name}",
                 lambda b=before, to=nas.address: sessions_left(sessions, b, to, leave=leave_sessions),
             )
+    told_before = [name for name, nas in standing.items() if nas["lines"]]
+    await attempt(faults, "nas", lambda: radius.refuse_lost_lines(told_before=told_before))
     if not (rates or nases):
         return
     try:

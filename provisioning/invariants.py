@@ -167,6 +167,11 @@ INVARIANTS: tuple[Invariant, ...] = (
             on.db, **on.scope, billed_service_ids=on.billed, changing_service_ids=on.changing
         ),
     ),
+    Invariant(
+        "radius.lines_told",
+        "where lines log in by themselves, a NAS tells of lines",
+        lambda on: radius.lines_that_no_nas_tells_of(on.db, **on.scope),
+    ),
     Invariant("acs.serial_bound_twice", "a CPE serves one service", lambda on: acs.serials_bound_twice(on.db)),
     Invariant(
         "acs.device_of_ended_service",

@@ -132,7 +132,7 @@ class NasDesk:
         """Remove a NAS and its secret. FreeRADIUS knows it until that is carried over. ``leave_sessions``: also when
         sessions are open under its address.
 
-        Raises: NasUnknown, NasSessionsOpen, RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        Raises: NasUnknown, NasLinesInUse, NasSessionsOpen, RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
         nas = await self._radius.remove_nas(name=name)
         left = sum([await self._sessions.how_many_open_at(each) for each in (nas["address"], *nas["calls_itself"])])

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.nas import nases, parts, removing
+from radius.nas.telling import refuse_lost_lines
 from radius.nas.terms import CoaTerms, NasChange, NasTerms, terms_of_nas
 from radius.plans import plans
 from radius.plans.looks import list_plans, plan_view, render_plan, untold
@@ -46,6 +47,15 @@ class Definitions:
             RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a NAS could not be told a plan.
         """
         await plans.refuse_unsayable_pairs(self._db, self._tenant_id)
+
+    async def refuse_lost_lines(self, *, told_before: Sequence[str]) -> None:
+        """After definitions with ``pairs_later``, in the same transaction; ``told_before`` names the NASes that told of
+        lines before.
+
+        Raises:
+            NasLinesInUse: none does any more, and subscribers log in by their lines.
+        """
+        await refuse_lost_lines(self._db, self._tenant_id, told_before)
 
     async def plan(self, *, name: str) -> DefinedPlan:
         """The plan of that name, or ``PlanUnknown``."""
@@ -102,6 +112,7 @@ class Definitions:
             NasRefused: a value that cannot be meant.
             NasAddressTaken, DialectUnknown
             RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a plan could not be said in that dialect.
+            NasLinesInUse: no NAS would tell of the lines by which subscribers log in.
         """
         terms = NasTerms(
             address, dialect, coa_port, tuple(login_methods), lines, coa or CoaTerms(), tuple(calls_itself)
@@ -179,7 +190,7 @@ class Definitions:
         """Remove a NAS and its secret; as it was. FreeRADIUS knows it until it is projected.
 
         Raises:
-            NasUnknown
+            NasUnknown, NasLinesInUse
         """
         nas = await nases.hold_nas(self._db, self._tenant_id, name)
         before = _nas_view(nas)

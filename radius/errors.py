@@ -37,6 +37,8 @@
     |   |-- NasAddressTaken           the address belongs to another NAS
     |   |-- NasNotSilent              its sessions are not closed by hand
     |   |-- NasSessionsOpen           under the address that it is to have no longer
+    |   |-- NoNasTellsOfLines         a line that logs in by itself would be let in nowhere
+    |   |-- NasLinesInUse             no NAS would tell of the lines by which subscribers log in
     |   `-- DialectUnknown
     |-- LoginFolderUnusable           (transient) files in which FreeRADIUS writes logins can't be carried
     |-- PasswordStorageRefused        subscribers of a NAS could not log in with passwords that are kept like that

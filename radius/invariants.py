@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from radius.attributes import single_valued
 from radius.dialects import DIALECTS
 from radius.nas.called import called_otherwise
+from radius.nas.telling import by_their_lines, is_told_of_lines
 from radius.projection.drift import Drift
 from radius.projection.freeradius_tables import (
     SAFE_ROW,
@@ -260,6 +261,20 @@ async def subscribers_nobody_wants(
         for subscriber, service_id in await _of_services(db, tenant_id)
         if subscriber.state not in _ADMITTED and service_id not in wanted_service_ids and subscriber.origin == "ordered"
     ]
+
+
+async def lines_that_no_nas_tells_of(db: AsyncSession, *, tenant_id: str) -> list[Finding]:
+    """A line that logs in by itself does so at a NAS that tells of lines. ``db`` is the appliance's database."""
+    count, first = await by_their_lines(db, tenant_id)
+    if not count or await is_told_of_lines(db, tenant_id):
+        return []
+    who = f"{count} subscribers log" if count != 1 else "1 subscriber logs"
+    named = ", ".join([*first, "..."] if count > len(first) else first)
+    sentence = (
+        f"{who} in by line ({named}), and no NAS tells of lines: none is let in. Let one tell of them:"
+        " `firstlight nas change NAS --lines`."
+    )
+    return [Finding("lines", sentence)]
 
 
 async def _of_services(db: AsyncSession, tenant_id: str) -> list[tuple[Subscriber, int]]:

@@ -93,6 +93,39 @@ class NasSessionsOpen(NasError):
         )
 
 
+class NoNasTellsOfLines(NasError):
+    """A line that logs in by itself would be let in nowhere."""
+
+    code = "radius.no_nas_tells_of_lines"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No NAS here tells of lines, so a line that logs in by itself, without a password, is let in nowhere."
+            " First let its NAS tell of them (`firstlight nas change NAS --lines`; `lines` in the API and the estate)."
+        )
+
+
+class NasLinesInUse(NasError):
+    """Subscribers log in by their lines, of which no NAS would tell any more."""
+
+    code = "radius.nas_lines_in_use"
+
+    def __init__(self, told_before: Iterable[str], subscribers: int, first: Iterable[str]) -> None:
+        """``told_before``: the NASes that tell of lines. ``first``: the first of the subscribers, by name."""
+        self.nases = tuple(told_before)
+        self.subscribers = subscribers
+        self.first = tuple(first)
+        only = f"NAS {self.nases[0]} is the only one that tells of lines"
+        if len(self.nases) > 1:
+            only = f"Only {' and '.join(self.nases)} tell of lines"
+        who = f"{subscribers} subscribers log" if subscribers != 1 else "1 subscriber logs"
+        more = ", ..." if subscribers > len(self.first) else ""
+        super().__init__(
+            f"{only}, and {who} in by line ({', '.join(self.first)}{more}): they would be let in nowhere. First"
+            " let another NAS tell of lines (`firstlight nas change NAS --lines`), or unbind them."
+        )
+
+
 class NasNotSilent(NasError):
     """Accounting comes from it, as far as anybody knows."""
 

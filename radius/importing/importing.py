@@ -31,13 +31,14 @@ from radius.importing.files import NO_ADDRESSES, SubscriberLine
 from radius.importing.many import chunks, count_anew, insert_new
 from radius.lists import among
 from radius.nas.nases import password_storage
+from radius.nas.telling import is_told_of_lines
 from radius.plan_errors import NoPlans
 from radius.plans.plans import random_password, while_definitions_stand
 from radius.ports import ManySecrets, Now
 from radius.subscribers.former_names import across_tenants
 from radius.subscribers.password_storage import not_kept
 from radius.subscribers.subscribers import PASSWORD_LENGTH
-from radius.tables import FormerUsername, Nas, Plan, Subscriber, password_hash_ref_of, password_ref_of
+from radius.tables import FormerUsername, Plan, Subscriber, password_hash_ref_of, password_ref_of
 
 _SUBSCRIBER = cast(Table, Subscriber.__table__)
 _COLUMNS = _SUBSCRIBER.c
@@ -202,8 +203,7 @@ class SubscriberImport:
         if not by_line:
             return {}
         faults: defaultdict[int, list[str]] = defaultdict(list)
-        tell_of_lines = select(Nas.id).where(Nas.tenant_id == self._tenant_id, Nas.lines).limit(1)
-        is_told = await self._db.scalar(tell_of_lines) is not None
+        is_told = await is_told_of_lines(self._db, self._tenant_id)
         ipoe = select(Plan.name).where(Plan.tenant_id == self._tenant_id, Plan.access == "ipoe")
         fit = set(await self._db.scalars(ipoe))
         whose: dict[tuple[str, str], str] = {}

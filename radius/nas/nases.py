@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.dialects import DIALECTS
 from radius.errors import PasswordStorageRefused
+from radius.nas.telling import refuse_lost_lines
 from radius.nas.terms import NasChange, NasTerms, is_address, nas_faults, terms_of_nas
 from radius.nas_errors import (
     DialectUnknown,
@@ -48,13 +49,14 @@ async def define_nas(
     pairs_later: bool = False,
 ) -> Nas:
     """Make a NAS, or bring it to these terms. Without ``secret`` a new NAS gets a random one and an old one keeps its
-    own. ``pairs_later``: the caller asks ``refuse_unsayable_pairs`` at its end.
+    own. ``pairs_later``: the caller asks ``refuse_unsayable_pairs`` and ``refuse_lost_lines`` at its end.
 
     Raises:
         NasRefused: a name, address, port or secret that cannot be meant; where anything else is wrong, that as well.
         DialectUnknown, NasAddressTaken: nothing else is wrong.
         RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a plan there is could not be said in that
             dialect.
+        NasLinesInUse: no NAS would tell of the lines by which subscribers log in.
     """
     await one_definition_at_a_time(db, tenant_id)
     await _refuse_whole(db, tenant_id, name, terms, secret, secrets)
@@ -71,7 +73,10 @@ async def define_nas(
         nas = await db.scalar(mine)
         if nas is None:
             raise NasAddressTaken(name, terms.address)
+    told_before = [name] if nas.lines else []
     await _bring_nas_to(db, nas, terms, secret, secrets=secrets, now=now)
+    if not pairs_later:
+        await refuse_lost_lines(db, tenant_id, told_before)
     return nas
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from radius.coa.outbox import as_served, fingerprint
 from radius.encoder import safe_username
 from radius.errors import UsernameTaken
+from radius.nas.telling import refuse_untold_lines
 from radius.plans.plans import while_definitions_stand
 from radius.results import SessionChangeView
 from radius.subscribers import former_names
@@ -59,6 +60,7 @@ class IdentityVerbs(Acts):
             LineRefused: such a line cannot be meant; all faults at once.
             LineTaken: it logs in for another subscriber.
             AccessUnfit: a line logs in on a plan with access ipoe alone.
+            NoNasTellsOfLines: a line logs in, and would be let in nowhere.
             IllegalMove: it is not in service.
             SubscriberUnknown, SubscriberTerminated, RequestRefused, RequestConflict
         """
@@ -74,6 +76,7 @@ class IdentityVerbs(Acts):
         in_service(subscriber, "is bound to a line once it is in service")
         if logs_in:
             fits(await self._db.get_one(Plan, subscriber.plan_id, populate_existing=True), logs_in=True)
+            await refuse_untold_lines(self._db, self._tenant_id)
         return await self._bound(subscriber, line, logs_in, (request_id, mark))
 
     async def unbind(self, *, subscriber_id: int, request_id: str | None = None) -> SessionChangeView:

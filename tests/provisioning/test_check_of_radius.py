@@ -173,6 +173,22 @@ CORRUPTIONS = (
         ),
     ),
     Corruption(
+        "a line that logs in by itself where no NAS tells of lines",
+        (
+            (
+                "radius.lines_told",
+                "lines",
+                f"1 subscriber logs in by line ({DONE}), and no NAS tells of lines: none is let in. Let one tell of"
+                " them: `firstlight nas change NAS --lines`.",
+            ),
+            differs(DONE),
+        ),
+        ours=(
+            "UPDATE radius_subscriber SET login_by_line = true, bound_station = '001a2b3c4d5e'"
+            f" WHERE username = '{DONE}'",
+        ),
+    ),
+    Corruption(
         "a NAS that nobody can tell a rate",
         (
             (

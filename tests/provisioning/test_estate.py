@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.check import check_everything
@@ -23,6 +23,7 @@ from provisioning.field import Jobs
 from radius import PlanTerms, Projection, RadiusDatabaseUnavailable, RadiusProjector
 from radius.projection.freeradius_tables import nas, radgroupreply
 from radius.subscribers.password_storage import CHECKABLE, LOGIN_METHODS
+from radius.tables import Subscriber
 from tests.support.appliances import ESTATE, Original
 
 PARTNER = """[[partner]]
@@ -127,6 +128,36 @@ async def test_one_fault_anywhere_and_nothing_of_the_file_is_written(appliance: 
     text = ESTATE.read_text() + '\n[[customer]]\nid = 1002\nname = "Eve"\nemail = "nowhere"\n'
     assert await faults(appliance, tmp_path, text) == [("customer 1002: email", "is not a mail address: nowhere")]
     assert (await check_everything(appliance)).findings == []
+
+
+@pytest.mark.both_databases
+async def test_an_estate_takes_lines_from_one_nas_to_another_and_not_from_the_last_one(
+    appliance: Appliance, tmp_path: Path
+) -> None:
+    file = tmp_path / "estate.toml"
+    rate = "[[rate]]\nplan = 'ip'\ndownload_kbps = 5\nupload_kbps = 5\naccess = 'ipoe'\n"
+    nas = "[[nas]]\nname = 'bng-{0}'\naddress = '198.51.100.{0}'\ndialect = 'cisco'\nlines = {1}\n"
+
+    def estate(*tells: str) -> Path:
+        file.write_text(rate + "".join(nas.format(n, each) for n, each in enumerate(tells, start=7)))
+        return file
+
+    await import_estate(appliance, estate("true", "true", "false"))
+    async with appliance.database.begin() as db:
+        made = await appliance.services(db).radius_service.create_subscriber(
+            customer_id=1, username="line@isp.example", bandwidth_profile="ip"
+        )
+        by_line = {"login_by_line": True, "bound_station": "001a2b3c4d5e"}
+        await db.execute(update(Subscriber).where(Subscriber.id == made["subscriber_id"]).values(by_line))
+    with pytest.raises(InvalidRequest) as refused:
+        await import_estate(appliance, estate("false", "false", "false"))
+    assert [(fault.field, fault.reason.split(":")[0]) for fault in refused.value.faults] == [
+        ("nas", "Only bng-7 and bng-8 tell of lines, and 1 subscriber logs in by line (line@isp.example)")
+    ]
+    await import_estate(appliance, estate("false", "false", "true"))
+    async with appliance.database.read() as db:
+        told = {each["name"]: each["lines"] for each in await appliance.services(db).radius_service.nas_list()}
+    assert told == {"bng-7": False, "bng-8": False, "bng-9": True}
 
 
 async def test_offers_are_defined_and_defined_anew(appliance: Appliance, tmp_path: Path) -> None:

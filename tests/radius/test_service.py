@@ -582,6 +582,8 @@ async def test_a_garden_is_looked_at_as_it_is_by_now_also_where_it_was_looked_at
 async def test_a_plan_keeps_its_access_until_a_line_that_logs_in_on_it_is_committed(site: Site) -> None:
     await site.define_plan(access="ipoe")
     subscriber = await site.active()
+    async with site.database.begin() as db:
+        await site.service(db).define_nas(name="bng-1", address="10.0.0.1", dialect="mikrotik", lines=True)
 
     async def defined_meanwhile() -> None:
         await site.define_plan(access="pppoe")

@@ -174,6 +174,20 @@ async def test_a_rename_is_answered_again_under_the_former_name_and_all_else_is_
     assert len(await any_api.audit(limit=200)) == count
 
 
+async def test_a_line_that_logs_in_by_itself_is_refused_where_no_nas_tells_of_lines(api: Api) -> None:
+    plan = {"download_kbps": 5, "upload_kbps": 5, "access": "ipoe", "reason": "new"}
+    assert (await api.post("/plans/ip/define", plan)).is_success
+    assert (await api.post(f"/subscribers/{DONE}/change-plan", {"plan": "ip", "reason": "new"})).is_success
+    wish = {"station": "00:1A:2B:3C:4D:5E", "logs_in": True, "reason": "fibre"}
+    refused = await api.post(f"/subscribers/{DONE}/bind", wish)
+    assert (refused.status_code, refused.json()["code"]) == (409, "radius.no_nas_tells_of_lines")
+    nas = {"name": "bng-9", "address": "198.51.100.9", "dialect": "mikrotik", "lines": True, "reason": "new"}
+    assert (await api.post("/nas", nas)).is_success
+    assert (await api.post(f"/subscribers/{DONE}/bind", wish)).is_success
+    refused = await api.post("/nas/bng-9/change", {"lines": False, "reason": "old"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "radius.nas_lines_in_use")
+
+
 async def test_what_is_malformed_hides_nothing_else_that_is_wrong(api: Api) -> None:
     new = {"username": DONE, "customer_id": 2003, "plan": "fibre", "external_id": " x", "ipv4_pool": "`id`"}
     told = told_of(await api.post("/subscribers", new))

@@ -383,3 +383,26 @@ def test_a_nas_with_open_sessions_is_removed_only_where_they_may_be_left(any_isp
     left = type_(*remove, "--leave-sessions", "--json").json
     assert (left["nas"], left["sessions_left"], left["not_carried_over"]) == (nas, 1, None)
     assert type_("nas", "list", "--json").json == []
+
+
+@pytest.mark.both_databases
+def test_a_line_logs_in_by_itself_only_while_a_nas_tells_of_lines(
+    any_isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    file = tmp_path / "ip.toml"
+    file.write_text('plan = "ip"\ndownload_kbps = 5\nupload_kbps = 5\naccess = "ipoe"\n')
+    assert type_("plans", "define", file, *WHY).status == 0
+    assert type_("nas", "add", "bng-9", "198.51.100.9", "--dialect", "mikrotik", *WHY).status == 0
+    assert type_("subscribers", "change-plan", DONE, "ip", *WHY).status == 0
+    bind = ("subscribers", "bind", DONE, "--station", "00:1A:2B:3C:4D:5E", "--ipoe", *WHY)
+    refused = type_(*bind)
+    assert (refused.status, "No NAS here tells of lines, so a line that logs in by itself" in refused.err) == (2, True)
+    assert type_("nas", "change", "bng-9", "--lines", *WHY).status == 0
+    assert type_(*bind).status == 0
+    for last in (("nas", "change", "bng-9", "--no-lines", *WHY), ("nas", "remove", "bng-9", *WHY)):
+        refused = type_(*last)
+        told = f"NAS bng-9 is the only one that tells of lines, and 1 subscriber logs in by line ({DONE})"
+        assert (refused.status, told in " ".join(refused.err.split())) == (2, True), refused.err
+    assert type_("nas", "show", "bng-9", "--json").json["lines"]
+    assert type_("subscribers", "unbind", DONE, *WHY).status == 0
+    assert type_("nas", "change", "bng-9", "--no-lines", *WHY).status == 0

@@ -406,6 +406,7 @@ async def test_a_name_of_every_character_at_its_longest_is_asked_for(site: Site,
 async def test_all_that_firstlight_itself_checks_comes_in_one_question(site: Site) -> None:
     await site.define_plan(second_login="reject", access="ipoe")
     await site.projector.project_plans()
+    await site.nas(lines=True)
     bound, on_its_line, refused = await site.active(), await site.active(), await site.create()
     lines = (LineIdentity("02-00-00-00-00-0a", "ge-0/0/1", "olt-1 1/1", "cpe"), LineIdentity("02-00-00-00-00-0b"))
     async with site.database.begin() as db:
