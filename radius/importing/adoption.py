@@ -164,7 +164,7 @@ class _Taken:
                 self.faults.append(f"{column} stands in the tables already, and otherwise")
         if beside.get("state"):
             self.cells["state"] = beside["state"]
-        if not {"password", "password_hash"} & set(self.cells) and not self.cells.get("login_by_line"):
+        if not any(self.cells.get(column) for column in ("password", "password_hash", "login_by_line")):
             self.faults.append("has no password, neither in clear nor as a hash: say one beside it")
 
     def line(self, number: int, *, seen: str | None, besides: Iterable[str]) -> SubscriberLine:

@@ -159,3 +159,16 @@ async def test_one_rate_in_two_spellings_is_one_and_what_orders_rows_is_nothing_
         plans = {"fiber-7": [("Mikrotik-Rate-Limit", rate)]}
         found = faults_of(await read_as(theirs, Adoption({"eve": {"customer_id": "2001"}}, plans=plans)))
         assert (found["eve"] == ()) is is_alike
+
+
+async def test_an_empty_password_is_none_and_one_is_to_be_said_beside_it(theirs: Database) -> None:
+    missing = ("has no password, neither in clear nor as a hash: say one beside it",)
+    for attribute in ("Cleartext-Password", "User-Password"):
+        await put(theirs, "radcheck", ("ann", attribute, ":=", ""), ("eve", attribute, ":=", ""))
+        async with theirs.begin() as db:
+            await db.execute(text("UPDATE radcheck SET value = NULL WHERE username = 'eve'"))
+        assert faults_of(await read_as(theirs, Adoption(beside("ann", "eve")))) == {"ann": missing, "eve": missing}
+        said = await read_as(theirs, Adoption(beside("ann", "eve", password="kept-1")))
+        assert [(line.password, line.faults) for line in said.lines] == [("kept-1", ())] * 2
+    by_line = beside("ann", "eve", login_by_line="yes", station="00:1a:2b:3c:4d:5e")
+    assert faults_of(await read_as(theirs, Adoption(by_line))) == {"ann": (), "eve": ()}
