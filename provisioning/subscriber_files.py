@@ -29,6 +29,7 @@ from radius import (
     Adoption,
     GivingWay,
     ImportRefused,
+    ImportUnreadable,
     RadiusDatabaseUnavailable,
     RadiusDatabaseUnfit,
     Settled,
@@ -81,7 +82,7 @@ async def opened_tables(
         InvalidRequest: there is no such database, or what is said beside is no text.
         ImportUnreadable: what is said beside is no such list.
     """
-    rows = [] if beside is None else list(csv.DictReader(_lines(beside)))
+    rows = [] if beside is None else _rows_beside(beside)
     async with appliance.database.read() as db:
         plans = await said_by_plans(db, appliance.tenant_id)
     known = Adoption(read_beside(rows), frozenset(left_out), plans)
@@ -248,6 +249,25 @@ def with_errors(file: SubscriberFile, faults: Mapping[int, Sequence[str]]) -> st
     written = io.StringIO()
     csv.writer(written, delimiter=file.separator, lineterminator="\n").writerows(file.with_errors(faults))
     return written.getvalue()
+
+
+def _rows_beside(content: bytes) -> list[dict[str, str]]:
+    """
+    Raises: InvalidRequest, ImportUnreadable
+    """
+    rows: list[dict[str, str]] = []
+    reader = csv.DictReader(_lines(content), restval="", strict=True)
+    try:
+        names = reader.fieldnames or ()
+        for row in reader:
+            if (more := row.pop(None, None)) is not None:
+                cells = f"{len(names) + len(more)} cells, and there are {len(names)} columns"
+                raise ImportUnreadable(f"what is said beside the tables has {cells} in line {reader.line_num}")
+            rows.append(row)
+    except csv.Error as error:
+        where = f"{error} in line {reader.reader.line_num}"
+        raise ImportUnreadable(f"what is said beside the tables is no CSV, {where}") from error
+    return rows
 
 
 def _lines(content: bytes) -> list[str]:

@@ -158,7 +158,10 @@ def _line(number: int, names: Sequence[str], row: Sequence[str]) -> SubscriberLi
 
 def _header(text: Sequence[str]) -> tuple[str, list[str]]:
     for separator in _SEPARATORS:
-        first: list[str] = next(csv.reader(text, delimiter=separator), [])
+        try:
+            first: list[str] = next(csv.reader(text, delimiter=separator), [])
+        except csv.Error as exc:  # a quote that is never closed
+            raise ImportUnreadable(f"it is no CSV, {exc} in line 1") from exc
         if {_plain(name) for name in first}.issuperset(NEEDED):
             return separator, first
     raise ImportUnreadable(f"its first line doesn't name its columns, among them {', '.join(NEEDED)}")

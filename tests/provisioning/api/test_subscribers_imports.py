@@ -85,6 +85,7 @@ async def test_what_is_no_list_is_refused_and_is_read_while_others_write(api: Ap
         await db.execute(text("SELECT 1"))  # SQLite's one write lock is taken
         for request, code in (
             ({"headers": CSV, "content": b"username\n"}, "radius.import_unreadable"),
+            ({"headers": CSV, "content": b'"' + SOUND.encode() + b"x" * 140_000}, "radius.import_unreadable"),
             ({"headers": CSV, "content": HEADER.encode() + b"\xff"}, "provisioning.invalid_request"),
             ({"json": {"reason": "no list"}}, "api.request_invalid"),
         ):

@@ -298,6 +298,14 @@ def test_what_another_server_s_customers_have_chosen_is_listed_where_it_would_be
     assert shown["line"] == {"station": "001a2b3c4d5e", "port": "eth 0/1"}
     assert (old.read_bytes(), list(old.parent.iterdir())) == (before, [old])
 
+    for list_, why in (
+        ('"username,customer_id\n' + "a,2001\n" * 30_000, "is no CSV, field larger than field limit"),
+        ('username,customer_id\n"a,2001\n', "is no CSV, unexpected end of data in line 2"),
+        ("username,customer_id\n\na,2001,9,9\n", "has 4 cells, and there are 2 columns in line 3"),
+    ):
+        mapping.write_text(list_)
+        refused = type_(*words)
+        assert (refused.status, f"what is said beside the tables {why}" in " ".join(refused.err.split())) == (2, True)
     nowhere = tmp_path / "gone" / "freeradius.db"
     typed = type_("subscribers", "import", *WHY, "--from-radcheck", f"sqlite:///{nowhere}")
     assert (typed.status, f"there is no file {nowhere}" in typed.err) == (2, True)

@@ -267,6 +267,7 @@ def test_what_is_no_list_is_refused_by_its_columns() -> None:
         ("username,customer_id,plan,favourite\n", "unknown columns, favourite"),
         ("username,customer_id,plan,plan\n", "two columns called plan"),
         ('username,customer_id,plan\n"a,7,b\n', "no CSV"),
+        ('"username,customer_id,plan\n' + "a,7,b\n" * 30_000, "no CSV, field larger than field limit"),
     ):
         with pytest.raises(ImportUnreadable, match=why):
             read_subscribers(content.splitlines(keepends=True))
