@@ -211,7 +211,20 @@ def _ipv4(fact: AttributeFact, value: Value) -> str:
         raise ValueRefused(fact.name, "it must be an IPv4 address such as 198.51.100.7")
     if fact.name == "Framed-IP-Address" and address in (_USER_CHOOSES, _NAS_CHOOSES):
         raise ValueRefused(fact.name, f"{address} does not name an address (RFC 2865 s5.8)")
+    if fact.name == "Framed-IP-Address" and (kind := of_no_host(address)):
+        raise ValueRefused(fact.name, f"{address} is {kind}, which no line can have")
     return str(address)
+
+
+def of_no_host(address: IPv4Address) -> str | None:
+    """Why no host beside this one can have the address (RFC 6890, RFC 5771); one that ends in 0 or 255 may be one's."""
+    if address.is_unspecified:
+        return "the unspecified address"
+    if address.is_loopback:
+        return "a loopback address"
+    if address.is_multicast:
+        return "a multicast address"
+    return "of a reserved block (240.0.0.0/4)" if address.is_reserved else None
 
 
 def _ipv6(fact: AttributeFact, value: Value) -> str:

@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing_extensions import TypedDict
 
 from radius.coa.dynamic_authorization import EVERY_KEY
+from radius.encoder import of_no_host
 from radius.plans.plans import NAME
 from radius.subscribers.password_storage import LOGIN_METHODS
 from radius.tables import Nas
@@ -118,6 +119,8 @@ def nas_faults_by_part(name: str, terms: NasTerms, secret: str | None) -> Iterab
         yield "name", "its name needs 1 to 60 of A-Z a-z 0-9 . _ -"
     if not is_address(terms.address):
         yield "address", "its address is not an IPv4 address"
+    elif kind := _of_no_nas(IPv4Address(terms.address)):
+        yield "address", f"its address {terms.address} is {kind}, from which no packet comes"
     for fault in _of_what_it_calls_itself(terms):
         yield "calls_itself", fault
     if not 1 <= terms.coa_port <= 65535:
@@ -173,8 +176,13 @@ def _in_one_spelling(text: str) -> str:
         return text
 
 
+def _of_no_nas(address: IPv4Address) -> str | None:
+    """Why no packet of a NAS comes from there. From a loopback address one does: of a NAS on this machine."""
+    return None if address.is_loopback else of_no_host(address)
+
+
 def is_address(text: str) -> bool:
-    """Whether a NAS may have it: an IPv4 address."""
+    """Whether it is an IPv4 address."""
     try:
         IPv4Address(text)
     except ValueError:

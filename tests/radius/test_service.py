@@ -639,6 +639,21 @@ async def test_a_nas_that_cannot_be_meant_is_refused_with_every_fault(site: Site
     ]
 
 
+async def test_an_address_from_which_no_packet_comes_is_no_nas(site: Site) -> None:
+    for address, kind in (
+        ("0.0.0.0", "the unspecified address"),
+        ("224.0.0.1", "a multicast address"),
+        ("255.255.255.255", "of a reserved block (240.0.0.0/4)"),
+    ):
+        async with site.database.begin() as db:
+            with pytest.raises(NasRefused) as refused:
+                await site.service(db).define_nas(name="bng", address=address, dialect="mikrotik")
+        assert refused.value.faults == (f"its address {address} is {kind}, from which no packet comes",)
+    async with site.database.begin() as db:
+        made = await site.service(db).define_nas(name="bng", address="127.9.0.9", dialect="mikrotik")
+    assert made["address"] == "127.9.0.9"
+
+
 async def test_a_secret_is_one_nas_own(site: Site) -> None:
     secret = "a-secret-that-is-of-bng-1"
     async with site.database.begin() as db:

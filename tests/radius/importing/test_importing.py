@@ -408,3 +408,18 @@ async def test_what_an_import_goes_by_stands_until_it_is_committed(site: Site) -
         await until_it_waits_for_us(db, defining)
     with pytest.raises(PlanRefused, match="its access stays ipoe, by which 1 subscribers log in by their line"):
         await defining
+
+
+def test_an_address_that_no_line_can_have_is_a_fault_and_the_last_of_a_block_is_none() -> None:
+    addresses = ("0.0.0.0", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.0", "100.64.0.0", "100.64.0.255")
+    rows = "".join(f"u{place},7,gold,{address}\n" for place, address in enumerate(addresses))
+    file = read_subscribers(f"username,customer_id,plan,ipv4\n{rows}".splitlines(keepends=True))
+    assert [line.faults for line in file.lines] == [
+        ("Framed-IP-Address: 0.0.0.0 is the unspecified address, which no line can have",),
+        ("Framed-IP-Address: 127.0.0.1 is a loopback address, which no line can have",),
+        ("Framed-IP-Address: 224.0.0.1 is a multicast address, which no line can have",),
+        ("Framed-IP-Address: 240.0.0.1 is of a reserved block (240.0.0.0/4), which no line can have",),
+        ("Framed-IP-Address: 255.255.255.0 is of a reserved block (240.0.0.0/4), which no line can have",),
+        (),
+        (),
+    ]
