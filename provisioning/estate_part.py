@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import MISSING, fields
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Strict
 
 from acs import AcsError
 from ipam import IpamError
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from radius import RadiusError
+
+_NUMBERS = (int, int | None)
 
 
 class Part(BaseModel):
@@ -21,8 +23,11 @@ class Part(BaseModel):
 
 
 def fields_of(terms: type[Any]) -> dict[str, Any]:
-    """The fields of a dataclass, for a part that says just these."""
-    hints = get_type_hints(terms)
+    """The fields of a dataclass, for a part that says just these. A number is a whole number: neither ``true`` nor
+    text is taken for one."""
+    hints = {
+        name: Annotated[hint, Strict()] if hint in _NUMBERS else hint for name, hint in get_type_hints(terms).items()
+    }
     return {
         field.name: (hints[field.name], ... if field.default is MISSING else field.default) for field in fields(terms)
     }

@@ -15,7 +15,7 @@ def read_json(path: Path, what: str) -> Any:
     Raises: InvalidRequest naming the file, and the line where the JSON breaks off.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
     except OSError as error:
         raise InvalidRequest(what, [Fault(str(path), error.strerror or "can't be read")]) from error
     except UnicodeDecodeError as error:
@@ -25,3 +25,13 @@ def read_json(path: Path, what: str) -> Any:
         raise InvalidRequest(what, [Fault(str(path), where)]) from error
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits, brackets without an end
         raise InvalidRequest(what, [Fault(str(path), f"is not JSON that anybody means: {error}")]) from error
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a key that is given twice, either value may be meant (RFC 8259 s4)."""
+    read: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in read:
+            raise ValueError(f"{key[:60]!r} is given twice")
+        read[key] = value
+    return read

@@ -106,6 +106,26 @@ def test_a_file_that_says_no_plan_is_refused_with_every_fault(isp: Settings, typ
     assert type_("plans", "show", "gold").status == 2
 
 
+def test_a_number_of_a_plan_is_a_number_and_no_key_is_given_twice(isp: Settings, type_: Type, tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    terms = {"plan": "gold", "download_kbps": True, "upload_kbps": "5", "priority": True, "burst_seconds": 1.5}
+    file.write_text(json.dumps(terms))
+    refused = type_("plans", "define", file, *WHY)
+    where = [line.strip().split(":")[0] for line in refused.err.splitlines()[1:]]
+    assert (refused.status, where) == (2, ["download_kbps", "upload_kbps", "burst_seconds", "priority"])
+    file.write_text('{"plan": "gold", "download_kbps": 1, "upload_kbps": 1, "download_kbps": 2}')
+    refused = type_("plans", "define", file, *WHY)
+    assert (refused.status, "is not JSON that anybody means: 'download_kbps' is given twice" in refused.err) == (
+        2,
+        True,
+    )
+    file = tmp_path / "plan.toml"
+    file.write_text('plan = "gold"\ndownload_kbps = true\nupload_kbps = 5\n')
+    refused = type_("plans", "define", file, *WHY)
+    assert (refused.status, refused.err.splitlines()[1].split(":")[0].strip()) == (2, "download_kbps")
+    assert type_("plans", "show", "gold").status == 2
+
+
 def test_what_is_malformed_in_a_file_hides_nothing_that_cannot_be_meant(
     isp: Settings, type_: Type, tmp_path: Path
 ) -> None:
