@@ -42,7 +42,7 @@ def _called(raddb: Raddb, section: Section) -> Iterator[str]:
     for inner in raddb.followed(section):
         for step in inner.steps:
             name = _name_of_step(step)
-            if name in names:
+            if name in names and raddb.is_done(step):
                 yield name
 
 
@@ -60,8 +60,8 @@ def sql_called_by_servers(raddb: Raddb, parts: Sequence[str]) -> set[str]:
 
 def called_by_servers(raddb: Raddb, parts: Sequence[str]) -> set[str]:
     """Whatever is called in these sections, and in the policies that they call."""
-    inside = [inner for section in _parts(raddb, parts) for inner in raddb.followed(section)]
-    return {name.lstrip("-").partition(".")[0] for each in inside for name in (each.name, *each.calls)}
+    steps = [step for section in _parts(raddb, parts) for inner in raddb.followed(section) for step in inner.steps]
+    return {_name_of_step(step).partition(".")[0] for step in steps if raddb.is_done(step)}
 
 
 def _parts(raddb: Raddb, parts: Sequence[str]) -> list[Section]:
@@ -99,6 +99,8 @@ def _of_accepts(raddb: Raddb, section: Section, seen: frozenset[str]) -> Iterato
     policies = raddb.policies()
     for step in section.steps:
         name = _name_of_step(step)
+        if not raddb.is_done(step):
+            continue
         if name in policies and name not in seen:
             yield from _of_accepts(raddb, policies[name], seen | {name})
         elif isinstance(step, str):
@@ -120,7 +122,7 @@ def _signs_or_asks(raddb: Raddb, section: Section, seen: frozenset[str]) -> Iter
         yield "signs"
     for step in section.steps:
         name = _name_of_step(step)
-        if name in names:
+        if name in names and raddb.is_done(step):
             yield "asks"
         elif isinstance(step, Section):
             yield from _signs_or_asks(raddb, step, seen)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from radius.doctor.conditions import RETURN_CODES, unknown_words
@@ -79,6 +80,17 @@ class Raddb:
     def policies(self) -> dict[str, Section]:
         """What may be called by a name besides modules."""
         return {one.name: one for section in self.root.named("policy") for one in section.sections}
+
+    def is_done(self, step: str | Section) -> bool:
+        """Whether the server does a step at all: ``-name`` only where something of that name is loaded."""
+        name = step if isinstance(step, str) else step.name
+        return not name.startswith("-") or name[1:].partition(".")[0] in self._loaded
+
+    @cached_property
+    def _loaded(self) -> frozenset[str]:
+        modules = (one for loaded in self.root.named("modules") for one in loaded.sections)
+        virtual = (one for loaded in self.root.named("instantiate") for one in loaded.sections)
+        return frozenset({one.instance or one.name for one in (*modules, *virtual)} | set(self.policies()))
 
     def servers(self) -> Iterator[Section]:
         """Virtual servers that take logins or accounting of NASes."""

@@ -54,6 +54,7 @@ def ends_of(raddb: Raddb, part: Section, *, sql_returns: str, database_down: boo
 
 class _Walk:
     def __init__(self, raddb: Raddb, part: str, sql_returns: str, *, database_down: bool) -> None:
+        self._raddb = raddb
         modules = [one for each in raddb.root.named("modules") for one in each.sections]
         self._kinds = {one.instance or one.name: one.name for one in modules}
         self._always = {one.instance: one.value("rcode") or ANY_CODE for one in modules if one.name == "always"}
@@ -74,6 +75,8 @@ class _Walk:
                 passed = passed if step.name != "if" else set()
                 taken, not_taken = self._split(step, asking)
                 passed = passed | self._inside(step, taken, within)
+            elif not self._raddb.is_done(step):
+                passed, not_taken = passed | not_taken, set()
             else:
                 passed, not_taken = self._step(step, passed | not_taken, within), set()
         return passed | not_taken

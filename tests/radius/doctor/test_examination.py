@@ -25,7 +25,7 @@ from radius import AuthDoor, Examination, LoginCarrier, Patient, ensure_freeradi
 from radius.doctor import running
 from radius.doctor.examination import PROGRAM_FOLDERS
 from radius.doctor.privileges import privilege_traps
-from radius.doctor.raddb import read_raddb
+from radius.doctor.raddb import Raddb, read_raddb
 from radius.doctor.running import folders_of
 from radius.doctor.traps import Trap, config_traps, lifetime_traps, signing_traps
 from radius.logins.tables import radius_login, radius_unknown_nas, radius_unknown_user
@@ -307,13 +307,29 @@ def test_a_connection_that_may_stay_without_its_questions_is_found(copy: Path, q
     assert sorted(found()) == [("half_opened", "sql"), ("half_opened", "sql login_log")]
 
 
-def test_a_stock_server_has_them_all(tmp_path: Path) -> None:
-    for name, content in STOCK.items():
-        path = tmp_path / name
+def stock(folder: Path, **more: str) -> Raddb:
+    for name, content in {**STOCK, **more}.items():
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
         path.chmod(0o600)
-    raddb = read_raddb(tmp_path, environment={})
+    return read_raddb(folder, environment={})
+
+
+def test_what_is_called_only_where_it_is_loaded_does_nothing_where_it_is_not(tmp_path: Path) -> None:
+    """As -sql in the configuration that Debian delivers."""
+    of_sql = ("database_down_rejects", "noop_unanswered", "post_auth_rejects", "replies_unsigned")
+    for loaded, sql in (("", False), ("sql { }", True), ("sql another { }", False)):
+        raddb = stock(tmp_path / str(sql) / loaded[:8], **{"mods-enabled/sql": loaded})
+        found = [trap["trap"] for trap in (*config_traps(raddb), *signing_traps(raddb))]
+        assert [trap for trap in of_sql if trap in found] == [*(of_sql if sql else of_sql[3:])], loaded
+    bare = STOCK["sites-enabled/default"].replace("-sql", "sql")  # without it, such a server does not start
+    raddb = stock(tmp_path / "bare", **{"mods-enabled/sql": "", "sites-enabled/default": bare})
+    assert "post_auth_rejects" in [trap["trap"] for trap in config_traps(raddb)]
+
+
+def test_a_stock_server_has_them_all(tmp_path: Path) -> None:
+    raddb = stock(tmp_path)
     assert sorted(trap["trap"] for trap in config_traps(raddb)) == [
         "clients_read_once",
         "database_down_rejects",
