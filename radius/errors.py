@@ -179,22 +179,20 @@ class UsernameTaken(SubscriberError):
         self.owner_customer_id = owner
         self.owner_state = state
         if owner is None:
-            holder = "another ISP of this server"
+            whose = "it belongs to another ISP of this server"
         elif state == "terminated":
-            holder = f"customer {owner} before, whose sessions stay in the accounting under that name"
+            whose = f"it was customer {owner}'s, whose sessions stay in the accounting under that name"
         elif state == "renamed":
-            holder = f"customer {owner} before, who may still be online under that name"
+            whose = f"it was customer {owner}'s until a rename, and that subscriber may still be online under it"
         else:
-            holder = f"a subscriber of customer {owner} ({state})"
+            whose = f"it belongs to a subscriber of customer {owner} ({state})"
         is_own = owner == customer_id and state not in ("terminated", "renamed")
         act = (
             "It is there already, otherwise made: change it, or choose another one."
             if is_own
             else "Choose another one."
         )
-        super().__init__(
-            f"Username {username} cannot be given to customer {customer_id}: it belongs to {holder}. {act}"
-        )
+        super().__init__(f"Username {username} cannot be given to customer {customer_id}: {whose}. {act}")
 
 
 class IllegalMove(SubscriberError):

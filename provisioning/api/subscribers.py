@@ -109,19 +109,21 @@ async def _misfits_of_new(call: Call, sound: Mapping[str, Any]) -> Iterable[tupl
     return await call.appliance.subscriber_desk(call.db).faults_in(as_read(New, sound))
 
 
-@doors.get("", permission="subscribers.read")
+@doors.get("", permission="subscribers.read", responses={404: problem("There is no such plan")})
 async def list_(
     call: InCall,
     customer: Wanted = None,
     state: Annotated[State | None, Query()] = None,
     external_id: Annotated[str | None, Query(max_length=128, description="The ISP's own id of it")] = None,
-    plan: Annotated[str | None, Query(max_length=64, description="Who is on this plan")] = None,
+    plan: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,60}$", description="Who is on this plan")] = None,
     only_hash: Annotated[bool, Query(description="Those of whose password no more than a hash is known")] = False,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[SubscriberView]:
     """Subscribers, the newest first."""
     radius = call.appliance.services(call.db).radius_service
+    if plan is not None:
+        await radius.plan(name=plan)
     found = await radius.subscribers(
         external_id=external_id,
         plan=plan,

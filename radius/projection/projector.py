@@ -266,7 +266,7 @@ class RadiusProjector:
         async with radius_transaction(self._radius_begin) as db:
             former = await self._lock_former_names(db, wish)
             for plan in sorted(wanted.plans, key=lambda each: each.name):  # in one order, as they lock
-                await self._show_plan(db, plan)
+                changed |= await self._show_plan(db, plan)
             entry = await self._locked_entry(db, wish, seen)
             await self._refuse_removed(wish)
             for name in former:  # in one commit with the new one: a subscriber has one name at every moment
@@ -318,18 +318,18 @@ class RadiusProjector:
             rows = refused_first(wish.name, actual.values())
             return await show(db, replace(wish, rows=rows, digest=digest(rows)), entry, self._now())
 
-    async def _show_plan(self, db: AsyncSession, plan: Wish) -> None:
-        """A plan's rows come before its subscriber's: without them FreeRADIUS would not let the subscriber in."""
+    async def _show_plan(self, db: AsyncSession, plan: Wish) -> bool:
+        """A plan's rows come before its subscriber's: without them FreeRADIUS would not let the subscriber in. True
+        when one changed."""
         entry = await ledger_entry(db, plan.kind, plan.name)
         if entry is not None and entry.age == plan.age:
             # the ledger says what was written, not what somebody took away since
             actual = (await actual_rows(db, plan.kind, [plan.name]))[plan.name]
             if digest(actual.values()) == plan.digest:
-                return
+                return False
         await _lock(db, plan)
         entry = await ledger_entry(db, plan.kind, plan.name)
-        if entry is None or entry.age <= plan.age:
-            await show(db, plan, entry, self._now())
+        return (entry is None or entry.age <= plan.age) and await show(db, plan, entry, self._now())
 
     async def _forget_former_addresses(self, wish: Wish) -> bool:
         """Take away the rows of a NAS under every other address, unless it has moved on meanwhile."""

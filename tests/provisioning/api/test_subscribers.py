@@ -188,6 +188,12 @@ async def test_a_line_that_logs_in_by_itself_is_refused_where_no_nas_tells_of_li
     assert (refused.status_code, refused.json()["code"]) == (409, "radius.nas_lines_in_use")
 
 
+async def test_an_unknown_plan_has_no_list_of_subscribers(api: Api) -> None:
+    refused = await api.get("/subscribers", params={"plan": "nobody"})
+    assert (refused.status_code, refused.json()["code"]) == (404, "radius.plan_unknown")
+    assert [each["username"] for each in (await api.get("/subscribers?plan=fiber-300")).json()["items"]]
+
+
 async def test_what_is_malformed_hides_nothing_else_that_is_wrong(api: Api) -> None:
     new = {"username": DONE, "customer_id": 2003, "plan": "fibre", "external_id": " x", "ipv4_pool": "`id`"}
     told = told_of(await api.post("/subscribers", new))

@@ -76,6 +76,15 @@ def test_lost_rows_are_found_by_check_and_brought_back_one_by_one_or_all_at_once
     assert type_("check").status == 0
 
 
+@pytest.mark.both_databases
+def test_rows_of_its_plan_that_were_lost_are_told_of_as_brought_back(any_isp: Settings, type_: Type) -> None:
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        hand.execute("DELETE FROM radgroupreply")
+    brought_back = f"{DONE}: brought to it\n1 as they shall be, 1 of them since now\n"
+    assert type_("subscribers", "project", DONE).out == brought_back
+    assert type_("subscribers", "project", DONE).out == "1 as they shall be, 0 of them since now\n"
+
+
 def test_one_that_cannot_be_projected_is_named_and_the_status_is_1(isp: Settings, type_: Type) -> None:
     lose(isp, DONE, WAITING)
     with vandal(isp.database_url) as hand:

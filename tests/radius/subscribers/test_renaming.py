@@ -54,7 +54,10 @@ async def test_a_renamed_subscriber_logs_in_by_the_new_name_alone_and_its_sessio
 
     assert (await line.later(change))["state"] == "pending"  # its name is not free
     for customer_id in (7, 8):
-        with pytest.raises(UsernameTaken):
+        words = (
+            f"to customer {customer_id}: it was customer 7's until a rename, and that subscriber may still be online"
+        )
+        with pytest.raises(UsernameTaken, match=f"{words} under it. Choose another one."):
             await create(line.site, old, customer_id=customer_id)
     line.behind = timedelta(0)  # a NAS takes no request of an earlier or later time than 300 s
     # what is done to it now reaches the session that goes on under the former name
