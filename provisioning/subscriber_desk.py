@@ -23,7 +23,6 @@ from radius import (
     CapPeriod,
     HeldName,
     LineIdentity,
-    OwnNames,
     RadiusService,
     SessionChangeView,
     SubscriberRenamed,
@@ -246,7 +245,8 @@ class SubscriberDesk:
         return [found["username"], *await self._radius.former_names(subscriber_id=found["subscriber_id"])]
 
     async def held_names(self, who: Who) -> list[HeldName]:
-        """The same for what was used: all names that it gave up, each with whose it was when. Raises: as ``names``."""
+        """The same for its sessions and what was used: also names that others have taken since, each with whose it was
+        when. Raises: as ``names``."""
         try:
             found = await self.named(who)
         except SubscriberUnknown:
@@ -254,19 +254,6 @@ class SubscriberDesk:
                 return [HeldName(who)]
             raise
         return await self._radius.held_names(subscriber_id=found["subscriber_id"])
-
-    async def own_names(self, who: Who) -> OwnNames:
-        """The same for its sessions: also names that others have taken since, where each keeps its own.
-
-        Raises: as ``names``.
-        """
-        try:
-            found = await self.named(who)
-        except SubscriberUnknown:
-            if isinstance(who, str):
-                return OwnNames([who])
-            raise
-        return await self._radius.own_names(subscriber_id=found["subscriber_id"])
 
     async def untold(self, plan: str, over: str | None) -> list[UntoldPlan]:
         """The NASes where nobody of this plan is let in, and why; ``over``: nobody whom that plan serves instead."""

@@ -40,7 +40,6 @@ from radius.coa.disconnect import NasSaid
 from radius.coa.doors import nas_doors
 from radius.coa.dynamic_authorization import Retransmission
 from radius.coa.lanes import NasLanes
-from radius.coa.namesakes import OwnNames
 from radius.coa.reopened import ReopenedSessions
 from radius.coa.session_changes import SessionChanges
 from radius.coa.session_control import SessionControl
@@ -240,7 +239,6 @@ __all__ = [
     "NoDataCap",
     "NothingToAdopt",
     "OnlineView",
-    "OwnNames",
     "PasswordStorage",
     "PasswordStorageRefused",
     "Patient",

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
-from radius.coa.namesakes import OwnNames, bearers_of, own_names
+from radius.coa.namesakes import bearers_of
 from radius.definitions import Definitions
 from radius.encoder import encode
 from radius.errors import SubscriberRenamed, SubscriberUnknown
@@ -195,12 +195,6 @@ class RadiusService(Definitions):
     async def held_names(self, *, subscriber_id: int) -> list[HeldName]:
         """The name of a subscriber and then all that it gave up, the latest first, each with all who have or had it."""
         return list((await names_of_each(self._db, self._tenant_id, [subscriber_id]))[subscriber_id])
-
-    async def own_names(self, *, subscriber_id: int) -> OwnNames:
-        """The names under which sessions of a subscriber stand, also those that somebody has taken since. Raises:
-        SubscriberUnknown."""
-        found = await subscribers.found(self._db, self._tenant_id, subscriber_id)
-        return await own_names(self._db, self._tenant_id, found.id, found.username)
 
     async def bearers(self, labels: Collection[str]) -> dict[str, tuple[int, str]]:
         """By Class of sessions the number and present name of the subscriber whose they are; what tells nobody is left

@@ -121,6 +121,6 @@ async def usage(
 @doors.get("/of/{username:path}", permission="subscribers.read")
 async def show(call: InCall, who: Whom, after: After = None, limit: Limit = 50) -> Page[SessionView]:
     """Every session that is known of a subscriber, open and past, the newest first; those under former names too."""
-    theirs = await call.appliance.subscriber_desk(call.db).own_names(who)
-    found = await call.appliance.session_looks.of_subscriber(theirs, before=row_of(after), limit=limit + 1)
+    held = await call.appliance.subscriber_desk(call.db).held_names(who)
+    found = await call.appliance.session_looks.of_subscriber(held, before=row_of(after), limit=limit + 1)
     return page_of(call, found, [each["number"] for each in found], limit)

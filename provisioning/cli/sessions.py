@@ -18,7 +18,7 @@ from provisioning.cli.data_cap_words import cap_of
 from provisioning.cli.moments import as_day
 from provisioning.cli.printing import Entry, at_second, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, Reason, run
-from provisioning.cli.whom import ByExternalId, ById, Username, own_names_of, whom
+from provisioning.cli.whom import ByExternalId, ById, Username, held_names_of
 from provisioning.days import second
 from provisioning.holders import HolderView
 from provisioning.holders import who_had as who_had_it
@@ -70,9 +70,9 @@ def show(
     """List the sessions of one subscriber, open and past, the newest first; those under its former names too."""
 
     async def act(appliance: Appliance) -> None:
-        theirs = await own_names_of(appliance, username, external_id, id_)
-        found = await appliance.session_looks.of_subscriber(theirs, before=before, limit=limit)
-        print_json(found) if json_ else _print_sessions(found, f"no session of {theirs.names[0]} is known")
+        held = await held_names_of(appliance, username, external_id, id_)
+        found = await appliance.session_looks.of_subscriber(held, before=before, limit=limit)
+        print_json(found) if json_ else _print_sessions(found, f"no session of {held[0].username} is known")
 
     run(act, as_json=json_)
 
@@ -93,8 +93,7 @@ def usage(
     async def act(appliance: Appliance) -> None:
         last = appliance.clock().date() if to is None else to.date()
         first = last - timedelta(days=30) if from_ is None else from_.date()
-        async with appliance.database.read() as db:
-            names = await appliance.subscriber_desk(db).held_names(whom(username, external_id, id_))
+        names = await held_names_of(appliance, username, external_id, id_)
         found = await appliance.usage_looks.of_user(*names, first_day=first, last_day=last)
         cap, in_words = await _cap_of(appliance, names[0].username)
         if json_:

@@ -9,7 +9,7 @@ import typer
 from provisioning.bootstrap import Appliance
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.subscriber_desk import ANY_CUSTOMER, ExternalId, LastKnownAs, Who, subscriber_number
-from radius import OwnNames
+from radius import HeldName
 
 Username = Annotated[str, typer.Argument(help="The RADIUS username, realm included.")]
 ByExternalId = Annotated[bool, typer.Option("--external-id", help="In the username's place stands your own id of it.")]
@@ -44,11 +44,14 @@ async def names_of(appliance: Appliance, word: str, by_external_id: bool, by_id:
         return await appliance.subscriber_desk(db).names(who)
 
 
-async def own_names_of(appliance: Appliance, word: str, by_external_id: bool, by_id: bool) -> OwnNames:
-    """The same for its sessions, told from those of others who have, or had, such a name. Raises: as ``names_of``."""
+async def held_names_of(appliance: Appliance, word: str, by_external_id: bool, by_id: bool) -> list[HeldName]:
+    """The same for its sessions and what was used, told from those of others who have, or had, such a name.
+
+    Raises: as ``names_of``.
+    """
     who = whom(word, by_external_id, by_id)
     async with appliance.database.read() as db:
-        return await appliance.subscriber_desk(db).own_names(who)
+        return await appliance.subscriber_desk(db).held_names(who)
 
 
 async def username_of(appliance: Appliance, word: str, by_external_id: bool, by_id: bool) -> str:

@@ -55,15 +55,15 @@ async def sessions_of(
     call: InCall, username: Annotated[str, Query(min_length=1, max_length=253)], after: After = None
 ) -> Response:
     """Every session that is known of a username, open and past, the newest first; those under former names too."""
-    theirs = await call.appliance.subscriber_desk(call.db).own_names(username)
-    found = await call.appliance.session_looks.of_subscriber(theirs, before=row_of(after), limit=ON_A_PAGE + 1)
+    held = await call.appliance.subscriber_desk(call.db).held_names(username)
+    found = await call.appliance.session_looks.of_subscriber(held, before=row_of(after), limit=ON_A_PAGE + 1)
     page = page_of(call, found, [each["number"] for each in found], ON_A_PAGE)
     return show(
         call,
         "sessions_of.html.j2",
         f"Sessions of {username}",
         username=username,
-        former=theirs.names[1:],
+        former=[each.username for each in held[1:]],
         sessions=page.items,
         next=page.next,
     )

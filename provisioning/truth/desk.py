@@ -168,7 +168,7 @@ class TruthDesk:
     async def _of_sessions(self, who: Who) -> tuple[list[SessionView] | str, SessionView | None]:
         """Those that are open, and the newest of the others."""
         try:
-            found = await self._sessions.of_subscriber(await self._desk.own_names(who), limit=SESSIONS_LOOKED_AT)
+            found = await self._sessions.of_subscriber(await self._desk.held_names(who), limit=SESSIONS_LOOKED_AT)
         except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
             return str(error), None
         still_open = [each for each in found if each["stopped_at"] is None]

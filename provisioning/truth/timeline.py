@@ -24,9 +24,9 @@ from provisioning.sight import Sight
 from provisioning.subscriber_desk import SubscriberDesk, Who
 from provisioning.truth.outcomes import Standing, of_change, of_operation
 from radius import (
+    HeldName,
     LoginLog,
     LoginsAlike,
-    OwnNames,
     RadiusDatabaseUnavailable,
     RadiusDatabaseUnfit,
     SessionLooks,
@@ -105,11 +105,11 @@ class Timeline:
             SubscriberUnknown, InvalidRequest
         """
         subscriber = await self._desk.named(who)
-        names, theirs = await self._desk.names(subscriber["username"]), await self._desk.own_names(who)
+        names, held = await self._desk.names(subscriber["username"]), await self._desk.held_names(who)
         reached = _numbers(after)
         unread: list[str] = []
         found: list[tuple[datetime, str, int, Entry]] = []
-        for name, source in (await self._sources(subscriber, names, theirs)).items():
+        for name, source in (await self._sources(subscriber, names, held)).items():
             try:
                 numbered = await source(reached.get(name), limit + 1)
             except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
@@ -132,14 +132,14 @@ class Timeline:
         )
 
     async def _sources(
-        self, subscriber: SubscriberView, names: Sequence[str], theirs: OwnNames
+        self, subscriber: SubscriberView, names: Sequence[str], held: Sequence[HeldName]
     ) -> Mapping[str, _Source]:
         """By name, as it stands in a cursor: one record each that the role may see."""
         number, may = subscriber["subscriber_id"], self._sight.may
         found: dict[str, _Source] = {
             "change": lambda before, limit: self._changes(number, before, limit),
             "login": lambda before, limit: self._of_logins(names, before, limit),
-            "session": lambda before, limit: self._of_sessions(theirs, before, limit),
+            "session": lambda before, limit: self._of_sessions(held, before, limit),
         }
         if may("runs.read"):
             found["run"] = lambda before, limit: self._runs(subscriber["customer_id"], before, limit)
@@ -225,8 +225,8 @@ class Timeline:
             for each in found
         ]
 
-    async def _of_sessions(self, theirs: OwnNames, before: int | None, limit: int) -> list[_Numbered]:
-        found = await self._sessions.of_subscriber(theirs, before=before, limit=limit)
+    async def _of_sessions(self, held: Sequence[HeldName], before: int | None, limit: int) -> list[_Numbered]:
+        found = await self._sessions.of_subscriber(held, before=before, limit=limit)
         return [
             (each["number"], Entry("session", began, _session(each), None, None))
             for each in found

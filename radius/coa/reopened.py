@@ -16,7 +16,6 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.coa.former import former_terms
-from radius.coa.namesakes import holders_of, owner_of
 from radius.coa.outbox import add_change, fingerprint, former_of
 from radius.coa.tables import SessionChange
 from radius.coa.wish import CLOCKS_DIFFER
@@ -27,6 +26,7 @@ from radius.projection.radius_database import radius_transaction
 from radius.sessions.aliveness import REOPENED, ours
 from radius.subscribers import subscribers
 from radius.subscribers.former_names import hold_again
+from radius.subscribers.name_holders import holders_of, owner_of
 from radius.tables import Subscriber
 
 AT_ONCE = 1000
@@ -88,8 +88,8 @@ class ReopenedSessions:
         self, db: AsyncSession, username: str, theirs: Sequence[_Reopened]
     ) -> list[tuple[Subscriber, list[_Reopened]]]:
         """Whose they are, held: nearly always one's, but several may have had a name one after the other."""
-        holders = (await holders_of(db, self._tenant_id, [username])).get(username)
-        if holders is None:
+        holders = (await holders_of(db, self._tenant_id, [username]))[username]
+        if not holders:
             return []
         by_owner: dict[int, list[_Reopened]] = {}
         for each in theirs:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, exists, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import load_only
 
-from radius.coa.namesakes import Namesakes, namesakes_of, owner_of
+from radius.coa.namesakes import Namesakes, namesakes_of
 from radius.coa.outbox import add_changes, fingerprints, former_of
 from radius.coa.tables import SessionChange
 from radius.coa.wish import CLOCKS_DIFFER
@@ -27,6 +27,7 @@ from radius.projection.freeradius_tables import radacct
 from radius.projection.radius_database import radius_transaction
 from radius.results import AppliedPlan
 from radius.subscribers.former_names import given_up_by
+from radius.subscribers.name_holders import owner_of
 from radius.tables import Plan, Subscriber
 
 AT_ONCE = 2000

@@ -15,7 +15,6 @@ from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from radius.coa.namesakes import OwnNames
 from radius.coa.treatment import MISSED_INTERIMS
 from radius.errors import LookRefused
 from radius.escapes import shown
@@ -27,6 +26,7 @@ from radius.sessions.containing import prefixes_that_contain
 from radius.sessions.look_statements import ENDED_AT_LAST_WORD, UNHEARD_FOR, holders, online_page, users_page
 from radius.sessions.reaper import NasGuard, guards
 from radius.sessions.sessions import LONGEST_SECONDS, host
+from radius.subscribers.name_holders import HeldName
 
 SessionState = Literal["online", "doubtful", "closed"]
 OF_SEVERAL_AT_ONCE = 500
@@ -134,17 +134,22 @@ class SessionLooks:
             now = self._now()
             return [_view(row, now) for row in await db.execute(page, asked)]
 
-    async def of_subscriber(self, theirs: OwnNames, *, before: int | None = None, limit: int = 50) -> list[SessionView]:
+    async def of_subscriber(
+        self, held: Sequence[HeldName], *, before: int | None = None, limit: int = 50
+    ) -> list[SessionView]:
         """The same of all names of a subscriber, without the sessions of others who have, or had, such a name.
 
         Raises: as ``of_user``.
         """
-        if not theirs.namesakes:
-            return await self.of_user(*theirs.names, before=before, limit=limit)
+        by_name = {each.username: each for each in held}
+        if not any(each.is_shared for each in held):
+            return await self.of_user(*by_name, before=before, limit=limit)
         found: list[SessionView] = []
         while len(found) < limit:
-            some = await self.of_user(*theirs.names, before=before, limit=OF_SEVERAL_AT_ONCE)
-            found += [each for each in some if theirs.has(each["username"], each["label"], each["started_at"])]
+            some = await self.of_user(*by_name, before=before, limit=OF_SEVERAL_AT_ONCE)
+            found += [
+                each for each in some if not by_name[each["username"]].is_anothers(each["label"], each["started_at"])
+            ]
             if len(some) < OF_SEVERAL_AT_ONCE:
                 break
             before = some[-1]["number"]

@@ -23,6 +23,20 @@ class Holder:
     label: str
 
 
+def owner_of(label: str | None, began: datetime | None, holders: Sequence[Holder]) -> int:
+    """The number of the one, of all who have or had its name, whose a session is: by its Class, which the NAS repeats;
+    where that doesn't tell, by when it began, which is as right as the clock of its NAS. What began before anybody had
+    the name is the first one's: it may have come with an import."""
+    bearers = [each for each in holders if each.label == label] or holders  # one service may have had several
+    before = [each for each in bearers if began is None or _second(each.since) <= began]
+    return (before[-1] if before else bearers[0]).subscriber_id
+
+
+def _second(moment: datetime) -> datetime:
+    """As accounting has it."""
+    return moment.replace(microsecond=0)
+
+
 @dataclass(frozen=True)
 class HeldName:
     """A name of the subscriber ``owner``, and all who have or had it, the first one first. Without holders it is what
@@ -38,14 +52,8 @@ class HeldName:
         return len(self.holders) > 1
 
     def is_anothers(self, label: str | None, began: datetime | None) -> bool:
-        """Whether a session under it is somebody else's: by its Class, which the NAS repeats; where that doesn't tell,
-        by when it began. What began before anybody had the name is the first one's: it may have come with an import."""
-        if not self.holders:
-            return False
-        bearers = [each for each in self.holders if each.label == label]
-        if len(bearers) == 1:
-            return bearers[0].subscriber_id != self.owner
-        return self.had_at(began) != self.owner
+        """Whether a session under it is somebody else's."""
+        return bool(self.holders) and owner_of(label, began, self.holders) != self.owner
 
     @property
     def span(self) -> tuple[datetime | None, datetime | None]:
@@ -53,15 +61,12 @@ class HeldName:
         it since."""
         place = next((at for at, each in enumerate(self.holders) if each.subscriber_id == self.owner), 0)
         behind = self.holders[place + 1 : place + 2]
-        since = self.holders[place].since.replace(microsecond=0) if place else None
-        return since, behind[0].since.replace(microsecond=0) if behind else None
+        since = _second(self.holders[place].since) if place else None
+        return since, _second(behind[0].since) if behind else None
 
-    def had_at(self, moment: datetime | None) -> int:
-        """Who had it then; None: nobody knows when, and it is taken for who had it last."""
-        before = [
-            each for each in self.holders if moment is None or each.since.replace(microsecond=0) <= moment
-        ]  # accounting has whole seconds
-        return (before[-1] if before else self.holders[0]).subscriber_id
+    def had_at(self, moment: datetime) -> int:
+        """Who had it then."""
+        return owner_of(None, moment, self.holders)
 
 
 async def names_of_each(
