@@ -27,6 +27,15 @@ Prefix = Annotated[str, Field(max_length=64)]
 class Allocation(Wish):
     """Whose service, where and on which plan; what it is to have by its number, the rest its pools choose."""
 
+    request_id: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=100,
+            description="Names the service: the same again is the same one, whichever key and token it comes with."
+            " Without it the Idempotency-Key names it, for that token alone.",
+        ),
+    ] = None
     customer_id: Annotated[int, Field(ge=1, le=LARGEST_NUMBER)]
     service_location: Annotated[str, Field(min_length=1, max_length=200)]
     bandwidth_plan: Annotated[str, Field(min_length=1, max_length=200)]
@@ -79,12 +88,12 @@ class Release(Wish):
 )
 async def allocate(call: InCall, wish: Allocation, response: Response) -> AllocatedResources:
     """Gives a service that your own system looks after its addresses, prefixes and VLANs; 409 when a pool is full."""
-    who = f"{call.caller.token_id}/{key_of(call.request)}"
+    by_key = hashlib.sha256(f"{call.caller.token_id}/{key_of(call.request)}".encode()).hexdigest()[:32]
     held = await call.appliance.address_desk(call.db).allocate(
         customer_id=wish.customer_id,
         service_location=wish.service_location,
         bandwidth_plan=wish.bandwidth_plan,
-        request_id=f"api/{hashlib.sha256(who.encode()).hexdigest()[:32]}",
+        request_id=f"api/{by_key}" if wish.request_id is None else wish.request_id,
         static=StaticResources(wish.ip_address, wish.ipv6_wan_prefix, wish.delegated_prefix, wish.cvlan),
     )
     call.tells(subject=f"service/{held['service_id']}", customer_id=wish.customer_id)

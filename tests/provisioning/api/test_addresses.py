@@ -49,6 +49,20 @@ async def test_a_full_pool_is_a_conflict_with_its_numbers_and_never_an_empty_ans
     assert any(pool["level"] == "exhausted" for pool in (await api.get("/addresses/pools")).json())
 
 
+async def test_a_named_request_is_the_same_service_whichever_key_and_token_it_comes_with(api: Api) -> None:
+    asked = {"customer_id": 1090, "service_location": NEXT_DOOR, "bandwidth_plan": "fiber-300", "request_id": "crm-7"}
+    given = await api.post("/addresses/services", asked, key="of-the-old-token", role="noc")
+    again = await api.post("/addresses/services", asked, key="of-the-new-token", role="admin")
+    assert (given.status_code, again.status_code) == (201, 201), again.text
+    assert again.json() == given.json()
+
+    other = await api.post("/addresses/services", {**asked, "customer_id": 1091}, role="admin")
+    assert (other.status_code, other.json()["code"]) == (409, "ipam.request_conflict"), other.text
+    assert "crm-7" in other.json()["detail"]
+    blank = await api.post("/addresses/services", {**asked, "request_id": " "}, role="admin")
+    assert blank.status_code == 422, blank.text
+
+
 async def test_what_is_done_by_hand_is_audited_once_and_refused_to_whoever_only_reads(any_api: Api) -> None:
     kept = {"pool": "north-v4", "value": "100.64.3.9", "reason": "for the museum"}
     assert (await any_api.post("/addresses/reserve", kept, role="dispatch")).status_code == 403
