@@ -60,8 +60,7 @@ def parse_network(text: str) -> Network:
         parsed = netaddr.IPNetwork(text)
     except (netaddr.AddrFormatError, ValueError) as exc:
         raise ValueError(f"{text!r} is not an IPv4 or IPv6 prefix") from exc
-    mask = text.rpartition("/")[2]
-    if not mask.isdecimal() and not netaddr.IPAddress(mask).is_netmask():
+    if _is_wildcard(text.rpartition("/")[2]):
         raise ValueError(f"{text!r} has a wildcard mask, but a prefix length is meant; do you mean {parsed.cidr}?")
     if parsed.ip != parsed.network:
         raise ValueError(f"{text!r} has host bits set; do you mean {parsed.cidr}?")
@@ -69,6 +68,15 @@ def parse_network(text: str) -> Network:
     if network.family == 6 and network.first <= _V4_MAPPED_LAST and network.last >= _V4_MAPPED:
         raise ValueError(f"{text!r} covers the IPv4-mapped addresses ::ffff:0:0/96")
     return network
+
+
+def _is_wildcard(mask: str) -> bool:
+    """Whether it is an address that is no netmask. A length in any spelling is none."""
+    try:
+        family, address = parse_address(mask.strip())
+    except ValueError:
+        return False
+    return not netaddr.IPAddress(address, family).is_netmask()
 
 
 def _without_length(text: str) -> str:

@@ -123,3 +123,8 @@ def test_units_are_hosts_or_prefixes() -> None:
     assert format_unit(v6, 56, 0) == "2001:db8::/56"
     assert format_unit(v6, 56, 65_535) == "2001:db8:ff:ff00::/56"
     assert format_unit(v6, 128, 16) == "2001:db8::10"
+
+
+@pytest.mark.parametrize("spelt", ["10.0.0.0/24 ", "10.0.0.0/ 24", "10.0.0.0/+24", "10.0.0.0/255.255.255.0"])
+def test_a_length_is_read_in_any_spelling(spelt: str) -> None:
+    assert str(parse_network(spelt)) == "10.0.0.0/24"

@@ -55,21 +55,29 @@ def test_what_can_not_be_written_is_named_as_it_was_typed(tmp_path: Path) -> Non
             pytest.fail("it was opened")
 
 
-def test_a_file_that_somebody_else_lets_us_write_to_stays_theirs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_stays_the_same_file_also_where_nothing_may_be_made_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "report.csv"
     path.write_text("of yesterday, and longer\n")
     before = path.stat()
+    with replacing(path) as target:
+        target.write("of today\n")
+        assert [each.name for each in tmp_path.iterdir()] == ["report.csv"]
+    assert (path.read_text(), path.stat().st_ino) == ("of today\n", before.st_ino)
+
+
+def test_a_file_that_can_not_be_given_the_permissions_it_needs_says_what_it_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "errors.csv"
+    path.write_text("of yesterday\n")
 
     def refused(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(os, "chown", refused)
-    with replacing(path) as target:
-        target.write("of today\n")
-    assert (path.read_text(), path.stat().st_ino) == ("of today\n", before.st_ino)
-    assert [each.name for each in tmp_path.iterdir()] == ["report.csv"]
+    monkeypatch.setattr(os, "fchmod", refused)
+    with pytest.raises(PermissionError, match=re.escape(str(path))), replacing(path, mode=0o600) as target:
+        target.write("a password\n")
+    assert path.read_text() == "of yesterday\n"
 
 
 def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
