@@ -211,8 +211,6 @@ def _ipv4(fact: AttributeFact, value: Value) -> str:
         raise ValueRefused(fact.name, "it must be an IPv4 address such as 198.51.100.7")
     if fact.name == "Framed-IP-Address" and address in (_USER_CHOOSES, _NAS_CHOOSES):
         raise ValueRefused(fact.name, f"{address} does not name an address (RFC 2865 s5.8)")
-    if fact.name == "Framed-IP-Address" and (kind := of_no_host(address)):
-        raise ValueRefused(fact.name, f"{address} is {kind}, which no line can have")
     return str(address)
 
 

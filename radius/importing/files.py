@@ -10,9 +10,10 @@ import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from ipaddress import IPv4Address
 from typing import Literal
 
-from radius.encoder import encode, safe_username
+from radius.encoder import encode, of_no_host, safe_username
 from radius.errors import EncodingRefused, SeveralRefused
 from radius.importing.errors import ImportUnreadable
 from radius.projection.projection import FramedAddresses, checked_addresses
@@ -255,7 +256,10 @@ def _addresses(username: str, cells: Mapping[str, str], faults: list[str]) -> Fr
     if asked == NO_ADDRESSES:
         return asked
     try:
-        return checked_addresses(username, asked)
+        checked = checked_addresses(username, asked)
+        if checked.ipv4 is not None and (kind := of_no_host(IPv4Address(checked.ipv4))):
+            faults.append(f"Framed-IP-Address: {checked.ipv4} is {kind}, which no line can have")
+        return checked
     except SeveralRefused as several:
         faults += [_in_short(one) for one in several.refused]
     except EncodingRefused as refused:
