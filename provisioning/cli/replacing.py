@@ -31,12 +31,13 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[TextIO]:
             yield target
             return
         with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as draft:
+            is_whole = False
             try:
                 yield draft
-            except BaseException:
-                if is_new:
+                is_whole = True
+            finally:
+                if is_new and not is_whole:
                     path.unlink(missing_ok=True)
-                raise
             if mode is not None:
                 _give(path, handle, mode)
             draft.seek(0)
