@@ -112,21 +112,25 @@ async def import_blocks(
     lines, faults = await _read(rows, blocks, source, now)
     known = await _known(rows, {line.outside for line in lines})
     rules = await _rules(rows)
-    new, ended = _compared(_folded(lines), known, _ends_by_next(known, rules))
+    assumed = _ends_by_next(known, rules)
+    new, ended = _compared(_folded(lines), known, assumed)
     closed = {line.row_id: line for line in ended}
-    standing = [*new, *(closed.get(line.row_id, line) for line in known)]
+    reopened = _reopened(known, assumed, told=lines)
+    standing = [*new, *(closed.get(line.row_id, line) for line in reopened)]
     ends = _ends_by_next(standing, rules)
-    cut = {line.key for line in standing if line.ended_at is None and line.key in ends}
-    standing = [replace(line, ended_at=ends[line.key]) if line.key in cut else line for line in standing]
+    standing = [replace(line, ended_at=line.ended_at or ends.get(line.key)) for line in standing]
     faults += _clashes(standing)
     if faults:
         raise EstateRefused(faults)
+    before = {line.row_id: line.ended_at for line in known}
     for line in standing:
-        if line.row_id is not None and (line.row_id in closed or line.key in cut):
+        if line.row_id is not None and line.ended_at != before[line.row_id]:
             await rows.change(NatBlock, line.row_id, ended_at=line.ended_at)
     if new:
         fresh = [_row(rows.tenant_id, line) for line in standing if line.row_id is None]
         await rows.db.execute(insert(_BLOCK), fresh)
+    told = {line.key for line in (*new, *ended) if line.ended_at is not None}
+    cut = [line for line in standing if line.key not in told and line.ended_at != before.get(line.row_id)]
     return ImportedBlocks(new=len(new) + len(ended), ended_by_next=len(cut))
 
 
@@ -228,6 +232,19 @@ def _compared(
         else:
             new.append(line)
     return new, ended
+
+
+def _reopened(
+    known: Iterable[_Line], assumed: dict[tuple[bytes, int, datetime], datetime], *, told: Iterable[_Line]
+) -> list[_Line]:
+    """What is known, without the ends that were only assumed: a delayed line may say who had the ports before that."""
+    said = {(line.block, line.ended_at) for line in told}
+    return [
+        replace(line, ended_at=None)
+        if line.ended_at == assumed.get(line.key) and (line.block, line.ended_at) not in said
+        else line
+        for line in known
+    ]
 
 
 def _clashes(lines: Iterable[_Line]) -> list[Fault]:

@@ -75,6 +75,32 @@ async def test_an_end_that_a_log_tells_after_all_counts(empty: Network) -> None:
     ]
 
 
+async def test_a_delayed_line_ends_a_block_earlier_whose_end_was_only_assumed(empty: Network) -> None:
+    await prepared(empty)
+    first, last = block("100.64.0.9", 0), block("100.64.0.10", 24, 26)
+    await read(empty, first, last)
+    delayed = block("100.64.0.11", 12, 13)
+
+    assert await read(empty, delayed) == ImportedBlocks(1, 1)
+
+    assert await holders(empty, 11, 12, 14, 25) == ["100.64.0.9", "100.64.0.11", None, "100.64.0.10"]
+    assert await read(empty, first, delayed, last) == ImportedBlocks(0, 0)
+    other_ports = block("100.64.0.12", 6, 7, first=1500)  # nothing says that the ports were given out anew
+    assert len(await refusal(empty, other_ports)) == 1
+
+
+async def test_an_end_that_a_file_tells_again_is_not_only_assumed(empty: Network) -> None:
+    await prepared(empty)
+    told = (block("100.64.0.9", 0, 24), block("100.64.0.10", 24, 26))
+    await read(empty, *told)
+
+    assert await read(empty, *told) == ImportedBlocks(0, 0)
+    assert await refusal(empty, *told, block("100.64.0.11", 12, 13, where="line 3")) == [
+        f"line 3: {OUTSIDE}:1024-2047 was 100.64.0.9's from 2030-01-01T12:00:00Z to 2030-01-02T12:00:00Z"
+        " (a block imported from box1)"
+    ]
+
+
 async def test_one_over_whose_address_a_rule_began_meanwhile_ended_then(empty: Network) -> None:
     await prepared(empty)
     await read(empty, block("100.64.0.9", 0))
