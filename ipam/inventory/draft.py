@@ -116,8 +116,8 @@ class Draft:
             self.faults[line.number].append(what)
 
     def want(self, unit: WantedUnit) -> None:
-        """Of two lines that mean one unit one says whose it is and the other is a prefix of nobody's around it, or both
-        stand for a part of it, or the second one is wrong."""
+        """Of two lines that mean one unit one is a prefix of nobody's around the other, or both stand for a part of it,
+        or the second one is wrong."""
         other = self.units.setdefault(unit.key, unit)
         if other is unit or _is_around(unit, other):
             return
@@ -220,10 +220,10 @@ class Draft:
             service.place = place
 
 
-def _is_around(nobodys: WantedUnit, owned: WantedUnit) -> bool:
-    """Whether that is a larger prefix that is kept for nobody, and this one somebody's in it."""
-    around, inner = nobodys.line.network, owned.line.network
-    if nobodys.line.state != "reserved" or owned.service is None or around is None or inner is None:
+def _is_around(nobodys: WantedUnit, other: WantedUnit) -> bool:
+    """Whether that is a larger prefix that is kept for nobody, and the other one lies in it."""
+    around, inner = nobodys.line.network, other.line.network
+    if nobodys.line.state != "reserved" or around is None or inner is None:
         return False
     return around.length < inner.length and around.holds(inner.family, inner.first)
 

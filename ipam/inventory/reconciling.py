@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam.allocation.places import AnySelect
 from ipam.answers import value_of
 from ipam.inventory.answers import Difference, DifferenceKind
-from ipam.inventory.lines import as_note, is_note_of, parsed, spelt
+from ipam.inventory.lines import as_note, parsed, spelt
 from ipam.inventory.pools import PoolIndex
 from ipam.inventory.shapes import THE_NAS_CHOOSES
 from ipam.tables import ASSIGNED, RESERVED, Allocation, Pool, Prefix, Service
@@ -116,10 +116,7 @@ class Reconciliation:
         own = as_note("radreply", username)
         gives = frozenset(given for given in gives if own not in kept.get(given, ()))
         outside = frozenset(given for given in gives if _is_outside(pools, given))
-        # What radreply gave to another name before, an import of radreply keeps for this one.
-        otherwise = frozenset(
-            given for given in gives if given in kept and not any(is_note_of("radreply", note) for note in kept[given])
-        )
+        otherwise = frozenset(given for given in gives if given in kept)
         parts: tuple[tuple[DifferenceKind, frozenset[Given]], ...] = (
             ("unknown_to_ipam", gives - outside - otherwise),
             ("reserved_otherwise", otherwise),

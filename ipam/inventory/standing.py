@@ -39,8 +39,11 @@ def settle(draft: Draft, now: Standing, source: ImportSource) -> Settled:
             settled.unchanged += 1
             if unit.service is not None and used.account is not None:
                 unit.service.existing = used.account
-        elif used is not None and _has_new_words(unit, used, source):
-            settled.updated.append((used.row_id, unit))
+        elif used is not None and _is_kept_still(unit, used, source):
+            if _is_several(unit):
+                settled.unchanged += 1
+            else:
+                settled.updated.append((used.row_id, unit))
         elif (fault := _why_not(unit, used, now, draft.now)) is not None:
             draft.fault(unit.line, fault)
         else:
@@ -80,9 +83,16 @@ def _is_so_already(unit: WantedUnit, used: UsedUnit) -> bool:
     )
 
 
-def _has_new_words(unit: WantedUnit, used: UsedUnit, source: ImportSource) -> bool:
-    """What that system has kept for nobody it still keeps, and calls it something else by now."""
-    return unit.line.state == used.state == "reserved" and is_note_of(source, used.note)
+def _is_kept_still(unit: WantedUnit, used: UsedUnit, source: ImportSource) -> bool:
+    """What NetBox has kept for nobody it still keeps, and calls it something else by now. What radreply calls it is
+    whose it is: another name there is somebody else."""
+    return source == "netbox" and unit.line.state == used.state == "reserved" and is_note_of(source, used.note)
+
+
+def _is_several(unit: WantedUnit) -> bool:
+    """Whether its line is a prefix around it: an address in it may have words of its own, from another list."""
+    network, length = unit.line.network, unit.pool.unit_length
+    return network is not None and length is not None and network.length < length
 
 
 def _why_not(unit: WantedUnit, used: UsedUnit | None, now: Standing, at: datetime) -> str | None:

@@ -230,13 +230,16 @@ async def test_addresses_of_other_systems_are_kept_for_nobody_unless_a_mapping_s
     counts = await empty.bring_in(file, "netbox", mapping)
     assert (counts["services"], counts["assigned"], counts["reserved"]) == (1, 1, 2)
     counts = await empty.bring_in(prefixes, "netbox")
-    assert (counts["reserved"], counts["updated"], counts["skipped"]) == (3, 1, 2)
+    assert (counts["reserved"], counts["updated"], counts["unchanged"], counts["skipped"]) == (3, 0, 1, 2)
+    again = await empty.bring_in(file, "netbox", mapping)
+    assert (again["updated"], again["unchanged"]) == (0, 3)
 
     exported = (await empty.export()).splitlines()
     assert [line.split(",")[3:8] + line.split(",")[12:] for line in exported[1:]] == [
         ["100.64.0.5", "reserved", "", "", "", "imported from NetBox: Ada Byron"],
         ["100.64.0.6", "assigned", "6", "bob@isp", "LOC-1", ""],
-        *(["100.64.0." + n, "reserved", "", "", "", "imported from NetBox: the museum (reserved)"] for n in ("8", "9")),
+        ["100.64.0.8", "reserved", "", "", "", "imported from NetBox: the museum (reserved)"],
+        ["100.64.0.9", "reserved", "", "", "", "imported from NetBox: printer"],
         *(
             ["100.64.0." + n, "reserved", "", "", "", "imported from NetBox: the museum (reserved)"]
             for n in ("10", "11")
@@ -314,6 +317,35 @@ async def test_what_a_system_calls_something_else_by_now_is_called_so_here_and_i
         3: ["100.64.0.12 of pool cgnat is reserved (by hand)"],
     }
     assert await network.violations() == []
+
+
+@pytest.mark.parametrize("prefix_first", [True, False])
+async def test_the_words_of_an_address_count_more_than_those_of_the_prefix_around_it(
+    empty: Network, prefix_first: bool
+) -> None:
+    await empty.apply(one_pool())
+    lines = [",192.0.2.8/31,the museum", "192.0.2.9/28,,printer"]
+    lines = lines if prefix_first else lines[::-1]
+    file = "\n".join(["IP Address,Prefix,Description", *lines]) + "\n"
+    await empty.bring_in(file, "netbox")
+
+    counts = await empty.bring_in(file.replace("printer", "plotter"), "netbox")
+
+    assert (counts["updated"], counts["unchanged"]) == (1, 1)
+    assert [line.split(",")[12] for line in (await empty.export()).splitlines()[1:]] == [
+        "imported from NetBox: the museum",
+        "imported from NetBox: plotter",
+    ]
+
+
+async def test_what_radreply_has_given_to_one_name_is_not_another_s_for_the_asking(network: Network) -> None:
+    alice = "username,attribute,op,value\nalice,Framed-IP-Address,:=,100.64.0.5\n"
+    await network.bring_in(alice, "radreply")
+
+    assert await network.faults(alice.replace("alice", "bob"), "radreply") == {
+        2: ["100.64.0.5 of pool cgnat is reserved (imported from radreply: alice)"]
+    }
+    assert (await network.bring_in(alice, "radreply"))["unchanged"] == 1
 
 
 async def test_of_a_radius_database_what_no_pool_holds_and_nobody_owns_is_left_out_and_counted(

@@ -117,7 +117,7 @@ async def test_what_is_reserved_for_something_else_or_lies_in_no_pool_is_told_as
 
     assert [(each["username"], each["difference"], each["radius"]) for each in found] == [
         ("ghost", "reserved_otherwise", ["Framed-IP-Address=100.64.0.4"]),
-        ("ann2", "unknown_to_ipam", ["Framed-IP-Address=100.64.0.5"]),  # an import of radreply keeps it for this one
+        ("ann2", "reserved_otherwise", ["Framed-IP-Address=100.64.0.5"]),  # that is ann's
         ("bob", "unknown_to_ipam", ["Framed-IP-Address=100.64.0.7"]),
         ("bob", "reserved_otherwise", ["Framed-IP-Address=100.64.0.6"]),
         ("bob", "outside_pools", ["Framed-Route=10.255.0.0/29"]),
