@@ -133,9 +133,9 @@ class Draft:
             self.fault(line, fault)
         if line.since is not None and line.since > self.now:
             self.fault(line, f"since: {line.since:%Y-%m-%d %H:%M:%S} UTC has not come yet")
-        given_back = line.since or self.now
-        if line.state == "quarantine" and line.available_at is not None and line.available_at < given_back:
-            before = f"{line.available_at:%Y-%m-%d %H:%M:%S} UTC is before {given_back:%Y-%m-%d %H:%M:%S} UTC"
+        over = line.available_at
+        if line.state == "quarantine" and line.since is not None and over is not None and over < line.since:
+            before = f"{over:%Y-%m-%d %H:%M:%S} UTC is before {line.since:%Y-%m-%d %H:%M:%S} UTC"
             self.fault(line, f"available_at: {before}, when it was given back (since)")
         service, subject = self._service_of(line) if line.state in ("assigned", "quarantine") else (None, "")
         located = self._located(line, service)

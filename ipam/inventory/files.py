@@ -62,7 +62,10 @@ class ImportMapping:
         )
 
     def lend(self, cells: Cells) -> None:
-        """Gives a row of ours what it leaves out, before it is read: its state and its faults go by whose it is."""
+        """Gives a row of ours what it leaves out, before it is read: its state and its faults go by whose it is. What
+        it calls reserved is nobody's, as in a file that we have exported."""
+        if cells.text("state") == "reserved":
+            return
         value = cells.text("value")
         whose = self._whose(_spelt(value) if self.by_address else value, cells.text("username"))
         if whose is not None:
