@@ -127,7 +127,7 @@ class Giving:
         return _told(Given(line.service_id, line.username, wish.place, wish.plan, held))
 
     async def _check_same(self, order: Order, wish: Wish, line: Line) -> None:
-        """Whether the request says what it said first, wherever its service has been moved to since.
+        """Whether the request says what it said first; for the premise also where its service has been moved to since.
 
         Raises:
             RequestConflict: it doesn't.
@@ -142,11 +142,13 @@ class Giving:
         moved = (await self._db.execute(first)).first()
         location_id, location = moved or (line.place.location_id, line.place.location)
         given = (order.customer_id, wish.place.location_id, wish.plan.plan_id, order.static_text)
-        if given != (line.customer_id, location_id, line.plan.plan_id, line.static_request):
+        premises = {location_id, line.place.location_id}
+        if given not in {(line.customer_id, each, line.plan.plan_id, line.static_request) for each in premises}:
+            since = "" if line.place.location_id == location_id else f", now at {line.place.location}"
             raise RequestConflict(
                 str(order.request_id),
                 service_id=line.service_id,
-                recorded=_in_words(line.customer_id, location, line.plan, line.static_request),
+                recorded=_in_words(line.customer_id, location, line.plan, line.static_request) + since,
                 given=_in_words(order.customer_id, wish.place.location, wish.plan, order.static_text),
             )
 
