@@ -71,7 +71,10 @@ class Giving:
         for _ in range(MOST_NUMBERS - 1):
             with suppress(UsernameTaken):
                 return await self._once(order, wish, seen)
-            wish = replace(wish, next_service_id=await number_after(self._db, wish.next_service_id))
+            number = await number_after(
+                self._db, wish.next_service_id, customer_id=order.customer_id, realm=self._realm
+            )
+            wish = replace(wish, next_service_id=number)
         return await self._once(order, wish, seen)
 
     async def _once(self, order: Order, wish: Wish, seen: list[Sequence[Candidate]]) -> AllocatedResources:

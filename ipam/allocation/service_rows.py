@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
-from sqlalchemy import CursorResult
+from sqlalchemy import CursorResult, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -68,6 +69,14 @@ def named_only(chosen: Sequence[Candidate]) -> dict[str, int | None]:
     by_kind = {candidate.kind: candidate for candidate in chosen}
     shared, framed = by_kind.get("svlan"), by_kind.get("framed_pool")
     return {"svlan_id": shared.svlan_id if shared else None, "framed_pool_id": framed.pool_id if framed else None}
+
+
+async def number_of_free_name(db: AsyncSession, first: int, *, customer_id: int, realm: str) -> int:
+    """The first number from that one on with which a line of the customer's would log in as nobody else does, of any
+    ISP on this database."""
+    theirs = (Service.username > f"c{customer_id}-s", Service.username < f"c{customer_id}-t")
+    taken = set(await db.scalars(select(Service.username).where(*theirs)))
+    return next(number for number in count(first) if username_of(customer_id, number, realm) not in taken)
 
 
 def username_of(customer_id: int, service_id: int, realm: str) -> str:

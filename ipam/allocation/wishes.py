@@ -38,6 +38,7 @@ from ipam.allocation.places import (
     plan_from,
     premise,
 )
+from ipam.allocation.service_rows import number_of_free_name
 from ipam.errors import LocationUnknown, PlanUnknown
 from ipam.holdings import subject_of
 from ipam.request_faults import RequestFaults
@@ -117,10 +118,11 @@ def question(dialect: str) -> AnySelect:
     return with_bound(asked.outerjoin(PoolBinding, _bound_there()))
 
 
-async def number_after(db: AsyncSession, number: int) -> int:
-    """Another number for a service that nobody has or will have, where this one won't do."""
+async def number_after(db: AsyncSession, number: int, *, customer_id: int, realm: str) -> int:
+    """Another number for a service that nobody has or will have, where this one won't do. SQLite has no sequence that
+    would be further on at the next try, so there it is the first one whose username is free."""
     if db.get_bind().dialect.name == "sqlite":
-        return number + 1
+        return await number_of_free_name(db, number + 1, customer_id=customer_id, realm=realm)
     drawn: int = (await db.execute(select(_drawn_service_id().c.service_id))).scalar_one()
     return drawn
 

@@ -264,6 +264,19 @@ async def test_the_next_number_is_taken_where_somebody_has_the_username_already(
     assert await network.violations() == []
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_however_many_usernames_are_taken_the_first_free_one_is_found(network: Network) -> None:
+    async with network.database.begin() as db:
+        first = await occupy_usernames(db, 100)
+
+    given = [await network.allocate(1001) for _ in range(2)]
+
+    assert [each["service_id"] for each in given] == [first + 100, first + 101]
+    assert given[0]["username"] == f"c1001-s{first + 100}@{REALM}"
+    assert await network.violations() == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # where the next try goes on from there
 async def test_usernames_that_are_taken_one_after_the_other_are_refused_and_cost_no_address(network: Network) -> None:
     async with network.database.begin() as db:
         first = await occupy_usernames(db, 100)
