@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.projection.freeradius_tables import radacct
 from radius.sessions.tables import radius_session_archive, radius_usage_daily
-from radius.sessions.usage import Used, days_between, growth, midnight, sessions_and_counted
+from radius.sessions.usage import PAST_MIDNIGHT, Used, days_between, growth, midnight, sessions_and_counted
 from radius.subscribers.name_holders import HeldName
 
 
@@ -110,11 +110,15 @@ def _own_use(
 
 
 def _counted(row: Row[Any], *, is_own: bool) -> _Counted | None:
-    """None: nothing is."""
+    """None: nothing is. Each night an open session is noted as counted, also one that was not heard for weeks, of which
+    nothing is counted behind its last word."""
     began, until = row.acctstarttime, row.counted_until
     if until is None:
         return None
     first, last = days_between(began or until, until)
+    told = row.acctstoptime or row.acctupdatetime or began or until
+    # what came in late is of the day on which it came
+    last = min(last, max(first, (told + PAST_MIDNIGHT).date()))
     octets = (row.counted_input or 0, row.counted_output or 0, row.counted_seconds or 0)
     return _Counted(is_own, Used(row.username, first, last, *octets))
 

@@ -202,6 +202,41 @@ async def test_a_session_of_the_predecessor_that_goes_on_is_charged_to_nobody_el
     assert await names.by_day(present) == {TUESDAY: 5_000, WEDNESDAY: 2_000}
 
 
+async def test_a_predecessors_session_that_hangs_is_of_no_day_after_its_last_word(names: Names) -> None:
+    name = names.site.new_username()
+    first, last = date(2026, 10, 30), date(2026, 11, 4)
+    former = await names.create(name, at(date(2026, 10, 1), 0))
+    await names.session(name, at(date(2026, 10, 1), 8), at(first, 8), 500_000, whose=former, up=True)
+    await names.terminate(former)
+    present = await names.create(name, at(first, 12))
+    for number, day in enumerate(first + timedelta(days=each) for each in range((last - first).days)):
+        await names.session(name, at(first, 13), at(day, 23, 58), 100 * (number + 1), whose=present, up=True)
+        await names.count(at(day + timedelta(days=1), 0, 2))
+    november = await names.usage(present, date(2026, 11, 1), last)
+    assert {each["day"].day: each["output_octets"] for each in november["days"]} == {1: 100, 2: 100, 3: 100}
+    assert (await names.usage(former, date(2026, 11, 1), last))["output_octets"] == 0
+
+    names.now = at(last, 12)
+    assert await names.used(present) == 300
+
+
+@pytest.mark.parametrize("last_word", [at(MONDAY, 23, 58), at(TUESDAY, 0, 3)])
+async def test_what_a_hanging_session_told_around_midnight_is_charged_to_nobody_else(
+    names: Names, last_word: datetime
+) -> None:
+    name, began = names.site.new_username(), at(date(2026, 10, 20), 8)
+    former = await names.create(name, at(date(2026, 10, 1), 0))
+    await names.session(name, began, at(MONDAY, 23, 55), 50_000, whose=former, up=True)
+    await names.count(at(TUESDAY, 0, 2))
+    await names.session(name, began, last_word, 60_000, whose=former, up=True)  # which came behind that
+    await names.terminate(former)
+    present = await names.create(name, at(TUESDAY, 1))
+    await names.session(name, at(TUESDAY, 9), at(TUESDAY, 23, 59), 5_000, whose=present, up=True)
+    await names.count(at(WEDNESDAY, 0, 2))
+    await names.session(name, at(TUESDAY, 9), at(WEDNESDAY, 11), 7_000, whose=present, up=True)
+    assert await names.by_day(present) == {TUESDAY: 5_000, WEDNESDAY: 2_000}
+
+
 async def test_a_day_of_which_no_session_is_kept_is_of_who_had_the_name_as_it_began(names: Names) -> None:
     name = names.site.new_username()
     former = await names.create(name, at(MONDAY, 0))
