@@ -13,11 +13,12 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Table, func, not_, select, text
+from sqlalchemy import ColumnElement, Table, func, not_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.attributes import single_valued
 from radius.dialects import DIALECTS
+from radius.lists import among
 from radius.nas.called import called_otherwise
 from radius.nas.telling import by_their_lines, is_told_of_lines
 from radius.projection.drift import Drift
@@ -34,6 +35,7 @@ from radius.projection.freeradius_tables import (
     radreply,
     radusergroup,
 )
+from radius.projection.labels import is_anothers
 from radius.projection.projection import FramedAddresses, addresses_of, digest
 from radius.projection.radius_database import GIVEN_UP
 from radius.sessions import clocks
@@ -154,39 +156,42 @@ async def nas_without_dialect(radius_db: AsyncSession, _now: datetime) -> list[F
 
 async def sessions_of_terminated(radius_db: AsyncSession, now: datetime) -> list[Finding]:
     """Sessions that are still open a while after their subscriber's rows were taken away."""
-    taken_away, at = radius_projection.c, radius_projection.c.projected_at
-    still_open = (
-        select(radacct.c.username, radacct.c.nasipaddress, radacct.c.acctsessionid, at)
-        .join(radius_projection, (taken_away.kind == "subscriber") & (taken_away.name == radacct.c.username))
-        .where(taken_away.digest == digest(()), taken_away.source_id != GIVEN_UP)
-        .where(at <= now - SESSIONS_END_WITHIN, radacct.c.acctstoptime.is_(None))
-    )
-    return [
-        Finding(
-            name,
-            f"{name} was terminated at {since:%Y-%m-%d %H:%M} UTC, but its session {session} at NAS {host(address)} is"
-            " still open: end it there, or close it in radacct if that NAS does not know it.",
-        )
-        for name, address, session, since in await radius_db.execute(still_open.order_by(radacct.c.radacctid))
-    ]
+    shown = radius_projection.c
+    taken_away = (shown.digest == digest(()), shown.source_id != GIVEN_UP)
+    return await _still_open(radius_db, now, "was terminated at", *taken_away)
 
 
 async def sessions_of_refused(radius_db: AsyncSession, now: datetime) -> list[Finding]:
     """Sessions that are still open a while after FreeRADIUS was told to refuse every login of their subscriber."""
-    shown, at = radius_projection.c, radius_projection.c.projected_at
     refused = select(radcheck.c.username).where(radcheck.c.attribute == "Auth-Type", radcheck.c.value == "Reject")
+    return await _still_open(radius_db, now, "is refused since", radacct.c.username.in_(refused))
+
+
+async def _still_open(
+    radius_db: AsyncSession, now: datetime, since_when: str, *which: ColumnElement[bool]
+) -> list[Finding]:
+    """But those which by their Class go on under a name that somebody else has by now. Of a terminated one's service
+    nothing is known here, so that what bears a service as its Class may be its."""
+    shown, at = radius_projection.c, radius_projection.c.projected_at
     still_open = (
-        select(radacct.c.username, radacct.c.nasipaddress, radacct.c.acctsessionid, at)
+        select(radacct.c.username, radacct.c.nasipaddress, radacct.c.acctsessionid, at, radacct.c["class"])
+        .add_columns(shown.source_id)
         .join(radius_projection, (shown.kind == "subscriber") & (shown.name == radacct.c.username))
-        .where(radacct.c.username.in_(refused), at <= now - SESSIONS_END_WITHIN, radacct.c.acctstoptime.is_(None))
+        .where(*which, at <= now - SESSIONS_END_WITHIN, radacct.c.acctstoptime.is_(None))
     )
+    found = list(await radius_db.execute(still_open.order_by(radacct.c.radacctid)))
+    told = select(radreply.c.username, radreply.c.value).where(
+        radreply.c.attribute == "Class", among(radius_db, radreply.c.username, {name for name, *_ in found})
+    )
+    labels = {name: label for name, label in await radius_db.execute(told)} if found else {}
     return [
         Finding(
             name,
-            f"{name} is refused since {since:%Y-%m-%d %H:%M} UTC, but its session {session} at NAS {host(address)} is"
+            f"{name} {since_when} {since:%Y-%m-%d %H:%M} UTC, but its session {session} at NAS {host(address)} is"
             " still open: end it there, or close it in radacct if that NAS does not know it.",
         )
-        for name, address, session, since in await radius_db.execute(still_open.order_by(radacct.c.radacctid))
+        for name, address, session, since, label, number in found
+        if not is_anothers(label, number, labels.get(name))
     ]
 
 

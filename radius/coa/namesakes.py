@@ -4,19 +4,18 @@ another name since, and somebody has this one by now.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.lists import among
+from radius.projection.labels import LABEL
 from radius.projection.projection import class_label
 from radius.sessions.sessions import Session
 from radius.subscribers.name_holders import Holder, holders_of, owner_of
 from radius.tables import Subscriber
 
-_LABEL = re.compile(r"(subscriber|service)-([1-9][0-9]{0,17})")
 Namesakes = Mapping[str, Sequence[Holder]]
 """Of each name that several have had, who, the first one first."""
 
@@ -32,18 +31,17 @@ async def bearers_of(db: AsyncSession, tenant_id: str, labels: Collection[str]) 
     that of a service which several have had one after the other."""
     numbers: dict[str, list[int]] = {"subscriber": [], "service": []}
     for label in labels:
-        if said := _LABEL.fullmatch(label):
+        if said := LABEL.fullmatch(label):
             numbers[said[1]].append(int(said[2]))
-    theirs = select(Subscriber.id, Subscriber.service_id, Subscriber.username).where(
-        Subscriber.tenant_id == tenant_id,
-        or_(
-            among(db, Subscriber.id, numbers["subscriber"]) & Subscriber.service_id.is_(None),
-            among(db, Subscriber.service_id, numbers["service"]),
-        ),
-    )
+    theirs = select(Subscriber.id, Subscriber.service_id, Subscriber.username, Subscriber.tenant_id)
+    by_number = theirs.where(among(db, Subscriber.id, numbers["subscriber"]))
+    by_service = theirs.where(Subscriber.tenant_id == tenant_id, among(db, Subscriber.service_id, numbers["service"]))
+    # asked for both at once, or for the tenant with the number, SQLite would read all of the tenant's subscribers
+    rows = [*await db.execute(by_number.where(Subscriber.service_id.is_(None))), *await db.execute(by_service)]
     found: dict[str, list[tuple[int, str]]] = {}
-    for number, service_id, username in await db.execute(theirs):
-        found.setdefault(class_label(number, service_id), []).append((number, username))
+    for number, service_id, username, tenant in rows:
+        if tenant == tenant_id:
+            found.setdefault(class_label(number, service_id), []).append((number, username))
     return {label: of_one[0] for label, of_one in found.items() if len(of_one) == 1}
 
 

@@ -3,20 +3,21 @@ ours."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import delete, insert, text
+from sqlalchemy import delete, insert, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.database import Database
-from radius import RADIUS_INVARIANTS, Drift, Finding, drift_findings, ensure_freeradius_tables
+from radius import RADIUS_INVARIANTS, Drift, Finding, SubscriberVerbs, drift_findings, ensure_freeradius_tables
 from radius import subscribers_of_ended_services as ended
-from radius.invariants import sessions_of_terminated, silent_nases
+from radius.invariants import sessions_of_refused, sessions_of_terminated, silent_nases
 from radius.projection.freeradius_tables import nas, radacct, radcheck, radgroupreply, radpostauth, radreply
 from radius.sessions.tables import radius_nas_heard
+from radius.tables import FormerUsername
 from radius.testing import LabSession, Usage
 from tests.radius.conftest import PLAN, Site
 
@@ -167,6 +168,42 @@ async def test_a_session_that_outlives_its_subscriber_is_found_after_a_quarter_o
     (finding,) = await ask(timedelta(minutes=16))
     assert finding.subject == ended["username"]
     assert f"session s{ended['username']} at NAS {nas_of_site.source_address} is still open" in finding.sentence
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("service_id", [None, 7])
+async def test_a_session_of_who_had_the_name_before_is_not_the_present_ones(site: Site, service_id: int | None) -> None:
+    nas_of_site, former = await site.nas(), await site.active()
+    name, later = former["username"], datetime.now(UTC) + timedelta(minutes=16)
+    async with site.database.begin() as db:
+        verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
+        await verbs.rename(subscriber_id=former["subscriber_id"], username=site.new_username())
+        await db.execute(update(FormerUsername).values(free_at=site.now()))
+    await site.projector.project_subscriber(former["subscriber_id"])
+    async with site.database.begin() as db:
+        present = (
+            await site.service(db).create_subscriber(
+                customer_id=7, username=name, bandwidth_profile=PLAN, service_id=service_id
+            )
+        )["subscriber_id"]
+    await site.projector.project_subscriber(present)
+    own = f"subscriber-{present}" if service_id is None else f"service-{service_id}"
+    labels = (f"subscriber-{former['subscriber_id']}", "service-99", own, "another-server", None)
+    for label in labels:
+        service_class = None if label is None else label.encode()
+        session = LabSession(name, session_id=f"{label}-{name}", service_class=service_class)
+        await nas_of_site.accounting_start(session)
+
+    async def told(find: Callable[[AsyncSession, datetime], Awaitable[list[Finding]]]) -> list[str]:
+        async with site.radius_database.begin() as db:
+            found = [finding.sentence for finding in await find(db, later) if finding.subject == name]
+        return [str(label) for label in labels if any(f"session {label}-{name} " in sentence for sentence in found)]
+
+    assert await told(sessions_of_refused) == [own, "another-server", "None"]
+    await site.projector.withdraw_subscriber(present)
+    assert await told(sessions_of_terminated) == ["service-99", own, "another-server", "None"]
+    async with site.radius_database.begin() as db:
+        await db.execute(delete(radacct).where(radacct.c.username == name))
 
 
 async def test_a_subscriber_whose_service_has_ended_is_found(site: Site) -> None:
