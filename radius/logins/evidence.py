@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from radius.encoder import safe_username
 from radius.errors import SubscriberRenamed, SubscriberUnknown, UsernameRefused
 from radius.logins.diagnosis import diagnose
 from radius.logins.findings import Diagnosis, Facts, Part, SecretMisfit
@@ -150,12 +151,11 @@ class Diagnoses:
 
     async def _of_sessions(self, held: Sequence[HeldName]) -> Found:
         """Its own under all names that it has or had: others may have had them as well."""
-        by_name = {each.username: each for each in held}
-        try:
-            found = await self._sessions.open_sessions(*by_name)
-            last = [await self._sessions.last_session_of(each) for each in held]
-        except UsernameRefused:  # a name of before there was a rule: FreeRADIUS finds no row of it either
+        by_name = {each.username: each for each in held if _is_safe(each.username)}
+        if not by_name:
             return {}
+        found = await self._sessions.open_sessions(*by_name)
+        last = [await self._sessions.last_session_of(each) for each in by_name.values()]
         known = [each for each in last if each is not None]
         sessions = [each for each in found if not by_name[each.username].is_anothers(each.label, each.started_at)]
         return {
@@ -197,6 +197,15 @@ class Diagnoses:
             return misfits, await asyncio.to_thread(unknown_clients, log_file), ""
         except OSError as error:
             return None, (), f"{log_file} can't be read ({error.strerror})"
+
+
+def _is_safe(username: str) -> bool:
+    """Not so is a name of before there was a rule: FreeRADIUS finds no row of it either."""
+    try:
+        safe_username(username)
+    except UsernameRefused:
+        return False
+    return True
 
 
 def _served_by(subscriber: SubscriberView) -> str:

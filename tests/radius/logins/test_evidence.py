@@ -21,6 +21,7 @@ from radius import (
 from radius.logins.server_log import secret_misfits, unknown_clients
 from radius.logins.views import UnknownNas
 from radius.projection.freeradius_tables import radacct, radcheck, radgroupreply, radreply, radusergroup
+from radius.tables import FormerUsername
 from radius.testing import FreeRadiusServer, LabNas, LabSession, NoAnswer, Usage
 from tests.radius.conftest import PLAN, Site
 from tests.support.freeradius import RADDB
@@ -241,6 +242,25 @@ async def test_a_session_of_who_had_the_name_before_is_not_told_as_its_own(site:
         assert facts.last_session.session_id == (expected or ["own"])[0]
     for session in (again, left):
         await nas.accounting_stop(session, Usage(seconds=1))
+
+
+@pytest.mark.both_databases
+async def test_a_former_name_of_before_there_was_a_rule_hides_no_session_under_the_others(site: Site) -> None:
+    subscriber, nas = await site.active(), await site.nas()
+    async with site.database.begin() as db:
+        given_up = FormerUsername(
+            tenant_id=site.tenant_id,
+            subscriber_id=subscriber["subscriber_id"],
+            username="o'brien",
+            given_up_at=site.now(),
+        )
+        db.add(given_up)
+    name = subscriber["username"]
+    session = LabSession.after(name, await nas.login(name, await site.password(subscriber)))
+    await nas.accounting_start(session)
+    facts = await diagnoses(site).facts(name)
+    assert [each.session_id for each in facts.open_sessions] == [session.session_id]
+    assert facts.last_session is not None
 
 
 async def test_a_table_that_is_gone_takes_no_more_than_its_own_part(site: Site) -> None:
