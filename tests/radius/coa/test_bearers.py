@@ -38,7 +38,7 @@ async def test_whose_a_class_is_does_not_cost_a_look_at_all_subscribers(site: Si
         for statement, parameters in asked:
             if statement.startswith("SELECT"):
                 plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-                plans += [row[3] for row in plan if "radius_subscriber" in row[3]]
+                plans += [row.detail for row in plan if "radius_subscriber" in row.detail]
     assert plans == [
         "SEARCH radius_subscriber USING INTEGER PRIMARY KEY (rowid=?)",
         "SEARCH radius_subscriber USING INDEX ix_radius_subscriber_service (tenant_id=? AND service_id=?)",
