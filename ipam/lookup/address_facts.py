@@ -46,17 +46,18 @@ async def facts_of(db: AsyncSession, tenant_id: str, text: str, *, at: datetime,
     pool = await find_pool(db, tenant_id, around.pool)
     units = pool.interval(spelt(asked))
     if units[0] != units[1]:
-        return await _several(db, asked, pool, units, known)
+        return await _several(db, asked, pool, units, at, known)
     return await _of_unit(db, pool, units, at, known)
 
 
 async def _several(
-    db: AsyncSession, asked: Network, pool: KnownPool, units: Interval, known: dict[str, Any]
+    db: AsyncSession, asked: Network, pool: KnownPool, units: Interval, at: datetime, known: dict[str, Any]
 ) -> AddressFacts:
-    within = await draining.held_in(EstateRows(db, pool.tenant_id), pool, [units], MOST_WITHIN)
+    within = await draining.held_in(EstateRows(db, pool.tenant_id), pool, [units], MOST_WITHIN, at=at)
     total = len(within)
     if total == MOST_WITHIN:
-        total = await db.scalar(select(func.count()).where(*inside(pool.pool_id, [units]))) or 0
+        held = (*inside(pool.pool_id, [units]), draining.not_rested(at))
+        total = await db.scalar(select(func.count()).where(*held)) or 0
     return _facts(asked, "several", within=within, within_total=total, **known)
 
 
@@ -74,11 +75,12 @@ async def _unpooled(
         .where(Prefix.first_address >= first, Prefix.last_address <= last)
         .order_by(Vrf.name, Prefix.first_address)
     )
-    rule = select(NatRule.name).where(
-        NatRule.tenant_id == tenant_id,
-        NatRule.until.is_(None),
-        NatRule.first_outside <= first,
-        NatRule.last_outside >= last,
+    rule = (
+        select(NatRule.name)
+        .join(Prefix, Prefix.id == NatRule.prefix_id)
+        .join(Vrf, Vrf.id == Prefix.vrf_id)
+        .where(NatRule.tenant_id == tenant_id, NatRule.until.is_(None), *in_vrf)
+        .where(NatRule.first_outside <= first, NatRule.last_outside >= last)
     )
     return _facts(
         asked,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select
 
 from ipam.allocation.patience import OthersWereQuicker, patiently
 from ipam.estate.cooling import Cooling, cooling_in
@@ -164,9 +164,15 @@ def _cools(pool: KnownPool, cooling: Cooling) -> LeftBehind:
 
 
 async def held_in(
-    rows: EstateRows, pool: KnownPool, intervals: list[Interval], most: int | None = None
+    rows: EstateRows,
+    pool: KnownPool,
+    intervals: list[Interval],
+    most: int | None = None,
+    *,
+    at: datetime | None = None,
 ) -> list[LeftBehind]:
-    """Who has something in these parts of the pool, what is reserved and what cools off there, by number."""
+    """Who has something in these parts of the pool, what is reserved and what cools off there, by number; with ``at``
+    without what had cooled off by then."""
     found = await rows.db.execute(
         select(
             Allocation.unit,
@@ -180,7 +186,7 @@ async def held_in(
         )
         .outerjoin(Service, Service.service_id == Allocation.service_id)
         .outerjoin(Location, Location.id == Service.location_id)
-        .where(*inside(pool.pool_id, intervals))
+        .where(*inside(pool.pool_id, intervals), *([] if at is None else [not_rested(at)]))
         .order_by(Allocation.unit)
         .limit(most)
     )
@@ -197,6 +203,11 @@ async def held_in(
         )
         for unit, state, note, available_at, service_id, customer_id, username, location in found
     ]
+
+
+def not_rested(at: datetime) -> ColumnElement[bool]:
+    """What is somebody's, is reserved, or still cools off then: of the rest only its last holder is known."""
+    return or_(Allocation.available_at.is_(None), Allocation.available_at > at)
 
 
 def in_quarantine(pool: KnownPool, cooling: Cooling) -> str:

@@ -325,7 +325,7 @@ def _print_facts(facts: AddressFacts) -> None:
     for each in facts["within"]:
         say(f"  {each['value']}: {each['state']}{_by(each)}")
     if more := facts["within_total"] - len(facts["within"]):
-        say(f"  and {more} more: `addresses export --pool {facts['pool']}` writes them all")
+        say(f"  and {more} more: `addresses export --pool {facts['pool']}` writes all of that pool")
     _print_events(facts["history"])
 
 

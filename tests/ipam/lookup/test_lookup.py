@@ -93,6 +93,23 @@ async def test_of_very_much_that_is_held_in_a_prefix_the_first_are_listed_and_al
     assert first["within_total"] == 4
 
 
+async def test_what_has_cooled_off_is_neither_listed_in_a_prefix_nor_counted(
+    empty: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address_facts, "MOST_WITHIN", 2)
+    await in_every_state(empty)
+    cooling = await look(empty, "find", "192.0.2.0/28")
+    empty.clock.forward(seconds=40)
+    rested = await look(empty, "find", "192.0.2.0/28")
+
+    assert [(each["value"], each["state"]) for each in cooling["within"]] == [
+        ("192.0.2.2", "assigned"),
+        ("192.0.2.4", "quarantine"),
+    ]
+    assert [each["value"] for each in rested["within"]] == ["192.0.2.2", "192.0.2.5"]
+    assert (cooling["within_total"], rested["within_total"]) == (4, 3)
+
+
 async def test_a_prefix_around_pools_lists_them_and_an_outside_address_says_whose_it_is(empty: Network) -> None:
     described = one_pool("192.0.2.0/28", role="cgnat")
     described["pool"] += [
@@ -122,6 +139,8 @@ async def test_a_prefix_around_pools_lists_them_and_an_outside_address_says_whos
         (None, []),
         (None, []),
     ]
+    assert (await look(empty, "find", "203.0.113.1", vrf="default"))["cgnat_of"] == "cgnat"
+    assert (await look(empty, "find", "203.0.113.1", vrf="blue"))["cgnat_of"] is None
     await empty.ports("end_rule", pool="cgnat", reason="another box")
     assert (await look(empty, "find", "203.0.113.1"))["cgnat_of"] is None
 
