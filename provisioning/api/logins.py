@@ -38,7 +38,7 @@ async def logins(call: InCall, who: Whom, after: After = None, limit: Limit = 50
     """When and where they tried to log in, how, and why they were refused, the newest first; by former names too."""
     desk = call.appliance.subscriber_desk(call.db)
     await desk.named(who)  # whom nobody knows is none
-    names = await desk.names(who)
+    names = await desk.held_names(who)
     found = await call.appliance.logins.logins_of(*names, before_id=row_of(after), limit=limit + 1)
     return page_of(call, found, [each["login_id"] for each in found], limit)
 

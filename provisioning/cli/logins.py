@@ -40,7 +40,7 @@ def logins(
             desk = appliance.subscriber_desk(db)
             who = whom(username, external_id, id_)
             name = (await desk.named(who))["username"]
-            tried = await desk.names(who)
+            tried = await desk.held_names(who)
             names = {nas["address"]: nas["name"] for nas in await radius.nas_list()}
         found = await appliance.logins.logins_of(*tried, limit=limit)
         if json_:

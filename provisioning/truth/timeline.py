@@ -105,11 +105,11 @@ class Timeline:
             SubscriberUnknown, InvalidRequest
         """
         subscriber = await self._desk.named(who)
-        names, held = await self._desk.names(subscriber["username"]), await self._desk.held_names(who)
+        held = await self._desk.held_names(who)
         reached = _numbers(after)
         unread: list[str] = []
         found: list[tuple[datetime, str, int, Entry]] = []
-        for name, source in (await self._sources(subscriber, names, held)).items():
+        for name, source in (await self._sources(subscriber, held)).items():
             try:
                 numbered = await source(reached.get(name), limit + 1)
             except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
@@ -131,14 +131,12 @@ class Timeline:
             unread=list(dict.fromkeys(unread)),
         )
 
-    async def _sources(
-        self, subscriber: SubscriberView, names: Sequence[str], held: Sequence[HeldName]
-    ) -> Mapping[str, _Source]:
+    async def _sources(self, subscriber: SubscriberView, held: Sequence[HeldName]) -> Mapping[str, _Source]:
         """By name, as it stands in a cursor: one record each that the role may see."""
         number, may = subscriber["subscriber_id"], self._sight.may
         found: dict[str, _Source] = {
             "change": lambda before, limit: self._changes(number, before, limit),
-            "login": lambda before, limit: self._of_logins(names, before, limit),
+            "login": lambda before, limit: self._of_logins(held, before, limit),
             "session": lambda before, limit: self._of_sessions(held, before, limit),
         }
         if may("runs.read"):
@@ -207,8 +205,8 @@ class Timeline:
 
         return operations
 
-    async def _of_logins(self, names: Sequence[str], before: int | None, limit: int) -> list[_Numbered]:
-        found = await self._logins.logins_alike(*names, before_id=before, limit=limit)
+    async def _of_logins(self, held: Sequence[HeldName], before: int | None, limit: int) -> list[_Numbered]:
+        found = await self._logins.logins_alike(*held, before_id=before, limit=limit)
         return [
             (
                 each["first_id"],

@@ -79,14 +79,14 @@ class Diagnoses:
         """What is known about that name."""
         ours = await self._ours(username)
         subscriber: SubscriberView | None = ours.get("subscriber")
-        former: tuple[str, ...] = ours.get("former_names", ())
+        held: Sequence[HeldName] = ours.pop("held_names", ())
         unread: dict[Part, ProjectionError] = {}
         found: Found = {}
         if subscriber is not None:
             found |= await _read(unread, "rows", self._of_rows(subscriber))
-            found |= await _read(unread, "sessions", self._of_sessions(ours.pop("held_names")))
+            found |= await _read(unread, "sessions", self._of_sessions(held))
         misfits, strangers, why = await self._server_log()
-        found |= await _read(unread, "logins", self._of_log(username, former, subscriber, ours["nas_names"], strangers))
+        found |= await _read(unread, "logins", self._of_log(username, held, ours, strangers))
         return Facts(
             username=username,
             now=self._now(),
@@ -120,17 +120,14 @@ class Diagnoses:
             }
 
     async def _of_log(
-        self,
-        username: str,
-        former: tuple[str, ...],
-        subscriber: SubscriberView | None,
-        nases: Mapping[str, str],
-        strangers: Sequence[UnknownNas],
+        self, username: str, held: Sequence[HeldName], ours: Found, strangers: Sequence[UnknownNas]
     ) -> Found:
+        subscriber: SubscriberView | None = ours.get("subscriber")
+        exact = {username, *ours.get("former_names", ())}
         unknown = await self._logins.unknown_users(self._tenant_id, limit=UNKNOWN_LOOKED_AT, known_since=True)
-        heard = await self._logins.heard(nases)
+        heard = await self._logins.heard(ours["nas_names"])
         common: Found = {
-            "tried_names": await asyncio.to_thread(_tries, {username, *former}, username, unknown),
+            "tried_names": await asyncio.to_thread(_tries, exact, username, unknown),
             "last_heard": heard.at,
             "looked_back": heard.looked_back,
             "late_logins": await self._logins.late(self._now()),
@@ -138,13 +135,13 @@ class Diagnoses:
         }
         if subscriber is None:
             return common
-        found = await self._logins.logins_of(username, *former, limit=LOGINS_LOOKED_AT)
+        found = await self._logins.logins_of(*held, limit=LOGINS_LOOKED_AT)
         # those of files may have come into the log after later ones
         logins = sorted(found, key=lambda login: (login["happened_at"], login["login_id"]), reverse=True)
         wrong = logins[0] if logins and logins[0]["reason"] == "wrong_password" else None
         return common | {
             "logins": logins,
-            "last_accept": await self._logins.last_accept(username, *former),
+            "last_accept": await self._logins.last_accept(*held),
             "line_tries": [each for each in unknown if _is_of_line(each, LineIdentity(**subscriber["line"]))],
             "wrong_at_nas": 0 if wrong is None else await self._logins.wrong_in_a_row(wrong["nas_address"]),
         }

@@ -113,7 +113,7 @@ class Facts:
 
     def _is_since_login(self, tried: UnknownUser) -> bool:
         """Whoever has logged in as itself since, let in or refused, tries that other name no more."""
-        own = [each["happened_at"] for each in self.logins if each["username"] not in self.former_names]
+        own = [each["happened_at"] for each in self.logins if each["username"] == self.username]
         return not own or tried["last_at"] >= own[0].replace(microsecond=0)  # a try is known by its second
 
     def _is_since_accept(self, tried: UnknownUser) -> bool:

@@ -21,6 +21,7 @@ from radius.logins.views import LoginsAlike, LoginView, UnknownNas, UnknownUser,
 from radius.ports import Begin
 from radius.projection.freeradius_tables import nas, radcheck, radius_projection
 from radius.projection.radius_database import radius_transaction
+from radius.subscribers.name_holders import HeldName
 
 LATEST = 5000
 OUT_OF_TURN = 200
@@ -46,22 +47,22 @@ class LoginLog:
         self._radius_begin = radius_begin
 
     async def logins_of(
-        self, username: str, *former: str, before_id: int | None = None, limit: int = 50
+        self, username: str | HeldName, *former: str | HeldName, before_id: int | None = None, limit: int = 50
     ) -> list[LoginView]:
         """Answers to logins of this name, the newest first, a page at a time. ``former`` are other names that count as
-        this one.
+        this one; of a name that several had, one after the other, those of its owner's time count.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        found = select(radius_login).where(radius_login.c.username.in_((username, *former)))
+        found = select(radius_login).where(_of((username, *former)))
         if before_id is not None:
             found = found.where(radius_login.c.id < before_id)
         async with radius_transaction(self._radius_read) as db:
             return [login_view(row) for row in await db.execute(found.order_by(radius_login.c.id.desc()).limit(limit))]
 
     async def logins_alike(
-        self, username: str, *former: str, before_id: int | None = None, limit: int = 50
+        self, username: str | HeldName, *former: str | HeldName, before_id: int | None = None, limit: int = 50
     ) -> list[LoginsAlike]:
         """As ``logins_of``, but what was refused again and again for the same reason at the same NAS is one answer: a
         CPE with a wrong password asks twice a minute, for weeks.
@@ -69,7 +70,7 @@ class LoginLog:
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        mine = radius_login.c.username.in_((username, *former))
+        mine = _of((username, *former))
         found: list[LoginsAlike] = []
         async with radius_transaction(self._radius_read) as db:
             while len(found) < limit:
@@ -86,13 +87,13 @@ class LoginLog:
                 before_id = found[-1]["first_id"]
         return found[:limit]
 
-    async def last_accept(self, username: str, *former: str) -> LoginView | None:
+    async def last_accept(self, username: str | HeldName, *former: str | HeldName) -> LoginView | None:
         """The newest login of this name that was accepted, as far as is kept.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        mine = select(radius_login).where(radius_login.c.username.in_((username, *former)))
+        mine = select(radius_login).where(_of((username, *former)))
         latest = mine.order_by(radius_login.c.id.desc()).limit(OUT_OF_TURN).subquery()
         by_time = select(latest).where(latest.c.accepted).order_by(latest.c.happened_at.desc(), latest.c.id.desc())
         before = mine.where(radius_login.c.accepted).order_by(radius_login.c.id.desc())
@@ -204,6 +205,19 @@ class LoginLog:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
         return await forget(self._radius_read, self._radius_begin, before)
+
+
+def _of(names: Sequence[str | HeldName]) -> ColumnElement[bool]:
+    told = radius_login.c
+    held = [HeldName(each) if isinstance(each, str) else each for each in names]
+    mine: ColumnElement[bool] = told.username.in_([each.username for each in held])
+    for each in held:
+        since, until = each.span if each.is_shared else (None, None)
+        if since is not None:
+            mine &= or_(told.username != each.username, told.happened_at >= since)
+        if until is not None:
+            mine &= or_(told.username != each.username, told.happened_at < until)
+    return mine
 
 
 def _kind_of(row: Row[Any]) -> object:

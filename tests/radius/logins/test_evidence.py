@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, select, text, update
 
 from radius import (
     Diagnoses,
@@ -19,6 +19,7 @@ from radius import (
     SubscriberVerbs,
 )
 from radius.logins.server_log import secret_misfits, unknown_clients
+from radius.logins.tables import radius_login
 from radius.logins.views import UnknownNas
 from radius.projection.freeradius_tables import radacct, radcheck, radgroupreply, radreply, radusergroup
 from radius.tables import FormerUsername
@@ -242,6 +243,58 @@ async def test_a_session_of_who_had_the_name_before_is_not_told_as_its_own(site:
         assert facts.last_session.session_id == (expected or ["own"])[0]
     for session in (again, left):
         await nas.accounting_stop(session, Usage(seconds=1))
+
+
+@pytest.mark.both_databases
+async def test_a_login_of_who_had_the_name_before_is_not_told_as_its_own(site: Site) -> None:
+    former, nas, log = (
+        await site.active(),
+        await site.nas(),
+        LoginLog(site.radius_database.read, site.radius_database.read),
+    )
+    name, renamed = former["username"], site.new_username()
+    assert (await nas.login(name, await site.password(former))).accepted
+    assert not (await nas.login(name, "wrong")).accepted
+    await at_an_earlier_time(site, name)
+    async with site.database.begin() as db:
+        verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
+        await verbs.rename(subscriber_id=former["subscriber_id"], username=renamed)
+        await db.execute(update(FormerUsername).values(free_at=site.now()))
+    await site.projector.project_subscriber(former["subscriber_id"])
+    present = await site.create(name)
+    await site.activate(present["subscriber_id"])
+    facts = await diagnoses(site).facts(name)
+    assert (facts.logins, facts.last_accept) == ([], None)
+    assert "wrong_password" not in await codes(site, name)
+
+    assert (await nas.login(name, await site.password(present))).accepted
+    facts = await diagnoses(site).facts(name)
+    assert [each["reason"] for each in facts.logins] == [None]
+    assert facts.last_accept == facts.logins[0]
+
+    facts = await diagnoses(site).facts(renamed)
+    assert [each["reason"] for each in facts.logins] == ["wrong_password", None]
+    assert facts.last_accept == facts.logins[1]
+    async with site.database.begin() as db:
+        held = {
+            each["username"]: await site.service(db).held_names(subscriber_id=each["subscriber_id"])
+            for each in (former, present | {"username": "present"})
+        }
+    assert [each["reason"] for each in await log.logins_of(*held["present"])] == [None]
+    assert [each["newest"]["reason"] for each in await log.logins_alike(*held["present"])] == [None]
+    assert [each["newest"]["reason"] for each in await log.logins_alike(*held[name])] == ["wrong_password", None]
+
+
+async def at_an_earlier_time(site: Site, username: str) -> None:
+    """The log of logins and the beginning of a name go by whole seconds."""
+    async with site.radius_database.begin() as db:
+        mine = radius_login.c.username == username
+        earlier = [
+            (row.id, row.happened_at - timedelta(minutes=1))
+            for row in await db.execute(select(radius_login).where(mine))
+        ]
+        for number, moment in earlier:
+            await db.execute(update(radius_login).where(radius_login.c.id == number).values(happened_at=moment))
 
 
 @pytest.mark.both_databases
