@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
 from ipam.errors import RequestInvalid
-from ipam.inventory.lines import OWNER, Cells, ImportLine, ImportSource, held_as, parsed, spelt
+from ipam.inventory.lines import OWNER, Cells, ImportLine, ImportSource, held_as, parsed, spelt, spelt_anew
 from ipam.inventory.shapes import BESIDE, IMPORT_COLUMNS, NEEDED, READERS
 
 ERRORS = "errors"
@@ -67,7 +67,8 @@ class ImportMapping:
         if cells.text("state") == "reserved":
             return
         value = cells.text("value")
-        whose = self._whose(_spelt(value) if self.by_address else value, cells.text("username"))
+        address = (spelt_anew(value) if self.by_address else None) or value  # its line is told if it is none
+        whose = self._whose(address, cells.text("username"))
         if whose is not None:
             cells.fill({name: "" if said is None else str(said) for name, said in vars(whose).items()})
 
@@ -187,14 +188,6 @@ def _key(address: str, cells: Cells) -> str:
         return spelt(parsed(address))
     except ValueError as exc:
         cells.faults.append(str(exc))
-        return address
-
-
-def _spelt(address: str) -> str:
-    """The one spelling; what is no address stays as it is, and its line is told so."""
-    try:
-        return spelt(parsed(address))
-    except ValueError:
         return address
 
 

@@ -169,6 +169,14 @@ def spelt(network: Network) -> str:
     return str(network).removesuffix(f"/{network.bits}")
 
 
+def spelt_anew(text: str) -> str | None:
+    """The one spelling of what somebody has written; None: it is no address or prefix."""
+    try:
+        return spelt(parsed(text))
+    except ValueError:
+        return None
+
+
 def _vid(number: int) -> int:
     if not FIRST_VID <= number <= LAST_VID:
         raise ValueError(f"{number} is no {_VID_IN_WORDS}")

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam.allocation.places import AnySelect
 from ipam.answers import value_of
 from ipam.inventory.answers import Difference, DifferenceKind
-from ipam.inventory.lines import as_note, parsed, spelt
+from ipam.inventory.lines import as_note, parsed, spelt_anew
 from ipam.inventory.pools import PoolIndex
 from ipam.inventory.shapes import THE_NAS_CHOOSES
 from ipam.tables import ASSIGNED, RESERVED, Allocation, Pool, Prefix, Service
@@ -101,7 +101,7 @@ class Reconciliation:
                 yield _difference("missing_in_radius", username, claim, frozenset())
 
     async def _compared(self, username: str, claim: Claim | None, rows: Sequence[ReplyRow]) -> list[Difference]:
-        gives = frozenset((_OURS[name.lower()], _spelt(value)) for _, name, value in rows if name.lower() in _OURS)
+        gives = frozenset((_OURS[name.lower()], _told(value)) for _, name, value in rows if name.lower() in _OURS)
         if claim is None or all(name != ATTRIBUTES["ipv4"] for name, _ in claim.gives):
             gives -= _THE_NAS_CHOOSES  # gives nothing that is allocated anywhere
         if claim is None:
@@ -167,9 +167,6 @@ def _difference(what: DifferenceKind, username: str, claim: Claim | None, gives:
     )
 
 
-def _spelt(value: str) -> str:
-    """The one spelling, of a route its prefix; what is no address at all stays as it is, and so differs."""
-    try:
-        return spelt(parsed(value.split()[0]))
-    except (ValueError, IndexError):
-        return value
+def _told(value: str) -> str:
+    """In the one spelling, of a route its prefix; what is no address at all stays as it is, and so differs."""
+    return spelt_anew("".join(value.split()[:1])) or value
