@@ -82,6 +82,7 @@ async def test_rows_that_somebody_added_go_away_and_a_later_wish_is_not_touched(
 
 
 async def test_lines_that_log_in_are_shown_too_but_not_one_that_still_logs_in_for_another(site: Site) -> None:
+    await site.nas(lines=True)
     octets = ":".join(site.tenant_id[at : at + 2] for at in range(1, 11, 2))
     old, new = LineIdentity(station=f"02:{octets}"), LineIdentity(circuit=f"olt {site.tenant_id}#7")
     moved, heir, plain = [(await site.active())["subscriber_id"] for _ in range(3)]
@@ -101,6 +102,7 @@ async def test_lines_that_log_in_are_shown_too_but_not_one_that_still_logs_in_fo
 
 
 async def test_a_line_logs_in_for_whoever_is_in_a_garden_and_for_nobody_who_is_refused(site: Site) -> None:
+    nas = await site.nas(lines=True)
     octets = ":".join(site.tenant_id[at : at + 2] for at in range(1, 11, 2))
     stations = [f"02:{octets}", f"06:{octets}", f"0a:{octets}"]
     numbers = [(await site.active())["subscriber_id"] for _ in stations]
@@ -120,12 +122,12 @@ async def test_a_line_logs_in_for_whoever_is_in_a_garden_and_for_nobody_who_is_r
 
     assert (sorted(done.shown), list(done.left)) == (sorted(numbers), [])
     assert await site.projector.drift() == []
-    nas = await site.nas(lines=True)
     answers = [(await nas.line_login(station.replace(":", "-"), calling_station=station)).code for station in stations]
     assert answers == ["Access-Reject", "Access-Accept", "Access-Accept"]
 
 
 async def test_one_that_is_new_and_whose_line_still_logs_in_for_another_is_left_out(site: Site) -> None:
+    await site.nas(lines=True)
     line, number = LineIdentity(circuit=f"olt {site.tenant_id}#8"), (await site.active())["subscriber_id"]
     await site.define_plan(access="ipoe")
     await act(site, "bind", number, line=line, logs_in=True)
