@@ -19,6 +19,7 @@ from ipam.kinds import KIND_IN_WORDS, ROUTED, wanted
 from ipam.tables import (
     ASSIGNED,
     IN_QUARANTINE,
+    IN_THE_NETWORK,
     Allocation,
     Drain,
     Exclusion,
@@ -84,7 +85,7 @@ async def given_twice(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
         found.append((f"S-VLAN {group}/{vid}", f"exists {times} times", None))
     mine = select(func.min(Pool.name), func.max(Pool.name)).where(Pool.tenant_id == tenant_id)
     for column in (Pool.prefix_id, Pool.svlan_id):
-        twins = mine.where(column.is_not(None)).group_by(column).having(func.count() > 1)
+        twins = mine.where(column.is_not(None), IN_THE_NETWORK).group_by(column).having(func.count() > 1)
         for one, other in await db.execute(twins):
             found.append((f"pools {one} and {other}", "hand out the same units", None))
     return [Violation(*each) for each in found]

@@ -20,7 +20,6 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
-    or_,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -236,10 +235,6 @@ class AddressPlan(IpamBase):
     ipv6_pd: Mapped[bool]
     cvlan: Mapped[str] = mapped_column(Text)
     """A C-VLAN of its own: as the access node's model says, always, or never."""
-
-
-IN_THE_NETWORK = or_(Prefix.id.is_(None), Prefix.role != "container")
-"""Of a pool, joined to its prefix if it has one: it wasn't retired."""
 
 
 def table_of(model: type[IpamBase]) -> Table:

@@ -52,6 +52,7 @@ from ipam.upkeep.tables import Drain, FormerPrefix, PoolSample, ServiceMove
 __all__ = [
     "ASSIGNED",
     "IN_QUARANTINE",
+    "IN_THE_NETWORK",
     "RESERVED",
     "RESTS",
     "AccessNode",
@@ -112,11 +113,18 @@ class Pool(IpamBase):
             "warn_percent BETWEEN 1 AND 100 AND crit_percent BETWEEN warn_percent AND 100 AND minimum_free >= 0",
             name="ipam_pool_thresholds",
         ),
+        Index(
+            "ipam_pool_of_prefix",
+            "prefix_id",
+            unique=True,
+            sqlite_where=text("retired_at IS NULL"),
+            postgresql_where=text("retired_at IS NULL"),
+        ),
     )
     id: Mapped[Id]
     name: Mapped[str] = mapped_column(Text)
     kind: Mapped[str] = mapped_column(Text)
-    prefix_id: Mapped[int | None] = mapped_column(ForeignKey("ipam_prefix.id"), unique=True)
+    prefix_id: Mapped[int | None] = mapped_column(ForeignKey("ipam_prefix.id"))
     svlan_id: Mapped[int | None] = mapped_column(ForeignKey("ipam_svlan.id"), unique=True)
     unit_length: Mapped[int | None]
     """Prefix length of one unit: 32 for an IPv4 host, 56 for a delegated /56. A C-VLAN's unit is its number."""
@@ -137,6 +145,8 @@ class Pool(IpamBase):
     framed_pool: Mapped[str | None] = mapped_column(Text)
     """The BNG hands these out itself and knows the pool by this name (RFC 2869 s5.18); ipam never does."""
     defined_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    retired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """From when on it is there for history alone (``ipam.upkeep.retiring``); its prefix it may share with others."""
 
 
 class Exclusion(IpamBase):
@@ -277,6 +287,9 @@ class Allocation(IpamBase):
     """The how-manyeth of this pool its service has. Only of routed prefixes there may be a second one: whoever takes a
     unit takes it as the first, so that the database itself refuses another address to who has one."""
 
+
+IN_THE_NETWORK = Pool.retired_at.is_(None)
+"""Of a pool: it wasn't retired."""
 
 # Literals, not parameters: only so can a partial index be chosen.
 ASSIGNED = Allocation.state == literal_column("'assigned'")

@@ -43,7 +43,7 @@ async def define_pool(rows: EstateRows, pool: PoolSpec, at: datetime) -> Outcome
     vrf_id = await rows.id_of("vrf", pool.vrf)
     identity = {"kind": pool.kind, "unit_length": pool.its_unit_length, "framed_pool": pool.framed_pool}
     existing = await rows.find(Pool, name=pool.name)
-    if existing is not None and await is_retired(rows, existing["prefix_id"]):
+    if existing is not None and existing["retired_at"] is not None:
         raise EstateInUse(
             f"Pool {pool.name}",
             change="it was retired, and its name stands in the history of its addresses",
@@ -161,12 +161,6 @@ async def _discard_unused(rows: EstateRows, pool_id: int, name: str) -> None:
             instead="Define a new pool beside it and unbind this one.",
         )
     await discard(rows, pool_id)
-
-
-async def is_retired(rows: EstateRows, prefix_id: int | None) -> bool:
-    """Whether the pool on that prefix has been taken out of the network (``ipam.upkeep.retiring``)."""
-    prefix = None if prefix_id is None else await rows.find(Prefix, id=prefix_id)
-    return prefix is not None and prefix["role"] == "container"
 
 
 async def has_history(rows: EstateRows, pool_id: int) -> bool:

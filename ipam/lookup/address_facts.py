@@ -16,8 +16,7 @@ from ipam.estate.rows import EstateRows
 from ipam.lookup import history
 from ipam.lookup.answers import AddressFacts, PoolWithin, UnitState
 from ipam.lookup.asked import looked_for, spelt
-from ipam.network_tables import IN_THE_NETWORK
-from ipam.tables import Allocation, NatRule, Pool, Prefix, Vrf
+from ipam.tables import IN_THE_NETWORK, Allocation, NatRule, Pool, Prefix, Vrf
 from ipam.unit_errors import UnitCooling, UnitDraining, UnitExcluded, UnitReserved, UnitTaken
 from ipam.units import Interval
 from ipam.upkeep import drained_units, draining

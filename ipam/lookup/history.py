@@ -32,9 +32,19 @@ from ipam.answers import ServiceAt, value_of
 from ipam.errors import NameUnknown, RequestInvalid
 from ipam.estate.spec import DEFAULT_VRF
 from ipam.lookup.asked import looked_for, spelt
-from ipam.network_tables import IN_THE_NETWORK
 from ipam.request_faults import RequestFaults
-from ipam.tables import AllocationEvent, FormerPrefix, Location, Pool, Prefix, Service, ServiceMove, UtcDateTime, Vrf
+from ipam.tables import (
+    IN_THE_NETWORK,
+    AllocationEvent,
+    FormerPrefix,
+    Location,
+    Pool,
+    Prefix,
+    Service,
+    ServiceMove,
+    UtcDateTime,
+    Vrf,
+)
 from ipam.upkeep.answers import UnitEvent
 
 _FIRST, _LAST = bindparam("first", type_=LargeBinary), bindparam("last", type_=LargeBinary)

@@ -6,8 +6,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from ipam.network_tables import IN_THE_NETWORK
-from ipam.tables import Pool, Prefix
+from ipam.tables import IN_THE_NETWORK, Pool
 
 
 class NamedPool(TypedDict):
@@ -32,7 +31,6 @@ class PoolSearch:
         begins = func.substr(Pool.name, 1, len(beginning))
         query = (
             select(Pool.name, Pool.kind, Pool.size, Pool.framed_pool)
-            .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
             .where(Pool.tenant_id == self._tenant_id, IN_THE_NETWORK)
             # SQLite knows the small letters of ASCII alone
             .where(or_(func.lower(begins) == beginning.lower(), begins == beginning))

@@ -14,8 +14,7 @@ from ipam.allocation.places import AnySelect
 from ipam.answers import value_of
 from ipam.errors import NameUnknown, RequestInvalid
 from ipam.lookup.history import Numbered
-from ipam.network_tables import IN_THE_NETWORK
-from ipam.tables import Allocation, Pool, Prefix, Vrf, table_of
+from ipam.tables import IN_THE_NETWORK, Allocation, Pool, Prefix, Vrf, table_of
 from ipam.units import MOST_STRIPES, VLAN_STRIPES, Interval
 
 LONGEST_NOTE = 500

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select
 
 from ipam.errors import RequestInvalid
 from ipam.estate.cooling import cooling_in
@@ -30,7 +30,7 @@ NAMED = 10
 async def retire(rows: EstateRows, pool: KnownPool, *, note: str, at: datetime) -> None:
     """
     Raises:
-        RequestInvalid: it stands on no prefix, or has a rule of port blocks, or a pool was retired there before.
+        RequestInvalid: it stands on no prefix, or has a rule of port blocks.
         PoolNotEmpty: something of it is in use, or hasn't cooled off yet; with who has it.
         PoolBusy: somebody was at it for too long.
     """
@@ -70,20 +70,16 @@ def _in_words(left: LeftBehind) -> str:
 
 
 async def _give_up_prefix(rows: EstateRows, prefix_id: int, pool: KnownPool, *, note: str, at: datetime) -> None:
-    """Somebody else may stand on it from now on; who had an address of it until then is still found."""
+    """Somebody else may stand on it from now on; who had an address of it until then is still found. A container is
+    there once, however many pools have been retired on it."""
     prefix = await rows.find(Prefix, id=prefix_id)
     assert prefix is not None
-    key = {"vrf_id": prefix["vrf_id"], "network": prefix["network"], "role": "container"}
-    if (same := await rows.find(Prefix, **key)) is not None:
-        if other := await rows.find(Pool, prefix_id=same["id"]):
-            before = (
-                f"pool {other['name']} was retired on {pool.network} before, and history keeps one pool of a prefix"
-            )
-            instead = "Drain it: then nobody is given anything of it"
-            raise RequestInvalid("pool", f"{pool.name} can't be retired: {before}. {instead}")
-        rules = table_of(NatRule)  # that have ended: their outside is this one from now on
-        await rows.db.execute(update(rules).where(rules.c.prefix_id == same["id"]).values(prefix_id=prefix_id))
-        await rows.db.execute(delete(table_of(Prefix)).where(table_of(Prefix).c.id == same["id"]))
     kept = {name: prefix[name] for name in ("vrf_id", "network", "first_address", "last_address")}
     await rows.add(FormerPrefix, pool_id=pool.pool_id, until=at, note=note, **kept)
-    await rows.change(Prefix, prefix_id, role="container", gateway=None)
+    same = await rows.find(Prefix, vrf_id=prefix["vrf_id"], network=prefix["network"], role="container")
+    if same is None:
+        await rows.change(Prefix, prefix_id, role="container", gateway=None)
+        await rows.change(Pool, pool.pool_id, retired_at=at)
+        return
+    await rows.change(Pool, pool.pool_id, retired_at=at, prefix_id=same["id"])
+    await rows.db.execute(delete(table_of(Prefix)).where(table_of(Prefix).c.id == prefix_id))

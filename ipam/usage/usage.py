@@ -26,9 +26,9 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.answers import PoolUsage
-from ipam.network_tables import IN_THE_NETWORK
 from ipam.tables import (
     IN_QUARANTINE,
+    IN_THE_NETWORK,
     RESERVED,
     Allocation,
     FreeRange,

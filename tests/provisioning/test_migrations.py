@@ -23,6 +23,7 @@ from sqlalchemy.exc import IntegrityError
 import provisioning.migrations
 from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
 from ipam.allocation.serving_tables import SEEN_TABLES
+from ipam.tables import Pool
 from provisioning.check_records import InvariantCheck
 from provisioning.database import EVERY_TENANT, TENANT_SETTING, Database, sync_url
 from provisioning.migrations import alembic_config, migrate
@@ -500,6 +501,47 @@ async def test_no_way_back_is_taken_on_which_a_routed_prefix_would_be_lost(datab
         connection.exec_driver_sql("DELETE FROM ipam_allocation WHERE id = 1")  # the second one is left
         command.downgrade(config, "0070")
     engine.dispose()
+
+
+@pytest.mark.second_half
+async def test_a_pool_retired_by_the_release_before_is_known_as_retired_and_two_of_one_prefix_can_not_go_back(
+    database: Database, tmp_path: Path
+) -> None:
+    prefix = "'10.9.0.0/30', {}, {}".format(*(_sixteen_octets(each, database) for each in (0, 3)))
+    pool = "INSERT INTO ipam_pool (id, tenant_id, name, kind, prefix_id, unit_length, span, size, quarantine_seconds"
+    until = "'2026-02-01 00:00:00.000000'"
+    options = {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"} if database.is_postgresql else {}
+    engine = create_engine(sync_url(database.url), connect_args=options)
+    with engine.begin() as connection:
+        config = alembic_config(connection)
+        command.upgrade(config, "0073")
+        for statement in (
+            "INSERT INTO ipam_vrf (id, tenant_id, name) VALUES (1, 'north', 'default')",
+            "INSERT INTO ipam_prefix (id, tenant_id, vrf_id, family, network, first_address, last_address, length,"
+            f" role) VALUES (1, 'north', 1, 4, {prefix}, 30, 'container')",
+            f"{pool}, defined_at) VALUES (1, 'north', 'sold', 'ipv4', 1, 32, 4, 0, 60, '2026-01-01 00:00:00.000000')",
+            "INSERT INTO ipam_former_prefix (id, tenant_id, pool_id, vrf_id, network, first_address, last_address,"
+            f" until, note) VALUES (1, 'north', 1, 1, {prefix}, {until}, 'sold')",
+        ):
+            connection.exec_driver_sql(statement)
+        command.upgrade(config, "head")
+        retired = select(Pool.name, Pool.retired_at)
+        assert connection.execute(retired).all() == [("sold", datetime(2026, 2, 1, tzinfo=UTC))]
+        connection.exec_driver_sql(
+            f"{pool}, defined_at, retired_at) VALUES (2, 'north', 'next', 'ipv4', 1, 32, 4, 0, 60, {until}, {until})"
+        )
+        with pytest.raises(RuntimeError, match="Pools next and sold were retired on one prefix"):
+            command.downgrade(config, "0073")
+        connection.exec_driver_sql("DELETE FROM ipam_pool WHERE id = 2")
+        command.downgrade(config, "0073")
+        command.upgrade(config, "head")
+        assert connection.execute(retired).all() == [("sold", datetime(2026, 2, 1, tzinfo=UTC))]
+    engine.dispose()
+
+
+def _sixteen_octets(last: int, database: Database) -> str:
+    octets = f"00000000000000000000ffff0a0900{last:02x}"
+    return f"'\\x{octets}'" if database.is_postgresql else f"x'{octets}'"
 
 
 @pytest.mark.second_half

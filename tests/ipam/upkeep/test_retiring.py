@@ -89,9 +89,38 @@ async def test_a_container_of_the_same_prefix_is_the_one_that_stays(empty: Netwo
     await empty.apply({"pool": [{**again, "bindings": [{"bng": "bng-1"}]}]})
     await empty.release((await empty.allocate(2))["service_id"])
     empty.clock.forward(minutes=1)
-    with pytest.raises(RequestInvalid, match=f"pool cgnat was retired on {NETWORK} before"):
-        await empty.keep("retire", pool="next", note="sold")
-    assert await names(empty) == ["next"]
+    await empty.keep("retire", pool="next", note="sold")
+    assert await names(empty) == []
+    assert await empty.apply(container) == []
+    async with empty.database.begin() as db:
+        assert list(await db.execute(select(Prefix.network, Prefix.role))) == [(NETWORK, "container")]
+    assert await empty.violations() == []
+
+
+async def test_pools_retired_on_one_prefix_one_after_the_other_are_each_found_at_their_time(empty: Network) -> None:
+    await empty.apply(one_pool("198.51.100.0/30"))  # with a premise behind bng-1
+    await empty.keep("retire", pool="cgnat", note="not needed")
+    given: list[int] = []
+    for name in ("first", "second", "third"):
+        described: dict[str, Any] = {"name": name, "kind": "ipv4", "network": NETWORK, "quarantine_seconds": 0}
+        await empty.apply({"pool": [{**described, "bindings": [{"bng": "bng-1"}]}]})
+        given.append((await empty.allocate(len(given) + 1, ip_address="192.0.2.2"))["service_id"])
+        empty.clock.forward(minutes=10)
+        await empty.release(given[-1])
+        empty.clock.forward(minutes=1)
+        await empty.keep("retire", pool=name, note="renumbered")
+
+    assert await names(empty) == []
+    async with empty.database.begin() as db:
+        found = [
+            await empty.service(db).service_at(address="192.0.2.2", at=STARTED_AT + timedelta(minutes=minutes))
+            for minutes in (5, 16, 27, 32)
+        ]
+        ever = await empty.upkeep(db).history_of_address(address="192.0.2.2")
+    told = [each and (each["pool"], each["service_id"]) for each in found]
+    assert told == [*zip(("first", "second", "third"), given, strict=True), None]
+    assert [each["pool"] for each in ever] == ["first", "first", "second", "second", "third", "third"]
+    assert await empty.violations() == []
 
 
 async def test_who_had_an_address_then_is_found_also_when_its_pools_successor_has_shrunk(empty: Network) -> None:
