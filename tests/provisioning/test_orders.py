@@ -115,6 +115,7 @@ async def test_an_event_that_does_not_fit_its_quote_starts_nothing(appliance: Ap
         (said(1, discount=10), "discount is not known here"),
         (said(1, scheduled_date="2026-03-02"), "scheduled_date is over already"),
         (said(1, scheduled_date="soon"), "scheduled_date is neither a day, such as 2026-03-02, nor a moment"),
+        (said(1, scheduled_date=1772486040), "scheduled_date is neither a day, such as 2026-03-02, nor a moment"),
         (said(1, scheduled_date="0900-01-01"), "scheduled_date is in the year 900, not in 1970 to 2199"),
         (["quote", 1], "is no JSON object"),
     ]

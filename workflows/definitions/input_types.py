@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, LiteralString, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from workflows.printable import PRINTABLE
 
@@ -34,6 +35,18 @@ def _says_something(text: str) -> str:
     return text
 
 
+def _in_words(kind: LiteralString) -> BeforeValidator:
+    """A day, or a moment, is written out. A number would be read as seconds or as milliseconds since 1970, whichever is
+    nearer to our time."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, int | float) or (isinstance(value, str) and re.fullmatch(r"\s*[-+]?[\d.]+\s*", value)):
+            raise PydanticCustomError(kind, "is a number")
+        return value
+
+    return BeforeValidator(check)
+
+
 def _within_our_time(day: DayT) -> DayT:
     if not FIRST_YEAR <= day.year <= LAST_YEAR:
         raise ValueError(f"is in the year {day.year}, not in {FIRST_YEAR} to {LAST_YEAR}")
@@ -49,9 +62,9 @@ Identifier = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}", "a na
 PositiveId = Annotated[int, Field(gt=0, le=2**63 - 1, strict=True)]
 """Never read out of text, a fraction or a truth value: a number that names somebody is written as a number."""
 
-Moment = Annotated[AwareDatetime, AfterValidator(_within_our_time)]
+Moment = Annotated[AwareDatetime, _in_words("datetime_parsing"), AfterValidator(_within_our_time)]
 """A time that says its zone."""
-Day = Annotated[date, AfterValidator(_within_our_time)]
+Day = Annotated[date, _in_words("date_parsing"), AfterValidator(_within_our_time)]
 
 
 class Frozen(BaseModel):
