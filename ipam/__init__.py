@@ -181,6 +181,7 @@ from ipam.invariants import (
     held_after_release,
     incomplete,
     leaked,
+    not_as_written,
     overlapping,
 )
 from ipam.inventory.answers import CheckedImport, Difference, DifferenceKind, ImportCounts
@@ -350,6 +351,7 @@ __all__ = [
     "held_after_release",
     "incomplete",
     "leaked",
+    "not_as_written",
     "off_its_history",
     "overlapping",
     "ports_of_two",

@@ -10,6 +10,8 @@ from sqlalchemy import DDL, Table, event
 PREFIX_OVERLAP = "ipam_prefix_overlap"
 """The name by which both databases complain about an overlap."""
 
+PREFIX_ONCE = "ipam_prefix_network"
+
 # A range of integers stands for the VRF, so that no extension (btree_gist) has to be installed.
 POSTGRESQL_PREFIX: tuple[str, ...] = (
     f"ALTER TABLE ipam_prefix ADD CONSTRAINT {PREFIX_OVERLAP} EXCLUDE USING gist"

@@ -54,17 +54,26 @@ async def find_line(
     db: AsyncSession, tenant_id: str, *which: ColumnElement[bool], to_change: bool = False
 ) -> Line | None:
     """The one service that ``which`` says; ``to_change`` keeps others from changing it meanwhile."""
-    statement = _lines(tenant_id).where(*which)
     if to_change:
-        statement = statement.with_for_update(of=Service, key_share=True)
-    row = (await db.execute(statement)).first()
+        await _lock(db, Service.tenant_id == tenant_id, *which)
+    row = (await db.execute(_lines(tenant_id).where(*which))).first()
     return None if row is None else _line(row)
 
 
 async def lines_to_change(db: AsyncSession, tenant_id: str, service_ids: Collection[int]) -> list[Line]:
     """These services in the order of their numbers, which nobody else changes meanwhile."""
-    statement = _lines(tenant_id).where(Service.service_id.in_(service_ids)).order_by(Service.service_id)
-    return [_line(row) for row in await db.execute(statement.with_for_update(of=Service, key_share=True))]
+    these = Service.service_id.in_(service_ids)
+    await _lock(db, Service.tenant_id == tenant_id, these)
+    return [_line(row) for row in await db.execute(_lines(tenant_id).where(these).order_by(Service.service_id))]
+
+
+async def _lock(db: AsyncSession, *which: ColumnElement[bool]) -> None:
+    """By a statement of its own: one that has had to wait for a row holds its newest version against what it had read
+    of other tables before, and so misses who was moved meanwhile, or takes it to be where it was. SQLite has one writer
+    anyway."""
+    if db.get_bind().dialect.name == "postgresql":
+        rows = select(Service.service_id).where(*which).order_by(Service.service_id)
+        await db.execute(rows.with_for_update(key_share=True))
 
 
 async def find_service(db: AsyncSession, tenant_id: str, service_id: int, *, to_change: bool = False) -> Line:

@@ -13,7 +13,9 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, and_, case, cast, exists, func, literal, null, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ipam.addresses import parse_network, to_bytes
 from ipam.answers import value_of
+from ipam.estate.layout import VLAN_SPAN
 from ipam.holdings import live_lines
 from ipam.kinds import KIND_IN_WORDS, ROUTED, wanted
 from ipam.tables import (
@@ -106,6 +108,30 @@ async def overlapping(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
             found.append(Violation(f"prefix {network}", f"overlaps {widest[1]} in VRF {vrf}"))
         if not widest or widest[0] != vrf or last > widest[2]:
             widest = (vrf, network, last)
+    return found
+
+
+async def not_as_written(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
+    """A prefix has the addresses that its text says, and a pool the units of what it stands on: else units of two pools
+    may be the same addresses, which no rule about units sees."""
+    prefixes = select(Prefix.network, Prefix.family, Prefix.length, Prefix.first_address, Prefix.last_address)
+    found: list[Violation] = []
+    for network, *kept in await db.execute(prefixes.where(Prefix.tenant_id == tenant_id).order_by(Prefix.network)):
+        said = parse_network(network)
+        bounds = (to_bytes(said.family, bound) for bound in (said.first, said.last))
+        if [said.family, said.length, *bounds] != kept:
+            found.append(Violation(f"prefix {network}", "has other addresses in its row than its text says"))
+    pools = (
+        select(Pool.name, Pool.span, Pool.unit_length, Prefix.network)
+        .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
+        .where(Pool.tenant_id == tenant_id)
+        .order_by(Pool.name)
+    )
+    for pool, span, unit_length, network in await db.execute(pools):
+        units = VLAN_SPAN if network is None else 1 << max(unit_length - parse_network(network).length, 0)
+        if span != units:
+            stands_on = network or "an S-VLAN"
+            found.append(Violation(f"pool {pool}", f"spans {span} units, but {stands_on} has {units} of them"))
     return found
 
 

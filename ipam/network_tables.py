@@ -164,7 +164,7 @@ class Prefix(IpamBase):
 
     __tablename__ = "ipam_prefix"
     __table_args__ = (
-        UniqueConstraint("vrf_id", "network", "role", name="ipam_prefix_network"),
+        UniqueConstraint("vrf_id", "network", "role", name=ddl.PREFIX_ONCE),
         Index("ipam_prefix_order", "vrf_id", "first_address"),
         CheckConstraint("family IN (4, 6)", name="ipam_prefix_family"),
         CheckConstraint(

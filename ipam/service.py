@@ -158,6 +158,7 @@ class NetworkService:
             **_numbers(static),
         )
         said, wanted = checked_note(note), static.checked() if static else None
+        await places.hold_place(self._db, self._tenant_id, service_location)
         line = await self._live_line(service_id)
         place = await places.find_place(self._db, self._tenant_id, service_location)
         asked: dict[str, Any] = {"line": line, "place": place, "request_id": request_id, "static": wanted}

@@ -103,6 +103,11 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant("ipam.overlapping", "no two assignable prefixes overlap", lambda on: ipam.overlapping(on.db, **on.scope)),
     Invariant(
+        "ipam.as_written",
+        "a prefix has the addresses that its text says, and a pool the units of its prefix",
+        lambda on: ipam.not_as_written(on.db, **on.scope),
+    ),
+    Invariant(
         "ipam.held_after_release",
         "a released service holds nothing",
         lambda on: ipam.held_after_release(on.db, **on.scope),

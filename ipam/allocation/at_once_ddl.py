@@ -14,6 +14,8 @@ from __future__ import annotations
 #   back, whose former pools go first. The version is read before what is worked out: what changes meanwhile makes the
 #   row one of a former version, never a wrong one of this. ``bound`` has all bindings of each kind, of the most
 #   specific place first and then in the order to try; ``ipam.allocation.chains`` says the same in Python.
+# - Who changes where a premise or a node belongs, or what a plan needs, locks the premise or the plan, and a service's
+#   row refers to both: it waits for that, and what was read before is held against what is true by then.
 # - Whoever changes the network in this very transaction may go on to; so what it works out is kept by another.
 # - A lock is taken on a key that never changes, and what LIMIT 1 FOR UPDATE returns is the row's newest version: so a
 #   range's next unit is read from the locked row. ORDER BY names the whole key, or a kept plan may walk every pool's.
@@ -181,6 +183,13 @@ BEGIN
         created_at, svlan_id, framed_pool_id)
     VALUES (of_tenant, number, by_request, for_customer, here, of_plan, login, 'active', now_at,
         svlans[array_position(kinds, 'svlan')], pools[array_position(kinds, 'framed_pool')]);
+    IF NOT EXISTS (SELECT FROM ipam_location AS l
+        WHERE l.id = here AND l.node_id = here_node AND l.port_id IS NOT DISTINCT FROM here_port
+            AND l.onu IS NOT DISTINCT FROM here_onu
+            AND (SELECT n.version FROM ipam_network_version AS n WHERE n.tenant_id = of_tenant)
+                IS NOT DISTINCT FROM network_version) THEN
+        RAISE lock_not_available;
+    END IF;
 
     FOR i IN 1 .. cardinality(kinds) LOOP
         CONTINUE WHEN kinds[i] = served;

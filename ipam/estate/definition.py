@@ -106,9 +106,13 @@ class NetworkEstate:
             ("vrf", spec.vrfs, self.define_vrf),
             ("bng", spec.bngs, self.define_bng),
             ("site", spec.sites, self.define_site),
-            ("plan", spec.plans, self.define_plan),
             ("access_node", spec.access_nodes, self.define_access_node),
             ("location", spec.locations, self.define_location),
+            (
+                "plan",
+                spec.plans,
+                self.define_plan,
+            ),  # a new service locks its premise, then its plan
             ("prefix", spec.prefixes, self.define_prefix),
             ("pool", spec.pools, self.define_pool),
             ("nat_rule", spec.nat_rules, self.define_nat_rule),
@@ -134,6 +138,7 @@ class NetworkEstate:
         """What a plan needs can't change under its live services: they would lack it, or hold too much."""
 
         async def guard(row: RowMapping, differing: set[str]) -> None:
+            await self._rows.hold(AddressPlan, id=[row["id"]])
             await self._refuse_if_live(
                 f"Plan {plan.name}", differing, Service.plan_id == row["id"], "Define a new plan beside it."
             )
@@ -145,6 +150,7 @@ class NetworkEstate:
 
         async def guard(row: RowMapping, differing: set[str]) -> None:
             if rooted := differing & {"site_id", "bng_id", "vlan_model"}:
+                await self._rows.hold(Location, node_id=[row["id"]])
                 behind = Service.location_id.in_(select(Location.id).where(Location.node_id == row["id"]))
                 instead = [await self._behind_another(row["bng_id"], node.bng)] if "bng_id" in rooted else []
                 instead += ["Move its services first."] if rooted > {"bng_id"} or not instead else []
@@ -174,6 +180,7 @@ class NetworkEstate:
 
         async def guard(row: RowMapping, differing: set[str]) -> None:
             here = Service.location_id == row["id"]
+            await self._rows.hold(Location, id=[row["id"]])
             if "node_id" in differing:
                 await self._refuse_if_live(place.id, {"access node"}, here, "Release or move its services first.")
             elif any(row[name] is not None for name in differing & {"port_id", "onu"}):

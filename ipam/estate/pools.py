@@ -10,7 +10,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from ipam.addresses import Network, parse_address, parse_network, to_bytes
-from ipam.ddl import PREFIX_OVERLAP
+from ipam.ddl import PREFIX_ONCE, PREFIX_OVERLAP
 from ipam.errors import EstateInUse, EstateRefused, Fault, Overlap
 from ipam.estate.faults import binding_fault
 from ipam.estate.layout import Layout, cvlan_layout, pool_faults, pool_layout, svlan_faults
@@ -82,6 +82,7 @@ async def define_svlan(rows: EstateRows, svlan: SvlanSpec, at: datetime) -> Outc
             await _discard_unused(rows, existing["id"], svlan.name)
         bound = await rows.bind(svlan.bindings, svlan_id=svlan_id)
         return worst(outcome, bound, "unchanged" if existing is None else "changed")
+    await rows.hold(Svlan, id=[svlan_id])
     if sharing := await count_live(rows.db, Service.svlan_id == svlan_id):
         raise EstateInUse(
             f"S-VLAN {svlan.name}",
@@ -122,15 +123,28 @@ async def add_prefix(
                 gateway=gateway,
             )
     except IntegrityError as exc:
-        if PREFIX_OVERLAP not in str(exc.orig):
+        # PostgreSQL looks first whether the very prefix is there in that role.
+        if not any(each in str(exc.orig) for each in (PREFIX_OVERLAP, PREFIX_ONCE)):
             raise
-        other = select(Prefix.network).where(
-            Prefix.vrf_id == vrf_id,
-            Prefix.role != "container",
-            Prefix.first_address <= last,
-            Prefix.last_address >= first,
-        )
-        raise Overlap(str(network), vrf=vrf, other=await rows.db.scalar(other.limit(1))) from exc
+        raise Overlap(str(network), vrf=vrf, other=await _whose(rows, vrf_id, first, last)) from exc
+
+
+async def _whose(rows: EstateRows, vrf_id: int, first: bytes, last: bytes) -> str | None:
+    """An assignable prefix that has something of these addresses, and what stands on it."""
+    statement = (
+        select(Prefix.network, Prefix.role, Pool.name.label("pool"), NatRule.name.label("rule"))
+        .outerjoin(Pool, Pool.prefix_id == Prefix.id)
+        .outerjoin(NatRule, NatRule.prefix_id == Prefix.id)
+        .where(Prefix.vrf_id == vrf_id, Prefix.role != "container")
+        .where(Prefix.first_address <= last, Prefix.last_address >= first)
+        .order_by(Prefix.first_address)
+    )
+    other = (await rows.db.execute(statement.limit(1))).first()
+    if other is None:
+        return None
+    if other.pool is not None:
+        return f"{other.network} of pool {other.pool}"
+    return f"{other.network}, the outside of nat_rule {other.rule}" if other.rule is not None else str(other.network)
 
 
 def _refuse_if(where: str, faults: list[str]) -> None:

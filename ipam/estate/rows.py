@@ -55,6 +55,14 @@ class EstateRows:
         # A savepoint that is rolled back gives up what was locked since.
         self._alone_in = connection.get_nested_transaction() or connection.get_transaction()
 
+    async def hold(self, model: type[IpamBase], **key: Any) -> None:
+        """Who makes a service that refers to these rows has ended before this returns, or waits until our transaction
+        does: so their services can be counted, and are counted all. SQLite has one writer anyway."""
+        if self.db.get_bind().dialect.name == "postgresql":
+            table = table_of(model)
+            which = (table.c.tenant_id == self.tenant_id, *(table.c[name].in_(key[name]) for name in key))
+            await self.db.execute(select(table.c.id).where(*which).order_by(table.c.id).with_for_update())
+
     async def find(self, model: type[IpamBase], **key: Any) -> RowMapping | None:
         table = table_of(model)
         found = await self.db.execute(

@@ -109,6 +109,7 @@ async def rehome(rows: EstateRows, access_nodes: Sequence[str], bng: str, *, not
     db = rows.db
     bng_id = await rows.id_of("bng", bng)
     node_ids = [await rows.id_of("access_node", name) for name in access_nodes]
+    await rows.hold(Location, node_id=node_ids)
     leaving = select(AccessNode.id).where(AccessNode.id.in_(node_ids), AccessNode.bng_id != bng_id)
     changed = set(await db.scalars(leaving))
     for node_id in changed:

@@ -42,6 +42,7 @@ from ipam import (
     given_twice,
     held_after_release,
     incomplete,
+    not_as_written,
     off_its_history,
     overlapping,
     ports_of_two,
@@ -57,7 +58,7 @@ from tests.support.postgres import SUPERUSER, PostgresServer
 TENANT = "acme"
 Check = Callable[..., Coroutine[Any, Any, list[Violation]]]
 REALM = "isp.example"
-CHECKS = (given_twice, overlapping, held_after_release, incomplete, badly_partitioned)
+CHECKS = (given_twice, overlapping, not_as_written, held_after_release, incomplete, badly_partitioned)
 """What holds of the rows as they are; ``leaked`` is asked apart."""
 HISTORY_CHECKS = (off_its_history, given_too_early, cvlans_not_as_computed, ports_of_two, served_otherwise)
 """What holds of them and of how they came to be."""

@@ -77,10 +77,10 @@ async def test_overlapping_prefixes_are_found(network: Network) -> None:
         network,
         *drop,
         "INSERT INTO ipam_prefix (tenant_id, vrf_id, family, network, first_address, last_address, length, role)"
-        " SELECT tenant_id, vrf_id, family, '100.64.0.0/30', first_address, first_address, 30, role"
+        " SELECT tenant_id, vrf_id, family, '100.64.0.0/32', first_address, first_address, 32, role"
         " FROM ipam_prefix WHERE network = '100.64.0.0/28'",
     )
 
     assert await found(network) == {
-        "overlapping": ["prefix 100.64.0.0/30: overlaps 100.64.0.0/28 in VRF default"],
+        "overlapping": ["prefix 100.64.0.0/32: overlaps 100.64.0.0/28 in VRF default"],
     }

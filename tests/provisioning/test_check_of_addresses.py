@@ -70,6 +70,11 @@ CORRUPTIONS = (
                 "prefix 192.0.2.0/30",
                 "Prefix 192.0.2.0/30 overlaps 100.64.0.0/22 in VRF default.",
             ),
+            (
+                "ipam.as_written",
+                "prefix 192.0.2.0/30",
+                "Prefix 192.0.2.0/30 has other addresses in its row than its text says.",
+            ),
         ),
         ours=(
             "UPDATE ipam_prefix SET first_address = (SELECT first_address FROM ipam_prefix other"
@@ -77,6 +82,21 @@ CORRUPTIONS = (
             " WHERE other.network = '100.64.0.0/22') WHERE network = '192.0.2.0/30'",
         ),
         strip=("ipam_prefix",),
+    ),
+    Corruption(
+        "a pool that reaches beyond its prefix",
+        (
+            (
+                "ipam.as_written",
+                "pool north-v4",
+                "Pool north-v4 spans 2048 units, but 100.64.0.0/22 has 1024 of them.",
+            ),
+        ),
+        ours=(
+            "UPDATE ipam_pool SET span = 2048, size = size + 1024 WHERE name = 'north-v4'",
+            "INSERT INTO ipam_free_range (tenant_id, pool_id, seq, next_unit, last_unit)"
+            " SELECT tenant_id, id, 99, 1024, 2047 FROM ipam_pool WHERE name = 'north-v4'",
+        ),
     ),
     Corruption(
         "a service that ended behind everybody's back",

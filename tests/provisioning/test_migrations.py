@@ -60,7 +60,7 @@ async def test_the_migrated_schema_is_what_the_models_describe(database: Databas
     assert differences == []
 
 
-GIVEN_BY = "59ac9a3b9fff8039ebf03b270f5e4343072104bb7143cd6f92a9ecd8e899749d"
+GIVEN_BY = "6f6fb41b682f2e6e347122d37c65efa5d6ca02e3c49296718a0e55b3dae6ece4"
 
 
 def test_a_function_that_databases_have_is_changed_by_a_new_migration() -> None:

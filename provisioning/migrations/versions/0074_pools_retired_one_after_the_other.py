@@ -1,10 +1,11 @@
-"""several pools that were retired on one prefix"""
+"""several pools that were retired on one prefix; nobody is given what serves a place as it was a moment ago"""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
 
+from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
 from ipam.ddl import SQLITE_POOLS
 
 revision = "0074"
@@ -32,6 +33,8 @@ def upgrade() -> None:
     op.execute(RETIRED)
     if op.get_bind().dialect.name == "postgresql":
         op.drop_constraint(OF_POSTGRESQL, TABLE, type_="unique")
+        for sql in GIVE_AT_ONCE:
+            op.execute(sql)
     else:
         with op.batch_alter_table(TABLE, naming_convention=NAMED) as pools:  # a copy
             pools.drop_constraint(OF_SQLITE, type_="unique")
@@ -40,6 +43,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """PostgreSQL's function that gives a service stays: it does for the release before as well."""
     if op.get_bind().dialect.name == "postgresql":
         op.execute("SELECT set_config('firstlight.tenant_id', '*', true)")
     if two := op.get_bind().execute(sa.text(TWO)).first():

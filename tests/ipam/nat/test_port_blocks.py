@@ -93,13 +93,15 @@ async def test_outside_addresses_of_a_rule_are_handed_out_to_nobody(empty: Netwo
     await empty.ports("define_rule", **RULE)
     public = {"pool": [{"name": "public", "kind": "ipv4", "network": "203.0.113.0/24"}]}
 
-    with pytest.raises(Overlap):
-        await empty.apply(public)
+    for network in ("203.0.113.0/24", RULE["outside"]):
+        with pytest.raises(Overlap, match="the outside of nat_rule cgnat in VRF default"):
+            await empty.apply({"pool": [{**public["pool"][0], "network": network}]})
     await empty.ports("end_rule", pool="cgnat")
 
     assert await empty.apply(public) == ["pool public created"]
-    with pytest.raises(Overlap):
-        await empty.ports("define_rule", **RULE)
+    for outside in (RULE["outside"], "203.0.113.0/24"):
+        with pytest.raises(Overlap, match="of pool public in VRF default"):
+            await empty.ports("define_rule", **{**RULE, "outside": outside})
 
 
 async def test_two_rules_have_no_outside_address_in_common_whatever_their_vrfs(empty: Network) -> None:
