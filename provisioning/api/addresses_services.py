@@ -98,15 +98,15 @@ async def allocate(call: InCall, wish: Allocation, response: Response) -> Alloca
     )
     call.tells(subject=f"service/{held['service_id']}", customer_id=wish.customer_id)
     response.headers["Location"] = call.address(f"addresses/services/{held['service_id']}")
-    response.headers["ETag"] = _etag(held)
+    response.headers["ETag"] = await _etag_of(call, held)
     return held
 
 
 @doors.get("/{service_id}", permission="addresses.read")
 async def of_service(call: InCall, service_id: Number, response: Response) -> AllocatedResources:
-    """Addresses, prefixes and VLANs of one service; its ETag goes with a change of them."""
+    """Addresses, prefixes and VLANs of one service; its ETag goes with a change of them, and with a move."""
     held = await call.appliance.services(call.db).network_service.resources(service_id)
-    response.headers["ETag"] = _etag(held)
+    response.headers["ETag"] = await _etag_of(call, held)
     return held
 
 
@@ -118,21 +118,21 @@ async def move(call: InCall, service_id: Number, wish: ServiceToMove, response: 
     changed = await desk.move(
         service_id=service_id, service_location=wish.service_location, note=wish.reason, static=numbers
     )
-    return _changed(changed, response)
+    return await _changed(call, changed, response)
 
 
 @doors.post("/{service_id}/route", permission="addresses.write", if_match=True, misfits=misfits_of_live)
 async def route(call: InCall, service_id: Number, wish: Route, response: Response) -> ChangedService:
     """Routes a prefix to it besides what its plan gives it, or as many as it lacks to have `count` of the pool."""
     desk = await _seen(call, service_id, wish, reason=wish.reason)
-    return _done(call, await desk.route(service_id=service_id, **wish.model_dump()), response)
+    return await _done(call, await desk.route(service_id=service_id, **wish.model_dump()), response)
 
 
 @doors.post("/{service_id}/withdraw", permission="addresses.write", if_match=True, misfits=misfits_of_live)
 async def withdraw(call: InCall, service_id: Number, wish: Withdrawal, response: Response) -> ChangedService:
     """Takes a routed prefix back, into its pool's quarantine; one that was taken back already stays there."""
     desk = await _seen(call, service_id, wish, reason=wish.reason)
-    return _done(call, await desk.withdraw(service_id=service_id, **wish.model_dump()), response)
+    return await _done(call, await desk.withdraw(service_id=service_id, **wish.model_dump()), response)
 
 
 @doors.post("/{service_id}/release", permission="addresses.write", if_match=True, misfits=misfits)
@@ -160,22 +160,28 @@ async def _seen(
         held = await call.appliance.services(call.db).network_service.resources(service_id)
     except ServiceIncomplete:
         held = None  # nobody can have seen it; who means it says `*`
-    call.require_match(etag_of("incomplete") if held is None else _etag(held))
+    call.require_match(etag_of("incomplete") if held is None else _etag(facts["location"], held))
     call.tells(subject=f"service/{service_id}", customer_id=facts["customer_id"], reason=reason, before=held)
     return call.appliance.address_desk(call.db)
 
 
-def _done(call: Call, changed: ChangedService, response: Response) -> ChangedService:
+async def _done(call: Call, changed: ChangedService, response: Response) -> ChangedService:
     """What was so already leaves nothing to audit; a move leaves at least that it was made."""
     if not changed["changed"]:
         call.changes_nothing()
-    return _changed(changed, response)
+    return await _changed(call, changed, response)
 
 
-def _changed(changed: ChangedService, response: Response) -> ChangedService:
-    response.headers["ETag"] = _etag(changed["resources"])
+async def _changed(call: Call, changed: ChangedService, response: Response) -> ChangedService:
+    response.headers["ETag"] = await _etag_of(call, changed["resources"])
     return changed
 
 
-def _etag(held: AllocatedResources) -> str:
-    return etag_of("addresses", *sorted(held.items()))
+async def _etag_of(call: Call, held: AllocatedResources) -> str:
+    facts = await call.appliance.address_lookup(call.db).service(held["service_id"])
+    return _etag(facts["location"], held)
+
+
+def _etag(location: str, held: AllocatedResources) -> str:
+    """Of two premises at one port a service may hold the same, so the premise counts too."""
+    return etag_of("addresses", location, *sorted(held.items()))

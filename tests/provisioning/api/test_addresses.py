@@ -239,6 +239,34 @@ async def test_a_service_changes_for_whoever_has_seen_what_it_holds(any_api: Api
     ]
 
 
+@pytest.mark.both_databases
+async def test_who_has_seen_a_service_at_another_premise_moves_nothing_even_where_it_holds_the_same(
+    any_api: Api,
+) -> None:
+    at_home = (await any_api.get("/addresses/services/1")).json()
+    premises = ["LOC-1", "LOC-2", "LOC-3"]
+    where = {"access_node": at_home["access_node"], "port": at_home["port"]}
+    async with any_api.appliance.database.begin() as db:
+        estate = NetworkEstate(db, tenant_id=any_api.appliance.tenant_id, now=any_api.appliance.clock)
+        await estate.apply({"location": [{"id": each, **where} for each in premises]})
+    asked = {"customer_id": 1090, "service_location": premises[0], "bandwidth_plan": "fiber-300"}
+    given = await any_api.post("/addresses/services", asked)
+    assert given.status_code == 201, given.text
+    service = f"/addresses/services/{given.json()['service_id']}"
+    seen = (await any_api.get(service)).headers["etag"]
+    assert given.headers["etag"] == seen
+
+    moves = [{"service_location": each, "reason": "moves house"} for each in premises]
+    moved = await any_api.post(f"{service}/move", moves[1], match=seen)
+    late = await any_api.post(f"{service}/move", moves[2], match=seen)
+
+    assert (moved.json()["changed"], moved.json()["resources"]) == (True, given.json())
+    assert (late.status_code, late.json()["code"]) == (412, "api.precondition_failed"), late.text
+    now = (await any_api.get(service)).headers["etag"]
+    assert moved.headers["etag"] == now != seen
+    assert (await any_api.post(f"{service}/move", moves[2], match=now)).status_code == 200
+
+
 async def test_a_picture_of_a_pool_can_do_nothing_but_be_looked_at(api: Api) -> None:
     picture = await api.get("/addresses/occupation.svg?pool=north-v4", role="read-only")
     assert (picture.status_code, picture.headers["content-type"]) == (200, "image/svg+xml")
