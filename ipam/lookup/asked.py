@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from ipam.addresses import BITS, Network, format_address, parse_address, parse_network, to_bytes
+from ipam.addresses import BITS, Family, Network, format_address, from_bytes, parse_address, parse_network, to_bytes
 from ipam.errors import RequestInvalid
 
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -12,7 +12,8 @@ CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 def looked_for(text: str, field: str = "address") -> Network:
-    """An address or a prefix.
+    """An address or a prefix. An IPv4-mapped address is the IPv4 one that it stands for (RFC 4291 s2.5.5.2): servers
+    that listen on both families log ``::ffff:198.51.100.10``.
 
     Raises:
         RequestInvalid: neither.
@@ -20,7 +21,7 @@ def looked_for(text: str, field: str = "address") -> Network:
     try:
         if "/" in text:
             return parse_network(text)
-        family, number = parse_address(text)
+        family, number = _asked_for(text)
     except ValueError as exc:
         raise RequestInvalid(field, f"can't be looked up: {exc}") from exc
     return Network(family, number, BITS[family])
@@ -43,15 +44,19 @@ def by_then(at: datetime | None, now: datetime) -> datetime:
 
 
 def ipv4(field: str, text: str) -> int:
-    """An IPv4 address.
+    """An IPv4 address, also as an IPv4-mapped one.
 
     Raises:
         RequestInvalid: none.
     """
     try:
-        family, number = parse_address(text)
+        family, number = _asked_for(text)
     except ValueError as exc:
         raise RequestInvalid(field, f"can't be looked up: {exc}") from exc
     if family != 4:
         raise RequestInvalid(field, f"is {text}; CGNAT is about IPv4")
     return number
+
+
+def _asked_for(text: str) -> tuple[Family, int]:
+    return from_bytes(to_bytes(*parse_address(text)))

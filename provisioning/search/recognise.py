@@ -123,7 +123,10 @@ def _address(typed: str) -> str | None:
     if "%" in bare:
         return None
     try:
-        return str(ip_network(bare, strict=False)) if "/" in bare else str(ip_address(bare))
+        if "/" in bare:
+            return str(ip_network(bare, strict=False))
+        address = ip_address(bare)
+        return str((address.version == 6 and address.ipv4_mapped) or address)  # RFC 4291 s2.5.5.2
     except ValueError:
         return _some_octets(bare)
 

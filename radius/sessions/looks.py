@@ -228,6 +228,7 @@ async def _as_given(db: AsyncSession, asked: IPv4Network | IPv6Network) -> list[
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:
+    """An IPv4-mapped address is the IPv4 one that it stands for (RFC 4291 s2.5.5.2): servers log it like that."""
     try:
         network = ip_network(text.strip(), strict=False)
         if "%" in text:
@@ -236,6 +237,9 @@ def _network(text: str) -> IPv4Network | IPv6Network:
         raise LookRefused([f"{text[:80]!r} is no address or prefix"]) from None
     if isinstance(network, IPv4Network) and network.prefixlen < network.max_prefixlen:
         raise LookRefused([f"{text[:80]!r} is an IPv4 prefix, and sessions have single addresses"])
+    if isinstance(network, IPv6Network) and network.prefixlen == network.max_prefixlen:
+        mapped = network.network_address.ipv4_mapped
+        return network if mapped is None else IPv4Network(mapped)
     return network
 
 

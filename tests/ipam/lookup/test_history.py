@@ -92,6 +92,29 @@ async def test_an_address_of_no_pool_belongs_to_nobody(network: Network) -> None
         assert await network.service(db).service_at(address="8.8.8.8") is None
 
 
+async def test_an_ipv4_mapped_address_is_asked_for_as_the_ipv4_address_that_it_is(network: Network) -> None:
+    """As a server that listens on both families logs it."""
+    given = await network.allocate()
+    address, mapped = given["ip_address"], f"::ffff:{given['ip_address']}"
+    async with network.database.begin() as db:
+        service, upkeep = network.service(db), network.upkeep(db)
+        lookup = AddressLookup(db, tenant_id=network.tenant_id, now=network.clock)
+        holder = await service.service_at(address=mapped)
+        hexadecimal = await service.service_at(address="::FFFF:6440:" + f"{int(address.rpartition('.')[2]):x}")
+        events = await upkeep.history_of_address(address=mapped)
+        facts = await lookup.find(mapped)
+        assert await lookup.faults_in({"address": mapped}) == ()
+        with pytest.raises(RequestInvalid, match="covers the IPv4-mapped addresses"):
+            await service.service_at(address="::ffff:100.64.0.0/124")
+
+    assert holder is not None and holder == hexadecimal
+    assert (holder["service_id"], holder["value"]) == (given["service_id"], address)
+    assert [(each["what"], each["value"]) for each in events] == [("assigned", address)]
+    assert (facts["value"], facts["kind"], facts["state"]) == (address, "ipv4", "assigned")
+    with pytest.raises(RequestInvalid, match="is not an IPv4 address"):
+        await network.allocate(2, ip_address="::ffff:100.64.0.9")
+
+
 async def test_what_is_no_address_or_exists_in_several_vrfs_is_refused(network: Network) -> None:
     twin = {"name": "cgnat-blue", "kind": "ipv4", "network": "100.64.0.0/28", "vrf": "blue"}
     await network.apply({"vrf": [{"name": "blue"}], "pool": [twin]})

@@ -53,6 +53,8 @@ async def test_the_holder_of_a_port_is_found_by_the_rule_and_back(empty: Network
     assert (then["holder"]["customer_id"], then["holder"]["username"]) == (1, first["username"])
     assert (now["block"], now["holder"]) == (then["block"], None)
     assert await empty.ports("blocks_of", inside="100.64.0.70", at=at(1)) == [then["block"]]
+    assert await empty.ports("blocks_of", inside="::ffff:100.64.0.70", at=at(1)) == [then["block"]]
+    assert await empty.ports("holder", outside="::ffff:203.0.113.1", port=7500, at=at(1)) == then
     assert await empty.ports("holder", outside="203.0.113.1", port=80) is None
     assert await empty.ports("holder", outside="203.0.113.9", port=7500) is None
     assert await empty.ports("holder", outside="203.0.113.1", port=7500, at=at(-1)) is None

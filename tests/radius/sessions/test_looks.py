@@ -154,6 +154,7 @@ async def test_prefixes_are_told_as_they_stand_and_a_session_once_whichever_colu
 
 HELD = {
     "100.64.0.2": 241,
+    "::ffff:100.64.0.2": 241,
     "2001:db8:200::": 241,
     "2001:DB8:200:11::7": 241,
     "2001:db8:200:10::/60": 241,
