@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from sqlalchemy import insert, select, update
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam import holdings
 from ipam.allocation.candidates import Candidate, Holder, bound
 from ipam.allocation.carving import Unit
-from ipam.allocation.chains import chains_of, computed
+from ipam.allocation.chains import by_its_number, chains_of, computed, most_specific
 from ipam.allocation.patience import patiently
 from ipam.allocation.places import Place
 from ipam.allocation.service_rows import named_only
@@ -119,8 +120,9 @@ async def _move(
     held = await holdings.units_of(db, line.service_id)
     found = await bound(db, place, line.plan, holder)
     by_number = static.by_kind() if static else {}
+    named = (await cvlans_named(db, [line]))[line.service_id]
     faults = RequestFaults()
-    kept = kept_of(line, place, held, found, by_number, faults)
+    kept = kept_of(line, place, held, found, by_number, named, faults)
     chosen = await chosen_of(db, line, place, holder, found, kept, by_number, locked, faults)
     faults.refuse_if_any(NotServed)
     gone = [unit for unit in held if unit not in kept]
@@ -144,15 +146,30 @@ async def _move(
     )
 
 
+async def cvlans_named(db: AsyncSession, lines: Collection[Line]) -> dict[int, set[int]]:
+    """The C-VLANs that were asked for by their numbers, of each of these services."""
+    moves = select(ServiceMove.service_id, ServiceMove.static_request).where(
+        ServiceMove.service_id.in_([line.service_id for line in lines]), ServiceMove.static_request.is_not(None)
+    )
+    asked = [(line.service_id, line.static_request) for line in lines if line.static_request is not None]
+    named: dict[int, set[int]] = {line.service_id: set() for line in lines}
+    for service_id, static in [*asked, *await db.execute(moves)]:
+        if (number := json.loads(static).get("cvlan")) is not None:
+            named[service_id].add(number)
+    return named
+
+
 def kept_of(
     line: Line,
     place: Place,
     held: Sequence[HeldUnit],
     found: Sequence[Candidate],
     by_number: Mapping[Kind, str | int],
+    named: Collection[int],
     faults: RequestFaults,
 ) -> list[HeldUnit]:
-    """What the new place serves as well, unless something else is asked for, or follows from the new port.
+    """What the new place serves as well, unless something else is asked for, or a C-VLAN is another one there;
+    ``named`` are those that were asked for by their numbers.
 
     What is being drained isn't kept: so a move to where the service is already gets it out of there. A routed prefix
     that can't follow is a fault.
@@ -167,14 +184,39 @@ def kept_of(
             faults.note(whose(line), stays)
         if candidate is None or unit.kind not in needed or (unit.is_drained and unit.kind not in ROUTED):
             continue
-        if unit.kind in by_number:
-            if candidate.numbered(by_number[unit.kind]) == unit.unit:
-                kept.append(unit)
+        if unit.kind in by_number and candidate.numbered(by_number[unit.kind]) != unit.unit:
             continue
-        if candidate.cvlan_formula is not None and _follows(candidate, place) != unit.unit:
+        if unit.kind == "cvlan" and not _stays(unit, line, place, found, by_number, named):
             continue
         kept.append(unit)
     return kept
+
+
+def _stays(
+    unit: HeldUnit,
+    line: Line,
+    place: Place,
+    found: Sequence[Candidate],
+    by_number: Mapping[Kind, str | int],
+    named: Collection[int],
+) -> bool:
+    """Whether a C-VLAN that is served there stays the line's. Where the line ends as before, nobody changes its VLAN
+    unasked, unless another one follows there by now; elsewhere it has what a new line would have: of the most specific
+    S-VLAN."""
+    is_asked, ends_as_before = "cvlan" in by_number, _end_of(line.place) == _end_of(place)
+    if ends_as_before and (is_asked or unit.unit in named):
+        return True
+    serving = [candidate for candidate in found if candidate.kind == "cvlan"]
+    if is_asked:
+        return by_its_number(serving, unit.unit, place, line.plan).pool_id == unit.pool_id
+    its_own = next(candidate for candidate in serving if candidate.pool_id == unit.pool_id)
+    if its_own.cvlan_formula is not None and _follows(its_own, place) != unit.unit:
+        return False
+    return ends_as_before or unit.pool_id in {candidate.pool_id for candidate in most_specific(serving)}
+
+
+def _end_of(place: Place) -> tuple[int, int | None, int | None]:
+    return place.node_id, place.port_id, place.onu
 
 
 def _follows(candidate: Candidate, place: Place) -> int | None:

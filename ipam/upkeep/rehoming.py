@@ -24,7 +24,7 @@ from ipam.kinds import ROUTED, UNITLESS, wanted
 from ipam.request_faults import RequestFaults
 from ipam.tables import AccessNode, AllocationEvent, Location, Service, ServiceMove, table_of
 from ipam.upkeep.answers import MovedService
-from ipam.upkeep.moving import chosen_of, kept_of, move_row, whose
+from ipam.upkeep.moving import chosen_of, cvlans_named, kept_of, move_row, whose
 from ipam.upkeep.returning import give_back_units
 
 MOST_ADDRESSES = 4
@@ -147,6 +147,7 @@ async def _going(
     where it is, as one does that was just being given its resources while its access node went."""
     lines = await holdings.lines_to_change(db, tenant_id, service_ids)
     held = await holdings.units_of_each(db, [line.service_id for line in lines])
+    named = await cvlans_named(db, lines)
     going = []
     for line in lines:
         if line.released:
@@ -154,7 +155,7 @@ async def _going(
         place, units, faults = line.place, held[line.service_id], RequestFaults()  # as it is by now
         holder = Holder(tenant_id, line.service_id, holdings.subject_of(line.customer_id, place.location_id), at)
         found = everything.at(place, line.plan)
-        kept = kept_of(line, place, units, found, {}, faults)
+        kept = kept_of(line, place, units, found, {}, named[line.service_id], faults)
         if place.node_id in changed or len(kept) < len(units):
             going.append(_Going(line, holder, units, kept, found, faults))
     return going

@@ -10,6 +10,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from ipam import (
+    AllocatedResources,
     Fault,
     MovedService,
     NameUnknown,
@@ -136,6 +137,101 @@ async def test_a_number_may_be_named_for_the_new_place_or_kept_by_naming_it(empt
     there = await move(empty, given["service_id"], "LOC-9", static=StaticResources(ip_address="100.65.0.5"))
 
     assert (moved["ip_address"], moved["cvlan"], there["ip_address"]) == ("100.64.0.9", 99, "100.65.0.5")
+    assert await empty.violations() == []
+
+
+def a_port_of_its_own() -> dict[str, Any]:
+    """As the small network, with a port that has an S-VLAN of its own, in which C-VLANs are computed, and a second BNG
+    with all pools."""
+    described = small()
+    described["bng"].append({"name": "bng-2"})
+    for pool in described["pool"]:
+        pool["bindings"] = [*pool["bindings"], *({**each, "bng": "bng-2"} for each in pool["bindings"])]
+    described["access_node"][1]["ports"].append("0/2/1")
+    described["location"] += [
+        {"id": "LOC-7", "access_node": "OLT-2", "port": "0/2/1", "onu": 5},
+        {"id": "LOC-8", "access_node": "OLT-2", "port": "0/2/1", "onu": 6},
+        {"id": "LOC-9", "access_node": "OLT-2", "port": "0/2/1", "onu": 5},
+    ]
+    node, port = {"access_node": "OLT-2"}, {"access_node": "OLT-2", "port": "0/2/1"}
+    s_vlan = {"group": "metro", "cvlans": ["2-4094"]}
+    described["svlan"][1:] = [
+        {**s_vlan, "vid": 210, "bindings": [node]},
+        {**s_vlan, "vid": 211, "cvlan_formula": "100*port + onu", "bindings": [port]},
+    ]
+    return described
+
+
+def vlans(resources: AllocatedResources) -> tuple[int, int | None]:
+    return resources["svlan"], resources["cvlan"]
+
+
+async def test_a_c_vlan_that_was_named_stays_while_the_line_ends_where_it_did(empty: Network) -> None:
+    await empty.apply(a_port_of_its_own())
+    first = await empty.allocate(1, "LOC-7")
+    second = await empty.allocate(1, "LOC-7", cvlan=700)
+    third = await empty.allocate(2, "LOC-2")
+    third = await move(empty, third["service_id"], "LOC-7", static=StaticResources(cvlan=701))
+    assert [vlans(each) for each in (first, second, third)] == [(211, 105), (211, 700), (211, 701)]
+    await empty.keep("drain", pool="cgnat", span=second["ip_address"], note="goes")
+
+    out_of_it = await move(empty, second["service_id"], "LOC-7")
+    await rehome(empty, "OLT-2", note="BNG 1 is retired")
+    next_door = await move(empty, second["service_id"], "LOC-9")
+
+    assert out_of_it["ip_address"] != second["ip_address"]
+    assert vlans(out_of_it) == vlans(next_door) == (211, 700)
+    for service, had in ((first, (211, 105)), (third, (211, 701))):
+        now = await empty.serve("resources", service_id=service["service_id"])
+        assert (now["bng"], vlans(now)) == ("bng-2", had)
+    elsewhere = await move(empty, second["service_id"], "LOC-8")
+    assert vlans(elsewhere) == (211, 106)
+    with pytest.raises(UnitTaken, match=f"105 of pool metro/211 is held by service {first['service_id']}"):
+        await move(empty, second["service_id"], "LOC-9")
+    assert await empty.violations() == []
+
+
+async def test_a_line_has_the_vlan_of_its_new_port_whichever_model_its_access_node_has(empty: Network) -> None:
+    described = a_port_of_its_own()
+    described["svlan"] += [
+        {"group": "metro", "vid": 111, "bindings": [{"access_node": "OLT-1", "port": "0/1/1"}]},
+    ]
+    described["location"].append({"id": "LOC-4", "access_node": "OLT-1", "port": "0/1/1"})
+    described["pool"].append(
+        {
+            "name": "cgnat-of-the-port",
+            "kind": "ipv4",
+            "network": "100.66.0.0/28",
+            "bindings": [{"access_node": "OLT-2", "port": "0/2/1"}],
+        }
+    )
+    await empty.apply(described)
+    own, shared = await empty.allocate(1, "LOC-2"), await empty.allocate(2, "LOC-1")
+    named = await empty.allocate(3, "LOC-2", cvlan=900)
+    assert (own["svlan"], vlans(shared), vlans(named)) == (210, (110, None), (210, 900))
+
+    moved = await move(empty, own["service_id"], "LOC-7")
+
+    assert vlans(moved) == (211, 105)
+    assert moved["ip_address"] == own["ip_address"], "an address is kept where any pool has it"
+    assert vlans(await move(empty, shared["service_id"], "LOC-4")) == (111, None)
+    asked = await move(empty, named["service_id"], "LOC-8", static=StaticResources(cvlan=900))
+    assert vlans(asked) == (211, 900)
+    assert vlans(await move(empty, own["service_id"], "LOC-2"))[0] == 210
+    assert await empty.violations() == []
+
+
+async def test_who_ends_where_it_did_keeps_its_vlan_when_another_was_bound_there_since(empty: Network) -> None:
+    described = a_port_of_its_own()
+    own = described["svlan"].pop()
+    await empty.apply(described)
+    given = await empty.allocate(1, "LOC-7")
+    await empty.apply({"svlan": [own]})
+
+    await rehome(empty, "OLT-2", note="BNG 1 is retired")
+
+    assert given["svlan"] == 210
+    assert vlans(await move(empty, given["service_id"], "LOC-7")) == vlans(given)
     assert await empty.violations() == []
 
 
