@@ -6,11 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from provisioning.errors import InvalidRequest
 from provisioning.line import LineService
 from tests.support.lab import Installation, JourneyLab
 from tests.support.traces import NOTHING, traces_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PORT_VLAN = """
+[[network.svlan]]
+group = "aggregation-north"
+vid = {vid}
+cvlans = ["2-4093"]
+bindings = [{{ access_node = "{access_node}", port = "{port}" }}]
+"""
 
 
 async def test_another_port_than_planned_is_held_until_the_fibre_is_moved(lab: JourneyLab) -> None:
@@ -25,7 +34,9 @@ async def test_another_port_than_planned_is_held_until_the_fibre_is_moved(lab: J
     assert (held.summary.state, held.summary.current_step) == ("held", "confirm_port")
     assert held.summary.reason == (
         f"ONT {house.serial} is at port 0/7/15, planned was {house.port}: move the fibre and scan again (or retry from"
-        " authorise_line), or correct the location's port and retry from allocate_resources"
+        " authorise_line), or correct the location's port and retry from allocate_resources; where that is refused,"
+        " since the VLAN or addresses belong to the port, cancel this run, correct the port and file the ticket again"
+        " under another id"
     )
     assert await lab.broken_invariants() == []
 
@@ -80,6 +91,45 @@ async def test_another_port_than_planned_is_right_once_the_location_says_so(lab:
     assert (given["port"], line.port, line.cvlan) == (neighbour.port, neighbour.port, given["cvlan"])
     assert lab.world.acs.cpe(house.serial).ppp.address == given["ip_address"]
     assert len((await traces_of(lab, house)).addresses) == 4
+    assert await lab.broken_invariants() == []
+
+
+async def test_where_the_vlan_belongs_to_the_port_the_ticket_is_filed_again_for_the_corrected_one(
+    lab: JourneyLab, tmp_path: Path
+) -> None:
+    house, neighbour = lab.household(), lab.household()
+    vlans = {
+        port: PORT_VLAN.format(vid=vid, access_node=house.access_node, port=port)
+        for vid, port in ((198, house.port), (199, neighbour.port))
+    }
+    await lab.import_estate(tmp_path / "vlans.toml", "".join(vlans.values()))
+    own_id = {"subscriber_external_id": f"crm-{house.number}"}
+    run = await lab.order(house, **own_id)
+    await run.until_waiting_for("visit")
+    await lab.plug(house.serial, house)
+    lab.world.olt.plug(house.serial, neighbour.port)
+    await run.report("scanned", serial=house.serial)
+    held, first = await run.until_held(), await run.result("allocate_resources")
+    assert str(held.summary.reason).endswith(
+        "cancel this run, correct the port and file the ticket again under another id"
+    )
+
+    correction = tmp_path / "correction.toml", house.location_at(neighbour.port)
+    with pytest.raises(InvalidRequest, match="port, while 1 live services depend on it"):
+        await lab.import_estate(*correction)
+    await run.cancel("its port is another one")
+    assert (await run.until_ended()).summary.state == "cancelled"
+    await lab.import_estate(*correction)
+    again = await lab.order(house, ticket_id=f"T-{house.number}-again", **own_id)
+    await again.until_waiting_for("visit")
+    await again.report("scanned", serial=house.serial)
+    ended = await again.until_ended()
+
+    assert ended.summary.state == "completed"
+    given, line = await again.result("allocate_resources"), lab.world.olt.lines[house.serial]
+    assert (first["svlan"], given["svlan"], given["port"]) == (198, 199, neighbour.port)
+    assert (line.port, line.svlan, line.cvlan) == (neighbour.port, 199, given["cvlan"])
+    assert given["ip_address"] == first["ip_address"]
     assert await lab.broken_invariants() == []
 
 

@@ -126,7 +126,9 @@ class PortMismatch(WorkflowError):
     def __init__(self, serial: str, planned: str, actual: str) -> None:
         super().__init__(
             f"ONT {serial} is at port {actual}, planned was {planned}: move the fibre and scan again (or retry from "
-            "authorise_line), or correct the location's port and retry from allocate_resources"
+            "authorise_line), or correct the location's port and retry from allocate_resources; where that is refused, "
+            "since the VLAN or addresses belong to the port, cancel this run, correct the port and file the ticket "
+            "again under another id"
         )
         self.serial = serial
         self.planned = planned
