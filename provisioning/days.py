@@ -7,11 +7,26 @@ licence alone counts its days in UTC, since its key is proven where nobody knows
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 UTC_DAYS = ZoneInfo("UTC")
 """What the setting says as long as nobody sets it."""
+
+_DAY_AND_TIME = re.compile(r"(\d{4}-\d\d-\d\d|\d{8})[Tt ]", re.ASCII)
+"""How a moment begins; ``fromisoformat`` would take a digit between them, and read 202603021200Z as eight at night."""
+
+
+def moment_in(text: str) -> datetime | None:
+    """A moment in ISO 8601 with its zone, as JSON has it, too; None: it is none."""
+    if not _DAY_AND_TIME.match(text):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else moment
 
 
 def minute(moment: datetime) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import and_, or_, select
@@ -25,7 +25,7 @@ def past(since: datetime, now: datetime) -> None:
     if since.tzinfo is None:
         raise RequestInvalid("since", "has no zone")
     if since > now:
-        raise RequestInvalid("since", f"is {_told(since)}, which is still to come; say it when the box maps by it")
+        raise RequestInvalid("since", f"is {told(since)}, which is still to come; say it when the box maps by it")
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ async def refuse_false(db: AsyncSession, rule: Dated, *, old: Any, is_same: bool
     await _refuse_doubled(db, rule, beside=None if old is None else old.id)
     await _refuse_against_logs(db, rule)
     if old is not None and not is_same and rule.since < old.since:
-        begins = f"the rule in force of pool {old.name} holds since {_told(old.since)}"
-        raise RequestInvalid("since", f"is {_told(rule.since)}, but {begins}")
+        begins = f"the rule in force of pool {old.name} holds since {told(old.since)}"
+        raise RequestInvalid("since", f"is {told(rule.since)}, but {begins}")
 
 
 async def _refuse_doubled(db: AsyncSession, rule: Dated, *, beside: int | None) -> None:
@@ -72,8 +72,8 @@ async def _refuse_doubled(db: AsyncSession, rule: Dated, *, beside: int | None) 
         )
     ).first()
     if other is not None:
-        held = f"since {_told(other.since)}" if other.until is None else f"until {_told(other.until)}"
-        raise RequestInvalid("since", f"is {_told(since)}, but another rule of pool {other.name} held {held}")
+        held = f"since {told(other.since)}" if other.until is None else f"until {told(other.until)}"
+        raise RequestInvalid("since", f"is {told(since)}, but another rule of pool {other.name} held {held}")
 
 
 async def _refuse_against_logs(db: AsyncSession, rule: Dated) -> None:
@@ -100,8 +100,9 @@ async def _refuse_against_logs(db: AsyncSession, rule: Dated) -> None:
             if {mapping.inside_of(number, port) for port in (row.first_port, row.last_port)} != {inside}:
                 block = f"{format_address(row.outside)}:{row.first_port}-{row.last_port}"
                 whose = f"log {row.source} gives {block} to {format_address(row.inside)} after that, the rule doesn't"
-                raise RequestInvalid("since", f"is {_told(since)}, but {whose}")
+                raise RequestInvalid("since", f"is {told(since)}, but {whose}")
 
 
-def _told(at: datetime) -> str:
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+def told(at: datetime) -> str:
+    """In UTC, to its fraction of a second, in which two that are held against one another may differ."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

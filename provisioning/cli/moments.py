@@ -7,16 +7,17 @@ from datetime import UTC, datetime
 
 import typer
 
+from provisioning.days import moment_in
 from workflows import A_DAY, NO_DAY, NO_MOMENT
 
 
 def as_moment(typed: str) -> datetime:
-    """A minute or second with its zone.
+    """A moment in ISO 8601 with its zone, also one with fractions of a second, as JSON has it.
 
     Raises:
         BadParameter: it is none, or it lies beyond the calendar in UTC.
     """
-    found = _first_of(typed, ["%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z"])
+    found = moment_in(typed)
     if found is None:
         raise typer.BadParameter(f"{typed!r} {NO_MOMENT}")
     try:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from provisioning.days import begin_of, day_of, end_of
+from provisioning.days import begin_of, day_of, end_of, moment_in
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,18 @@ def test_a_day_lasts_from_midnight_to_midnight_of_its_place(zone: str, day: date
     assert (begin_of(day, there), end_of(day, there)) == (begins, begins + timedelta(hours=hours))
     assert day_of(begins, there) == day == day_of(end_of(day, there) - timedelta(seconds=1), there)
     assert day_of(begins - timedelta(seconds=1), there) != day
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-03-02T21:14Z", datetime(2026, 3, 2, 21, 14, tzinfo=UTC)),
+        ("2026-03-02T20:59:59.999Z", datetime(2026, 3, 2, 20, 59, 59, 999_000, tzinfo=UTC)),
+        ("2026-03-02 22:14:00.724282+01:00", datetime(2026, 3, 2, 21, 14, 0, 724_282, tzinfo=UTC)),
+        ("20260302T211400Z", datetime(2026, 3, 2, 21, 14, tzinfo=UTC)),
+        *((text, None) for text in ("2026-03-02T21:14", "2026-03-02", "20260302", "1772485200", "", "yesterday")),
+        *((text, None) for text in ("202603021200Z", "2026-03-02+01:00", "2026-02-30T12:00Z")),
+    ],
+)
+def test_a_moment_is_read_as_json_has_it_and_not_without_its_zone(text: str, moment: datetime | None) -> None:
+    assert moment_in(text) == moment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -301,6 +301,19 @@ async def test_a_rule_is_not_dated_to_a_time_when_another_held_or_that_is_still_
         await empty.ports("define_rule", **{**RULE, "pool": "other", "since": at(0.5)})
     assert await empty.ports("rules") == []
     assert await empty.violations() == []
+
+
+async def test_a_refusal_tells_moments_apart_that_lie_in_one_second(empty: Network) -> None:
+    await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
+    await empty.ports("define_rule", **RULE)
+    empty.clock.forward(seconds=0.75)
+    await empty.ports("end_rule", pool="cgnat")
+    empty.clock.forward(hours=2)
+
+    said = at(0.5 / 3600).astimezone(timezone(HOUR))
+    told = "is 2030-01-01T12:00:00.500000Z, but another rule of pool cgnat held until 2030-01-01T12:00:00.750000Z"
+    with pytest.raises(RequestInvalid, match=told):
+        await empty.ports("define_rule", **RULE, since=said)
 
 
 async def test_a_rule_is_not_dated_over_what_the_box_has_logged_of_somebody_else(empty: Network) -> None:
