@@ -3,51 +3,96 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
-from ipam import LoggedBlock
+from ipam import EstateRefused, ImportedBlocks, LoggedBlock, PortBlocks
+from provisioning.days import moment_in
 from provisioning.errors import Fault, InvalidRequest
 from workflows import NO_MOMENT
 
 NEEDED = ("outside", "first_port", "last_port", "inside", "began_at")
 OPTIONAL = ("ended_at", "vrf")
+_SEPARATORS = ",;\t"
 LONGEST_NUMBER = 18
 """So many digits are read as a number."""
 
 
-def read_blocks(path: Path) -> list[LoggedBlock]:
-    """A line each: outside, first_port, last_port, inside, began_at, and where there is one ended_at and vrf; times in
-    ISO 8601 with their zone, the columns in any order under their names.
+@dataclass(frozen=True)
+class ReadLog:
+    """The blocks of a log, and what of its lines is none, as ``line 3: last_port``."""
 
-    Raises: InvalidRequest with all that can't be meant, line by line; what another says is for ``PortBlocks`` to check.
+    what: str
+    blocks: list[LoggedBlock]
+    faults: list[Fault]
+
+
+def read_blocks(path: Path) -> ReadLog:
+    """A line each: outside, first_port, last_port, inside, began_at, and where there is one ended_at and vrf; times in
+    ISO 8601 with their zone, the columns in any order under their names, with commas, semicolons or tabs between them.
+
+    What the blocks say is for ``PortBlocks`` to check.
+
+    Raises: InvalidRequest: no CSV, or without its columns.
     """
-    what, faults, blocks = f"The log {path.name}", list[Fault](), list[LoggedBlock]()
+    log = ReadLog(f"The log {path.name}", [], [])
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.DictReader(file, strict=True)
-            faults += _faults_of_heading(lines.fieldnames or ())
-            for line in () if faults else lines:
+            heading = file.readline()
+            separator = max(_SEPARATORS, key=lambda each: len(_known(heading.split(each))))
+            lines = csv.DictReader(chain([heading], file), strict=True, delimiter=separator)
+            lines.fieldnames = [_plain(name) for name in lines.fieldnames or ()]
+            if wrong := _faults_of_heading(lines.fieldnames):
+                raise InvalidRequest(log.what, wrong)
+            for line in lines:
                 where = f"line {lines.line_num}"
-                found = list(_faults_of_line(line))
-                faults += [Fault(f"{where}: {field}", reason) for field, reason in found]
+                found = [Fault(f"{where}: {field}", reason) for field, reason in _faults_of_line(line)]
+                log.faults.extend(found)
                 if not found:
-                    blocks.append(block := _block(line, where))
-                    faults += [Fault(where, reason) for reason in block.faults()]
+                    log.blocks.append(_block(line, where))
     except OSError as error:
-        raise InvalidRequest(what, [Fault(str(path), error.strerror or "can't be read")]) from error
+        raise InvalidRequest(log.what, [Fault(str(path), error.strerror or "can't be read")]) from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InvalidRequest(what, [Fault(str(path), f"is not CSV: {error}")]) from error
-    if faults:
-        raise InvalidRequest(what, faults)
-    return blocks
+        raise InvalidRequest(log.what, [*log.faults, Fault(str(path), f"is not CSV: {error}")]) from error
+    return log
 
 
-def _faults_of_heading(names: object) -> list[Fault]:
-    given = list(names) if isinstance(names, list | tuple) else []
-    missing = [Fault(name, "is no column of the first line") for name in NEEDED if name not in given]
-    return missing + [Fault(str(name), "is not known here") for name in given if name not in NEEDED + OPTIONAL]
+async def import_log(log: ReadLog, blocks: PortBlocks, *, source: str) -> ImportedBlocks:
+    """What was read becomes known, in the caller's transaction; with a fault it is only tried, for what else is wrong.
+
+    Raises: InvalidRequest with all that is wrong, line by line; EstateRefused where each line is one of a log.
+    """
+    try:
+        done = await blocks.import_blocks(log.blocks, source=source)
+    except EstateRefused as refused:
+        if not log.faults:
+            raise
+        others = [Fault(*fault) for fault in refused.faults]
+        raise InvalidRequest(log.what, sorted([*log.faults, *others], key=_line_of)) from refused
+    if log.faults:
+        raise InvalidRequest(log.what, log.faults)
+    return done
+
+
+def _line_of(fault: Fault) -> int:
+    return int(fault.field.removeprefix("line ").partition(":")[0])
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower()
+
+
+def _known(names: list[str]) -> set[str]:
+    return {_plain(name) for name in names} & {*NEEDED, *OPTIONAL}
+
+
+def _faults_of_heading(names: Sequence[str]) -> list[Fault]:
+    missing = [Fault(name, "is no column of the first line") for name in NEEDED if name not in names]
+    unknown = [Fault(name, "is not known here") for name in names if name not in NEEDED + OPTIONAL]
+    return missing + unknown + [Fault(name, "is the name of two columns") for name in NEEDED if names.count(name) > 1]
 
 
 def _faults_of_line(line: dict[str, str | None]) -> Iterator[tuple[str, str]]:
@@ -84,7 +129,7 @@ def _block(line: dict[str, str | None], where: str) -> LoggedBlock:
 
 def _moment(text: str) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo is not None else None
-    except (ValueError, OverflowError):  # an edge of the calendar lies beyond it in UTC
+        moment = moment_in(text)
+        return moment and moment.astimezone(UTC)
+    except OverflowError:  # an edge of the calendar lies beyond it in UTC
         return None

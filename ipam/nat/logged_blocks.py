@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +17,7 @@ from ipam.errors import EstateRefused, Fault, NameUnknown
 from ipam.estate.rows import EstateRows
 from ipam.estate.spec import DEFAULT_VRF
 from ipam.nat.deterministic import LAST_PORT
+from ipam.nat.rule_times import told as told_at
 from ipam.tables import NatBlock, NatRule, Vrf, table_of
 from ipam.units import Interval
 from ipam.upkeep.answers import NatBlockAt
@@ -93,8 +94,8 @@ class _Line:
         return *self.key, self.last_port, self.inside, self.vrf_id
 
     def in_words(self) -> str:
-        until = "on" if self.ended_at is None else f"to {_told_at(self.ended_at)}"
-        return f"{format_address(self.inside)}'s from {_told_at(self.began_at)} {until} ({self.where})"
+        until = "on" if self.ended_at is None else f"to {told_at(self.ended_at)}"
+        return f"{format_address(self.inside)}'s from {told_at(self.began_at)} {until} ({self.where})"
 
     def meets(self, other: _Line) -> bool:
         """Whether both had one port at one time."""
@@ -149,7 +150,9 @@ async def _read(
         where = block.where or f"line {number}"
         wrong, vrf = list(block.faults()), vrfs[block.vrf]
         if block.began_at.tzinfo is not None and block.began_at > now + CLOCK_AHEAD:
-            wrong.append(f"it begins at {_told_at(block.began_at)}, which is still to come")
+            wrong.append(f"it begins at {told_at(block.began_at)}, which is still to come")
+        elif block.ended_at is not None and block.ended_at.tzinfo is not None and block.ended_at > now + CLOCK_AHEAD:
+            wrong.append(f"it ends at {told_at(block.ended_at)}, which is still to come")
         if isinstance(vrf, str):
             wrong.append(vrf)
         elif not wrong:
@@ -269,10 +272,6 @@ def _clashes(lines: Iterable[_Line]) -> list[Fault]:
 def _row(tenant_id: str, line: _Line) -> dict[str, Any]:
     columns = ("source", "outside", "first_port", "last_port", "inside", "vrf_id", "began_at", "ended_at")
     return {"tenant_id": tenant_id, **{name: getattr(line, name) for name in columns}}
-
-
-def _told_at(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 async def covering(

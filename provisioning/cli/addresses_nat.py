@@ -17,7 +17,7 @@ from provisioning.cli.moments import as_moment
 from provisioning.cli.printing import Entry, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
 from provisioning.days import minute
-from provisioning.nat_logs import read_blocks
+from provisioning.nat_logs import import_log, read_blocks
 
 Pool = Annotated[str, typer.Argument(help="The pool of the inside addresses, by its name.")]
 Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
@@ -133,15 +133,16 @@ def import_blocks(
     """Read port blocks from a CGNAT's log, all or nothing; the same log again, or a longer one, adds what is new."""
 
     async def act(appliance: Appliance) -> None:
-        found = read_blocks(file)
-        tells(subject=subject_of("nat_log", source), after={"lines": len(found)})
+        log = read_blocks(file)
+        lines = len(log.blocks)
+        tells(subject=subject_of("nat_log", source), after={"lines": lines})
         async with appliance.database.begin() as db:
-            done = await appliance.port_blocks(db).import_blocks(found, source=source)
+            done = await import_log(log, appliance.port_blocks(db), source=source)
         if json_:
-            print_json({"lines": len(found), "new": done.new, "ended_by_next": done.ended_by_next})
+            print_json({"lines": lines, "new": done.new, "ended_by_next": done.ended_by_next})
         else:
             ended = f"; {done.ended_by_next} without an end ended by the next of their ports"
-            say(f"{len(found)} blocks, {done.new} of them new" + (ended if done.ended_by_next else ""))
+            say(f"{lines} blocks, {done.new} of them new" + (ended if done.ended_by_next else ""))
 
     run(act, as_json=json_)
 

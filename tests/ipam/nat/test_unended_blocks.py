@@ -141,8 +141,10 @@ async def test_a_file_that_says_a_block_open_and_ended_says_it_once(empty: Netwo
 async def test_what_is_still_to_come_was_not_logged(empty: Network) -> None:
     await prepared(empty)
     a_little_ahead, far_ahead = block("100.64.0.9", 100.05), block("100.64.0.10", 101, first=4096)
+    ends_far_ahead = block("100.64.0.10", 99, 101, first=4096)
 
-    assert await refusal(empty, a_little_ahead, far_ahead) == [
-        "line 2: it begins at 2030-01-05T17:00:00Z, which is still to come"
+    assert await refusal(empty, a_little_ahead, far_ahead, ends_far_ahead) == [
+        "line 2: it begins at 2030-01-05T17:00:00Z, which is still to come",
+        "line 3: it ends at 2030-01-05T17:00:00Z, which is still to come",
     ]
     assert await read(empty, a_little_ahead) == ImportedBlocks(1, 0)

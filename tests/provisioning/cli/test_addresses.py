@@ -359,6 +359,40 @@ def test_who_was_behind_a_port_is_said_by_rule_and_by_log(any_isp: Settings, typ
     ]
 
 
+def test_times_are_taken_as_they_are_printed(isp: Settings, type_: Type) -> None:
+    rule = ("addresses", "nat-rule", "north-v4", "--outside", "203.0.113.0/27", "--reason", "det44")
+    assert type_(*rule, "--ports", 2016).status == 0
+    since = type_("addresses", "nat-rules", "--json").json[0]["since"]
+    assert "." in since
+    assert type_(*rule, "--ports", 1008, "--since", since).status == 0
+    assert [each["since"] for each in type_("addresses", "nat-rules", "--json").json] == [since]
+    asked = type_("addresses", "holder", "203.0.113.1", "--port", 80, "--at", "2026-03-02T20:59:59.999Z")
+    assert (asked.status, asked.out) == (0, "203.0.113.1:80: nobody\n")
+    bare = type_("addresses", "holder", "203.0.113.1", "--port", 80, "--at", "1772485200")
+    assert (bare.status, "is no moment with its zone" in bare.err) == (2, True)
+
+
+def test_all_that_is_wrong_with_a_log_is_told_at_once(any_isp: Settings, type_: Type, tmp_path: Path) -> None:
+    log = tmp_path / "cgn.csv"
+    lines = [
+        "198.51.100.7;4000;4999;100.64.0.9;2026-03-02T20:00:00Z;",
+        "198.51.100.7;4500;4600;100.64.0.8;2026-03-02T21:00:00Z;",
+        "198.51.100.8;0;1;100.64.0.8;2026-03-02T21:00:00Z;2099-01-01T00:00:00Z",
+        "198.51.100.9;1024;x;100.64.0.8;2026-03-02T21:00:00Z;",
+    ]
+    log.write_text("Outside;First_Port;Last_Port;Inside;Began_At;Ended_At\n" + "\n".join(lines))
+    asked = ("addresses", "nat-import-blocks", log, "--source", "cgn-1")
+    assert type_(*asked, "--json").json["error"]["faults"] == [
+        ["line 3", "198.51.100.7:4500-4600 was 100.64.0.9's from 2026-03-02T20:00:00Z on (line 2)"],
+        ["line 4", "ports 0 to 1 don't lie in 1..65535"],
+        ["line 4", "it ends at 2099-01-01T00:00:00Z, which is still to come"],
+        ["line 5: last_port", "x is not a whole number"],
+    ]
+    assert type_(*asked).err.splitlines()[0] == "The log cgn.csv is refused, nothing was written:"
+    log.write_text("\n".join(log.read_text().splitlines()[:2]))
+    assert type_(*asked).out == "1 blocks, 1 of them new\n"
+
+
 def test_lines_on_dhcp_are_written_as_kea_wants_them(isp: Settings, type_: Type) -> None:
     with vandal(isp.database_url) as hand:
         hand.execute(
