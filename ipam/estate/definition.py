@@ -241,11 +241,11 @@ class NetworkEstate:
         """A rule of port blocks; another one that was in force ends, and stays known for its time.
 
         Raises:
-            EstateRefused, OutsideShared, Overlap: as ``PortBlocks.define_rule``.
+            EstateRefused, OutsideShared, Overlap, EstateInUse: as ``PortBlocks.define_rule``.
         """
         blocks = PortBlocks(self._db, tenant_id=self._rows.tenant_id, now=self._now)
         known = {each["pool"] for each in await blocks.rules()}
-        if not await blocks.define_rule(**rule.model_dump()):
+        if not await blocks.define_rule(**rule.model_dump(), described=True):
             return "unchanged"
         return "changed" if rule.pool in known else "created"
 

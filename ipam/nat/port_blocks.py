@@ -18,7 +18,7 @@ from ipam.estate.rows import EstateRows
 from ipam.estate.spec import DEFAULT_VRF
 from ipam.lookup import history
 from ipam.lookup.asked import by_then, ipv4
-from ipam.nat import logged_blocks, rule_times
+from ipam.nat import described_rules, logged_blocks, rule_times
 from ipam.nat.deterministic import FIRST_PORT, LAST_PORT, Algorithm, PortMapping
 from ipam.nat.logged_blocks import ImportedBlocks, LoggedBlock
 from ipam.nat.rule_checks import checked_rule
@@ -40,7 +40,7 @@ class PortBlocks:
         self._rows = EstateRows(db, tenant_id)
         self._now = now
 
-    async def define_rule(
+    async def define_rule(  # noqa: PLR0913 - each is a term of the rule
         self,
         *,
         pool: str,
@@ -52,11 +52,13 @@ class PortBlocks:
         vrf: str = DEFAULT_VRF,
         since: datetime | None = None,
         reason: str | None = None,
+        described: bool = False,
     ) -> bool:
         """From ``since`` on (None: now) the box maps the pool's addresses onto ``outside`` (in ``vrf``) like this.
 
         What was so before stays known for its time; the same rule may be said again with an earlier ``since``. False:
-        it is so already. The reason is for whoever audits it.
+        it is so already. The reason is for whoever audits it. ``described``: the description of the network says it;
+        else it is said by hand, and the description doesn't undo it.
 
         Raises:
             NameUnknown: no such pool or VRF.
@@ -65,6 +67,7 @@ class PortBlocks:
             OutsideShared: another rule has part of the outside prefix, be it in another VRF: who asks for the holder of
                 a port has seen it on the Internet, and knows of none.
             Overlap: the outside prefix is in use otherwise.
+            EstateInUse: it is described as it was before it was changed or ended by hand.
         """
         said = {
             "ports_per_subscriber": ports_per_subscriber,
@@ -81,6 +84,10 @@ class PortBlocks:
         async with self._db.begin_nested():
             old = await self._in_force(NatRule.pool_id == inside.pool_id)
             same = old is not None and await self._is(old, columns, vrf_id)
+            if described and not same:
+                await described_rules.refuse_former(self._rows, inside, columns, vrf_id)
+            elif described and not old.described:  # it is the description's from now on
+                await self._rows.change(NatRule, old.id, described=True)
             if same and (since is None or since >= old.since):
                 return False
             if since is not None:
@@ -93,7 +100,7 @@ class PortBlocks:
                 await self._end(old, begins)
             prefix_id = await add_prefix(self._rows, network, vrf, vrf_id, role="public")
             of_rule = {"name": pool, "pool_id": inside.pool_id, "prefix_id": prefix_id, "since": begins}
-            await self._rows.add(NatRule, **of_rule, **columns)
+            await self._rows.add(NatRule, **of_rule, **columns, described=described)
         log.debug("port blocks follow a rule", pool=pool, outside=outside)
         return True
 

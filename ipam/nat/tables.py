@@ -43,6 +43,8 @@ class NatRule(IpamBase):
     algorithm: Mapped[str] = mapped_column(Text)
     since: Mapped[datetime] = mapped_column(UtcDateTime)
     until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    described: Mapped[bool | None]
+    """Whether the description of the network says it, or said it last; else it was said by hand. None: not known."""
 
 
 class NatBlock(IpamBase):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -56,7 +56,7 @@ def rule(  # noqa: PLR0913, PLR0917 - each is a term of the rule
     """Say by which rule (RFC 7422) the CGNAT maps a pool from now on; what was so before stays known for its time."""
 
     async def act(appliance: Appliance) -> None:
-        bounds = {"first_port": first_port, "last_port": last_port}
+        bounds: dict[str, Any] = {"first_port": first_port, "last_port": last_port}
         dated = {} if since is None else {"since": since}
         tells(subject=subject_of("pool", pool), after={"pool": pool, "outside": outside, "ports": ports, **dated})
         async with appliance.database.begin() as db:
