@@ -23,6 +23,7 @@ from ipam.tables import (
     Allocation,
     AllocationEvent,
     FormerPrefix,
+    IpamBase,
     NatRule,
     Pool,
     Prefix,
@@ -30,6 +31,13 @@ from ipam.tables import (
     Svlan,
     table_of,
 )
+
+_IN_USE = "has been in use"
+_PAST: dict[type[IpamBase], str] = {
+    AllocationEvent: _IN_USE,
+    NatRule: "has had a rule of port blocks, which tells who had a port",
+    FormerPrefix: "was shrunk",
+}
 
 
 async def define_pool(rows: EstateRows, pool: PoolSpec, at: datetime) -> Outcome:
@@ -51,6 +59,7 @@ async def define_pool(rows: EstateRows, pool: PoolSpec, at: datetime) -> Outcome
         )
     replaced = existing is not None and not await _is_same(rows, existing, identity, pool.network, vrf_id)
     if existing is not None and replaced:
+        await _refuse_former_prefix(rows, existing, identity, pool, vrf_id)
         await _discard_unused(rows, existing["id"], pool.name)
         existing = None
     network = parse_network(pool.network)
@@ -165,25 +174,48 @@ async def _is_same(rows: EstateRows, existing: Any, identity: dict[str, Any], ne
     )
 
 
+async def _refuse_former_prefix(
+    rows: EstateRows, existing: Any, identity: dict[str, Any], pool: PoolSpec, vrf_id: int
+) -> None:
+    """A description isn't told when its pool is shrunk, so it may have the prefix of before.
+
+    Raises:
+        EstateInUse: it has.
+    """
+    if any(existing[name] != value for name, value in identity.items()):
+        return
+    former = await rows.find(FormerPrefix, pool_id=existing["id"], vrf_id=vrf_id, network=pool.network)
+    prefix = await rows.find(Prefix, id=existing["prefix_id"])
+    if former is not None and prefix is not None:
+        raise EstateInUse(
+            f"Pool {pool.name}",
+            change=f"{pool.network} was its prefix until {former['until']:%Y-%m-%d %H:%M} UTC, when it was shrunk",
+            instead=f"Write {prefix['network']} in the description.",
+        )
+
+
 async def _discard_unused(rows: EstateRows, pool_id: int, name: str) -> None:
     """Make room for a pool of the same name that counts in other units; history must keep what it refers to."""
-    services = await count_live(rows.db, Service.framed_pool_id == pool_id)
-    if services or await has_history(rows, pool_id):
+    past = await past_of(rows, pool_id)
+    if not past and await count_live(rows.db, Service.framed_pool_id == pool_id):
+        past = [_IN_USE]
+    if past:
         raise EstateInUse(
             f"Pool {name}",
-            change="another prefix, kind, unit length or handing-out, though it has been in use",
+            change=f"another prefix, kind, unit length or handing-out, though it {' and '.join(past)}",
             instead="Define a new pool beside it and unbind this one.",
         )
     await discard(rows, pool_id)
 
 
-async def has_history(rows: EstateRows, pool_id: int) -> bool:
-    """Whether anything refers to what was once of the pool."""
-    for model in (AllocationEvent, NatRule, FormerPrefix):
+async def past_of(rows: EstateRows, pool_id: int) -> list[str]:
+    """What refers to the pool as it was once, in words."""
+    past: list[str] = []
+    for model, words in _PAST.items():
         of_pool = select(table_of(model).c.id).where(table_of(model).c.pool_id == pool_id).limit(1)
         if await rows.db.scalar(of_pool) is not None:
-            return True
-    return False
+            past.append(words)
+    return past
 
 
 async def discard(rows: EstateRows, pool_id: int) -> None:

@@ -92,7 +92,8 @@ async def _unpooled(
 
 
 async def _around(db: AsyncSession, tenant_id: str, asked: Network, vrf: str | None) -> Any:
-    """The smallest prefix around it, and the pool on it; None: it lies nowhere.
+    """The prefix around it of which something is handed out, with the pool on it, else the smallest container, such as
+    what a rule of port blocks had that has ended; None: it lies nowhere.
 
     Raises:
         RequestInvalid: several VRFs have one.
@@ -110,7 +111,7 @@ async def _around(db: AsyncSession, tenant_id: str, asked: Network, vrf: str | N
         .join(Vrf, Vrf.id == Prefix.vrf_id)
         .outerjoin(Pool, and_(Pool.prefix_id == Prefix.id, IN_THE_NETWORK))
         .where(Prefix.tenant_id == tenant_id, Prefix.first_address <= first, Prefix.last_address >= last)
-        .order_by(Vrf.name, Prefix.length, Pool.id.is_not(None))
+        .order_by(Vrf.name, Prefix.role != "container", Prefix.length, Pool.id.is_not(None))
     )
     smallest = {row.vrf: row for row in rows if vrf in (None, row.vrf)}
     pooled = {name: row for name, row in smallest.items() if row.pool is not None}

@@ -93,10 +93,12 @@ def rule_faults(terms: RuleTerms, *, pool: str, kind: str, inside: Network | Non
     first_port, last_port, ports = terms.first_port, terms.last_port, terms.ports_per_subscriber
     if kind != "ipv4" or inside is None:
         faults.append(f"pool {pool} hands out no IPv4 addresses")
+    most = last_port - first_port + 1
     if not 1 <= first_port <= last_port <= LAST_PORT:
         faults.append(f"ports {first_port} to {last_port} don't lie in 1..{LAST_PORT}")
-    elif not 1 <= ports <= last_port - first_port + 1:
-        faults.append(f"ports_per_subscriber {ports} is not in 1..{last_port - first_port + 1}")
+        most = LAST_PORT
+    if not 1 <= ports <= most:
+        faults.append(f"ports_per_subscriber {ports} is not in 1..{most}")
     if terms.algorithm not in ("by_address", "by_block"):
         faults.append(f"algorithm {terms.algorithm} is neither by_address nor by_block")
     if terms.outside.family != 4:

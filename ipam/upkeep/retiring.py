@@ -13,7 +13,7 @@ from sqlalchemy import delete, func, select
 
 from ipam.errors import RequestInvalid
 from ipam.estate.cooling import cooling_in
-from ipam.estate.pools import discard, has_history
+from ipam.estate.pools import discard, past_of
 from ipam.estate.ranges import Excluded, inside, rewrite_exclusions
 from ipam.estate.rows import EstateRows
 from ipam.tables import Allocation, FormerPrefix, NatRule, Pool, PoolBinding, PoolSample, Prefix, table_of
@@ -42,7 +42,7 @@ async def retire(rows: EstateRows, pool: KnownPool, *, note: str, at: datetime) 
     await drain(rows, pool, whole, note=note, at=at)
     await _must_be_empty(rows, pool, whole, at)
     await lift_drains(rows, pool, [whole])
-    if not await has_history(rows, pool.pool_id):
+    if not await past_of(rows, pool.pool_id):
         await discard(rows, pool.pool_id)
         return
     for model in (PoolBinding, PoolSample):

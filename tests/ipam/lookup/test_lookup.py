@@ -145,6 +145,32 @@ async def test_a_prefix_around_pools_lists_them_and_an_outside_address_says_whos
     assert (await look(empty, "find", "203.0.113.1"))["cgnat_of"] is None
 
 
+async def test_what_a_rule_had_that_has_ended_hides_neither_the_next_rules_prefix_nor_a_pool(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/28", role="cgnat"))
+    rule = {"pool": "cgnat", "ports_per_subscriber": 1000}
+    found: list[tuple[str, str, str]] = []
+
+    async def look_again() -> None:
+        facts = await look(empty, "find", "203.0.113.129")
+        found.append((facts["network"], facts["role"], facts["state"]))
+
+    for outside in ("203.0.113.128/28", "203.0.113.128/27"):
+        await empty.ports("define_rule", **rule, outside=outside)
+        await look_again()
+        empty.clock.forward(hours=1)
+    await empty.ports("end_rule", pool="cgnat")
+    await look_again()
+    await empty.apply({"pool": [{"name": "public", "kind": "ipv4", "network": "203.0.113.0/24"}]})
+    await look_again()
+
+    assert found == [
+        ("203.0.113.128/28", "public", "unpooled"),
+        ("203.0.113.128/27", "public", "unpooled"),
+        ("203.0.113.128/28", "container", "unpooled"),
+        ("203.0.113.0/24", "public", "free"),
+    ]
+
+
 async def test_an_inside_address_says_its_ports_and_one_of_two_vrfs_must_be_named(empty: Network) -> None:
     twin = {"name": "twin", "kind": "ipv4", "network": "192.0.2.0/28", "vrf": "blue"}
     described = one_pool("192.0.2.0/28", role="cgnat")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ipam import RequestInvalid
+from ipam import EstateInUse, RequestInvalid
 from tests.ipam.conftest import Network, one_pool
 
 RULE = {"pool": "cgnat", "outside": "203.0.113.0/28", "ports_per_subscriber": 2016}
@@ -93,3 +93,36 @@ async def test_a_pool_of_prefixes_keeps_what_it_is_to_have_free(empty: Network) 
 
     assert await empty.keep("shrink", pool="pd", network="2001:db8:2000::/53", note="to the south")
     assert (await empty.usage("pd"))["size"] == 8
+
+
+async def test_a_description_with_the_prefix_of_before_is_told_which_one_to_write(empty: Network) -> None:
+    routed = {"name": "r6", "kind": "ipv6_routed", "network": "2001:db8:4000::/36"}
+    await empty.apply({"pool": [routed]})
+    await empty.keep("shrink", pool="r6", network="2001:db8:4000::/37", note="half is enough")
+    await empty.keep("shrink", pool="r6", network="2001:db8:4000::/38", note="a quarter, too")
+
+    with pytest.raises(EstateInUse) as refused:
+        await empty.apply({"pool": [routed]})
+    with pytest.raises(EstateInUse, match=r"though it was shrunk\); .* Define a new pool"):
+        await empty.apply({"pool": [{**routed, "network": "2001:db8:4000::/35"}]})
+
+    assert str(refused.value) == (
+        "Pool r6 can't be changed (2001:db8:4000::/36 was its prefix until 2030-01-01 12:00 UTC, when it was shrunk);"
+        " nothing was written. Write 2001:db8:4000::/38 in the description."
+    )
+    assert await empty.apply({"pool": [{**routed, "network": "2001:db8:4000::/38"}]}) == []
+
+
+async def test_a_pool_that_has_only_had_a_rule_of_port_blocks_is_told_that_the_rule_stands_in_the_way(
+    empty: Network,
+) -> None:
+    await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
+    await empty.ports("define_rule", **RULE)
+
+    with pytest.raises(EstateInUse) as refused:
+        await empty.apply(one_pool("100.64.0.0/23", role="cgnat"))
+
+    assert refused.value.change == (
+        "another prefix, kind, unit length or handing-out, though it has had a rule of port blocks, which tells who had"
+        " a port"
+    )
