@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, Field, SecretStr, StrictBool, StrictInt, Str
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import DeviceSettings
-from ipam import LocationUnknown, NetworkEstate, NetworkEstateSpec, NetworkService
+from ipam import Change, LocationUnknown, NetworkEstate, NetworkEstateSpec, NetworkService
 from provisioning.bootstrap import Appliance
 from provisioning.commercial import (
     CommissionTerms,
@@ -29,6 +29,7 @@ from provisioning.commercial import (
     Teams,
 )
 from provisioning.errors import Fault, InvalidRequest
+from provisioning.estate_changes import ChangedParts, grouped
 from provisioning.estate_part import Part, attempt
 from provisioning.estate_radius import NasSpec, RadiusSpec, RateSpec, write_rates_and_nases
 from provisioning.field import Jobs, Planning
@@ -209,14 +210,19 @@ class EstateServices:
 
 async def apply_estate(
     db: AsyncSession, spec: EstateSpec, services: EstateServices, *, leave_sessions: bool = False
-) -> dict[str, int]:
-    """Writes the estate in the caller's transaction; returns how many of each kind it names. ``leave_sessions``: a NAS
+) -> list[ChangedParts]:
+    """Writes the estate in the caller's transaction; returns what it changed in the network. ``leave_sessions``: a NAS
     may get another address though sessions are open under its former one, where no CoA reaches them any more.
 
     Raises: InvalidRequest with every fault found; the caller's rollback leaves nothing behind.
     """
     faults: list[Fault] = []
-    await attempt(faults, "network", lambda: services.network.apply(spec.network))
+    changes: list[Change] = []
+
+    async def network() -> None:
+        changes.extend(await services.network.apply(spec.network))
+
+    await attempt(faults, "network", network)
     await write_rates_and_nases(
         faults,
         services.radius,
@@ -243,9 +249,13 @@ async def apply_estate(
     await _write_partners(faults, spec, services)
     if faults:
         raise InvalidRequest("The estate", faults)
+    return grouped(changes)
+
+
+def _counts(spec: EstateSpec) -> dict[str, int]:
+    """How many of each kind it names."""
     return {
-        "pools": len(spec.network.pools),
-        "locations": len(spec.network.locations),
+        **{kind: len(getattr(spec.network, kind)) for kind in NetworkEstateSpec.model_fields},
         "rates": len(spec.rates),
         "nas": len(spec.nas),
         "cpe_plans": len(spec.cpe_plans),
@@ -351,10 +361,12 @@ async def _partner(partners: Partners, spec: PartnerSpec) -> None:
 
 @dataclass(frozen=True)
 class ImportedEstate:
-    """How many of each kind were imported; and the plans and NASes (``nas bng-1``) that FreeRADIUS could not be told of
-    yet, each with the reason. The worker goes on with those."""
+    """How many of each kind the file names; what it changed in the network (None: it says nothing of it); and the plans
+    and NASes (``nas bng-1``) that FreeRADIUS could not be told of yet, each with the reason. The worker goes on with
+    those."""
 
     counts: dict[str, int]
+    network: list[ChangedParts] | None
     not_carried_over: dict[str, str]
 
 
@@ -387,8 +399,9 @@ async def import_estate(appliance: Appliance, file: Path, *, leave_sessions: boo
             license_templates=LicenseTemplates(db, tenant_id=tenant_id),
             partners=Partners(db, tenant_id=tenant_id, now=now),
         )
-        counts = await apply_estate(db, spec, services, leave_sessions=leave_sessions)
-    return ImportedEstate(counts, await _not_carried_over(appliance))
+        changed = await apply_estate(db, spec, services, leave_sessions=leave_sessions)
+    network = changed if any(getattr(spec.network, kind) for kind in NetworkEstateSpec.model_fields) else None
+    return ImportedEstate(_counts(spec), network, await _not_carried_over(appliance))
 
 
 async def _not_carried_over(appliance: Appliance) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
@@ -85,9 +86,14 @@ def import_(
         imported = await import_estate(appliance, file, leave_sessions=leave_sessions)
         counts = imported.counts
         if json_:
-            print_json({"imported": counts, "not_carried_over": imported.not_carried_over})
+            network = [asdict(each) for each in imported.network or ()]
+            print_json({"imported": counts, "network": network, "not_carried_over": imported.not_carried_over})
         else:
-            say("imported: " + ", ".join(f"{count} {kind}" for kind, count in counts.items() if count))
+            say("imported: " + (", ".join(f"{count} {kind}" for kind, count in counts.items() if count) or "nothing"))
+            if imported.network == []:
+                say("nothing changed in the network")
+            for each in imported.network or ():
+                print_indented(str(each))
             if counts["cpe_plans"]:
                 say(CPE_PLANS)
             for what, why in imported.not_carried_over.items():

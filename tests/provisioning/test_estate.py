@@ -18,6 +18,7 @@ from provisioning.check import check_everything
 from provisioning.commercial.tables import Customer, SiteSurvey
 from provisioning.errors import InvalidRequest
 from provisioning.estate import EstateSpec, import_estate
+from provisioning.estate_changes import ChangedParts
 from provisioning.estate_radius import RateSpec
 from provisioning.field import Jobs
 from radius import PlanTerms, Projection, RadiusDatabaseUnavailable, RadiusProjector
@@ -93,8 +94,17 @@ async def faults(appliance: Appliance, tmp_path: Path, text: str) -> list[tuple[
 async def test_an_estate_reaches_our_tables_and_freeradius(appliance: Appliance) -> None:
     counts = (await import_estate(appliance, ESTATE)).counts
     assert counts == {
-        "pools": 3,
+        "vrfs": 0,
+        "bngs": 1,
+        "sites": 1,
+        "plans": 1,
+        "access_nodes": 1,
         "locations": 2,
+        "prefixes": 0,
+        "pools": 3,
+        "nat_rules": 0,
+        "vlan_groups": 1,
+        "svlans": 1,
         "rates": 1,
         "nas": 1,
         "cpe_plans": 0,
@@ -213,6 +223,28 @@ holidays = 'DE-BY'
 mon = ['08:00-12:00', '12:30-17:00']
 tue = ['08:00-16:00']
 """
+
+
+async def test_what_an_import_changes_in_the_network_is_grouped_and_of_many_the_first_are_named(
+    appliance: Appliance, tmp_path: Path
+) -> None:
+    assert (await import_estate(appliance, ESTATE)).network != []
+    assert (await import_estate(appliance, ESTATE)).network == []
+    homes = "".join(f'[[network.location]]\nid = "LOC-{n}"\naccess_node = "OLT-3"\n' for n in range(30001, 30013))
+    changed = '[[network.location]]\nid = "LOC-10294"\naccess_node = "OLT-3"\nport = "0/1/1"\naliases = ["drop-1"]\n'
+    file = tmp_path / "estate.toml"
+    file.write_text(f'[[network.plan]]\nname = "fiber-1"\naccess = "pppoe"\n{homes}{changed}')
+
+    network = (await import_estate(appliance, file)).network
+
+    assert network == [
+        ChangedParts("plan", "created", 1, ("fiber-1",)),
+        ChangedParts("location", "created", 12, tuple(f"LOC-{n}" for n in range(30001, 30011))),
+        ChangedParts("location", "changed", 1, ("LOC-10294",)),
+    ]
+    assert str(network[1]).endswith("LOC-30010 and 2 more")
+    file.write_text(FIELD_WORK)
+    assert (await import_estate(appliance, file)).network is None
 
 
 async def test_jobs_and_how_technicians_work_are_imported_and_a_file_that_says_nothing_changes_nothing(

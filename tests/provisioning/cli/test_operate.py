@@ -45,12 +45,48 @@ def test_an_estate_is_imported_and_again_changes_nothing(empty: str, type_: Type
     people = (
         "2 offers, 4 teams, 1 visit_jobs, 1 technicians, 1 customers, 1 site_surveys, 1 license_templates, 1 partners"
     )
-    said = f"imported: 3 pools, 2 locations, 1 rates, 1 nas, {people}\n"
-    assert type_("import", ESTATE).out == said
-    assert type_("import", ESTATE).out == said
-    assert type_("import", ESTATE, "--json").json["imported"]["customers"] == 1
+    network = "1 bngs, 1 sites, 1 plans, 1 access_nodes, 2 locations, 3 pools, 1 vlan_groups, 1 svlans"
+    said = f"imported: {network}, 1 rates, 1 nas, {people}\n"
+    changed = (
+        *("bng created: bng-north", "site created: northtown", "plan created: fiber-300"),
+        *("access_node created: OLT-3", "location created: LOC-10293, LOC-10294"),
+        "pool created: north-v4, north-wan6, north-pd",
+        *("vlan_group created: aggregation-north", "svlan created: aggregation-north/101"),
+    )
+    assert type_("import", ESTATE).out == said + "".join(f"  {line}\n" for line in changed)
+    assert type_("import", ESTATE).out == f"{said}nothing changed in the network\n"
+    again = type_("import", ESTATE, "--json").json
+    assert (again["imported"]["customers"], again["network"]) == (1, [])
     checked = type_("check", "--json")
     assert (checked.status, checked.json["failed"], checked.json["findings"]) == (0, 0, [])
+
+
+def test_an_import_says_what_it_changed_in_the_network(empty: str, type_: Type, tmp_path: Path) -> None:
+    file = tmp_path / "plans.toml"
+    file.write_text('[[network.plan]]\nname = "p4"\naccess = "pppoe"\n')
+    created = [{"part": "plan", "outcome": "created", "count": 1, "names": ["p4"]}]
+    assert type_("import", file, "--json").json["network"] == created
+    file.write_text(file.read_text() + "ipv6_pd = true\n")
+    assert type_("import", file).out == "imported: 1 plans\n  plan changed: p4\n"
+    file.write_text("")
+    assert type_("import", file).out == "imported: nothing\n"
+
+
+def test_a_rule_changed_by_hand_is_not_changed_back_by_an_import(empty: str, type_: Type, tmp_path: Path) -> None:
+    file = tmp_path / "cgnat.toml"
+    pool = '[[network.pool]]\nname = "cg"\nkind = "ipv4"\nrole = "cgnat"\nnetwork = "100.64.0.0/25"\n'
+    rule = '[[network.nat_rule]]\npool = "cg"\noutside = "203.0.113.128/28"\nports_per_subscriber = 4032\n'
+    file.write_text(pool + rule)
+    by_hand = ("addresses", "nat-rule", "cg", "--outside", "203.0.113.128/28", "--reason", "box changed tonight")
+    assert type_("import", file).status == 0
+    assert type_(*by_hand, "--ports", 2016).status == 0
+    refused = type_("import", file)
+    assert refused.status == 2
+    assert "2016 ports each of 203.0.113.128/28 since" in " ".join(refused.err.split())
+    assert type_("addresses", "nat-rules", "--json").json[0]["ports_per_subscriber"] == 2016
+    assert type_("addresses", "nat-end-rule", "cg", "--reason", "box gone").status == 0
+    assert "was ended by hand (nat-end-rule)" in " ".join(type_("import", file).err.split())
+    assert type_("addresses", "nat-rules", "--json").json == []
 
 
 def test_every_fault_of_an_estate_stands_on_a_line_of_its_own(empty: str, type_: Type, tmp_path: Path) -> None:
