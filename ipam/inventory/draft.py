@@ -15,7 +15,7 @@ from ipam.allocation.candidates import EverythingBound
 from ipam.allocation.places import Place, Plan
 from ipam.holdings import subject_of
 from ipam.inventory.lines import ImportLine, kinds_meant
-from ipam.inventory.pools import Located, OutsideEveryPool, PoolIndex
+from ipam.inventory.pools import Located, NotLocated, PoolIndex
 from ipam.upkeep.pool_units import KnownPool
 
 UnitKey = tuple[int, int]
@@ -137,7 +137,7 @@ class Draft:
         if line.state == "quarantine" and line.since is not None and over is not None and over < line.since:
             before = f"{over:%Y-%m-%d %H:%M:%S} UTC is before {line.since:%Y-%m-%d %H:%M:%S} UTC"
             self.fault(line, f"available_at: {before}, when it was given back (since)")
-        service, subject = self._service_of(line) if line.state in ("assigned", "quarantine") else (None, "")
+        service, subject = self._service_of(line)
         located = self._located(line, service)
         if located is not None:
             self._add_units(line, located, service, subject)
@@ -154,19 +154,19 @@ class Draft:
 
     def _located(self, line: ImportLine, service: DraftService | None) -> Located | None:
         """None: it can't be said, or it is no allocation."""
-        if line.network is None and line.vid is None:
+        pools, network = self.known.pools, line.network
+        if self.is_live and line.state == "reserved" and network is not None and pools.is_outside(network):
+            self.outside.append(line)
+            self.skipped += 1
             return None
         try:
-            located = self.known.pools.locate(line)
-        except ValueError as exc:
-            if self.is_live and line.state == "reserved" and isinstance(exc, OutsideEveryPool):
-                self.outside.append(line)
-                self.skipped += 1
-            else:
-                self.fault(line, str(exc))
+            located = pools.locate(line)
+        except NotLocated as exc:
+            for fault in exc.faults:
+                self.fault(line, fault)
             return None
         if located is None:
-            self.skipped += 1
+            self.skipped += 0 if network is None else 1
             return None
         pool, first, last = located
         if service is not None and first != last:
@@ -187,13 +187,13 @@ class Draft:
             self.open_kinds[key].add(located[0].kind)
 
     def _service_of(self, line: ImportLine) -> tuple[DraftService | None, str]:
-        """The service of a line, and the subject who had or has what the line says."""
+        """The service of a line, and the subject who had or has what the line says. Names are looked up of any."""
         place, plan = self.known.places.get(line.location), self.known.plans.get(line.plan)
         if line.location and place is None:
             self.fault(line, f"location: no premise is known as {line.location[:120]!r}")
         if line.plan and plan is None:
             self.fault(line, f"plan: there is no address plan {line.plan[:120]!r}")
-        if place is None or plan is None or line.customer_id is None:
+        if place is None or plan is None or line.customer_id is None or line.state not in ("assigned", "quarantine"):
             return None, ""
         key: ServiceKey = line.username or (line.customer_id, place.location_id, plan.plan_id)
         service = self.services.get(key)

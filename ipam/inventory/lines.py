@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple, get_args
 
 from ipam.addresses import BITS, FIRST_VID, LAST_VID, Network, parse_address, parse_network
-from ipam.kinds import KIND_IN_WORDS
+from ipam.kinds import KIND_IN_WORDS, UNITLESS
 from ipam.upkeep.pool_units import LONGEST_NOTE
 
 ImportSource = Literal["csv", "netbox", "phpipam", "radreply"]
@@ -21,6 +21,7 @@ SOURCE_NAMES: Mapping[ImportSource, str] = {
     "radreply": "radreply",
 }
 STATES = ("assigned", "reserved", "quarantine")
+KINDS = tuple(kind for kind in KIND_IN_WORDS if kind not in UNITLESS)
 OWNER = ("customer_id", "location", "plan")
 """What must be known of whoever has an address for it to be a service's."""
 
@@ -197,16 +198,17 @@ def is_note_of(source: ImportSource, note: str | None) -> bool:
 
 
 def held_as(line: ImportLine) -> ImportLine:
-    """What another system has allocated is a service's if its owner is known, and else kept for nobody."""
+    """What another system has allocated is a service's if its owner is known, and else kept for nobody: a premise or
+    plan by itself, of whatever names, says nothing."""
     if not line.lacks:
         return replace(line, state="assigned")
-    return replace(line, state="reserved")
+    return replace(line, state="reserved", location="", plan="")
 
 
 def kinds_meant(line: ImportLine) -> set[str]:
     """Of which kinds its value may be, as far as that is said: of any, if nothing is."""
-    if line.kind:
-        return {kind for kind in KIND_IN_WORDS if kind == line.kind}
+    if line.kind in KINDS:
+        return {line.kind}
     if line.network is not None:
         return {kind for kind in KIND_IN_WORDS if kind.startswith(f"ipv{line.network.family}")}
     return {"cvlan"} if line.vid is not None else {*KIND_IN_WORDS}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from ipam.addresses import BITS, Family, Network, from_bytes
-from ipam.inventory.lines import ImportLine
+from ipam.estate.spec import DEFAULT_VRF
+from ipam.inventory.lines import KINDS, ImportLine
 from ipam.upkeep.pool_units import KnownPool
 
 MOST_UNITS_OF_A_LINE = 65_536
@@ -15,15 +16,21 @@ Located = tuple[KnownPool, int, int]
 """A pool, and the first and last of its units."""
 
 
-class OutsideEveryPool(ValueError):
-    """It is nothing of ours."""
+class NotLocated(ValueError):
+    """It is nothing of ours, or not what it is said to be; with all that speaks against it."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(faults))
 
 
 class PoolIndex:
     """All pools of a network, found by name, or by the addresses that they hold."""
 
-    def __init__(self, pools: Iterable[KnownPool]) -> None:
+    def __init__(self, pools: Iterable[KnownPool], vrfs: Iterable[str] = ()) -> None:
+        """``vrfs``: those without a pool, too."""
         self._by_name = {pool.name: pool for pool in pools}
+        self._all_vrfs = {DEFAULT_VRF, *vrfs}
         self._networks = {pool.pool_id: _network(pool) for pool in self._by_name.values()}
         sorted_by: dict[tuple[str, Family], list[tuple[int, KnownPool]]] = defaultdict(list)
         for pool in self._by_name.values():
@@ -37,59 +44,70 @@ class PoolIndex:
             self._firsts[key], self._pools[key] = [first for first, _ in found], [pool for _, pool in found]
 
     def locate(self, line: ImportLine) -> Located | None:
-        """None: it is the network of a pool (or of several) and nothing that a pool has handed out.
+        """None: it is the network of a pool (or of several) and nothing that a pool has handed out, or has no value.
 
         Raises:
-            OutsideEveryPool: no pool holds it.
-            ValueError: says why it can be nothing of ours.
+            NotLocated: it can be nothing of ours. Its pool and VRF are looked up whatever is wrong with its value.
         """
-        pool = self._of_network(line, line.network) if line.network is not None else self._of_vlan(line)
-        if pool is None:
-            return None
-        if pool.framed_pool is not None:
-            raise ValueError(f"pool {pool.name} is handed out by the BNG, which knows it as {pool.framed_pool}")
-        if line.kind and line.kind != pool.kind:
-            raise ValueError(f"{line.value} lies in pool {pool.name} of kind {pool.kind}, not {line.kind}")
-        if line.network is None:
-            assert line.vid is not None, "a line without faults has a value"
-            return pool, line.vid, line.vid
-        return _units(line, line.network, pool, self._networks[pool.pool_id])
+        faults: list[str] = []
+        pool = self._named(line, faults) if line.pool else self._holder(line, faults)
+        if line.vrf and line.vrf not in self._all_vrfs:
+            faults.append(f"there is no VRF {line.vrf[:120]!r}")
+        if pool is not None:
+            faults += self._contradictions(line, pool)
+        if faults:
+            raise NotLocated(faults)
+        if pool is None or line.network is None:
+            return None if pool is None or line.vid is None else (pool, line.vid, line.vid)
+        own = self._networks[pool.pool_id]
+        assert own is not None, "it holds the line's"
+        return None if _is_whole(line.network, pool, own) else (pool, *_units(line.network, pool, own))
 
     def is_outside(self, network: Network) -> bool:
         """Whether no pool of any VRF holds all of it."""
         return all(self._holding(vrf, network) is None for vrf in {vrf for vrf, _ in self._pools})
 
-    def _of_vlan(self, line: ImportLine) -> KnownPool:
-        if not line.pool:
-            raise ValueError(f"{line.value} is a C-VLAN of many: say of which pool, such as metro/210")
-        pool = self._named(line.pool)
-        if pool.base is not None:
-            raise ValueError(f"{line.value} is no address, and pool {pool.name} has no C-VLANs")
+    def _named(self, line: ImportLine, faults: list[str]) -> KnownPool | None:
+        pool = self._by_name.get(line.pool)
+        if pool is None:
+            faults.append(f"there is no pool {line.pool[:120]!r}")
         return pool
 
-    def _of_network(self, line: ImportLine, network: Network) -> KnownPool | None:
-        if line.pool:
-            pool = self._named(line.pool)
-            own = self._networks[pool.pool_id]
-            if line.vrf not in ("", pool.vrf):
-                raise ValueError(f"pool {pool.name} is in VRF {pool.vrf}, not in {line.vrf}")
-            if own is None or not own.holds(network.family, network.first) or not own.holds(own.family, network.last):
-                raise ValueError(f"{line.value} lies outside pool {pool.name} ({pool.network or 'of C-VLANs'})")
-            return pool
-        vrfs = [line.vrf] if line.vrf else sorted({vrf for vrf, _ in self._pools})
+    def _holder(self, line: ImportLine, faults: list[str]) -> KnownPool | None:
+        """The pool in which its value lies. In a VRF that nobody knows it may still lie nowhere."""
+        network, is_known = line.network, line.vrf in self._all_vrfs
+        if line.vid is not None:
+            faults.append(f"{line.value} is a C-VLAN of many: say of which pool, such as metro/210")
+        if network is None:
+            return None
+        vrfs = [line.vrf] if is_known else sorted({vrf for vrf, _ in self._pools})
         found = [held for vrf in vrfs if (held := self._holding(vrf, network)) is not None]
-        if len(found) > 1:
-            raise ValueError(f"{line.value} exists in the VRFs {', '.join(str(pool.vrf) for pool in found)}: say which")
         if not found and (line.is_exact or not any(self._covers(vrf, network) for vrf in vrfs)):
-            raise OutsideEveryPool(
-                f"{line.value} lies outside every pool" + (f" of VRF {line.vrf}" if line.vrf else "")
-            )
+            faults.append(f"{line.value} lies outside every pool" + (f" of VRF {line.vrf}" if is_known else ""))
+        if line.vrf and not is_known:
+            return None
+        if len(found) > 1:
+            faults.append(f"{line.value} exists in the VRFs {', '.join(str(pool.vrf) for pool in found)}: say which")
+            return None
         return found[0] if found else None
 
-    def _named(self, name: str) -> KnownPool:
-        if (pool := self._by_name.get(name)) is None:
-            raise ValueError(f"there is no pool {name[:120]!r}")
-        return pool
+    def _contradictions(self, line: ImportLine, pool: KnownPool) -> Iterator[str]:
+        """Between what it says and the pool that it names or lies in."""
+        network, own = line.network, self._networks[pool.pool_id]
+        if line.vrf in self._all_vrfs and pool.vrf not in (None, line.vrf):
+            yield f"pool {pool.name} is in VRF {pool.vrf}, not in {line.vrf}"
+        if line.kind in KINDS and line.kind != pool.kind:
+            yield f"pool {pool.name} is of kind {pool.kind}, not {line.kind}"
+        if line.vid is not None and pool.base is not None:
+            yield f"{line.value} is no address, and pool {pool.name} has no C-VLANs"
+        if network is not None and (
+            own is None or not own.holds(network.family, network.first) or not own.holds(own.family, network.last)
+        ):
+            yield f"{line.value} lies outside pool {pool.name} ({pool.network or 'of C-VLANs'})"
+        elif pool.framed_pool is not None:
+            yield f"pool {pool.name} is handed out by the BNG, which knows it as {pool.framed_pool}"
+        elif network is not None and own is not None:
+            yield from _unit_faults(line, network, pool, own)
 
     def _holding(self, vrf: str, network: Network) -> KnownPool | None:
         key = (vrf, network.family)
@@ -106,19 +124,23 @@ class PoolIndex:
         return bisect_right(firsts, network.last) > bisect_right(firsts, network.first - 1)
 
 
-def _units(line: ImportLine, network: Network, pool: KnownPool, own: Network | None) -> Located | None:
-    assert own is not None and pool.unit_length is not None
+def _unit_faults(line: ImportLine, network: Network, pool: KnownPool, own: Network) -> Iterator[str]:
     if line.is_exact and network.length != pool.unit_length:
-        raise ValueError(
-            f"{line.value} is nothing that pool {pool.name} hands out (/{pool.unit_length} of {pool.network})"
-        )
-    if network.length <= own.length and pool.span > 1:
-        return None
+        yield f"{line.value} is nothing that pool {pool.name} hands out (/{pool.unit_length} of {pool.network})"
+    elif not _is_whole(network, pool, own):
+        first, last = _units(network, pool, own)
+        if last - first >= MOST_UNITS_OF_A_LINE:
+            yield f"{line.value} is {last - first + 1} units of pool {pool.name}: exclude it there instead"
+
+
+def _is_whole(network: Network, pool: KnownPool, own: Network) -> bool:
+    return network.length <= own.length and pool.span > 1
+
+
+def _units(network: Network, pool: KnownPool, own: Network) -> tuple[int, int]:
+    assert pool.unit_length is not None, "it has a network"
     shift = own.bits - pool.unit_length
-    first, last = (network.first - own.first) >> shift, (network.last - own.first) >> shift
-    if last - first >= MOST_UNITS_OF_A_LINE:
-        raise ValueError(f"{line.value} is {last - first + 1} units of pool {pool.name}: exclude it there instead")
-    return pool, first, last
+    return (network.first - own.first) >> shift, (network.last - own.first) >> shift
 
 
 def _network(pool: KnownPool) -> Network | None:

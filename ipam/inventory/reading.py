@@ -27,6 +27,7 @@ from ipam.tables import (
     LocationAlias,
     Service,
     UtcDateTime,
+    Vrf,
 )
 from ipam.upkeep.pool_units import all_pools
 
@@ -71,8 +72,9 @@ _ACCOUNT = (
 async def known_network(db: AsyncSession, tenant_id: str, lines: Sequence[ImportLine]) -> KnownNetwork:
     """What a draft of these lines needs."""
     pools = await all_pools(db, tenant_id)
+    vrfs = await db.scalars(select(Vrf.name).where(Vrf.tenant_id == tenant_id))
     return KnownNetwork(
-        pools=PoolIndex(pools),
+        pools=PoolIndex(pools, vrfs),
         places=await _places(db, tenant_id, {line.location for line in lines if line.location}),
         plans=await _plans(db, tenant_id),
         bound=await everything_bound(db, tenant_id),

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from ipam.estate.spec import DEFAULT_VRF
-from ipam.inventory.lines import OWNER, STATES, Cells, ImportLine, ImportSource, Said, as_note
+from ipam.inventory.lines import KINDS, OWNER, STATES, Cells, ImportLine, ImportSource, Said, as_note
 from ipam.upkeep.pool_units import LONGEST_NOTE
 
 IMPORT_COLUMNS = (
@@ -61,6 +61,8 @@ def own_line(number: int, cells: Cells) -> ImportLine:
     since, available_at, sticky_until = (cells.moment(name) for name in ("since", "available_at", "sticky_until"))
     cells.faults += _owner_faults(state, lacks, username)
     cells.faults += _quarantine_faults(state, available_at, sticky_until)
+    if (kind := cells.text("kind")) and kind not in KINDS:
+        cells.faults.append(f"kind: {kind[:60]!r} is none of {', '.join(KINDS)}")
     if len(note) > LONGEST_NOTE or not note.isprintable():
         cells.faults.append(f"note: takes at most {LONGEST_NOTE} characters that can be seen")
     return ImportLine(
@@ -69,7 +71,7 @@ def own_line(number: int, cells: Cells) -> ImportLine:
         vid=said.vid,
         vrf=cells.text("vrf"),
         pool=cells.text("pool"),
-        kind=cells.text("kind"),
+        kind=kind,
         state=state,
         customer_id=customer_id,
         username=username,
@@ -87,9 +89,9 @@ def own_line(number: int, cells: Cells) -> ImportLine:
 def _owner_faults(state: str, lacks: Sequence[str], username: str) -> Iterator[str]:
     if state not in STATES:
         yield f"state: {state[:60]!r} is none of {', '.join(STATES)}"
-    elif state != "reserved" and lacks:
+    if state in ("assigned", "quarantine") and lacks:
         yield f"what is {state} is somebody's: {', '.join(lacks)} is missing"
-    elif state == "reserved" and 0 < len(lacks) < len(OWNER):
+    elif 0 < len(lacks) < len(OWNER):
         yield f"whose it is takes {', '.join(OWNER)}: {', '.join(lacks)} is missing"
     elif state == "reserved" and (username or not lacks):
         yield "what is reserved is nobody's: leave its owner out, or its state"

@@ -94,6 +94,7 @@ def test_all_that_is_wrong_with_a_line_of_ours_is_said_at_once() -> None:
             "since: 'yesterday' is no time such as 2030-01-31T12:00:00Z",
             "available_at: 2030-01-01 has no time zone; write 2030-01-01T00:00:00Z if it is UTC",
             "state: 'lost' is none of assigned, reserved, quarantine",
+            "whose it is takes customer_id, location, plan: location, plan is missing",
         ],
         "100.64.0.5,assigned,-5,,LOC-1,fiber-100,,,,": ["customer_id: '-5' is no positive whole number"],
         "100.64.0,assigned,5,,,,,,,": [

@@ -90,7 +90,7 @@ async def test_all_that_the_network_says_against_each_line_is_said_at_once_and_n
     before = await network.export()
     lines = {
         "192.0.2.1,,,,,,": ["192.0.2.1 lies outside every pool"],
-        "100.64.0.9,,,,,,moon": ["100.64.0.9 lies outside every pool of VRF moon"],
+        "100.64.0.9,,,,,,moon": ["there is no VRF 'moon'"],
         "100.64.0.9,office,,,,,": ["100.64.0.9 lies outside pool office (203.0.113.0/29)"],
         "100.64.0.9,nowhere,,,,,": ["there is no pool 'nowhere'"],
         "2001:db8:2000::/60,,,,,,": [
@@ -137,6 +137,72 @@ async def test_all_that_the_network_says_against_each_line_is_said_at_once_and_n
     assert found == {number: faults for number, faults in enumerate(lines.values(), start=2) if faults}
     assert await network.export() == before
     assert await network.violations() == []
+
+
+async def test_no_fault_of_a_line_hides_another_one(network: Network) -> None:
+    await network.apply({"vrf": [{"name": "blue"}]})
+    kinds = "ipv4, ipv6_wan, ipv6_pd, cvlan, ipv4_routed, ipv6_routed"
+    no_pool, no_vrf, no_kind, no_state, no_place, no_plan = (
+        "there is no pool 'nope'",
+        "there is no VRF 'nix'",
+        f"kind: 'foo' is none of {kinds}",
+        "state: 'lost' is none of assigned, reserved, quarantine",
+        "location: no premise is known as 'LOC-9'",
+        "plan: there is no address plan 'gold'",
+    )
+    bng = "pool at-the-bng is handed out by the BNG, which knows it as POOL-A"
+    lines = {
+        "100.64.0.9,nope,nix,foo,,,,": [no_kind, no_pool, no_vrf],
+        "192.0.2.1,,nix,foo,,,,": [no_kind, "192.0.2.1 lies outside every pool", no_vrf],
+        "100.64.0.9,,blue,foo,,,,": [no_kind, "100.64.0.9 lies outside every pool of VRF blue"],
+        "x,nope,nix,foo,lost,5,LOC-9,gold": [
+            "'x' is not an IPv4 or IPv6 address",
+            no_state,
+            no_kind,
+            no_place,
+            no_plan,
+            no_pool,
+            no_vrf,
+        ],
+        "100.64.0.9,nope,,,lost,,LOC-9,gold": [
+            no_state,
+            "whose it is takes customer_id, location, plan: customer_id is missing",
+            no_place,
+            no_plan,
+            no_pool,
+        ],
+        "100.64.0.9,,,,reserved,5,LOC-9,gold": [
+            "what is reserved is nobody's: leave its owner out, or its state",
+            no_place,
+            no_plan,
+        ],
+        "192.0.2.1,cgnat,blue,ipv6_pd,,,,": [
+            "pool cgnat is in VRF default, not in blue",
+            "pool cgnat is of kind ipv4, not ipv6_pd",
+            "192.0.2.1 lies outside pool cgnat (100.64.0.0/28)",
+        ],
+        "2001:db8:2000::/60,,,ipv6_wan,,,,": [
+            "pool pd is of kind ipv6_pd, not ipv6_wan",
+            "2001:db8:2000::/60 is nothing that pool pd hands out (/56 of 2001:db8:2000::/48)",
+        ],
+        "x,at-the-bng,blue,cvlan,,,,": [
+            "'x' is no VLAN number 2..4094 (IEEE 802.1Q)",
+            "pool at-the-bng is in VRF default, not in blue",
+            "pool at-the-bng is of kind ipv4, not cvlan",
+            bng,
+        ],
+        "300,cgnat,nix,,,,,": [no_vrf, "300 is no address, and pool cgnat has no C-VLANs"],
+        "300,,nix,,,,,": ["300 is a C-VLAN of many: say of which pool, such as metro/210", no_vrf],
+    }
+    found = await network.faults("\n".join(["value,pool,vrf,kind,state,customer_id,location,plan", *lines]) + "\n")
+
+    assert found == dict(enumerate(lines.values(), start=2))
+
+
+async def test_a_premise_or_plan_without_an_owner_says_nothing_in_a_list_of_another_system(network: Network) -> None:
+    counts = await network.bring_in("ip_address,location,plan\n100.64.0.9/28,Rack 5,gold\n", "netbox")
+
+    assert counts["reserved"] == 1
 
 
 async def test_what_is_refused_in_a_line_is_not_said_to_be_missing_besides(network: Network) -> None:
