@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam.addresses import format_vids, parse_network, parse_vids
 from ipam.errors import AliasTaken, EstateInUse, EstateRefused, Fault
 from ipam.estate import pools as estate_pools
-from ipam.estate.faults import KnownNames, validate_estate
+from ipam.estate.faults import validate_estate
+from ipam.estate.present import known_names
 from ipam.estate.rows import EstateRows, Outcome, worst
 from ipam.estate.spec import (
     DEFAULT_VRF,
@@ -45,7 +46,6 @@ from ipam.tables import (
     LocationAlias,
     Pool,
     PoolBinding,
-    Prefix,
     Service,
     Site,
     Svlan,
@@ -81,15 +81,16 @@ class NetworkEstate:
         self._now = now
 
     async def validate(self, data: Mapping[str, Any] | NetworkEstateSpec) -> list[Fault]:
-        """Every fault of a description that may refer to parts defined earlier."""
-        return validate_estate(data, await self._known())
+        """Every fault of a description that may refer to parts defined earlier, and contradicts none of them."""
+        return validate_estate(data, await known_names(self._db, self._rows.tenant_id))
 
     async def apply(self, data: Mapping[str, Any] | NetworkEstateSpec) -> list[Change]:
         """Carry out a description, all or nothing; what is so already isn't listed in the answer.
 
         Raises:
             EstateRefused: with all faults at once.
-            Overlap, AliasTaken, EstateInUse: it contradicts what is there.
+            AliasTaken, EstateInUse: it contradicts what is there.
+            Overlap, OutsideShared: somebody else was quicker, or what is in its way is given up too late in it.
         """
         faults = await self.validate(data)
         if faults:
@@ -297,30 +298,3 @@ class NetworkEstate:
         if live:
             names = ", ".join(sorted(name.removesuffix("_id") for name in differing))
             raise EstateInUse(what, change=f"{names}, while {live} live services depend on it", instead=instead)
-
-    async def _known(self) -> KnownNames:
-        mine = self._rows.tenant_id
-        names: dict[str, set[str]] = {}
-        named = {"vrf": Vrf, "bng": Bng, "site": Site, "access_node": AccessNode, "plan": AddressPlan}
-        for part, model in named.items():
-            found = await self._db.scalars(select(table_of(model).c.name).where(table_of(model).c.tenant_id == mine))
-            names[part] = set(found)
-        groups = await self._db.execute(select(VlanGroup.name, VlanGroup.vids).where(VlanGroup.tenant_id == mine))
-        group_vids = {name: vids for name, vids in groups}
-        names["vlan_group"] = set(group_vids)
-        ports = await self._db.execute(
-            select(AccessNode.name, AccessPort.name)
-            .join(AccessPort, AccessPort.node_id == AccessNode.id)
-            .where(AccessNode.tenant_id == mine)
-        )
-        ipoe = await self._db.scalars(
-            select(AddressPlan.name).where(AddressPlan.tenant_id == mine, AddressPlan.access == "ipoe")
-        )
-        numbered = await self._db.execute(
-            select(Pool.name, Pool.kind, Prefix.network, Pool.framed_pool)
-            .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
-            .where(Pool.tenant_id == mine)
-        )
-        pools = {name: (kind, None if framed else network) for name, kind, network, framed in numbered}
-        names["pool"] = set(pools)
-        return KnownNames(names, {(node, port) for node, port in ports}, group_vids, set(ipoe), pools)

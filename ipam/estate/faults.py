@@ -10,8 +10,9 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from ipam.addresses import Network, format_vids, parse_network, parse_vids
+from ipam.addresses import format_vids, parse_network, parse_vids
 from ipam.errors import Fault
+from ipam.estate.clashes import PresentPool, Taken, clashes, overlaps
 from ipam.estate.layout import pool_faults, svlan_faults
 from ipam.estate.spec import DEFAULT_VRF, BindingSpec, NatRuleSpec, NetworkEstateSpec, PoolSpec, Spec, SvlanSpec
 from ipam.nat.deterministic import rule_faults
@@ -31,6 +32,8 @@ class KnownNames:
     ipoe_plans: set[str] = field(default_factory=set)
     pools: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     """Pool to its kind and prefix; the prefix of one that the BNG hands out is none of ours."""
+    present: dict[str, PresentPool] = field(default_factory=dict)
+    taken: list[Taken] = field(default_factory=list)
 
     def has(self, kind: str, name: str) -> bool:
         return name in self.names.get(kind, set()) or (kind == "vrf" and name == DEFAULT_VRF)
@@ -57,6 +60,8 @@ def _read(data: Mapping[str, Any], known: KnownNames) -> tuple[NetworkEstateSpec
         dict(known.group_vids),
         set(known.ipoe_plans),
         dict(known.pools),
+        known.present,
+        list(known.taken),
     )
     faults: list[Fault] = []
     right: dict[str, list[Spec]] = {}
@@ -103,6 +108,7 @@ def _name_in(entry: Any) -> str | None:
 def _claim(section: str, entry: Any, claimed: KnownNames) -> None:
     if name := _name_in(entry):
         claimed.names.setdefault(section, set()).add(name)
+        claimed.taken = [part for part in claimed.taken if (part.section, part.name) != (section, name)]
         ports = entry.get("ports", ())
         if section == "access_node" and isinstance(ports, list | tuple):
             claimed.ports |= {(name, port) for port in ports if isinstance(port, str)}
@@ -122,7 +128,8 @@ def _faults_of_whole(spec: NetworkEstateSpec, known: KnownNames) -> Iterator[Fau
         yield from _outside_group(svlan, here)
     for rule in spec.nat_rules:
         yield from _faults_of_rule(rule, here)
-    yield from _overlaps(spec)
+    yield from overlaps(spec)
+    yield from clashes(spec, known.present, known.taken)
 
 
 def _names_of(spec: NetworkEstateSpec, known: KnownNames) -> KnownNames:
@@ -236,24 +243,3 @@ def _faults_of_rule(rule: NatRuleSpec, here: KnownNames) -> Iterator[Fault]:
         inside = parse_network(network) if network else None
         for fault in rule_faults(rule.terms, pool=rule.pool, kind=kind, inside=inside):
             yield Fault(where, fault)
-
-
-def _overlaps(spec: NetworkEstateSpec) -> Iterator[Fault]:
-    """Of assignable prefixes within a VRF; sorted, each needs to be held against the widest before it only."""
-    assignable: list[tuple[str, Network, str]] = [
-        (pool.vrf, parse_network(pool.network), f"pool {pool.name}") for pool in spec.pools
-    ]
-    assignable += [
-        (prefix.vrf, parse_network(prefix.network), f"prefix {prefix.network}")
-        for prefix in spec.prefixes
-        if prefix.role != "container"
-    ]
-    assignable += [(rule.vrf, parse_network(rule.outside), f"nat_rule {rule.pool}") for rule in spec.nat_rules]
-    assignable.sort(key=lambda each: (each[0], each[1].family, each[1].first, each[1].length))
-    widest: tuple[str, Network, str] | None = None
-    for each in assignable:
-        vrf, network, where = each
-        if widest and widest[0] == vrf and widest[1].holds(network.family, network.first):
-            yield Fault(where, f"{network} overlaps {widest[1]} of {widest[2]} in VRF {vrf}")
-        else:
-            widest = each

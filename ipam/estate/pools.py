@@ -38,6 +38,8 @@ _PAST: dict[type[IpamBase], str] = {
     NatRule: "has had a rule of port blocks, which tells who had a port",
     FormerPrefix: "was shrunk",
 }
+HISTORIES = tuple(_PAST)
+"""What refers to a pool for good."""
 
 
 async def define_pool(rows: EstateRows, pool: PoolSpec, at: datetime) -> Outcome:

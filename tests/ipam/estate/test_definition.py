@@ -80,19 +80,127 @@ async def test_what_is_wrong_anywhere_is_refused_with_all_faults_and_nothing_is_
 async def test_a_change_refused_half_way_leaves_nothing_of_the_description(network: Network) -> None:
     described = small()
     described["bng"].append({"name": "bng-2"})
-    described["prefix"] = [{"network": "100.64.0.0/24", "role": "infra"}]
-    described["pool"] = []
+    taking = {"name": "next", "kind": "ipv4", "network": "100.64.0.0/29"}
+    giving_up = {"name": "cgnat", "kind": "ipv4", "network": "10.0.0.0/28"}
+    described["pool"] = [taking, giving_up]
 
     with pytest.raises(Overlap) as refused:
         await network.apply(described)
 
     assert (refused.value.network, refused.value.other, refused.value.vrf) == (
-        "100.64.0.0/24",
+        "100.64.0.0/29",
         "100.64.0.0/28 of pool cgnat",
         "default",
     )
     async with network.database.begin() as db:
         assert list(await db.scalars(select(Bng.name))) == ["bng-1"]
+    assert await network.apply({"pool": [giving_up, taking]}) == ["pool cgnat changed", "pool next created"]
+
+
+async def test_all_that_is_in_the_way_of_a_description_is_told_at_once(network: Network) -> None:
+    rule = {"ports_per_subscriber": 4000, "outside": "198.51.100.0/30"}
+    await network.apply(
+        {
+            "vrf": [{"name": "blue"}],
+            "prefix": [{"network": "10.255.0.0/24", "role": "infra"}],
+            "pool": [
+                {"name": "sold", "kind": "ipv4", "network": "10.1.0.0/24", "quarantine_seconds": 0},
+                {"name": "blue", "kind": "ipv4", "network": "100.64.0.0/28", "vrf": "blue"},
+            ],
+            "nat_rule": [{**rule, "pool": "cgnat"}],
+        }
+    )
+    await network.keep("reserve", pool="sold", value="10.1.0.5", note="kept")
+    await network.keep("unreserve", pool="sold", value="10.1.0.5", note="not kept")
+    await network.keep("retire", pool="sold", note="sold")
+    await network.keep("reserve", pool="office", value="203.0.113.3", note="kept")
+    before = await network.export()
+
+    with pytest.raises(EstateRefused) as refused:
+        await network.apply(
+            {
+                "bng": [{"name": "bng-2"}],
+                "prefix": [
+                    {"network": "10.255.0.0/25", "role": "infra"},
+                    {"network": "10.1.0.0/24", "role": "infra"},  # nobody's since it was sold
+                    {"network": "100.64.0.0/10", "role": "container"},
+                ],
+                "pool": [
+                    {"name": "inside", "kind": "ipv4", "network": "100.64.0.8/29"},
+                    {"name": "around", "kind": "ipv6_pd", "network": "2001:db8::/34"},
+                    {"name": "office", "kind": "ipv4", "network": "203.0.113.0/28"},
+                    {"name": "onto", "kind": "ipv4", "network": "203.0.113.4/30"},
+                    {"name": "sold", "kind": "ipv4", "network": "10.2.0.0/24"},
+                    {"name": "public", "kind": "ipv4", "network": "198.51.100.0/24"},
+                ],
+                "nat_rule": [{**rule, "pool": "blue", "vrf": "blue"}],
+            }
+        )
+
+    unused = "another prefix, kind, unit length or handing-out, though it has been in use"
+    assert [str(fault) for fault in refused.value.faults] == [
+        "pool onto: 203.0.113.4/30 overlaps 203.0.113.0/28 of pool office in VRF default",
+        f"pool office: {unused}; define a new pool beside it and unbind this one",
+        "pool sold: it was retired, and its name stands in the history of its addresses; take it out of the"
+        " description, or give the new pool another name",
+        "pool inside: 100.64.0.8/29 overlaps 100.64.0.0/28 of pool cgnat in VRF default, which is there already",
+        "pool around: 2001:db8::/34 overlaps 2001:db8:1000::/60 of pool wan6 in VRF default, which is there already",
+        "pool around: 2001:db8::/34 overlaps 2001:db8:2000::/48 of pool pd in VRF default, which is there already",
+        "pool onto: 203.0.113.4/30 overlaps 203.0.113.0/29 of pool office in VRF default, which is there already",
+        "pool public: 198.51.100.0/24 overlaps 198.51.100.0/30 of nat_rule cgnat in VRF default, which is there"
+        " already",
+        "prefix 10.255.0.0/25: 10.255.0.0/25 overlaps 10.255.0.0/24 of prefix 10.255.0.0/24 in VRF default, which is"
+        " there already",
+        "nat_rule blue: 198.51.100.0/30 overlaps 198.51.100.0/30 of nat_rule cgnat in VRF default, which is there"
+        " already, and whoever asks for the holder of a port knows no VRF",
+    ]
+    assert await network.export() == before
+    async with network.database.begin() as db:
+        assert list(await db.scalars(select(Bng.name))) == ["bng-1"]
+
+
+async def test_what_a_description_repeats_or_gives_up_is_in_nobody_s_way(network: Network) -> None:
+    rule = {"pool": "cgnat", "ports_per_subscriber": 4000}
+    said: dict[str, list[dict[str, Any]]] = {
+        "prefix": [{"network": "10.255.0.0/24", "role": "infra"}],
+        "nat_rule": [{**rule, "outside": "198.51.100.0/30"}],
+    }
+    await network.apply(said)
+    assert await network.apply(small(**said)) == []
+
+    assert await network.apply(
+        {
+            "prefix": [{"network": "10.255.0.0/24", "role": "container"}],
+            "pool": [
+                {"name": "office", "kind": "ipv4", "network": "203.0.113.64/29"},
+                {"name": "next", "kind": "ipv4", "network": "203.0.113.0/28"},
+                {"name": "of-infra", "kind": "ipv4", "network": "10.255.0.0/25"},
+            ],
+            "nat_rule": [{**rule, "outside": "198.51.100.0/29"}],
+        }
+    ) == [
+        "prefix 10.255.0.0/24 in VRF default changed",
+        "pool office changed",
+        "pool next created",
+        "pool of-infra created",
+        "nat_rule cgnat changed",
+    ]
+    assert await network.violations() == []
+
+
+async def test_an_entry_that_is_wrong_in_itself_may_have_given_up_what_another_one_takes(network: Network) -> None:
+    described = {
+        "pool": [
+            {"name": "cgnat", "kind": "ipv4", "network": "10.0.0.1/28"},
+            {"name": "next", "kind": "ipv4", "network": "100.64.0.0/29"},
+        ]
+    }
+    async with network.database.begin() as db:
+        found = await network.estate(db).validate(described)
+
+    assert [str(fault) for fault in found] == [
+        "pool cgnat: network: '10.0.0.1/28' has host bits set; do you mean 10.0.0.0/28?"
+    ]
 
 
 async def test_network_broadcast_gateway_and_reserved_addresses_are_never_free(empty: Network) -> None:
@@ -190,8 +298,11 @@ async def test_a_used_pool_keeps_its_prefix_and_an_unused_one_may_move(empty: Ne
     given = await empty.allocate(1)
     await empty.release(given["service_id"])
 
-    with pytest.raises(EstateInUse, match="Pool cgnat"):
+    with pytest.raises(EstateRefused, match=r"pool cgnat: another prefix, .* though it has been in use"):
         await empty.apply(one_pool("192.0.2.0/25"))
+    with pytest.raises(EstateInUse, match="Pool cgnat"):
+        async with empty.database.begin() as db:
+            await empty.estate(db).define_pool(PoolSpec(name="cgnat", kind="ipv4", network="192.0.2.0/25"))
 
     async with empty.database.begin() as db:
         assert list(await db.scalars(select(Prefix.network))) == ["192.0.2.0/26"]
@@ -201,7 +312,7 @@ async def test_a_used_pool_keeps_its_prefix_and_an_unused_one_may_move(empty: Ne
 async def test_a_pool_named_by_live_services_stays_the_bngs(network: Network) -> None:
     await network.allocate(1, "LOC-1", "dynamic")
 
-    with pytest.raises(EstateInUse, match="Pool at-the-bng"):
+    with pytest.raises(EstateRefused, match=r"pool at-the-bng: .* though it has been in use"):
         await network.apply(with_pool("at-the-bng", framed_pool="POOL-B"))
 
 
@@ -385,7 +496,7 @@ async def test_the_same_prefix_may_exist_once_in_each_vrf(network: Network) -> N
         "pool cgnat-blue created",
     ]
     for role in ("public", "cgnat"):  # that of the one that is there is told as any other is
-        with pytest.raises(Overlap, match=r"overlaps 100\.64\.0\.0/28 of pool cgnat in VRF default"):
+        with pytest.raises(EstateRefused, match=r"overlaps 100\.64\.0\.0/28 of pool cgnat in VRF default"):
             await network.apply({"pool": [twin | {"name": "cgnat-red", "vrf": "default", "role": role}]})
 
 
@@ -394,7 +505,7 @@ async def test_containers_may_lie_around_pools_and_turn_into_infrastructure_only
 
     assert await network.apply({"prefix": [around]}) == ["prefix 100.64.0.0/10 in VRF default created"]
     assert await network.apply({"prefix": [around]}) == []
-    with pytest.raises(Overlap):
+    with pytest.raises(EstateRefused, match=r"overlaps 100\.64\.0\.0/28 of pool cgnat in VRF default"):
         await network.apply({"prefix": [around | {"role": "infra"}]})
     loopbacks = {"network": "10.255.0.0/24", "role": "infra"}
     await network.apply({"prefix": [loopbacks]})

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from ipam import (
-    EstateInUse,
     EstateRefused,
     ImportedBlocks,
     LoggedBlock,
@@ -96,7 +95,7 @@ async def test_outside_addresses_of_a_rule_are_handed_out_to_nobody(empty: Netwo
     public = {"pool": [{"name": "public", "kind": "ipv4", "network": "203.0.113.0/24"}]}
 
     for network in ("203.0.113.0/24", RULE["outside"]):
-        with pytest.raises(Overlap, match="the outside of nat_rule cgnat in VRF default"):
+        with pytest.raises(EstateRefused, match=r"overlaps 203\.0\.113\.0/30 of nat_rule cgnat in VRF default"):
             await empty.apply({"pool": [{**public["pool"][0], "network": network}]})
     await empty.ports("end_rule", pool="cgnat")
 
@@ -129,7 +128,7 @@ async def test_a_pool_under_a_rule_keeps_its_prefix(empty: Network) -> None:
     await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
     await empty.ports("define_rule", **RULE)
 
-    with pytest.raises(EstateInUse, match="Pool cgnat"):
+    with pytest.raises(EstateRefused, match="pool cgnat: another prefix"):
         await empty.apply(one_pool("100.65.0.0/24", role="cgnat"))
     with pytest.raises(RequestInvalid, match="has a rule of port blocks for all of"):
         await empty.keep("shrink", pool="cgnat", network="100.64.0.0/25", note="x")

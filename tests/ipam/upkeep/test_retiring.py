@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from ipam import EstateInUse, NameUnknown, NoPoolBound, PoolNotEmpty, RequestInvalid
+from ipam import EstateRefused, NameUnknown, NoPoolBound, PoolNotEmpty, RequestInvalid
 from ipam.tables import NatRule, Pool, Prefix
 from tests.ipam.conftest import STARTED_AT, Network, one_pool
 
@@ -46,7 +46,7 @@ async def test_a_pool_goes_when_it_is_empty_and_its_space_may_be_used_by_another
     assert await empty.violations() == []
     with pytest.raises(NameUnknown):
         await empty.keep("retire", pool="cgnat", note="sold")
-    with pytest.raises(EstateInUse, match="it was retired"):
+    with pytest.raises(EstateRefused, match="it was retired"):
         await empty.apply(one_pool(NETWORK))
     again: dict[str, Any] = {"name": "next", "kind": "ipv4", "network": NETWORK, "bindings": [{"bng": "bng-1"}]}
     assert await empty.apply({"pool": [again]}) == ["pool next created"]

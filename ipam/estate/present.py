@@ -1,0 +1,99 @@
+"""What is there of a tenant's network, as far as a description may refer to it or contradict it."""
+
+from __future__ import annotations
+
+from sqlalchemy import and_, exists, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam.addresses import parse_network
+from ipam.allocation.places import AnySelect
+from ipam.estate.clashes import PresentPool, Taken
+from ipam.estate.faults import KnownNames
+from ipam.estate.pools import HISTORIES
+from ipam.tables import (
+    AccessNode,
+    AccessPort,
+    AddressPlan,
+    Bng,
+    NatRule,
+    Pool,
+    Prefix,
+    Service,
+    Site,
+    VlanGroup,
+    Vrf,
+    table_of,
+)
+
+
+async def known_names(db: AsyncSession, tenant_id: str) -> KnownNames:
+    """Of the network that this tenant has."""
+    names: dict[str, set[str]] = {}
+    named = {"vrf": Vrf, "bng": Bng, "site": Site, "access_node": AccessNode, "plan": AddressPlan}
+    for part, model in named.items():
+        found = await db.scalars(select(table_of(model).c.name).where(table_of(model).c.tenant_id == tenant_id))
+        names[part] = set(found)
+    groups = await db.execute(select(VlanGroup.name, VlanGroup.vids).where(VlanGroup.tenant_id == tenant_id))
+    group_vids = {name: vids for name, vids in groups}
+    names["vlan_group"] = set(group_vids)
+    ports = await db.execute(
+        select(AccessNode.name, AccessPort.name)
+        .join(AccessPort, AccessPort.node_id == AccessNode.id)
+        .where(AccessNode.tenant_id == tenant_id)
+    )
+    ipoe = await db.scalars(
+        select(AddressPlan.name).where(AddressPlan.tenant_id == tenant_id, AddressPlan.access == "ipoe")
+    )
+    present = await _pools(db, tenant_id)
+    names["pool"] = set(present)
+    return KnownNames(
+        names,
+        {(node, port) for node, port in ports},
+        group_vids,
+        set(ipoe),
+        {name: (pool.kind, None if pool.framed_pool else pool.network) for name, pool in present.items()},
+        present,
+        await _taken(db, tenant_id),
+    )
+
+
+async def _pools(db: AsyncSession, tenant_id: str) -> dict[str, PresentPool]:
+    served = exists().where(Service.framed_pool_id == Pool.id, Service.state == "active")
+    is_used = or_(served, *(exists().where(model.pool_id == Pool.id) for model in HISTORIES))
+    columns = (Pool.name, Pool.kind, Pool.unit_length, Pool.framed_pool, Pool.retired_at, Prefix.network)
+    statement: AnySelect = select(*columns, Vrf.name.label("vrf"), is_used.label("is_used"))
+    of_tenant = statement.outerjoin(Prefix, Prefix.id == Pool.prefix_id).outerjoin(Vrf, Vrf.id == Prefix.vrf_id)
+    return {
+        row.name: PresentPool(
+            kind=row.kind,
+            unit_length=row.unit_length,
+            framed_pool=row.framed_pool,
+            network=row.network,
+            vrf=row.vrf,
+            is_retired=row.retired_at is not None,
+            is_used=row.is_used,
+        )
+        for row in await db.execute(of_tenant.where(Pool.tenant_id == tenant_id))
+    }
+
+
+async def _taken(db: AsyncSession, tenant_id: str) -> list[Taken]:
+    """A rule's outside is one as long as the rule is in force."""
+    statement: AnySelect = select(Prefix.network, Vrf.name, Pool.name, NatRule.name)
+    rows = await db.execute(
+        statement.select_from(Prefix)
+        .join(Vrf, Vrf.id == Prefix.vrf_id)
+        .outerjoin(Pool, Pool.prefix_id == Prefix.id)
+        .outerjoin(NatRule, and_(NatRule.prefix_id == Prefix.id, NatRule.until.is_(None)))
+        .where(Prefix.tenant_id == tenant_id, Prefix.role != "container")
+    )
+    found: list[Taken] = []
+    for network, vrf, pool, rule in rows:
+        span = parse_network(network)
+        if pool is not None:
+            found.append(Taken("pool", pool, vrf, span))
+        elif rule is not None:
+            found.append(Taken("nat_rule", rule, vrf, span))
+        else:
+            found.append(Taken("prefix", network, vrf, span))
+    return found
