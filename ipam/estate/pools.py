@@ -267,7 +267,7 @@ async def _put_svlan(rows: EstateRows, group_id: int, svlan: SvlanSpec) -> tuple
 
 
 async def define_prefix(rows: EstateRows, network: Network, vrf: str, role: str) -> Outcome:
-    """A prefix that no pool stands on: a container, or our own infrastructure.
+    """A prefix that no pool stands on, and no rule of port blocks: a container, or our own infrastructure.
 
     Raises:
         NameUnknown, Overlap: as ``NetworkEstate`` says.
@@ -275,12 +275,13 @@ async def define_prefix(rows: EstateRows, network: Network, vrf: str, role: str)
     await rows.be_alone()
     vrf_id = await rows.id_of("vrf", vrf)
     pooled = select(Pool.prefix_id).where(Pool.prefix_id.is_not(None))
+    free = and_(Prefix.id.not_in(pooled), Prefix.id.not_in(select(NatRule.prefix_id)))
     existing = (
         await rows.db.execute(
             select(Prefix.id, Prefix.role).where(
                 Prefix.vrf_id == vrf_id,
                 Prefix.network == str(network),
-                or_(Prefix.id.not_in(pooled), and_(Prefix.role == role, Prefix.role == "container")),
+                or_(free, and_(Prefix.role == role, Prefix.role == "container")),
             )
         )
     ).first()

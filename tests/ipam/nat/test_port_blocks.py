@@ -105,6 +105,27 @@ async def test_outside_addresses_of_a_rule_are_handed_out_to_nobody(empty: Netwo
             await empty.ports("define_rule", **{**RULE, "outside": outside})
 
 
+async def test_a_container_may_lie_around_a_rule_s_outside_which_may_be_infrastructure_later(empty: Network) -> None:
+    outside = {"network": RULE["outside"], "role": "container"}
+    await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
+    await empty.ports("define_rule", **RULE)
+
+    assert await empty.apply({"prefix": [outside]}) == ["prefix 203.0.113.0/30 in VRF default created"]
+    assert await empty.apply({"prefix": [outside]}) == []
+    with pytest.raises(EstateRefused, match=r"overlaps 203\.0\.113\.0/30 of nat_rule cgnat in VRF default"):
+        await empty.apply({"prefix": [{**outside, "role": "infra"}]})
+    empty.clock.forward(hours=1)
+    await empty.ports("end_rule", pool="cgnat")
+
+    assert await empty.apply({"prefix": [outside]}) == []
+    assert await empty.apply({"prefix": [{**outside, "role": "infra"}]}) == [
+        "prefix 203.0.113.0/30 in VRF default created"
+    ]
+    before = await empty.ports("blocks_of", inside="100.64.0.70", at=at(0.5))
+    assert [each["outside"] for each in before] == ["203.0.113.1"]
+    assert await empty.violations() == []
+
+
 async def test_two_rules_have_no_outside_address_in_common_whatever_their_vrfs(empty: Network) -> None:
     blue = {"name": "blue", "kind": "ipv4", "network": "100.64.0.0/24", "vrf": "blue"}
     await empty.apply(one_pool("100.64.0.0/24", role="cgnat") | {"vrf": [{"name": "blue"}]})
