@@ -15,6 +15,7 @@ from starlette.responses import StreamingResponse
 from ipam import ExportShape, ImportCounts, ImportFile, ImportRefused, ImportSource
 from provisioning.access import subject_of
 from provisioning.address_files import as_csv, opened
+from provisioning.api.addresses_parts import misfits
 from provisioning.api.bodies import is_csv
 from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, inlined, problem
@@ -149,7 +150,7 @@ async def _brought_in(call: Call, file: ImportFile, wish: Import) -> ImportCount
     return counts
 
 
-@doors.get("/export", permission="addresses.read", response_class=CsvLines, responses=NOT_THERE)
+@doors.get("/export", permission="addresses.read", response_class=CsvLines, responses=NOT_THERE, misfits=misfits)
 async def export(
     call: InCall,
     pool: Annotated[str | None, Query(min_length=1, max_length=120, description="Only this pool")] = None,

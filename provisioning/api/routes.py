@@ -165,6 +165,14 @@ class Door(APIRoute):
         async with self._turn(request):
             return await self._changed(request, repeatable, handler, body, key, caller)
 
+    async def _looked(self, request: Request, first: First) -> Response | Later | None:
+        """Raises: RequestValidationError, also with what the query names and the route doesn't know."""
+        try:
+            return await first(request.state.call)
+        except RequestValidationError as malformed:
+            faults = [*self._unknown(request), *malformed.errors()]
+            raise RequestValidationError(faults, body=malformed.body) from malformed
+
     def _turn(self, request: Request) -> AbstractAsyncContextManager[None]:
         if (most := self.terms.most_at_once) is None:
             return nullcontext()
@@ -178,7 +186,7 @@ class Door(APIRoute):
         if terms.first is not None:
             async with appliance.database.read() as db:
                 looked = self._called(repeatable, appliance, db, caller)
-                found = await terms.first(looked.state.call)
+                found = await self._looked(looked, terms.first)
             answer = found if found is None or isinstance(found, Response) else await found()
             if answer is not None:
                 return answer

@@ -66,10 +66,7 @@ def usage(
     """Show how full the pools are as bars, each or by place; of one pool also as a picture (SVG)."""
 
     async def act(appliance: Appliance) -> None:
-        place: PlaceKind | None = chosen("by", by, PlaceKind)
-        if (svg is not None and pool is None) or (place is not None and pool is not None):
-            why = "is needed with --svg" if pool is None else "can't be given with --by"
-            raise InvalidRequest("The usage", [Fault("pool", why)])
+        place = _place(pool, by, svg)
         if place is not None:
             async with appliance.database.read() as db:
                 rolled_up = await appliance.address_lookup(db).usage_by_place(place)
@@ -88,6 +85,26 @@ def usage(
         print_json(found) if json_ else _print_pools(found)
 
     run(act, as_json=json_, looks=True)
+
+
+def _place(pool: str | None, by: str | None, svg: Path | None) -> PlaceKind | None:
+    """By what it is rolled up.
+
+    Raises: InvalidRequest with all that doesn't go together, or is no place.
+    """
+    faults: list[Fault] = []
+    place: PlaceKind | None = None
+    try:
+        place = chosen("by", by, PlaceKind)
+    except InvalidRequest as refused:
+        faults += refused.faults
+    if svg is not None and pool is None:
+        faults.append(Fault("pool", "is needed with --svg"))
+    if by is not None and pool is not None:
+        faults.append(Fault("pool", "can't be given with --by"))
+    if faults:
+        raise InvalidRequest("The usage", faults)
+    return place
 
 
 def _cells(pool: PoolOutlook, now: datetime) -> tuple[str | Text, ...]:

@@ -94,6 +94,16 @@ async def test_what_is_held_is_streamed_as_an_import_reads_it(api: Api) -> None:
     assert (await api.get("/addresses/export?pool=nowhere")).status_code == 404
 
 
+async def test_all_that_is_wrong_with_what_is_asked_for_is_told_at_once(any_api: Api) -> None:
+    asked = await any_api.get("/addresses/export?pool=nowhere&shape=foo&bar=1")
+    assert (asked.status_code, [each["field"] for each in asked.json()["errors"]]) == (422, ["bar", "shape", "pool"])
+    assert asked.json()["errors"][2]["detail"].startswith("There is no pool 'nowhere'")
+
+    where = "/addresses/imports?source=foo&dry_run=x&bar=1"
+    sent = await any_api.send("POST", where, headers=CSV, content=KEPT)
+    assert (sent.status_code, [each["field"] for each in sent.json()["errors"]]) == (422, ["bar", "source", "dry_run"])
+
+
 async def test_differences_are_counted_by_kind(api: Api) -> None:
     assert (await api.get("/addresses/reconciliation")).json() == {
         "missing_in_radius": 0,

@@ -72,6 +72,9 @@ def test_the_pools_are_listed_with_what_is_used_and_drawn_as_bars_and_as_a_pictu
     ):
         typed = type_("addresses", "usage", *words)
         assert (typed.status, fault in typed.err) == (2, True)
+    both = type_("addresses", "usage", "--by", "street", "--svg", picture).err
+    assert "by: street is none of bng, site, access_node" in both
+    assert "pool: is needed with --svg" in both
 
 
 def test_an_address_is_shown_with_its_holder_and_history(isp: Settings, type_: Type, address: str) -> None:
