@@ -131,6 +131,7 @@ def read_import(text: Iterable[str], source: ImportSource, mapping: ImportMappin
     for number, row in opened.rows:
         rows.append(row)
         lines.append(_line(number, row, names, source, known))
+    lines = _once(lines) if source == "radreply" else lines
     return ImportFile(source, opened.separator, opened.titles, opened.header, rows, lines)
 
 
@@ -138,7 +139,7 @@ def reply_file(rows: Iterable[Sequence[str]], mapping: ImportMapping | None = No
     """Rows of a radius database as if they had been a file: (username, attribute, op, value) each."""
     header, known = NEEDED["radreply"][0], mapping or ImportMapping()
     kept = [list(row) for row in rows]
-    lines = [_line(number, row, header, "radreply", known) for number, row in enumerate(kept, start=2)]
+    lines = _once([_line(number, row, header, "radreply", known) for number, row in enumerate(kept, start=2)])
     return ImportFile("radreply", ",", [], header, kept, lines, is_live=True)
 
 
@@ -157,6 +158,17 @@ def _line(
     return line if line.skipped else held_as(mapping.applied(line))
 
 
+def _once(lines: Iterable[ImportLine]) -> list[ImportLine]:
+    """A row that radreply has twice, maybe with another operator, gives nothing more; it is left out."""
+    seen: dict[ImportLine, int] = {}
+    found: list[ImportLine] = []
+    for line in lines:
+        first = seen.setdefault(replace(line, number=0), line.number)
+        again = first != line.number and not line.skipped and not line.faults
+        found.append(replace(line, skipped=f"line {first} gives it already") if again else line)
+    return found
+
+
 def read_mapping(text: Iterable[str]) -> ImportMapping:
     """Whose what is.
 
@@ -165,8 +177,8 @@ def read_mapping(text: Iterable[str]) -> ImportMapping:
     """
     opened = _opened(text, "mapping", (("username",), ("address",)))
     names, faults = opened.names, list[str]()
-    if unknown := [name for name in names if name not in _MAPPING]:
-        raise RequestInvalid("mapping", f"has unknown columns: {', '.join(unknown)}; it takes {', '.join(_MAPPING)}")
+    if unknown := _unknown(names, _MAPPING):
+        raise RequestInvalid("mapping", f"has unknown columns: {unknown}; it takes {', '.join(_MAPPING)}")
     by_username: dict[str, Whose] = {}
     by_address: dict[str, Whose] = {}
     for number, row in opened.rows:
@@ -184,11 +196,12 @@ def read_mapping(text: Iterable[str]) -> ImportMapping:
 
 
 def _key(address: str, cells: Cells) -> str:
+    """Of an address or prefix, or of an address with the mask of its link, as NetBox writes it."""
     try:
         return spelt(parsed(address))
-    except ValueError as exc:
-        cells.faults.append(str(exc))
-        return address
+    except ValueError:
+        host = cells.address(address).network
+        return address if host is None else spelt(host)
 
 
 def _opened(text: Iterable[str], what: str, needed: Sequence[Sequence[str]]) -> _Opened:
@@ -220,10 +233,16 @@ def _numbered(lines: Iterable[str], separator: str, what: str, *, strict: bool) 
 
 
 def _refuse_columns(names: Sequence[str], source: ImportSource) -> None:
-    if source == "csv" and (unknown := [name for name in names if name not in BESIDE and name not in IMPORT_COLUMNS]):
-        raise RequestInvalid("file", f"has unknown columns: {', '.join(unknown)}; it takes {', '.join(IMPORT_COLUMNS)}")
+    if source == "csv" and (unknown := _unknown(names, (*BESIDE, *IMPORT_COLUMNS))):
+        raise RequestInvalid("file", f"has unknown columns: {unknown}; it takes {', '.join(IMPORT_COLUMNS)}")
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
         raise RequestInvalid("file", f"has two columns called {', '.join(twice)}")
+
+
+def _unknown(names: Sequence[str], known: Sequence[str]) -> str:
+    """Those columns that nobody knows, one without a name (a comma at the end) by its number; empty: there are none."""
+    numbered = enumerate(names, start=1)
+    return ", ".join(name or f"number {number}, without a name" for number, name in numbered if name not in known)
 
 
 def _plain(name: str) -> str:

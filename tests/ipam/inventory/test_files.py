@@ -189,6 +189,39 @@ def test_rows_of_radreply_give_addresses_and_all_others_are_left_out() -> None:
     assert reply_file(rows).lines == (read(RADREPLY, "radreply").lines[:1])
 
 
+def test_what_radreply_gives_twice_it_gives_once() -> None:
+    rows = [
+        ("ada@isp", "Delegated-IPv6-Prefix", ":=", "2001:db8:2000:500::/56"),
+        ("ada@isp", "delegated-ipv6-prefix", "=", "2001:DB8:2000:500::/56"),
+        ("bob@isp", "Delegated-IPv6-Prefix", ":=", "2001:db8:2000:500::/56"),
+        ("ada@isp", "Framed-IP-Address", ":=", "100.64.0.300"),
+        ("ada@isp", "Framed-IP-Address", "=", "100.64.0.300"),
+    ]
+    text = "\n".join(["username,attribute,op,value", *map(",".join, rows)])
+    for file in (reply_file(rows), read(text, "radreply")):
+        assert said(file, "skipped", "faults") == [
+            ("", ()),
+            ("line 2 gives it already", ()),
+            ("", ()),
+            ("", ("'100.64.0.300' is not an IPv4 or IPv6 address",)),
+            ("", ("'100.64.0.300' is not an IPv4 or IPv6 address",)),
+        ]
+    given = "ada,Framed-IP-Address,:=,100.64.0.5"
+    contradictory = f"username,attribute,op,value,customer_id\n{given},5\n{given},6\n"
+    assert said(read(contradictory, "radreply"), "skipped") == [("",), ("",)]
+
+
+def test_an_address_in_a_mapping_may_have_the_mask_of_its_link() -> None:
+    mapping = "address,customer_id,location,plan\n100.64.0.5/28,5,LOC-1,fiber-100\n"
+    assert said(read(NETBOX_ADDRESSES, "netbox", mapping), "customer_id", "state")[:2] == [
+        (5, "assigned"),
+        (None, "reserved"),
+    ]
+    for wrong, why in (("100.64.0.5/33", "no prefix length of IPv4"), ("2001:db8::1/129", "no prefix length of IPv6")):
+        with pytest.raises(RequestInvalid, match=f"line 2: '{wrong}' has {why} behind its slash"):
+            read_mapping(["address,customer_id\n", f"{wrong},5\n"])
+
+
 def test_a_mapping_says_whose_the_addresses_of_other_systems_are() -> None:
     mapping = (
         "username,address,customer_id,location,plan,cvlan\n"
@@ -240,6 +273,7 @@ def test_a_mapping_says_what_a_line_of_ours_leaves_out() -> None:
     [
         ("", "csv", "has no line with the names of its columns, among them value"),
         ("value,custommer\n1,2\n", "csv", "has unknown columns: custommer; it takes vrf, pool,"),
+        ("value,note,\n", "csv", "has unknown columns: number 3, without a name; it takes vrf, pool,"),
         ("prefix,prefix\n", "netbox", "has two columns called prefix"),
         ("username,attribute,value\n", "radreply", "among them username and attribute and op and value"),
         ('value\n100.64.0.5\n"100.64.0.6\n', "csv", "is no CSV: unexpected end of data in line 3"),
