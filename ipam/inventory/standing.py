@@ -33,9 +33,7 @@ def settle(draft: Draft, now: Standing, source: ImportSource) -> Settled:
     settled = Settled()
     for unit in draft.units.values():
         used = now.used.get(unit.key)
-        if used is None and _is_kept_out(unit, now):
-            settled.unchanged += 1
-        elif used is not None and _is_so_already(unit, used):
+        if used is not None and _is_so_already(unit, used):
             settled.unchanged += 1
             if unit.service is not None and used.account is not None:
                 unit.service.existing = used.account
@@ -44,6 +42,8 @@ def settle(draft: Draft, now: Standing, source: ImportSource) -> Settled:
                 settled.unchanged += 1
             else:
                 settled.updated.append((used.row_id, unit))
+        elif _is_kept_out(unit, now) if used is None else _is_had_here(unit, used, source, draft.now):
+            settled.unchanged += 1
         elif (fault := _why_not(unit, used, now, draft.now)) is not None:
             draft.fault(unit.line, fault)
         else:
@@ -87,6 +87,13 @@ def _is_kept_still(unit: WantedUnit, used: UsedUnit, source: ImportSource) -> bo
     """What NetBox has kept for nobody it still keeps, and calls it something else by now. What radreply calls it is
     whose it is: another name there is somebody else."""
     return source == "netbox" and unit.line.state == used.state == "reserved" and is_note_of(source, used.note)
+
+
+def _is_had_here(unit: WantedUnit, used: UsedUnit, source: ImportSource, at: datetime) -> bool:
+    """What NetBox or phpIPAM has for nobody in particular, and a service has here, has just given back, or is kept here
+    for something else: nobody else is given it. That is how our own export comes back."""
+    is_nobodys = unit.line.state == "reserved" and not unit.line.username and source in ("netbox", "phpipam")
+    return is_nobodys and (used.available_at is None or used.available_at > at)
 
 
 def _is_several(unit: WantedUnit) -> bool:

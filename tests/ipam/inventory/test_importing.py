@@ -377,7 +377,7 @@ async def test_what_a_system_calls_something_else_by_now_is_called_so_here_and_i
         "imported from NetBox: scanner",
         "by hand",
     ]
-    others = "ip address,description\n100.64.0.9,modem\n100.64.0.12,modem\n"
+    others = "ip address,description,username\n100.64.0.9,modem,ada\n100.64.0.12,modem,ada\n"
     assert await network.faults(others, "phpipam") == {
         2: ["100.64.0.9 of pool cgnat is reserved (imported from NetBox: plotter)"],
         3: ["100.64.0.12 of pool cgnat is reserved (by hand)"],
@@ -402,6 +402,34 @@ async def test_the_words_of_an_address_count_more_than_those_of_the_prefix_aroun
         "imported from NetBox: the museum",
         "imported from NetBox: plotter",
     ]
+
+
+async def test_what_netbox_was_given_by_us_comes_back_in_its_later_lists(network: Network) -> None:
+    held = await network.allocate(1, ip_address="100.64.0.4")
+    gone = await network.allocate(2, ip_address="100.64.0.5")
+    await network.release(gone["service_id"])
+    await network.keep("reserve", pool="cgnat", value="100.64.0.6", note="by hand")
+    before = await network.export()
+
+    for shape, lines in (("netbox-addresses", 3), ("netbox-prefixes", 4)):
+        counts = await network.bring_in(await network.export(shape=shape), "netbox")
+        assert {name: number for name, number in counts.items() if number} == {"lines": lines, "unchanged": lines}
+    around = await network.bring_in("Prefix,Description\n100.64.0.4/30,customers\n", "netbox")
+    assert (around["reserved"], around["unchanged"]) == (1, 3)
+    await network.keep("unreserve", pool="cgnat", value="100.64.0.7", note="it was only to try")
+
+    assert await network.export() == before
+    another = "IP Address,username,customer_id,location,plan\n"
+    another += "".join(f"100.64.0.{n}/28,eve,9,LOC-3,fiber-100\n" for n in (4, 5, 6))
+    whose = f"held by service {held['service_id']} ({held['username']}, customer 1)"
+    found = await network.faults(another, "netbox")
+    assert found[2][-1] == f"100.64.0.4 of pool cgnat is {whose}"
+    assert found[3][-1] == "100.64.0.5 of pool cgnat is in quarantine until 2030-01-01 13:00:00 UTC"
+    assert found[4][-1] == "100.64.0.6 of pool cgnat is reserved (by hand)"
+    network.clock.forward(hours=2)
+    rested = await network.bring_in("IP Address,Description\n100.64.0.5/28,printer\n", "netbox")
+    assert (rested["reserved"], rested["unchanged"]) == (1, 0)
+    assert await network.violations() == []
 
 
 async def test_what_radreply_has_given_to_one_name_is_not_another_s_for_the_asking(network: Network) -> None:
