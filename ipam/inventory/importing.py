@@ -105,7 +105,7 @@ def _counts(file: ImportFile, draft: Draft, settled: Settled) -> ImportCounts:
 
 
 async def _write(rows: EstateRows, settled: Settled, source: ImportSource, at: datetime, realm: str) -> None:
-    await _take_rested(rows, settled)
+    await _take_out(rows, settled)
     by_pool: dict[int, list[int]] = defaultdict(list)
     for unit in settled.new:
         by_pool[unit.pool.pool_id].append(unit.unit)
@@ -114,20 +114,24 @@ async def _write(rows: EstateRows, settled: Settled, source: ImportSource, at: d
     await _write_services(rows, settled.services(), at, realm)
     ordinals = _ordinals(settled.new)
     await _insert(rows, _ALLOCATION, [_allocation(*each, at) for each in zip(settled.new, ordinals, strict=True)])
+    freed = {"what": "unreserved", "service_id": None}
+    await _insert(rows, _EVENT, [{**_event(unit, source, at), **freed} for _, unit in settled.taken_over])
     await _insert(rows, _EVENT, [_event(unit, source, at) for unit in settled.new])
     await _update_notes(rows, settled, source, at)
     if len(settled.new) >= MANY:
         await count_anew(rows.db, _RANGE, _SERVICE, _ALLOCATION, _EVENT)
 
 
-async def _take_rested(rows: EstateRows, settled: Settled) -> None:
-    """What has rested goes out of quarantine, unless somebody is at it."""
-    for some in chunks(settled.rested_rows):
-        resting = select(Allocation.id).where(IN_QUARANTINE, Allocation.id.in_(some))
-        locked = list(await rows.db.scalars(resting.with_for_update(skip_locked=True)))
-        if len(locked) != len(some):
-            raise OthersWereQuicker({unit.pool.name for unit in settled.new})
-        await rows.db.execute(delete(_ALLOCATION).where(_ALLOCATION.c.id.in_(some)))
+async def _take_out(rows: EstateRows, settled: Settled) -> None:
+    """What has rested goes out of quarantine, and what is somebody's out of its reservation, unless somebody is at
+    it."""
+    kept = [row_id for row_id, _ in settled.taken_over]
+    for state, row_ids in ((IN_QUARANTINE, settled.rested_rows), (RESERVED, kept)):
+        for some in chunks(row_ids):
+            free = select(Allocation.id).where(state, Allocation.id.in_(some)).with_for_update(skip_locked=True)
+            if len((await rows.db.scalars(free)).all()) != len(some):
+                raise OthersWereQuicker({unit.pool.name for unit in settled.new})
+            await rows.db.execute(delete(_ALLOCATION).where(_ALLOCATION.c.id.in_(some)))
 
 
 async def _update_notes(rows: EstateRows, settled: Settled, source: ImportSource, at: datetime) -> None:

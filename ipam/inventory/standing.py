@@ -18,9 +18,26 @@ class Settled:
 
     new: list[WantedUnit] = field(default_factory=list)
     rested_rows: list[int] = field(default_factory=list)
+    taken_over: list[tuple[int, WantedUnit]] = field(default_factory=list)
+    """Rows of reservations of which it is known by now whose they are; these units are among the new ones."""
     updated: list[tuple[int, WantedUnit]] = field(default_factory=list)
     """Rows of reservations whose words have changed."""
     unchanged: int = 0
+
+    def take(self, unit: WantedUnit, used: UsedUnit | None) -> None:
+        """As a new one, and the row that it has so far."""
+        self.new.append(unit)
+        if used is not None and used.state == "reserved":
+            self.taken_over.append((used.row_id, unit))
+        elif used is not None:
+            self.rested_rows.append(used.row_id)
+
+    def call_anew(self, unit: WantedUnit, used: UsedUnit) -> None:
+        """With the words of its line, unless that means several."""
+        if _is_several(unit):
+            self.unchanged += 1
+        else:
+            self.updated.append((used.row_id, unit))
 
     def services(self) -> list[DraftService]:
         """Those that don't exist yet, in the order of the file."""
@@ -38,17 +55,13 @@ def settle(draft: Draft, now: Standing, source: ImportSource) -> Settled:
             if unit.service is not None and used.account is not None:
                 unit.service.existing = used.account
         elif used is not None and _is_kept_still(unit, used, source):
-            if _is_several(unit):
-                settled.unchanged += 1
-            else:
-                settled.updated.append((used.row_id, unit))
+            settled.call_anew(unit, used)
         elif _is_kept_out(unit, now) if used is None else _is_had_here(unit, used, source, draft.now):
             settled.unchanged += 1
-        elif (fault := _why_not(unit, used, now, draft.now)) is not None:
+        elif (fault := _why_not(unit, used, now, draft.now, source)) is not None:
             draft.fault(unit.line, fault)
         else:
-            settled.new.append(unit)
-            settled.rested_rows += [] if used is None else [used.row_id]
+            settled.take(unit, used)
     for unit in settled.new:
         if unit.service is not None and unit.service.existing is not None:
             draft.fault(unit.line, _exists(unit.service.existing, unit.service))
@@ -96,17 +109,24 @@ def _is_had_here(unit: WantedUnit, used: UsedUnit, source: ImportSource, at: dat
     return is_nobodys and (used.available_at is None or used.available_at > at)
 
 
+def _is_taken_over(unit: WantedUnit, used: UsedUnit, source: ImportSource) -> bool:
+    """Whose it is has become known of what the same system had for nobody; of radreply under the same name."""
+    is_known_now = unit.line.state == "assigned" and used.state == "reserved" and is_note_of(source, used.note)
+    return is_known_now and (source != "radreply" or used.note == unit.line.note)
+
+
 def _is_several(unit: WantedUnit) -> bool:
     """Whether its line is a prefix around it: an address in it may have words of its own, from another list."""
     network, length = unit.line.network, unit.pool.unit_length
     return network is not None and length is not None and network.length < length
 
 
-def _why_not(unit: WantedUnit, used: UsedUnit | None, now: Standing, at: datetime) -> str | None:
+def _why_not(unit: WantedUnit, used: UsedUnit | None, now: Standing, at: datetime, source: ImportSource) -> str | None:
     number, pool_id = unit.unit, unit.pool.pool_id
     if (reason := _covering(now.excluded.get(pool_id, ()), number)) is not None:
         return f"{unit.value} of pool {unit.pool.name} is excluded: {reason}"
-    if used is not None and (whose := _whose(unit, used, at)) is not None:
+    kept_for_it = used is not None and _is_taken_over(unit, used, source)
+    if used is not None and not kept_for_it and (whose := _whose(unit, used, at)) is not None:
         return f"{unit.value} of pool {unit.pool.name} is {whose}"
     if used is None and (note := _covering(now.drained.get(pool_id, ()), number)) is not None:
         return f"{unit.value} lies in what is being drained of pool {unit.pool.name} ({note})"

@@ -432,6 +432,53 @@ async def test_what_netbox_was_given_by_us_comes_back_in_its_later_lists(network
     assert await network.violations() == []
 
 
+async def test_what_was_kept_for_nobody_becomes_a_service_s_once_the_same_system_knows_whose_it_is(
+    empty: Network,
+) -> None:
+    await empty.apply(one_pool())
+    netbox = "IP Address,Description\n192.0.2.5/24,Ada Byron\n192.0.2.6/24,printer\n"
+    await empty.bring_in(netbox, "netbox")
+    radreply = "username,attribute,op,value\nbob,Framed-IP-Address,:=,192.0.2.7\n"
+    await empty.bring_in(radreply, "radreply")
+    await empty.keep("reserve", pool="cgnat", value="192.0.2.8", note="by hand")
+    empty.clock.forward(minutes=5)
+
+    owners = "address,customer_id,location,plan,username\n192.0.2.5,5,LOC-1,fiber-100,ada\n"
+    counts = await empty.bring_in(netbox, "netbox", owners)
+    assert (counts["services"], counts["assigned"], counts["unchanged"]) == (1, 1, 1)
+    counts = await empty.bring_in(radreply, "radreply", "username,customer_id,location,plan\nbob,6,LOC-1,fiber-100\n")
+    assert (counts["services"], counts["assigned"]) == (1, 1)
+
+    history = await empty.keep("history", pool="cgnat", value="192.0.2.5")
+    assert [(each["at"], each["what"], each["username"], each["note"]) for each in history] == [
+        (STARTED_AT, "reserved", None, "imported from NetBox: Ada Byron"),
+        (empty.clock(), "unreserved", None, "imported from NetBox: Ada Byron"),
+        (empty.clock(), "assigned", "ada", "imported from NetBox: Ada Byron"),
+    ]
+    assert [line.split(",")[3:7] for line in (await empty.export()).splitlines()[1:]] == [
+        ["192.0.2.5", "assigned", "5", "ada"],
+        ["192.0.2.6", "reserved", "", ""],
+        ["192.0.2.7", "assigned", "6", "bob"],
+        ["192.0.2.8", "reserved", "", ""],
+    ]
+    assert (await empty.bring_in(netbox, "netbox", owners))["unchanged"] == 2
+    others = "value,customer_id,username,location,plan\n192.0.2.6,9,eve,LOC-1,fiber-100\n"
+    assert (await empty.faults(others))[2] == ["192.0.2.6 of pool cgnat is reserved (imported from NetBox: printer)"]
+    by_hand = "IP Address,customer_id,location,plan\n192.0.2.8/24,9,LOC-1,fiber-100\n"
+    assert (await empty.faults(by_hand, "netbox"))[2] == ["192.0.2.8 of pool cgnat is reserved (by hand)"]
+    assert await empty.violations() == []
+
+
+async def test_what_radreply_keeps_for_one_name_does_not_become_another_s_service_s(empty: Network) -> None:
+    await empty.apply(one_pool())
+    rows = "username,attribute,op,value\nbob,Framed-IP-Address,:=,192.0.2.7\n"
+    await empty.bring_in(rows, "radreply")
+    mapping = "username,customer_id,location,plan\neve,9,LOC-1,fiber-100\n"
+    assert await empty.faults(rows.replace("bob", "eve"), "radreply", mapping) == {
+        2: ["192.0.2.7 of pool cgnat is reserved (imported from radreply: bob)"]
+    }
+
+
 async def test_what_radreply_has_given_to_one_name_is_not_another_s_for_the_asking(network: Network) -> None:
     alice = "username,attribute,op,value\nalice,Framed-IP-Address,:=,100.64.0.5\n"
     await network.bring_in(alice, "radreply")
