@@ -42,10 +42,11 @@ class Whose:
 
 @dataclass(frozen=True)
 class ImportMapping:
-    """Whose addresses are, by RADIUS username or by address."""
+    """Whose addresses are, by RADIUS username or by address. ``used``: of which a line was asked about, so far."""
 
     by_username: Mapping[str, Whose] = field(default_factory=dict)
     by_address: Mapping[str, Whose] = field(default_factory=dict)
+    used: set[tuple[str, str]] = field(default_factory=set, compare=False)
 
     def applied(self, line: ImportLine) -> ImportLine:
         """The line with what it doesn't say itself."""
@@ -72,13 +73,23 @@ class ImportMapping:
         if whose is not None:
             cells.fill({name: "" if said is None else str(said) for name, said in vars(whose).items()})
 
+    def unused(self) -> list[str]:
+        """Addresses and usernames that no line so far has taken anything from."""
+        both = (("address", self.by_address), ("username", self.by_username))
+        return [key for name, known in both for key in known if (name, key) not in self.used]
+
     def _whose(self, address: str, username: str) -> Whose | None:
-        return self.by_address.get(address) or self.by_username.get(username)
+        for name, key, known in (("address", address, self.by_address), ("username", username, self.by_username)):
+            if key in known:
+                self.used.add((name, key))
+                return known[key]
+        return None
 
 
 @dataclass(frozen=True)
 class ImportFile:
-    """``rows[i]`` is what ``lines[i]`` was read from; ``titles`` stood before the names of the columns.
+    """``rows[i]`` is what ``lines[i]`` was read from; ``titles`` stood before the names of the columns. ``unused`` are
+    addresses and usernames of the mapping beside it that no line has taken anything from.
 
     ``is_live``: it is what a radius database has, where there are names too that are none of ours to number (a loopback
     of a router's login): what nobody is known to own and no pool holds is left out of it, and counted.
@@ -91,6 +102,7 @@ class ImportFile:
     rows: Sequence[Sequence[str]]
     lines: Sequence[ImportLine]
     is_live: bool = False
+    unused: Sequence[str] = ()
 
     def with_errors(self, faults: Mapping[int, Sequence[str]]) -> Iterator[list[str]]:
         """The file again, a row at a time, each with all that is wrong with it in a last column; what stands in none
@@ -132,7 +144,7 @@ def read_import(text: Iterable[str], source: ImportSource, mapping: ImportMappin
         rows.append(row)
         lines.append(_line(number, row, names, source, known))
     lines = _once(lines) if source == "radreply" else lines
-    return ImportFile(source, opened.separator, opened.titles, opened.header, rows, lines)
+    return ImportFile(source, opened.separator, opened.titles, opened.header, rows, lines, unused=known.unused())
 
 
 def reply_file(rows: Iterable[Sequence[str]], mapping: ImportMapping | None = None) -> ImportFile:
@@ -140,7 +152,7 @@ def reply_file(rows: Iterable[Sequence[str]], mapping: ImportMapping | None = No
     header, known = NEEDED["radreply"][0], mapping or ImportMapping()
     kept = [list(row) for row in rows]
     lines = _once([_line(number, row, header, "radreply", known) for number, row in enumerate(kept, start=2)])
-    return ImportFile("radreply", ",", [], header, kept, lines, is_live=True)
+    return ImportFile("radreply", ",", [], header, kept, lines, is_live=True, unused=known.unused())
 
 
 def _line(
@@ -155,7 +167,7 @@ def _line(
         mapping.lend(cells)
         return READERS[source](number, cells)
     line = READERS[source](number, cells)
-    return line if line.skipped else held_as(mapping.applied(line))
+    return line if line.skipped else held_as(mapping.applied(line), source)
 
 
 def _once(lines: Iterable[ImportLine]) -> list[ImportLine]:

@@ -40,7 +40,7 @@ _EVENT = table_of(AllocationEvent)
 _RANGE = table_of(FreeRange)
 _SERVICE = table_of(Service)
 MOST_NAMED = 5
-"""Of rows that lie outside of every pool."""
+"""Of rows that lie outside of every pool, and of what a mapping has too much."""
 MANY = 1_000
 """Fewer units leave the planner's idea of the tables as it is."""
 
@@ -101,6 +101,8 @@ def _counts(file: ImportFile, draft: Draft, settled: Settled) -> ImportCounts:
         skipped=draft.skipped,
         outside_pools=len(draft.outside),
         first_outside=[f"{line.username} {line.value}" for line in draft.outside[:MOST_NAMED]],
+        mapping_unused=len(file.unused),
+        first_unused=list(file.unused[:MOST_NAMED]),
     )
 
 

@@ -197,12 +197,18 @@ def is_note_of(source: ImportSource, note: str | None) -> bool:
     return note is not None and (note == bare or note.startswith(f"{bare}: "))
 
 
-def held_as(line: ImportLine) -> ImportLine:
-    """What another system has allocated is a service's if its owner is known, and else kept for nobody: a premise or
-    plan by itself, of whatever names, says nothing."""
+def held_as(line: ImportLine, source: ImportSource) -> ImportLine:
+    """What another system has allocated is a service's if its owner is known, and else kept for nobody. An owner of
+    whom only part is said is refused: what is said would be lost."""
     if not line.lacks:
         return replace(line, state="assigned")
-    return replace(line, state="reserved", location="", plan="")
+    if source == "phpipam" and line.lacks == ["customer_id", "plan"]:  # it has a column location of its own
+        return replace(line, state="reserved", location="")
+    wrong = [name for name in line.lacks if any(fault.startswith(f"{name}:") for fault in line.faults)]
+    lacks, faults = [name for name in line.lacks if name not in wrong], line.faults
+    if lacks and len(lacks) < len(OWNER):
+        faults += (f"whose it is takes {', '.join(OWNER)}: {', '.join(lacks)} is missing",)
+    return replace(line, state="reserved", faults=faults)
 
 
 def kinds_meant(line: ImportLine) -> set[str]:

@@ -76,11 +76,17 @@ def import_(
     made = ", ".join(f"{numbers[name]} {name}" for name in STATES if numbers[name]) or "nothing"
     say(f"{counts['lines']} lines, {counts['skipped']} left out: {made}; {counts['services']} new services")
     if counts["outside_pools"]:
-        more = ", ..." if counts["outside_pools"] > len(counts["first_outside"]) else ""
-        some = ", ".join(counts["first_outside"]) + more
-        say(f"of what is left out, outside of every pool: {counts['outside_pools']} ({some})")
+        some = _some(counts["outside_pools"], counts["first_outside"])
+        say(f"of what is left out, outside of every pool: {some}")
+    if counts["mapping_unused"]:
+        say(f"of the mapping, in no line of the file: {_some(counts['mapping_unused'], counts['first_unused'])}")
     if dry_run:
         say("nothing was written")
+
+
+def _some(number: int, first: Sequence[str]) -> str:
+    """How many, and the first of them."""
+    return f"{number} ({', '.join(first)}{', ...' if number > len(first) else ''})"
 
 
 def _meant(from_: str, reason: str | None) -> ImportSource:

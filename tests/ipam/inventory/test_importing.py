@@ -41,6 +41,8 @@ async def test_what_a_file_says_is_held_kept_and_cooling_as_if_it_had_been_given
         "skipped": 0,
         "outside_pools": 0,
         "first_outside": [],
+        "mapping_unused": 0,
+        "first_unused": [],
     }
     async with network.database.begin() as db:
         ids = {name: number for name, number in await db.execute(select(Service.username, Service.service_id))}
@@ -312,6 +314,34 @@ async def test_addresses_of_other_systems_are_kept_for_nobody_unless_a_mapping_s
         ),
     ]
     assert await empty.violations() == []
+
+
+async def test_an_owner_who_is_half_known_is_refused_whatever_system_and_mapping_say_it(network: Network) -> None:
+    lacks = "whose it is takes customer_id, location, plan: {} is missing"
+    netbox = "IP Address,Description,cf_customer_id,cf_location,cf_plan\n"
+    netbox += "100.64.0.5/28,cust seven,7,,fiber-100\n100.64.0.6/28,cust eight,8,LOC-3,\n100.64.0.7/28,printer,,,\n"
+    assert await network.faults(netbox, "netbox") == {2: [lacks.format("location")], 3: [lacks.format("plan")]}
+    rows = "username,attribute,op,value\nbob,Framed-IP-Address,:=,100.64.0.5\n"
+    mapping = "username,customer_id,location,plan\nbob,6,LOC-3,\n"
+    assert await network.faults(rows, "radreply", mapping) == {2: [lacks.format("plan")]}
+    wrong = "ip address,customer_id,plan\n100.64.0.5,x,fiber-100\n"
+    assert await network.faults(wrong, "phpipam") == {
+        2: ["customer_id: 'x' is no positive whole number", lacks.format("location")]
+    }
+    counts = await network.bring_in("ip address,location\n100.64.0.5,Rack 7\n", "phpipam")  # a column of its own
+    assert counts["reserved"] == 1
+
+
+async def test_what_a_mapping_has_that_no_line_takes_is_counted_and_named(network: Network) -> None:
+    rows = "username,attribute,op,value\nalice,Framed-IP-Address,:=,100.64.0.5\ncarl,Framed-IP-Netmask,:=,255.0.0.0\n"
+    mapping = "username,address,customer_id,location,plan\nAlice,,5,LOC-3,fiber-100\ncarl,,6,LOC-3,fiber-100\n"
+    counts = await network.bring_in(rows, "radreply", mapping + "bob,100.64.0.9,7,LOC-3,fiber-100\n")
+    assert (counts["mapping_unused"], counts["first_unused"]) == (3, ["100.64.0.9", "Alice", "carl"])
+    kept = await network.bring_in("value,state\n100.64.0.9,reserved\n", mapping="address\n100.64.0.9\n")
+    assert (kept["mapping_unused"], kept["first_unused"]) == (1, ["100.64.0.9"])
+    mapping = "address,username\n100.64.0.10,dora\n"
+    used = await network.bring_in("IP Address\n100.64.0.10/28\n", "netbox", mapping)
+    assert (used["mapping_unused"], used["first_unused"]) == (0, [])
 
 
 async def test_a_mapping_beside_a_file_of_ours_says_whose_its_addresses_are(empty: Network) -> None:

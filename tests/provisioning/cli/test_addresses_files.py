@@ -60,6 +60,8 @@ def test_a_file_of_another_system_is_tried_mended_and_taken_over(
         "skipped": 0,
         "outside_pools": 0,
         "first_outside": [],
+        "mapping_unused": 0,
+        "first_unused": [],
         "dry_run": False,
     }
     assert type_(*words).out == "2 lines, 0 left out: 2 unchanged; 0 new services\n"
@@ -67,6 +69,33 @@ def test_a_file_of_another_system_is_tried_mended_and_taken_over(
     assert [(each["subject"], each["reason"]) for each in entries] == [("import/netbox", "we leave NetBox")]
     assert (entries[0]["after"]["file"], entries[0]["after"]["reserved"]) == ("netbox.csv", 2)
     assert type_("check").status == 0
+
+
+def test_what_a_mapping_has_too_much_is_counted_and_named(isp: Settings, type_: Type, tmp_path: Path) -> None:
+    file, mapping = tmp_path / "radreply.csv", tmp_path / "mapping.csv"
+    file.write_text("username,attribute,op,value\nalice,Framed-IP-Address,:=,100.64.3.9\n")
+    others = "".join(f"u{number},{number},LOC-1,fiber-300\n" for number in range(1, 6))
+    mapping.write_text(f"username,customer_id,location,plan\nAlice,5,LOC-20001,fiber-300\n{others}")
+    words = ("addresses", "import", file, "--from", "radreply", "--mapping", mapping)
+
+    told = type_(*words, "--dry-run")
+
+    assert (told.status, told.out.splitlines()) == (
+        0,
+        [
+            "1 lines, 0 left out: 1 reserved; 0 new services",
+            "of the mapping, in no line of the file: 6 (Alice, u1, u2, u3, u4, ...)",
+            "nothing was written",
+        ],
+    )
+    done = type_(*words, "--json").json
+    assert (done["mapping_unused"], done["first_unused"]) == (6, ["Alice", "u1", "u2", "u3", "u4"])
+    mapping.write_text("username,customer_id,location,plan\nalice,5,,fiber-300\n")
+    refused = type_(*words)
+    assert (refused.status, refused.err.splitlines()[1:]) == (
+        2,
+        ["  line 2: whose it is takes customer_id, location, plan: location is missing"],
+    )
 
 
 def test_a_service_that_comes_with_a_file_is_nobody_s_left_over(isp: Settings, type_: Type, tmp_path: Path) -> None:
