@@ -276,10 +276,13 @@ class ImportRefused(IpamError):
     code = "ipam.import_refused"
     MOST_NAMED: ClassVar[int] = 10
 
-    def __init__(self, by_line: Mapping[int, Sequence[str]]) -> None:
-        """``by_line``: all that is wrong with each line, by its number."""
+    def __init__(self, by_line: Mapping[int, Sequence[str]], places: Mapping[int, str] | None = None) -> None:
+        """``by_line``: all that is wrong with each line, by its number; ``places``: where each stands, in words."""
+        known = places or {}
         self.by_line = {line: tuple(faults) for line, faults in sorted(by_line.items()) if faults}
-        self.faults = tuple(Fault(f"line {line}", what) for line, found in self.by_line.items() for what in found)
+        self.faults = tuple(
+            Fault(known.get(line, f"line {line}"), what) for line, found in self.by_line.items() for what in found
+        )
         listed = "; ".join(map(str, self.faults[: self.MOST_NAMED]))
         more = "; ..." if len(self.faults) > self.MOST_NAMED else ""
         super().__init__(

@@ -93,13 +93,16 @@ async def _some_names(rows: AsyncIterator[ReplyRow]) -> AsyncIterator[dict[str, 
 
 def _with_command(found: Difference, subscribers: dict[str, int]) -> Reconciled:
     """A subscriber of ours is projected anew, and a service that came with a file, and so has none, is looked at. What
-    is nobody's here is kept, so that nobody is given it; a pool that isn't described yet can keep nothing."""
+    is nobody's here is kept, so that nobody is given it; a pool that isn't described yet can keep nothing. What an
+    import would refuse is looked at, or tried, which says why."""
     if found["username"] in subscribers:
         command = f"firstlight subscribers project {found['username']}"
     elif found["service_id"] is not None:
         command = f"firstlight addresses show --service {found['service_id']}"
-    elif found["difference"] == "reserved_otherwise":
+    elif found["difference"] in ("reserved_otherwise", "held_otherwise"):
         command = f"firstlight addresses show {found['radius'][0].partition('=')[2]}"
+    elif found["difference"] in ("given_twice", "unfit"):
+        command = f"{HOLD} --dry-run"
     elif found["difference"] == "outside_pools":
         command = DESCRIBE
     else:

@@ -40,7 +40,16 @@ class CheckedImport:
     counts: ImportCounts
 
 
-DifferenceKind = Literal["missing_in_radius", "unknown_to_ipam", "reserved_otherwise", "outside_pools", "mismatched"]
+DifferenceKind = Literal[
+    "missing_in_radius",
+    "unknown_to_ipam",
+    "reserved_otherwise",
+    "held_otherwise",
+    "given_twice",
+    "outside_pools",
+    "unfit",
+    "mismatched",
+]
 
 
 class Difference(TypedDict):
@@ -48,8 +57,10 @@ class Difference(TypedDict):
 
     ``difference``: *missing_in_radius* (a service holds what RADIUS gives to nobody), *unknown_to_ipam* (RADIUS gives
     addresses to a name that no live service has), *reserved_otherwise* (it gives such a name what is reserved for
-    something else), *outside_pools* (it gives it what no pool holds), *mismatched* (a service holds something, and
-    RADIUS gives something else). ``ipam`` and ``radius`` hold what only one of them has, each as ``Attribute=value``.
+    something else), *held_otherwise* (what a service holds, or has just given back), *given_twice* (what it gives to
+    another name, too), *outside_pools* (what no pool holds), *unfit* (what no pool hands out: no address, of another
+    size or kind than its pool, excluded or drained there), *mismatched* (a service holds something, and RADIUS gives
+    something else). ``ipam`` and ``radius`` hold what only one of them has, each as ``Attribute=value``.
     """
 
     difference: DifferenceKind

@@ -115,18 +115,21 @@ class Draft:
         if self.faults[line.number][-1:] != [what]:
             self.faults[line.number].append(what)
 
-    def want(self, unit: WantedUnit) -> None:
+    def want(self, unit: WantedUnit) -> bool:
         """Of two lines that mean one unit one is a prefix of nobody's around the other, or both stand for a part of it,
-        or the second one is wrong."""
+        or the second one is wrong. False: its service has it by another line, of which this is only a part."""
         other = self.units.setdefault(unit.key, unit)
         if other is unit or _is_around(unit, other):
-            return
+            return True
         if _is_around(other, unit):
             self.units[unit.key] = unit
-            return
+            return True
+        if _is_part_of_the_same(unit, other):
+            return False
         parts = not (unit.line.is_exact or other.line.is_exact) and unit.line.network != other.line.network
         if not (parts and unit.service is None and other.service is None):
-            self.fault(unit.line, f"{unit.value} of pool {unit.pool.name} stands in line {other.line.number} already")
+            self.fault(unit.line, f"{unit.value} of pool {unit.pool.name} stands in {other.line.where} already")
+        return True
 
     def _add(self, line: ImportLine) -> None:
         for fault in line.faults:
@@ -148,8 +151,7 @@ class Draft:
         pool, first, last = located
         for number in range(first, last + 1):
             unit = WantedUnit(line, pool, number, service, subject)
-            self.want(unit)
-            if service is not None:
+            if self.want(unit) and service is not None:
                 (service.holds if line.state == "assigned" else service.gave_back).append(unit)
 
     def _located(self, line: ImportLine, service: DraftService | None) -> Located | None:
@@ -207,7 +209,7 @@ class Draft:
 
     def _agree(self, service: DraftService, line: ImportLine, place: Place, plan: Plan) -> None:
         """Who had something elsewhere before is the same service; what it holds now, it holds at one place."""
-        whose = f"{service.username or 'the service'} in line {service.first.number}"
+        whose = f"{service.username or 'the service'} in {service.first.where}"
         if line.customer_id != service.customer_id:
             self.fault(line, f"{whose} is customer {service.customer_id}'s, not customer {line.customer_id}'s")
         if plan != service.plan:
@@ -225,7 +227,15 @@ def _is_around(nobodys: WantedUnit, other: WantedUnit) -> bool:
     around, inner = nobodys.line.network, other.line.network
     if nobodys.line.state != "reserved" or around is None or inner is None:
         return False
+    if nobodys.line.is_exact and nobodys.line.username != other.line.username:  # of radreply it is that name's
+        return False
     return around.length < inner.length and around.holds(inner.family, inner.first)
+
+
+def _is_part_of_the_same(unit: WantedUnit, other: WantedUnit) -> bool:
+    """Whether one service has it by both lines, and one of them is an address in it."""
+    same = unit.service is not None and unit.service is other.service and unit.line.state == other.line.state
+    return same and unit.line.network != other.line.network and not (unit.line.is_exact and other.line.is_exact)
 
 
 def _is_later(line: ImportLine, gave_back: Sequence[WantedUnit]) -> bool:

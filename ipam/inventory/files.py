@@ -104,6 +104,11 @@ class ImportFile:
     is_live: bool = False
     unused: Sequence[str] = ()
 
+    @property
+    def places(self) -> Mapping[int, str]:
+        """Where each line stands, as faults say it."""
+        return {line.number: line.where for line in self.lines}
+
     def with_errors(self, faults: Mapping[int, Sequence[str]]) -> Iterator[list[str]]:
         """The file again, a row at a time, each with all that is wrong with it in a last column; what stands in none
         comes behind."""
@@ -148,10 +153,12 @@ def read_import(text: Iterable[str], source: ImportSource, mapping: ImportMappin
 
 
 def reply_file(rows: Iterable[Sequence[str]], mapping: ImportMapping | None = None) -> ImportFile:
-    """Rows of a radius database as if they had been a file: (username, attribute, op, value) each."""
+    """Rows of a radius database as if they had been a file: (username, attribute, op, value) each. Their faults
+    say of which name and attribute they are."""
     header, known = NEEDED["radreply"][0], mapping or ImportMapping()
     kept = [list(row) for row in rows]
-    lines = _once([_line(number, row, header, "radreply", known) for number, row in enumerate(kept, start=2)])
+    read = _once([_line(number, row, header, "radreply", known) for number, row in enumerate(kept, start=2)])
+    lines = [replace(line, place=f"{row[0]}'s {row[1]}") for line, row in zip(read, kept, strict=True)]
     return ImportFile("radreply", ",", [], header, kept, lines, is_live=True, unused=known.unused())
 
 

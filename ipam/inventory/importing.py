@@ -69,7 +69,7 @@ async def bring_in(rows: EstateRows, file: ImportFile, *, at: datetime, realm: s
             await cut_ranges(rows, pool_id, [])
         settled = settle(draft, await standing(rows.db, draft.units), file.source)
         if any(draft.faults.values()):
-            raise ImportRefused(draft.faults)
+            raise ImportRefused(draft.faults, file.places)
         await _write(rows, settled, file.source, at, realm)
         return _counts(file, draft, settled)
 

@@ -74,7 +74,7 @@ class AddressInventory:
 
     def reconciliation(self) -> Reconciliation:
         """What is allocated, to be compared with what RADIUS replies with."""
-        return Reconciliation(self._db, self._tenant_id)
+        return Reconciliation(self._db, self._tenant_id, at=self._now())
 
     async def imported_service_ids(self) -> list[int]:
         """Live services that came with a file: they are wanted, though no run of ours has made them."""

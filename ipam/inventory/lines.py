@@ -42,7 +42,8 @@ class ImportLine:
     """``network``: the address or prefix; ``vid``: or the C-VLAN; one of them, unless there are ``faults``.
 
     ``is_exact``: it is one unit of a pool and nothing else; else it stands for all units that it touches. ``cvlan`` is
-    a C-VLAN of the same service that has no line of its own. ``skipped`` says why it is no allocation.
+    a C-VLAN of the same service that has no line of its own. ``skipped`` says why it is no allocation, ``place`` where
+    it stands, if that is no file.
     """
 
     number: int
@@ -64,6 +65,12 @@ class ImportLine:
     note: str = ""
     skipped: str = ""
     faults: tuple[str, ...] = ()
+    place: str = ""
+
+    @property
+    def where(self) -> str:
+        """It stands, as people find it."""
+        return self.place or f"line {self.number}"
 
     @property
     def value(self) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -14,11 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam.allocation.places import AnySelect
 from ipam.answers import value_of
 from ipam.inventory.answers import Difference, DifferenceKind
-from ipam.inventory.lines import as_note, parsed, spelt_anew
-from ipam.inventory.pools import PoolIndex
+from ipam.inventory.lines import parsed, spelt_anew
 from ipam.inventory.shapes import THE_NAS_CHOOSES
-from ipam.tables import ASSIGNED, RESERVED, Allocation, Pool, Prefix, Service
-from ipam.upkeep.pool_units import all_pools
+from ipam.inventory.unclaimed import Given, Unclaimed
+from ipam.tables import ASSIGNED, Allocation, Pool, Prefix, Service
 
 ATTRIBUTES: Mapping[str, str] = {
     "ipv4": "Framed-IP-Address",
@@ -27,15 +26,15 @@ ATTRIBUTES: Mapping[str, str] = {
     "ipv4_routed": "Framed-Route",
     "ipv6_routed": "Framed-IPv6-Route",
 }
-"""Which attribute tells a NAS of a unit of each kind; only these are compared."""
+"""Which attribute tells a NAS of a unit of each kind; only these are compared, and ``_INSIDE``."""
+_INSIDE = "Framed-IPv6-Address"
+"""It tells of an address in a prefix (RFC 6911 s3.1): who holds the prefix may have it."""
 _THE_NAS_CHOOSES = frozenset((ATTRIBUTES["ipv4"], address) for address in THE_NAS_CHOOSES)
-_OURS = {name.lower(): name for name in ATTRIBUTES.values()}
+_OURS = {name.lower(): name for name in (*ATTRIBUTES.values(), _INSIDE)}
 
 NAMES_AT_ONCE = 1_000
 ReplyRow = tuple[str, str, str]
 """A username, an attribute, its value."""
-Given = tuple[str, str]
-"""An attribute and its value."""
 
 
 @dataclass(frozen=True)
@@ -65,27 +64,29 @@ def _given(row: Any) -> Given:
 class Reconciliation:
     """Takes the rows of RADIUS some names at a time; what no row was about is missing there.
 
-    Of a network of any size it keeps no more than which services it has seen, its pools, and what is reserved. What
-    RADIUS gives to a name that is nobody's here is no difference as far as an import of radreply has reserved it for
-    that name: nobody else gets it.
+    Of a network of any size it keeps no more than which services it has seen, its pools, and what is given that nobody
+    holds. What RADIUS gives to a name that is nobody's here is no difference as far as an import of radreply has
+    reserved it for that name: nobody else gets it.
     """
 
-    def __init__(self, db: AsyncSession, tenant_id: str) -> None:
+    def __init__(self, db: AsyncSession, tenant_id: str, *, at: datetime) -> None:
         """``db`` sees one moment for as long as it takes."""
         self._db = db
         self._tenant_id = tenant_id
         self._seen: set[int] = set()
-        self._known: tuple[PoolIndex, Mapping[Given, set[str]]] | None = None
+        self._unclaimed = Unclaimed(db, tenant_id, at)
 
     async def compare(self, by_name: Mapping[str, Sequence[ReplyRow]]) -> list[Difference]:
         """All rows of each name at once; best a thousand names at a time."""
         named = select(Service.service_id).where(Service.tenant_id == self._tenant_id, Service.username.in_(by_name))
         claimed = await self._claims((await self._db.scalars(named)).all())
         self._seen |= {claim.service_id for claim in claimed.values()}
-        found: list[Difference] = []
-        for name, rows in by_name.items():
-            found += await self._compared(name, claimed.get(name), rows)
-        return found
+        gives = {name: _gives(rows, claimed.get(name)) for name, rows in by_name.items()}
+        unclaimed = {name: given for name, given in gives.items() if given and name not in claimed}
+        besides = {name: gives[name] - claim.gives for name, claim in claimed.items()}
+        found = [_compared(claim, gives[name]) for name, claim in claimed.items() if claim.gives != gives[name]]
+        parts = await self._unclaimed.sorted_out(unclaimed, besides)
+        return [*found, *(_difference(what, name, None, part) for name, what, part in parts)]
 
     async def missing(self) -> AsyncIterator[Difference]:
         """Services of which RADIUS has no row at all, when every name was compared."""
@@ -99,30 +100,6 @@ class Reconciliation:
             claimed = await self._claims(unseen)
             for username, claim in claimed.items():
                 yield _difference("missing_in_radius", username, claim, frozenset())
-
-    async def _compared(self, username: str, claim: Claim | None, rows: Sequence[ReplyRow]) -> list[Difference]:
-        gives = frozenset((_OURS[name.lower()], _told(value)) for _, name, value in rows if name.lower() in _OURS)
-        if claim is None or all(name != ATTRIBUTES["ipv4"] for name, _ in claim.gives):
-            gives -= _THE_NAS_CHOOSES  # gives nothing that is allocated anywhere
-        if claim is None:
-            return await self._unclaimed(username, gives) if gives else []
-        if claim.gives == gives:
-            return []
-        return [_difference("mismatched" if gives else "missing_in_radius", username, claim, gives)]
-
-    async def _unclaimed(self, username: str, gives: frozenset[Given]) -> list[Difference]:
-        """What a name that no live service has is given, by what can become of it."""
-        pools, kept = await self._pools_and_reserved()
-        own = as_note("radreply", username)
-        gives = frozenset(given for given in gives if own not in kept.get(given, ()))
-        outside = frozenset(given for given in gives if _is_outside(pools, given))
-        otherwise = frozenset(given for given in gives if given in kept)
-        parts: tuple[tuple[DifferenceKind, frozenset[Given]], ...] = (
-            ("unknown_to_ipam", gives - outside - otherwise),
-            ("reserved_otherwise", otherwise),
-            ("outside_pools", outside),
-        )
-        return [_difference(what, username, None, part) for what, part in parts if part]
 
     async def _claims(self, service_ids: Sequence[int]) -> dict[str, Claim]:
         """By username, those of these services that hold something that RADIUS gives."""
@@ -138,21 +115,28 @@ class Reconciliation:
             found[username] = Claim(service_id, customer_id, username, frozenset(_given(unit) for unit in units))
         return found
 
-    async def _pools_and_reserved(self) -> tuple[PoolIndex, Mapping[Given, set[str]]]:
-        """And what that is reserved for, as RADIUS would give it."""
-        if self._known is None:
-            kept: defaultdict[Given, set[str]] = defaultdict(set)
-            for row in await self._db.execute(_units(self._tenant_id, Allocation.note).where(RESERVED)):
-                kept[_given(row)].add(row.note)
-            self._known = PoolIndex(await all_pools(self._db, self._tenant_id)), kept
-        return self._known
+
+def _gives(rows: Iterable[ReplyRow], claim: Claim | None) -> frozenset[Given]:
+    """In the spelling in which services hold it."""
+    gives = frozenset((_OURS[name.lower()], _told(value)) for _, name, value in rows if name.lower() in _OURS)
+    if claim is None or all(name != ATTRIBUTES["ipv4"] for name, _ in claim.gives):
+        gives -= _THE_NAS_CHOOSES  # gives nothing that is allocated anywhere
+    if claim is None:
+        return gives
+    return frozenset(_as_held(given, claim) for given in gives)
 
 
-def _is_outside(pools: PoolIndex, given: Given) -> bool:
-    try:
-        return pools.is_outside(parsed(given[1]))
-    except ValueError:  # what is no address at all lies nowhere
-        return False
+def _as_held(given: Given, claim: Claim) -> Given:
+    """Of an address in a prefix that its service holds, that prefix."""
+    if given[0] != _INSIDE or spelt_anew(given[1]) is None:
+        return given
+    address = parsed(given[1])
+    prefixes = (ours for ours in claim.gives if parsed(ours[1]).holds(address.family, address.first))
+    return next(prefixes, given)
+
+
+def _compared(claim: Claim, gives: frozenset[Given]) -> Difference:
+    return _difference("mismatched" if gives else "missing_in_radius", claim.username, claim, gives)
 
 
 def _difference(what: DifferenceKind, username: str, claim: Claim | None, gives: frozenset[Given]) -> Difference:

@@ -45,7 +45,7 @@ def _complete(draft: Draft, service: DraftService, bound: Bound) -> None:
                 draft.fault(unit.line, most)
             _served(draft, service, unit, bound)
         elif kind in held:
-            draft.fault(unit.line, f"the service has {held[kind].value} in line {held[kind].line.number} already")
+            draft.fault(unit.line, f"the service has {held[kind].value} in {held[kind].line.where} already")
         elif kind not in kinds:
             draft.fault(unit.line, f"plan {service.plan.name} takes nothing of pool {unit.pool.name} there")
         else:

@@ -44,8 +44,10 @@ REPLY_KINDS = {
     "delegated-ipv6-prefix": "ipv6_pd",
     "framed-route": "ipv4_routed",
     "framed-ipv6-route": "ipv6_routed",
+    "framed-ipv6-address": "",
 }
-"""What a reply attribute gives (RFC 2865, RFC 3162, RFC 4818)."""
+"""What a reply attribute gives (RFC 2865, RFC 3162, RFC 4818). An address (RFC 6911 s3.1) lies in what is given, of
+whichever kind that is."""
 THE_NAS_CHOOSES = ("255.255.255.254", "255.255.255.255")  # RFC 2865 s5.8
 _GIVES = ("=", ":=", "+=")
 
@@ -167,11 +169,14 @@ def reply_line(number: int, cells: Cells) -> ImportLine:
     if op not in _GIVES:
         cells.faults.append(f"op: {op[:10]!r} gives nothing; FreeRADIUS replies with {', '.join(_GIVES)}")
     said = cells.value((value.split() or [""])[0] if kind.endswith("_routed") else value)
+    if not kind and said.network is not None and said.network.family == 4:
+        cells.faults.append(f"{attribute} takes an IPv6 address (RFC 6911 s3.1)")
     if not (username := cells.username()):
         cells.faults.append("username is missing")
     customer_id, cvlan = cells.customer_id(), cells.cvlan()
     return ImportLine(
         number=number,
+        is_exact=bool(kind),
         kind=kind,
         customer_id=customer_id,
         username=username,

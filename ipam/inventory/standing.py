@@ -11,6 +11,9 @@ from ipam.inventory.draft import Account, Draft, DraftService, WantedUnit
 from ipam.inventory.lines import ImportSource, is_note_of
 from ipam.inventory.reading import Standing, UsedUnit
 
+_LISTS: tuple[ImportSource, ...] = ("netbox", "phpipam")
+"""What has an address for nobody in particular, too; what radreply has is a name's."""
+
 
 @dataclass
 class Settled:
@@ -56,7 +59,7 @@ def settle(draft: Draft, now: Standing, source: ImportSource) -> Settled:
                 unit.service.existing = used.account
         elif used is not None and _is_kept_still(unit, used, source):
             settled.call_anew(unit, used)
-        elif _is_kept_out(unit, now) if used is None else _is_had_here(unit, used, source, draft.now):
+        elif _is_kept_out(unit, now, source) if used is None else _is_had_here(unit, used, source, draft.now):
             settled.unchanged += 1
         elif (fault := _why_not(unit, used, now, draft.now, source)) is not None:
             draft.fault(unit.line, fault)
@@ -68,10 +71,10 @@ def settle(draft: Draft, now: Standing, source: ImportSource) -> Settled:
     return settled
 
 
-def _is_kept_out(unit: WantedUnit, now: Standing) -> bool:
+def _is_kept_out(unit: WantedUnit, now: Standing, source: ImportSource) -> bool:
     """What another system has for nobody (the gateway above all) and is excluded here: nobody is given it already."""
-    is_foreign = unit.line.state == "reserved" and not unit.line.is_exact
-    return is_foreign and _covering(now.excluded.get(unit.pool.pool_id, ()), unit.unit) is not None
+    is_foreign = unit.line.state == "reserved" and source in _LISTS
+    return is_foreign and covering(now.excluded.get(unit.pool.pool_id, ()), unit.unit) is not None
 
 
 def _is_so_already(unit: WantedUnit, used: UsedUnit) -> bool:
@@ -105,7 +108,7 @@ def _is_kept_still(unit: WantedUnit, used: UsedUnit, source: ImportSource) -> bo
 def _is_had_here(unit: WantedUnit, used: UsedUnit, source: ImportSource, at: datetime) -> bool:
     """What NetBox or phpIPAM has for nobody in particular, and a service has here, has just given back, or is kept here
     for something else: nobody else is given it. That is how our own export comes back."""
-    is_nobodys = unit.line.state == "reserved" and not unit.line.username and source in ("netbox", "phpipam")
+    is_nobodys = unit.line.state == "reserved" and not unit.line.username and source in _LISTS
     return is_nobodys and (used.available_at is None or used.available_at > at)
 
 
@@ -123,12 +126,12 @@ def _is_several(unit: WantedUnit) -> bool:
 
 def _why_not(unit: WantedUnit, used: UsedUnit | None, now: Standing, at: datetime, source: ImportSource) -> str | None:
     number, pool_id = unit.unit, unit.pool.pool_id
-    if (reason := _covering(now.excluded.get(pool_id, ()), number)) is not None:
+    if (reason := covering(now.excluded.get(pool_id, ()), number)) is not None:
         return f"{unit.value} of pool {unit.pool.name} is excluded: {reason}"
     kept_for_it = used is not None and _is_taken_over(unit, used, source)
     if used is not None and not kept_for_it and (whose := _whose(unit, used, at)) is not None:
         return f"{unit.value} of pool {unit.pool.name} is {whose}"
-    if used is None and (note := _covering(now.drained.get(pool_id, ()), number)) is not None:
+    if used is None and (note := covering(now.drained.get(pool_id, ()), number)) is not None:
         return f"{unit.value} lies in what is being drained of pool {unit.pool.name} ({note})"
     since, last = unit.line.since or at, now.last_event_at.get(unit.key)
     if used is not None and used.available_at is not None and used.subject != unit.subject:
@@ -159,6 +162,7 @@ def _exists(account: Account, service: DraftService) -> str:
     return f"username {account.username} is service {account.service_id}'s, which exists without this"
 
 
-def _covering(spans: Sequence[tuple[int, int, str]], unit: int) -> str | None:
+def covering(spans: Sequence[tuple[int, int, str]], unit: int) -> str | None:
+    """Why, if one of these spans holds the unit."""
     place = bisect_right(spans, unit, key=lambda span: span[0]) - 1
     return spans[place][2] if place >= 0 and spans[place][1] >= unit else None

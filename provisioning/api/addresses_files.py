@@ -65,7 +65,10 @@ class Reconciliation(Wish):
     missing_in_radius: int
     unknown_to_ipam: int
     reserved_otherwise: int
+    held_otherwise: int
+    given_twice: int
     outside_pools: int
+    unfit: int
     mismatched: int
     left_out: ReconciliationLeftOut
     differences: list[Reconciled]
@@ -142,7 +145,7 @@ async def _brought_in(call: Call, file: ImportFile, wish: Import) -> ImportCount
         call.changes_nothing()
         checked = await inventory.check(file)
         if checked.faults:
-            raise ImportRefused(checked.faults)
+            raise ImportRefused(checked.faults, file.places)
         return checked.counts
     counts = await inventory.bring_in(file)
     named = wish.file_name or ("radius database" if wish.content is None and wish.source == "radreply" else "a body")

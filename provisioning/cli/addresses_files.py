@@ -110,7 +110,7 @@ async def _brought_in(appliance: Appliance, read: ImportFile, file: Path | None,
         async with appliance.database.read() as db:
             checked = await appliance.inventory(db).check(read)
         if checked.faults:
-            raise ImportRefused(checked.faults)
+            raise ImportRefused(checked.faults, read.places)
         return checked.counts
     async with appliance.database.begin() as db:
         counts = await appliance.inventory(db).bring_in(read)

@@ -14,11 +14,12 @@ from radius.projection.radius_database import radius_transaction
 GIVING = (
     "Framed-IP-Address",
     "Framed-IPv6-Prefix",
+    "Framed-IPv6-Address",
     "Delegated-IPv6-Prefix",
     "Framed-Route",
     "Framed-IPv6-Route",
 )
-"""The reply attributes that give a line addresses (RFC 2865, RFC 3162, RFC 4818)."""
+"""The reply attributes that give a line addresses (RFC 2865, RFC 3162, RFC 4818, RFC 6911)."""
 ROWS_AT_ONCE = 2000
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -186,7 +187,9 @@ def test_rows_of_radreply_give_addresses_and_all_others_are_left_out() -> None:
     ]
     assert file.lines[0].note == "imported from radreply: ada@isp"
     rows: list[Sequence[str]] = [("ada@isp", "Framed-IP-Address", ":=", "100.64.0.5")]
-    assert reply_file(rows).lines == (read(RADREPLY, "radreply").lines[:1])
+    live = reply_file(rows)
+    assert live.lines == [replace(file.lines[0], place="ada@isp's Framed-IP-Address")]
+    assert (file.places[2], live.places) == ("line 2", {2: "ada@isp's Framed-IP-Address"})
 
 
 def test_what_radreply_gives_twice_it_gives_once() -> None:

@@ -537,6 +537,14 @@ async def test_of_a_radius_database_what_no_pool_holds_and_nobody_owns_is_left_o
         4: ["10.255.0.2 lies outside every pool"],
         10: ["pool at-the-bng is handed out by the BNG, which knows it as POOL-A"],
     }
+    twice = [("ann", "Framed-IP-Address", ":=", "100.64.0.9"), ("bob", "Framed-IP-Address", ":=", "100.64.0.9")]
+    with pytest.raises(ImportRefused) as refused:
+        async with network.database.begin() as db:
+            await network.inventory(db).bring_in(reply_file([*twice, ("eve", "framed-ip-address", "=", "garbage")]))
+    assert refused.value.faults == (
+        ("bob's Framed-IP-Address", "100.64.0.9 of pool cgnat stands in ann's Framed-IP-Address already"),
+        ("eve's framed-ip-address", "'garbage' is not an IPv4 or IPv6 address"),
+    )
     text = "username,attribute,op,value\nmgmt,Framed-IP-Address,:=,10.255.0.1\n"
     assert await network.faults(text, "radreply") == {2: ["10.255.0.1 lies outside every pool"]}
     assert await network.violations() == []
@@ -561,6 +569,40 @@ async def test_an_address_within_a_prefix_that_is_handed_out_whole_keeps_all_of_
     assert "2001:db8:1000:2::/64,reserved,,,,,2030-01-01T12:00:00Z,,,imported from phpIPAM: router" in (
         await network.export("wan6")
     )
+
+
+async def test_an_ipv6_address_of_radreply_holds_the_prefix_in_which_it_lies(network: Network) -> None:
+    rows = (
+        "username,attribute,op,value\n"
+        "ada,Framed-IP-Address,:=,100.64.0.5\n"
+        "ada,Framed-IPv6-Prefix,:=,2001:db8:1000:2::/64\n"
+        "ada,Framed-IPv6-Address,:=,2001:db8:1000:2::1\n"
+        "ada,Delegated-IPv6-Prefix,:=,2001:db8:2000:500::/56\n"
+        "bob,framed-ipv6-address,:=,2001:db8:1000:3::1\n"
+        "carl,Framed-IPv6-Address,:=,2001:db8:2000:601::1\n"
+    )
+    owner = "username,customer_id,location,plan\nada,5,LOC-1,fiber-100\n"
+
+    for mapping in ("username\n", owner):
+        counts = await network.bring_in(rows, "radreply", mapping)
+        assert (counts["lines"], counts["skipped"]) == (6, 0)
+
+    assert (counts["services"], counts["assigned"], counts["unchanged"]) == (1, 3, 2)
+    assert sorted(line.split(",")[3:7] for line in (await network.export()).splitlines()[1:]) == [
+        ["100.64.0.5", "assigned", "5", "ada"],
+        ["2001:db8:1000:2::/64", "assigned", "5", "ada"],
+        ["2001:db8:1000:3::/64", "reserved", "", ""],
+        ["2001:db8:2000:500::/56", "assigned", "5", "ada"],
+        ["2001:db8:2000:600::/56", "reserved", "", ""],
+    ]
+    wrong = "username,attribute,op,value\nada,Framed-IPv6-Address,:=,100.64.0.6\n"
+    wrong += "eve,Framed-IPv6-Prefix,:=,2001:db8:1000:4::/64\neve2,Framed-IPv6-Address,:=,2001:db8:1000:4::1\n"
+    wrong += "eve2,Framed-IPv6-Address,:=,2001:db8:1000:2::2\n"
+    found = await network.faults(wrong, "radreply")
+    assert found[2][0] == "Framed-IPv6-Address takes an IPv6 address (RFC 6911 s3.1)"
+    assert found[4] == ["2001:db8:1000:4::/64 of pool wan6 stands in line 3 already"]
+    assert found[5][0].startswith("2001:db8:1000:2::/64 of pool wan6 is held by service 1")
+    assert await network.violations() == []
 
 
 async def test_a_c_vlan_is_computed_named_in_a_column_or_missing(empty: Network) -> None:

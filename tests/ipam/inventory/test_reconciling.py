@@ -12,6 +12,13 @@ from ipam.inventory import reconciling
 from ipam.tables import Service
 from tests.ipam.conftest import Network
 
+CHOSEN = {
+    "ip_address": "100.64.0.4",
+    "ipv6_wan_prefix": "2001:db8:1000:2::/64",
+    "delegated_prefix": "2001:db8:2000:200::/56",
+}
+OTHERS = {"ipv6_wan_prefix": "2001:db8:1000:3::/64", "delegated_prefix": "2001:db8:2000:300::/56"}
+
 
 async def compared(network: Network, rows: list[tuple[str, str, str]]) -> list[Difference]:
     by_name: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
@@ -47,7 +54,7 @@ async def test_many_services_are_looked_through_some_at_a_time(
     found = await compared(network, [(names[2], "Framed-IP-Address", known), ("eve@isp", "Framed-IP-Address", known)])
 
     told = [(each["difference"], each["username"]) for each in found]
-    assert told[:2] == [("mismatched", names[2]), ("unknown_to_ipam", "eve@isp")]
+    assert told[:2] == [("mismatched", names[2]), ("held_otherwise", "eve@isp")]
     assert told[2:] == [("missing_in_radius", name) for name in (*names[:2], *names[3:])]
 
 
@@ -65,8 +72,9 @@ async def test_what_is_held_is_missing_there_also_when_its_service_was_released(
 
 async def test_each_difference_says_what_only_one_side_has(network: Network) -> None:
     await network.keep("reserve", pool="cgnat", value="100.64.0.13", note="imported from radreply: dora@isp")
-    first, second, third = [await network.allocate(n, "LOC-1") for n in (1, 2, 3)]
-    await network.release((await network.allocate(4, "LOC-1"))["service_id"])
+    given = [await network.allocate(n, "LOC-1", ip_address=f"100.64.0.{n + 3}") for n in (1, 2, 3, 4)]
+    first, second, third, gone = given
+    await network.release(gone["service_id"])
     rows = [
         ("dora@isp", "Framed-IP-Address", "100.64.0.13"),
         (first["username"], "Framed-IP-Address", "192.0.2.9"),
@@ -76,7 +84,11 @@ async def test_each_difference_says_what_only_one_side_has(network: Network) -> 
         ("eve@isp", "Delegated-IPv6-Prefix", "not a prefix"),
     ]
 
-    found = {each["username"]: each for each in await compared(network, rows)}
+    found = {
+        each["username"]: each
+        for each in await compared(network, rows)
+        if (each["username"], each["difference"]) != ("eve@isp", "unfit")
+    }
 
     assert found[first["username"]] == {
         "difference": "mismatched",
@@ -95,7 +107,7 @@ async def test_each_difference_says_what_only_one_side_has(network: Network) -> 
         "service_id": None,
         "customer_id": None,
         "ipam": [],
-        "radius": ["Delegated-IPv6-Prefix=not a prefix", "Framed-IP-Address=100.64.0.14"],
+        "radius": ["Framed-IP-Address=100.64.0.14"],
     }
     assert len(found) == 4
 
@@ -118,9 +130,73 @@ async def test_what_is_reserved_for_something_else_or_lies_in_no_pool_is_told_as
     assert [(each["username"], each["difference"], each["radius"]) for each in found] == [
         ("ghost", "reserved_otherwise", ["Framed-IP-Address=100.64.0.4"]),
         ("ann2", "reserved_otherwise", ["Framed-IP-Address=100.64.0.5"]),  # that is ann's
-        ("bob", "unknown_to_ipam", ["Framed-IP-Address=100.64.0.7"]),
         ("bob", "reserved_otherwise", ["Framed-IP-Address=100.64.0.6"]),
+        ("bob", "unknown_to_ipam", ["Framed-IP-Address=100.64.0.7"]),
         ("bob", "outside_pools", ["Framed-Route=10.255.0.0/29"]),
-        ("eve", "unknown_to_ipam", ["Framed-IP-Address=100.64.0.300"]),
+        ("eve", "unfit", ["Framed-IP-Address=100.64.0.300"]),
     ]
     assert {each["service_id"] for each in found} == {None}
+
+
+async def test_what_an_import_would_refuse_is_not_told_as_what_it_would_take_over(network: Network) -> None:
+    held = await network.allocate(1, **CHOSEN)
+    gone = await network.allocate(2, **(CHOSEN | {"ip_address": "100.64.0.5"} | OTHERS))
+    await network.release(gone["service_id"])
+    await network.keep("drain", pool="pd", span="2001:db8:2000:f000::/56", note="to be sold")
+    name, address = held["username"], "Framed-IP-Address"
+    whole = [
+        (name, address, "100.64.0.7"),  # a service is given what it doesn't hold
+        (name, "Framed-IPv6-Prefix", str(held["ipv6_wan_prefix"])),
+        (name, "Delegated-IPv6-Prefix", str(held["delegated_prefix"])),
+    ]
+    rows = {
+        "of-a-service": (address, "100.64.0.4", "held_otherwise"),
+        "cooling": (address, "100.64.0.5", "held_otherwise"),
+        "twice-1": (address, "100.64.0.6", "given_twice"),
+        "twice-2": (address, "100.64.0.6", "given_twice"),
+        "as-a-service": (address, "100.64.0.7", "given_twice"),
+        "gateway": (address, "100.64.0.1", "unfit"),
+        "of-the-bng": (address, "100.72.0.9", "unfit"),
+        "garbage": (address, "garbage", "unfit"),
+        "too-large": ("Delegated-IPv6-Prefix", "2001:db8:2000::/52", "unfit"),
+        "drained": ("Delegated-IPv6-Prefix", "2001:db8:2000:f000::/56", "unfit"),
+        "of-another-kind": ("Framed-Route", "100.64.0.8/32", "unfit"),
+        "host-bits": ("Framed-Route", "203.0.113.3/29 0.0.0.0 1", "unfit"),
+        "no-ipv6": ("Framed-IPv6-Address", "100.64.0.8", "unfit"),
+        "free": (address, "100.64.0.9", "unknown_to_ipam"),
+        "inside": ("Framed-IPv6-Address", "2001:db8:1000:e::1", "unknown_to_ipam"),
+        "beside": ("framed-ipv6-address", "2001:db8:1000:e::2", "unknown_to_ipam"),
+    }
+
+    found = await compared(network, [*whole, *((who, *given[:2]) for who, given in rows.items())])
+
+    assert {each["username"]: each["difference"] for each in found if each["service_id"] is None} == {
+        who: kind for who, (_, _, kind) in rows.items()
+    }
+    taken = [f"{who},{name},:=,{value}" for who, (name, value, kind) in rows.items() if kind == "unknown_to_ipam"]
+    counts = await network.bring_in("\n".join(["username,attribute,op,value", *taken]), "radreply")
+    assert counts["reserved"] == 2
+    network.clock.forward(hours=2)
+    again = await compared(network, [(who, *rows[who][:2]) for who in ("cooling", "free", "inside", "beside")])
+    assert [(each["username"], each["difference"]) for each in again if each["service_id"] is None] == [
+        ("cooling", "unknown_to_ipam"),
+        ("beside", "reserved_otherwise"),
+    ]
+
+
+async def test_an_address_in_the_prefix_of_its_service_is_no_difference(network: Network) -> None:
+    given = await network.allocate(1, **CHOSEN)
+    name, wan = given["username"], str(given["ipv6_wan_prefix"]).removesuffix("/64")
+    rows = [
+        (name, "Framed-IP-Address", str(given["ip_address"])),
+        (name, "framed-ipv6-address", f"{wan}1"),
+        (name, "Delegated-IPv6-Prefix", str(given["delegated_prefix"])),
+    ]
+    assert await compared(network, rows) == []
+
+    [found] = await compared(network, [*rows, (name, "Framed-IPv6-Address", "2001:db8:1000:f::1")])
+    assert (found["difference"], found["ipam"], found["radius"]) == (
+        "mismatched",
+        [],
+        ["Framed-IPv6-Address=2001:db8:1000:f::1"],
+    )

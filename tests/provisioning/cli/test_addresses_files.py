@@ -176,7 +176,7 @@ def test_radius_is_compared_and_each_difference_has_the_command_that_ends_it(
     told = type_("addresses", "reconcile", "--csv", table, "--json")
 
     assert told.status == 1
-    [missing], [unknown], [], [], [mismatched], left_out = told.json.values()
+    [missing], [unknown], [], [], [], [], [], [mismatched], left_out = told.json.values()
     assert left_out == {"anothers": 0, "under_way": 1}
     assert (missing["username"], missing["radius"]) == (DONE, [])
     assert missing["command"] == f"firstlight subscribers project {DONE}"
@@ -243,7 +243,10 @@ def test_each_difference_ends_by_its_command(isp: Settings, type_: Type, tmp_pat
         "missing_in_radius": [],
         "unknown_to_ipam": [],
         "reserved_otherwise": [],
+        "held_otherwise": [],
+        "given_twice": [],
         "outside_pools": [],
+        "unfit": [],
         "mismatched": [],
         "left_out": {"anothers": 0, "under_way": 0},
     }
@@ -281,6 +284,49 @@ def test_what_lies_in_no_pool_or_is_kept_for_something_else_does_not_hold_up_wha
 
     left = type_("addresses", "reconcile", "--json").json
     assert [each["username"] for kind in KINDS for each in left[kind]] == ["mgmt"]
+
+
+def test_what_a_service_has_or_nobody_can_have_is_told_with_a_command_that_says_why(
+    any_isp: Settings, type_: Type
+) -> None:
+    taken = type_("addresses", "export", "--json").json
+    [address] = [row["value"] for row in taken if row["username"] == DONE and row["kind"] == "ipv4"]
+    rows = (
+        ("zz", "Framed-IP-Address", address),
+        ("twin-1", "Framed-IP-Address", "100.64.3.20"),
+        ("twin-2", "Framed-IP-Address", "100.64.3.20"),
+        ("garbage", "Delegated-IPv6-Prefix", "2001:db8:8000::/44"),
+        ("inside", "Framed-IPv6-Address", "2001:db8:100:99::1"),
+    )
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        hand.execute(
+            *(
+                f"INSERT INTO radreply (username, attribute, op, value) VALUES ('{who}', '{name}', ':=', '{value}')"
+                for who, name, value in rows
+            )
+        )
+
+    told = type_("addresses", "reconcile", "--json").json
+
+    dry_run = "firstlight addresses import --from radreply --dry-run"
+    assert {each["username"]: (kind, each["command"]) for kind in KINDS for each in told[kind]} == {
+        "zz": ("held_otherwise", f"firstlight addresses show {address}"),
+        "twin-1": ("given_twice", dry_run),
+        "twin-2": ("given_twice", dry_run),
+        "garbage": ("unfit", dry_run),
+        "inside": ("unknown_to_ipam", "firstlight addresses import --from radreply"),
+    }
+    assert DONE in type_("addresses", "show", address).out
+    refused = type_(*dry_run.split()[1:])
+    assert (refused.status, [line.strip() for line in sorted(refused.err.splitlines()[1:])]) == (
+        2,
+        [
+            "garbage's Delegated-IPv6-Prefix: 2001:db8:8000::/44 is nothing that pool north-pd hands out"
+            " (/56 of 2001:db8:8000::/40)",
+            "twin-2's Framed-IP-Address: 100.64.3.20 of pool north-v4 stands in twin-1's Framed-IP-Address already",
+            f"zz's Framed-IP-Address: {address} of pool north-v4 stands in {DONE}'s Framed-IP-Address already",
+        ],
+    )
 
 
 def test_what_can_not_be_read_is_refused_in_a_sentence(isp: Settings, type_: Type, tmp_path: Path) -> None:

@@ -1,0 +1,119 @@
+"""What RADIUS gives to names that no live service has, by what can become of it.
+
+What is told as unknown, an import of radreply takes over as it is; of all else something must be put right first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam.inventory.answers import DifferenceKind
+from ipam.inventory.draft import UnitKey
+from ipam.inventory.lines import Cells, ImportLine
+from ipam.inventory.pools import PoolIndex
+from ipam.inventory.reading import Standing, standing
+from ipam.inventory.shapes import NEEDED, reply_line
+from ipam.inventory.standing import covering
+from ipam.upkeep.pool_units import all_pools
+
+Given = tuple[str, str]
+"""An attribute and its value."""
+GivenTo = Mapping[str, frozenset[Given]]
+"""What RADIUS gives, by name."""
+
+
+class _Row(NamedTuple):
+    """What a name is given: of which unit it is (or in which it lies), or else why of none."""
+
+    name: str
+    given: Given
+    line: ImportLine
+    unit: UnitKey | None = None
+    why: DifferenceKind = "unfit"
+
+
+class Unclaimed:
+    """Takes some names at a time, and keeps no more than its pools and who was given what is nobody's here."""
+
+    def __init__(self, db: AsyncSession, tenant_id: str, at: datetime) -> None:
+        self._db = db
+        self._tenant_id = tenant_id
+        self._at = at
+        self._pools: PoolIndex | None = None
+        self._given: dict[UnitKey, dict[str, bool]] = {}
+        """Names, and whether each is given all of the unit."""
+
+    async def sorted_out(
+        self, unclaimed: GivenTo, besides: GivenTo
+    ) -> list[tuple[str, DifferenceKind, frozenset[Given]]]:
+        """What each of these names is given, in parts; what an import has reserved for it is left out. ``besides`` is
+        what services are given that they don't hold."""
+        if not unclaimed:
+            self._note(await self._rows(besides))
+            return []
+        rows = await self._rows(unclaimed)
+        self._note([*rows, *await self._rows(besides)])
+        now = await standing(self._db, {row.unit for row in rows if row.unit is not None})
+        parts: dict[tuple[str, DifferenceKind], set[Given]] = {}
+        for row in rows:
+            if (kind := self._kind(row, now)) is not None:
+                parts.setdefault((row.name, kind), set()).add(row.given)
+        return [(name, kind, frozenset(given)) for (name, kind), given in parts.items()]
+
+    async def _rows(self, gives: GivenTo) -> list[_Row]:
+        if not any(gives.values()):
+            return []
+        if self._pools is None:
+            self._pools = PoolIndex(await all_pools(self._db, self._tenant_id))
+        return list(_located(self._pools, gives))
+
+    def _note(self, rows: list[_Row]) -> None:
+        for row in rows:
+            if row.unit is not None:
+                names = self._given.setdefault(row.unit, {})
+                names[row.name] = names.get(row.name, False) or row.line.is_exact
+
+    def _kind(self, row: _Row, now: Standing) -> DifferenceKind | None:
+        if row.unit is None:
+            return row.why
+        pool_id, unit = row.unit
+        used = now.used.get(row.unit)
+        if used is not None and used.state == "reserved":
+            return None if used.note == row.line.note else "reserved_otherwise"
+        if used is not None and (used.available_at is None or used.available_at > self._at):
+            return "held_otherwise"
+        if covering(now.excluded.get(pool_id, ()), unit) is not None:
+            return "unfit"
+        if used is None and covering(now.drained.get(pool_id, ()), unit) is not None:
+            return "unfit"
+        names = self._given[row.unit]
+        return "given_twice" if len(names) > 1 and any(names.values()) else "unknown_to_ipam"
+
+
+def _located(pools: PoolIndex, gives: GivenTo) -> Iterator[_Row]:
+    """As an import reads them."""
+    for name, all_given in gives.items():
+        for given in sorted(all_given):
+            attribute, value = given
+            line = reply_line(0, Cells(NEEDED["radreply"][0], (name, attribute, ":=", value)))
+            if line.faults or line.network is None:
+                yield _Row(name, given, line)
+            elif pools.is_outside(line.network):
+                yield _Row(name, given, line, why="outside_pools")
+            else:
+                yield _Row(name, given, line, _unit(pools, line))
+
+
+def _unit(pools: PoolIndex, line: ImportLine) -> UnitKey | None:
+    """None: it is no unit of the pool in which it lies."""
+    try:
+        located = pools.locate(line)
+    except ValueError:
+        return None
+    if located is None or located[1] != located[2]:
+        return None
+    return located[0].pool_id, located[1]
