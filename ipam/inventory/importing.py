@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, bindparam, delete, func, literal, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Table, bindparam, delete, select, update
 
 from ipam.allocation.patience import OthersWereQuicker, patiently
-from ipam.allocation.service_rows import username_of
 from ipam.bulk import count_anew, insert_many
-from ipam.errors import ImportRefused, RequestInvalid
+from ipam.errors import ImportRefused
 from ipam.estate.ranges import cut_ranges
 from ipam.estate.rows import EstateRows
 from ipam.inventory.answers import CheckedImport, ImportCounts
-from ipam.inventory.draft import Draft, DraftService, WantedUnit
+from ipam.inventory.draft import Draft, WantedUnit
 from ipam.inventory.files import ImportFile
 from ipam.inventory.lines import ImportSource, as_note
+from ipam.inventory.new_services import write_services
 from ipam.inventory.reading import chunks, known_network, standing
 from ipam.inventory.services import complete_all
 from ipam.inventory.standing import Settled, settle
@@ -33,8 +32,6 @@ from ipam.tables import IN_QUARANTINE, RESERVED, Allocation, AllocationEvent, Fr
 from ipam.units import merge
 from ipam.upkeep.reserving import NOBODY
 
-REQUESTS = "import/"
-"""How the request ids of services begin that came with a file."""
 _ALLOCATION = table_of(Allocation)
 _EVENT = table_of(AllocationEvent)
 _RANGE = table_of(FreeRange)
@@ -57,7 +54,7 @@ async def check(rows: EstateRows, file: ImportFile, *, at: datetime) -> CheckedI
 async def bring_in(rows: EstateRows, file: ImportFile, *, at: datetime, realm: str) -> ImportCounts:
     """
     Raises:
-        ImportRefused: lines are wrong.
+        ImportRefused: lines are wrong; also where another ISP's service on the same database has a username.
         PoolBusy: somebody was at one of the units for too long.
     """
     await rows.be_alone()
@@ -70,7 +67,7 @@ async def bring_in(rows: EstateRows, file: ImportFile, *, at: datetime, realm: s
         settled = settle(draft, await standing(rows.db, draft.units), file.source)
         if any(draft.faults.values()):
             raise ImportRefused(draft.faults, file.places)
-        await _write(rows, settled, file.source, at, realm)
+        await _write(rows, settled, file.source, at, realm, file.places)
         return _counts(file, draft, settled)
 
     return await patiently(rows.db, attempt)
@@ -106,14 +103,16 @@ def _counts(file: ImportFile, draft: Draft, settled: Settled) -> ImportCounts:
     )
 
 
-async def _write(rows: EstateRows, settled: Settled, source: ImportSource, at: datetime, realm: str) -> None:
+async def _write(
+    rows: EstateRows, settled: Settled, source: ImportSource, at: datetime, realm: str, places: Mapping[int, str]
+) -> None:
     await _take_out(rows, settled)
     by_pool: dict[int, list[int]] = defaultdict(list)
     for unit in settled.new:
         by_pool[unit.pool.pool_id].append(unit.unit)
     for pool_id, units in sorted(by_pool.items()):
         await cut_ranges(rows, pool_id, merge((unit, unit) for unit in units))
-    await _write_services(rows, settled.services(), at, realm)
+    await write_services(rows, settled.services(), at=at, realm=realm, places=places)
     ordinals = _ordinals(settled.new)
     await _insert(rows, _ALLOCATION, [_allocation(*each, at) for each in zip(settled.new, ordinals, strict=True)])
     freed = {"what": "unreserved", "service_id": None}
@@ -144,47 +143,6 @@ async def _update_notes(rows: EstateRows, settled: Settled, source: ImportSource
             raise OthersWereQuicker({unit.pool.name for _, unit in some})
         await rows.db.execute(said, [{"row_id": row_id, "said": unit.line.note} for row_id, unit in some])
         await _insert(rows, _EVENT, [{**_event(unit, source, at), "at": at} for _, unit in some])
-
-
-async def _write_services(rows: EstateRows, services: Sequence[DraftService], at: datetime, realm: str) -> None:
-    numbers = await _next_numbers(rows, len(services))
-    for service, number in zip(services, numbers, strict=True):
-        service.row_id = number
-        service.username = service.username or username_of(service.customer_id, number, realm)
-    try:
-        await _insert(rows, _SERVICE, [_service(service, at) for service in services])
-    except IntegrityError as exc:
-        if "username" not in str(exc.orig):
-            raise
-        raise RequestInvalid("file", "has a username that a service of another ISP has, on the same database") from exc
-
-
-async def _next_numbers(rows: EstateRows, wanted: int) -> list[int]:
-    """Of services to be; nobody else has them or will."""
-    if rows.db.get_bind().dialect.name == "postgresql":
-        sequence = func.pg_get_serial_sequence(literal(Service.__tablename__), literal("service_id"))
-        drawn = select(func.nextval(sequence)).select_from(func.generate_series(1, wanted).alias("every"))
-        return list(await rows.db.scalars(drawn))
-    last: int = await rows.db.scalar(select(func.coalesce(func.max(Service.service_id), 0))) or 0
-    return list(range(last + 1, last + 1 + wanted))
-
-
-def _service(service: DraftService, at: datetime) -> dict[str, Any]:
-    times = [unit.line.since or at for unit in (*service.holds, *service.gave_back)]
-    return {
-        "service_id": service.row_id,
-        "request_id": f"{REQUESTS}{service.username}",
-        "customer_id": service.customer_id,
-        "location_id": service.place.location_id,
-        "plan_id": service.plan.plan_id,
-        "svlan_id": service.svlan_id,
-        "framed_pool_id": service.framed_pool_id,
-        "username": service.username,
-        "static_request": service.static_request,
-        "state": "active" if service.holds else "released",
-        "created_at": min(times),
-        "released_at": None if service.holds else max(times),
-    }
 
 
 def _ordinals(units: Iterable[WantedUnit]) -> Iterator[int]:

@@ -15,6 +15,7 @@ from ipam.inventory import exporting, importing
 from ipam.inventory.answers import CheckedImport, ImportCounts
 from ipam.inventory.files import ImportFile
 from ipam.inventory.netbox import SHAPES, ExportShape, shaped
+from ipam.inventory.new_services import REQUESTS
 from ipam.inventory.reconciling import Reconciliation
 from ipam.tables import Service
 
@@ -78,7 +79,7 @@ class AddressInventory:
 
     async def imported_service_ids(self) -> list[int]:
         """Live services that came with a file: they are wanted, though no run of ours has made them."""
-        imported = Service.request_id.startswith(importing.REQUESTS, autoescape=True)
+        imported = Service.request_id.startswith(REQUESTS, autoescape=True)
         found = await self._db.scalars(
             select(Service.service_id)
             .where(Service.tenant_id == self._tenant_id, Service.state == "active", imported)

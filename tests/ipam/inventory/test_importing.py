@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from ipam import ImportRefused, RequestInvalid, UnitReserved, read_import, read_mapping, reply_file
+from ipam import ExportShape, ImportRefused, UnitReserved, read_import, read_mapping, reply_file
+from ipam.inventory import new_services
 from ipam.tables import Allocation, AllocationEvent, FreeRange, Pool, Service
-from tests.ipam.conftest import STARTED_AT, Network, one_pool, small
+from tests.ipam.conftest import STARTED_AT, Network, lines_of, one_pool, small
 
 WHOLE = """\
 value,pool,customer_id,username,location,plan,since,state,available_at,note
@@ -441,7 +442,8 @@ async def test_what_netbox_was_given_by_us_comes_back_in_its_later_lists(network
     await network.keep("reserve", pool="cgnat", value="100.64.0.6", note="by hand")
     before = await network.export()
 
-    for shape, lines in (("netbox-addresses", 3), ("netbox-prefixes", 4)):
+    shapes: dict[ExportShape, int] = {"netbox-addresses": 3, "netbox-prefixes": 4}
+    for shape, lines in shapes.items():
         counts = await network.bring_in(await network.export(shape=shape), "netbox")
         assert {name: number for name, number in counts.items() if number} == {"lines": lines, "unchanged": lines}
     around = await network.bring_in("Prefix,Description\n100.64.0.4/30,customers\n", "netbox")
@@ -664,11 +666,39 @@ async def test_a_username_of_another_isp_on_the_same_database_is_refused_without
     other = Network(empty.database, tenant_id="other")
     for isp in (empty, other):
         await isp.apply(one_pool())
-    file = "value,customer_id,username,location,plan\n192.0.2.5,5,ada,LOC-1,fiber-100\n"
-    await empty.bring_in(file)
-    with pytest.raises(RequestInvalid, match="has a username that a service of another ISP has"):
+    names = "value,customer_id,username,location,plan\n"
+    await empty.bring_in(
+        names + "192.0.2.5,5,ada,LOC-1,fiber-100\n192.0.2.6,6,bob,LOC-1,fiber-100\n192.0.2.7,7,,LOC-1,fiber-100\n"
+    )
+    file = names + "".join(
+        f"192.0.2.{number},{number},{name},LOC-1,fiber-100\n"
+        for number, name in ((5, "bob"), (6, "carl"), (7, "dora"), (8, "ada"), (9, "eve"))
+    )
+    tried = read_import(lines_of(file), "csv")
+    async with other.database.read() as db:
+        assert (await other.inventory(db).check(tried)).faults == {}  # what they have is not ours to read
+    with pytest.raises(ImportRefused) as refused:
         await other.bring_in(file)
+    words = "username {} is a service's of another ISP, on the same database"
+    assert refused.value.by_line == {2: (words.format("bob"),), 5: (words.format("ada"),)}
+    assert (await other.export()).splitlines()[1:] == []
+    assert (await other.bring_in(file.replace("bob", "bob2").replace("ada", "ada2")))["services"] == 5
     assert await other.violations() == []
+
+
+async def test_of_usernames_that_another_isp_has_some_are_named_where_there_are_many(
+    empty: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(new_services, "MOST_TAKEN", 3)
+    other = Network(empty.database, tenant_id="other")
+    file = "value,customer_id,username,location,plan\n"
+    file += "".join(f"192.0.2.{n},{n},u{n},LOC-1,fiber-100\n" for n in range(5, 15))
+    for isp in (empty, other):
+        await isp.apply(one_pool())
+    await empty.bring_in(file)
+    with pytest.raises(ImportRefused) as refused:
+        await other.bring_in(file)
+    assert [*refused.value.by_line] == [2, 3, 4]
 
 
 async def test_65536_addresses_come_in_at_once_and_what_is_left_between_them_is_free(empty: Network) -> None:
