@@ -139,7 +139,7 @@ async def _why_nothing(db: AsyncSession, chain: list[Candidate], at: datetime) -
     if left:
         return OthersWereQuicker(names)
     return PoolExhausted(
-        pool=" + ".join(names),
+        pools=names,
         size=int(size or 0),
         assigned=assigned,
         quarantined=quarantined,

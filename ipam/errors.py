@@ -14,7 +14,7 @@
     ├── NoPoolBound             nothing is bound to where the premise terminates
     ├── GatewayMissing          an IPoE plan meets a pool without a gateway
     ├── NotServed               services can't go on elsewhere, for several reasons; all of them at once
-    ├── PoolExhausted           every bound pool is full; with the numbers
+    ├── PoolExhausted           every bound pool is full, or has too few; with the numbers
     ├── PoolBusy            (t) somebody held the pool's last free rows for too long
     ├── ImportRefused           lines of a file of allocations are wrong; all faults at once
     ├── UnitError               one address, prefix or VLAN by its number; in ``ipam.unit_errors``
@@ -210,10 +210,11 @@ class NotServed(IpamError):
 
 
 class PoolExhausted(IpamError):
-    """Every pool bound for this is full.
+    """Every pool bound for this is full, or has fewer than are wanted at once.
 
-    ``pool`` names it (or all of them, in filling order), and the numbers are their sum. ``next_available_at`` is when
-    the first released address has waited out its quarantine; None when nothing is on its way back.
+    ``pool`` names it (or all ``pools``, in filling order), and the numbers are their sum, as they are now that the
+    act is refused. ``next_available_at`` is when the first released address has waited out its quarantine; None when
+    nothing is on its way back.
     """
 
     code = "ipam.pool_exhausted"
@@ -221,20 +222,25 @@ class PoolExhausted(IpamError):
     def __init__(
         self,
         *,
-        pool: str,
+        pools: Sequence[str],
         size: int,
         assigned: int,
         quarantined: int,
         next_available_at: datetime | None,
         reserved: int = 0,
         draining: int = 0,
+        free: int = 0,
+        wanted: int = 1,
     ) -> None:
-        self.pool = pool
+        self.pools = tuple(pools)
+        self.pool = " + ".join(pools)
         self.size = size
         self.assigned = assigned
         self.quarantined = quarantined
         self.reserved = reserved
         self.draining = draining
+        self.free = free
+        self.wanted = wanted
         self.next_available_at = next_available_at
         kept = "".join(f", {number} {how}" for number, how in ((reserved, "reserved"), (draining, "drained")) if number)
         soon = (
@@ -243,16 +249,21 @@ class PoolExhausted(IpamError):
             else "None is on its way back."
         )
         ends = (", lift a quarantine" if quarantined else "") + (", end the drain" if draining else "")
+        short = (
+            f"has too few: {wanted} are wanted, {free} of {size} are free, {assigned} assigned"
+            if free
+            else f"is full: {assigned} of {size} assigned"
+        )
         super().__init__(
-            f"Pool {pool} is full: {assigned} of {size} assigned, {quarantined} in quarantine{kept}. {soon}"
+            f"Pool {self.pool} {short}, {quarantined} in quarantine{kept}. {soon}"
             f" Bind another pool there{ends}, or release what is not used{' and not drained' if draining else ''}."
         )
 
     @property
     def numbers(self) -> dict[str, str | int | datetime | None]:
         """All of them by their names, for who reads no sentences."""
-        names = ("pool", "size", "assigned", "quarantined", "reserved", "draining", "next_available_at")
-        return {name: getattr(self, name) for name in names}
+        counted = ("size", "assigned", "quarantined", "reserved", "draining", "free", "wanted")
+        return {name: getattr(self, name) for name in ("pool", *counted, "next_available_at")}
 
 
 class PoolBusy(IpamError):

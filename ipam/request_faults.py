@@ -25,6 +25,19 @@ class RequestFaults:
             for fault in getattr(error, "faults", None) or [Fault(where, str(error))]
         )
 
+    @property
+    def errors(self) -> tuple[IpamError, ...]:
+        """The same as they were raised."""
+        return tuple(error for _, error in self._found)
+
+    def add(self, others: RequestFaults) -> None:
+        """What was found elsewhere as well."""
+        self._found += others._found
+
+    def tell(self, anew: Callable[[IpamError], IpamError]) -> None:
+        """Each as it is told now that more is known."""
+        self._found = [(where, anew(error)) for where, error in self._found]
+
     def check(self, where: str, checking: Callable[[], T]) -> T | None:
         """What it returns; None: it was refused, and that is noted."""
         try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -15,9 +16,9 @@ from ipam.allocation.candidates import Candidate, EverythingBound, Holder, bound
 from ipam.allocation.patience import patiently
 from ipam.allocation.service_rows import named_only
 from ipam.allocator import take
-from ipam.answers import Held
+from ipam.answers import Held, PoolUsage
 from ipam.bulk import AT_ONCE, insert_many
-from ipam.errors import Fault, NotServed
+from ipam.errors import Fault, IpamError, NotServed, PoolExhausted
 from ipam.estate.rows import EstateRows
 from ipam.holdings import HeldUnit, Line
 from ipam.kinds import ROUTED, UNITLESS, wanted
@@ -26,6 +27,8 @@ from ipam.tables import AccessNode, AllocationEvent, Location, Service, ServiceM
 from ipam.upkeep.answers import MovedService
 from ipam.upkeep.moving import chosen_of, cvlans_named, kept_of, move_row, whose
 from ipam.upkeep.returning import give_back_units
+from ipam.usage import usage
+from ipam.usage.shortage import short_of
 
 MOST_ADDRESSES = 4
 _EVENT, _MOVE, _SERVICE = table_of(AllocationEvent), table_of(ServiceMove), table_of(Service)
@@ -77,6 +80,12 @@ class _Going:
         kept_kinds = {unit.kind for unit in self.kept}
         return any(kind not in UNITLESS and kind not in kept_kinds for kind in wanted(self.line.plan, self.line.place))
 
+    @property
+    def wants(self) -> Iterator[tuple[str, ...]]:
+        """The pools of which it takes something, and those that have nothing for it."""
+        yield from ((candidate.name,) for candidate in self.chosen if candidate.takes)
+        yield from (error.pools for error in self.faults.errors if isinstance(error, PoolExhausted))
+
     def answer(self) -> MovedService:
         given = zip(self.taken, self.chosen, strict=True)
         return MovedService(
@@ -107,6 +116,7 @@ async def rehome(rows: EstateRows, access_nodes: Sequence[str], bng: str, *, not
     """
     await rows.be_alone()
     db = rows.db
+    before = await usage.read(db, rows.tenant_id, at=at)
     bng_id = await rows.id_of("bng", bng)
     node_ids = [await rows.id_of("access_node", name) for name in access_nodes]
     await rows.hold(Location, node_id=node_ids)
@@ -124,14 +134,27 @@ async def rehome(rows: EstateRows, access_nodes: Sequence[str], bng: str, *, not
     everything = await everything_bound(db, rows.tenant_id)
     moved: list[MovedService] = []
     refused: list[_Going] = []
+    wants: Counter[tuple[str, ...]] = Counter()
     for start in range(0, len(service_ids), AT_ONCE):
         some = service_ids[start : start + AT_ONCE]
         going = await _going(db, rows.tenant_id, some, everything, changed=changed, at=at)
         await _go(db, going, tenant_id=rows.tenant_id, note=note, at=at)
         moved += [each.answer() for each in going if not each.faults.all]
         refused += [each for each in going if each.faults.all]
+        wants.update(pools for each in going for pools in each.wants)
+    for each in refused:
+        each.faults.tell(partial(_undone, before, wants))
     faults = tuple(fault for each in refused for fault in each.refusals())
     return Rehomed(moved, tuple(each.line.service_id for each in refused), faults)
+
+
+def _undone(before: Sequence[PoolUsage], wants: Mapping[tuple[str, ...], int], error: IpamError) -> IpamError:
+    """A pool that others of these services had emptied, with its numbers as it is without them."""
+    if not isinstance(error, PoolExhausted):
+        return error
+    wanted = sum(count for pools, count in wants.items() if not set(pools).isdisjoint(error.pools))
+    told = short_of(error, before, wanted=wanted)
+    return told if told.free < wanted else error  # else others have taken the rest meanwhile
 
 
 async def _going(
@@ -192,17 +215,18 @@ async def _give(db: AsyncSession, each: _Going) -> None:
         each.taken = [candidate.held(None) for candidate in each.chosen]
     elif each.faults.all:  # it stays where it is, and takes nothing from others: but what else it lacks is told
         found = await bound(db, each.line.place, each.line.plan, each.holder)
-        await _chosen(db, each, found, each.faults)
-    elif given := await each.faults.look(whose(each.line), patiently(db, partial(_take, db, each))):
-        each.chosen, each.taken = given
+        each.chosen = await _chosen(db, each, found, each.faults)
+    else:
+        await each.faults.look(whose(each.line), patiently(db, partial(_take, db, each)))
 
 
-async def _take(db: AsyncSession, each: _Going, locked: frozenset[str]) -> tuple[Sequence[Candidate], Sequence[Held]]:
+async def _take(db: AsyncSession, each: _Going, locked: frozenset[str]) -> None:
     found = await bound(db, each.line.place, each.line.plan, each.holder)
-    faults = RequestFaults()
-    chosen = await _chosen(db, each, found, faults, locked)
-    faults.refuse_if_any(NotServed)
-    return chosen, await take(db, chosen, each.holder)
+    faults = RequestFaults()  # of this attempt alone
+    each.chosen = await _chosen(db, each, found, faults, locked)
+    each.faults.add(faults)
+    if not faults.all:
+        each.taken = await take(db, each.chosen, each.holder)
 
 
 async def _chosen(

@@ -13,15 +13,17 @@ from ipam import holdings
 from ipam.addresses import Network, parse_network, prefix_of_unit
 from ipam.allocation.candidates import Candidate, Holder, bound
 from ipam.allocation.chains import by_its_number
-from ipam.allocation.patience import patiently
+from ipam.allocation.patience import OthersWereQuicker, patiently
 from ipam.allocator import choose, take
-from ipam.errors import RequestInvalid
+from ipam.errors import PoolExhausted, RequestInvalid
 from ipam.holdings import Line
 from ipam.kinds import MOST_ROUTED_OF_A_POOL, ROUTED
 from ipam.lookup.asked import looked_for
 from ipam.tables import ASSIGNED, Allocation, AllocationEvent, Pool, Prefix, table_of
 from ipam.unit_errors import UnitElsewhere, UnitNotHeld
 from ipam.upkeep.returning import give_back_units
+from ipam.usage import usage
+from ipam.usage.shortage import short_of
 
 _ALLOCATION = table_of(Allocation)
 
@@ -73,12 +75,23 @@ async def _take(
     lacks: int,
     locked: frozenset[str],
 ) -> None:
-    """All that it lacks. What could be taken is looked at anew for each: the one before has taken some of it."""
-    for _ in range(lacks):
-        candidate = await _serving(db, line, holder, pool, wanted)
-        chosen = await choose(db, {candidate.kind: [candidate]}, holder.at, locked)
-        await _make_room(db, line.service_id, candidate.pool_id)
-        await take(db, chosen, holder)
+    """All that it lacks, or none of it. What could be taken is looked at anew for each: the one before has taken some.
+
+    Raises:
+        PoolExhausted: there are fewer, and so many of them are free without those that it had taken.
+        OthersWereQuicker: they had been too few, and no longer are.
+    """
+    connection = await db.connection()
+    try:
+        async with connection.begin_nested():
+            for _ in range(lacks):
+                candidate = await _serving(db, line, holder, pool, wanted)
+                chosen = await choose(db, {candidate.kind: [candidate]}, holder.at, locked)
+                await _make_room(db, line.service_id, candidate.pool_id)
+                await take(db, chosen, holder)
+    except PoolExhausted as full:
+        told = short_of(full, await usage.read(db, holder.tenant_id, at=holder.at), wanted=lacks)
+        raise OthersWereQuicker([pool]) if told.free >= lacks else told from full
 
 
 async def _make_room(db: AsyncSession, service_id: int, pool_id: int) -> None:

@@ -49,8 +49,9 @@ class ProblemFault(TypedDict, total=False):
 class Problem(TypedDict, total=False):
     """Why nothing was done.
 
-    Of pools that are full (``ipam.pool_exhausted``) also their numbers, and when the first address comes back; null:
-    none is on its way (RFC 9457 section 3.2). Of a slot that can't be had, the nearest ones that can.
+    Of pools that are full or have too few (``ipam.pool_exhausted``) also their numbers, how many were wanted, and when
+    the first address comes back; null: none is on its way (RFC 9457 section 3.2). Of a slot that can't be had, the
+    nearest ones that can.
     """
 
     type: str
@@ -66,6 +67,8 @@ class Problem(TypedDict, total=False):
     quarantined: int
     reserved: int
     draining: int
+    free: int
+    wanted: int
     alternatives: list[dict[str, Any]]
     next_available_at: str | None
 

@@ -50,9 +50,9 @@ def test_the_docstring_is_the_default_message() -> None:
 
 def test_messages_name_what_for_whom_and_the_next_act() -> None:
     full = errors.PoolExhausted(
-        pool="north-1", size=1022, assigned=1000, quarantined=22, next_available_at=STARTED_AT + timedelta(hours=1)
+        pools=["north-1"], size=1022, assigned=1000, quarantined=22, next_available_at=STARTED_AT + timedelta(hours=1)
     )
-    dry = errors.PoolExhausted(pool="north-1", size=2, assigned=2, quarantined=0, next_available_at=None)
+    dry = errors.PoolExhausted(pools=["north-1"], size=2, assigned=2, quarantined=0, next_available_at=None)
     refused = errors.EstateRefused([Fault("pool a", "is wrong"), Fault("pool b", "is too")])
 
     assert str(full) == (
@@ -61,7 +61,7 @@ def test_messages_name_what_for_whom_and_the_next_act() -> None:
     )
     assert "None is on its way back." in str(dry)
     drained = errors.PoolExhausted(
-        pool="north-1", size=3, assigned=1, quarantined=0, draining=2, next_available_at=None
+        pools=["north-1"], size=3, assigned=1, quarantined=0, draining=2, next_available_at=None
     )
     assert str(drained).endswith("Bind another pool there, end the drain, or release what is not used and not drained.")
     assert str(refused) == (

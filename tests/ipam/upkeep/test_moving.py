@@ -341,8 +341,8 @@ async def test_all_services_that_can_not_be_re_homed_are_named_at_once(empty: Ne
     of = [f"service {line['service_id']}" for line in given]
     found = [(fault.where, *fault.what.split(": ")[:2]) for fault in refused.value.faults]
     assert [(where, what.split(" at ")[0]) for where, _, what in found] == [
-        (of[2], "Pool cgnat-south is full"),
-        (of[3], "Pool cgnat-south is full"),
+        (of[2], "Pool cgnat-south has too few"),
+        (of[3], "Pool cgnat-south has too few"),
         (of[4], "Plan dynamic needs a pool of the BNG's own"),
     ]
     assert [whose for _, whose, _ in found] == [
@@ -356,6 +356,26 @@ async def test_all_services_that_can_not_be_re_homed_are_named_at_once(empty: Ne
     for each in given:
         assert await empty.serve("resources", service_id=each["service_id"]) == each
     assert await empty.violations() == []
+
+
+async def test_a_pool_that_has_too_few_for_all_of_them_is_told_with_its_numbers_as_it_stays(
+    empty: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehoming, "AT_ONCE", 2)
+    described = two_bngs()
+    described["pool"][-2]["network"] = "100.65.0.0/29"
+    await empty.apply(described)
+    there = (await empty.allocate(9, "LOC-9"))["service_id"]
+    for customer in range(1, 9):
+        await empty.allocate(customer, "LOC-1")
+
+    for assigned, quarantined in ((1, 0), (0, 1)):
+        with pytest.raises(NotServed) as refused:
+            await rehome(empty, "OLT-1", note="BNG 1 is retired")
+        said = f"8 are wanted, 5 of 6 are free, {assigned} assigned, {quarantined} in quarantine"
+        of = [fault.what.split(": ", 1)[1].split(". ")[0] for fault in refused.value.faults]
+        assert of == [f"Pool cgnat-south has too few: {said}"] * 3
+        await empty.release(there)
 
 
 async def test_what_can_not_be_re_homed_is_answered_beside_what_was(empty: Network) -> None:

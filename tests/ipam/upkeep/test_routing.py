@@ -118,6 +118,27 @@ async def test_of_several_that_a_pool_has_not_all_none_is_taken(routed: Network)
     assert await routed.violations() == []
 
 
+async def test_what_is_refused_of_several_is_told_with_the_numbers_of_the_pool_as_it_stays(routed: Network) -> None:
+    first, second = [(await routed.allocate(customer, "LOC-1", "business"))["service_id"] for customer in (1, 2)]
+    many = {"pool": "office-nets", "count": 3}
+    with pytest.raises(PoolExhausted) as empty:
+        await routed.serve("route_prefix", service_id=first, **many)
+    await routed.serve("route_prefix", service_id=second, pool="office-nets")
+    with pytest.raises(PoolExhausted) as half:
+        await routed.serve("route_prefix", service_id=first, **many | {"count": 2})
+    await routed.serve("route_prefix", service_id=first, pool="office-nets")
+    with pytest.raises(PoolExhausted) as full:
+        await routed.serve("route_prefix", service_id=first, **many)
+
+    numbers = [(each.value.assigned, each.value.free, each.value.wanted) for each in (empty, half, full)]
+    assert numbers == [(0, 2, 3), (1, 1, 2), (2, 0, 2)]
+    assert [(each.value.size, each.value.quarantined, each.value.draining) for each in (empty, full)] == [(2, 0, 0)] * 2
+    assert str(empty.value).startswith(
+        "Pool office-nets has too few: 3 are wanted, 2 of 2 are free, 0 assigned, 0 in quarantine."
+    )
+    assert str(full.value).startswith("Pool office-nets is full: 2 of 2 assigned, 0 in quarantine.")
+
+
 async def test_no_more_of_a_pool_are_routed_to_one_service_than_its_nas_can_be_told_in_a_packet(
     routed: Network,
 ) -> None:

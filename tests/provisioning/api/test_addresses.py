@@ -228,6 +228,9 @@ async def test_a_service_changes_for_whoever_has_seen_what_it_holds(any_api: Api
     assert (len(set(routes)), line["routes"]) == (3, routes)
     same = await any_api.post("/addresses/services/1/route", {**wish, "count": 2}, match="*")
     assert (same.json()["resources"]["framed_routes"], same.json()["changed"]) == (routes, False)
+    few = (await any_api.post("/addresses/services/1/route", {**wish, "count": 7}, match="*")).json()
+    numbers = [few[name] for name in ("size", "assigned", "free", "wanted")]
+    assert (few["code"], numbers) == ("ipam.pool_exhausted", [4, 3, 1, 4])
     most = await any_api.post("/addresses/services/1/route", {**wish, "count": 17}, match="*")
     assert (most.status_code, [each["pointer"] for each in most.json()["errors"]]) == (422, ["#/count"])
     entries = await any_api.audit(subject="service/1")
