@@ -122,6 +122,14 @@ def parse_span(text: str) -> tuple[Family, int, int]:
     return family, first, last
 
 
+def format_span(family: Family, first: int, last: int) -> str:
+    """These addresses as ``parse_span`` reads them: a prefix where they are one, else from-to."""
+    size = last - first + 1
+    if size.bit_count() == 1 and first % size == 0:
+        return str(Network(family, first, BITS[family] - size.bit_length() + 1))
+    return f"{netaddr.IPAddress(first, family)}-{netaddr.IPAddress(last, family)}"
+
+
 def parse_vids(texts: Iterable[str]) -> list[Interval]:
     """VLAN numbers such as ``["100-199", "300"]``, merged. 0 (priority tag), 1 (default) and 4095 are never usable.
 

@@ -8,7 +8,17 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam.addresses import BITS, LAST_VID, Network, from_bytes, parse_span, parse_vids, unit_numbered
+from ipam.addresses import (
+    BITS,
+    LAST_VID,
+    Network,
+    format_span,
+    from_bytes,
+    parse_span,
+    parse_vids,
+    prefix_of_unit,
+    unit_numbered,
+)
 from ipam.allocation.carving import Unit
 from ipam.allocation.places import AnySelect
 from ipam.answers import value_of
@@ -106,6 +116,14 @@ class KnownPool:
             raise RequestInvalid("span", f"{span} is not inside {self.network} of pool {self.name}")
         shift = BITS[own_family] - self.unit_length
         return (first - base) >> shift, (last - base) >> shift
+
+    def part(self, span: str) -> str:
+        """All of the units that the span touches: the span itself where that is no more than it says."""
+        if self.base is None or self.unit_length is None:
+            return span
+        first, last = (prefix_of_unit(self.base, self.unit_length, unit) for unit in self.interval(span))
+        whole = (first.family, first.first, last.last)
+        return span if parse_span(span) == whole else format_span(*whole)
 
 
 _POOLS: AnySelect = (

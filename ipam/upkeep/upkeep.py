@@ -88,6 +88,11 @@ class NetworkUpkeep:
         known = await self._found(pool, units=value)
         return await drained_units.why_excluded(self._db, known.pool_id, known.units(value))
 
+    async def part(self, *, pool: str, span: str) -> str:
+        """What ``exclude``, ``drain`` and the like take for a span: whole units, so it may be more. The span itself
+        where it isn't."""
+        return (await find_pool(self._db, self._tenant_id, pool)).part(span)
+
     async def exclude(self, *, pool: str, span: str, note: str) -> bool:
         """Never hand out an address, a prefix or from-to; the description of the network doesn't undo it.
 
@@ -97,7 +102,7 @@ class NetworkUpkeep:
         said, known = await self._asked(pool, note, span=span)
         async with self._db.begin_nested():
             done = await excluding.exclude(self._rows, known, known.interval(span), note=said)
-        self._log("units excluded", done, pool=pool, span=span)
+        self._log("units excluded", done, pool=pool, span=known.part(span))
         return done
 
     async def include(self, *, pool: str, span: str) -> bool:
@@ -105,7 +110,7 @@ class NetworkUpkeep:
         known = await self._found(pool, span=span)
         async with self._db.begin_nested():
             done = await excluding.include(self._rows, known, known.interval(span), at=self._now())
-        self._log("units included", done, pool=pool, span=span)
+        self._log("units included", done, pool=pool, span=known.part(span))
         return done
 
     async def drain(self, *, pool: str, note: str, span: str | None = None) -> bool:

@@ -68,7 +68,8 @@ class Rehoming(ByHand):
 
 
 class Upkept(Wish):
-    """What it was about, and whether it was not so already."""
+    """What it was about, and whether it was not so already. What a ``span`` cuts through, a pool hands
+    out whole or not at all: ``what`` is from unit to unit, so it may be more."""
 
     pool: str
     what: str | None
@@ -109,29 +110,29 @@ async def lift(call: InCall, wish: OneUnit) -> Freed:
 @doors.post("/exclude", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def exclude(call: InCall, wish: Some) -> Upkept:
     """Never hands it out; an estate that is imported doesn't undo it."""
-    done = await (await _upkeep(call, wish)).exclude(**_said(wish))
-    return _upkept(call, wish.pool, wish.span, done)
+    upkeep = await _upkeep(call, wish)
+    return await _cut(call, upkeep, wish, await upkeep.exclude(**_said(wish)))
 
 
 @doors.post("/include", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def include(call: InCall, wish: Some) -> Upkept:
     """Lets in what was excluded by hand; what the estate excludes stays out."""
-    done = await (await _upkeep(call, wish)).include(pool=wish.pool, span=wish.span)
-    return _upkept(call, wish.pool, wish.span, done)
+    upkeep = await _upkeep(call, wish)
+    return await _cut(call, upkeep, wish, await upkeep.include(pool=wish.pool, span=wish.span))
 
 
 @doors.post("/drain", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def drain(call: InCall, wish: SomeOrAll) -> Upkept:
     """Hands out nothing of it any more; who has something keeps it until it is released or moved."""
-    done = await (await _upkeep(call, wish)).drain(**_said(wish))
-    return _upkept(call, wish.pool, wish.span, done)
+    upkeep = await _upkeep(call, wish)
+    return await _cut(call, upkeep, wish, await upkeep.drain(**_said(wish)))
 
 
 @doors.post("/undrain", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def undrain(call: InCall, wish: SomeOrAll) -> Upkept:
     """Hands it out again."""
-    done = await (await _upkeep(call, wish)).undrain(pool=wish.pool, span=wish.span)
-    return _upkept(call, wish.pool, wish.span, done)
+    upkeep = await _upkeep(call, wish)
+    return await _cut(call, upkeep, wish, await upkeep.undrain(pool=wish.pool, span=wish.span))
 
 
 @doors.post("/shrink", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
@@ -178,8 +179,13 @@ def _upkept(call: Call, pool: str, what: str | None, changed: bool) -> Upkept:
     return Upkept(pool=pool, what=what, changed=changed)
 
 
+async def _cut(call: Call, upkeep: NetworkUpkeep, wish: Some | SomeOrAll, changed: bool) -> Upkept:
+    part = None if wish.span is None else await upkeep.part(pool=wish.pool, span=wish.span)
+    return _upkept(call, wish.pool, part, changed)
+
+
 async def _freed(call: Call, upkeep: NetworkUpkeep, wish: OneUnit, changed: bool) -> Freed:
-    told = _upkept(call, wish.pool, wish.value, changed)
+    told = _upkept(call, wish.pool, await upkeep.part(pool=wish.pool, span=wish.value), changed)
     part = {"pool": wish.pool, "value": wish.value}
     nobodys = {"drained": await upkeep.why_drained(**part), "excluded": await upkeep.why_excluded(**part)}
     return Freed(**told.model_dump(), **nobodys)

@@ -137,7 +137,7 @@ def _do(
 ) -> None:
     """One act of the upkeep; ``becomes`` says how it is afterwards, whether or not it was so before. ``why``: the
     reason of an act that does not look at it itself. What it ``frees`` may lie in a drained or excluded part, which is
-    told."""
+    told, as is all of the ``what`` that it took."""
 
     async def done(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
@@ -145,13 +145,15 @@ def _do(
             if why is not None:
                 await appliance.address_lookup(db).refuse_faults(pool=pool, span=what, reason=why)
             before = await appliance.address_desk(db).numbers_of(pool)
-            tells(subject=subject_of("pool", pool), before=before, after={"pool": pool, "what": what})
+            tells(subject=subject_of("pool", pool), before=before)
             changed = await act(upkeep) is not False  # None: it can be done but once
+            part = None if what is None else await upkeep.part(pool=pool, span=what)
+            tells(after={"pool": pool, "what": part})
             nobodys = await _nobodys(upkeep, pool, what) if frees and what is not None else {}
         if as_json:
-            print_json({"pool": pool, "what": what, "changed": changed, **nobodys})
+            print_json({"pool": pool, "what": part, "changed": changed, **nobodys})
             return
-        name = pool if what is None else f"{what} of pool {pool}"
+        name = pool if part is None else f"{part} of pool {pool}"
         say(f"{name}: {becomes}" + ("" if changed else ", as before"))
         if (drained := nobodys.get("drained")) is not None:
             say(f"  what of it lies in a part that is being drained ({drained}) goes to nobody until that ends")

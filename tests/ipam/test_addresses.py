@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ipam.addresses import (
     Family,
     format_address,
+    format_span,
     format_unit,
     format_vids,
     from_bytes,
@@ -80,6 +81,11 @@ def test_spans_are_written_in_three_ways() -> None:
     assert parse_span("::1-::f") == (6, 1, 15)
     with pytest.raises(ValueError, match="of one family"):
         parse_span("0.0.0.9-::f")
+
+
+@pytest.mark.parametrize("text", ["0.0.0.9-0.0.0.12", "0.0.0.16/28", "0.0.0.9/32", "::1-::f", "2001:db8::/33"])
+def test_a_span_is_written_as_it_is_read(text: str) -> None:
+    assert format_span(*parse_span(text)) == text
 
 
 def test_vlan_numbers_are_merged_and_written_back() -> None:

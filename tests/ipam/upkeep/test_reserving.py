@@ -174,6 +174,31 @@ async def test_what_is_excluded_by_hand_stays_out_whatever_the_description_says(
     assert await empty.violations() == []
 
 
+@pytest.mark.parametrize(
+    ("pool", "span", "part", "units"),
+    [
+        ("pd", "2001:db8:2000:120::/60", "2001:db8:2000:100::/56", 1),
+        ("pd", "2001:db8:2000:2ff::1-2001:db8:2000:300::", "2001:db8:2000:200::/55", 2),
+        ("pd", "2001:db8:2000:180::/57", "2001:db8:2000:100::/56", 1),
+        ("pd", "2001:db8:2000:1::-2001:db8:2000:201::", "2001:db8:2000::-2001:db8:2000:2ff:ffff:ffff:ffff:ffff", 3),
+        ("pd", "2001:DB8:2000:100::/56", "2001:DB8:2000:100::/56", 1),
+        ("cgnat", "100.64.0.4-100.64.0.9", "100.64.0.4-100.64.0.9", 6),
+        ("metro/210", "2-50", "2-50", 49),
+    ],
+)
+async def test_what_is_drained_is_told_from_unit_to_unit(
+    network: Network, pool: str, span: str, part: str, units: int
+) -> None:
+    assert await network.keep("drain", pool=pool, span=span, note="goes south")
+
+    assert (await network.usage(pool))["draining"] == units
+    told = await network.keep("part", pool=pool, span=span)
+    assert told == part
+    assert not await network.keep("drain", pool=pool, span=told, note="again")
+    assert await network.keep("undrain", pool=pool, span=told)
+    assert (await network.usage(pool))["draining"] == 0
+
+
 async def test_what_is_in_use_can_not_be_excluded(network: Network) -> None:
     given = await network.allocate(1, ip_address="100.64.0.4")
     await network.keep("reserve", pool="cgnat", value="100.64.0.6", note="kept")

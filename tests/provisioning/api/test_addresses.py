@@ -99,6 +99,12 @@ async def test_what_is_done_by_hand_is_audited_once_and_refused_to_whoever_only_
     assert (await any_api.post("/addresses/exclude", rogue)).json()["changed"] is True
     nobodys = (await any_api.post("/addresses/unreserve", kept)).json()
     assert (nobodys["drained"], nobodys["excluded"]) == (None, "excluded by hand (a rogue server)")
+    part = {"pool": "north-pd", "span": "2001:db8:80ff:1220::/60", "reason": "goes south"}
+    for verb in ("drain", "undrain", "exclude", "include"):
+        answer = await any_api.post(f"/addresses/{verb}", part)
+        assert answer.json() == {"pool": "north-pd", "what": "2001:db8:80ff:1200::/56", "changed": True}, answer.text
+    [*_, drained] = await any_api.audit(subject="pool/north-pd")
+    assert drained["after"]["what"] == "2001:db8:80ff:1200::/56"
     elsewhere = await any_api.post("/addresses/exclude", {**span, "span": "192.0.2.0/30"})
     assert (elsewhere.status_code, elsewhere.json()["code"]) == (422, "ipam.request_invalid")
     nowhere = await any_api.post("/addresses/exclude", {**span, "pool": "nowhere"})

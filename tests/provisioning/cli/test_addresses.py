@@ -133,6 +133,9 @@ def test_what_is_done_by_hand_is_done_once_with_a_reason_that_the_audit_keeps(an
         ("addresses unreserve", "pool/north-v4", "it moved"),
         ("addresses reserve", "pool/north-v4", "for the museum"),
     ]
+    some = type_("addresses", "drain", "north-pd", "2001:db8:80ff:1220::/60", "--reason", "goes south")
+    assert some.out == "2001:db8:80ff:1200::/56 of pool north-pd: being drained\n"
+    assert type_("audit", "list", "--json").json[0]["after"]["what"] == "2001:db8:80ff:1200::/56"
     assert type_("check").status == 0
 
 
