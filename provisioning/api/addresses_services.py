@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from fastapi import Response
 from pydantic import Field
+from typing_extensions import TypedDict
 
-from ipam import MOST_ROUTED_OF_A_POOL, AllocatedResources, ServiceIncomplete, StaticResources
+from ipam import MOST_ROUTED_OF_A_POOL, AllocatedResources, ServiceIncomplete, ServiceReleased, StaticResources
 from provisioning.addresses import AddressDesk, ChangedService, ReleasedService
 from provisioning.api.addresses_parts import ByHand, Why, misfits, misfits_of_live
 from provisioning.api.calls import Call, InCall, etag_of
@@ -78,6 +81,28 @@ class Release(Wish):
     reason: Why
 
 
+class ServiceHeld(AllocatedResources):
+    """A live service: whose it is, where and on which plan, and all that it holds."""
+
+    customer_id: int
+    location: str
+    plan: str
+    state: Literal["active"]
+    released_at: None
+
+
+class ServiceGone(TypedDict):
+    """A service that was released: whose it was and where. It holds nothing, so nothing of that is named."""
+
+    service_id: int
+    customer_id: int
+    username: str
+    location: str
+    plan: str
+    state: Literal["released"]
+    released_at: datetime
+
+
 @doors.post(
     "",
     permission="addresses.write",
@@ -102,12 +127,36 @@ async def allocate(call: InCall, wish: Allocation, response: Response) -> Alloca
     return held
 
 
-@doors.get("/{service_id}", permission="addresses.read")
-async def of_service(call: InCall, service_id: Number, response: Response) -> AllocatedResources:
-    """Addresses, prefixes and VLANs of one service; its ETag goes with a change of them, and with a move."""
-    held = await call.appliance.services(call.db).network_service.resources(service_id)
-    response.headers["ETag"] = await _etag_of(call, held)
-    return held
+@doors.get(
+    "/{service_id}",
+    permission="addresses.read",
+    responses={409: problem("It lacks a part of what its plan needs (`ipam.service_incomplete`)")},
+)
+async def of_service(
+    call: InCall, service_id: Number, response: Response
+) -> Annotated[ServiceHeld | ServiceGone, Field(discriminator="state")]:
+    """Whose a service is, with its addresses, prefixes and VLANs; its ETag goes with a change of them, and with a
+    move. Of one that was released, whose it was."""
+    facts = await call.appliance.address_lookup(call.db).service(service_id)
+    customer_id, location, plan = facts["customer_id"], facts["location"], facts["plan"]
+    told: ServiceHeld | ServiceGone
+    try:
+        held = await call.appliance.services(call.db).network_service.resources(service_id)
+    except ServiceReleased as gone:
+        told = ServiceGone(
+            service_id=service_id,
+            customer_id=customer_id,
+            username=facts["username"],
+            location=location,
+            plan=plan,
+            state="released",
+            released_at=gone.released_at,
+        )
+        response.headers["ETag"] = _etag(location, told)
+        return told
+    response.headers["ETag"] = _etag(location, held)
+    told = ServiceHeld(**held, customer_id=customer_id, location=location, plan=plan, state="active", released_at=None)
+    return told
 
 
 @doors.post("/{service_id}/move", permission="addresses.write", if_match=True, misfits=misfits_of_live)
@@ -182,6 +231,6 @@ async def _etag_of(call: Call, held: AllocatedResources) -> str:
     return _etag(facts["location"], held)
 
 
-def _etag(location: str, held: AllocatedResources) -> str:
+def _etag(location: str, held: Mapping[str, Any]) -> str:
     """Of two premises at one port a service may hold the same, so the premise counts too."""
     return etag_of("addresses", location, *sorted(held.items()))

@@ -216,7 +216,8 @@ async def test_a_service_changes_for_whoever_has_seen_what_it_holds(any_api: Api
     away = await any_api.post("/addresses/services/1/move", move, match=etag)
     assert (away.status_code, away.json()["code"]) == (409, "ipam.route_not_served")
     back = await any_api.post("/addresses/services/1/withdraw", {"prefix": prefix, "reason": "no"}, match=etag)
-    assert back.json()["resources"] == seen.json()
+    whose = {"customer_id": 1001, "location": HOME, "plan": "fiber-300", "state": "active", "released_at": None}
+    assert {**back.json()["resources"], **whose} == seen.json()
     for prefix_, status, said in ((prefix, 200, False), ("198.51.100.24/29", 409, None)):
         body = {"prefix": prefix_, "reason": "once more"}
         again = await any_api.post("/addresses/services/1/withdraw", body, match=back.headers["etag"])
@@ -224,7 +225,7 @@ async def test_a_service_changes_for_whoever_has_seen_what_it_holds(any_api: Api
     away = await any_api.post("/addresses/services/1/move", move, match="*")
     assert (away.status_code, away.json()["code"]) == (409, "addresses.line_on_olt")
     stays = await any_api.post("/addresses/services/1/move", {**move, "service_location": HOME}, match="*")
-    assert stays.json()["resources"] == seen.json()
+    assert {**stays.json()["resources"], **whose} == seen.json()
     used = await any_api.post("/addresses/services/1/release", {"reason": "tidy"}, match="*")
     assert (used.status_code, used.json()["code"]) == (409, "addresses.service_served")
     three = await any_api.post("/addresses/services/1/route", {**wish, "count": 3}, match="*")
@@ -274,6 +275,29 @@ async def test_who_has_seen_a_service_at_another_premise_moves_nothing_even_wher
     now = (await any_api.get(service)).headers["etag"]
     assert moved.headers["etag"] == now != seen
     assert (await any_api.post(f"{service}/move", moves[2], match=now)).status_code == 200
+
+
+@pytest.mark.both_databases
+async def test_a_service_is_told_with_whose_it_is_and_a_released_one_only_with_whose_it_was(any_api: Api) -> None:
+    asked = {"customer_id": 1090, "service_location": NEXT_DOOR, "bandwidth_plan": "fiber-300"}
+    given = await any_api.post("/addresses/services", asked, role="noc")
+    at = given.headers["location"]
+    held = await any_api.get(at)
+    back = await any_api.post(f"{at}/release", {"reason": "a trial"}, match=held.headers["etag"], role="noc")
+    gone = await any_api.get(at)
+
+    whose = {"customer_id": 1090, "location": NEXT_DOOR, "plan": "fiber-300"}
+    assert (held.status_code, held.headers["etag"]) == (200, given.headers["etag"])
+    assert held.json() == {**given.json(), **whose, "state": "active", "released_at": None}
+    named = {name: given.json()[name] for name in ("service_id", "username")}
+    assert (back.status_code, gone.status_code) == (200, 200), back.text
+    assert gone.json() == {**named, **whose, "state": "released", "released_at": back.json()["released_at"]}
+    assert gone.headers["etag"] != held.headers["etag"]
+    paths = (await any_api.client.get("/openapi.json")).json()["paths"]
+    described = paths["/api/v1/addresses/services/{service_id}"]["get"]["responses"]
+    assert {"200", "404", "409"} <= described.keys()
+    told = described["200"]["content"]["application/json"]["schema"]
+    assert told["discriminator"]["mapping"].keys() == {"active", "released"}
 
 
 async def test_a_picture_of_a_pool_can_do_nothing_but_be_looked_at(api: Api) -> None:
