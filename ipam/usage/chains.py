@@ -25,10 +25,12 @@ _PLACE = (
 
 @dataclass(frozen=True)
 class Stock:
-    """What there is of one pool, or of the pools of one chain together; ``per_day`` as ``units_per_day`` says it."""
+    """What there is of one pool, or of the pools of one chain together; ``kept`` as ``level_of`` takes it, ``per_day``
+    as ``units_per_day`` says it."""
 
     size: int
     free: int
+    kept: int
     per_day: float | None
 
 
@@ -59,7 +61,12 @@ async def chains(db: AsyncSession, tenant_id: str) -> dict[str, list[Chain]]:
 def together(chain: Chain, stocks: Mapping[str, Stock]) -> Stock:
     """What there is in all of its pools."""
     each = [stocks[name] for name in chain]
-    return Stock(sum(one.size for one in each), sum(one.free for one in each), _sum(one.per_day for one in each))
+    return Stock(
+        size=sum(one.size for one in each),
+        free=sum(one.free for one in each),
+        kept=sum(one.kept for one in each),
+        per_day=_sum(one.per_day for one in each),
+    )
 
 
 def _sum(rates: Iterable[float | None]) -> float | None:

@@ -11,6 +11,8 @@ Level = Literal["ok", "low", "critical", "exhausted"]
 LEVELS: tuple[Level, ...] = ("ok", "low", "critical", "exhausted")
 HYSTERESIS_PERCENT = 5
 """How far a pool must fall below a threshold before it has recovered, so that no alarm flutters."""
+FEWEST_AGAIN = 2
+"""Of a small pool so many units, since one alone comes and goes."""
 SHORTEST_LOOK = timedelta(hours=1)
 """From less than this nothing is foretold."""
 
@@ -24,18 +26,31 @@ class Limits:
     minimum_free: int
 
 
-def level_of(*, size: int, free: int, before: Level, limits: Limits) -> Level:
-    """How bad it is now, if it was ``before`` when last looked at."""
+def level_of(*, size: int, free: int, before: Level, limits: Limits, kept: int = 0) -> Level:
+    """How bad it is now, if it was ``before`` when last looked at. ``kept``: units that can't become free, since they
+    are reserved, or drained and nobody's."""
     if free <= 0:
+        return "exhausted"
+    if before == "exhausted" and free < min(size - kept, max(FEWEST_AGAIN, _percent(size, HYSTERESIS_PERCENT))):
         return "exhausted"
     used_percent = 100 * (size - free) / size
     was = LEVELS.index(before)
     again = HYSTERESIS_PERCENT if was >= LEVELS.index("critical") else 0
-    floor = limits.minimum_free + (-(-limits.minimum_free * HYSTERESIS_PERCENT // 100) if again else 0)
+    floor = limits.minimum_free + (_percent(limits.minimum_free, HYSTERESIS_PERCENT) if again else 0)
     if used_percent >= limits.crit_percent - again or free < floor:
         return "critical"
     again = HYSTERESIS_PERCENT if was >= LEVELS.index("low") else 0
     return "low" if used_percent >= limits.warn_percent - again else "ok"
+
+
+def shown(level: Level, free: int) -> Level:
+    """What is said of a pool at that level: one that was exhausted, and of which a few units are free by now, isn't."""
+    return "critical" if level == "exhausted" and free > 0 else level
+
+
+def _percent(units: int, percent: int) -> int:
+    """Of so many units, rounded up."""
+    return -(-units * percent // 100)
 
 
 def units_per_day(*, used_then: int, then: datetime, used_now: int, now: datetime) -> float | None:

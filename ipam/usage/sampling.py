@@ -15,7 +15,7 @@ from ipam.tables import Pool, PoolSample, UtcDateTime, table_of
 from ipam.upkeep.answers import PoolCrossing, PoolOutlook, PoolSampleAt
 from ipam.usage import usage
 from ipam.usage.chains import Chain, Stock, chains, together
-from ipam.usage.running_dry import LEVELS, Level, Limits, days_left, level_of, units_per_day
+from ipam.usage.running_dry import LEVELS, Level, Limits, days_left, level_of, shown, units_per_day
 
 _SAMPLE = table_of(PoolSample)
 SAMPLE_EVERY = timedelta(hours=6)
@@ -85,7 +85,7 @@ async def outlook(db: AsyncSession, *, tenant_id: str, at: datetime) -> list[Poo
     return [
         PoolOutlook(
             **seen.used,
-            level=seen.level,
+            level=shown(seen.level, seen.stock.free),
             chain=list(seen.chain),
             chain_size=seen.stock.size,
             chain_free=seen.stock.free,
@@ -100,14 +100,18 @@ async def _seen(db: AsyncSession, tenant_id: str, at: datetime) -> list[_Seen]:
     pools, in_chains = await _pools(db, tenant_id, at), await chains(db, tenant_id)
     every = await usage.read(db, tenant_id, at=at)
     rates = {used["pool"]: _per_day(pools[used["pool"]], used, at) for used in every}
-    stocks = {used["pool"]: Stock(used["size"], used["free"], rates[used["pool"]]) for used in every}
+    stocks = {
+        used["pool"]: Stock(used["size"], used["free"], used["reserved"] + used["draining"], rates[used["pool"]])
+        for used in every
+    }
     found = []
     for used in every:
         name, pool = used["pool"], pools[used["pool"]]
         of_chains = []
         for chain in in_chains.get(name) or [(name,)]:
             stock = together(chain, stocks)
-            level = level_of(size=stock.size, free=stock.free, before=pool.level, limits=pool.limits)
+            known = {"size": stock.size, "free": stock.free, "kept": stock.kept}
+            level = level_of(**known, before=pool.level, limits=pool.limits)
             of_chains.append((LEVELS.index(level), -stock.free, chain, stock))
         worst, _, chain, stock = max(of_chains, key=lambda each: each[:2])
         found.append(_Seen(pool, used, rates[name], LEVELS[worst], chain, stock))
@@ -116,15 +120,18 @@ async def _seen(db: AsyncSession, tenant_id: str, at: datetime) -> list[_Seen]:
 
 async def levels_since(db: AsyncSession, *, tenant_id: str, levels: Mapping[str, str]) -> dict[str, datetime]:
     """Since when pools have been at these levels, by name, but for those that are ok: the first look that saw it, after
-    the last one that saw another. Left out: a pool that no look has seen at it since."""
+    the last one that saw another. One that is critical may have been exhausted meanwhile, or still be told so
+    (``shown``). Left out: a pool that no look has seen at it since."""
     found: dict[str, datetime] = {}
     seen, other = _SAMPLE.alias("seen"), _SAMPLE.alias("other")
     for level in sorted({level for level in levels.values() if level != "ok"}):
         names = [name for name, its in levels.items() if its == level]
-        another = select(func.max(other.c.at)).where(other.c.pool_id == Pool.id, other.c.level != level).correlate(Pool)
+        at_it = ("critical", "exhausted") if level == "critical" else (level,)
+        others = other.c.level.not_in(at_it)
+        another = select(func.max(other.c.at)).where(other.c.pool_id == Pool.id, others).correlate(Pool)
         # an end of the index, asked once for each pool: not again for every look at it in three months
         after = func.coalesce(another.scalar_subquery(), _BEFORE_ALL)
-        first = select(seen.c.at).where(seen.c.pool_id == Pool.id, seen.c.level == level, seen.c.at > after)
+        first = select(seen.c.at).where(seen.c.pool_id == Pool.id, seen.c.level.in_(at_it), seen.c.at > after)
         since = first.order_by(seen.c.at).limit(1).correlate(Pool).scalar_subquery()
         query = select(Pool.name, since.label("since")).where(Pool.tenant_id == tenant_id, Pool.name.in_(names))
         found.update({name: at for name, at in await db.execute(query) if at is not None})

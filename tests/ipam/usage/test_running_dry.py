@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipam.usage.running_dry import LEVELS, Level, Limits, days_left, level_of, units_per_day
+from ipam.usage.running_dry import LEVELS, Level, Limits, days_left, level_of, shown, units_per_day
 from tests.ipam.conftest import STARTED_AT
 
 LIMITS = Limits(warn_percent=80, crit_percent=95, minimum_free=0)
@@ -29,7 +29,9 @@ LIMITS = Limits(warn_percent=80, crit_percent=95, minimum_free=0)
         ("critical", 101, "low"),
         ("critical", 251, "ok"),
         ("critical", 0, "exhausted"),
-        ("exhausted", 1, "critical"),
+        ("exhausted", 1, "exhausted"),
+        ("exhausted", 49, "exhausted"),
+        ("exhausted", 50, "critical"),
         ("exhausted", 101, "low"),
         ("exhausted", 600, "ok"),
     ],
@@ -48,17 +50,46 @@ def test_fewer_than_the_least_that_must_be_free_is_critical(before: Level, free:
     assert level_of(size=1000, free=free, before=before, limits=limits) == level
 
 
+@pytest.mark.parametrize(
+    ("size", "kept", "free", "level"),
+    [
+        (6, 0, 1, "exhausted"),
+        (6, 0, 2, "ok"),
+        (3, 0, 1, "exhausted"),
+        (3, 0, 2, "ok"),
+        (2, 0, 1, "exhausted"),
+        (2, 0, 2, "ok"),
+        (2, 1, 1, "ok"),
+        (1, 0, 1, "ok"),
+        (100, 96, 3, "exhausted"),
+        (100, 96, 4, "critical"),
+    ],
+)
+def test_a_small_pool_has_room_again_with_two_units_or_with_all_that_can_be_free(
+    size: int, kept: int, free: int, level: Level
+) -> None:
+    assert level_of(size=size, free=free, before="exhausted", limits=LIMITS, kept=kept) == level
+
+
+def test_a_pool_that_is_still_told_as_exhausted_is_shown_as_critical_when_a_unit_is_free() -> None:
+    assert [shown(level, 1) for level in LEVELS] == ["ok", "low", "critical", "critical"]
+    assert shown("exhausted", 0) == "exhausted"
+
+
 @given(st.integers(1, 400), st.data(), st.sampled_from(LEVELS))
 @settings(max_examples=80)
 def test_looking_again_at_the_same_never_changes_the_level(size: int, data: st.DataObject, before: Level) -> None:
     warn = data.draw(st.integers(1, 100))
     limits = Limits(warn, data.draw(st.integers(warn, 100)), data.draw(st.integers(0, size)))
-    free = data.draw(st.integers(0, size))
+    kept = data.draw(st.integers(0, size))
+    free = data.draw(st.integers(0, size - kept))
 
-    once = level_of(size=size, free=free, before=before, limits=limits)
+    once = level_of(size=size, free=free, before=before, limits=limits, kept=kept)
 
-    assert level_of(size=size, free=free, before=once, limits=limits) == once
-    assert (once == "exhausted") == (free == 0)
+    assert level_of(size=size, free=free, before=once, limits=limits, kept=kept) == once
+    assert once == "exhausted" or free > 0
+    if before != "exhausted" or free == size - kept:
+        assert (once == "exhausted") == (free == 0)
 
 
 def test_days_are_told_from_the_slope_when_there_is_one() -> None:

@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import func, select
 
 from ipam import sample_pools
@@ -54,14 +55,16 @@ async def test_each_threshold_is_told_once_on_the_way_up_and_on_the_way_down(emp
 
 async def test_since_when_a_pool_is_at_its_level_is_the_look_that_has_seen_it_there_first(empty: Network) -> None:
     await empty.apply(one_pool("192.0.2.0/29", quarantine_seconds=0, warn_percent=50, crit_percent=99))
-    last = [await empty.allocate(customer) for customer in range(1, 7)][-1]
+    given = [await empty.allocate(customer) for customer in range(1, 7)]
     await look(empty)
-    await empty.release(last["service_id"])
+    for each in given[-2:]:
+        await empty.release(each["service_id"])
     empty.clock.forward(minutes=1)
     await look(empty)
     assert await since(empty, "low") == empty.clock()
     assert await since(empty, "ok") is None
-    await empty.allocate(7)
+    for customer in (7, 8):
+        await empty.allocate(customer)
     assert await since(empty, "exhausted") is None  # nobody has looked since
     empty.clock.forward(minutes=1)
     full_at = empty.clock()
@@ -69,6 +72,44 @@ async def test_since_when_a_pool_is_at_its_level_is_the_look_that_has_seen_it_th
         empty.clock.forward(hours=hours)
         await look(empty)
         assert await since(empty, "exhausted") == full_at
+
+
+async def test_a_full_pool_of_which_one_unit_comes_and_goes_is_told_of_once(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/29", quarantine_seconds=0, sticky_seconds=0))
+    given = [await empty.allocate(customer) for customer in range(1, 7)]
+    assert await look(empty) == [("cgnat", "ok", "exhausted", 0)]
+    full_at = empty.clock()
+    told, shown, since_when = [], [], []
+    for customer in range(7, 10):
+        for free in (1, 0):
+            empty.clock.forward(minutes=5)
+            if free:
+                await empty.release(given.pop()["service_id"])
+            else:
+                given.append(await empty.allocate(customer))
+            told += await look(empty)
+            shown.append((await outlook_of(empty, "cgnat"))["level"])
+            since_when.append(await since(empty, shown[-1]))
+    assert (told, shown) == ([], ["critical", "exhausted"] * 3)
+    assert since_when == [full_at] * 6
+
+    for each in given[:2]:
+        await empty.release(each["service_id"])
+    empty.clock.forward(minutes=5)
+
+    assert await look(empty) == [("cgnat", "exhausted", "ok", 2)]
+
+
+@pytest.mark.parametrize(("out", "size"), [("192.0.2.2-192.0.2.6", 1), ("192.0.2.3-192.0.2.6", 2)])
+async def test_the_smallest_pools_recover_too_when_all_of_them_is_free(empty: Network, out: str, size: int) -> None:
+    await empty.apply(one_pool("192.0.2.0/29", quarantine_seconds=0, sticky_seconds=0, exclude=[out]))
+    given = [await empty.allocate(customer) for customer in range(1, size + 1)]
+    assert await look(empty) == [("cgnat", "ok", "exhausted", 0)]
+    for each in given:
+        await empty.release(each["service_id"])
+    empty.clock.forward(minutes=5)
+
+    assert await look(empty) == [("cgnat", "exhausted", "ok", size)]
 
 
 async def test_a_pool_that_gets_room_has_recovered_once(empty: Network) -> None:
