@@ -385,7 +385,7 @@ async def import_estate(appliance: Appliance, file: Path, *, leave_sessions: boo
     tenant_id, now = appliance.tenant_id, appliance.clock
     async with appliance.database.begin() as db:
         services = EstateServices(
-            network=NetworkEstate(db, tenant_id=tenant_id, now=now),
+            network=appliance.network_estate(db),
             premises=appliance.services(db).network_service,
             radius=RadiusService(db, tenant_id=tenant_id, now=now, secrets=appliance.vault),
             sessions=appliance.sessions,

@@ -54,6 +54,7 @@ from ipam.tables import (
     table_of,
 )
 from ipam.units import subtract
+from ipam.usage.ending import TellCrossing
 
 log = structlog.get_logger(__name__)
 
@@ -72,12 +73,15 @@ class NetworkEstate:
 
     What isn't mentioned stays as it is; but of a part that is mentioned, its aliases, exclusions and bindings become
     exactly those given. Nothing that live services hold is ever pulled from under them: ``EstateInUse`` says what is in
-    the way. All ``define_*`` raise ``NameUnknown`` when they refer to a part that isn't there.
+    the way. All ``define_*`` raise ``NameUnknown`` when they refer to a part that isn't there. ``tell``: how a pool
+    that another one replaces is told as recovered, if it was told as anything worse.
     """
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, db: AsyncSession, *, tenant_id: str, now: Callable[[], datetime], tell: TellCrossing | None = None
+    ) -> None:
         self._db = db
-        self._rows = EstateRows(db, tenant_id)
+        self._rows = EstateRows(db, tenant_id, tell)
         self._now = now
 
     async def validate(self, data: Mapping[str, Any] | NetworkEstateSpec) -> list[Fault]:

@@ -31,6 +31,7 @@ from ipam.tables import (
     Svlan,
     table_of,
 )
+from ipam.usage.ending import end_alarm
 
 _IN_USE = "has been in use"
 _PAST: dict[type[IpamBase], str] = {
@@ -62,7 +63,7 @@ async def define_pool(rows: EstateRows, pool: PoolSpec, at: datetime) -> Outcome
     replaced = existing is not None and not await _is_same(rows, existing, identity, pool.network, vrf_id)
     if existing is not None and replaced:
         await _refuse_former_prefix(rows, existing, identity, pool, vrf_id)
-        await _discard_unused(rows, existing["id"], pool.name)
+        await _discard_unused(rows, existing["id"], pool.name, at)
         existing = None
     network = parse_network(pool.network)
     gateway = to_bytes(*parse_address(pool.gateway)) if pool.gateway else None
@@ -90,7 +91,7 @@ async def define_svlan(rows: EstateRows, svlan: SvlanSpec, at: datetime) -> Outc
     existing = await rows.find(Pool, svlan_id=svlan_id)
     if not svlan.cvlans:
         if existing is not None:
-            await _discard_unused(rows, existing["id"], svlan.name)
+            await _discard_unused(rows, existing["id"], svlan.name, at)
         bound = await rows.bind(svlan.bindings, svlan_id=svlan_id)
         return worst(outcome, bound, "unchanged" if existing is None else "changed")
     await rows.hold(Svlan, id=[svlan_id])
@@ -196,7 +197,7 @@ async def _refuse_former_prefix(
         )
 
 
-async def _discard_unused(rows: EstateRows, pool_id: int, name: str) -> None:
+async def _discard_unused(rows: EstateRows, pool_id: int, name: str, at: datetime) -> None:
     """Make room for a pool of the same name that counts in other units; history must keep what it refers to."""
     past = await past_of(rows, pool_id)
     if not past and await count_live(rows.db, Service.framed_pool_id == pool_id):
@@ -207,7 +208,7 @@ async def _discard_unused(rows: EstateRows, pool_id: int, name: str) -> None:
             change=f"another prefix, kind, unit length or handing-out, though it {' and '.join(past)}",
             instead="Define a new pool beside it and unbind this one.",
         )
-    await discard(rows, pool_id)
+    await discard(rows, pool_id, at)
 
 
 async def past_of(rows: EstateRows, pool_id: int) -> list[str]:
@@ -220,8 +221,9 @@ async def past_of(rows: EstateRows, pool_id: int) -> list[str]:
     return past
 
 
-async def discard(rows: EstateRows, pool_id: int) -> None:
+async def discard(rows: EstateRows, pool_id: int, at: datetime) -> None:
     """The pool goes, and the prefix that it stands on."""
+    await end_alarm(rows.db, pool_id, tenant_id=rows.tenant_id, at=at, tell=rows.tell)
     pool = await rows.find(Pool, id=pool_id)
     await rows.db.execute(delete(table_of(Pool)).where(table_of(Pool).c.id == pool_id))
     if pool is not None and pool["prefix_id"] is not None:

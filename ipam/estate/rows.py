@@ -13,6 +13,7 @@ from ipam.errors import NameUnknown
 from ipam.estate.faults import KIND_OF
 from ipam.estate.spec import BindingSpec
 from ipam.tables import AccessNode, AccessPort, AddressPlan, Bng, IpamBase, PoolBinding, Site, VlanGroup, Vrf, table_of
+from ipam.usage.ending import TellCrossing
 
 Outcome = Literal["created", "changed", "unchanged"]
 Guard = Callable[[RowMapping, set[str]], Awaitable[None]]
@@ -37,9 +38,11 @@ def worst(*outcomes: Outcome) -> Outcome:
 class EstateRows:
     """One tenant's rows, in the caller's transaction."""
 
-    def __init__(self, db: AsyncSession, tenant_id: str) -> None:
+    def __init__(self, db: AsyncSession, tenant_id: str, tell: TellCrossing | None = None) -> None:
         self.db = db
         self.tenant_id = tenant_id
+        self.tell = tell
+        """Tells of pools that leave the network; None: nobody is told."""
         self._alone_in: Transaction | None = None
 
     async def be_alone(self) -> None:

@@ -16,12 +16,13 @@ from ipam.estate.cooling import cooling_in
 from ipam.estate.pools import discard, past_of
 from ipam.estate.ranges import Excluded, inside, rewrite_exclusions
 from ipam.estate.rows import EstateRows
-from ipam.tables import Allocation, FormerPrefix, NatRule, Pool, PoolBinding, PoolSample, Prefix, table_of
+from ipam.tables import Allocation, FormerPrefix, NatRule, Pool, PoolBinding, Prefix, table_of
 from ipam.unit_errors import PoolNotEmpty
 from ipam.units import Interval
 from ipam.upkeep.answers import LeftBehind
 from ipam.upkeep.draining import drain, held_in, in_quarantine, lift_drains
 from ipam.upkeep.pool_units import KnownPool
+from ipam.usage.ending import end_alarm
 
 NAMED = 10
 """So many of those who are still there are named; ``left_behind`` lists all."""
@@ -43,10 +44,10 @@ async def retire(rows: EstateRows, pool: KnownPool, *, note: str, at: datetime) 
     await _must_be_empty(rows, pool, whole, at)
     await lift_drains(rows, pool, [whole])
     if not await past_of(rows, pool.pool_id):
-        await discard(rows, pool.pool_id)
+        await discard(rows, pool.pool_id, at)
         return
-    for model in (PoolBinding, PoolSample):
-        await rows.db.execute(delete(table_of(model)).where(table_of(model).c.pool_id == pool.pool_id))
+    await end_alarm(rows.db, pool.pool_id, tenant_id=rows.tenant_id, at=at, tell=rows.tell)
+    await rows.db.execute(delete(table_of(PoolBinding)).where(table_of(PoolBinding).c.pool_id == pool.pool_id))
     await rewrite_exclusions(rows, pool.pool_id, [Excluded(*whole, "retired", note)])
     await _give_up_prefix(rows, pool.prefix_id, pool, note=note, at=at)
 

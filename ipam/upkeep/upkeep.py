@@ -18,6 +18,7 @@ from ipam.upkeep.answers import LeftBehind, UnitEvent
 from ipam.upkeep.pool_units import KnownPool, checked_note, find_pool
 from ipam.upkeep.rehoming import Rehomed
 from ipam.upkeep.request_parts import refuse_faults
+from ipam.usage.ending import TellCrossing
 
 log = structlog.get_logger(__name__)
 
@@ -28,13 +29,16 @@ class NetworkUpkeep:
     Each is all or nothing, ``rehome`` together with its caller; those that answer True or False say whether anything
     was changed, so these may be repeated. ``note`` says why, for whoever finds it later. All raise ``NameUnknown`` for
     a pool that isn't there, ``RequestInvalid`` for what can't be meant (with all faults, names that nobody knows among
-    them), and ``PoolBusy`` (transient) when others held its rows for too long.
+    them), and ``PoolBusy`` (transient) when others held its rows for too long. ``tell``: how a pool that leaves the
+    network is told as recovered, if it was told as anything worse.
     """
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, db: AsyncSession, *, tenant_id: str, now: Callable[[], datetime], tell: TellCrossing | None = None
+    ) -> None:
         self._db = db
         self._tenant_id = tenant_id
-        self._rows = EstateRows(db, tenant_id)
+        self._rows = EstateRows(db, tenant_id, tell)
         self._now = now
 
     async def reserve(self, *, pool: str, value: str, note: str) -> bool:

@@ -15,6 +15,7 @@ from ipam.tables import Pool, PoolSample, UtcDateTime, table_of
 from ipam.upkeep.answers import PoolCrossing, PoolOutlook, PoolSampleAt
 from ipam.usage import usage
 from ipam.usage.chains import Chain, Stock, chains, together
+from ipam.usage.ending import look_alone
 from ipam.usage.running_dry import LEVELS, Level, Limits, days_left, level_of, shown, units_per_day
 
 _SAMPLE = table_of(PoolSample)
@@ -61,7 +62,7 @@ async def sample_pools(db: AsyncSession, *, tenant_id: str, at: datetime) -> lis
     For the clock; the same crossing is told once, however many clocks there are, as long as what it is told to is
     written in the same transaction.
     """
-    if not await _is_alone(db, tenant_id):
+    if not await look_alone(db, tenant_id):  # of two clocks at once one looks
         return []
     crossings: list[PoolCrossing] = []
     samples: list[dict[str, Any]] = []
@@ -151,14 +152,6 @@ async def samples_since(db: AsyncSession, *, tenant_id: str, since: datetime) ->
         used = 100.0 if size == 0 else round(100 * (size - free) / size, 1)
         found.setdefault(name, []).append(PoolSampleAt(at=at, free=free, used_percent=used))
     return found
-
-
-async def _is_alone(db: AsyncSession, tenant_id: str) -> bool:
-    """Of two clocks at once one looks; SQLite has one writer anyway."""
-    if db.get_bind().dialect.name != "postgresql":
-        return True
-    key = func.hashtextextended(f"ipam samples of {tenant_id}", 0)
-    return bool(await db.scalar(select(func.pg_try_advisory_xact_lock(key))))
 
 
 def _with_samples() -> Select[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import CustomerWishes, DeviceMoving, DeviceOperations
+from ipam import NetworkEstate, NetworkUpkeep
 from provisioning.addresses import AddressDesk
 from provisioning.commercial import Leads, TicketDesk, unregistered
 from provisioning.composition.parts import utc_now
@@ -33,6 +34,7 @@ from provisioning.orders import OrderDesk
 from provisioning.partners import PartnerDesk
 from provisioning.payments import PaymentDesk
 from provisioning.photo_files import PhotoFiles
+from provisioning.pool_levels import tell_crossing
 from provisioning.quotes import QuoteDesk
 from provisioning.renewals import RenewalDesk
 from provisioning.run_desk import RunDesk
@@ -106,6 +108,16 @@ class WithDesks(WithServices):
             zone=self.zone,
             team=self.settings.termination_team,
         )
+
+    def network_estate(self, db: AsyncSession) -> NetworkEstate:
+        """What defines the network, bound to this transaction."""
+        tell = partial(tell_crossing, db, publish=self.publish)
+        return NetworkEstate(db, tenant_id=self.tenant_id, now=self.clock, tell=tell)
+
+    def network_upkeep(self, db: AsyncSession) -> NetworkUpkeep:
+        """What operators do to addresses under way, bound to this transaction."""
+        tell = partial(tell_crossing, db, publish=self.publish)
+        return NetworkUpkeep(db, tenant_id=self.tenant_id, now=self.clock, tell=tell)
 
     def address_desk(self, db: AsyncSession) -> AddressDesk:
         """The door for what changes a live service's addresses, bound to this transaction."""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import CampaignService, DeviceSettings, GenieAcsService, ProvisioningCodes
-from ipam import AddressInventory, AddressLookup, NetworkService, NetworkUpkeep, PortBlocks
+from ipam import AddressInventory, AddressLookup, NetworkService, PortBlocks
 from provisioning.commercial import (
     BillingService,
     CommunicationsService,
@@ -110,10 +110,6 @@ class WithServices(Parts):
     def subscriber_import(self, db: AsyncSession) -> SubscriberImport:
         """Lists of subscribers from elsewhere, bound to this transaction."""
         return SubscriberImport(db, tenant_id=self.tenant_id, now=self.clock, secrets=self.vault)
-
-    def network_upkeep(self, db: AsyncSession) -> NetworkUpkeep:
-        """What operators do to addresses under way, bound to this transaction."""
-        return NetworkUpkeep(db, tenant_id=self.tenant_id, now=self.clock)
 
     def inventory(self, db: AsyncSession) -> AddressInventory:
         """Files of allocations, and the comparison with RADIUS, bound to this transaction."""

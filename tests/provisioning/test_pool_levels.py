@@ -26,14 +26,18 @@ async def told(appliance: Appliance) -> list[tuple[str, str, str]]:
         return [(each.type, each.state, each.published_by) for each in events if each.type.startswith("pool.")]
 
 
-async def set_limits(appliance: Appliance, **limits: int) -> int:
+async def set_limits(appliance: Appliance, pool: str = "north-v4", **limits: int) -> int:
     async with appliance.database.begin() as db:
-        await db.execute(update(Pool).where(Pool.name == "north-v4").values(**limits))
-        return await db.scalar(select(Pool.id).where(Pool.name == "north-v4")) or 0
+        await db.execute(update(Pool).where(Pool.name == pool).values(**limits))
+        return await db.scalar(select(Pool.id).where(Pool.name == pool)) or 0
 
 
 async def add_webhook(appliance: Appliance) -> None:
-    row: dict[str, Any] = {"url": "https://noc.example/", "event_types": ["pool.critical"], "state": "enabled"}
+    row: dict[str, Any] = {
+        "url": "https://noc.example/",
+        "event_types": ["pool.critical", "pool.recovered"],
+        "state": "enabled",
+    }
     async with appliance.database.begin() as db:
         row |= {"tenant_id": appliance.tenant_id, "added_at": STARTED, "added_by": "nora"}
         await db.execute(insert(Webhook).values(**row))
@@ -62,3 +66,30 @@ async def test_a_pool_that_crosses_a_threshold_is_told_of_once(sqlite_estate: He
         now += timedelta(minutes=5)
         await appliance.tell_pool_levels()
         assert await told(appliance) == [("pool.recovered", "ignored", "clock"), ("pool.critical", "ignored", "clock")]
+
+
+async def test_a_pool_that_leaves_the_network_is_told_as_recovered_in_the_same_commit(
+    estate: HealthyEstate, tmp_path: Path
+) -> None:
+    now = STARTED
+    small = {"name": "tight-v4-more", "kind": "ipv4", "network": "198.51.100.0/29", "bindings": [{"bng": "bng-tight"}]}
+    async with open_appliance(estate.copy(tmp_path), clock=lambda: now) as appliance:
+        await add_webhook(appliance)
+        for leaves in ("replaced", "retired"):
+            async with appliance.database.begin() as db:
+                await appliance.network_estate(db).apply({"pool": [small]})
+            pool_id = await set_limits(appliance, "tight-v4-more", minimum_free=1000)
+            now += timedelta(minutes=5)
+            assert await appliance.tell_pool_levels() == 1
+            async with appliance.database.begin() as db:
+                if leaves == "replaced":
+                    await appliance.network_estate(db).apply({"pool": [small | {"network": "198.51.100.8/29"}]})
+                else:
+                    await appliance.network_upkeep(db).retire(pool="tight-v4-more", note="sold")
+            now += timedelta(minutes=5)
+            assert await appliance.tell_pool_levels() == 0
+            assert (await told(appliance))[0] == ("pool.recovered", "ignored", "operator")
+            async with appliance.database.read() as db:
+                of_pool = select(WebhookMessage.type).where(WebhookMessage.subject == f"pool/{pool_id}")
+                types = list(await db.scalars(of_pool.order_by(WebhookMessage.id)))
+            assert types[-2:] == ["pool.critical", "pool.recovered"]  # SQLite gives a number again
