@@ -31,6 +31,7 @@ from ipam.kinds import ROUTED
 from ipam.tables import IN_QUARANTINE, RESERVED, Allocation, AllocationEvent, FreeRange, Service, table_of
 from ipam.units import merge
 from ipam.upkeep.reserving import NOBODY
+from ipam.usage.looks import begin_rates_anew
 
 _ALLOCATION = table_of(Allocation)
 _EVENT = table_of(AllocationEvent)
@@ -119,6 +120,8 @@ async def _write(
     await _insert(rows, _EVENT, [{**_event(unit, source, at), **freed} for _, unit in settled.taken_over])
     await _insert(rows, _EVENT, [_event(unit, source, at) for unit in settled.new])
     await _update_notes(rows, settled, source, at)
+    taken_over = {unit.pool.pool_id for unit in settled.new if unit.line.state != "reserved"}
+    await begin_rates_anew(rows.db, taken_over, tenant_id=rows.tenant_id, at=at)
     if len(settled.new) >= MANY:
         await count_anew(rows.db, _RANGE, _SERVICE, _ALLOCATION, _EVENT)
 

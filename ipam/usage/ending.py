@@ -6,26 +6,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.tables import Pool, PoolSample, Prefix, Svlan, VlanGroup, table_of
 from ipam.upkeep.answers import PoolCrossing
+from ipam.usage.looks import look_alone
 
 TellCrossing = Callable[[PoolCrossing], Awaitable[None]]
 """Tells of a crossing in the transaction in which it is one."""
-
-
-async def look_alone(db: AsyncSession, tenant_id: str, *, wait: bool = False) -> bool:
-    """Whether nobody else looks at the pools, or will until this transaction ends; with ``wait`` as soon as that is so.
-    SQLite has one writer anyway. Who waits has deleted no pool yet, since what is written of a look refers to them."""
-    if db.get_bind().dialect.name != "postgresql":
-        return True
-    key = func.hashtextextended(f"ipam samples of {tenant_id}", 0)
-    if wait:
-        await db.execute(select(func.pg_advisory_xact_lock(key)))
-        return True
-    return bool(await db.scalar(select(func.pg_try_advisory_xact_lock(key))))
 
 
 async def end_alarm(db: AsyncSession, pool_id: int, *, tenant_id: str, at: datetime, tell: TellCrossing | None) -> None:

@@ -55,7 +55,8 @@ def _percent(units: int, percent: int) -> int:
 
 def units_per_day(*, used_then: int, then: datetime, used_now: int, now: datetime) -> float | None:
     """How fast units are used up (less than nothing: they come back); None: it is too soon to say. What is drained,
-    excluded or reserved was not used up by anybody, and will not be again tomorrow."""
+    excluded or reserved was not used up by anybody, and will not be again tomorrow; nor was what an import has brought,
+    so that looks from before it don't count (``looks.begin_rates_anew``)."""
     if now - then < SHORTEST_LOOK:
         return None
     return (used_now - used_then) / ((now - then) / timedelta(days=1))

@@ -15,14 +15,13 @@ from ipam.tables import Pool, PoolSample, UtcDateTime, table_of
 from ipam.upkeep.answers import PoolCrossing, PoolOutlook, PoolSampleAt
 from ipam.usage import usage
 from ipam.usage.chains import Chain, Stock, chains, together
-from ipam.usage.ending import look_alone
+from ipam.usage.looks import LOOK_BACK, NOT_KNOWN, look_alone
 from ipam.usage.running_dry import LEVELS, Level, Limits, days_left, level_of, shown, units_per_day
 
 _SAMPLE = table_of(PoolSample)
 SAMPLE_EVERY = timedelta(hours=6)
 """Unless a threshold was crossed, which is written at once."""
 KEPT_FOR = timedelta(days=90)
-LOOK_BACK = timedelta(days=7)
 _BEFORE_ALL = literal(datetime(1970, 1, 1, tzinfo=UTC), UtcDateTime)
 
 
@@ -35,7 +34,8 @@ class _Pool:
     """As of the last sample."""
     sampled_at: datetime | None
     then: datetime | None
-    """When the oldest sample within ``LOOK_BACK`` was taken, and how many were somebody's or in quarantine."""
+    """When the oldest sample within ``LOOK_BACK`` was taken of which it is known how many were somebody's, and how many
+    those and in quarantine were; None: there is none."""
     used_then: int
 
 
@@ -69,7 +69,8 @@ async def sample_pools(db: AsyncSession, *, tenant_id: str, at: datetime) -> lis
     for seen in await _seen(db, tenant_id, at):
         pool = seen.pool
         crossed = seen.level != pool.level
-        if not crossed and pool.sampled_at is not None and at - pool.sampled_at < SAMPLE_EVERY:
+        is_due = pool.then is None or pool.sampled_at is None or at - pool.sampled_at >= SAMPLE_EVERY
+        if not crossed and not is_due:
             continue
         if pool.sampled_at is None or at > pool.sampled_at:
             samples.append(_sample(tenant_id, pool, seen.used, seen.level, at))
@@ -155,11 +156,13 @@ async def samples_since(db: AsyncSession, *, tenant_id: str, since: datetime) ->
 
 
 def _with_samples() -> Select[Any]:
-    """Every pool with its last sample and the oldest since ``since``; one look-up along the index for each."""
+    """Every pool with its last sample and the oldest since ``since`` that tells how many units were used; one look-up
+    along the index for each."""
     of_pool = select(PoolSample.id).where(PoolSample.pool_id == Pool.id).limit(1).correlate(Pool)
     since = bindparam("since", type_=UtcDateTime)
     last_id = of_pool.order_by(PoolSample.at.desc()).scalar_subquery()
-    first_id = of_pool.where(PoolSample.at >= since).order_by(PoolSample.at).scalar_subquery()
+    is_known = PoolSample.assigned != NOT_KNOWN
+    first_id = of_pool.where(PoolSample.at >= since, is_known).order_by(PoolSample.at).scalar_subquery()
     last, first = (table_of(PoolSample).alias(name) for name in ("last", "first"))
     return (
         select(

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from ipam import sample_pools
 from ipam.tables import PoolSample
 from ipam.usage.sampling import levels_since
+from provisioning.forecast import forecast
 from tests.ipam.conftest import STARTED_AT, Network, one_pool
 
 
@@ -220,6 +221,48 @@ async def test_what_is_drained_excluded_or_reserved_is_used_up_by_nobody(empty: 
     assert (seen["free"] < 254 - 64 - 32, seen["draining"], seen["units_per_day"]) == (True, 64, 0.5)
     await empty.keep("undrain", pool="cgnat", span="192.0.2.128/26")
     assert (await outlook_of(empty, "cgnat"))["units_per_day"] == 0.5
+
+
+async def test_what_an_import_brings_was_not_used_up_since_the_last_look(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/24", quarantine_seconds=86400, sticky_seconds=0))
+    await look(empty)
+    before = await samples(empty)
+    empty.clock.forward(minutes=5)
+    cooling = f"{empty.clock() + timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}"
+    lines = [
+        f"192.0.2.{unit},assigned,{1000 + unit},LOC-1,fiber-100,u{unit}@x.example,2028-01-01T00:00:00Z,"
+        for unit in range(2, 122)
+    ]
+    lines.append(f"192.0.2.122,quarantine,2000,LOC-1,fiber-100,gone@x.example,2029-12-31T12:00:00Z,{cooling}")
+    heading = "value,state,customer_id,location,plan,username,since,available_at"
+    assert (await empty.bring_in("\n".join([heading, *lines])))["assigned"] == 120
+    empty.clock.forward(minutes=55)
+
+    async def told() -> tuple[Any, ...]:
+        seen = await outlook_of(empty, "cgnat")
+        return seen["units_per_day"], seen["days_to_exhaustion"], forecast(seen, empty.clock())
+
+    assert await told() == (None, None, "too soon to say")
+    assert await look(empty) == []
+    assert await samples(empty) == before + 1  # at once, since what was seen before tells nothing
+    for customer in (1, 2):
+        await empty.allocate(customer)
+    empty.clock.forward(minutes=59)
+    assert await told() == (None, None, "too soon to say")
+    empty.clock.forward(hours=23, minutes=1)
+    assert (await outlook_of(empty, "cgnat"))["units_per_day"] == 1.0  # two were taken, one has cooled off
+    empty.clock.forward(days=3)
+    assert (await outlook_of(empty, "cgnat"))["units_per_day"] == 0.25
+
+
+async def test_an_import_of_reservations_leaves_what_was_known_of_use(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/24"))
+    await look(empty)
+    empty.clock.forward(days=1)
+    await empty.allocate(1)
+    await empty.bring_in("value,state,note\n192.0.2.77,reserved,for the museum\n")
+
+    assert (await outlook_of(empty, "cgnat"))["units_per_day"] == 1.0
 
 
 async def test_a_full_pool_is_no_trouble_while_the_next_of_its_chain_serves_on(empty: Network) -> None:
