@@ -157,6 +157,58 @@ async def test_what_was_given_back_meanwhile_goes_on_cooling_off_when_a_part_is_
     assert await empty.violations() == []
 
 
+@pytest.mark.both_databases
+@pytest.mark.parametrize("sticky_seconds", [None, 100_000])
+@pytest.mark.parametrize("how", ["drained", "excluded", "described"])
+async def test_what_has_cooled_off_is_its_former_holder_s_first_also_when_its_part_is_handed_out_again(
+    empty: Network, how: str, sticky_seconds: int | None
+) -> None:
+    kept = {} if sticky_seconds is None else {"sticky_seconds": sticky_seconds}
+    described = one_pool("192.0.2.0/28", quarantine_seconds=600, **kept)
+    await empty.apply(described)
+    mine, lifted = [await empty.allocate(customer, ip_address=f"192.0.2.{customer + 6}") for customer in (1, 2)]
+    for given in (mine, lifted):
+        await empty.release(given["service_id"])
+    await empty.keep("lift", pool="cgnat", value=lifted["ip_address"], note="no log names it")
+    empty.clock.forward(seconds=700)
+    if how == "drained":
+        await empty.keep("drain", pool="cgnat", note="by mistake")
+        await empty.keep("undrain", pool="cgnat")
+    elif how == "excluded":
+        await empty.keep("exclude", pool="cgnat", span="192.0.2.4-192.0.2.9", note="by mistake")
+        await empty.keep("include", pool="cgnat", span="192.0.2.4-192.0.2.9")
+    else:
+        await empty.apply(one_pool("192.0.2.0/28", exclude=["192.0.2.4-192.0.2.9"], quarantine_seconds=600, **kept))
+        await empty.apply(described)
+
+    for customer, given in ((1, mine), (2, lifted)):
+        async with empty.database.read() as db:
+            asked = {"customer_id": customer, "service_location": "LOC-1", "bandwidth_plan": "fiber-100"}
+            [told, *_] = await empty.service(db).preview(**asked)
+        assert (told["how"], told["value"]) == ("former", given["ip_address"])
+    usage = await empty.usage("cgnat")
+    assert (usage["free"], usage["quarantined"]) == (14, 0)
+    assert (await empty.allocate(3, ip_address=mine["ip_address"]))["ip_address"] == mine["ip_address"]
+    assert (await empty.allocate(2))["ip_address"] == lifted["ip_address"]
+    assert await empty.violations() == []
+
+
+async def test_whose_claim_is_over_has_none_when_its_part_is_handed_out_again(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/29", quarantine_seconds=60, sticky_seconds=120))
+    mine = await empty.allocate(1, ip_address="192.0.2.6")
+    await empty.release(mine["service_id"])
+    await empty.keep("drain", pool="cgnat", note="by mistake")
+    empty.clock.forward(seconds=121)
+    await empty.keep("undrain", pool="cgnat")
+
+    async with empty.database.read() as db:
+        asked = {"customer_id": 1, "service_location": "LOC-1", "bandwidth_plan": "fiber-100"}
+        [told, *_] = await empty.service(db).preview(**asked)
+    assert told["how"] == "fresh"
+    assert (await empty.usage("cgnat"))["free"] == 6
+    assert await empty.violations() == []
+
+
 async def test_what_cools_off_is_its_customer_s_wherever_others_have_moved(empty: Network) -> None:
     await empty.apply(one_pool("192.0.2.0/29", quarantine_seconds=600))
     moved, stays, other = [await empty.allocate(customer) for customer in (1, 2, 3)]
