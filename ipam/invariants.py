@@ -128,7 +128,9 @@ async def not_as_written(db: AsyncSession, *, tenant_id: str) -> list[Violation]
         .order_by(Pool.name)
     )
     for pool, span, unit_length, network in await db.execute(pools):
-        units = VLAN_SPAN if network is None else 1 << max(unit_length - parse_network(network).length, 0)
+        units = VLAN_SPAN
+        if network is not None and unit_length is not None:
+            units = 1 << max(unit_length - parse_network(network).length, 0)
         if span != units:
             stands_on = network or "an S-VLAN"
             found.append(Violation(f"pool {pool}", f"spans {span} units, but {stands_on} has {units} of them"))

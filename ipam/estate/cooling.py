@@ -37,11 +37,17 @@ class Cooling(NamedTuple):
 
 async def cooling_in(rows: EstateRows, pool_id: int, parts: list[Interval], at: datetime) -> list[Cooling]:
     """What has no row in these parts of the pool and hasn't cooled off yet, in the order of the numbers."""
+    found = await given_back_in(rows, pool_id, parts, AllocationEvent.available_at > at)
+    return [each for each in found if each.until > at]  # else it was lifted
+
+
+async def given_back_in(
+    rows: EstateRows, pool_id: int, parts: list[Interval], *which: ColumnElement[bool]
+) -> list[Cooling]:
+    """The same with what has cooled off; ``which`` says more of its release."""
     if not parts:
         return []
-    sticky_seconds = await _sticky_seconds(rows, pool_id)
-    found = await _given_back(rows, pool_id, parts, sticky_seconds, AllocationEvent.available_at > at)
-    return [each for each in found if each.until > at]  # else it was lifted
+    return await _given_back(rows, pool_id, parts, await _sticky_seconds(rows, pool_id), *which)
 
 
 async def rest_on(rows: EstateRows, pool_id: int, freed: list[Interval], at: datetime) -> list[Interval]:

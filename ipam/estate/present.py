@@ -59,7 +59,7 @@ async def known_names(db: AsyncSession, tenant_id: str) -> KnownNames:
 
 async def _pools(db: AsyncSession, tenant_id: str) -> dict[str, PresentPool]:
     served = exists().where(Service.framed_pool_id == Pool.id, Service.state == "active")
-    is_used = or_(served, *(exists().where(model.pool_id == Pool.id) for model in HISTORIES))
+    is_used = or_(served, *(exists().where(table_of(model).c.pool_id == Pool.id) for model in HISTORIES))
     columns = (Pool.name, Pool.kind, Pool.unit_length, Pool.framed_pool, Pool.retired_at, Prefix.network)
     statement: AnySelect = select(*columns, Vrf.name.label("vrf"), is_used.label("is_used"))
     of_tenant = statement.outerjoin(Prefix, Prefix.id == Pool.prefix_id).outerjoin(Vrf, Vrf.id == Prefix.vrf_id)

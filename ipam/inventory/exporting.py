@@ -1,11 +1,13 @@
 """Everything that is held, kept or cooling, in the columns that an import of ours reads; one row after the other.
 
-What has rested is nobody's, and has no row. A line that holds nothing of its own (its address comes from the BNG's
+What cools off in a part that is drained or excluded has no row in the tables either, but its history knows of it. What
+has rested is nobody's, and has no row here. A line that holds nothing of its own (its address comes from the BNG's
 pool, its VLAN is shared) has none either.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -14,6 +16,9 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.places import AnySelect
+from ipam.estate.cooling import cooling_in
+from ipam.estate.rows import EstateRows
+from ipam.inventory.reading import chunks
 from ipam.tables import ASSIGNED, IN_QUARANTINE, RESERVED, AddressPlan, Allocation, AllocationEvent, Location, Service
 from ipam.upkeep.pool_units import KnownPool, all_pools, find_pool
 
@@ -30,13 +35,11 @@ async def export(
     """
     pools = [await find_pool(db, tenant_id, pool)] if pool else await all_pools(db, tenant_id)
     for each in sorted(pools, key=lambda one: (one.vrf or "", one.name)):
-        last = -1
-        while page := (await db.execute(_page(each.pool_id, last, at))).all():
-            cooling = [row for row in page if row.state == "quarantine"]
+        async for some in _units_of(db, each, at):
+            cooling = [row for row in some if row.state == "quarantine"]
             givers = await _givers(db, each.pool_id, cooling) if cooling else {}
-            for row in page:
-                yield _cells(each, row, givers.get(row.unit, _holder(row)))
-            last = page[-1].unit
+            for row in some:
+                yield _cells(each, row, givers.get(row.unit) or _holder(row))
 
 
 class Holder(NamedTuple):
@@ -47,6 +50,33 @@ class Holder(NamedTuple):
     location: str | None
     plan: str | None
     at: datetime
+
+
+class Rowless(NamedTuple):
+    """What cools off without a row, as if it had one."""
+
+    unit: int
+    subject: str
+    available_at: datetime
+    sticky_until: datetime | None
+    state: str = "quarantine"
+    note: str | None = None
+
+
+async def _units_of(db: AsyncSession, pool: KnownPool, at: datetime) -> AsyncGenerator[list[Any], None]:
+    """Some of the pool at a time, by unit: those with a row, and between them those that cool off without one."""
+    cooling = await cooling_in(EstateRows(db, pool.tenant_id), pool.pool_id, [(0, pool.span - 1)], at)
+    rowless = [Rowless(each.unit, each.subject, each.until, each.sticky_until) for each in cooling]
+    last, told = -1, 0
+    while page := (await db.execute(_page(pool.pool_id, last, at))).all():
+        last = page[-1].unit
+        before = bisect_left(rowless, last, key=lambda each: each.unit)
+        both: list[Any] = [*page, *rowless[told:before]]
+        for some in chunks(sorted(both, key=lambda each: each.unit)):
+            yield some
+        told = before
+    for rest in chunks(rowless[told:]):
+        yield [*rest]
 
 
 _WHO = (Service.customer_id, Service.username, Location.name.label("location"), AddressPlan.name.label("plan"))

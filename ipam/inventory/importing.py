@@ -46,7 +46,7 @@ MANY = 1_000
 async def check(rows: EstateRows, file: ImportFile, *, at: datetime) -> CheckedImport:
     """What the file would come to now; nothing is written or locked."""
     draft = await _drafted(rows, file, at)
-    settled = settle(draft, await standing(rows.db, draft.units), file.source)
+    settled = settle(draft, await standing(rows, draft.units), file.source)
     return CheckedImport(
         {line: faults for line, faults in draft.faults.items() if faults}, _counts(file, draft, settled)
     )
@@ -65,7 +65,7 @@ async def bring_in(rows: EstateRows, file: ImportFile, *, at: datetime, realm: s
         pools = sorted({pool_id for pool_id, _ in draft.units})
         for pool_id in pools:  # who was about to take something there has been waited for, and is seen from here on
             await cut_ranges(rows, pool_id, [])
-        settled = settle(draft, await standing(rows.db, draft.units), file.source)
+        settled = settle(draft, await standing(rows, draft.units), file.source)
         if any(draft.faults.values()):
             raise ImportRefused(draft.faults, file.places)
         await _write(rows, settled, file.source, at, realm, file.places)
@@ -108,14 +108,15 @@ async def _write(
     rows: EstateRows, settled: Settled, source: ImportSource, at: datetime, realm: str, places: Mapping[int, str]
 ) -> None:
     await _take_out(rows, settled)
+    with_row = [unit for unit in settled.new if unit.key not in settled.rowless]
     by_pool: dict[int, list[int]] = defaultdict(list)
-    for unit in settled.new:
+    for unit in with_row:
         by_pool[unit.pool.pool_id].append(unit.unit)
     for pool_id, units in sorted(by_pool.items()):
         await cut_ranges(rows, pool_id, merge((unit, unit) for unit in units))
     await write_services(rows, settled.services(), at=at, realm=realm, places=places)
-    ordinals = _ordinals(settled.new)
-    await _insert(rows, _ALLOCATION, [_allocation(*each, at) for each in zip(settled.new, ordinals, strict=True)])
+    ordinals = _ordinals(with_row)
+    await _insert(rows, _ALLOCATION, [_allocation(*each, at) for each in zip(with_row, ordinals, strict=True)])
     freed = {"what": "unreserved", "service_id": None}
     await _insert(rows, _EVENT, [{**_event(unit, source, at), **freed} for _, unit in settled.taken_over])
     await _insert(rows, _EVENT, [_event(unit, source, at) for unit in settled.new])

@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.candidates import everything_bound
 from ipam.allocation.places import PLACE_COLUMNS, PLAN_COLUMNS, AnySelect, Place, Plan, place_from, with_place
+from ipam.estate.cooling import Cooling, given_back_in
+from ipam.estate.rows import EstateRows
 from ipam.inventory.draft import Account, KnownNetwork, UnitKey
 from ipam.inventory.lines import ImportLine
 from ipam.inventory.pools import PoolIndex
@@ -29,6 +31,7 @@ from ipam.tables import (
     UtcDateTime,
     Vrf,
 )
+from ipam.units import intersect
 from ipam.upkeep.pool_units import all_pools
 
 T = TypeVar("T")
@@ -51,9 +54,11 @@ class UsedUnit:
 
 @dataclass(frozen=True)
 class Standing:
-    """How the units of a file stand now. Spans of a pool are (first, last, why), in their order."""
+    """How the units of a file stand now. Spans of a pool are (first, last, why), in their order. ``rowless``
+    are those in what is excluded or drained that were given back last, and cool off or have cooled off."""
 
     used: dict[UnitKey, UsedUnit]
+    rowless: dict[UnitKey, Cooling]
     last_event_at: dict[UnitKey, datetime]
     excluded: dict[int, list[tuple[int, int, str]]]
     drained: dict[int, list[tuple[int, int, str]]]
@@ -106,12 +111,14 @@ async def _accounts(db: AsyncSession, tenant_id: str, usernames: Collection[str]
     return found
 
 
-async def standing(db: AsyncSession, units: Iterable[UnitKey]) -> Standing:
+async def standing(rows: EstateRows, units: Iterable[UnitKey]) -> Standing:
     """How these units stand."""
+    db = rows.db
     by_pool: dict[int, list[int]] = defaultdict(list)
     for pool_id, unit in units:
         by_pool[pool_id].append(unit)
     used: dict[UnitKey, UsedUnit] = {}
+    rowless: dict[UnitKey, Cooling] = {}
     last_event_at: dict[UnitKey, datetime] = {}
     for pool_id, numbers in by_pool.items():
         for some in chunks(sorted(numbers)):
@@ -119,7 +126,11 @@ async def standing(db: AsyncSession, units: Iterable[UnitKey]) -> Standing:
             last_event_at |= await _last_events(db, pool_id, some)
     excluded = await _spans(db, Exclusion, by_pool, lambda row: row.reason + (f" ({row.note})" if row.note else ""))
     drained = await _spans(db, Drain, by_pool, lambda row: row.note)
-    return Standing(used, last_event_at, excluded, drained)
+    for pool_id, numbers in by_pool.items():
+        spans = [(first, last) for first, last, _ in (*excluded[pool_id], *drained[pool_id])]
+        parts = intersect(spans, [(unit, unit) for unit in numbers])
+        rowless |= {(pool_id, each.unit): each for each in await given_back_in(rows, pool_id, parts)}
+    return Standing(used, rowless, last_event_at, excluded, drained)
 
 
 async def _used(db: AsyncSession, pool_id: int, units: Sequence[int]) -> dict[UnitKey, UsedUnit]:

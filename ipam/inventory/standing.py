@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ipam.inventory.draft import Account, Draft, DraftService, WantedUnit
+from ipam.inventory.draft import Account, Draft, DraftService, UnitKey, WantedUnit
 from ipam.inventory.lines import ImportSource, is_note_of
 from ipam.inventory.reading import Standing, UsedUnit
 
@@ -25,6 +25,8 @@ class Settled:
     """Rows of reservations of which it is known by now whose they are; these units are among the new ones."""
     updated: list[tuple[int, WantedUnit]] = field(default_factory=list)
     """Rows of reservations whose words have changed."""
+    rowless: set[UnitKey] = field(default_factory=set)
+    """New units that cool off where nothing rests: history alone is to know of them (``ipam.estate.cooling``)."""
     unchanged: int = 0
 
     def take(self, unit: WantedUnit, used: UsedUnit | None) -> None:
@@ -53,7 +55,9 @@ def settle(draft: Draft, now: Standing, source: ImportSource) -> Settled:
     settled = Settled()
     for unit in draft.units.values():
         used = now.used.get(unit.key)
-        if used is not None and _is_so_already(unit, used):
+        if used is None and _cools_already(unit, now):
+            settled.unchanged += 1
+        elif used is not None and _is_so_already(unit, used):
             settled.unchanged += 1
             if unit.service is not None and used.account is not None:
                 unit.service.existing = used.account
@@ -65,6 +69,7 @@ def settle(draft: Draft, now: Standing, source: ImportSource) -> Settled:
             draft.fault(unit.line, fault)
         else:
             settled.take(unit, used)
+            settled.rowless |= {unit.key} if _cools_without_row(unit, now) else set()
     for unit in settled.new:
         if unit.service is not None and unit.service.existing is not None:
             draft.fault(unit.line, _exists(unit.service.existing, unit.service))
@@ -75,6 +80,23 @@ def _is_kept_out(unit: WantedUnit, now: Standing, source: ImportSource) -> bool:
     """What another system has for nobody (the gateway above all) and is excluded here: nobody is given it already."""
     is_foreign = unit.line.state == "reserved" and source in _LISTS
     return is_foreign and covering(now.excluded.get(unit.pool.pool_id, ()), unit.unit) is not None
+
+
+def _cools_already(unit: WantedUnit, now: Standing) -> bool:
+    rests, line = now.rowless.get(unit.key), unit.line
+    return rests is not None and (line.state, unit.subject, line.available_at) == (
+        "quarantine",
+        rests.subject,
+        rests.until,
+    )
+
+
+def _cools_without_row(unit: WantedUnit, now: Standing) -> bool:
+    """Whether it is to cool off in a part that is excluded or drained: nobody is given it there, and it is known until
+    when it may not even be made use of elsewhere."""
+    pool_id = unit.pool.pool_id
+    spans = (now.excluded.get(pool_id, ()), now.drained.get(pool_id, ()))
+    return unit.line.state == "quarantine" and any(covering(each, unit.unit) is not None for each in spans)
 
 
 def _is_so_already(unit: WantedUnit, used: UsedUnit) -> bool:
@@ -126,6 +148,11 @@ def _is_several(unit: WantedUnit) -> bool:
 
 def _why_not(unit: WantedUnit, used: UsedUnit | None, now: Standing, at: datetime, source: ImportSource) -> str | None:
     number, pool_id = unit.unit, unit.pool.pool_id
+    if used is None and _cools_without_row(unit, now):
+        rests = now.rowless.get(unit.key)
+        if rests is not None and rests.until > at:
+            return f"{unit.value} of pool {unit.pool.name} is {_rests(rests.until)}"
+        return _story(unit, now, at)
     if (reason := covering(now.excluded.get(pool_id, ()), number)) is not None:
         return f"{unit.value} of pool {unit.pool.name} is excluded: {reason}"
     kept_for_it = used is not None and _is_taken_over(unit, used, source)
@@ -133,9 +160,15 @@ def _why_not(unit: WantedUnit, used: UsedUnit | None, now: Standing, at: datetim
         return f"{unit.value} of pool {unit.pool.name} is {whose}"
     if used is None and (note := covering(now.drained.get(pool_id, ()), number)) is not None:
         return f"{unit.value} lies in what is being drained of pool {unit.pool.name} ({note})"
+    rested_at = None if used is None or used.subject == unit.subject else used.available_at
+    return _story(unit, now, at, rested_at)
+
+
+def _story(unit: WantedUnit, now: Standing, at: datetime, rested_at: datetime | None = None) -> str | None:
+    """That something else became of it since then; ``rested_at``: when it had cooled off for another subject."""
     since, last = unit.line.since or at, now.last_event_at.get(unit.key)
-    if used is not None and used.available_at is not None and used.subject != unit.subject:
-        last = max(used.available_at, last or used.available_at)
+    if rested_at is not None:
+        last = max(rested_at, last or rested_at)
     if last is not None and since < last:
         return f"since: {unit.value} had another story until {last:%Y-%m-%d %H:%M:%S} UTC (see its history)"
     return None
@@ -151,7 +184,11 @@ def _whose(unit: WantedUnit, used: UsedUnit, at: datetime) -> str | None:
     assert used.available_at is not None, "the database has a rule for it"
     if used.available_at <= at or (unit.line.state == "assigned" and used.subject == unit.subject):
         return None
-    return f"in quarantine until {used.available_at:%Y-%m-%d %H:%M:%S} UTC"
+    return _rests(used.available_at)
+
+
+def _rests(until: datetime) -> str:
+    return f"in quarantine until {until:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _exists(account: Account, service: DraftService) -> str:

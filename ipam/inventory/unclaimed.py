@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ipam.estate.rows import EstateRows
 from ipam.inventory.answers import DifferenceKind
 from ipam.inventory.draft import UnitKey
 from ipam.inventory.lines import Cells, ImportLine
@@ -57,7 +58,7 @@ class Unclaimed:
             return []
         rows = await self._rows(unclaimed)
         self._note([*rows, *await self._rows(besides)])
-        now = await standing(self._db, {row.unit for row in rows if row.unit is not None})
+        now = await standing(EstateRows(self._db, self._tenant_id), {row.unit for row in rows if row.unit is not None})
         parts: dict[tuple[str, DifferenceKind], set[Given]] = {}
         for row in rows:
             if (kind := self._kind(row, now)) is not None:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam.addresses import Network, to_bytes
 from ipam.allocation.carving import Unit, why_not
 from ipam.errors import NameUnknown, RequestInvalid
+from ipam.estate.cooling import cooling_in
 from ipam.estate.ranges import inside
 from ipam.estate.rows import EstateRows
 from ipam.lookup import history
@@ -52,12 +53,15 @@ async def facts_of(db: AsyncSession, tenant_id: str, text: str, *, at: datetime,
 async def _several(
     db: AsyncSession, asked: Network, pool: KnownPool, units: Interval, at: datetime, known: dict[str, Any]
 ) -> AddressFacts:
-    within = await draining.held_in(EstateRows(db, pool.tenant_id), pool, [units], MOST_WITHIN, at=at)
+    rows = EstateRows(db, pool.tenant_id)
+    within = await draining.held_in(rows, pool, [units], MOST_WITHIN, at=at)
     total = len(within)
     if total == MOST_WITHIN:
         held = (*inside(pool.pool_id, [units]), draining.not_rested(at))
         total = await db.scalar(select(func.count()).where(*held)) or 0
-    return _facts(asked, "several", within=within, within_total=total, **known)
+    rowless = await cooling_in(rows, pool.pool_id, [units], at)  # in what is drained or excluded of it
+    within += [draining.cools(pool, each) for each in rowless[: MOST_WITHIN - len(within)]]
+    return _facts(asked, "several", within=within, within_total=total + len(rowless), **known)
 
 
 async def _unpooled(
@@ -161,10 +165,16 @@ async def _state(db: AsyncSession, pool: KnownPool, unit: int, at: datetime) -> 
     except UnitCooling as cooling:
         return "cooling", None, cooling.available_at
     except UnitExcluded as out:
-        return "excluded", out.reason, None
+        return "excluded", out.reason, await _cool_from(db, pool, unit, at)
     except UnitDraining as drained:
-        return "draining", drained.note, None
+        return "draining", drained.note, await _cool_from(db, pool, unit, at)
     return "free", None, None
+
+
+async def _cool_from(db: AsyncSession, pool: KnownPool, unit: int, at: datetime) -> datetime | None:
+    """When something will have cooled off that has no row; None: it has."""
+    cooling = await cooling_in(EstateRows(db, pool.tenant_id), pool.pool_id, [(unit, unit)], at)
+    return cooling[0].until if cooling else None
 
 
 def _facts(asked: Network | None, state: str, **known: Any) -> AddressFacts:

@@ -147,10 +147,11 @@ async def left_in(rows: EstateRows, pool: KnownPool, at: datetime) -> list[LeftB
     if not drained:
         return []
     cooling = await cooling_in(rows, pool.pool_id, drained, at)
-    return [*await held_in(rows, pool, drained), *(_cools(pool, each) for each in cooling)]
+    return [*await held_in(rows, pool, drained), *(cools(pool, each) for each in cooling)]
 
 
-def _cools(pool: KnownPool, cooling: Cooling) -> LeftBehind:
+def cools(pool: KnownPool, cooling: Cooling) -> LeftBehind:
+    """What has to cool off, as one of those that are left."""
     return LeftBehind(
         value=pool.value(cooling.unit),
         state="quarantine",

@@ -305,12 +305,15 @@ def _print_service(facts: ServiceFacts, held: AllocatedResources | None) -> None
 def _print_facts(facts: AddressFacts) -> None:
     where = f", pool {facts['pool']}" if facts["pool"] else ""
     inside = f" in {facts['network']} ({facts['role']})" if facts["network"] else ""
-    until = f" until {at_second(facts['available_at'])}" if facts["available_at"] else ""
     note = f": {facts['note']}" if facts["note"] else ""
     state = facts["state"]
+    cools = f" until {at_second(facts['available_at'])}" if facts["available_at"] else ""
+    until = cools if state == "cooling" else ""
     if state == "unpooled":
         state = "of no pool as a whole, with these in it" if facts["pools"] else "of no pool here"
     say(f"{facts['value']}: {state}{until}{note}{where}{inside}")
+    if cools and not until:
+        say(f"  cools off{cools} all the same")
     if facts["drained"] is not None and facts["state"] != "draining":
         say(f"  in a part of the pool that is being drained ({facts['drained']}): nobody is given it after that")
     if facts["holder"] is not None:

@@ -14,7 +14,7 @@ import structlog
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ipam import ExportShape, NameUnknown
+from ipam import ExportShape, NameUnknown, UnitCooling
 from provisioning.database import Database
 from tests.ipam.conftest import Network, one_pool, small
 
@@ -129,6 +129,77 @@ async def test_a_network_with_a_past_comes_in_elsewhere_as_it_was(database: Data
 
     assert await there.export() == exported
     assert await there.violations() == []
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("how", ["drain", "exclude"])
+@pytest.mark.parametrize("is_so_there", [False, True])
+async def test_what_cools_off_where_nobody_is_given_it_goes_out_too_and_is_no_sooner_free_elsewhere(
+    database: Database, database_url: str, how: str, is_so_there: bool
+) -> None:
+    here, there = Network(database, tenant_id="here"), Network(database, tenant_id="there")
+    for network in (here, there):
+        await network.apply(one_pool("192.0.2.0/28", quarantine_seconds=86400, sticky_seconds=100_000))
+    given = [await here.allocate(customer, ip_address=f"192.0.2.{customer + 3}") for customer in range(1, 5)]
+    await here.release(given[0]["service_id"])
+    await here.keep("reserve", pool="cgnat", value="192.0.2.2", note="for the museum")
+    await here.serve("move_service", service_id=given[1]["service_id"], service_location="LOC-3", note="moves")
+    if how == "drain":
+        await here.keep("drain", pool="cgnat", span="192.0.2.4-192.0.2.6", note="for a while")
+    here.clock.forward(minutes=1)
+    for each in (given[1], given[3]):
+        await here.release(each["service_id"])
+    if how == "exclude":
+        await here.keep("exclude", pool="cgnat", span="192.0.2.4-192.0.2.5", note="for a while")
+    exported = (await here.export()).replace("@isp.example", "@elsewhere")  # a username is only once on a database
+
+    rows = [(row["value"], row["state"], row["location"]) for row in csv.DictReader(io.StringIO(exported))]
+    assert rows == [
+        ("192.0.2.2", "reserved", ""),
+        ("192.0.2.4", "quarantine", "LOC-1"),
+        ("192.0.2.5", "quarantine", "LOC-3"),
+        ("192.0.2.6", "assigned", "LOC-1"),
+        ("192.0.2.7", "quarantine", "LOC-1"),
+    ]
+    assert exported.splitlines()[3] == (
+        "default,cgnat,ipv4,192.0.2.5,quarantine,2,c2-s2@elsewhere,LOC-3,fiber-100,"
+        "2030-01-01T12:01:00Z,2030-01-02T12:01:00Z,2030-01-02T15:47:40Z,"
+    )
+    there.clock.at = here.clock.at
+    if is_so_there:
+        await there.keep(how, pool="cgnat", span="192.0.2.4-192.0.2.5", note="for a while")
+    assert (await there.bring_in(exported))["quarantine"] == 3
+    assert await there.export() == exported
+    assert (await there.bring_in(exported))["unchanged"] == 5
+    assert await there.violations() == []
+    if is_so_there:
+        await there.keep({"drain": "undrain", "exclude": "include"}[how], pool="cgnat", span="192.0.2.4-192.0.2.5")
+    assert await there.export() == exported
+    with pytest.raises(UnitCooling):
+        await there.allocate(9, ip_address="192.0.2.4")
+    assert (await there.allocate(2, "LOC-3"))["ip_address"] == "192.0.2.5"
+    assert await there.violations() == []
+    assert (await here.bring_in(exported.replace("@elsewhere", "@isp.example")))["unchanged"] == 5
+
+
+async def test_what_cools_off_for_another_time_or_had_another_story_where_nobody_is_given_it_is_refused(
+    empty: Network,
+) -> None:
+    await empty.apply(one_pool("192.0.2.0/28", quarantine_seconds=3600))
+    given = await empty.allocate(1, ip_address="192.0.2.4")
+    await empty.keep("drain", pool="cgnat", span="192.0.2.4", note="for a while")
+    empty.clock.forward(minutes=1)
+    await empty.release(given["service_id"])
+    exported = await empty.export()
+    other = exported.replace("T13:01:00Z", "T13:02:00Z")
+
+    assert await empty.faults(other) == {2: ["192.0.2.4 of pool cgnat is in quarantine until 2030-01-01 13:01:00 UTC"]}
+    empty.clock.forward(hours=2)
+    assert (await empty.bring_in(exported))["unchanged"] == 1
+    early = other.replace("2030-01-01T12:01:00Z", "2029-12-31T12:00:00Z").replace("c1-s1@", "c1-s9@")
+    assert await empty.faults(early) == {
+        2: ["since: 192.0.2.4 had another story until 2030-01-01 12:01:00 UTC (see its history)"]
+    }
 
 
 _UNIT = st.integers(2, 14)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from ipam import AddressLookup, NameUnknown, RequestInvalid, ServiceUnknown
 from ipam.lookup import address_facts
 from ipam.usage.occupation import by_cell, units_per_cell
-from tests.ipam.conftest import Network, one_pool, small
+from tests.ipam.conftest import STARTED_AT, Network, one_pool, small
 
 
 async def look(network: Network, verb: str, *asked: Any, **said: Any) -> Any:
@@ -108,6 +109,35 @@ async def test_what_has_cooled_off_is_neither_listed_in_a_prefix_nor_counted(
     ]
     assert [each["value"] for each in rested["within"]] == ["192.0.2.2", "192.0.2.5"]
     assert (cooling["within_total"], rested["within_total"]) == (4, 3)
+
+
+@pytest.mark.both_databases
+async def test_what_cools_off_where_nobody_is_given_it_says_until_when(empty: Network) -> None:
+    services = await in_every_state(empty)
+    await empty.release(services[9])
+    await empty.keep("exclude", pool="cgnat", span="192.0.2.4", note="a printer has it")
+
+    facts = {last: await look(empty, "find", f"192.0.2.{last}") for last in (4, 6, 8, 9)}
+    several = await look(empty, "find", "192.0.2.0/28")
+    state = await look(empty, "state_of", pool="cgnat", value="192.0.2.9")
+
+    until = {last: STARTED_AT + timedelta(seconds=seconds) for last, seconds in ((4, 100), (9, 140))}
+    assert {last: (each["state"], each["available_at"]) for last, each in facts.items()} == {
+        4: ("excluded", until[4]),
+        6: ("excluded", None),
+        8: ("draining", None),
+        9: ("draining", until[9]),
+    }
+    assert (state["state"], state["available_at"]) == ("draining", until[9])
+    assert [(each["value"], each["state"], each["available_at"]) for each in several["within"]] == [
+        ("192.0.2.2", "assigned", None),
+        ("192.0.2.5", "reserved", None),
+        ("192.0.2.4", "quarantine", until[4]),
+        ("192.0.2.9", "quarantine", until[9]),
+    ]
+    assert several["within_total"] == 4
+    empty.clock.forward(seconds=70)
+    assert [(await look(empty, "find", f"192.0.2.{last}"))["available_at"] for last in (4, 9)] == [None, None]
 
 
 async def test_a_prefix_around_pools_lists_them_and_an_outside_address_says_whose_it_is(empty: Network) -> None:
