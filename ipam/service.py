@@ -171,7 +171,7 @@ class NetworkService:
         self, *, service_id: int, pool: str, prefix: str | None = None, count: int = 1
     ) -> AllocatedResources:
         """Route a prefix of that pool to the service besides: a certain one, or of its choice as many as the service
-        lacks to have ``count`` of them at least; again: the same.
+        lacks to have ``count`` of them at least, those that are being drained not counted; again: the same.
 
         Raises:
             ServiceUnknown, ServiceReleased, RequestInvalid, UnitElsewhere, UnitTaken, ...: nothing is routed.

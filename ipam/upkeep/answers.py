@@ -70,7 +70,9 @@ class MovedService(TypedDict):
 class LeftBehind(TypedDict):
     """What is held, reserved or in quarantine in a part of a pool, and by whom; ``available_at``: when that is over.
 
-    Where it is being drained, nobody is given it then either, but its prefix can be made smaller.
+    Where it is being drained, nobody is given it then either, but its prefix can be made smaller. A service gets out of
+    there by a move to where it is; with a routed prefix it is routed another one first, and this one is then withdrawn;
+    with a C-VLAN that is computed the move names another one.
     """
 
     value: str

@@ -30,7 +30,7 @@ _ALLOCATION = table_of(Allocation)
 
 async def route(db: AsyncSession, *, line: Line, holder: Holder, pool: str, prefix: str | None, count: int = 1) -> None:
     """Give the service, whose row is locked, this prefix of that pool, or of the pool's choice as many as it lacks to
-    have ``count`` of it; nothing happens if it has them already.
+    have ``count`` of it, those that are being drained not counted; nothing happens if it has them already.
 
     Raises:
         UnitElsewhere: the pool serves no line there, or has no such prefix.
@@ -43,10 +43,13 @@ async def route(db: AsyncSession, *, line: Line, holder: Holder, pool: str, pref
     if wanted is not None and count != 1:
         raise RequestInvalid("count", "goes without a prefix: one that is named is one")
     candidate = await _serving(db, line, holder, pool, wanted)
-    has = [unit.unit for unit in await holdings.units_of(db, line.service_id) if unit.pool == pool]
-    lacks = max(count - len(has), 0) if candidate.given is None else int(candidate.given not in has)
+    held = [unit for unit in await holdings.units_of(db, line.service_id) if unit.pool == pool]
+    has, drained = [unit.unit for unit in held], sum(unit.is_drained for unit in held)
+    lacks = max(count - len(has) + drained, 0) if candidate.given is None else int(candidate.given not in has)
     if len(has) + lacks > MOST_ROUTED_OF_A_POOL:
-        raise RequestInvalid("prefix", f"would be one too many: service {line.service_id} has {len(has)} of {pool}")
+        first = f", {drained} of them being drained: withdraw one of those first" if drained else ""
+        too_many = f"would be one too many: service {line.service_id} has {len(has)} of {pool}{first}"
+        raise RequestInvalid("prefix", too_many)
     if lacks:
         await patiently(db, partial(_take, db, line, holder, pool, wanted, lacks))
 

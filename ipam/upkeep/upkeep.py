@@ -142,6 +142,10 @@ class NetworkUpkeep:
         """Whether any part of the pool is being drained."""
         return bool(await drained_of(self._rows, (await find_pool(self._db, self._tenant_id, pool)).pool_id))
 
+    async def kind_of(self, *, pool: str) -> str:
+        """What the pool hands out, by which it differs how a service gets out of a part that is being drained."""
+        return (await find_pool(self._db, self._tenant_id, pool)).kind
+
     async def shrink(self, *, pool: str, network: str, note: str) -> bool:
         """Make the pool's prefix a smaller one that starts where it starts; the rest may be used elsewhere.
 

@@ -143,7 +143,11 @@ async def preview(
 
 @doors.get("/left-behind", permission="addresses.read", responses=NOT_THERE)
 async def left_behind(call: InCall, pool: PoolName) -> list[LeftBehind]:
-    """Who still has something in what is being drained, and what has to cool off there."""
+    """Who still has something in what is being drained, and what has to cool off there.
+
+    A service gets out by `move` to where it is; with a routed prefix by `route`, which doesn't count what is being
+    drained, and then `withdraw`; with a C-VLAN that is computed by `move` with another `cvlan`.
+    """
     return await call.appliance.network_upkeep(call.db).left_behind(pool=pool)
 
 

@@ -172,7 +172,8 @@ async def move(call: InCall, service_id: Number, wish: ServiceToMove, response: 
 
 @doors.post("/{service_id}/route", permission="addresses.write", if_match=True, misfits=misfits_of_live)
 async def route(call: InCall, service_id: Number, wish: Route, response: Response) -> ChangedService:
-    """Routes a prefix to it besides what its plan gives it, or as many as it lacks to have `count` of the pool."""
+    """Routes a prefix to it besides what its plan gives it, or as many as it lacks to have `count` of the pool; what is
+    being drained isn't counted."""
     desk = await _seen(call, service_id, wish, reason=wish.reason)
     return await _done(call, await desk.route(service_id=service_id, **wish.model_dump()), response)
 

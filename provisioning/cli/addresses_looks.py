@@ -40,6 +40,15 @@ from provisioning.errors import Fault, InvalidRequest
 OF_A_PORT = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})")
 
 
+MOVED_OUT = "`addresses move` to where they are gets them out"
+ROUTED_OUT = "`addresses route` gives them others, then `addresses withdraw` takes these"
+WAYS_OUT = {
+    "ipv4_routed": ROUTED_OUT,
+    "ipv6_routed": ROUTED_OUT,
+    "cvlan": f"{MOVED_OUT}, with --cvlan where the number is computed; where all of an S-VLAN is drained, bind another"
+    " one in its place first",
+}
+"""By what a pool hands out, how a service gets out of a part of it that is being drained."""
 KeaDaemon = Literal["dhcp4", "dhcp6"]
 At = Annotated[
     datetime | None,
@@ -172,13 +181,15 @@ def preview(
 def left_behind(
     pool: Annotated[str, typer.Argument(help="The pool that is being drained.")], json_: AsJson = False
 ) -> None:
-    """List who still has something in what is being drained: `addresses move` to where they are gets them out; and what
-    has to cool off there, unless it is lifted."""
+    """List who still has something in what is being drained, with the command that gets them out: `addresses move` to
+    where they are, of routed prefixes `route`, then `withdraw`. What has to cool off there is listed too, unless it is
+    lifted."""
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
             upkeep = appliance.network_upkeep(db)
             found, drained = await upkeep.left_behind(pool=pool), await upkeep.is_drained(pool=pool)
+            kind = await upkeep.kind_of(pool=pool)
         if json_:
             print_json(found)
         elif not drained:
@@ -187,6 +198,8 @@ def left_behind(
             say("nobody has anything in it")
         else:
             print_list(("value", "state", "service", "location"), [_left(each) for each in found])
+            if any(each["service_id"] is not None for each in found):
+                print_indented(WAYS_OUT.get(kind, MOVED_OUT), indent=0)
 
     run(act, as_json=json_, looks=True)
 

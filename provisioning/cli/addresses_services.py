@@ -86,7 +86,7 @@ def route(
     ] = 1,
     json_: AsJson = False,
 ) -> None:
-    """Route a prefix to a service, besides what its plan gives it."""
+    """Route a prefix to a service, besides what its plan gives it; one that is being drained isn't counted."""
     _change(
         lambda desk: desk.route(service_id=service, pool=pool, prefix=prefix, count=count, reason=reason),
         {"pool": pool},

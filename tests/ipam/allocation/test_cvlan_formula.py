@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from ipam import CvlanNotComputable, EstateInUse, UnitElsewhere, UnitExcluded, UnitTaken
+from ipam import (
+    CvlanNotComputable,
+    EstateInUse,
+    StaticResources,
+    UnitDraining,
+    UnitElsewhere,
+    UnitExcluded,
+    UnitTaken,
+)
 from ipam.allocation.cvlan_formula import parse_formula
 from tests.ipam.conftest import Network, small
 
@@ -95,6 +103,37 @@ async def test_a_premise_without_its_onu_and_numbers_out_of_bounds_are_refused(e
     with pytest.raises(UnitExcluded, match="102 of pool metro/210 is never handed out: reserved"):
         await empty.allocate(1, "LOC-1")
 
+    assert await empty.violations() == []
+
+
+async def test_a_computed_c_vlan_that_is_being_drained_is_left_for_one_that_is_named(empty: Network) -> None:
+    await empty.apply(computed(LOC_1=7, LOC_2=8))
+    given = await empty.allocate(1, "LOC-1")
+    await empty.keep("drain", pool="metro/210", span="2-30", note="for others")
+    to = {"service_id": given["service_id"], "service_location": "LOC-1", "note": "out of the drain"}
+
+    with pytest.raises(UnitDraining):
+        await empty.serve("move_service", **to)
+    after = await empty.serve("move_service", **to, static=StaticResources(cvlan=77))
+
+    assert (given["cvlan"], after["cvlan"], after["ip_address"]) == (9, 77, given["ip_address"])
+    assert [each["state"] for each in await empty.keep("left_behind", pool="metro/210")] == ["quarantine"]
+    assert await empty.violations() == []
+
+
+async def test_a_computed_c_vlan_of_an_s_vlan_that_is_drained_is_left_for_another_s_vlan(empty: Network) -> None:
+    described = computed(LOC_1=7)
+    await empty.apply(described)
+    given = await empty.allocate(1, "LOC-1")
+    await empty.keep("drain", pool="metro/210", note="goes away")
+    other = {**described["svlan"][1], "vid": 211, "bindings": [{"access_node": "OLT-2"}]}
+    described["svlan"][1]["bindings"] = []
+    await empty.apply({**described, "svlan": [*described["svlan"], other]})
+    to = {"service_id": given["service_id"], "service_location": "LOC-1", "note": "out of the drain"}
+
+    after = await empty.serve("move_service", **to)
+
+    assert (given["svlan"], after["svlan"], after["cvlan"]) == (210, 211, 9)
     assert await empty.violations() == []
 
 

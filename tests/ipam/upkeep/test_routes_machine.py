@@ -79,8 +79,7 @@ class Routes(RuleBasedStateMachine):
 
     def settle(self) -> None:
         self.away |= {net: self.resting.pop(net) for net in self.drained & self.resting.keys()}
-        back = {net: self.away.pop(net) for net in self.away.keys() - self.drained}
-        self.resting |= {net: rest for net, rest in back.items() if rest[1] > self.now}
+        self.resting |= {net: self.away.pop(net) for net in self.away.keys() - self.drained}
 
     def rest(self, who: int, nets: set[str]) -> None:
         until = self.now + timedelta(seconds=QUARANTINE_SECONDS)
@@ -100,7 +99,7 @@ class Routes(RuleBasedStateMachine):
 
     @rule(who=WHO, count=st.integers(1, 5))
     def route(self, who: int, count: int) -> None:
-        (free, own), lacks = self.free_for(who), max(count - len(self.held[who]), 0)
+        (free, own), lacks = self.free_for(who), max(count - len(self.held[who] - self.drained), 0)
         try:
             has = self.routed(who, count=count)
         except ServiceReleased:

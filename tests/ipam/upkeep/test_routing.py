@@ -154,6 +154,47 @@ async def test_no_more_of_a_pool_are_routed_to_one_service_than_its_nas_can_be_t
     assert (await routed.usage("many-nets"))["assigned"] == 16
 
 
+async def test_a_prefix_that_is_being_drained_is_not_counted_and_can_be_withdrawn_for_another_one(
+    routed: Network,
+) -> None:
+    service = (await routed.allocate(1, "LOC-1", "business"))["service_id"]
+    many = {"service_id": service, "pool": "many-nets"}
+    for prefix in ("198.51.101.8/29", "198.51.101.128/29"):
+        await routed.serve("route_prefix", **many, prefix=prefix)
+    await routed.keep("drain", pool="many-nets", span="198.51.101.0/25", note="goes south")
+
+    said = await routed.serve("route_prefix", **many, prefix="198.51.101.8/29")
+    one = await routed.serve("route_prefix", **many)
+    two = await routed.serve("route_prefix", **many, count=2)
+    left = await routed.serve("withdraw_prefix", service_id=service, prefix="198.51.101.8/29")
+
+    assert said == one
+    assert (len(one["framed_routes"]), len(two["framed_routes"]), len(left["framed_routes"])) == (2, 3, 2)
+    drained = ip_network("198.51.101.0/25")
+    assert not any(ip_network(route.split()[0]).subnet_of(drained) for route in left["framed_routes"])
+    assert await routed.serve("route_prefix", **many, count=2) == left
+    assert [each["state"] for each in await routed.keep("left_behind", pool="many-nets")] == ["quarantine"]
+    assert await routed.violations() == []
+
+
+async def test_with_as_many_as_can_be_one_that_is_drained_is_withdrawn_first(routed: Network) -> None:
+    service = (await routed.allocate(1, "LOC-1", "business"))["service_id"]
+    many = {"service_id": service, "pool": "many-nets"}
+    routes = (await routed.serve("route_prefix", **many, count=16))["framed_routes"]
+    first = routes[0].split()[0]
+    await routed.keep("drain", pool="many-nets", span=first, note="goes south")
+
+    has = f"service {service} has 16 of many-nets, 1 of them being drained: withdraw one of those first"
+    with pytest.raises(RequestInvalid, match=has):
+        await routed.serve("route_prefix", **many, count=16)
+    await routed.serve("withdraw_prefix", service_id=service, prefix=first)
+    after = (await routed.serve("route_prefix", **many, count=16))["framed_routes"]
+
+    assert len(after) == 16
+    assert routes[0] not in after
+    assert await routed.violations() == []
+
+
 async def test_several_of_a_pool_come_in_from_a_file_and_go_out_as_they_came(routed: Network) -> None:
     service = (await routed.allocate(1, "LOC-1", "business"))["service_id"]
     held = (await routed.serve("route_prefix", service_id=service, pool="many-nets", count=3))["framed_routes"]

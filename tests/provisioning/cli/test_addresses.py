@@ -26,6 +26,14 @@ network = "100.72.0.0/22"
 framed_pool = "cust-pool"
 bindings = [{ bng = "bng-north", plan = "pooled" }]
 """
+ROUTED = """
+[[network.pool]]
+name = "nets"
+kind = "ipv4_routed"
+network = "198.51.100.0/26"
+unit_length = 29
+bindings = [{ bng = "bng-north" }]
+"""
 DONE, USERNAME, HOME = 1, "c1001-s1@isp.example", "LOC-20001"
 
 
@@ -271,6 +279,9 @@ def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(any_isp: Sett
     assert type_(*release).out.splitlines() == [f"{first}, as before", *units]
     cooling = [line for line in type_("addresses", "left-behind", "north-v4").out.splitlines() if "quarantine" in line]
     assert cooling[0].split()[:3] == [held["ip_address"], "quarantine", "until"]
+    shown = type_("addresses", "show", held["ip_address"]).out.splitlines()
+    assert shown[0].startswith(f"{held['ip_address']}: draining: goes south, pool north-v4")
+    assert shown[1].startswith("  cools off until ") and shown[1].endswith(" UTC all the same")
     lifted = type_("addresses", "lift", "north-v4", held["ip_address"], "--reason", "a trial").out.splitlines()
     assert lifted[0] == f"{held['ip_address']} of pool north-v4: out of quarantine"
     assert lifted[1].startswith("  what of it lies in a part that is being drained (goes south) goes to nobody until")
@@ -312,6 +323,7 @@ def test_a_service_is_moved_out_of_a_drain_and_not_away_from_its_olt(isp: Settin
     assert type_("addresses", "drain", "north-v4", address, "--reason", "goes south").status == 0
     left = type_("addresses", "left-behind", "north-v4").out.splitlines()
     assert left[1].split() == [address, "assigned", "1", "of", "customer", "1001", HOME]
+    assert left[2:] == ["`addresses move` to where they are gets them out"]
     moved = type_("addresses", "move", DONE, "--to", HOME, "--reason", "out of the drain")
     assert "of subscriber 1, readdress: pending" in moved.out
     after = type_("subscribers", "show", USERNAME, "--json").json
@@ -324,6 +336,36 @@ def test_a_service_is_moved_out_of_a_drain_and_not_away_from_its_olt(isp: Settin
     assert audited(type_)[0] == ("addresses move", "service/1", "out of the drain")
     used = type_("addresses", "release", DONE, "--reason", "cleaning up", "--json")
     assert used.json["error"]["code"] == "addresses.service_served"
+
+
+def test_what_gets_a_service_out_of_a_drain_is_said_by_what_it_has_there(
+    any_isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    estate = tmp_path / "routed.toml"
+    estate.write_text(ROUTED)
+    assert type_("import", estate).status == 0
+    words = ("--customer", 1005, "--location", "LOC-20005", "--plan", "fiber-300", "--request", "bss-9")
+    service = type_("addresses", "allocate", *words, "--json").json["service_id"]
+    route = ("addresses", "route", service, "--pool", "nets", "--reason", "a larger office")
+    assert type_(*route).status == 0
+    [first] = type_("addresses", "show", "--service", service, "--json").json["resources"]["framed_routes"]
+    prefix = first.split()[0]
+    for pool, span in (("nets", (prefix,)), ("aggregation-north/101", ())):
+        assert type_("addresses", "drain", pool, *span, "--reason", "goes south").status == 0
+
+    left = type_("addresses", "left-behind", "nets").out.splitlines()
+    assert left[1].split()[:4] == [prefix, "assigned", str(service), "of"]
+    assert left[2:] == ["`addresses route` gives them others, then `addresses withdraw` takes these"]
+    vlans = " ".join(type_("addresses", "left-behind", "aggregation-north/101").out.split())
+    assert vlans.endswith(
+        "with --cvlan where the number is computed; where all of an S-VLAN is drained, bind another one"
+        " in its place first"
+    )
+    assert type_(*route).status == 0
+    assert type_("addresses", "withdraw", service, "--prefix", prefix, "--reason", "goes south").status == 0
+    cooling = type_("addresses", "left-behind", "nets").out.splitlines()
+    assert [line.split()[:2] for line in cooling[1:]] == [[prefix, "quarantine"]]
+    assert type_("check").status == 0
 
 
 def test_who_was_behind_a_port_is_said_by_rule_and_by_log(any_isp: Settings, type_: Type, tmp_path: Path) -> None:
