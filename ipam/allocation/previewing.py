@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.candidates import Candidate, Holder
@@ -14,7 +14,7 @@ from ipam.allocation.static_requests import StaticResources
 from ipam.allocator import choose
 from ipam.answers import value_of
 from ipam.errors import PoolBusy
-from ipam.tables import Allocation
+from ipam.tables import Allocation, FreeRange
 from ipam.upkeep.answers import PreviewedUnit
 
 
@@ -36,7 +36,13 @@ async def preview(
 
 async def _previewed(db: AsyncSession, candidate: Candidate, holder: Holder) -> PreviewedUnit:
     how, value = await _how(db, candidate, holder)
-    return PreviewedUnit(kind=candidate.kind, pool=candidate.name, how=how, value=value)
+    drawn_from = await _never_used(db, candidate.pool_id) if how == "fresh" and value is None else None
+    return PreviewedUnit(kind=candidate.kind, pool=candidate.name, how=how, value=value, drawn_from=drawn_from)
+
+
+async def _never_used(db: AsyncSession, pool_id: int) -> int:
+    units = func.sum(FreeRange.last_unit - FreeRange.next_unit + 1)
+    return int(await db.scalar(select(units).where(FreeRange.pool_id == pool_id)) or 0)
 
 
 async def _how(db: AsyncSession, candidate: Candidate, holder: Holder) -> tuple[str, str | None]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from ipam.answers import PoolUsage, ServiceAt
@@ -44,15 +45,24 @@ class PreviewedUnit(TypedDict):
     """What a service would be given of one kind.
 
     ``how``: *former* (it was this customer's there), *named* (asked for by its number), *computed* (from the port),
-    *reused* (the one out of quarantine for longest), *fresh* (a never used one; on PostgreSQL without ``value`` where
-    the pool has several ranges of them: one is drawn), *shared* (an S-VLAN of all lines there), *by the BNG* (``value``
-    is the pool's name there).
+    *reused* (the one out of quarantine for longest), *fresh* (a never used one), *shared* (an S-VLAN of all lines
+    there), *by the BNG* (``value`` is the pool's name there).
     """
 
     kind: str
     pool: str
     how: str
-    value: str | None
+    value: Annotated[
+        str | None,
+        Field(
+            description="Null: it isn't known yet which. On PostgreSQL a *fresh* one is drawn when it is taken, where"
+            " the pool has several ranges of never used ones; `drawn_from` says of how many"
+        ),
+    ]
+    drawn_from: Annotated[
+        int | None,
+        Field(description="Of how many never used ones one is drawn when it is taken; null: `value` says which it is"),
+    ]
 
 
 class MovedService(TypedDict):

@@ -15,6 +15,7 @@ from ipam import (
     KeaExport,
     LeftBehind,
     NatHolder,
+    PreviewedUnit,
     ServiceAt,
     ServiceFacts,
     ServiceReleased,
@@ -172,10 +173,16 @@ def preview(
         if json_:
             print_json(found)
         else:
-            entries = [Entry((each["kind"], each["pool"], each["how"], each["value"] or "")) for each in found]
+            entries = [Entry((each["kind"], each["pool"], each["how"], _which(each))) for each in found]
             print_list(("kind", "pool", "how", "value"), entries)
 
     run(act, as_json=json_, looks=True)
+
+
+def _which(previewed: PreviewedUnit) -> str:
+    if previewed["drawn_from"] is not None:
+        return f"one of {previewed['drawn_from']} never used, drawn when it is taken"
+    return previewed["value"] or ""
 
 
 def left_behind(

@@ -21,6 +21,12 @@ async def preview(network: Network, customer: int, location: str, plan: str = "f
     return [(each["kind"], each["pool"], each["how"], each["value"]) for each in told]
 
 
+async def drawn_from(network: Network, customer: int) -> list[int | None]:
+    async with network.database.read() as db:
+        asked = {"customer_id": customer, "service_location": "LOC-1", "bandwidth_plan": "fiber-100"}
+        return [each["drawn_from"] for each in await network.service(db).preview(**asked) if each["kind"] == "ipv4"]
+
+
 async def rows(network: Network) -> dict[str, int]:
     async with network.database.begin() as db:
         return {
@@ -53,15 +59,18 @@ async def test_a_preview_names_each_pool_and_what_is_certain_and_writes_nothing(
     assert (await network.allocate(1, "LOC-1"))["ip_address"] == before["ip_address"]
 
 
-async def test_a_preview_names_the_fresh_unit_that_is_next_where_none_is_drawn(empty: Network) -> None:
+@pytest.mark.both_databases
+async def test_a_preview_names_the_fresh_unit_that_is_next_or_of_how_many_one_is_drawn(empty: Network) -> None:
     await empty.apply(one_pool("192.0.2.0/28"))
     told = (await preview(empty, 1, "LOC-1"))[0][3]
     given = (await empty.allocate(1))["ip_address"]
     drawn = empty.database.is_postgresql  # of as many ranges as the pool has
     assert told == (None if drawn else given)
+    assert await drawn_from(empty, 2) == [13 if drawn else None]
 
     for customer in range(2, 14):
         await empty.allocate(customer)
+    assert await drawn_from(empty, 14) == [None]
     [last] = [each[3] for each in await preview(empty, 14, "LOC-1") if each[0] == "ipv4"]
     assert last == (await empty.allocate(14))["ip_address"]  # the only one, on either database
 

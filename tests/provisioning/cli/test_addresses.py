@@ -245,6 +245,10 @@ def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(any_isp: Sett
     asked = ("addresses", "preview", "--customer", 1005, "--location", "LOC-20005", "--plan", "fiber-300")
     would_be = {each["kind"]: each for each in type_(*asked, "--json").json}
     assert would_be["ipv4"]["pool"] == "north-v4"
+    of = would_be["ipv4"]["drawn_from"]
+    which = would_be["ipv4"]["value"] if of is None else f"one of {of} never used, drawn when it is taken"
+    row = next(line.split() for line in type_(*asked).out.splitlines() if line.startswith("ipv4 "))
+    assert row == ["ipv4", "north-v4", "fresh", *which.split()]
     named = {each["kind"]: each for each in type_(*asked, "--ip", "100.64.2.2", "--json").json}
     assert (named["ipv4"]["how"], named["ipv4"]["value"]) == ("named", "100.64.2.2")
     assert type_("addresses", "reserve", "tight-v4", "192.0.2.2", "--reason", "the last one").status == 0
