@@ -15,6 +15,8 @@ from ipam.invariants import Violation
 from ipam.lookup.history import HOLDING
 from ipam.tables import (
     ASSIGNED,
+    IN_QUARANTINE,
+    RESERVED,
     AccessPort,
     Allocation,
     AllocationEvent,
@@ -28,12 +30,13 @@ from ipam.tables import (
     Svlan,
 )
 
-_ENDS_IN = {"assigned": HOLDING, "quarantine": ("released", "lifted"), "reserved": ("reserved",)}
-"""The last event of a unit in each state."""
+_ENDS_IN = {"quarantine": ("released", "lifted"), "reserved": ("reserved",)}
+"""The last event of a unit in each state but that of ``HOLDING``."""
 
 
 async def off_its_history(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
-    """What a unit's history says last is what its row says, and a service is where it was moved to last."""
+    """What a unit's history says last is what its row says, also until when it is in quarantine, and a service is where
+    it was moved to last."""
     return [
         *await _rows_off_their_history(db, tenant_id),
         *await _histories_without_rows(db, tenant_id),
@@ -50,12 +53,14 @@ async def _rows_off_their_history(db: AsyncSession, tenant_id: str) -> list[Viol
         .group_by(AllocationEvent.pool_id, AllocationEvent.unit)
         .subquery()
     )
+    until = AllocationEvent.available_at
     agrees = or_(
-        *(
-            and_(Allocation.state == state, AllocationEvent.what.in_(events))
-            for state, events in _ENDS_IN.items()
-            if state != "assigned"
+        and_(
+            IN_QUARANTINE,
+            AllocationEvent.what.in_(_ENDS_IN["quarantine"]),
+            or_(until.is_(None), until == Allocation.available_at),
         ),
+        and_(RESERVED, AllocationEvent.what.in_(_ENDS_IN["reserved"])),
         and_(ASSIGNED, AllocationEvent.what.in_(HOLDING), AllocationEvent.service_id == Allocation.service_id),
     )
     rows = await db.execute(
@@ -64,8 +69,10 @@ async def _rows_off_their_history(db: AsyncSession, tenant_id: str) -> list[Viol
             Allocation.unit,
             Allocation.state,
             Allocation.service_id,
+            Allocation.available_at,
             AllocationEvent.what,
             AllocationEvent.service_id.label("of_service"),
+            until.label("until"),
         )
         .select_from(Allocation)
         .join(Pool, Pool.id == Allocation.pool_id)
@@ -78,11 +85,18 @@ async def _rows_off_their_history(db: AsyncSession, tenant_id: str) -> list[Viol
     return [
         Violation(
             f"{value_of(row.first_address, row.unit_length, row.unit)} of pool {row.name}",
-            f"is {_words(row.state, row.service_id)}, but its history says {_words(row.what, row.of_service)}",
+            _other_than_said(row),
             row.service_id,
         )
         for row in rows
     ]
+
+
+def _other_than_said(row: Any) -> str:
+    if row.state == "quarantine" and row.what in _ENDS_IN["quarantine"]:
+        stands, said = (f"until {moment:%Y-%m-%d %H:%M:%S} UTC" for moment in (row.available_at, row.until))
+        return f"is in quarantine {stands}, but its history says {said}"
+    return f"is {_words(row.state, row.service_id)}, but its history says {_words(row.what, row.of_service)}"
 
 
 async def _histories_without_rows(db: AsyncSession, tenant_id: str) -> list[Violation]:

@@ -86,6 +86,9 @@ async def _facts(appliance: Appliance) -> dict[str, str]:
             facts[f"wan_{number}"] = str(service["ipv6_wan_prefix"])
             facts[f"pd_{number}"] = str(service["delegated_prefix"])
             facts[f"cvlan_{number}"] = str(service["cvlan"])
+        held = (await appliance.address_lookup(db).find("100.64.0.0/22"))["within"]
+        [cooling] = [each for each in held if each["state"] == "quarantine"]
+        facts |= {"v4_cooling": cooling["value"], "cools_until": f"{cooling['available_at']:%Y-%m-%d %H:%M:%S} UTC"}
         page = (await db.scalars(select(HostedTenant))).one()
         licences = list(await db.scalars(select(License).order_by(License.id)))
         facts |= {"page": page.slug, "page_licence": str(page.license_id), "brought": str(page.customer_id)}

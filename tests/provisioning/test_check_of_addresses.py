@@ -225,6 +225,24 @@ CORRUPTIONS = (
             )
         ),
     ),
+    *(
+        Corruption(
+            f"a quarantine that ends {how}",
+            (
+                (
+                    "ipam.history",
+                    "$v4_cooling of pool north-v4",
+                    f"$v4_cooling of pool north-v4 is in quarantine until {day} 00:00:00 UTC, but its history says"
+                    " until $cools_until.",
+                ),
+            ),
+            ours=(
+                f"UPDATE ipam_allocation SET available_at = '{day} 00:00:00.000000' WHERE state = 'quarantine'"
+                f" AND pool_id = {POOL_ID}",
+            ),
+        )
+        for how, day in (("in a hundred years", "2126-01-01"), ("before its time", "2020-01-01"))
+    ),
     Corruption(
         "a C-VLAN that doesn't follow from its port",
         tuple(

@@ -50,15 +50,27 @@ async def test_a_network_in_which_everything_was_done_has_no_violations(empty: N
             " SELECT tenant_id, id, 4, 'reserved', '', defined_at, 'x' FROM ipam_pool WHERE name = 'office'",
             ["203.0.113.4 of pool office: is reserved, but its history says nothing"],
         ),
+        *(
+            (
+                f"UPDATE ipam_allocation SET available_at = '{day} 00:00:00.000000' WHERE state = 'quarantine'"
+                " AND pool_id = (SELECT id FROM ipam_pool WHERE name = 'cgnat')",
+                [
+                    f"{{cooling}} of pool cgnat: is in quarantine until {day} 00:00:00 UTC, but its history says until"
+                    " 2030-01-01 13:00:00 UTC"
+                ],
+            )
+            for day in ("2126-01-01", "2020-01-01")
+        ),
     ],
 )
 async def test_a_unit_off_its_history_is_found(
     network: Network, two_services: list[AllocatedResources], corruption: str, told: list[str]
 ) -> None:
     first, second = two_services
+    [cooling] = [line.split(",")[3] for line in (await network.export("cgnat")).splitlines() if "quarantine" in line]
     await corrupt(network, corruption)
 
-    values = {"pd": first["delegated_prefix"], "v4": first["ip_address"], "cvlan": second["cvlan"]}
+    values = {"cooling": cooling, "pd": first["delegated_prefix"], "v4": first["ip_address"], "cvlan": second["cvlan"]}
     assert await found(network, HISTORY_CHECKS) == {"off_its_history": [each.format(**values) for each in told]}
 
 
