@@ -127,7 +127,8 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         "ipam.history",
-        "what has become of a unit last is what its row says, and a service is where it was moved to last",
+        "what has become of a unit last is what its row says, with the end of its quarantine, and a service is where it"
+        " was moved to last",
         lambda on: ipam.off_its_history(on.db, **on.scope),
     ),
     Invariant(

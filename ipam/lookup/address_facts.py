@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import Network, to_bytes
@@ -17,7 +17,7 @@ from ipam.estate.rows import EstateRows
 from ipam.lookup import history
 from ipam.lookup.answers import AddressFacts, PoolWithin, UnitState
 from ipam.lookup.asked import looked_for, spelt
-from ipam.tables import IN_THE_NETWORK, Allocation, NatRule, Pool, Prefix, Vrf
+from ipam.tables import IN_THE_NETWORK, Allocation, NatBlock, NatRule, Pool, Prefix, Vrf
 from ipam.unit_errors import UnitCooling, UnitDraining, UnitExcluded, UnitReserved, UnitTaken
 from ipam.units import Interval
 from ipam.upkeep import drained_units, draining
@@ -90,9 +90,16 @@ async def _unpooled(
         "unpooled",
         pools=[PoolWithin(pool=row.name, kind=row.kind, network=row.network, vrf=row.vrf) for row in pools],
         cgnat_of=await db.scalar(rule),
+        cgnat_logged=asked.length == asked.bits and await _is_logged(db, tenant_id, first, vrf),
         history=await history.events_ever(db, tenant_id, asked, vrf),
         **known,
     )
+
+
+async def _is_logged(db: AsyncSession, tenant_id: str, outside: bytes, vrf: str | None) -> bool:
+    in_vrf = [NatBlock.vrf_id.in_(select(Vrf.id).where(Vrf.tenant_id == tenant_id, Vrf.name == vrf))] if vrf else []
+    logged = exists().where(NatBlock.tenant_id == tenant_id, NatBlock.outside == outside, *in_vrf)
+    return bool(await db.scalar(select(logged)))
 
 
 async def _around(db: AsyncSession, tenant_id: str, asked: Network, vrf: str | None) -> Any:
@@ -192,6 +199,7 @@ def _facts(asked: Network | None, state: str, **known: Any) -> AddressFacts:
         holder=None,
         outside=[],
         cgnat_of=None,
+        cgnat_logged=False,
         within=[],
         within_total=0,
         pools=[],

@@ -30,10 +30,10 @@ class AddressFacts(TypedDict):
     *excluded*; a prefix of several units is *several*, with what is held in it; *by the BNG* is handed out by the BNG;
     of what no pool has, *unpooled*. ``available_at``: until when it cools off, also where nobody is given it after that
     (*draining*, *excluded*). ``drained``: why its part of the pool is being drained, so that nobody is given it after
-    whoever has it. ``role`` and ``network`` are the smallest known prefix around it. ``outside``: the ports that
-    an inside address of the CGNAT has; ``cgnat_of``: the pool whose subscribers the CGNAT now has behind this outside
-    address or prefix. ``within`` are the first that hold something in a prefix, of ``within_total``; ``pools`` are
-    those that lie in one which is larger than they are.
+    whoever has it. ``role`` and ``network`` are the smallest known prefix around it. ``outside``: the ports that an
+    inside address of the CGNAT has; ``cgnat_of``: the pool whose subscribers the CGNAT now has behind this outside
+    address or prefix; ``cgnat_logged``: the log of a CGNAT has had this address outside. ``within`` are the first that
+    hold something in a prefix, of ``within_total``; ``pools`` are those that lie in one which is larger than they are.
     """
 
     value: str
@@ -49,6 +49,7 @@ class AddressFacts(TypedDict):
     holder: ServiceAt | None
     outside: list[NatBlockAt]
     cgnat_of: str | None
+    cgnat_logged: bool
     within: list[LeftBehind]
     within_total: int
     pools: list[PoolWithin]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -141,11 +140,29 @@ async def checked(db: AsyncSession, tenant_id: str, text: str, vrf: str | None, 
         NameUnknown: there is no such VRF.
     """
     faults = RequestFaults()
-    network = faults.check(field, partial(looked_for, text, field))
+    network = await faults.look(field, _looked_for(db, tenant_id, text, field))
     await faults.look("vrf", must_be_known(db, tenant_id, vrf))
     faults.refuse_if_any()
     assert network is not None, "what is none has left a fault"
     return network
+
+
+async def _looked_for(db: AsyncSession, tenant_id: str, text: str, field: str) -> Network:
+    """
+    Raises:
+        RequestInvalid: it is no address or prefix, but may be the name of a pool.
+    """
+    try:
+        return looked_for(text, field)
+    except RequestInvalid as fault:
+        named = select(Pool.kind).where(Pool.tenant_id == tenant_id, Pool.name == text, IN_THE_NETWORK)
+        if await db.scalar(named) is None:
+            raise
+        instead = (
+            f"`addresses usage {text}` says how full it is, `addresses history VALUE --pool {text}` what became of"
+        )
+        why = f"can't be looked up: {text} is the name of a pool. {instead} something of it"
+        raise RequestInvalid(field, why) from fault
 
 
 async def must_be_known(db: AsyncSession, tenant_id: str, vrf: str | None) -> None:

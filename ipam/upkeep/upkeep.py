@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.errors import RequestInvalid
-from ipam.estate.ranges import drained_of
+from ipam.estate.ranges import drained_of, excluded_of
 from ipam.estate.rows import EstateRows
 from ipam.lookup import history
 from ipam.upkeep import drained_units, draining, excluding, rehoming, renaming, reserving, retiring, shrinking
@@ -197,11 +197,25 @@ class NetworkUpkeep:
         return done
 
     async def history(self, *, pool: str, value: str, vrf: str | None = None) -> list[UnitEvent]:
-        """All that has become of an address, prefix or C-VLAN, oldest first; ``vrf`` can only be the pool's."""
+        """All that has become of an address, prefix or C-VLAN, oldest first; ``vrf`` can only be the pool's.
+
+        Raises:
+            RequestInvalid: a C-VLAN that the S-VLAN doesn't have, or keeps back, and that nobody had.
+        """
         known = await self._found(pool, value=value, vrf=vrf)
         if vrf not in (None, known.vrf):
             raise RequestInvalid("vrf", f"is {vrf}, but pool {pool} is in {known.vrf or 'none'}")
-        return await history.events_of(self._db, known.numbered(known.unit(value).unit))
+        unit = known.unit(value).unit
+        events = await history.events_of(self._db, known.numbered(unit))
+        if not events and known.kind == "cvlan":
+            await self._must_have(known, unit)
+        return events
+
+    async def _must_have(self, pool: KnownPool, unit: int) -> None:
+        for out in await excluded_of(self._rows, pool.pool_id):
+            if out.note is None and out.first <= unit <= out.last:
+                what = f"{pool.value(unit)} is nothing that pool {pool.name} hands out ({out.reason})"
+                raise RequestInvalid("value", what)
 
     async def history_of_address(self, *, address: str, vrf: str | None = None) -> list[UnitEvent]:
         """The same for any address of a pool, also one that lies in a delegated prefix, or for that prefix; with what

@@ -338,10 +338,7 @@ def _print_facts(facts: AddressFacts) -> None:
         say(f"  in a part of the pool that is being drained ({facts['drained']}): nobody is given it after that")
     if facts["holder"] is not None:
         say(f"  {_holder_in_words(facts['holder'])}")
-    for block in facts["outside"]:
-        say(f"  outside {block['outside']} ports {block['first_port']} to {block['last_port']} by {block['source']}")
-    if facts["cgnat_of"]:
-        say(f"  the CGNAT of pool {facts['cgnat_of']} has it outside: with :PORT after it, who is behind that port")
+    _print_cgnat(facts)
     for pool in facts["pools"]:
         vrf = "" if pool["vrf"] == (facts["vrf"] or "default") else f" in VRF {pool['vrf']}"
         say(f"  pool {pool['pool']}: {pool['network']}{vrf}")
@@ -350,6 +347,15 @@ def _print_facts(facts: AddressFacts) -> None:
     if more := facts["within_total"] - len(facts["within"]):
         say(f"  and {more} more: `addresses export --pool {facts['pool']}` writes all of that pool")
     _print_events(facts["history"])
+
+
+def _print_cgnat(facts: AddressFacts) -> None:
+    for block in facts["outside"]:
+        say(f"  outside {block['outside']} ports {block['first_port']} to {block['last_port']} by {block['source']}")
+    if facts["cgnat_of"]:
+        say(f"  the CGNAT of pool {facts['cgnat_of']} has it outside: with :PORT after it, who is behind that port")
+    elif facts["cgnat_logged"]:
+        say("  the log of a CGNAT has it outside: with :PORT after it, who is behind that port (or was, --at TIME)")
 
 
 def _by(each: LeftBehind) -> str:

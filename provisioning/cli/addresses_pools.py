@@ -22,6 +22,8 @@ from provisioning.occupation_svg import occupation_svg
 
 LEVEL_STYLES = {"ok": "green", "low": "yellow", "critical": "bold red", "exhausted": "bold red"}
 BAR = 30
+LONGEST_NAME = 30
+"""Of a pool, beside its numbers: on 80 columns a longer one would push them out of sight."""
 PARTS = (
     ("assigned", "█", "blue"),
     ("quarantined", "▓", "yellow"),
@@ -50,7 +52,8 @@ def pools(json_: AsJson = False) -> None:
             say("no pools")
         else:
             headings = ("pool", "used", "free", "level", "forecast")
-            print_list(headings, [Entry(_cells(each, appliance.clock()), _below(each)) for each in found])
+            entries = [Entry(_cells(each, appliance.clock()), _below(each)) for each in found]
+            print_list(headings, entries, longest=LONGEST_NAME)
 
     run(act, as_json=json_, looks=True)
 
@@ -144,7 +147,7 @@ def _print_pools(found: Sequence[PoolUsage]) -> None:
         say("no pools")
         return
     entries = [Entry((each["pool"], _bar(each), f"{each['used_percent']:g} %"), _line_below(each)) for each in found]
-    print_list(("pool", "", "used"), entries)
+    print_list(("pool", "", "used"), entries, longest=LONGEST_NAME)
 
 
 def _line_below(used: PoolUsage) -> str:

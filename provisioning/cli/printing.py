@@ -148,13 +148,20 @@ class Entry:
     below: str = ""
 
 
-def print_list(headings: Sequence[str], entries: Sequence[Entry]) -> None:
-    """Columns as wide as what stands in them; sentences below their line, broken at the terminal's width."""
+def print_list(headings: Sequence[str], entries: Sequence[Entry], *, longest: int | None = None) -> None:
+    """Columns as wide as what stands in them; sentences below their line, broken at the terminal's width. What is
+    longer than ``longest`` in the first column stands on a line of its own, so that the others are still seen."""
     rows = [[Text(cell) if isinstance(cell, str) else cell for cell in entry.cells] for entry in entries]
     titles = [Text(heading, style="bold") for heading in headings]
+    alone: list[Text | None] = [None] * len(rows)
+    for number, row in enumerate(rows):
+        if longest is not None and row[0].cell_len > longest:
+            alone[number], row[0] = row[0], Text()
     widths = [max(row[column].cell_len for row in [titles, *rows]) for column in range(len(headings))]
     out.print(_aligned(titles, widths))
-    for row, entry in zip(rows, entries, strict=True):
+    for name, row, entry in zip(alone, rows, entries, strict=True):
+        if name is not None:
+            out.print(name)
         out.print(_aligned(row, widths))
         print_indented(entry.below, indent=widths[0] + GAP)
 

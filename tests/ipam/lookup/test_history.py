@@ -87,6 +87,25 @@ async def test_a_prefix_leads_to_its_holder_when_one_unit_has_all_of_it(network:
     assert [(each["what"], each["value"]) for each in events] == [("assigned", address)]
 
 
+async def test_a_c_vlan_that_an_s_vlan_does_not_have_has_no_history_but_what_somebody_had(network: Network) -> None:
+    given = await network.allocate(1, "LOC-2", cvlan=77)
+    vlans = {number: f"{number} is nothing that pool metro/210 hands out" for number in (0, 1, 150, 4095)}
+    for number, told in vlans.items():
+        with pytest.raises(RequestInvalid, match=told):
+            await network.keep("history", pool="metro/210", value=str(number))
+    assert await network.keep("history", pool="metro/210", value="78") == []
+
+    await network.release(given["service_id"])
+    network.clock.forward(days=30)
+    described = small()
+    described["svlan"][1]["reserved"] = ["77"]
+    await network.apply(described)
+    told = await network.keep("history", pool="metro/210", value="77")
+    assert [each["what"] for each in told] == ["assigned", "released"]
+    await network.keep("exclude", pool="metro/210", span="78", note="a lab has it")
+    assert await network.keep("history", pool="metro/210", value="78") == []
+
+
 async def test_an_address_of_no_pool_belongs_to_nobody(network: Network) -> None:
     async with network.database.begin() as db:
         assert await network.service(db).service_at(address="8.8.8.8") is None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ipam import AddressLookup, NameUnknown, RequestInvalid, ServiceUnknown
+from ipam import AddressLookup, LoggedBlock, NameUnknown, RequestInvalid, ServiceUnknown
 from ipam.lookup import address_facts
 from ipam.usage.occupation import by_cell, units_per_cell
 from tests.ipam.conftest import STARTED_AT, Network, one_pool, small
@@ -199,6 +199,31 @@ async def test_what_a_rule_had_that_has_ended_hides_neither_the_next_rules_prefi
         ("203.0.113.128/28", "container", "unpooled"),
         ("203.0.113.0/24", "public", "free"),
     ]
+
+
+async def test_an_outside_address_that_a_log_alone_knows_says_so(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/28", role="cgnat") | {"vrf": [{"name": "blue"}]})
+    block = LoggedBlock("198.51.100.7", 1024, 2047, "192.0.2.3", STARTED_AT - timedelta(hours=1))
+    await empty.ports("import_blocks", blocks=[block], source="cgn-1")
+
+    found = {each: await look(empty, "find", each) for each in ("198.51.100.7", "198.51.100.8", "198.51.100.0/24")}
+
+    assert {each: facts["cgnat_logged"] for each, facts in found.items()} == {
+        "198.51.100.7": True,
+        "198.51.100.8": False,
+        "198.51.100.0/24": False,
+    }
+    assert (await look(empty, "find", "198.51.100.7", vrf="default"))["cgnat_logged"] is True
+    assert (await look(empty, "find", "198.51.100.7", vrf="blue"))["cgnat_logged"] is False
+
+
+async def test_the_name_of_a_pool_is_told_from_what_is_no_address(network: Network) -> None:
+    for name in ("cgnat", "metro/210"):
+        instead = f"{name} is the name of a pool. `addresses usage {name}` says how full it is"
+        with pytest.raises(RequestInvalid, match=instead):
+            await look(network, "find", name)
+    with pytest.raises(RequestInvalid, match="'cgnot' is not an IPv4 or IPv6 address"):
+        await look(network, "find", "cgnot")
 
 
 async def test_an_inside_address_says_its_ports_and_one_of_two_vrfs_must_be_named(empty: Network) -> None:

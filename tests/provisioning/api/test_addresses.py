@@ -105,6 +105,8 @@ async def test_what_is_done_by_hand_is_audited_once_and_refused_to_whoever_only_
         assert answer.json() == {"pool": "north-pd", "what": "2001:db8:80ff:1200::/56", "changed": True}, answer.text
     [*_, drained] = await any_api.audit(subject="pool/north-pd")
     assert drained["after"]["what"] == "2001:db8:80ff:1200::/56"
+    never = await any_api.get("/addresses/history?value=4095&pool=aggregation-north/101")
+    assert (never.status_code, never.json()["code"]) == (422, "ipam.request_invalid")
     elsewhere = await any_api.post("/addresses/exclude", {**span, "span": "192.0.2.0/30"})
     assert (elsewhere.status_code, elsewhere.json()["code"]) == (422, "ipam.request_invalid")
     nowhere = await any_api.post("/addresses/exclude", {**span, "pool": "nowhere"})

@@ -85,6 +85,22 @@ def test_the_pools_are_listed_with_what_is_used_and_drawn_as_bars_and_as_a_pictu
     assert "pool: is needed with --svg" in both
 
 
+def test_a_pool_with_a_very_long_name_leaves_the_others_columns_where_they_are_seen(
+    isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    name, estate = "x" * 115, tmp_path / "long.toml"
+    estate.write_text(ROUTED.replace('"nets"', f'"{name}"'))
+    assert type_("import", estate).status == 0
+
+    for command in ("pools", "usage"):
+        listed = type_("addresses", command).out.splitlines()
+        long = listed.index(name)
+        assert listed[long + 1].startswith(" " * 20)
+        assert max(len(line) for line in listed if line != name) <= 80
+    shown = type_("addresses", "show", name)
+    assert (shown.status, f"{name} is the name of a pool. `addresses usage {name}` says" in shown.err) == (2, True)
+
+
 def test_an_address_is_shown_with_its_holder_and_history(isp: Settings, type_: Type, address: str) -> None:
     shown = type_("addresses", "show", address).out.splitlines()
     assert shown[0] == f"{address}: assigned, pool north-v4 in 100.64.0.0/22 (public)"
@@ -403,6 +419,10 @@ def test_who_was_behind_a_port_is_said_by_rule_and_by_log(any_isp: Settings, typ
     assert type_("addresses", "nat-import-blocks", log, "--source", "cgn-1", "--json").json["new"] == 0
     then = type_("addresses", "holder", "198.51.100.7", "--port", 2000, "--at", "2026-03-02T21:14Z", "--json").json
     assert (then["behind"]["block"]["inside"], then["behind"]["holder"]) == (address, None)  # not its holder yet
+    assert type_("addresses", "show", "198.51.100.7").out.splitlines() == [
+        "198.51.100.7: of no pool here",
+        "  the log of a CGNAT has it outside: with :PORT after it, who is behind that port (or was, --at TIME)",
+    ]
     assert [entry[:2] for entry in audited(type_)] == [
         ("addresses nat-import-blocks", "nat_log/cgn-1"),
         ("addresses nat-end-rule", "pool/north-v4"),
