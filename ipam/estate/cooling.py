@@ -16,6 +16,7 @@ from ipam.estate.rows import EstateRows
 from ipam.holdings import subject_of
 from ipam.tables import Allocation, AllocationEvent, Pool, Service, ServiceMove, table_of
 from ipam.units import Interval, subtract
+from ipam.usage.looks import begin_rates_anew
 
 _ALLOCATION = table_of(Allocation)
 
@@ -77,6 +78,8 @@ async def rest_on(rows: EstateRows, pool_id: int, freed: list[Interval], at: dat
     ]
     for start in range(0, len(resting), AT_ONCE):
         await insert_many(rows.db, _ALLOCATION, resting[start : start + AT_ONCE])
+    if any(each.until > at for each in claimed):  # that was used up before
+        await begin_rates_anew(rows.db, [pool_id], tenant_id=rows.tenant_id, at=at)
     return subtract(freed, [(each.unit, each.unit) for each in claimed]) if claimed else freed
 
 

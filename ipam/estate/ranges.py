@@ -23,6 +23,7 @@ from ipam.estate.layout import Layout
 from ipam.estate.rows import EstateRows
 from ipam.tables import IN_QUARANTINE, Allocation, Drain, Exclusion, FreeRange, Pool, Prefix, table_of
 from ipam.units import Interval, count, merge, stripes, subtract, touching
+from ipam.usage.looks import begin_rates_anew
 
 _EXCLUSION = table_of(Exclusion)
 _RANGE = table_of(FreeRange)
@@ -66,7 +67,7 @@ async def recut(rows: EstateRows, pool_id: int, name: str, layout: Layout, at: d
     out = [each.interval for each in wanted]
     by_hand = [each for each in present if each.note is not None]
     left = [Excluded(*part, each.reason, each.note) for each in by_hand for part in subtract([each.interval], out)]
-    used = await cut(rows, pool_id, name, subtract(out, [each.interval for each in present]))
+    used = await cut(rows, pool_id, name, subtract(out, [each.interval for each in present]), at)
     await _free(rows, pool_id, subtract([each.interval for each in before], out), layout.stripes, used, at)
     await rewrite_exclusions(rows, pool_id, [*wanted, *left])
     return True
@@ -112,7 +113,7 @@ async def _free(
     await insert_ranges(rows, pool_id, stripes(left, most), used)
 
 
-async def cut(rows: EstateRows, pool_id: int, name: str, out: list[Interval]) -> set[int]:
+async def cut(rows: EstateRows, pool_id: int, name: str, out: list[Interval], at: datetime) -> set[int]:
     """Take intervals out of what may be handed out. The numbers of the ranges that are left are returned.
 
     Raises:
@@ -120,7 +121,7 @@ async def cut(rows: EstateRows, pool_id: int, name: str, out: list[Interval]) ->
     """
     used = await cut_ranges(rows, pool_id, out)
     if out:
-        await drop_quarantined(rows, pool_id, out)
+        await drop_quarantined(rows, pool_id, out, at)
         await _refuse_if_held(rows, pool_id, name, out)
     return used
 
@@ -154,10 +155,13 @@ async def _all_locked(rows: EstateRows, pool_id: int) -> Sequence[Row[Any]]:
         seen = {each.seq for each in ranges}
 
 
-async def drop_quarantined(rows: EstateRows, pool_id: int, out: list[Interval]) -> None:
+async def drop_quarantined(rows: EstateRows, pool_id: int, out: list[Interval], at: datetime) -> None:
     """Never waits for a row: it may belong to somebody who waits for one of ours."""
-    resting = select(Allocation.id).where(IN_QUARANTINE, *inside(pool_id, out)).with_for_update(skip_locked=True)
-    await rows.db.execute(delete(_ALLOCATION).where(_ALLOCATION.c.id.in_(resting)))
+    resting = select(Allocation.id).where(IN_QUARANTINE, *inside(pool_id, out))
+    if await rows.db.scalar(resting.where(Allocation.available_at > at).limit(1)) is not None:
+        await begin_rates_anew(rows.db, [pool_id], tenant_id=rows.tenant_id, at=at)  # nobody has used up less by that
+    unlocked = resting.with_for_update(skip_locked=True)
+    await rows.db.execute(delete(_ALLOCATION).where(_ALLOCATION.c.id.in_(unlocked)))
 
 
 def inside(pool_id: int, intervals: list[Interval]) -> tuple[ColumnElement[bool], ...]:

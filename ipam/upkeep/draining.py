@@ -53,7 +53,7 @@ async def drain(rows: EstateRows, pool: KnownPool, interval: Interval, *, note: 
     async def attempt(_: frozenset[str]) -> None:
         await rows.db.execute(insert(_DRAIN), [_drain_row(rows, pool, each, note, at) for each in new])
         await cut_ranges(rows, pool.pool_id, new)
-        await drop_quarantined(rows, pool.pool_id, new)
+        await drop_quarantined(rows, pool.pool_id, new, at)
         await _nobody_is_at_it(rows, pool, new)
         await _count_as_changed(rows, pool)
 

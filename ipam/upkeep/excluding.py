@@ -12,7 +12,7 @@ from ipam.upkeep.pool_units import KnownPool
 BY_HAND = "excluded by hand"
 
 
-async def exclude(rows: EstateRows, pool: KnownPool, interval: Interval, *, note: str) -> bool:
+async def exclude(rows: EstateRows, pool: KnownPool, interval: Interval, *, note: str, at: datetime) -> bool:
     """Never hand it out, whatever the description of the network says; False: all of it was excluded already.
 
     Raises:
@@ -23,7 +23,7 @@ async def exclude(rows: EstateRows, pool: KnownPool, interval: Interval, *, note
     new = subtract([interval], [each.interval for each in present])
     if not new:
         return False
-    await cut(rows, pool.pool_id, pool.name, new)
+    await cut(rows, pool.pool_id, pool.name, new, at)
     added = [Excluded(first, last, BY_HAND, note) for first, last in new]
     await rewrite_exclusions(rows, pool.pool_id, [*present, *added])
     return True

@@ -78,7 +78,7 @@ class PoolSample(IpamBase):
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     size: Mapped[int] = mapped_column(BigInteger)
     assigned: Mapped[int] = mapped_column(BigInteger)
-    """``NOT_KNOWN`` (-1): units that were imported after it may have been somebody's then (``ipam.usage.looks``)."""
+    """``NOT_KNOWN`` (-1): it doesn't tell any more how fast units are used up (``ipam.usage.looks``)."""
     quarantined: Mapped[int] = mapped_column(BigInteger)
     reserved: Mapped[int] = mapped_column(BigInteger)
     draining: Mapped[int] = mapped_column(BigInteger)

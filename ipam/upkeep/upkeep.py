@@ -105,7 +105,7 @@ class NetworkUpkeep:
         """
         said, known = await self._asked(pool, note, span=span)
         async with self._db.begin_nested():
-            done = await excluding.exclude(self._rows, known, known.interval(span), note=said)
+            done = await excluding.exclude(self._rows, known, known.interval(span), note=said, at=self._now())
         self._log("units excluded", done, pool=pool, span=known.part(span))
         return done
 

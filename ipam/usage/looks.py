@@ -13,7 +13,7 @@ from ipam.tables import PoolSample, table_of
 LOOK_BACK = timedelta(days=7)
 """From how far back it follows how fast units are used up."""
 NOT_KNOWN = -1
-"""Of a sample: how many units were somebody's then can't be told any more."""
+"""Of a sample: how many units were somebody's then can't be compared any more with how many are now."""
 
 
 async def look_alone(db: AsyncSession, tenant_id: str, *, wait: bool = False) -> bool:
@@ -29,8 +29,9 @@ async def look_alone(db: AsyncSession, tenant_id: str, *, wait: bool = False) ->
 
 
 async def begin_rates_anew(db: AsyncSession, pool_ids: Collection[int], *, tenant_id: str, at: datetime) -> None:
-    """Units of these pools are somebody's from now on that were so before, nobody knows since when: how fast units are
-    used up follows from looks after this one alone."""
+    """What of these pools is somebody's or cools off is more or less from now on by no use: an import has brought what
+    was somebody's before, or what cools off goes into a drained or excluded part, or comes out of it. How fast units
+    are used up follows from later looks alone."""
     if not pool_ids:
         return
     await look_alone(db, tenant_id, wait=True)

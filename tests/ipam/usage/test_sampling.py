@@ -255,6 +255,30 @@ async def test_what_an_import_brings_was_not_used_up_since_the_last_look(empty: 
     assert (await outlook_of(empty, "cgnat"))["units_per_day"] == 0.25
 
 
+@pytest.mark.parametrize(("out", "again"), [("drain", "undrain"), ("exclude", "include")])
+async def test_what_cools_off_is_not_used_up_when_its_part_goes_or_comes_back(
+    empty: Network, out: str, again: str
+) -> None:
+    await empty.apply(one_pool("192.0.2.0/24", quarantine_seconds=30 * 86400))
+    given = [await empty.allocate(customer) for customer in range(1, 8)]
+    for each in given[1:]:
+        await empty.release(each["service_id"])
+    for verb, cooling in ((out, 0), (again, 6)):
+        empty.clock.forward(minutes=5)
+        await look(empty)
+        empty.clock.forward(hours=2)
+        assert (await outlook_of(empty, "cgnat"))["units_per_day"] is not None
+        for each in given[1:]:
+            said = {"note": "work"} if verb == out else {}
+            await empty.keep(verb, pool="cgnat", span=each["ip_address"], **said)
+        seen = await outlook_of(empty, "cgnat")
+        assert (seen["quarantined"], seen["units_per_day"]) == (cooling, None)
+        await look(empty)
+        await empty.allocate(1000 + cooling)
+        empty.clock.forward(days=1)
+        assert (await outlook_of(empty, "cgnat"))["units_per_day"] == 1.0
+
+
 async def test_an_import_of_reservations_leaves_what_was_known_of_use(empty: Network) -> None:
     await empty.apply(one_pool("192.0.2.0/24"))
     await look(empty)
