@@ -23,7 +23,7 @@ async def preview(network: Network, customer: int, location: str, plan: str = "f
 
 async def drawn_from(network: Network, customer: int) -> list[int | None]:
     async with network.database.read() as db:
-        asked = {"customer_id": customer, "service_location": "LOC-1", "bandwidth_plan": "fiber-100"}
+        asked: dict[str, Any] = {"customer_id": customer, "service_location": "LOC-1", "bandwidth_plan": "fiber-100"}
         return [each["drawn_from"] for each in await network.service(db).preview(**asked) if each["kind"] == "ipv4"]
 
 

@@ -183,7 +183,11 @@ async def test_what_has_cooled_off_is_its_former_holder_s_first_also_when_its_pa
 
     for customer, given in ((1, mine), (2, lifted)):
         async with empty.database.read() as db:
-            asked = {"customer_id": customer, "service_location": "LOC-1", "bandwidth_plan": "fiber-100"}
+            asked: dict[str, Any] = {
+                "customer_id": customer,
+                "service_location": "LOC-1",
+                "bandwidth_plan": "fiber-100",
+            }
             [told, *_] = await empty.service(db).preview(**asked)
         assert (told["how"], told["value"]) == ("former", given["ip_address"])
     usage = await empty.usage("cgnat")
@@ -202,7 +206,7 @@ async def test_whose_claim_is_over_has_none_when_its_part_is_handed_out_again(em
     await empty.keep("undrain", pool="cgnat")
 
     async with empty.database.read() as db:
-        asked = {"customer_id": 1, "service_location": "LOC-1", "bandwidth_plan": "fiber-100"}
+        asked: dict[str, Any] = {"customer_id": 1, "service_location": "LOC-1", "bandwidth_plan": "fiber-100"}
         [told, *_] = await empty.service(db).preview(**asked)
     assert told["how"] == "fresh"
     assert (await empty.usage("cgnat"))["free"] == 6

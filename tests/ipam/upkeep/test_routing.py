@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
@@ -170,8 +170,8 @@ async def test_a_prefix_that_is_being_drained_is_not_counted_and_can_be_withdraw
 
     assert said == one
     assert (len(one["framed_routes"]), len(two["framed_routes"]), len(left["framed_routes"])) == (2, 3, 2)
-    drained = ip_network("198.51.101.0/25")
-    assert not any(ip_network(route.split()[0]).subnet_of(drained) for route in left["framed_routes"])
+    drained = IPv4Network("198.51.101.0/25")
+    assert not any(IPv4Network(route.split()[0]).subnet_of(drained) for route in left["framed_routes"])
     assert await routed.serve("route_prefix", **many, count=2) == left
     assert [each["state"] for each in await routed.keep("left_behind", pool="many-nets")] == ["quarantine"]
     assert await routed.violations() == []
