@@ -29,7 +29,7 @@ from ipam.answers import (
     location_facts,
     plan_facts,
 )
-from ipam.errors import RequestInvalid, ServiceReleased
+from ipam.errors import LocationUnknown, PlanUnknown, RequestInvalid, ServiceReleased
 from ipam.holdings import Line
 from ipam.inventory import kea
 from ipam.lookup import history
@@ -91,7 +91,8 @@ class NetworkService:
         try:
             wanted = static.checked() if static else None
             check_order(order := Order(customer_id, service_location, bandwidth_plan, request_id, wanted))
-        except RequestInvalid:
+            return await self._giving.give(order)
+        except (RequestInvalid, LocationUnknown, PlanUnknown):
             await self._refuse_faults(
                 customer_id=customer_id,
                 service_location=service_location,
@@ -100,7 +101,6 @@ class NetworkService:
                 **_numbers(static),
             )
             raise
-        return await self._giving.give(order)
 
     async def release_resources(self, *, service_id: int) -> ReleasedResources:
         """Take back all that a service holds, into its pools' quarantine. Again: the same answer.

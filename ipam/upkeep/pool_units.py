@@ -23,6 +23,7 @@ from ipam.allocation.carving import Unit
 from ipam.allocation.places import AnySelect
 from ipam.answers import value_of
 from ipam.errors import NameUnknown, RequestInvalid
+from ipam.kinds import Kind
 from ipam.lookup.history import Numbered
 from ipam.tables import IN_THE_NETWORK, Allocation, Pool, Prefix, Vrf, table_of
 from ipam.units import MOST_STRIPES, VLAN_STRIPES, Interval
@@ -149,9 +150,10 @@ _POOLS: AnySelect = (
 )
 
 
-async def all_pools(db: AsyncSession, tenant_id: str) -> list[KnownPool]:
-    """Every pool, by name; those that a BNG hands out as well."""
-    found = await db.execute(_POOLS.where(Pool.tenant_id == tenant_id).order_by(Pool.name))
+async def all_pools(db: AsyncSession, tenant_id: str, kind: Kind | None = None) -> list[KnownPool]:
+    """Every pool (of the ``kind``), by name; those that a BNG hands out as well."""
+    of_kind = [] if kind is None else [Pool.kind == kind]
+    found = await db.execute(_POOLS.where(Pool.tenant_id == tenant_id, *of_kind).order_by(Pool.name))
     return [KnownPool(*row) for row in found]
 
 

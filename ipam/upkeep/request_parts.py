@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import holdings
-from ipam.addresses import parse_network, parse_span, parse_vids
+from ipam.addresses import parse_network, parse_span, parse_vids, unit_numbered
 from ipam.allocation.orders import check_customer, check_request_id
 from ipam.allocation.places import find_place, find_plan
 from ipam.allocation.static_requests import STATIC, StaticResources
@@ -18,7 +18,7 @@ from ipam.estate.rows import EstateRows
 from ipam.lookup.asked import ipv4, looked_for
 from ipam.lookup.history import must_be_known
 from ipam.request_faults import RequestFaults
-from ipam.upkeep.pool_units import checked_note, find_pool
+from ipam.upkeep.pool_units import all_pools, checked_note, find_pool
 from ipam.upkeep.routing import checked_prefix
 from ipam.upkeep.shrinking import checked_network
 
@@ -31,18 +31,30 @@ async def refuse_faults(db: AsyncSession, tenant_id: str, **parts: Any) -> None:
     Raises:
         RequestInvalid: with all that ``faults_in`` finds; where that is one thing alone, its own error.
     """
-    (await faults_in(db, tenant_id, parts)).refuse_if_any()
+    faults, said = await _faults(db, tenant_id, parts)
+    if faults.all:  # else a number that no pool has is refused with the pools that serve the premise
+        await _look_at_numbers(faults, db, tenant_id, said)
+    faults.refuse_if_any()
 
 
 async def faults_in(db: AsyncSession, tenant_id: str, parts: Mapping[str, Any]) -> RequestFaults:
     """``parts``: named as in the verbs of the face, each of a fitting type; those that are None say nothing, and what
     isn't known here isn't looked at. A ``live_service_id`` is one that must hold something still."""
+    faults, said = await _faults(db, tenant_id, parts)
+    await _look_at_numbers(faults, db, tenant_id, said)
+    return faults
+
+
+async def _faults(
+    db: AsyncSession, tenant_id: str, parts: Mapping[str, Any]
+) -> tuple[RequestFaults, Mapping[str, Any]]:
+    """All but what ``_look_at_numbers`` finds, and the parts that say something."""
     faults = RequestFaults()
     said = {name: value for name, value in parts.items() if value is not None}
     _check(faults, said)
     await _look(faults, db, tenant_id, said)
     await _look_at_pool(faults, db, tenant_id, said)
-    return faults
+    return faults, said
 
 
 def _check(faults: RequestFaults, said: Mapping[str, Any]) -> None:
@@ -79,6 +91,28 @@ async def _look(faults: RequestFaults, db: AsyncSession, tenant_id: str, said: M
         await faults.look("bng", rows.id_of("bng", said["bng"]))
     for name in dict.fromkeys(said.get("access_nodes", ())):
         await faults.look("access_nodes", rows.id_of("access_node", name))
+
+
+async def _look_at_numbers(faults: RequestFaults, db: AsyncSession, tenant_id: str, said: Mapping[str, Any]) -> None:
+    """What no pool has, wherever it is asked for. A usable C-VLAN may be of any S-VLAN."""
+    for name in STATIC:
+        if name in said and name != "cvlan":
+            await faults.look(name, _in_some_pool(db, tenant_id, name, said[name]))
+
+
+async def _in_some_pool(db: AsyncSession, tenant_id: str, name: str, number: Any) -> None:
+    """
+    Raises:
+        RequestInvalid: it is in none.
+    """
+    try:
+        static = StaticResources(**{name: number}).checked()
+    except RequestInvalid:
+        return  # which is told already
+    for kind, value in (static.by_kind() if static else {}).items():
+        pools = [pool for pool in await all_pools(db, tenant_id, kind) if pool.framed_pool is None]
+        if all(unit_numbered(pool.base, pool.prefix_length, pool.unit_length, value) is None for pool in pools):
+            raise RequestInvalid(name, f"{value} is nothing that a pool here hands out")
 
 
 async def _live(db: AsyncSession, tenant_id: str, service_id: int) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from ipam import (
     IpamError,
+    LocationUnknown,
     PoolExhausted,
     RequestConflict,
     RequestInvalid,
@@ -65,6 +66,30 @@ async def test_a_pool_of_another_priority_or_plan_may_be_named_if_it_serves_the_
     assert (await empty.allocate(1, ip_address="10.0.2.5"))["ip_address"] == "10.0.2.5"
     with pytest.raises(UnitElsewhere, match="those that do: of the node, of the bng"):
         await empty.allocate(2, ip_address="10.0.3.5")
+
+
+@pytest.mark.parametrize("verb", ["preview", "allocate_resources"])
+async def test_a_number_that_no_pool_has_is_told_with_all_else_that_is_wrong(network: Network, verb: str) -> None:
+    asked: dict[str, Any] = {"customer_id": 1, "service_location": "LOC-1", "bandwidth_plan": "fiber-100"}
+    nowhere = {"ip_address": "8.8.8.8", "ipv6_wan_prefix": "2001:db8:ffff::/64", "delegated_prefix": "2001:db8::/56"}
+    prefixes = ["ipv6_wan_prefix", "delegated_prefix"]
+    wrong: list[tuple[dict[str, str], dict[str, Any], list[str]]] = [
+        ({}, {**nowhere, "cvlan": 1}, ["cvlan", *nowhere]),
+        ({"service_location": "LOC-77"}, nowhere, ["service_location", *nowhere]),
+        ({"service_location": "LOC-77"}, {**nowhere, "ip_address": "100.64.0.4"}, ["service_location", *prefixes]),
+        ({"bandwidth_plan": "tin"}, {"ip_address": "8.8.8.8", "cvlan": 7}, ["bandwidth_plan", "ip_address"]),
+    ]
+
+    for changed, numbers, wheres in wrong:
+        with pytest.raises(RequestInvalid) as refused:
+            await network.serve(verb, **{**asked, **changed}, static=StaticResources(**numbers))
+        assert [fault.where for fault in refused.value.faults] == wheres
+    assert "ip_address: 8.8.8.8 is nothing that a pool here hands out" in str(refused.value)
+    with pytest.raises(LocationUnknown):
+        static = StaticResources(ip_address="100.64.0.4")
+        await network.serve(verb, **asked | {"service_location": "LOC-77"}, static=static)
+    with pytest.raises(UnitElsewhere, match="those that do: cgnat"):
+        await network.serve(verb, **asked, static=StaticResources(ip_address="8.8.8.8"))
 
 
 async def test_what_is_in_the_way_is_told_and_nothing_is_taken(network: Network) -> None:

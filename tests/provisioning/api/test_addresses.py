@@ -128,6 +128,11 @@ async def test_all_that_is_wrong_with_a_request_is_told_at_once_whatever_its_sha
             ["service_location", "bandwidth_plan"],
         ),
         (
+            "/addresses/services",
+            {"customer_id": 1, "service_location": "LOC-9", "bandwidth_plan": "fiber-300", "ip_address": "1.1.1.1"},
+            ["service_location", "ip_address"],
+        ),
+        (
             "/addresses/services/99/move",
             {"service_location": "LOC-9", "reason": " \n", "ip_address": "300.1.1.1"},
             ["#/reason", "#/ip_address", "service_id", "#/service_location"],
@@ -155,6 +160,9 @@ async def test_all_that_is_wrong_with_a_request_is_told_at_once_whatever_its_sha
     for verb, params, wheres in looks:
         refused = await api.get(f"/addresses/{verb}", params=params)
         assert (refused.status_code, [fault["field"] for fault in refused.json()["errors"]]) == (422, wheres)
+    nowhere = {"service_location": HOME, "bandwidth_plan": "fiber-300", "ip_address": "8.8.8.8"}
+    numbers = await api.get("/addresses/preview", params={"customer_id": 1, "cvlan": 1, **nowhere})
+    assert [fault["field"] for fault in numbers.json()["errors"]] == ["cvlan", "ip_address"]
     preview = await api.get("/addresses/preview", params=asked)
     assert [fault["field"] for fault in preview.json()["errors"]] == [
         "customer_id",
