@@ -206,8 +206,9 @@ async def test_whose_claim_is_over_has_none_when_its_part_is_handed_out_again(em
     await empty.keep("undrain", pool="cgnat")
 
     async with empty.database.read() as db:
-        asked: dict[str, Any] = {"customer_id": 1, "service_location": "LOC-1", "bandwidth_plan": "fiber-100"}
-        [told, *_] = await empty.service(db).preview(**asked)
+        [told, *_] = await empty.service(db).preview(
+            customer_id=1, service_location="LOC-1", bandwidth_plan="fiber-100"
+        )
     assert told["how"] == "fresh"
     assert (await empty.usage("cgnat"))["free"] == 6
     assert await empty.violations() == []

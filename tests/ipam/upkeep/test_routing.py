@@ -96,7 +96,7 @@ async def test_a_service_has_as_many_of_a_pool_as_it_is_told_to_and_gives_each_b
     back = (await routed.serve("route_prefix", **many, count=4))["framed_routes"]
 
     assert len(set(three)) == 3
-    assert again == three == sorted(three, key=lambda route: ip_network(route.split()[0]))
+    assert again == three == sorted(three, key=lambda route: IPv4Network(route.split()[0]))
     assert named == [*three, "198.51.101.248/29 0.0.0.0 1"]
     assert [route.split()[0] for route in left] == [*others, "198.51.101.248/29"]
     assert sorted(back) == sorted(named)  # what was withdrawn last is its own
@@ -144,8 +144,8 @@ async def test_no_more_of_a_pool_are_routed_to_one_service_than_its_nas_can_be_t
 ) -> None:
     service = (await routed.allocate(1, "LOC-1", "business"))["service_id"]
     routes = (await routed.serve("route_prefix", service_id=service, pool="many-nets", count=16))["framed_routes"]
-    taken = {ip_network(route.split()[0]) for route in routes}
-    another = next(each for each in ip_network("198.51.101.0/24").subnets(new_prefix=29) if each not in taken)
+    taken = {IPv4Network(route.split()[0]) for route in routes}
+    another = next(each for each in IPv4Network("198.51.101.0/24").subnets(new_prefix=29) if each not in taken)
     with pytest.raises(RequestInvalid, match=f"one too many: service {service} has 16 of many-nets"):
         await routed.serve("route_prefix", service_id=service, pool="many-nets", prefix=str(another))
     for _ in range(3):  # the numbers that are given back are used again
@@ -214,7 +214,7 @@ async def test_several_of_a_pool_come_in_from_a_file_and_go_out_as_they_came(rou
 
 
 async def test_a_file_with_too_many_of_a_pool_for_one_service_is_refused(routed: Network) -> None:
-    nets = [str(each) for each in ip_network("198.51.101.0/24").subnets(new_prefix=29)][:17]
+    nets = [str(each) for each in IPv4Network("198.51.101.0/24").subnets(new_prefix=29)][:17]
     values = ["203.0.113.2", *nets]
     lines = "".join(f"{each},1,x@isp,LOC-1,business\n" for each in values)
     with pytest.raises(ImportRefused) as refused:
