@@ -183,12 +183,9 @@ async def test_what_has_cooled_off_is_its_former_holder_s_first_also_when_its_pa
 
     for customer, given in ((1, mine), (2, lifted)):
         async with empty.database.read() as db:
-            asked: dict[str, Any] = {
-                "customer_id": customer,
-                "service_location": "LOC-1",
-                "bandwidth_plan": "fiber-100",
-            }
-            [told, *_] = await empty.service(db).preview(**asked)
+            [told, *_] = await empty.service(db).preview(
+                customer_id=customer, service_location="LOC-1", bandwidth_plan="fiber-100"
+            )
         assert (told["how"], told["value"]) == ("former", given["ip_address"])
     usage = await empty.usage("cgnat")
     assert (usage["free"], usage["quarantined"]) == (14, 0)
