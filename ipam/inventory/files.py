@@ -174,7 +174,7 @@ def _line(
         mapping.lend(cells)
         return READERS[source](number, cells)
     line = READERS[source](number, cells)
-    return line if line.skipped else held_as(mapping.applied(line), source)
+    return line if line.skipped else held_as(mapping.applied(line))
 
 
 def _once(lines: Iterable[ImportLine]) -> list[ImportLine]:

@@ -204,12 +204,12 @@ def is_note_of(source: ImportSource, note: str | None) -> bool:
     return note is not None and (note == bare or note.startswith(f"{bare}: "))
 
 
-def held_as(line: ImportLine, source: ImportSource) -> ImportLine:
+def held_as(line: ImportLine) -> ImportLine:
     """What another system has allocated is a service's if its owner is known, and else kept for nobody. An owner of
     whom only part is said is refused: what is said would be lost."""
     if not line.lacks:
         return replace(line, state="assigned")
-    if source == "phpipam" and line.lacks == ["customer_id", "plan"]:  # it has a column location of its own
+    if line.lacks == ["customer_id", "plan"]:  # where equipment is stands in a column of that name, too
         return replace(line, state="reserved", location="")
     wrong = [name for name in line.lacks if any(fault.startswith(f"{name}:") for fault in line.faults)]
     lacks, faults = [name for name in line.lacks if name not in wrong], line.faults

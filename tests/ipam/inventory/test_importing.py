@@ -202,8 +202,8 @@ async def test_no_fault_of_a_line_hides_another_one(network: Network) -> None:
     assert found == dict(enumerate(lines.values(), start=2))
 
 
-async def test_a_premise_or_plan_without_an_owner_says_nothing_in_a_list_of_another_system(network: Network) -> None:
-    counts = await network.bring_in("ip_address,location,plan\n100.64.0.9/28,Rack 5,gold\n", "netbox")
+async def test_a_location_without_an_owner_says_nothing_in_a_list_of_another_system(network: Network) -> None:
+    counts = await network.bring_in("ip_address,location\n100.64.0.9/28,Rack 5\n", "netbox")
 
     assert counts["reserved"] == 1
 
