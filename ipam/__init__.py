@@ -203,6 +203,7 @@ from ipam.lookup.answers import (
 from ipam.lookup.lookup import AddressLookup
 from ipam.lookup.places import Behind, LinePlace
 from ipam.lookup.pool_search import NamedPool, PoolSearch
+from ipam.nat.contradictions import ports_off_rules
 from ipam.nat.deterministic import Algorithm as NatAlgorithm
 from ipam.nat.logged_blocks import ImportedBlocks, LoggedBlock
 from ipam.nat.port_blocks import PortBlocks
@@ -227,6 +228,7 @@ from ipam.upkeep.answers import (
     LeftOut,
     MovedService,
     NatBlockAt,
+    NatContradiction,
     NatHolder,
     NatRuleInForce,
     PoolCrossing,
@@ -284,6 +286,7 @@ __all__ = [
     "NamedPool",
     "NatAlgorithm",
     "NatBlockAt",
+    "NatContradiction",
     "NatHolder",
     "NatRuleInForce",
     "NatRuleSpec",
@@ -355,6 +358,7 @@ __all__ = [
     "off_its_history",
     "overlapping",
     "ports_of_two",
+    "ports_off_rules",
     "read_import",
     "read_mapping",
     "reply_file",

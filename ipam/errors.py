@@ -31,9 +31,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, NamedTuple
+
+_PLACE = re.compile(r"#|line \d|\w+\.\d")
 
 
 class Fault(NamedTuple):
@@ -66,9 +69,15 @@ class RequestInvalid(IpamError):
         """``others``: what is wrong besides."""
         self.field = field
         self.faults = (Fault(field, why), *others)
-        listed = "; ".join(map(str, self.faults)).removesuffix(".")
-        several = f"The request has {len(self.faults)} faults, nothing was written: {listed}."
-        super().__init__(several if others else f"{field} {why.removesuffix('.')}.")
+        several = f"The request has {len(self.faults)} faults, nothing was written: {'; '.join(map(str, self.faults))}"
+        # A field is the subject of what is said of it; a place (line 7, #/vrf) stands before that.
+        alone = str(self.faults[0]) if _PLACE.match(field) else f"{field} {why}"
+        super().__init__(_ended(several if others else alone))
+
+    def placed(self, place: Callable[[str], str]) -> RequestInvalid:
+        """The same, in which each part is called what whoever asked knows it by."""
+        (where, what), *others = [Fault(place(fault.where), fault.what) for fault in self.faults]
+        return RequestInvalid(where, what, *others)
 
 
 class RequestConflict(IpamError):
@@ -384,6 +393,10 @@ class EstateInUse(EstateError):
         self.what = what
         self.change = change
         super().__init__(f"{what} can't be changed ({change}); nothing was written. {instead}")
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith(("?", ".")) else f"{sentence}."
 
 
 def _clock(at: datetime) -> str:

@@ -152,6 +152,11 @@ INVARIANTS: tuple[Invariant, ...] = (
         lambda on: ipam.ports_of_two(on.db, **on.scope),
     ),
     Invariant(
+        "ipam.ports_as_ruled",
+        "whoever has ports of the CGNAT still by a log has them by the rule in force too",
+        lambda on: ipam.ports_off_rules(on.db, **on.scope),
+    ),
+    Invariant(
         "radius.subscribers_of_ended_services",
         "no subscriber outlives its service",
         lambda on: radius.subscribers_of_ended_services(on.db, **on.scope, live_service_ids=on.live),

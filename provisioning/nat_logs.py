@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from ipam import EstateRefused, ImportedBlocks, LoggedBlock, PortBlocks
+from ipam import ImportedBlocks, LoggedBlock, PortBlocks, RequestInvalid
 from provisioning.days import moment_in
 from provisioning.errors import Fault, InvalidRequest
 from workflows import NO_MOMENT
@@ -63,11 +64,11 @@ def read_blocks(path: Path) -> ReadLog:
 async def import_log(log: ReadLog, blocks: PortBlocks, *, source: str) -> ImportedBlocks:
     """What was read becomes known, in the caller's transaction; with a fault it is only tried, for what else is wrong.
 
-    Raises: InvalidRequest with all that is wrong, line by line; EstateRefused where each line is one of a log.
+    Raises: InvalidRequest with all that is wrong, line by line; RequestInvalid where each line is one of a log.
     """
     try:
         done = await blocks.import_blocks(log.blocks, source=source)
-    except EstateRefused as refused:
+    except RequestInvalid as refused:
         if not log.faults:
             raise
         others = [Fault(*fault) for fault in refused.faults]
@@ -78,7 +79,9 @@ async def import_log(log: ReadLog, blocks: PortBlocks, *, source: str) -> Import
 
 
 def _line_of(fault: Fault) -> int:
-    return int(fault.field.removeprefix("line ").partition(":")[0])
+    """What is no line's, such as its source, is the whole log's, and comes first."""
+    line = re.match(r"line (\d+)", fault.field)
+    return int(line[1]) if line else 0
 
 
 def _plain(name: str) -> str:

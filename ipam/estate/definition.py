@@ -13,7 +13,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import format_vids, parse_network, parse_vids
-from ipam.errors import AliasTaken, EstateInUse, EstateRefused, Fault
+from ipam.errors import AliasTaken, EstateInUse, EstateRefused, Fault, RequestInvalid
 from ipam.estate import pools as estate_pools
 from ipam.estate.faults import validate_estate
 from ipam.estate.present import known_names
@@ -246,11 +246,17 @@ class NetworkEstate:
         """A rule of port blocks; another one that was in force ends, and stays known for its time.
 
         Raises:
-            EstateRefused, OutsideShared, Overlap, EstateInUse: as ``PortBlocks.define_rule``.
+            EstateRefused: with all that is wrong with it.
+            OutsideShared, Overlap, EstateInUse: as ``PortBlocks.define_rule``.
         """
         blocks = PortBlocks(self._db, tenant_id=self._rows.tenant_id, now=self._now)
         known = {each["pool"] for each in await blocks.rules()}
-        if not await blocks.define_rule(**rule.model_dump(), described=True):
+        try:
+            changed = await blocks.define_rule(**rule.model_dump(), described=True)
+        except RequestInvalid as refused:
+            where = f"nat_rule {rule.pool}"
+            raise EstateRefused([Fault(where, f"{fault.where}: {fault.what}") for fault in refused.faults]) from refused
+        if not changed:
             return "unchanged"
         return "changed" if rule.pool in known else "created"
 

@@ -242,4 +242,4 @@ def _faults_of_rule(rule: NatRuleSpec, here: KnownNames) -> Iterator[Fault]:
         kind, network = here.pools[rule.pool]
         inside = parse_network(network) if network else None
         for fault in rule_faults(rule.terms, pool=rule.pool, kind=kind, inside=inside):
-            yield Fault(where, fault)
+            yield Fault(where, fault.what)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from ipam.errors import EstateInUse
 from ipam.estate.rows import EstateRows
-from ipam.nat.rule_times import told
+from ipam.nat.rule_rows import told
 from ipam.tables import NatRule, Prefix
 from ipam.upkeep.pool_units import KnownPool
 

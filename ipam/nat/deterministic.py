@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ipam.addresses import Network
+from ipam.errors import Fault
 
 Algorithm = Literal["by_address", "by_block"]
 FIRST_PORT = 1024
@@ -87,25 +88,27 @@ class RuleTerms:
         )
 
 
-def rule_faults(terms: RuleTerms, *, pool: str, kind: str, inside: Network | None) -> list[str]:
-    """All that is wrong with a rule for a pool of that kind, which stands on ``inside``."""
-    faults: list[str] = []
+def rule_faults(terms: RuleTerms, *, pool: str, kind: str, inside: Network | None) -> list[Fault]:
+    """All that is wrong with a rule for a pool of that kind, which stands on ``inside``: of which term, in words that
+    name it."""
+    faults: list[Fault] = []
     first_port, last_port, ports = terms.first_port, terms.last_port, terms.ports_per_subscriber
     if kind != "ipv4" or inside is None:
-        faults.append(f"pool {pool} hands out no IPv4 addresses")
+        faults.append(Fault("pool", f"pool {pool} hands out no IPv4 addresses"))
     most = last_port - first_port + 1
     if not 1 <= first_port <= last_port <= LAST_PORT:
-        faults.append(f"ports {first_port} to {last_port} don't lie in 1..{LAST_PORT}")
+        where = "first_port" if first_port < 1 else "last_port"
+        faults.append(Fault(where, f"ports {first_port} to {last_port} don't lie in 1..{LAST_PORT}"))
         most = LAST_PORT
     if not 1 <= ports <= most:
-        faults.append(f"ports_per_subscriber {ports} is not in 1..{most}")
+        faults.append(Fault("ports_per_subscriber", f"ports_per_subscriber {ports} is not in 1..{most}"))
     if terms.algorithm not in ("by_address", "by_block"):
-        faults.append(f"algorithm {terms.algorithm} is neither by_address nor by_block")
+        faults.append(Fault("algorithm", f"algorithm {terms.algorithm} is neither by_address nor by_block"))
     if terms.outside.family != 4:
-        faults.append(f"outside {terms.outside} is not IPv4")
+        faults.append(Fault("outside", f"outside {terms.outside} is not IPv4"))
     if not faults and inside is not None:
         mapping = terms.mapping(inside)
         if mapping.capacity < mapping.inside_count:
             has = f"{terms.outside} has {mapping.capacity} blocks of {ports} ports"
-            faults.append(f"{has} for {mapping.inside_count} addresses")
+            faults.append(Fault("outside", f"{has} for {mapping.inside_count} addresses"))
     return faults

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import and_, exists, insert, or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import insert, select
 
 from ipam.addresses import format_address, parse_address, to_bytes
-from ipam.errors import EstateRefused, Fault, NameUnknown
+from ipam.errors import Fault, RequestInvalid
 from ipam.estate.rows import EstateRows
 from ipam.estate.spec import DEFAULT_VRF
-from ipam.nat.deterministic import LAST_PORT
-from ipam.nat.rule_times import told as told_at
-from ipam.tables import NatBlock, NatRule, Vrf, table_of
-from ipam.units import Interval
-from ipam.upkeep.answers import NatBlockAt
+from ipam.nat import log_faults
+from ipam.nat.contradictions import told_against
+from ipam.nat.rule_rows import HAS_HELD, rules_of
+from ipam.nat.rule_rows import told as told_at
+from ipam.tables import NatBlock, NatRule, table_of
+from ipam.upkeep.answers import NatContradiction
 
 _BLOCK = table_of(NatBlock)
 AT_ONCE = 500
-CLOCK_AHEAD = timedelta(minutes=5)
-"""So far a box's clock may be ahead of ours."""
+MOST_TOLD = 5
+"""Of the blocks that contradict a rule so many are named."""
+
+_Wrong = tuple[int, Fault]
+"""The number of a block, and what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class LoggedBlock:
     """One line of a log: ports ``first_port`` to ``last_port`` of ``outside`` were ``inside``'s for a time.
 
     ``ended_at`` None: they still were when the log was read. ``vrf`` is the inside address's. ``where`` is what it is
-    called when it is refused, such as ``line 7`` of a file; None: by its place among the others.
+    called when it is refused, such as ``line 7`` of a file; None: ``blocks.6``, by its place among the others.
     """
 
     outside: str
@@ -45,30 +49,20 @@ class LoggedBlock:
     vrf: str = DEFAULT_VRF
     where: str | None = field(default=None, compare=False)
 
-    def faults(self) -> Iterator[str]:
+    def faults(self) -> Iterator[Fault]:
         """What of it can't be meant, whatever other lines say."""
-        for name in ("outside", "inside"):
-            try:
-                family, _ = parse_address(getattr(self, name))
-                if family != 4:
-                    yield f"{name}: {getattr(self, name)} is not IPv4"
-            except ValueError as exc:
-                yield f"{name}: {exc}"
-        if not 1 <= self.first_port <= self.last_port <= LAST_PORT:
-            yield f"ports {self.first_port} to {self.last_port} don't lie in 1..{LAST_PORT}"
-        if self.began_at.tzinfo is None or (self.ended_at is not None and self.ended_at.tzinfo is None):
-            yield "a time has no zone"
-        elif self.ended_at is not None and self.ended_at <= self.began_at:
-            yield "it ends before it begins"
+        return log_faults.faults_of(vars(self))
 
 
 @dataclass(frozen=True)
 class ImportedBlocks:
     """How many blocks are new or have ended since the last import, and how many ended by the next one of their ports:
-    their own end no log has told."""
+    their own end no log has told. How many of those that were read contradict a rule that held then, and the first."""
 
     new: int
     ended_by_next: int
+    contradicts_rule: int = 0
+    first_contradicting: tuple[NatContradiction, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,55 +104,81 @@ async def import_blocks(
 ) -> ImportedBlocks:
     """As ``PortBlocks.import_blocks`` says."""
     await rows.be_alone()
-    lines, faults = await _read(rows, blocks, source, now)
-    known = await _known(rows, {line.outside for line in lines})
-    rules = await _rules(rows)
-    assumed = _ends_by_next(known, rules)
-    new, ended = _compared(_folded(lines), known, assumed)
+    network = await log_faults.network_of(rows, [vars(block) for block in blocks], now)
+    lines, wrong = _read(network, blocks, source)
+    known = await _known(rows, {line.outside for line in lines.values()})
+    wrong += _off_pools(network, lines, blocks, {line.block for line in known})
+    rules = (await rows.db.execute(rules_of(rows.tenant_id).where(HAS_HELD).order_by(NatRule.since))).all()
+    assumed, told_now = _ends_by_next(known, rules), list(_folded(lines.values()))
+    new, ended = _compared(told_now, known, assumed)
     closed = {line.row_id: line for line in ended}
-    reopened = _reopened(known, assumed, told=lines)
+    reopened = _reopened(known, assumed, told=lines.values())
     standing = [*new, *(closed.get(line.row_id, line) for line in reopened)]
     ends = _ends_by_next(standing, rules)
     standing = [replace(line, ended_at=line.ended_at or ends.get(line.key)) for line in standing]
-    faults += _clashes(standing)
+    numbers = {line.where: number for number, line in lines.items()}
+    wrong += ((numbers.get(clash.where, len(blocks)), clash) for clash in _clashes(standing))
+    faults = [*log_faults.source_faults(source), *(fault for _, fault in sorted(wrong, key=itemgetter(0)))]
     if faults:
-        raise EstateRefused(faults)
-    before = {line.row_id: line.ended_at for line in known}
+        (where, what), *others = faults
+        raise RequestInvalid(where, what, *others)
+    new_ends = await _write(rows, standing, {line.row_id: line.ended_at for line in known})
+    told = {line.key for line in (*new, *ended) if line.ended_at is not None}
+    against = told_against(told_now, rules)
+    return ImportedBlocks(
+        new=len(new) + len(ended),
+        ended_by_next=sum(line.key not in told for line in new_ends),
+        contradicts_rule=len(against),
+        first_contradicting=tuple(against[:MOST_TOLD]),
+    )
+
+
+async def _write(
+    rows: EstateRows, standing: Sequence[_Line], before: Mapping[int | None, datetime | None]
+) -> list[_Line]:
+    """Those with another end than they had ``before``."""
     for line in standing:
         if line.row_id is not None and line.ended_at != before[line.row_id]:
             await rows.change(NatBlock, line.row_id, ended_at=line.ended_at)
-    if new:
-        fresh = [_row(rows.tenant_id, line) for line in standing if line.row_id is None]
+    fresh = [_row(rows.tenant_id, line) for line in standing if line.row_id is None]
+    if fresh:
         await rows.db.execute(insert(_BLOCK), fresh)
-    told = {line.key for line in (*new, *ended) if line.ended_at is not None}
-    cut = [line for line in standing if line.key not in told and line.ended_at != before.get(line.row_id)]
-    return ImportedBlocks(new=len(new) + len(ended), ended_by_next=len(cut))
+    return [line for line in standing if line.ended_at != before.get(line.row_id)]
 
 
-async def _read(
-    rows: EstateRows, blocks: Sequence[LoggedBlock], source: str, now: datetime
-) -> tuple[list[_Line], list[Fault]]:
-    """What can be meant, and what is wrong with the rest."""
-    vrfs, faults = dict[str, int | str](), list[Fault]()
-    for name in sorted({block.vrf for block in blocks}):
-        try:
-            vrfs[name] = await rows.id_of("vrf", name)
-        except NameUnknown as unknown:
-            vrfs[name] = str(unknown)
-    lines: list[_Line] = []
-    for number, block in enumerate(blocks, start=1):
-        where = block.where or f"line {number}"
-        wrong, vrf = list(block.faults()), vrfs[block.vrf]
-        if block.began_at.tzinfo is not None and block.began_at > now + CLOCK_AHEAD:
-            wrong.append(f"it begins at {told_at(block.began_at)}, which is still to come")
-        elif block.ended_at is not None and block.ended_at.tzinfo is not None and block.ended_at > now + CLOCK_AHEAD:
-            wrong.append(f"it ends at {told_at(block.ended_at)}, which is still to come")
-        if isinstance(vrf, str):
-            wrong.append(vrf)
-        elif not wrong:
-            lines.append(_line(where, block, vrf, source))
-        faults += [Fault(where, fault) for fault in wrong]
-    return lines, faults
+def _read(
+    network: log_faults.KnownNetwork, blocks: Sequence[LoggedBlock], source: str
+) -> tuple[dict[int, _Line], list[_Wrong]]:
+    """What can be meant, by its number, and what is wrong with the rest."""
+    lines, wrong = dict[int, _Line](), list[_Wrong]()
+    for number, block in enumerate(blocks):
+        found, vrf = network.faults(vars(block)), network.vrfs[block.vrf]
+        if isinstance(vrf, int) and not found:
+            lines[number] = _line(_where(number, block), block, vrf, source)
+        wrong += _at(number, block, found)
+    return lines, wrong
+
+
+def _off_pools(
+    network: log_faults.KnownNetwork,
+    lines: Mapping[int, _Line],
+    blocks: Sequence[LoggedBlock],
+    known: Collection[tuple[object, ...]],
+) -> Iterator[_Wrong]:
+    """What the pools say against the lines. What was read before may be said again, whatever has become of them."""
+    for number, line in lines.items():
+        if line.block not in known:
+            yield from _at(number, blocks[number], network.pool_faults(vars(blocks[number])))
+
+
+def _at(number: int, block: LoggedBlock, faults: Iterable[Fault]) -> Iterator[_Wrong]:
+    joint = ": " if block.where else "."
+    for fault in faults:
+        yield number, Fault(f"{_where(number, block)}{joint}{fault.where}", fault.what)
+
+
+def _where(number: int, block: LoggedBlock) -> str:
+    return block.where or f"blocks.{number}"
 
 
 def _line(where: str, block: LoggedBlock, vrf_id: int, source: str) -> _Line:
@@ -179,17 +199,6 @@ async def _known(rows: EstateRows, outside: set[bytes]) -> list[_Line]:
             bounds = (row.first_port, row.last_port, row.inside, row.vrf_id, row.began_at, row.ended_at)
             found.append(_Line(where, row.source, row.outside, *bounds, row_id=row.id))
     return found
-
-
-async def _rules(rows: EstateRows) -> Sequence[Any]:
-    """Over which outside addresses a rule began when."""
-    return (
-        await rows.db.execute(
-            select(NatRule.first_outside, NatRule.last_outside, NatRule.since)
-            .where(NatRule.tenant_id == rows.tenant_id, or_(NatRule.until.is_(None), NatRule.until > NatRule.since))
-            .order_by(NatRule.since)
-        )
-    ).all()
 
 
 def _folded(lines: Iterable[_Line]) -> Iterator[_Line]:
@@ -272,61 +281,3 @@ def _clashes(lines: Iterable[_Line]) -> list[Fault]:
 def _row(tenant_id: str, line: _Line) -> dict[str, Any]:
     columns = ("source", "outside", "first_port", "last_port", "inside", "vrf_id", "began_at", "ended_at")
     return {"tenant_id": tenant_id, **{name: getattr(line, name) for name in columns}}
-
-
-async def covering(
-    db: AsyncSession, tenant_id: str, outside: bytes, port: int, at: datetime
-) -> tuple[NatBlockAt, str] | None:
-    """The block that a port lay in then, and the VRF of its inside address."""
-    of_port = (NatBlock.outside == outside, NatBlock.first_port <= port, NatBlock.last_port >= port)
-    row = (await db.execute(_at(tenant_id, at).where(*of_port))).first()
-    return None if row is None else (_told(row), row.vrf)
-
-
-async def ports_of(db: AsyncSession, tenant_id: str, outside: bytes, at: datetime) -> list[Interval]:
-    """The ports of an outside address that lay in a block then."""
-    return [
-        (row.first_port, row.last_port)
-        for row in await db.execute(_at(tenant_id, at).where(NatBlock.outside == outside))
-    ]
-
-
-async def of_inside(
-    db: AsyncSession, tenant_id: str, inside: bytes, at: datetime, vrf: str | None
-) -> list[tuple[NatBlockAt, str]]:
-    """All blocks that an inside address had then, and the VRF of each."""
-    in_vrf = [Vrf.name == vrf] if vrf else []
-    rows = await db.execute(_at(tenant_id, at).where(NatBlock.inside == inside, *in_vrf))
-    return [(_told(row), row.vrf) for row in rows]
-
-
-def _at(tenant_id: str, at: datetime) -> Any:
-    """The blocks of that time. One whose end no log has told ended at the latest when a rule began over its address."""
-    ended_by_a_rule = exists().where(
-        NatRule.tenant_id == tenant_id,
-        NatRule.first_outside <= NatBlock.outside,
-        NatRule.last_outside >= NatBlock.outside,
-        NatRule.since > NatBlock.began_at,
-        NatRule.since <= at,
-        or_(NatRule.until.is_(None), NatRule.until > NatRule.since),  # one that was replaced at once has never held
-    )
-    return (
-        select(*_BLOCK.columns, Vrf.name.label("vrf"))
-        .join(Vrf, Vrf.id == NatBlock.vrf_id)
-        .where(
-            NatBlock.tenant_id == tenant_id,
-            NatBlock.began_at <= at,
-            or_(and_(NatBlock.ended_at.is_(None), ~ended_by_a_rule), NatBlock.ended_at > at),
-        )
-        .order_by(NatBlock.outside, NatBlock.first_port)
-    )
-
-
-def _told(row: Any) -> NatBlockAt:
-    return NatBlockAt(
-        outside=format_address(row.outside),
-        first_port=row.first_port,
-        last_port=row.last_port,
-        inside=format_address(row.inside),
-        source=f"log {row.source}",
-    )

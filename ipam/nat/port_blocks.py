@@ -8,22 +8,23 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam.addresses import Network, format_address, from_bytes, parse_network, to_bytes
-from ipam.errors import NameUnknown, OutsideShared, RequestInvalid
+from ipam.addresses import Network, format_address, parse_network, to_bytes
+from ipam.errors import Fault, NameUnknown, OutsideShared, RequestInvalid
 from ipam.estate.pools import add_prefix
 from ipam.estate.rows import EstateRows
 from ipam.estate.spec import DEFAULT_VRF
 from ipam.lookup import history
 from ipam.lookup.asked import by_then, ipv4
-from ipam.nat import described_rules, logged_blocks, rule_times
+from ipam.nat import described_rules, known_blocks, log_faults, logged_blocks, rule_times
 from ipam.nat.deterministic import FIRST_PORT, LAST_PORT, Algorithm, PortMapping
 from ipam.nat.logged_blocks import ImportedBlocks, LoggedBlock
 from ipam.nat.rule_checks import checked_rule
+from ipam.nat.rule_rows import columns_of, held_at, mapping_of, rules_of
 from ipam.request_faults import RequestFaults
-from ipam.tables import NatRule, Pool, Prefix, Vrf, table_of
+from ipam.tables import NatRule, Prefix, Vrf, table_of
 from ipam.units import subtract
 from ipam.upkeep.answers import NatBlockAt, NatHolder, NatRuleInForce
 from ipam.upkeep.pool_units import KnownPool, checked_note, find_pool
@@ -62,23 +63,27 @@ class PortBlocks:
 
         Raises:
             NameUnknown: no such pool or VRF.
-            EstateRefused: with all that is wrong with the rule.
-            RequestInvalid: with both; or ``since`` is still to come, or of that time something else is known.
+            RequestInvalid: with all that is wrong with the rule; or ``since`` is still to come, or of that time
+                something else is known.
             OutsideShared: another rule has part of the outside prefix, be it in another VRF: who asks for the holder of
                 a port has seen it on the Internet, and knows of none.
             Overlap: the outside prefix is in use otherwise.
             EstateInUse: it is described as it was before it was changed or ended by hand.
         """
         said = {
+            "pool": pool,
+            "vrf": vrf,
+            "outside": outside,
             "ports_per_subscriber": ports_per_subscriber,
             "algorithm": algorithm,
             "first_port": first_port,
             "last_port": last_port,
         }
-        inside, vrf_id, mapping = await self._meant(pool, vrf, outside, said, since, reason)
+        optional = {name: value for name, value in (("since", since), ("reason", reason)) if value is not None}
+        inside, vrf_id, mapping = await self._meant(said | optional)
         await self._rows.be_alone()
         network = parse_network(outside)
-        columns = _columns(mapping)
+        columns = columns_of(mapping)
         await self._refuse_shared(inside, network, columns, vrf)
         begins = since or self._now()
         async with self._db.begin_nested():
@@ -91,7 +96,8 @@ class PortBlocks:
             if same and (since is None or since >= old.since):
                 return False
             if since is not None:
-                dated = rule_times.Dated(self._tenant_id, inside.pool_id, mapping, columns, since)
+                assert inside.vrf_id is not None, "it has IPv4 addresses"
+                dated = rule_times.Dated(self._tenant_id, inside.pool_id, inside.vrf_id, mapping, columns, since)
                 await rule_times.refuse_false(self._db, dated, old=old, is_same=same)
             if same:
                 await self._rows.change(NatRule, old.id, since=since)
@@ -128,7 +134,7 @@ class PortBlocks:
     async def rules(self) -> list[NatRuleInForce]:
         """The rules in force, by the names of their pools."""
         found = await self._db.execute(
-            _rules(self._tenant_id)
+            rules_of(self._tenant_id)
             .add_columns(Prefix.network.label("inside"))
             .where(NatRule.until.is_(None))
             .order_by(NatRule.name)
@@ -159,13 +165,21 @@ class PortBlocks:
 
         A block without an end is ended by the next one of the same outside ports from the same source, when that began
         (or a rule before it): a box has one subscriber at a time on them, so the line that ended it was lost. Where a
-        log tells the end after all, that counts.
+        log tells the end after all, that counts. One that contradicts a rule is believed (the box did it), and told.
 
         Raises:
-            EstateRefused: with each line that can't be meant (also by its VRF), is still to come, or contradicts
-                another one.
+            RequestInvalid: with all that is wrong: what can't be meant (also by its VRF, or by the pools that there are
+                and were), is still to come, or contradicts another block.
         """
         return await logged_blocks.import_blocks(self._rows, blocks, source=source, now=self._now())
+
+    async def faults_in_rule(self, said: Mapping[str, Any]) -> tuple[Fault, ...]:
+        """All that speaks against a rule of which these parts are known, named as for ``define_rule``."""
+        return (await self._looked_at(said))[0].all
+
+    async def faults_in_log(self, source: str | None, blocks: Sequence[Mapping[str, Any]]) -> tuple[Fault, ...]:
+        """All that speaks against a log of which these parts are known, named as in ``LoggedBlock``."""
+        return tuple(await log_faults.faults_in(self._rows, source, blocks, self._now()))
 
     async def holder(
         self, *, outside: str, port: int, at: datetime | None = None, vrf: str | None = None
@@ -173,18 +187,18 @@ class PortBlocks:
         """Who had this port of this outside address then (or now). None: nobody had, or nobody of that VRF.
 
         Raises:
-            RequestInvalid: no IPv4 address, or no port.
+            RequestInvalid: no IPv4 address (which whoever asks calls ``address``), or no port.
             NameUnknown: there is no such VRF.
         """
-        number, when = await self._address("outside", outside, vrf, port, at=at), at or self._now()
+        number, when = await self._address("address", outside, vrf, port, at=at), at or self._now()
         stored = to_bytes(4, number)
-        rule = await self._rule(NatRule.first_outside <= stored, NatRule.last_outside >= stored, *_then(NatRule, when))
-        logged = await logged_blocks.covering(self._db, self._tenant_id, stored, port, when)
+        rule = await self._rule(NatRule.first_outside <= stored, NatRule.last_outside >= stored, *held_at(when))
+        logged = await known_blocks.covering(self._db, self._tenant_id, stored, port, when)
         if logged is not None:  # it is surer than what a rule says
             return None if vrf not in (None, logged[1]) else await self._held(*logged, when)
         if rule is None or vrf not in (None, rule.vrf):
             return None
-        mapping = _mapping(rule)
+        mapping = mapping_of(rule)
         inside = mapping.inside_of(number, port)
         block = None if inside is None else mapping.block_of(inside)
         if inside is None or block is None:
@@ -201,16 +215,16 @@ class PortBlocks:
         number, when = await self._address("inside", inside, vrf, at=at), at or self._now()
         found: dict[str, list[NatBlockAt]] = {}
         in_vrf = [Vrf.name == vrf] if vrf else []
-        rules = (await self._db.execute(_rules(self._tenant_id).where(*_then(NatRule, when), *in_vrf))).all()
+        rules = (await self._db.execute(rules_of(self._tenant_id).where(*held_at(when), *in_vrf))).all()
         for rule in rules:
-            if (block := _mapping(rule).block_of(number)) is None:
+            if (block := mapping_of(rule).block_of(number)) is None:
                 continue
             address, *ports = block
-            logged = await logged_blocks.ports_of(self._db, self._tenant_id, to_bytes(4, address), when)
+            logged = await known_blocks.ports_of(self._db, self._tenant_id, to_bytes(4, address), when)
             left = subtract([(ports[0], ports[1])], logged)  # what was logged is surer than what a rule says
             blocks = [_block((address, *part), number, f"rule of pool {rule.name}") for part in left]
             found.update({rule.vrf: [*found.get(rule.vrf, []), *blocks]} if blocks else {})
-        for block_at, name in await logged_blocks.of_inside(self._db, self._tenant_id, to_bytes(4, number), when, vrf):
+        for block_at, name in await known_blocks.of_inside(self._db, self._tenant_id, to_bytes(4, number), when, vrf):
             found.setdefault(name, []).append(block_at)
         if len(found) > 1:
             raise RequestInvalid("inside", f"{inside} exists in the VRFs {', '.join(sorted(found))}: say which one")
@@ -230,29 +244,29 @@ class PortBlocks:
         assert number is not None, "what is none has left a fault"
         return number
 
-    async def _meant(
-        self,
-        pool: str,
-        vrf: str,
-        outside: str,
-        said: Mapping[str, Any],
-        since: datetime | None,
-        reason: str | None,
-    ) -> tuple[KnownPool, int, PortMapping]:
+    async def _meant(self, said: Mapping[str, Any]) -> tuple[KnownPool, int, PortMapping]:
         """Whose rule, in which VRF, and how it maps; when nothing speaks against any of it."""
-        faults = RequestFaults()
-        inside = await faults.look("pool", find_pool(self._db, self._tenant_id, pool))
-        vrf_id = await faults.look("vrf", self._rows.id_of("vrf", vrf))
-        if reason is not None:
-            faults.check("reason", partial(checked_note, reason))
-        mapping = faults.check("outside", partial(checked_rule, inside, outside, said))
-        if since is not None:
-            faults.check("since", partial(rule_times.past, since, self._now()))
+        faults, inside, vrf_id, mapping = await self._looked_at(said)
         faults.refuse_if_any()
         assert inside is not None, "what is missing has left a fault"
         assert vrf_id is not None, "so has a VRF"
         assert mapping is not None, "and a rule"
         return inside, vrf_id, mapping
+
+    async def _looked_at(
+        self, said: Mapping[str, Any]
+    ) -> tuple[RequestFaults, KnownPool | None, int | None, PortMapping | None]:
+        faults, inside, vrf_id = RequestFaults(), None, None
+        if "pool" in said:
+            inside = await faults.look("pool", find_pool(self._db, self._tenant_id, said["pool"]))
+        if "vrf" in said:
+            vrf_id = await faults.look("vrf", self._rows.id_of("vrf", said["vrf"]))
+        if "reason" in said:
+            faults.check("reason", partial(checked_note, said["reason"]))
+        mapping = faults.check("outside", partial(checked_rule, inside, said))
+        if "since" in said:
+            faults.check("since", partial(rule_times.past, said["since"], self._now()))
+        return faults, inside, vrf_id, mapping
 
     async def _refuse_shared(self, inside: KnownPool, network: Network, columns: dict[str, Any], vrf: str) -> None:
         other = await self._in_force(
@@ -274,7 +288,7 @@ class PortBlocks:
         return await self._rule(NatRule.until.is_(None), *which)
 
     async def _rule(self, *which: Any) -> Any:
-        return (await self._db.execute(_rules(self._tenant_id).where(*which))).first()
+        return (await self._db.execute(rules_of(self._tenant_id).where(*which))).first()
 
     async def _is(self, rule: Any, columns: dict[str, Any], vrf_id: int) -> bool:
         of_prefix = await self._db.scalar(select(Prefix.vrf_id).where(Prefix.id == rule.prefix_id))
@@ -291,47 +305,6 @@ class PortBlocks:
             return
         await self._db.execute(update(NatRule).where(NatRule.prefix_id == prefix["id"]).values(prefix_id=same["id"]))
         await self._db.execute(delete(Prefix).where(Prefix.id == prefix["id"]))
-
-
-def _rules(tenant_id: str) -> Any:
-    return (
-        select(*NatRule.__table__.columns, Vrf.name.label("vrf"))
-        .join(Pool, Pool.id == NatRule.pool_id)
-        .join(Prefix, Prefix.id == Pool.prefix_id)
-        .join(Vrf, Vrf.id == Prefix.vrf_id)
-        .where(NatRule.tenant_id == tenant_id)
-    )
-
-
-def _then(rule: type[NatRule], at: datetime) -> tuple[Any, ...]:
-    return rule.since <= at, or_(rule.until.is_(None), rule.until > at)
-
-
-def _columns(mapping: PortMapping) -> dict[str, Any]:
-    return {
-        "first_outside": to_bytes(4, mapping.first_outside),
-        "last_outside": to_bytes(4, mapping.first_outside + mapping.outside_count - 1),
-        "first_inside": to_bytes(4, mapping.first_inside),
-        "inside_count": mapping.inside_count,
-        "first_port": mapping.first_port,
-        "last_port": mapping.last_port,
-        "ports_per_subscriber": mapping.ports_per_subscriber,
-        "algorithm": mapping.algorithm,
-    }
-
-
-def _mapping(rule: Any) -> PortMapping:
-    first, last = from_bytes(rule.first_outside)[1], from_bytes(rule.last_outside)[1]
-    return PortMapping(
-        first,
-        last - first + 1,
-        from_bytes(rule.first_inside)[1],
-        rule.inside_count,
-        rule.ports_per_subscriber,
-        rule.algorithm,
-        rule.first_port,
-        rule.last_port,
-    )
 
 
 def _block(block: tuple[int, int, int], inside: int, source: str) -> NatBlockAt:

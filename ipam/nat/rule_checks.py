@@ -6,30 +6,41 @@ from collections.abc import Mapping
 from typing import Any
 
 from ipam.addresses import Network, parse_network
-from ipam.errors import EstateRefused, Fault
-from ipam.nat.deterministic import PortMapping, RuleTerms, rule_faults
+from ipam.errors import Fault, RequestInvalid
+from ipam.nat.deterministic import LAST_PORT, PortMapping, RuleTerms, rule_faults
 from ipam.upkeep.pool_units import KnownPool
 
 _OF_NO_POOL = Network(4, 0, 32)
 """Stands for the network of a pool that nobody knows: no rule has too few blocks for it."""
+_ALL = Network(4, 0, 0)
+"""Stands for an outside that nobody can read: it has blocks enough."""
+_ANY_PORTS = {"ports_per_subscriber": 1, "first_port": 1, "last_port": LAST_PORT}
+"""Stand for the ports where they aren't known; nothing speaks against these."""
 
 
-def checked_rule(pool: KnownPool | None, outside: str, said: Mapping[str, Any]) -> PortMapping | None:
+def checked_rule(pool: KnownPool | None, said: Mapping[str, Any]) -> PortMapping | None:
     """How it maps the pool's addresses; of a pool that nobody knows None, and its rule is looked at all the same.
 
+    ``said``: the terms by their names, each of a fitting type. Without ``ports_per_subscriber`` what is said of ports
+    isn't looked at, and without ``outside`` not whether it is enough.
+
     Raises:
-        EstateRefused: with all that is wrong with it.
+        RequestInvalid: with all that is wrong with it.
     """
-    where = "port blocks" if pool is None else f"port blocks of pool {pool.name}"
     inside = _OF_NO_POOL if pool is None else None if pool.network is None else parse_network(pool.network)
     of_pool: dict[str, Any] = {"pool": "", "kind": "ipv4"} if pool is None else {"pool": pool.name, "kind": pool.kind}
+    ports = {name: said[name] for name in _ANY_PORTS if name in said} if "ports_per_subscriber" in said else _ANY_PORTS
+    algorithm = {"algorithm": said["algorithm"]} if "algorithm" in said else {}
+    outside, unread = _ALL, list[Fault]()
     try:
-        terms = RuleTerms(parse_network(outside), **said)
+        outside = parse_network(said["outside"]) if "outside" in said else _ALL
     except ValueError as exc:
-        # what else is wrong with it is told as well
-        blind = rule_faults(RuleTerms(Network(4, 0, 0), **said), **of_pool, inside=inside)
-        raise EstateRefused([Fault(where, fault) for fault in (*blind, f"outside: {exc}")]) from exc
-    faults = rule_faults(terms, **of_pool, inside=inside)
-    if faults or inside is None:
-        raise EstateRefused([Fault(where, fault) for fault in faults])
-    return None if pool is None else terms.mapping(inside)
+        unread.append(Fault("outside", str(exc)))
+    terms = RuleTerms(outside, **ports, **algorithm)
+    found = rule_faults(terms, **of_pool, inside=inside)
+    # What is said of a term stands behind its name anyway.
+    faults = [*(Fault(where, what.removeprefix(f"{where} ")) for where, what in found), *unread]
+    if faults:
+        (where, what), *others = faults
+        raise RequestInvalid(where, what, *others)
+    return None if pool is None or inside is None else terms.mapping(inside)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam.addresses import format_address, from_bytes, to_bytes
+from ipam.addresses import format_address, to_bytes
 from ipam.bulk import AT_ONCE
 from ipam.errors import RequestInvalid
+from ipam.nat.contradictions import BLOCK, differs
 from ipam.nat.deterministic import PortMapping
+from ipam.nat.rule_rows import HAS_HELD, told
 from ipam.tables import NatBlock, NatRule
 
 
@@ -34,6 +36,7 @@ class Dated:
 
     tenant_id: str
     pool_id: int
+    vrf_id: int
     mapping: PortMapping
     columns: dict[str, Any]
     since: datetime
@@ -65,8 +68,8 @@ async def _refuse_doubled(db: AsyncSession, rule: Dated, *, beside: int | None) 
                 NatRule.tenant_id == rule.tenant_id,
                 or_(NatRule.pool_id == rule.pool_id, of_outside),
                 NatRule.id != (beside or 0),
-                # one that was replaced at once has never held
-                or_(NatRule.until.is_(None), and_(NatRule.until > since, NatRule.until > NatRule.since)),
+                or_(NatRule.until.is_(None), NatRule.until > since),
+                HAS_HELD,
             )
             .order_by(NatRule.since.desc())
         )
@@ -84,7 +87,7 @@ async def _refuse_against_logs(db: AsyncSession, rule: Dated) -> None:
     mapping, since = rule.mapping, rule.since
     first, last = (to_bytes(4, mapping.first_outside + number) for number in (0, mapping.outside_count - 1))
     logged = (
-        select(NatBlock.id, NatBlock.outside, NatBlock.first_port, NatBlock.last_port, NatBlock.inside, NatBlock.source)
+        select(*BLOCK)
         .where(
             NatBlock.tenant_id == rule.tenant_id,
             NatBlock.outside.between(first, last),
@@ -96,13 +99,7 @@ async def _refuse_against_logs(db: AsyncSession, rule: Dated) -> None:
     rows: Sequence[Any] = ()
     while rows := (await db.execute(logged.where(NatBlock.id > (rows[-1].id if rows else 0)))).all():
         for row in rows:
-            number, inside = (from_bytes(address)[1] for address in (row.outside, row.inside))
-            if {mapping.inside_of(number, port) for port in (row.first_port, row.last_port)} != {inside}:
+            if differs(row, mapping, rule.vrf_id):
                 block = f"{format_address(row.outside)}:{row.first_port}-{row.last_port}"
                 whose = f"log {row.source} gives {block} to {format_address(row.inside)} after that, the rule doesn't"
                 raise RequestInvalid("since", f"is {told(since)}, but {whose}")
-
-
-def told(at: datetime) -> str:
-    """In UTC, to its fraction of a second, in which two that are held against one another may differ."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

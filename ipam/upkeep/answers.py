@@ -21,6 +21,19 @@ class NatBlockAt(TypedDict):
     source: str
 
 
+class NatContradiction(TypedDict):
+    """A block of a log that the rule of ``pool`` gave to somebody else then: its first port, or where that is the same
+    its last, to ``by_rule``; None: to nobody."""
+
+    outside: str
+    first_port: int
+    last_port: int
+    inside: str
+    began_at: datetime
+    pool: str
+    by_rule: str | None
+
+
 class NatHolder(TypedDict):
     """Who had a port of an outside address. ``holder`` None: no service had the inside address then."""
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from ipam import LoggedBlock, NatAlgorithm, NatBlockAt, NatRuleInForce
-from provisioning.api.addresses_parts import misfits
+from ipam import Fault, LoggedBlock, NatAlgorithm, NatBlockAt, NatContradiction, NatRuleInForce
+from provisioning.api.addresses_parts import misfits, pointing
 from provisioning.api.calls import Call, InCall
+from provisioning.api.misfits import as_read
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import Moment
 from provisioning.api.routes import Doors
@@ -21,7 +24,9 @@ NOT_THERE = {404: problem(WORDS[404])}
 MOST_BLOCKS = 5000
 PoolName = Annotated[str, Field(min_length=1, max_length=120, description="The pool of the inside addresses")]
 Text = Annotated[str, Field(min_length=1, max_length=120)]
+Source = Annotated[str, Field(min_length=1, max_length=120, json_schema_extra={"pattern": r"\S"})]
 Port = Annotated[int, Field(ge=1, le=65535)]
+PORTS = frozenset({"ports_per_subscriber", "first_port", "last_port"})
 
 
 class Rule(Wish):
@@ -70,17 +75,51 @@ class Block(Wish):
 class Log(Wish):
     """What a box without a rule has logged, and which box that is."""
 
-    source: Text
+    source: Source
     blocks: Annotated[list[Block], Field(max_length=MOST_BLOCKS)]
 
 
 class ImportedNatBlocks(Wish):
     """How many blocks there were, how many of them are new or have ended since, and how many blocks without an end
-    were ended by the next of their ports."""
+    were ended by the next of their ports. How many of those that there were contradict a rule that held then, and the
+    first of these: they are believed, and the box doesn't map by that rule."""
 
     blocks: int
     new: int
     ended_by_next: int
+    contradicts_rule: int
+    first_contradicting: list[NatContradiction]
+
+
+async def _misfits_of_rule(call: Call, sound: Mapping[str, Any]) -> tuple[Fault, ...]:
+    said = as_read(Rule, sound)
+    if any(name not in said for name in PORTS & (await _sent(call)).keys()):
+        said = {name: value for name, value in said.items() if name not in PORTS}  # they go together
+    return await call.appliance.port_blocks(call.db).faults_in_rule(
+        {name: value for name, value in said.items() if value is not None}
+    )
+
+
+async def _misfits_of_log(call: Call, sound: Mapping[str, Any]) -> tuple[Fault, ...]:
+    sent = (await _sent(call)).get("blocks")
+    blocks = [_sound_block(each) for each in sent] if isinstance(sent, list) else []
+    return await call.appliance.port_blocks(call.db).faults_in_log(sound.get("source"), blocks)
+
+
+async def _sent(call: Call) -> dict[str, Any]:
+    """The body, some of which may be malformed."""
+    body = json.loads(await call.request.body() or b"{}")
+    return body if isinstance(body, dict) else {}
+
+
+def _sound_block(sent: Any) -> dict[str, Any]:
+    if not isinstance(sent, dict):
+        return {}
+    try:
+        return Block.model_validate(sent).model_dump()
+    except ValidationError as malformed:
+        blamed = {fault["loc"][0] for fault in malformed.errors()}
+    return as_read(Block, {name: value for name, value in sent.items() if name not in blamed})
 
 
 @doors.get("/rules", permission="addresses.read")
@@ -89,11 +128,12 @@ async def rules(call: InCall) -> list[NatRuleInForce]:
     return await call.appliance.port_blocks(call.db).rules()
 
 
-@doors.post("/rules", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
+@doors.post("/rules", permission="addresses.write", responses=NOT_THERE, misfits=_misfits_of_rule)
 async def define_rule(call: InCall, wish: Rule) -> Ruled:
     """The box maps like this, from now on or since a time before; what was so earlier stays known for its time."""
     call.tells(subject=f"pool/{wish.pool}", reason=wish.reason, before={"rule": await _in_force(call, wish.pool)})
-    done = await call.appliance.port_blocks(call.db).define_rule(**wish.model_dump(exclude={"reason"}))
+    with pointing():
+        done = await call.appliance.port_blocks(call.db).define_rule(**wish.model_dump(exclude={"reason"}))
     if not done:
         call.changes_nothing()
     return Ruled(pool=wish.pool, changed=done)
@@ -120,17 +160,23 @@ async def blocks(
     return await call.appliance.port_blocks(call.db).blocks_of(inside=inside, at=at, vrf=vrf)
 
 
-@doors.post("/blocks", permission="addresses.write", responses=NOT_THERE)
+@doors.post("/blocks", permission="addresses.write", responses=NOT_THERE, misfits=_misfits_of_log)
 async def import_blocks(call: InCall, wish: Log) -> ImportedNatBlocks:
     """Reads a log, all or nothing; the same log again, or a longer one, adds what is new. A block without an end ends
-    where the next one of its ports from the same source begins."""
+    where the next one of its ports from the same source begins. One that contradicts a rule is believed, and told."""
     found = [LoggedBlock(**each.model_dump()) for each in wish.blocks]
-    done = await call.appliance.port_blocks(call.db).import_blocks(found, source=wish.source)
-    counts = {"blocks": len(found), "new": done.new, "ended_by_next": done.ended_by_next}
+    with pointing():
+        done = await call.appliance.port_blocks(call.db).import_blocks(found, source=wish.source)
+    counts = {
+        "blocks": len(found),
+        "new": done.new,
+        "ended_by_next": done.ended_by_next,
+        "contradicts_rule": done.contradicts_rule,
+    }
     call.tells(subject=f"nat_log/{wish.source}", after=counts)
     if not done.new:
         call.changes_nothing()
-    return ImportedNatBlocks(**counts)
+    return ImportedNatBlocks(**counts, first_contradicting=list(done.first_contradicting))
 
 
 async def _in_force(call: Call, pool: str) -> NatRuleInForce | None:

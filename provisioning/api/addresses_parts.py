@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from ipam import Fault
+from ipam import Fault, RequestInvalid
 from provisioning.api.calls import Call
 from provisioning.api.wishes import Reason, Wish
 
 Why = Annotated[Reason, Field(description="Why, for whoever finds it later")]
 NUMBERS = frozenset({"customer_id", "cvlan"})
+
+
+@contextmanager
+def pointing() -> Iterator[None]:
+    """What is refused of a body is told by where it stands in it (RFC 6901).
+
+    Raises: RequestInvalid, of which each fault has its pointer.
+    """
+    try:
+        yield
+    except RequestInvalid as refused:
+        raise refused.placed(lambda where: f"#/{where.replace('.', '/')}") from refused
 
 
 class ByHand(Wish):

@@ -153,7 +153,10 @@ def _of_field(place: Sequence[int | str], message: str) -> ProblemFault:
 def _fault(fault: Any) -> ProblemFault:
     """Of a fault, whichever package found it."""
     if isinstance(fault, tuple):
-        return ProblemFault(field=str(fault[0]), detail=str(fault[1]))
+        where, detail = map(str, fault)
+        if where.startswith("#/"):
+            return ProblemFault(pointer=where, detail=detail)
+        return ProblemFault(field=where, detail=detail)
     if hasattr(fault, "field"):
         return ProblemFault(field=str(fault.field), detail=str(fault.reason))
     return ProblemFault(field="", detail=str(fault))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
-from ipam import NatAlgorithm, NatBlockAt
+from ipam import NatAlgorithm, NatBlockAt, NatContradiction, RequestInvalid
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.addresses_looks import At, Vrf
@@ -59,17 +60,20 @@ def rule(  # noqa: PLR0913, PLR0917 - each is a term of the rule
         bounds: dict[str, Any] = {"first_port": first_port, "last_port": last_port}
         dated = {} if since is None else {"since": since}
         tells(subject=subject_of("pool", pool), after={"pool": pool, "outside": outside, "ports": ports, **dated})
-        async with appliance.database.begin() as db:
-            changed = await appliance.port_blocks(db).define_rule(
-                pool=pool,
-                outside=outside,
-                ports_per_subscriber=ports,
-                algorithm=cast(NatAlgorithm, algorithm),  # what is none is one of its faults
-                vrf=vrf,
-                since=since,
-                reason=reason,
-                **{name: port for name, port in bounds.items() if port is not None},
-            )
+        try:
+            async with appliance.database.begin() as db:
+                changed = await appliance.port_blocks(db).define_rule(
+                    pool=pool,
+                    outside=outside,
+                    ports_per_subscriber=ports,
+                    algorithm=cast(NatAlgorithm, algorithm),  # what is none is one of its faults
+                    vrf=vrf,
+                    since=since,
+                    reason=reason,
+                    **{name: port for name, port in bounds.items() if port is not None},
+                )
+        except RequestInvalid as refused:
+            raise refused.placed(lambda where: "ports" if where == "ports_per_subscriber" else where) from refused
         if json_:
             print_json({"pool": pool, "outside": outside, "changed": changed})
         else:
@@ -139,10 +143,16 @@ def import_blocks(
         async with appliance.database.begin() as db:
             done = await import_log(log, appliance.port_blocks(db), source=source)
         if json_:
-            print_json({"lines": lines, "new": done.new, "ended_by_next": done.ended_by_next})
-        else:
-            ended = f"; {done.ended_by_next} without an end ended by the next of their ports"
-            say(f"{lines} blocks, {done.new} of them new" + (ended if done.ended_by_next else ""))
+            print_json({"lines": lines, **asdict(done)})
+            return
+        ended = f"; {done.ended_by_next} without an end ended by the next of their ports"
+        say(f"{lines} blocks, {done.new} of them new" + (ended if done.ended_by_next else ""))
+        if done.contradicts_rule:
+            say(f"{done.contradicts_rule} of them contradict a rule that held then, by which the box did not map them:")
+            for each in done.first_contradicting:
+                say(f"  {_contradiction_in_words(each)}")
+            if more := done.contradicts_rule - len(done.first_contradicting):
+                say(f"  and {more} more")
 
     run(act, as_json=json_)
 
@@ -167,6 +177,12 @@ def blocks(
                 say(_in_words(each))
 
     run(act, as_json=json_, looks=True)
+
+
+def _contradiction_in_words(block: NatContradiction) -> str:
+    ports = f"{block['outside']} ports {block['first_port']} to {block['last_port']}"
+    whose = f"{block['by_rule'] or 'nobody'} by the rule of pool {block['pool']}"
+    return f"{ports} of {block['inside']} since {minute(block['began_at'])}, of {whose}"
 
 
 def _in_words(block: NatBlockAt) -> str:

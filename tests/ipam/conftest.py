@@ -46,6 +46,7 @@ from ipam import (
     off_its_history,
     overlapping,
     ports_of_two,
+    ports_off_rules,
     read_import,
     read_mapping,
     served_otherwise,
@@ -60,7 +61,14 @@ Check = Callable[..., Coroutine[Any, Any, list[Violation]]]
 REALM = "isp.example"
 CHECKS = (given_twice, overlapping, not_as_written, held_after_release, incomplete, badly_partitioned)
 """What holds of the rows as they are; ``leaked`` is asked apart."""
-HISTORY_CHECKS = (off_its_history, given_too_early, cvlans_not_as_computed, ports_of_two, served_otherwise)
+HISTORY_CHECKS = (
+    off_its_history,
+    given_too_early,
+    cvlans_not_as_computed,
+    ports_of_two,
+    ports_off_rules,
+    served_otherwise,
+)
 """What holds of them and of how they came to be."""
 STARTED_AT = datetime(2030, 1, 1, 12, tzinfo=UTC)
 

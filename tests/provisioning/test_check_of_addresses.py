@@ -292,6 +292,28 @@ CORRUPTIONS = (
             for first, source in ((1024, "cgn-1"), (1500, "cgn-2"))
         ),
     ),
+    Corruption(
+        "a port of the CGNAT that somebody has against its rule",
+        (
+            (
+                "ipam.ports_as_ruled",
+                "port blocks of pool north-v4",
+                "Port blocks of pool north-v4 are not what log cgn-1 says: 192.0.2.0:1024-1100 is 100.64.3.255's since"
+                " 2026-01-01T00:00:00Z, the rule gives it to 100.64.0.0; end the rule that the box doesn't map by, or"
+                " read in the rest of its log.",
+            ),
+        ),
+        ours=(
+            "INSERT INTO ipam_nat_rule (tenant_id, name, pool_id, prefix_id, first_outside, last_outside, first_inside,"
+            " inside_count, first_port, last_port, ports_per_subscriber, algorithm, since)"
+            f" SELECT i.tenant_id, 'north-v4', {POOL_ID}, o.id, o.first_address, o.last_address, i.first_address, 1024,"
+            f" 1024, 65535, 200, 'by_address', {LONG_AGO}"
+            " FROM ipam_prefix i, ipam_prefix o WHERE i.network = '100.64.0.0/22' AND o.network = '192.0.2.0/30'",
+            "INSERT INTO ipam_nat_block (tenant_id, outside, first_port, last_port, vrf_id, inside, began_at, source)"
+            f" SELECT i.tenant_id, o.first_address, 1024, 1100, i.vrf_id, i.last_address, {LONG_AGO}, 'cgn-1'"
+            " FROM ipam_prefix i, ipam_prefix o WHERE i.network = '100.64.0.0/22' AND o.network = '192.0.2.0/30'",
+        ),
+    ),
 )
 
 

@@ -162,31 +162,37 @@ async def test_a_pool_under_a_rule_keeps_its_prefix(empty: Network) -> None:
 
 async def test_a_rule_that_can_not_be_is_refused_with_all_its_faults(network: Network) -> None:
     wrong: list[tuple[dict[str, Any], list[str]]] = [
-        ({"ports_per_subscriber": 40_000}, ["203.0.113.0/30 has 4 blocks of 40000 ports for 16 addresses"]),
+        (
+            {"ports_per_subscriber": 40_000},
+            ["outside: 203.0.113.0/30 has 4 blocks of 40000 ports for 16 addresses"],
+        ),
         (
             {"pool": "pd", "outside": "203.0.113.1/30", "first_port": 0, "algorithm": "at_random"},
             [
-                "pool pd hands out no IPv4 addresses",
-                "ports 0 to 65535 don't lie in 1..65535",
-                "algorithm at_random is neither by_address nor by_block",
+                "pool: pd hands out no IPv4 addresses",
+                "first_port: ports 0 to 65535 don't lie in 1..65535",
+                "algorithm: at_random is neither by_address nor by_block",
                 "outside: '203.0.113.1/30' has host bits set; do you mean 203.0.113.0/30?",
             ],
         ),
-        ({"ports_per_subscriber": 0}, ["ports_per_subscriber 0 is not in 1..64512"]),
+        ({"ports_per_subscriber": 0}, ["ports_per_subscriber: 0 is not in 1..64512"]),
         (
             {"ports_per_subscriber": 0, "first_port": 70_000},
-            ["ports 70000 to 65535 don't lie in 1..65535", "ports_per_subscriber 0 is not in 1..65535"],
+            ["last_port: ports 70000 to 65535 don't lie in 1..65535", "ports_per_subscriber: 0 is not in 1..65535"],
         ),
     ]
 
     for changed, faults in wrong:
-        with pytest.raises(EstateRefused) as refused:
+        with pytest.raises(RequestInvalid) as refused:
             await network.ports("define_rule", **{**RULE, **changed})
-        assert [fault.what for fault in refused.value.faults] == faults
+        assert [str(fault) for fault in refused.value.faults] == faults
     with pytest.raises(RequestInvalid) as several:
         wrong_names = {"pool": "north", "vrf": "blue", "reason": " ", "algorithm": "at_random"}
         await network.ports("define_rule", **{**RULE, **wrong_names})
-    assert [fault.where for fault in several.value.faults] == ["pool", "vrf", "reason", "port blocks"]
+    assert [fault.where for fault in several.value.faults] == ["pool", "vrf", "reason", "algorithm"]
+    with pytest.raises(RequestInvalid) as one:
+        await network.ports("define_rule", **{**RULE, "outside": "203.0.113.1/30"})
+    assert str(one.value) == "outside '203.0.113.1/30' has host bits set; do you mean 203.0.113.0/30?"
     with pytest.raises(NameUnknown, match="rule of port blocks"):
         await network.ports("end_rule", pool="cgnat")
     with pytest.raises(RequestInvalid, match="reason must say why"):
@@ -239,22 +245,22 @@ async def test_a_log_that_contradicts_itself_or_an_earlier_one_is_refused_whole(
         replace(block("203.0.113.11", 0, "100.64.0.9", 0, 1), vrf="nowhere"),
     ]
 
-    with pytest.raises(EstateRefused) as refused:
+    with pytest.raises(RequestInvalid) as refused:
         await empty.ports("import_blocks", blocks=wrong, source="b")
 
     assert [str(fault) for fault in refused.value.faults] == [
-        "line 2: it ends before it begins",
-        "line 3: ports 65100 to 65611 don't lie in 1..65535",
-        "line 4: outside: 2001:db8::1 is not IPv4",
-        "line 4: inside: '100.64.0.x' is not an IPv4 or IPv6 address",
-        "line 9: There is no VRF 'elsewhere'. Define it first, or correct the name.",
-        "line 10: ports 0 to 511 don't lie in 1..65535",
-        "line 10: There is no VRF 'nowhere'. Define it first, or correct the name.",
-        "line 8: 203.0.113.7:40000-40511 was 100.64.0.9's from 2030-01-01T12:00:00Z to 2030-01-01T14:00:00Z"
+        "blocks.0: 203.0.113.7:40100-40611 was 100.64.0.9's from 2030-01-01T12:00:00Z to 2030-01-01T14:00:00Z"
         " (a block imported from a)",
-        "line 1: 203.0.113.7:40100-40611 was 100.64.0.9's from 2030-01-01T12:00:00Z to 2030-01-01T14:00:00Z"
+        "blocks.1.ended_at: it ends before it begins",
+        "blocks.2.last_port: ports 65100 to 65611 don't lie in 1..65535",
+        "blocks.3.outside: 2001:db8::1 is not IPv4",
+        "blocks.3.inside: '100.64.0.x' is not an IPv4 or IPv6 address",
+        "blocks.5: 203.0.113.10:1500-2011 was 100.64.0.8's from 2030-01-01T13:00:00Z on (blocks.4)",
+        "blocks.7: 203.0.113.7:40000-40511 was 100.64.0.9's from 2030-01-01T12:00:00Z to 2030-01-01T14:00:00Z"
         " (a block imported from a)",
-        "line 6: 203.0.113.10:1500-2011 was 100.64.0.8's from 2030-01-01T13:00:00Z on (line 5)",
+        "blocks.8.vrf: There is no VRF 'elsewhere'. Define it first, or correct the name.",
+        "blocks.9.first_port: ports 0 to 511 don't lie in 1..65535",
+        "blocks.9.vrf: There is no VRF 'nowhere'. Define it first, or correct the name.",
     ]
     assert await empty.ports("holder", outside="203.0.113.10", port=2020, at=at(3)) is None
 

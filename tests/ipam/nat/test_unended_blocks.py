@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ipam import EstateRefused, ImportedBlocks, LoggedBlock
+from ipam import ImportedBlocks, LoggedBlock, RequestInvalid
 from tests.ipam.conftest import STARTED_AT, Network, one_pool
 
 pytestmark = pytest.mark.both_databases
@@ -26,7 +26,7 @@ async def read(network: Network, *blocks: LoggedBlock, source: str = "box1") -> 
 
 
 async def refusal(network: Network, *blocks: LoggedBlock, source: str = "box1") -> list[str]:
-    with pytest.raises(EstateRefused) as refused:
+    with pytest.raises(RequestInvalid) as refused:
         await read(network, *blocks, source=source)
     return [str(fault) for fault in refused.value.faults]
 
@@ -70,7 +70,7 @@ async def test_an_end_that_a_log_tells_after_all_counts(empty: Network) -> None:
 
     assert await holders(empty, 5, 7, 25) == ["100.64.0.9", None, "100.64.0.10"]
     assert await refusal(empty, block("100.64.0.9", 0, 8)) == [
-        f"line 1: {OUTSIDE}:1024-2047 was 100.64.0.9's from 2030-01-01T12:00:00Z to 2030-01-01T18:00:00Z"
+        f"blocks.0: {OUTSIDE}:1024-2047 was 100.64.0.9's from 2030-01-01T12:00:00Z to 2030-01-01T18:00:00Z"
         " (a block imported from box1)"
     ]
 
@@ -108,8 +108,9 @@ async def test_one_over_whose_address_a_rule_began_meanwhile_ended_then(empty: N
     rule = {"pool": "cgnat", "outside": f"{OUTSIDE}/32", "ports_per_subscriber": 200}
     await empty.ports("define_rule", **rule, since=since)
 
-    assert await read(empty, block("100.64.0.10", 24, 26)) == ImportedBlocks(1, 1)
+    later = await read(empty, block("100.64.0.10", 24, 26))
 
+    assert (later.new, later.ended_by_next, later.contradicts_rule) == (1, 1, 1)  # of the rule that had begun
     assert await holders(empty, 9, 25) == ["100.64.0.9", "100.64.0.10"]
     assert await holders(empty, 11) == ["100.64.0.2"]
 
@@ -119,11 +120,11 @@ async def test_other_ports_or_another_source_end_nothing_and_the_refusal_says_wh
     await read(empty, block("100.64.0.9", 0))
     before = "was 100.64.0.9's from 2030-01-01T12:00:00Z on (a block imported from box1)"
 
-    assert await refusal(empty, block("100.64.0.10", 24), source="box2") == [f"line 1: {OUTSIDE}:1024-2047 {before}"]
+    assert await refusal(empty, block("100.64.0.10", 24), source="box2") == [f"blocks.0: {OUTSIDE}:1024-2047 {before}"]
     overlapping = block("100.64.0.10", 24, first=1500, where="line 7")
     assert await refusal(empty, overlapping) == [f"line 7: {OUTSIDE}:1500-2523 {before}"]
     earlier = block("100.64.0.8", -24, first=1500)
-    assert await refusal(empty, earlier) == [f"line 1: {OUTSIDE}:1500-2523 {before}"]  # whichever of them is older
+    assert await refusal(empty, earlier) == [f"blocks.0: {OUTSIDE}:1500-2523 {before}"]  # whichever of them is older
     assert await holders(empty, 25) == ["100.64.0.9"]
 
 
@@ -144,7 +145,7 @@ async def test_what_is_still_to_come_was_not_logged(empty: Network) -> None:
     ends_far_ahead = block("100.64.0.10", 99, 101, first=4096)
 
     assert await refusal(empty, a_little_ahead, far_ahead, ends_far_ahead) == [
-        "line 2: it begins at 2030-01-05T17:00:00Z, which is still to come",
-        "line 3: it ends at 2030-01-05T17:00:00Z, which is still to come",
+        "blocks.1.began_at: it begins at 2030-01-05T17:00:00Z, which is still to come",
+        "blocks.2.ended_at: it ends at 2030-01-05T17:00:00Z, which is still to come",
     ]
     assert await read(empty, a_little_ahead) == ImportedBlocks(1, 0)

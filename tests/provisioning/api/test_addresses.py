@@ -152,7 +152,7 @@ async def test_all_that_is_wrong_with_a_request_is_told_at_once_whatever_its_sha
     looks: list[tuple[str, dict[str, Any], list[str]]] = [
         ("lookup", {"address": "300.1.1.1", "vrf": "nowhere"}, ["address", "vrf"]),
         ("holder", {"address": "300.1.1.1", "vrf": "nowhere", "at": "soon"}, ["at", "address", "vrf"]),
-        ("holder", {"address": "300.1.1.1", "vrf": "nowhere", "port": 7}, ["outside", "vrf"]),
+        ("holder", {"address": "300.1.1.1", "vrf": "nowhere", "port": 7}, ["address", "vrf"]),
         ("history", {"value": "100.64.0.1/no", "vrf": "nowhere"}, ["value", "vrf"]),
         ("history", {"value": "100.64", "vrf": "nowhere", "pool": "no"}, ["vrf", "pool", "value"]),
         ("nat/blocks", {"inside": "::1", "vrf": "nowhere"}, ["inside", "vrf"]),
@@ -328,8 +328,6 @@ async def test_who_was_behind_a_port_is_answered_by_rule_and_by_what_was_logged(
     assert (await api.post("/addresses/nat/rules", rule)).json() == {"pool": "north-v4", "changed": False}
     assert (await api.post("/addresses/nat/rules", {**rule, "since": "2026-01-01T00:00:00Z"})).json()["changed"]
     assert (await api.get("/addresses/nat/rules")).json()[0]["since"] == "2026-01-01T00:00:00Z"
-    wrong = await api.post("/addresses/nat/rules", {**rule, "outside": "203.0.113.1/27", "ports_per_subscriber": 9})
-    assert (wrong.status_code, wrong.json()["code"]) == (422, "ipam.estate_refused")
     held = (await api.get("/addresses/services/1")).json()["ip_address"]
     [block] = (await api.get(f"/addresses/nat/blocks?inside={held}")).json()
     asked = {"address": block["outside"], "port": block["last_port"]}
@@ -347,9 +345,81 @@ async def test_who_was_behind_a_port_is_answered_by_rule_and_by_what_was_logged(
     }
     log = {"source": "cgn-1", "blocks": [line]}
     assert [(await api.post("/addresses/nat/blocks", log)).json() for _ in range(2)] == [
-        {"blocks": 1, "new": 1, "ended_by_next": 0},
-        {"blocks": 1, "new": 0, "ended_by_next": 0},
+        {"blocks": 1, "new": new, "ended_by_next": 0, "contradicts_rule": 0, "first_contradicting": []}
+        for new in (1, 0)
     ]
     clash = await api.post("/addresses/nat/blocks", {**log, "blocks": [{**line, "first_port": 1500}]})
-    assert (clash.status_code, len(clash.json()["errors"])) == (422, 1)
+    assert (clash.status_code, [each["pointer"] for each in clash.json()["errors"]]) == (422, ["#/blocks/0"])
     assert (await api.get("/addresses/nat/rules")).json() == []
+
+
+@pytest.mark.both_databases
+async def test_a_log_that_contradicts_the_rule_in_force_is_read_and_says_so(any_api: Api) -> None:
+    rule = {"pool": "north-v4", "outside": "203.0.113.0/27", "ports_per_subscriber": 2016, "reason": "det44"}
+    await any_api.post("/addresses/nat/rules", {**rule, "since": "2026-01-01T00:00:00Z"})
+    block = {"outside": "203.0.113.1", "first_port": 1024, "last_port": 2047, "inside": "100.64.0.20"}
+    log = {"source": "cgn-1", "blocks": [{**block, "began_at": "2026-03-02T20:00:00Z"}]}
+
+    answer = await any_api.post("/addresses/nat/blocks", log)
+
+    told = {**block, "began_at": "2026-03-02T20:00:00Z", "pool": "north-v4", "by_rule": "100.64.0.32"}
+    counts = {"blocks": 1, "new": 1, "ended_by_next": 0, "contradicts_rule": 1}
+    assert answer.json() == {**counts, "first_contradicting": [told]}
+    [entry] = await any_api.audit(subject="nat_log/cgn-1")
+    assert entry["after"] == counts
+
+
+@pytest.mark.both_databases
+async def test_faults_of_rules_and_logs_of_a_cgnat_point_into_the_body(any_api: Api) -> None:
+    rule = {"pool": "north-v4", "outside": "203.0.113.0/27", "ports_per_subscriber": 2016, "reason": "det44"}
+    host_bits = "'203.0.113.1/27' has host bits set; do you mean 203.0.113.0/27?"
+    line = {"outside": "198.51.100.7", "first_port": 1024, "last_port": 2047, "inside": "100.64.0.7"}
+    block: dict[str, Any] = {**line, "began_at": "2026-03-02T20:00:00Z"}
+    ours, shape = "ipam.request_invalid", "api.request_invalid"
+    wrong: list[tuple[str, dict[str, Any], str, list[str]]] = [
+        ("rules", {**rule, "outside": "203.0.113.1/27", "vrf": "blue"}, ours, ["#/vrf", "#/outside"]),
+        (
+            "rules",
+            {**rule, "outside": "203.0.113.1/27", "first_port": 9, "last_port": 7},
+            ours,
+            ["#/last_port", "#/outside"],
+        ),
+        ("rules", {**rule, "since": "2100-01-01T00:00Z"}, ours, ["#/since"]),
+        (
+            "rules",
+            {**rule, "outside": "::/64", "pool": "no", "first_port": "1", "since": "2100-01-01T00:00Z"},
+            shape,
+            ["#/first_port", "#/pool", "#/outside", "#/since"],
+        ),
+        (
+            "rules",
+            {**rule, "first_port": 9, "last_port": 7, "reason": " "},
+            shape,
+            ["#/reason", "#/last_port"],
+        ),
+        (
+            "blocks",
+            {"source": " ", "blocks": [block, {**block, "vrf": "no", "inside": "x"}, {**block, "inside": "8.8.8.8"}]},
+            ours,
+            ["#/source", "#/blocks/1/inside", "#/blocks/1/vrf", "#/blocks/2/inside", "#/blocks/2"],
+        ),
+        (
+            "blocks",
+            {"source": " ", "blocks": [{**block, "first_port": "1", "vrf": "no"}, {**block, "inside": "8.8.8.8"}, 7]},
+            shape,
+            ["#/blocks/0/first_port", "#/blocks/2", "#/source", "#/blocks/0/vrf", "#/blocks/1/inside"],
+        ),
+    ]
+    for verb, body, code, pointers in wrong:
+        refused = (await any_api.post(f"/addresses/nat/{verb}", body)).json()
+        assert (refused["status"], refused["code"]) == (422, code), refused
+        assert [each.get("pointer") for each in refused["errors"]] == pointers, refused
+
+    one = (await any_api.post("/addresses/nat/rules", {**rule, "outside": "203.0.113.1/27"})).json()
+    assert one["errors"] == [{"pointer": "#/outside", "detail": host_bits}]
+    assert one["detail"] == f"#/outside: {host_bits}"
+    nobodys = await any_api.post("/addresses/nat/rules", {**rule, "pool": "nowhere"})
+    assert (nobodys.status_code, nobodys.json()["code"]) == (404, "ipam.name_unknown")
+    asked = (await any_api.get("/addresses/holder?address=2001:db8::1&port=80")).json()
+    assert asked["errors"] == [{"field": "address", "detail": "is 2001:db8::1; CGNAT is about IPv4"}]
+    assert (await any_api.get("/addresses/nat/rules")).json() == []

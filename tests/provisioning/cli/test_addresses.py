@@ -199,14 +199,14 @@ def test_all_that_is_wrong_with_what_was_typed_is_told_at_once(isp: Settings, ty
                 "--algorithm",
                 "at_random",
             ),
-            ["pool", "vrf", "reason", *["port blocks"] * 3],
+            ["pool", "vrf", "reason", "ports", "algorithm", "outside"],
         ),
         (("nat-end-rule", "nowhere", "--reason", ""), ["pool", "reason"]),
         (("import", "--from", "excel", "--reason", ""), ["from", "reason"]),
         (("show", "300.1.1.1", "--vrf", "blue"), ["address", "vrf"]),
         (("show", "300.1.1.1:7", "--service", 99, "--vrf", "blue"), ["address", "address", "service_id", "vrf"]),
         (("show", "--service", 99, "--vrf", "blue", "--at", "2026-03-02T21:14Z"), ["at", "vrf", "service_id", "vrf"]),
-        (("holder", "300.1.1.1", "--port", 99999, "--vrf", "blue"), ["outside", "port", "vrf"]),
+        (("holder", "300.1.1.1", "--port", 99999, "--vrf", "blue"), ["address", "port", "vrf"]),
         (("history", "100.64.0.1/no", "--vrf", "blue"), ["value", "vrf"]),
         (("nat-blocks", "::1", "--vrf", "blue"), ["inside", "vrf"]),
     ]
@@ -456,13 +456,63 @@ def test_all_that_is_wrong_with_a_log_is_told_at_once(any_isp: Settings, type_: 
     asked = ("addresses", "nat-import-blocks", log, "--source", "cgn-1")
     assert type_(*asked, "--json").json["error"]["faults"] == [
         ["line 3", "198.51.100.7:4500-4600 was 100.64.0.9's from 2026-03-02T20:00:00Z on (line 2)"],
-        ["line 4", "ports 0 to 1 don't lie in 1..65535"],
-        ["line 4", "it ends at 2099-01-01T00:00:00Z, which is still to come"],
+        ["line 4: first_port", "ports 0 to 1 don't lie in 1..65535"],
+        ["line 4: ended_at", "it ends at 2099-01-01T00:00:00Z, which is still to come"],
         ["line 5: last_port", "x is not a whole number"],
     ]
     assert type_(*asked).err.splitlines()[0] == "The log cgn.csv is refused, nothing was written:"
     log.write_text("\n".join(log.read_text().splitlines()[:2]))
     assert type_(*asked).out == "1 blocks, 1 of them new\n"
+
+
+def test_a_log_is_told_where_it_contradicts_a_rule_and_refused_by_its_lines(
+    any_isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    rule = ("addresses", "nat-rule", "north-v4", "--outside", "203.0.113.0/27", "--ports", 2016, "--reason", "det44")
+    assert type_(*rule, "--since", "2026-01-01T00:00Z").status == 0
+    heading = "outside,first_port,last_port,inside,began_at,ended_at,vrf\n"
+    log = tmp_path / "cgn.csv"
+    log.write_text(
+        heading + "".join(f"203.0.113.1,1024,2047,100.64.0.20,2026-03-0{day}T20:00Z,,\n" for day in range(1, 8))
+    )
+
+    read = ("addresses", "nat-import-blocks", log, "--source")
+    said = type_(*read, "cgn-1").out.splitlines()
+
+    told = "  203.0.113.1 ports 1024 to 2047 of 100.64.0.20 since {}, of 100.64.0.32 by the rule of pool north-v4"
+    assert said[:2] == [
+        "7 blocks, 7 of them new; 6 without an end ended by the next of their ports",
+        "7 of them contradict a rule that held then, by which the box did not map them:",
+    ]
+    assert said[2:] == [*(told.format(f"2026-03-0{day} 20:00 UTC") for day in range(1, 6)), "  and 2 more"]
+    again = type_(*read, "cgn-1", "--json").json
+    assert (again["new"], again["contradicts_rule"], again["first_contradicting"][0]["by_rule"]) == (
+        0,
+        7,
+        "100.64.0.32",
+    )
+    checked = type_("check")
+    assert (checked.status, "Port blocks of pool north-v4 are not what log cgn-1 says" in checked.out) == (1, True)
+    log.write_text(f"{heading}203.0.113.1,1024,2047,100.64.0.20,2026-03-07T20:00Z,2026-03-07T21:00Z,\n")
+    assert type_(*read, "cgn-1").status == 0
+    assert type_("check").status == 0
+
+    log.write_text(
+        f"{heading}198.51.100.7,1024,2047,8.8.8.8,2026-03-02T20:00Z,,\n198.51.100.7,0,9,::,2026-03-02T20:00Z,,\n"
+    )
+    faults = type_(*read, " ").err
+    assert [line for line in faults.splitlines() if line.startswith("  ")] == [
+        "  source: is blank: say which box or log it is",
+        "  line 2: inside: 8.8.8.8 was in no pool of VRF default then",
+        "  line 3: inside: :: is not IPv4",
+        "  line 3: first_port: ports 0 to 9 don't lie in 1..65535",
+    ]
+    log.write_text(f"{heading}198.51.100.7,1024,2047,8.8.8.8,2026-03-02T20:00Z,,\n")
+    faults = type_(*read, " ").err
+    assert [line for line in faults.splitlines() if line.startswith("  ")] == [
+        "  source: is blank: say which box or log it is",
+        "  line 2: inside: 8.8.8.8 was in no pool of VRF default then",
+    ]
 
 
 def test_lines_on_dhcp_are_written_as_kea_wants_them(isp: Settings, type_: Type) -> None:
