@@ -97,7 +97,7 @@ def rule_faults(terms: RuleTerms, *, pool: str, kind: str, inside: Network | Non
         faults.append(Fault("pool", f"pool {pool} hands out no IPv4 addresses"))
     most = last_port - first_port + 1
     if not 1 <= first_port <= last_port <= LAST_PORT:
-        where = "first_port" if first_port < 1 else "last_port"
+        where = "last_port" if 1 <= first_port <= LAST_PORT else "first_port"
         faults.append(Fault(where, f"ports {first_port} to {last_port} don't lie in 1..{LAST_PORT}"))
         most = LAST_PORT
     if not 1 <= ports <= most:

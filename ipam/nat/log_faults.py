@@ -37,7 +37,7 @@ def faults_of(said: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault("outside", f"{said['outside']} is the inside address as well")
     first, last = said.get("first_port"), said.get("last_port")
     if first is not None and last is not None and not 1 <= first <= last <= LAST_PORT:
-        where = "first_port" if first < 1 else "last_port"
+        where = "last_port" if 1 <= first <= LAST_PORT else "first_port"
         yield Fault(where, f"ports {first} to {last} don't lie in 1..{LAST_PORT}")
     yield from _of_times(said.get("began_at"), said.get("ended_at"))
 

@@ -178,7 +178,7 @@ async def test_a_rule_that_can_not_be_is_refused_with_all_its_faults(network: Ne
         ({"ports_per_subscriber": 0}, ["ports_per_subscriber: 0 is not in 1..64512"]),
         (
             {"ports_per_subscriber": 0, "first_port": 70_000},
-            ["last_port: ports 70000 to 65535 don't lie in 1..65535", "ports_per_subscriber: 0 is not in 1..65535"],
+            ["first_port: ports 70000 to 65535 don't lie in 1..65535", "ports_per_subscriber: 0 is not in 1..65535"],
         ),
     ]
 

@@ -405,6 +405,12 @@ async def test_faults_of_rules_and_logs_of_a_cgnat_point_into_the_body(any_api: 
         ),
         (
             "blocks",
+            {"source": "b", "blocks": [{**block, "ended_at": "2100-01-01T00:00Z"}]},
+            ours,
+            ["#/blocks/0/ended_at"],
+        ),
+        (
+            "blocks",
             {"source": " ", "blocks": [{**block, "first_port": "1", "vrf": "no"}, {**block, "inside": "8.8.8.8"}, 7]},
             shape,
             ["#/blocks/0/first_port", "#/blocks/2", "#/source", "#/blocks/0/vrf", "#/blocks/1/inside"],
