@@ -158,8 +158,7 @@ class NetworkService:
             **_numbers(static),
         )
         said, wanted = checked_note(note), static.checked() if static else None
-        await places.hold_place(self._db, self._tenant_id, service_location)
-        line = await self._live_line(service_id)
+        line = await self._line_to_move(service_id, service_location)
         place = await places.find_place(self._db, self._tenant_id, service_location)
         asked: dict[str, Any] = {"line": line, "place": place, "request_id": request_id, "static": wanted}
         if not await moving.was_made(self._db, tenant_id=self._tenant_id, **asked):
@@ -277,6 +276,15 @@ class NetworkService:
     def _holder(self, service_id: int, customer_id: int, place: Place) -> Holder:
         subject = holdings.subject_of(customer_id, place.location_id)
         return Holder(self._tenant_id, service_id, subject, self._now())
+
+    async def _line_to_move(self, service_id: int, service_location: str) -> Line:
+        """The service as ``_live_line`` has it, after both premises: the order of all who lock any of these."""
+        while True:
+            seen = await self._line(service_id)
+            await places.hold_places(self._db, self._tenant_id, service_location, seen.place.location)
+            line = await self._live_line(service_id)
+            if line.place.location_id == seen.place.location_id:
+                return line
 
     async def _live_line(self, service_id: int) -> Line:
         """The service, which nobody else changes meanwhile.

@@ -153,8 +153,20 @@ def sync_url(url: URL) -> URL:
 
 
 def sync_engine(url: URL) -> Engine:
-    """A synchronous engine on the same database, for Alembic; whoever asked for it disposes of it."""
-    return create_engine(sync_url(url), hide_parameters=True)
+    """A synchronous engine on the same database, for Alembic; whoever asked for it disposes of it.
+
+    A change of a table is part of its transaction on SQLite as well, so that a migration which breaks off leaves
+    nothing: the driver by itself would commit what comes before it.
+    """
+    engine = create_engine(sync_url(url), hide_parameters=True)
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _begin_by_nothing)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(BEGIN))
+    return engine
+
+
+def _begin_by_nothing(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
 
 
 def _make_reading_engine(url: URL, engine: AsyncEngine) -> AsyncEngine:

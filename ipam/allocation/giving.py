@@ -20,7 +20,7 @@ from ipam.allocation.chains import chains_of
 from ipam.allocation.given import Given
 from ipam.allocation.orders import Order
 from ipam.allocation.patience import patiently
-from ipam.allocation.places import Plan, hold_place
+from ipam.allocation.places import Plan, hold_places
 from ipam.allocation.service_rows import named_only, service_row, username_of
 from ipam.allocation.wishes import Wish, number_after, resolve
 from ipam.allocator import begin, choose, take
@@ -58,7 +58,7 @@ class Giving:
 
     async def _in_steps(self, order: Order) -> AllocatedResources:
         """Ask, and take what was seen: as often as it takes, or until it is known why not."""
-        await hold_place(self._db, self._tenant_id, order.service_location, order.bandwidth_plan)
+        await hold_places(self._db, self._tenant_id, order.service_location, plan=order.bandwidth_plan)
         wish = await resolve(
             self._db,
             tenant_id=self._tenant_id,
@@ -117,7 +117,7 @@ class Giving:
         )
         assert line is not None  # rows of services are never deleted
         if line.released and line.place.location_id != wish.place.location_id:
-            await hold_place(self._db, self._tenant_id, line.place.location)
+            await hold_places(self._db, self._tenant_id, line.place.location)
             line = await holdings.find_service(self._db, self._tenant_id, line.service_id)
         await self._check_same(order, wish, line)
         if not line.released:

@@ -110,16 +110,17 @@ def premise(*columns: Any) -> AnySelect:
 _FIND_PLACE = premise(*PLACE_COLUMNS)
 
 
-async def hold_place(db: AsyncSession, tenant_id: str, service_location: str, plan: str | None = None) -> None:
-    """Until the caller's transaction ends the premise stays at its node, that at its BNG, and the plan as it is: who
-    would change that waits for us, as we have waited here for who was at it. So it comes before anything is looked up,
-    and before a service is locked. Unknown names are for others to refuse. SQLite has one writer anyway.
+async def hold_places(db: AsyncSession, tenant_id: str, *service_locations: str, plan: str | None = None) -> None:
+    """Until the caller's transaction ends the premises stay at their nodes, those at their BNGs, and the plan as it is:
+    who would change that waits for us, as we have waited here for who was at it. So it comes before anything is looked
+    up, and before a service is locked. Unknown names are for others to refuse. SQLite has one writer anyway.
     """
     if db.get_bind().dialect.name != "postgresql":
         return
-    named = (LocationAlias.tenant_id == tenant_id, LocationAlias.alias == service_location.strip())
-    here = select(LocationAlias.location_id).where(*named).scalar_subquery()
-    await db.execute(select(Location.id).where(Location.id == here).with_for_update(read=True, key_share=True))
+    aliases = [each.strip() for each in service_locations]
+    named = (LocationAlias.tenant_id == tenant_id, LocationAlias.alias.in_(aliases))
+    these = select(Location.id).where(Location.id.in_(select(LocationAlias.location_id).where(*named)))
+    await db.execute(these.order_by(Location.id).with_for_update(read=True, key_share=True))
     if plan is not None:
         its = select(AddressPlan.id).where(AddressPlan.tenant_id == tenant_id, AddressPlan.name == plan)
         await db.execute(its.with_for_update(read=True, key_share=True))

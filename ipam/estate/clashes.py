@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from ipam.addresses import Family, Network, parse_network
@@ -33,7 +34,8 @@ class Taken:
 
 @dataclass(frozen=True)
 class PresentPool:
-    """A pool that is there. ``is_used``: live services or its history refer to it."""
+    """A pool that is there. ``past``: what refers to it as it is, in words; ``former``: (VRF, network) of what its
+    prefix was before it was shrunk, and until when."""
 
     kind: str
     unit_length: int | None
@@ -41,12 +43,29 @@ class PresentPool:
     network: str | None
     vrf: str | None
     is_retired: bool
-    is_used: bool
+    past: Sequence[str]
+    former: Mapping[tuple[str, str], datetime]
 
     def is_as(self, spec: PoolSpec) -> bool:
         """Whether its units are the same ones, handed out by the same."""
         mine = (self.kind, self.unit_length, self.framed_pool, self.network, self.vrf)
         return mine == (spec.kind, spec.its_unit_length, spec.framed_pool, spec.network, spec.vrf)
+
+    def why_not(self, spec: PoolSpec) -> str:
+        """Why it can't become another one, and what to do instead."""
+        alike = (self.kind, self.unit_length, self.framed_pool) == (spec.kind, spec.its_unit_length, spec.framed_pool)
+        until = self.former.get((spec.vrf, spec.network)) if alike else None
+        if until is not None:
+            return f"{was_its_prefix(spec.network, until)}; write {self.network} in the description"
+        return f"{becomes_another(self.past)}; define a new pool beside it and unbind this one"
+
+
+def was_its_prefix(network: str, until: datetime) -> str:
+    return f"{network} was its prefix until {until:%Y-%m-%d %H:%M} UTC, when it was shrunk"
+
+
+def becomes_another(past: Sequence[str]) -> str:
+    return f"another prefix, kind, unit length or handing-out, though it {' and '.join(past)}"
 
 
 def overlaps(spec: NetworkEstateSpec) -> Iterator[Fault]:
@@ -69,10 +88,9 @@ def clashes(spec: NetworkEstateSpec, pools: Mapping[str, PresentPool], taken: It
             yield Fault(
                 f"pool {pool.name}", f"{why}; take it out of the description, or give the new pool another name"
             )
-        elif present is not None and present.is_used and not present.is_as(pool):
+        elif present is not None and present.past and not present.is_as(pool):
             own.discard(pool.name)
-            why = "another prefix, kind, unit length or handing-out, though it has been in use"
-            yield Fault(f"pool {pool.name}", f"{why}; define a new pool beside it and unbind this one")
+            yield Fault(f"pool {pool.name}", present.why_not(pool))
     described = {"pool": own, "nat_rule": {rule.pool for rule in spec.nat_rules}}
     prefixes = {(prefix.network, prefix.vrf) for prefix in spec.prefixes}
     staying = [

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from ipam.addresses import Network, parse_address, parse_network, to_bytes
 from ipam.ddl import PREFIX_ONCE, PREFIX_OVERLAP
 from ipam.errors import EstateInUse, EstateRefused, Fault, Overlap
+from ipam.estate.clashes import becomes_another, was_its_prefix
 from ipam.estate.faults import binding_fault
 from ipam.estate.layout import Layout, cvlan_layout, pool_faults, pool_layout, svlan_faults
 from ipam.estate.ranges import cut_first, recut
@@ -33,14 +34,13 @@ from ipam.tables import (
 )
 from ipam.usage.ending import end_alarm
 
-_IN_USE = "has been in use"
-_PAST: dict[type[IpamBase], str] = {
-    AllocationEvent: _IN_USE,
+IN_USE = "has been in use"
+PAST: dict[type[IpamBase], str] = {
+    AllocationEvent: IN_USE,
     NatRule: "has had a rule of port blocks, which tells who had a port",
     FormerPrefix: "was shrunk",
 }
-HISTORIES = tuple(_PAST)
-"""What refers to a pool for good."""
+"""What refers to a pool for good, in words."""
 
 
 async def define_pool(rows: EstateRows, pool: PoolSpec, at: datetime) -> Outcome:
@@ -192,7 +192,7 @@ async def _refuse_former_prefix(
     if former is not None and prefix is not None:
         raise EstateInUse(
             f"Pool {pool.name}",
-            change=f"{pool.network} was its prefix until {former['until']:%Y-%m-%d %H:%M} UTC, when it was shrunk",
+            change=was_its_prefix(pool.network, former["until"]),
             instead=f"Write {prefix['network']} in the description.",
         )
 
@@ -201,11 +201,11 @@ async def _discard_unused(rows: EstateRows, pool_id: int, name: str, at: datetim
     """Make room for a pool of the same name that counts in other units; history must keep what it refers to."""
     past = await past_of(rows, pool_id)
     if not past and await count_live(rows.db, Service.framed_pool_id == pool_id):
-        past = [_IN_USE]
+        past = [IN_USE]
     if past:
         raise EstateInUse(
             f"Pool {name}",
-            change=f"another prefix, kind, unit length or handing-out, though it {' and '.join(past)}",
+            change=becomes_another(past),
             instead="Define a new pool beside it and unbind this one.",
         )
     await discard(rows, pool_id, at)
@@ -214,7 +214,7 @@ async def _discard_unused(rows: EstateRows, pool_id: int, name: str, at: datetim
 async def past_of(rows: EstateRows, pool_id: int) -> list[str]:
     """What refers to the pool as it was once, in words."""
     past: list[str] = []
-    for model, words in _PAST.items():
+    for model, words in PAST.items():
         of_pool = select(table_of(model).c.id).where(table_of(model).c.pool_id == pool_id).limit(1)
         if await rows.db.scalar(of_pool) is not None:
             past.append(words)

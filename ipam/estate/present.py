@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, exists, or_, select
+from collections import defaultdict
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import parse_network
 from ipam.allocation.places import AnySelect
 from ipam.estate.clashes import PresentPool, Taken
 from ipam.estate.faults import KnownNames
-from ipam.estate.pools import HISTORIES
+from ipam.estate.pools import IN_USE, PAST
 from ipam.tables import (
     AccessNode,
     AccessPort,
     AddressPlan,
     Bng,
+    FormerPrefix,
     NatRule,
     Pool,
     Prefix,
@@ -59,9 +63,13 @@ async def known_names(db: AsyncSession, tenant_id: str) -> KnownNames:
 
 async def _pools(db: AsyncSession, tenant_id: str) -> dict[str, PresentPool]:
     served = exists().where(Service.framed_pool_id == Pool.id, Service.state == "active")
-    is_used = or_(served, *(exists().where(table_of(model).c.pool_id == Pool.id) for model in HISTORIES))
+    past: dict[str, ColumnElement[bool]] = {
+        words: exists().where(table_of(model).c.pool_id == Pool.id) for model, words in PAST.items()
+    }
+    past[IN_USE] = or_(served, past[IN_USE])
     columns = (Pool.name, Pool.kind, Pool.unit_length, Pool.framed_pool, Pool.retired_at, Prefix.network)
-    statement: AnySelect = select(*columns, Vrf.name.label("vrf"), is_used.label("is_used"))
+    statement: AnySelect = select(*columns, Vrf.name.label("vrf"), *past.values())
+    former = await _former(db, tenant_id)
     of_tenant = statement.outerjoin(Prefix, Prefix.id == Pool.prefix_id).outerjoin(Vrf, Vrf.id == Prefix.vrf_id)
     return {
         row.name: PresentPool(
@@ -71,10 +79,26 @@ async def _pools(db: AsyncSession, tenant_id: str) -> dict[str, PresentPool]:
             network=row.network,
             vrf=row.vrf,
             is_retired=row.retired_at is not None,
-            is_used=row.is_used,
+            past=[words for words, refers in zip(past, row[len(columns) + 1 :], strict=True) if refers],
+            former=former.get(row.name, {}),
         )
         for row in await db.execute(of_tenant.where(Pool.tenant_id == tenant_id))
     }
+
+
+async def _former(db: AsyncSession, tenant_id: str) -> dict[str, dict[tuple[str, str], datetime]]:
+    """What prefixes were until when, by the names of their pools."""
+    statement = (
+        select(Pool.name, Vrf.name, FormerPrefix.network, FormerPrefix.until)
+        .join(Pool, Pool.id == FormerPrefix.pool_id)
+        .join(Vrf, Vrf.id == FormerPrefix.vrf_id)
+        .where(Pool.tenant_id == tenant_id)
+        .order_by(FormerPrefix.id)
+    )
+    found: defaultdict[str, dict[tuple[str, str], datetime]] = defaultdict(dict)
+    for pool, vrf, network, until in await db.execute(statement):
+        found[pool][vrf, network] = until
+    return found
 
 
 async def _taken(db: AsyncSession, tenant_id: str) -> list[Taken]:

@@ -25,7 +25,7 @@ from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
 from ipam.allocation.serving_tables import SEEN_TABLES
 from ipam.tables import Pool
 from provisioning.check_records import InvariantCheck
-from provisioning.database import EVERY_TENANT, TENANT_SETTING, Database, sync_url
+from provisioning.database import EVERY_TENANT, TENANT_SETTING, Database, sync_engine, sync_url
 from provisioning.migrations import alembic_config, migrate
 from provisioning.migrations.metadata import ALL_TABLES
 from radius import PlanTerms
@@ -536,6 +536,37 @@ async def test_a_pool_retired_by_the_release_before_is_known_as_retired_and_two_
         command.downgrade(config, "0073")
         command.upgrade(config, "head")
         assert connection.execute(retired).all() == [("sold", datetime(2026, 2, 1, tzinfo=UTC))]
+    engine.dispose()
+
+
+@pytest.mark.second_half
+async def test_a_way_back_that_is_refused_half_way_leaves_every_table_as_it_was(
+    database: Database, tmp_path: Path
+) -> None:
+    prefix = "'10.9.0.0/30', {}, {}".format(*(_sixteen_octets(each, database) for each in (0, 3)))
+    moment = "'2026-02-01 00:00:00.000000'"
+    retired = f"'ipv4', 1, 32, 4, 0, 60, {moment}, {moment}"
+    rows = (
+        "INSERT INTO ipam_vrf (id, tenant_id, name) VALUES (1, 'north', 'default')",
+        "INSERT INTO ipam_prefix (id, tenant_id, vrf_id, family, network, first_address, last_address, length, role)"
+        f" VALUES (1, 'north', 1, 4, {prefix}, 30, 'container')",
+        "INSERT INTO ipam_pool (id, tenant_id, name, kind, prefix_id, unit_length, span, size, quarantine_seconds,"
+        f" defined_at, retired_at) VALUES (1, 'north', 'one', {retired}), (2, 'north', 'two', {retired})",
+    )
+    await (await migrated(database, tmp_path)).close()
+    engine = sync_engine(database.url)
+    setting = text(f"SELECT set_config('{TENANT_SETTING}', '{EVERY_TENANT}', true)")
+    with engine.begin() as connection:
+        if database.is_postgresql:
+            connection.execute(setting)
+        for statement in rows:
+            connection.exec_driver_sql(statement)
+    with pytest.raises(RuntimeError, match="Pools one and two were retired"), engine.begin() as connection:
+        command.downgrade(alembic_config(connection), "0073")
+    with engine.connect() as connection:
+        assert "described" in {column["name"] for column in inspect(connection).get_columns("ipam_nat_rule")}
+        newest = ScriptDirectory.from_config(alembic_config()).get_current_head()
+        assert connection.scalar(text("SELECT version_num FROM firstlight_schema")) == newest
     engine.dispose()
 
 

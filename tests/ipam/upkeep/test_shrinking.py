@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ipam import EstateInUse, RequestInvalid
+from ipam import EstateRefused, RequestInvalid
 from tests.ipam.conftest import Network, one_pool
 
 RULE = {"pool": "cgnat", "outside": "203.0.113.0/28", "ports_per_subscriber": 2016}
@@ -101,14 +101,15 @@ async def test_a_description_with_the_prefix_of_before_is_told_which_one_to_writ
     await empty.keep("shrink", pool="r6", network="2001:db8:4000::/37", note="half is enough")
     await empty.keep("shrink", pool="r6", network="2001:db8:4000::/38", note="a quarter, too")
 
-    with pytest.raises(EstateInUse) as refused:
+    with pytest.raises(EstateRefused) as refused:
         await empty.apply({"pool": [routed]})
-    with pytest.raises(EstateInUse, match=r"though it was shrunk\); .* Define a new pool"):
+    with pytest.raises(EstateRefused, match=r"though it was shrunk; define a new pool"):
         await empty.apply({"pool": [{**routed, "network": "2001:db8:4000::/35"}]})
 
-    assert str(refused.value) == (
-        "Pool r6 can't be changed (2001:db8:4000::/36 was its prefix until 2030-01-01 12:00 UTC, when it was shrunk);"
-        " nothing was written. Write 2001:db8:4000::/38 in the description."
+    [fault] = refused.value.faults
+    assert fault.what == (
+        "2001:db8:4000::/36 was its prefix until 2030-01-01 12:00 UTC, when it was shrunk; write 2001:db8:4000::/38 in"
+        " the description"
     )
     assert await empty.apply({"pool": [{**routed, "network": "2001:db8:4000::/38"}]}) == []
 
@@ -119,10 +120,11 @@ async def test_a_pool_that_has_only_had_a_rule_of_port_blocks_is_told_that_the_r
     await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
     await empty.ports("define_rule", **RULE)
 
-    with pytest.raises(EstateInUse) as refused:
+    with pytest.raises(EstateRefused) as refused:
         await empty.apply(one_pool("100.64.0.0/23", role="cgnat"))
 
-    assert refused.value.change == (
+    [fault] = refused.value.faults
+    assert fault.what == (
         "another prefix, kind, unit length or handing-out, though it has had a rule of port blocks, which tells who had"
-        " a port"
+        " a port; define a new pool beside it and unbind this one"
     )

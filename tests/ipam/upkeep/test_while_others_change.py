@@ -7,9 +7,11 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from pytest import MonkeyPatch
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import EstateInUse, UnitElsewhere
+from ipam.upkeep import moving as upkeep_moving
 from tests.ipam.conftest import Network, small
 from tests.support.postgres import until_it_waits_for_us
 
@@ -139,6 +141,21 @@ async def test_a_service_is_moved_to_what_serves_the_node_when_that_has_gone_mea
     service_id = (await isp.allocate(1, "LOC-2"))["service_id"]
     to = {"service_id": service_id, "service_location": "LOC-1", "note": "moves in"}
     assert (await rehoming(isp, isp.serve("move_service", **to)))["ip_address"].startswith("100.81.")
+
+
+async def test_a_node_waits_for_a_service_that_is_just_leaving_it(isp: Network, monkeypatch: MonkeyPatch) -> None:
+    service_id = (await isp.allocate(1))["service_id"]
+    move, tasks = upkeep_moving._move, list[asyncio.Task[Any]]()
+
+    async def and_meanwhile(db: AsyncSession, *rest: Any) -> Any:
+        moved = await move(db, *rest)
+        tasks.append(await meanwhile(db, isp.keep("rehome", **NEW)))
+        return moved
+
+    monkeypatch.setattr(upkeep_moving, "_move", and_meanwhile)
+    await isp.serve("move_service", service_id=service_id, service_location="LOC-2", note="moves out")
+    assert [each["service_id"] for each in (await tasks[0]).moved] == []
+    assert (await isp.serve("resources", service_id=service_id))["access_node"] == "OLT-2"
 
 
 async def test_a_node_goes_with_the_services_that_were_just_being_made(isp: Network) -> None:
