@@ -77,9 +77,14 @@ def settle(draft: Draft, now: Standing, source: ImportSource) -> Settled:
 
 
 def _is_kept_out(unit: WantedUnit, now: Standing, source: ImportSource) -> bool:
-    """What another system has for nobody (the gateway above all) and is excluded here: nobody is given it already."""
-    is_foreign = unit.line.state == "reserved" and source in _LISTS
-    return is_foreign and covering(now.excluded.get(unit.pool.pool_id, ()), unit.unit) is not None
+    """What another system has and is excluded here (the gateway above all), or has for nobody in particular and is
+    drained: nobody is given it already. What cools off there goes out with our own export, and comes back so."""
+    pool_id = unit.pool.pool_id
+    if unit.line.state != "reserved" or source not in _LISTS:
+        return False
+    if covering(now.excluded.get(pool_id, ()), unit.unit) is not None:
+        return True
+    return not unit.line.username and covering(now.drained.get(pool_id, ()), unit.unit) is not None
 
 
 def _cools_already(unit: WantedUnit, now: Standing) -> bool:
