@@ -93,9 +93,10 @@ def _known(names: list[str]) -> set[str]:
 
 
 def _faults_of_heading(names: Sequence[str]) -> list[Fault]:
+    known = NEEDED + OPTIONAL
     missing = [Fault(name, "is no column of the first line") for name in NEEDED if name not in names]
-    unknown = [Fault(name, "is not known here") for name in names if name not in NEEDED + OPTIONAL]
-    return missing + unknown + [Fault(name, "is the name of two columns") for name in NEEDED if names.count(name) > 1]
+    unknown = [Fault(name, "is not known here") for name in names if name not in known]
+    return missing + unknown + [Fault(name, "is the name of two columns") for name in known if names.count(name) > 1]
 
 
 def _faults_of_line(line: dict[str, str | None]) -> Iterator[tuple[str, str]]:

@@ -63,7 +63,8 @@ def test_every_line_that_is_wrong_in_its_form_is_named(tmp_path: Path) -> None:
         *(f"{name} is no column of the first line" for name in ("first_port", "last_port", "inside", "began_at")),
         "tea is not known here",
     ]
-    assert refused(file, HEADING.replace("vrf", "Inside")) == ["inside is the name of two columns"]
+    for name in ("inside", "ended_at", "vrf"):
+        assert refused(file, HEADING.replace("\n", f",{name.title()}\n")) == [f"{name} is the name of two columns"]
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
