@@ -47,6 +47,7 @@ async def facts_of(db: AsyncSession, tenant_id: str, text: str, *, at: datetime,
     units = pool.interval(spelt(asked))
     if units[0] != units[1]:
         return await _several(db, asked, pool, units, at, known)
+    known["cgnat_logged"] = await _is_logged(db, tenant_id, asked, vrf)
     return await _of_unit(db, pool, units, at, known)
 
 
@@ -90,13 +91,17 @@ async def _unpooled(
         "unpooled",
         pools=[PoolWithin(pool=row.name, kind=row.kind, network=row.network, vrf=row.vrf) for row in pools],
         cgnat_of=await db.scalar(rule),
-        cgnat_logged=asked.length == asked.bits and await _is_logged(db, tenant_id, first, vrf),
+        cgnat_logged=await _is_logged(db, tenant_id, asked, vrf),
         history=await history.events_ever(db, tenant_id, asked, vrf),
         **known,
     )
 
 
-async def _is_logged(db: AsyncSession, tenant_id: str, outside: bytes, vrf: str | None) -> bool:
+async def _is_logged(db: AsyncSession, tenant_id: str, asked: Network, vrf: str | None) -> bool:
+    """Whether the log of a CGNAT has had this address outside, of subscribers in that VRF; a prefix is none."""
+    if asked.length < asked.bits:
+        return False
+    outside = to_bytes(asked.family, asked.first)
     in_vrf = [NatBlock.vrf_id.in_(select(Vrf.id).where(Vrf.tenant_id == tenant_id, Vrf.name == vrf))] if vrf else []
     logged = exists().where(NatBlock.tenant_id == tenant_id, NatBlock.outside == outside, *in_vrf)
     return bool(await db.scalar(select(logged)))

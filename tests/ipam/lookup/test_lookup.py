@@ -217,6 +217,32 @@ async def test_an_outside_address_that_a_log_alone_knows_says_so(empty: Network)
     assert (await look(empty, "find", "198.51.100.7", vrf="blue"))["cgnat_logged"] is False
 
 
+@pytest.mark.both_databases
+async def test_an_outside_address_in_a_pool_says_so_beside_its_state(empty: Network) -> None:
+    estate = one_pool("192.0.2.0/28", role="cgnat") | {"vrf": [{"name": "blue"}]}
+    estate["pool"].append({"name": "public", "kind": "ipv4", "network": "198.51.100.0/24", "vrf": "blue"})
+    estate["pool"].append({"name": "routed", "kind": "ipv4_routed", "network": "203.0.113.0/24", "unit_length": 29})
+    await empty.apply(estate)
+    await empty.keep("exclude", pool="public", span="198.51.100.7", note="the CGNAT's")
+    await empty.keep("reserve", pool="routed", value="203.0.113.8/29", note="the CGNAT's")
+    for outside in ("198.51.100.7", "203.0.113.9"):
+        block = LoggedBlock(outside, 1024, 2047, "192.0.2.3", STARTED_AT - timedelta(hours=1))
+        await empty.ports("import_blocks", blocks=[block], source="cgn-1")
+
+    found = dict[str, tuple[str, str, bool]]()
+    for each in ("198.51.100.7", "198.51.100.8", "203.0.113.9", "203.0.113.10", "203.0.113.8/29"):
+        facts = await look(empty, "find", each)
+        found[each] = (facts["value"], facts["state"], facts["cgnat_logged"])
+
+    assert found == {
+        "198.51.100.7": ("198.51.100.7", "excluded", True),  # in a VRF other than its subscribers'
+        "198.51.100.8": ("198.51.100.8", "free", False),
+        "203.0.113.9": ("203.0.113.8/29", "reserved", True),
+        "203.0.113.10": ("203.0.113.8/29", "reserved", False),
+        "203.0.113.8/29": ("203.0.113.8/29", "reserved", False),
+    }
+
+
 async def test_the_name_of_a_pool_is_told_from_what_is_no_address(network: Network) -> None:
     for name in ("cgnat", "metro/210"):
         instead = f"{name} is the name of a pool. `addresses usage {name}` says how full it is"
