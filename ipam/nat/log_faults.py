@@ -90,8 +90,7 @@ class KnownNetwork:
         for pool in self._pools_around(said["outside"]):
             over = ended_at is not None and ended_at <= pool.defined_at
             if pool.until is None and not over and (pool.id, _unit(pool, said["outside"])) not in self.kept:
-                says = f"{said['outside']} is pool {pool.name}'s to hand out to subscribers; if the CGNAT has it,"
-                yield Fault("outside", f"{says} exclude it from the pool")
+                yield Fault("outside", _handed_out(said["outside"], pool))
 
     def _inside_faults(self, said: Mapping[str, Any]) -> Iterator[Fault]:
         """A pool that was retired or has shrunk since is one of then."""
@@ -135,12 +134,22 @@ async def faults_in(
     return [*([] if source is None else source_faults(source)), *of_blocks]
 
 
+def _handed_out(outside: str, pool: Any) -> str:
+    """With the way out, if it is the CGNAT's all the same: in a BNG's pool nothing can be excluded or reserved."""
+    if pool.framed_pool is None:
+        says = f"{outside} is pool {pool.name}'s to hand out to subscribers"
+        return f"{says}; if the CGNAT has it, exclude or reserve it there"
+    says = f"{outside} is pool {pool.name}'s, which the BNG hands out as {pool.framed_pool}"
+    return f"{says}; if the CGNAT has it, correct the pool's network in the estate"
+
+
 def _pools(tenant_id: str) -> Any:
     now, former = (
         select(
             Pool.id,
             Pool.name,
             Pool.unit_length,
+            Pool.framed_pool,
             Pool.defined_at,
             prefix.vrf_id,
             prefix.first_address,

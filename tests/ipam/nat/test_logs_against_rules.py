@@ -148,7 +148,7 @@ async def test_an_outside_address_is_none_that_subscribers_are_given(empty: Netw
     await empty.keep("reserve", pool="public", value="198.51.100.9", note="the CGNAT's")
     empty.clock.forward(hours=4)
     handed_out = (
-        "198.51.100.7 is pool public's to hand out to subscribers; if the CGNAT has it, exclude it from the pool"
+        "198.51.100.7 is pool public's to hand out to subscribers; if the CGNAT has it, exclude or reserve it there"
     )
 
     assert await refusal(
@@ -159,8 +159,8 @@ async def test_an_outside_address_is_none_that_subscribers_are_given(empty: Netw
         replace(block("100.64.0.9", 0), outside="198.51.100.7"),
     ) == [
         "blocks.0.outside: 100.64.0.9 is the inside address as well",
-        "blocks.1.outside: 100.64.0.10 is pool cgnat's to hand out to subscribers; if the CGNAT has it, exclude it from"
-        " the pool",
+        "blocks.1.outside: 100.64.0.10 is pool cgnat's to hand out to subscribers; if the CGNAT has it, exclude or"
+        " reserve it there",
         f"blocks.2.outside: {handed_out}",
         f"blocks.3.outside: {handed_out}",
     ]
@@ -168,6 +168,21 @@ async def test_an_outside_address_is_none_that_subscribers_are_given(empty: Netw
     before_the_pool = replace(block("100.64.0.9", 0, 0.9), outside="198.51.100.7")
     assert (await read(empty, *kept, before_the_pool)).new == 3
     assert (await read(empty, old)).new == 0  # it may be said again
+
+
+async def test_of_an_address_that_the_bng_hands_out_the_refusal_names_the_estate(network: Network) -> None:
+    outside = replace(block("100.64.0.9", -1), outside="100.72.128.5")
+
+    assert await refusal(network, outside) == [
+        "blocks.0.outside: 100.72.128.5 is pool at-the-bng's, which the BNG hands out as POOL-A; if the CGNAT has it,"
+        " correct the pool's network in the estate"
+    ]
+    with pytest.raises(RequestInvalid, match="at-the-bng is handed out by the BNG"):
+        await network.keep("exclude", pool="at-the-bng", span="100.72.128.5", note="the CGNAT's")
+    smaller = {"name": "at-the-bng", "kind": "ipv4", "network": "100.72.0.0/17", "framed_pool": "POOL-A"}
+    await network.apply({"pool": [smaller | {"bindings": [{"bng": "bng-1", "plan": "dynamic"}]}]})
+    network.clock.forward(hours=1)
+    assert (await read(network, replace(outside, began_at=at(0.5)))).new == 1
 
 
 async def test_an_inside_address_was_one_of_a_pool_at_that_time(empty: Network) -> None:
