@@ -14,7 +14,7 @@ class ImportCounts(TypedDict):
     ``updated`` units are reserved from that system and have new words; ``unchanged`` ones are already as the file says.
     ``skipped`` lines are left out: they are no allocations (the network of a pool, an attribute that gives no address),
     or, ``outside_pools``, rows of the radius database that lie outside of every pool; ``first_outside`` names some.
-    ``mapping_unused`` are usernames and addresses of the mapping from which no line has taken anything (it may know
+    ``mapping_unused`` are usernames and addresses of the mapping that stand in no allocation of the file (it may know
     more than the file has, or spell it otherwise); ``first_unused`` names some.
     """
 

@@ -65,31 +65,29 @@ class ImportMapping:
     def lend(self, cells: Cells) -> None:
         """Gives a row of ours what it leaves out, before it is read: its state and its faults go by whose it is. What
         it calls reserved is nobody's, as in a file that we have exported."""
-        if cells.text("state") == "reserved":
-            return
         value = cells.text("value")
         address = (spelt_anew(value) if self.by_address else None) or value  # its line is told if it is none
         whose = self._whose(address, cells.text("username"))
+        if cells.text("state") == "reserved":
+            return
         if whose is not None:
             cells.fill({name: "" if said is None else str(said) for name, said in vars(whose).items()})
 
     def unused(self) -> list[str]:
-        """Addresses and usernames that no line so far has taken anything from."""
+        """Addresses and usernames that have stood in no line so far."""
         both = (("address", self.by_address), ("username", self.by_username))
         return [key for name, known in both for key in known if (name, key) not in self.used]
 
     def _whose(self, address: str, username: str) -> Whose | None:
-        for name, key, known in (("address", address, self.by_address), ("username", username, self.by_username)):
-            if key in known:
-                self.used.add((name, key))
-                return known[key]
-        return None
+        both = (("address", address, self.by_address), ("username", username, self.by_username))
+        self.used.update((name, key) for name, key, known in both if key in known)
+        return next((known[key] for _, key, known in both if key in known), None)
 
 
 @dataclass(frozen=True)
 class ImportFile:
     """``rows[i]`` is what ``lines[i]`` was read from; ``titles`` stood before the names of the columns. ``unused`` are
-    addresses and usernames of the mapping beside it that no line has taken anything from.
+    addresses and usernames of the mapping beside it that stand in no line.
 
     ``is_live``: it is what a radius database has, where there are names too that are none of ours to number (a loopback
     of a router's login): what nobody is known to own and no pool holds is left out of it, and counted.

@@ -333,16 +333,22 @@ async def test_an_owner_who_is_half_known_is_refused_whatever_system_and_mapping
     assert counts["reserved"] == 1
 
 
-async def test_what_a_mapping_has_that_no_line_takes_is_counted_and_named(network: Network) -> None:
+@pytest.mark.both_databases
+async def test_what_a_mapping_has_that_is_in_no_line_is_counted_and_named(network: Network) -> None:
     rows = "username,attribute,op,value\nalice,Framed-IP-Address,:=,100.64.0.5\ncarl,Framed-IP-Netmask,:=,255.0.0.0\n"
     mapping = "username,address,customer_id,location,plan\nAlice,,5,LOC-3,fiber-100\ncarl,,6,LOC-3,fiber-100\n"
     counts = await network.bring_in(rows, "radreply", mapping + "bob,100.64.0.9,7,LOC-3,fiber-100\n")
     assert (counts["mapping_unused"], counts["first_unused"]) == (3, ["100.64.0.9", "Alice", "carl"])
     kept = await network.bring_in("value,state\n100.64.0.9,reserved\n", mapping="address\n100.64.0.9\n")
-    assert (kept["mapping_unused"], kept["first_unused"]) == (1, ["100.64.0.9"])
+    assert (kept["reserved"], kept["mapping_unused"], kept["first_unused"]) == (1, 0, [])
     mapping = "address,username\n100.64.0.10,dora\n"
     used = await network.bring_in("IP Address\n100.64.0.10/28\n", "netbox", mapping)
     assert (used["mapping_unused"], used["first_unused"]) == (0, [])
+    mapping = "address,username,customer_id,location,plan\n100.64.0.11,,5,LOC-3,fiber-100\n"
+    mapping += ",eva,5,LOC-3,fiber-100\n,fred,6,LOC-3,fiber-100\n"
+    for source, header in (("csv", "value,username"), ("phpipam", "ip address,username")):
+        file = read_import(lines_of(f"{header}\n100.64.0.11,eva\n"), source, read_mapping(lines_of(mapping)))
+        assert file.unused == ["fred"]
 
 
 async def test_a_mapping_beside_a_file_of_ours_says_whose_its_addresses_are(empty: Network) -> None:
