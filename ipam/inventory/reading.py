@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.candidates import everything_bound
@@ -55,11 +55,13 @@ class UsedUnit:
 @dataclass(frozen=True)
 class Standing:
     """How the units of a file stand now. Spans of a pool are (first, last, why), in their order. ``rowless``
-    are those in what is excluded or drained that were given back last, and cool off or have cooled off."""
+    are those in what is excluded or drained that were given back last, and cool off or have cooled off.
+    ``last_story_at``: when something became of one last, but for its being reserved."""
 
     used: dict[UnitKey, UsedUnit]
     rowless: dict[UnitKey, Cooling]
     last_event_at: dict[UnitKey, datetime]
+    last_story_at: dict[UnitKey, datetime]
     excluded: dict[int, list[tuple[int, int, str]]]
     drained: dict[int, list[tuple[int, int, str]]]
 
@@ -120,17 +122,19 @@ async def standing(rows: EstateRows, units: Iterable[UnitKey]) -> Standing:
     used: dict[UnitKey, UsedUnit] = {}
     rowless: dict[UnitKey, Cooling] = {}
     last_event_at: dict[UnitKey, datetime] = {}
+    last_story_at: dict[UnitKey, datetime] = {}
     for pool_id, numbers in by_pool.items():
         for some in chunks(sorted(numbers)):
             used |= await _used(db, pool_id, some)
             last_event_at |= await _last_events(db, pool_id, some)
+            last_story_at |= await _last_events(db, pool_id, some, AllocationEvent.what != "reserved")
     excluded = await _spans(db, Exclusion, by_pool, lambda row: row.reason + (f" ({row.note})" if row.note else ""))
     drained = await _spans(db, Drain, by_pool, lambda row: row.note)
     for pool_id, numbers in by_pool.items():
         spans = [(first, last) for first, last, _ in (*excluded[pool_id], *drained[pool_id])]
         parts = intersect(spans, [(unit, unit) for unit in numbers])
         rowless |= {(pool_id, each.unit): each for each in await given_back_in(rows, pool_id, parts)}
-    return Standing(used, rowless, last_event_at, excluded, drained)
+    return Standing(used, rowless, last_event_at, last_story_at, excluded, drained)
 
 
 async def _used(db: AsyncSession, pool_id: int, units: Sequence[int]) -> dict[UnitKey, UsedUnit]:
@@ -163,10 +167,12 @@ async def _used(db: AsyncSession, pool_id: int, units: Sequence[int]) -> dict[Un
     }
 
 
-async def _last_events(db: AsyncSession, pool_id: int, units: Sequence[int]) -> dict[UnitKey, datetime]:
+async def _last_events(
+    db: AsyncSession, pool_id: int, units: Sequence[int], *which: ColumnElement[bool]
+) -> dict[UnitKey, datetime]:
     rows = await db.execute(
         select(AllocationEvent.unit, func.max(AllocationEvent.at, type_=UtcDateTime))
-        .where(AllocationEvent.pool_id == pool_id, AllocationEvent.unit.in_(units))
+        .where(AllocationEvent.pool_id == pool_id, AllocationEvent.unit.in_(units), *which)
         .group_by(AllocationEvent.unit)
     )
     return {(pool_id, unit): at for unit, at in rows}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ipam.inventory.draft import Account, Draft, DraftService, UnitKey, WantedUnit
@@ -68,7 +68,7 @@ def settle(draft: Draft, now: Standing, source: ImportSource) -> Settled:
         elif (fault := _why_not(unit, used, now, draft.now, source)) is not None:
             draft.fault(unit.line, fault)
         else:
-            settled.take(unit, used)
+            settled.take(_after_its_history(unit, now), used)
             settled.rowless |= {unit.key} if _cools_without_row(unit, now) else set()
     for unit in settled.new:
         if unit.service is not None and unit.service.existing is not None:
@@ -145,6 +145,15 @@ def _is_taken_over(unit: WantedUnit, used: UsedUnit, source: ImportSource) -> bo
     return is_known_now and (source != "radreply" or used.note == unit.line.note)
 
 
+def _after_its_history(unit: WantedUnit, now: Standing) -> WantedUnit:
+    """What was kept for nobody until now is the service's from now on, if it was its already before it was kept: what
+    has become of a unit is told in the order of its times."""
+    since, last = unit.line.since, now.last_event_at.get(unit.key)
+    if since is None or last is None or since >= last:
+        return unit
+    return replace(unit, line=replace(unit.line, since=None))
+
+
 def _is_several(unit: WantedUnit) -> bool:
     """Whether its line is a prefix around it: an address in it may have words of its own, from another list."""
     network, length = unit.line.network, unit.pool.unit_length
@@ -160,8 +169,9 @@ def _why_not(unit: WantedUnit, used: UsedUnit | None, now: Standing, at: datetim
         return _story(unit, now, at)
     if (reason := covering(now.excluded.get(pool_id, ()), number)) is not None:
         return f"{unit.value} of pool {unit.pool.name} is excluded: {reason}"
-    kept_for_it = used is not None and _is_taken_over(unit, used, source)
-    if used is not None and not kept_for_it and (whose := _whose(unit, used, at)) is not None:
+    if used is not None and _is_taken_over(unit, used, source):
+        return _is_before(unit, at, now.last_story_at.get(unit.key))  # that it was kept is no other story
+    if used is not None and (whose := _whose(unit, used, at)) is not None:
         return f"{unit.value} of pool {unit.pool.name} is {whose}"
     if used is None and (note := covering(now.drained.get(pool_id, ()), number)) is not None:
         return f"{unit.value} lies in what is being drained of pool {unit.pool.name} ({note})"
@@ -171,10 +181,14 @@ def _why_not(unit: WantedUnit, used: UsedUnit | None, now: Standing, at: datetim
 
 def _story(unit: WantedUnit, now: Standing, at: datetime, rested_at: datetime | None = None) -> str | None:
     """That something else became of it since then; ``rested_at``: when it had cooled off for another subject."""
-    since, last = unit.line.since or at, now.last_event_at.get(unit.key)
+    last = now.last_event_at.get(unit.key)
     if rested_at is not None:
         last = max(rested_at, last or rested_at)
-    if last is not None and since < last:
+    return _is_before(unit, at, last)
+
+
+def _is_before(unit: WantedUnit, at: datetime, last: datetime | None) -> str | None:
+    if last is not None and (unit.line.since or at) < last:
         return f"since: {unit.value} had another story until {last:%Y-%m-%d %H:%M:%S} UTC (see its history)"
     return None
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from ipam import ExportShape
-from tests.ipam.conftest import Network, one_pool
+from tests.ipam.conftest import STARTED_AT, Network, one_pool
 
 pytestmark = pytest.mark.both_databases
 
@@ -36,3 +38,34 @@ async def test_what_cools_off_where_nobody_is_given_it_may_stand_in_netbox_s_lat
         assert await network.faults(named, "phpipam") == {2: [drained]}
         assert await network.faults("value,state\n100.64.0.6,reserved\n") == {2: [drained]}
     assert await network.violations() == []
+
+
+async def test_what_was_reserved_for_want_of_an_owner_may_have_been_the_owner_s_before(empty: Network) -> None:
+    await empty.apply(one_pool(quarantine_seconds=0))
+    gone = await empty.allocate(9, ip_address="192.0.2.6")
+    await empty.release(gone["service_id"])
+    empty.clock.forward(minutes=1)
+    await empty.bring_in("value\n192.0.2.5\n192.0.2.6\n")
+    empty.clock.forward(minutes=5)
+    file = "value,customer_id,username,location,plan,since\n"
+    file += "192.0.2.5,5,ada,LOC-1,fiber-100,2029-06-01T00:00:00Z\n"
+    early = file + "192.0.2.6,6,bob,LOC-1,fiber-100,2029-06-01T00:00:00Z\n"
+    assert await empty.faults(early) == {
+        3: ["since: 192.0.2.6 had another story until 2030-01-01 12:00:00 UTC (see its history)"]
+    }
+
+    assert (await empty.bring_in(file))["assigned"] == 1
+
+    history = await empty.keep("history_of_address", address="192.0.2.5")
+    assert [(each["at"], each["what"], each["username"]) for each in history] == [
+        (STARTED_AT + timedelta(minutes=1), "reserved", None),
+        (empty.clock(), "unreserved", None),
+        (empty.clock(), "assigned", "ada"),
+    ]
+    async with empty.database.read() as db:
+        service = empty.service(db)
+        assert await service.service_at(address="192.0.2.5", at=STARTED_AT + timedelta(minutes=2)) is None
+        found = await service.service_at(address="192.0.2.5", at=empty.clock())
+    assert found is not None and (found["username"], found["since"]) == ("ada", empty.clock())
+    assert (await empty.bring_in(file))["unchanged"] == 1
+    assert await empty.violations() == []
