@@ -58,9 +58,10 @@ class Difference(TypedDict):
     ``difference``: *missing_in_radius* (a service holds what RADIUS gives to nobody), *unknown_to_ipam* (RADIUS gives
     addresses to a name that no live service has), *reserved_otherwise* (it gives such a name what is reserved for
     something else), *held_otherwise* (what a service holds, or has just given back), *given_twice* (what it gives to
-    another name, too), *outside_pools* (what no pool holds), *unfit* (what no pool hands out: no address, of another
-    size or kind than its pool, excluded or drained there), *mismatched* (a service holds something, and RADIUS gives
-    something else). ``ipam`` and ``radius`` hold what only one of them has, each as ``Attribute=value``.
+    another name, too), *outside_pools* (what no pool holds, or lies in), *unfit* (what no pool hands out: no address,
+    of another size or kind than its pool, around a pool, excluded or drained there), *mismatched* (a service holds
+    something, and RADIUS gives something else). ``ipam`` and ``radius`` hold what only one of them has, each as
+    ``Attribute=value``.
     """
 
     difference: DifferenceKind

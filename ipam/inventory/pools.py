@@ -64,8 +64,10 @@ class PoolIndex:
         return None if _is_whole(line.network, pool, own) else (pool, *_units(line.network, pool, own))
 
     def is_outside(self, network: Network) -> bool:
-        """Whether no pool of any VRF holds all of it."""
-        return all(self._holding(vrf, network) is None for vrf in {vrf for vrf, _ in self._pools})
+        """Whether no pool of any VRF holds all of it or lies in it; a default route is no allocation."""
+        vrfs = {vrf for vrf, _ in self._pools}
+        covers = network.length > 0 and any(self._covers(vrf, network) for vrf in vrfs)
+        return not covers and all(self._holding(vrf, network) is None for vrf in vrfs)
 
     def _named(self, line: ImportLine, faults: list[str]) -> KnownPool | None:
         pool = self._by_name.get(line.pool)
@@ -82,8 +84,10 @@ class PoolIndex:
             return None
         vrfs = [line.vrf] if is_known else sorted({vrf for vrf, _ in self._pools})
         found = [held for vrf in vrfs if (held := self._holding(vrf, network)) is not None]
-        if not found and (line.is_exact or not any(self._covers(vrf, network) for vrf in vrfs)):
+        if not found and not any(self._covers(vrf, network) for vrf in vrfs):
             faults.append(f"{line.value} lies outside every pool" + (f" of VRF {line.vrf}" if is_known else ""))
+        elif not found and line.is_exact:
+            faults.append(f"{line.value} lies in no pool, but pools lie in it")
         if line.vrf and not is_known:
             return None
         if len(found) > 1:

@@ -558,6 +558,27 @@ async def test_of_a_radius_database_what_no_pool_holds_and_nobody_owns_is_left_o
     assert await network.violations() == []
 
 
+@pytest.mark.both_databases
+async def test_a_route_around_a_pool_is_refused_and_a_default_route_is_left_out(network: Network) -> None:
+    routes = [("around", "203.0.112.0/22"), ("everything", "0.0.0.0/0"), ("elsewhere", "10.255.0.0/29")]
+    rows = [(name, "Framed-Route", ":=", f"{route} 0.0.0.0 1") for name, route in routes]
+    around = {name: "2001:db8::/32" for name in ("Framed-IPv6-Route", "Delegated-IPv6-Prefix")}
+    rows += [("around", name, ":=", prefix) for name, prefix in around.items()]
+
+    with pytest.raises(ImportRefused) as refused:
+        async with network.database.begin() as db:
+            await network.inventory(db).bring_in(reply_file(rows))
+    async with network.database.begin() as db:
+        counts = await network.inventory(db).bring_in(reply_file(row for row in rows if row[0] != "around"))
+
+    assert refused.value.faults == (
+        ("around's Framed-Route", "203.0.112.0/22 lies in no pool, but pools lie in it"),
+        *((f"around's {name}", f"{prefix} lies in no pool, but pools lie in it") for name, prefix in around.items()),
+    )
+    assert (counts["reserved"], counts["outside_pools"]) == (0, 2)
+    assert counts["first_outside"] == ["everything 0.0.0.0/0", "elsewhere 10.255.0.0/29"]
+
+
 async def test_what_another_system_keeps_and_a_pool_leaves_out_stands_as_it_is(network: Network) -> None:
     file = "IP Address,Description\n100.64.0.1/28,gateway\n100.64.0.9/28,printer\n"
 
