@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from ipam import ExportShape, ImportRefused, UnitReserved, read_import, read_mapping, reply_file
+from ipam import ExportShape, ImportRefused, ImportSource, UnitReserved, read_import, read_mapping, reply_file
 from ipam.inventory import new_services
 from ipam.tables import Allocation, AllocationEvent, FreeRange, Pool, Service
 from tests.ipam.conftest import STARTED_AT, Network, lines_of, one_pool, small
@@ -346,7 +346,8 @@ async def test_what_a_mapping_has_that_is_in_no_line_is_counted_and_named(networ
     assert (used["mapping_unused"], used["first_unused"]) == (0, [])
     mapping = "address,username,customer_id,location,plan\n100.64.0.11,,5,LOC-3,fiber-100\n"
     mapping += ",eva,5,LOC-3,fiber-100\n,fred,6,LOC-3,fiber-100\n"
-    for source, header in (("csv", "value,username"), ("phpipam", "ip address,username")):
+    headers: dict[ImportSource, str] = {"csv": "value,username", "phpipam": "ip address,username"}
+    for source, header in headers.items():
         file = read_import(lines_of(f"{header}\n100.64.0.11,eva\n"), source, read_mapping(lines_of(mapping)))
         assert file.unused == ["fred"]
 
