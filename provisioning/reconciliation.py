@@ -61,7 +61,7 @@ class RadiusComparison:
                         self.under_way += 1
                     else:
                         yield _with_command(found, subscribers)
-            async for found in reconciliation.missing():
+            async for found in reconciliation.remaining():
                 if found["service_id"] in anothers:
                     self.anothers += 1
                 elif found["username"] in in_work:

@@ -77,7 +77,8 @@ class Reconciliation:
         self._unclaimed = Unclaimed(db, tenant_id, at)
 
     async def compare(self, by_name: Mapping[str, Sequence[ReplyRow]]) -> list[Difference]:
-        """All rows of each name at once; best a thousand names at a time."""
+        """All rows of each name at once; best a thousand names at a time. What RADIUS gives that is nobody's here comes
+        with ``remaining``."""
         named = select(Service.service_id).where(Service.tenant_id == self._tenant_id, Service.username.in_(by_name))
         claimed = await self._claims((await self._db.scalars(named)).all())
         self._seen |= {claim.service_id for claim in claimed.values()}
@@ -88,8 +89,11 @@ class Reconciliation:
         parts = await self._unclaimed.sorted_out(unclaimed, besides)
         return [*found, *(_difference(what, name, None, part) for name, what, part in parts)]
 
-    async def missing(self) -> AsyncIterator[Difference]:
-        """Services of which RADIUS has no row at all, when every name was compared."""
+    async def remaining(self) -> AsyncIterator[Difference]:
+        """When every name was compared: what RADIUS gives that is nobody's here, to one name or to several, and
+        services of which it has no row at all."""
+        for name, what, part in self._unclaimed.left():
+            yield _difference(what, name, None, part)
         holds = exists().where(Allocation.service_id == Service.service_id, ASSIGNED)
         holding = select(Service.service_id).where(Service.tenant_id == self._tenant_id, holds)
         page = holding.order_by(Service.service_id).limit(NAMES_AT_ONCE)

@@ -5,7 +5,7 @@ What is told as unknown, an import of radreply takes over as it is; of all else 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -47,23 +47,29 @@ class Unclaimed:
         self._pools: PoolIndex | None = None
         self._given: dict[UnitKey, dict[str, bool]] = {}
         """Names, and whether each is given all of the unit."""
+        self._free: list[_Row] = []
+        """What is nobody's, as far as the names that were read say."""
 
     async def sorted_out(
         self, unclaimed: GivenTo, besides: GivenTo
     ) -> list[tuple[str, DifferenceKind, frozenset[Given]]]:
-        """What each of these names is given, in parts; what an import has reserved for it is left out. ``besides`` is
-        what services are given that they don't hold."""
+        """What each of these names is given, in parts; what an import has reserved for it is left out, and what is
+        nobody's here kept for ``left``. ``besides`` is what services are given that they don't hold."""
         if not unclaimed:
             self._note(await self._rows(besides))
             return []
         rows = await self._rows(unclaimed)
         self._note([*rows, *await self._rows(besides)])
         now = await standing(EstateRows(self._db, self._tenant_id), {row.unit for row in rows if row.unit is not None})
-        parts: dict[tuple[str, DifferenceKind], set[Given]] = {}
-        for row in rows:
-            if (kind := self._kind(row, now)) is not None:
-                parts.setdefault((row.name, kind), set()).add(row.given)
-        return [(name, kind, frozenset(given)) for (name, kind), given in parts.items()]
+        kinds = [(row, self._kind(row, now)) for row in rows]
+        self._free += [row for row, kind in kinds if kind == "unknown_to_ipam"]
+        return _parts((row, kind) for row, kind in kinds if kind != "unknown_to_ipam")
+
+    def left(self) -> list[tuple[str, DifferenceKind, frozenset[Given]]]:
+        """What is nobody's here, in parts, when every name was read: only then it is known what two are given."""
+        return _parts(
+            (row, "given_twice" if self._is_given_twice(row.unit) else "unknown_to_ipam") for row in self._free
+        )
 
     async def _rows(self, gives: GivenTo) -> list[_Row]:
         if not any(gives.values()):
@@ -91,8 +97,22 @@ class Unclaimed:
             return "unfit"
         if used is None and covering(now.drained.get(pool_id, ()), unit) is not None:
             return "unfit"
-        names = self._given[row.unit]
-        return "given_twice" if len(names) > 1 and any(names.values()) else "unknown_to_ipam"
+        return "unknown_to_ipam"
+
+    def _is_given_twice(self, unit: UnitKey | None) -> bool:
+        names = {} if unit is None else self._given[unit]
+        return len(names) > 1 and any(names.values())
+
+
+def _parts(
+    kinds: Iterable[tuple[_Row, DifferenceKind | None]],
+) -> list[tuple[str, DifferenceKind, frozenset[Given]]]:
+    """By name and kind; what is of none is no difference."""
+    parts: dict[tuple[str, DifferenceKind], set[Given]] = {}
+    for row, kind in kinds:
+        if kind is not None:
+            parts.setdefault((row.name, kind), set()).add(row.given)
+    return [(name, kind, frozenset(given)) for (name, kind), given in parts.items()]
 
 
 def _located(pools: PoolIndex, gives: GivenTo) -> Iterator[_Row]:

@@ -20,14 +20,19 @@ CHOSEN = {
 OTHERS = {"ipv6_wan_prefix": "2001:db8:1000:3::/64", "delegated_prefix": "2001:db8:2000:300::/56"}
 
 
-async def compared(network: Network, rows: list[tuple[str, str, str]]) -> list[Difference]:
-    by_name: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
-    for row in rows:
-        by_name[row[0]].append(row)
+async def compared(network: Network, *somes: list[tuple[str, str, str]]) -> list[Difference]:
+    """Some rows after others."""
     async with network.database.read() as db:
         reconciliation = network.inventory(db).reconciliation()
-        found = await reconciliation.compare(by_name)
-        return [*found, *[each async for each in reconciliation.missing()]]
+        found = [each for rows in somes for each in await reconciliation.compare(by_name(rows))]
+        return [*found, *[each async for each in reconciliation.remaining()]]
+
+
+def by_name(rows: list[tuple[str, str, str]]) -> dict[str, list[tuple[str, str, str]]]:
+    found: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for row in rows:
+        found[row[0]].append(row)
+    return found
 
 
 async def test_what_agrees_is_not_mentioned_however_it_is_spelt(network: Network) -> None:
@@ -131,9 +136,9 @@ async def test_what_is_reserved_for_something_else_or_lies_in_no_pool_is_told_as
         ("ghost", "reserved_otherwise", ["Framed-IP-Address=100.64.0.4"]),
         ("ann2", "reserved_otherwise", ["Framed-IP-Address=100.64.0.5"]),  # that is ann's
         ("bob", "reserved_otherwise", ["Framed-IP-Address=100.64.0.6"]),
-        ("bob", "unknown_to_ipam", ["Framed-IP-Address=100.64.0.7"]),
         ("bob", "outside_pools", ["Framed-Route=10.255.0.0/29"]),
         ("eve", "unfit", ["Framed-IP-Address=100.64.0.300"]),
+        ("bob", "unknown_to_ipam", ["Framed-IP-Address=100.64.0.7"]),
     ]
     assert {each["service_id"] for each in found} == {None}
 
@@ -182,8 +187,25 @@ async def test_what_an_import_would_refuse_is_not_told_as_what_it_would_take_ove
     network.clock.forward(hours=2)
     again = await compared(network, [(who, *rows[who][:2]) for who in ("cooling", "free", "inside", "beside")])
     assert [(each["username"], each["difference"]) for each in again if each["service_id"] is None] == [
-        ("cooling", "unknown_to_ipam"),
         ("beside", "reserved_otherwise"),
+        ("cooling", "unknown_to_ipam"),
+    ]
+
+
+@pytest.mark.both_databases
+async def test_what_two_names_are_given_is_told_of_both_however_far_apart_they_are_read(network: Network) -> None:
+    held, address = await network.allocate(1, **CHOSEN), "Framed-IP-Address"
+    first = [("a", address, "100.64.0.6"), ("b", address, "100.64.0.7"), ("b", address, "100.64.0.8")]
+    last = [("c", address, "100.64.0.6"), (held["username"], address, "100.64.0.7")]
+
+    found = await compared(network, first, [("between", address, "100.64.0.9")], last)
+
+    assert [(each["username"], each["difference"], each["radius"]) for each in found if not each["service_id"]] == [
+        ("a", "given_twice", ["Framed-IP-Address=100.64.0.6"]),
+        ("b", "given_twice", ["Framed-IP-Address=100.64.0.7"]),
+        ("b", "unknown_to_ipam", ["Framed-IP-Address=100.64.0.8"]),
+        ("between", "unknown_to_ipam", ["Framed-IP-Address=100.64.0.9"]),
+        ("c", "given_twice", ["Framed-IP-Address=100.64.0.6"]),
     ]
 
 
