@@ -23,7 +23,7 @@ from ipam.inventory.answers import CheckedImport, ImportCounts
 from ipam.inventory.draft import Draft, WantedUnit
 from ipam.inventory.files import ImportFile
 from ipam.inventory.lines import ImportSource, as_note
-from ipam.inventory.new_services import write_services
+from ipam.inventory.new_services import write_moves, write_services
 from ipam.inventory.reading import chunks, known_network, standing
 from ipam.inventory.services import complete_all
 from ipam.inventory.standing import Settled, settle
@@ -114,7 +114,9 @@ async def _write(
         by_pool[unit.pool.pool_id].append(unit.unit)
     for pool_id, units in sorted(by_pool.items()):
         await cut_ranges(rows, pool_id, merge((unit, unit) for unit in units))
-    await write_services(rows, settled.services(), at=at, realm=realm, places=places)
+    services = settled.services()
+    await write_services(rows, services, at=at, realm=realm, places=places)
+    await write_moves(rows, services, source, at=at)
     ordinals = _ordinals(with_row)
     await _insert(rows, _ALLOCATION, [_allocation(*each, at) for each in zip(with_row, ordinals, strict=True)])
     freed = {"what": "unreserved", "service_id": None}

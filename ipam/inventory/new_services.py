@@ -1,9 +1,10 @@
-"""Writing services that come with a file, and telling which of them can't be for a username of another ISP's."""
+"""Writing services that come with a file, and where they were; telling which have a username of another ISP's."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import func, literal, select
@@ -14,14 +15,15 @@ from ipam.bulk import insert_many
 from ipam.errors import ImportRefused
 from ipam.estate.rows import EstateRows
 from ipam.inventory.draft import DraftService
+from ipam.inventory.lines import ImportSource, as_note
 from ipam.inventory.reading import chunks
-from ipam.tables import Service, table_of
+from ipam.tables import Service, ServiceMove, table_of
 
 REQUESTS = "import/"
 """How the request ids of services begin that came with a file."""
 MOST_TAKEN = 100
 """Of usernames that another ISP has, so many are looked for: each takes a few statements."""
-_SERVICE = table_of(Service)
+_SERVICE, _MOVE = table_of(Service), table_of(ServiceMove)
 
 
 async def write_services(
@@ -45,6 +47,26 @@ async def write_services(
     if taken:
         words = "username {} is a service's of another ISP, on the same database"
         raise ImportRefused({each.first.number: [words.format(each.username)] for each in taken}, places)
+
+
+async def write_moves(
+    rows: EstateRows, services: Sequence[DraftService], source: ImportSource, *, at: datetime
+) -> None:
+    """What a service has given back elsewhere than where it is says that it was moved since: what cools off without a
+    row is known by that for that premise's (``ipam.estate.cooling``)."""
+    moves = [{**move, "note": as_note(source)} for service in services for move in _moves(service, at)]
+    for some in chunks(moves):
+        await insert_many(rows.db, _MOVE, [{"tenant_id": rows.tenant_id, **move} for move in some])
+
+
+def _moves(service: DraftService, at: datetime) -> Iterator[dict[str, Any]]:
+    """From where it gave something back to where it did next, or is now."""
+    was = [(unit.line.since or at, int(unit.subject.partition("@")[2])) for unit in service.gave_back]
+    is_now = (at, service.place.location_id)
+    for (left_at, here), (_, there) in pairwise([*sorted(was, key=lambda each: each[0]), is_now]):
+        if here != there:
+            whence = {"service_id": service.row_id, "from_location_id": here, "to_location_id": there}
+            yield {**whence, "request_id": None, "static_request": None, "at": left_at}
 
 
 async def _taken(rows: EstateRows, services: Sequence[DraftService], at: datetime, *, most: int) -> list[DraftService]:

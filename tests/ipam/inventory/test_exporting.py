@@ -14,7 +14,7 @@ import structlog
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ipam import ExportShape, NameUnknown, UnitCooling
+from ipam import ExportShape, NameUnknown, StaticResources, UnitCooling
 from provisioning.database import Database
 from tests.ipam.conftest import Network, one_pool, small
 
@@ -127,6 +127,45 @@ async def test_a_network_with_a_past_comes_in_elsewhere_as_it_was(database: Data
 
     await there.bring_in(exported)
 
+    assert await there.export() == exported
+    assert await there.violations() == []
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("how", ["drain", "exclude"])
+@pytest.mark.parametrize("is_so_before", [False, True])
+async def test_what_was_left_behind_at_another_premise_is_that_one_s_where_nobody_is_given_it(
+    database: Database, database_url: str, how: str, is_so_before: bool
+) -> None:
+    here, there = Network(database, tenant_id="here"), Network(database, tenant_id="there")
+    for network in (here, there):
+        await network.apply(one_pool("192.0.2.0/28", quarantine_seconds=86400, sticky_seconds=100_000))
+    service_id = (await here.allocate(1, "LOC-1", ip_address="192.0.2.4"))["service_id"]
+    for number, place in ((5, "LOC-3"), (6, "LOC-1"), (7, "LOC-3")):
+        here.clock.forward(minutes=1)
+        static = StaticResources(ip_address=f"192.0.2.{number}")
+        await here.serve("move_service", service_id=service_id, service_location=place, note="moves", static=static)
+    here.clock.forward(minutes=1)
+    exported = (await here.export()).replace("@isp.example", "@elsewhere")  # a username is only once on a database
+    rows = [(row["value"], row["state"], row["location"]) for row in csv.DictReader(io.StringIO(exported))]
+    assert rows == [
+        ("192.0.2.4", "quarantine", "LOC-1"),
+        ("192.0.2.5", "quarantine", "LOC-3"),
+        ("192.0.2.6", "quarantine", "LOC-1"),
+        ("192.0.2.7", "assigned", "LOC-3"),
+    ]
+    there.clock.at = here.clock.at
+
+    if is_so_before:
+        await there.keep(how, pool="cgnat", span="192.0.2.4-192.0.2.6", note="for a while")
+    assert (await there.bring_in(exported))["quarantine"] == 3
+    if not is_so_before:
+        await there.keep(how, pool="cgnat", span="192.0.2.4-192.0.2.6", note="for a while")
+
+    assert await there.export() == exported
+    assert (await there.bring_in(exported))["unchanged"] == 4
+    assert await there.violations() == []
+    await there.keep({"drain": "undrain", "exclude": "include"}[how], pool="cgnat", span="192.0.2.4-192.0.2.6")
     assert await there.export() == exported
     assert await there.violations() == []
 
