@@ -48,8 +48,8 @@ def test_an_estate_is_imported_and_again_changes_nothing(empty: str, type_: Type
     network = "1 bngs, 1 sites, 1 plans, 1 access_nodes, 2 locations, 3 pools, 1 vlan_groups, 1 svlans"
     said = f"imported: {network}, 1 rates, 1 nas, {people}\n"
     changed = (
-        *("bng created: bng-north", "site created: northtown", "plan created: fiber-300"),
-        *("access_node created: OLT-3", "location created: LOC-10293, LOC-10294"),
+        *("bng created: bng-north", "site created: northtown", "access_node created: OLT-3"),
+        *("location created: LOC-10293, LOC-10294", "plan created: fiber-300"),
         "pool created: north-v4, north-wan6, north-pd",
         *("vlan_group created: aggregation-north", "svlan created: aggregation-north/101"),
     )
