@@ -17,6 +17,9 @@ from ipam.addresses import Family, Network, parse_network
 from ipam.errors import Fault
 from ipam.estate.spec import NetworkEstateSpec, PoolSpec
 
+RETIRED = "it was retired, and its name stands in the history of its addresses"
+"""Why a pool's name is not another one's."""
+
 
 @dataclass(frozen=True)
 class Taken:
@@ -84,10 +87,8 @@ def clashes(spec: NetworkEstateSpec, pools: Mapping[str, PresentPool], taken: It
     for pool in spec.pools:
         present = pools.get(pool.name)
         if present is not None and present.is_retired:
-            why = "it was retired, and its name stands in the history of its addresses"
-            yield Fault(
-                f"pool {pool.name}", f"{why}; take it out of the description, or give the new pool another name"
-            )
+            instead = "take it out of the description, or give the new pool another name"
+            yield Fault(f"pool {pool.name}", f"{RETIRED}; {instead}")
         elif present is not None and present.past and not present.is_as(pool):
             own.discard(pool.name)
             yield Fault(f"pool {pool.name}", present.why_not(pool))

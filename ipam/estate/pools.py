@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from ipam.addresses import Network, parse_address, parse_network, to_bytes
 from ipam.ddl import PREFIX_ONCE, PREFIX_OVERLAP
 from ipam.errors import EstateInUse, EstateRefused, Fault, Overlap
-from ipam.estate.clashes import becomes_another, was_its_prefix
+from ipam.estate.clashes import RETIRED, becomes_another, was_its_prefix
 from ipam.estate.faults import binding_fault
 from ipam.estate.layout import Layout, cvlan_layout, pool_faults, pool_layout, svlan_faults
 from ipam.estate.ranges import cut_first, recut
@@ -57,7 +57,7 @@ async def define_pool(rows: EstateRows, pool: PoolSpec, at: datetime) -> Outcome
     if existing is not None and existing["retired_at"] is not None:
         raise EstateInUse(
             f"Pool {pool.name}",
-            change="it was retired, and its name stands in the history of its addresses",
+            change=RETIRED,
             instead="Take it out of the description, or give the new pool another name.",
         )
     replaced = existing is not None and not await _is_same(rows, existing, identity, pool.network, vrf_id)
