@@ -43,7 +43,8 @@ LOGIN_INPUT = "pppoe_username"
 class ChangedSubscriber(TypedDict):
     """What is committed, and how far the sessions that are open have followed.
 
-    ``billed_as`` is the plan that its bill goes on for, where that is another one than it is served by now.
+    ``billed_as`` is the plan that its bill goes on for, and ``addressed_as`` the one that its addresses were given for,
+    each where that is another one than it is served by now.
     ``cpes_to_be_told`` are the serials of CPEs whose settings were written down anew, and have yet to be applied;
     ``cpes_held_back`` those of them that get nothing before their campaign goes on, or its window opens.
     """
@@ -51,6 +52,7 @@ class ChangedSubscriber(TypedDict):
     subscriber: SubscriberView
     change: SessionChangeView
     billed_as: str | None
+    addressed_as: str | None
     cpes_to_be_told: list[str]
     cpes_held_back: list[str]
 
@@ -157,11 +159,12 @@ class SubscriberDesk:
         used_of: Callable[[int], Awaitable[int]],
         tell_lifted: Callable[[ChangedSubscriber], Awaitable[None]],
         billed_plan: Callable[[int], Awaitable[str | None]],
+        addressed_plan: Callable[[int], Awaitable[str | None]],
         unregistered: Unregistered,
     ) -> None:
         """``period_of`` says the billing month that goes on for a service, ``used_of`` how many octets a subscriber has
         used of its data cap in it; ``tell_lifted`` tells others of a data cap that serves nobody otherwise any more;
-        ``billed_plan`` says for which plan a service is billed."""
+        ``billed_plan`` says for which plan a service is billed, ``addressed_plan`` for which one it has addresses."""
         self._radius = radius
         self._verbs = verbs
         self._cpes = cpes
@@ -171,6 +174,7 @@ class SubscriberDesk:
         self._used_of = used_of
         self._tell_lifted = tell_lifted
         self._billed_plan = billed_plan
+        self._addressed_plan = addressed_plan
         self._unregistered = unregistered
 
     async def create(
@@ -260,8 +264,9 @@ class SubscriberDesk:
         return await self._radius.untold_plans(plan=plan, over=over)
 
     async def change_plan(self, who: Who, *, plan: str, request_id: str | None = None) -> ChangedSubscriber:
-        """What FreeRADIUS and the sessions are told; the bill stays as it is, and ``billed_as`` says so. What CPEs of
-        the plan have otherwise than their templates say is written down for those of its service.
+        """What FreeRADIUS and the sessions are told; bill and addresses stay as they are, and ``billed_as`` and
+        ``addressed_as`` say so. What CPEs of the plan have otherwise than their templates say is written down for those
+        of its service.
 
         Raises: as ``SubscriberVerbs.change_plan`` and ``GenieAcsService.plan_changed``.
         """
@@ -449,11 +454,14 @@ class SubscriberDesk:
 
     async def _changed(self, subscriber: SubscriberView, change: SessionChangeView) -> ChangedSubscriber:
         service_id = subscriber["service_id"]
+        plan = subscriber["plan"]
         billed = None if service_id is None else await self._billed_plan(service_id)
+        addressed = None if service_id is None else await self._addressed_plan(service_id)
         return ChangedSubscriber(
             subscriber=subscriber,
             change=change,
-            billed_as=None if billed == subscriber["plan"] else billed,
+            billed_as=None if billed == plan else billed,
+            addressed_as=None if addressed == plan else addressed,
             cpes_to_be_told=[],
             cpes_held_back=[],
         )

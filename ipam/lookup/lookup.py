@@ -15,7 +15,7 @@ from ipam.lookup import address_facts, places
 from ipam.lookup.answers import AddressFacts, Occupation, PlaceKind, PlaceUsage, ServiceFacts, UnitState
 from ipam.lookup.places import Behind, LinePlace
 from ipam.nat.port_blocks import PortBlocks
-from ipam.tables import AccessNode, Bng, Service
+from ipam.tables import AccessNode, AddressPlan, Bng, Service
 from ipam.upkeep import request_parts
 from ipam.upkeep.pool_units import find_pool
 from ipam.usage import occupation, place_usage, usage
@@ -61,6 +61,16 @@ class AddressLookup:
             state=line.state,
             released_at=line.released_at,
         )
+
+    async def plan_of(self, service_id: int) -> str | None:
+        """The plan that an active service was given its addresses for; None: no such service is active."""
+        of_service = (Service.tenant_id == self._tenant_id, Service.service_id == service_id)
+        plan: str | None = await self._db.scalar(
+            select(AddressPlan.name)
+            .join(Service, Service.plan_id == AddressPlan.id)
+            .where(*of_service, Service.state == "active")
+        )
+        return plan
 
     async def faults_in(self, parts: Mapping[str, Any]) -> tuple[Fault, ...]:
         """All that speaks against a request of which these parts are known, by their names in the verbs: `pool` and so

@@ -336,6 +336,10 @@ def _print(changed: ChangedSubscriber) -> None:
     say(f"{found['username']}: {found['state']}{garden} on plan {found['plan']}{capped}")
     if changed["billed_as"] is not None:
         say(f"  the bill goes on for plan {changed['billed_as']}: this changes what the line gets, and no subscription")
+    if changed["addressed_as"] is not None:
+        say(
+            f"  its addresses and VLAN stay as plan {changed['addressed_as']} gave them: nothing of them follows a plan"
+        )
     for serial in changed["cpes_to_be_told"]:
         say(f"  CPE {serial} is to be told: its settings are written down, and not applied yet")
     for serial in changed["cpes_held_back"]:

@@ -141,6 +141,7 @@ class WithDesks(WithServices):
             period_of=lambda service_id: self.data_caps.period_of(db, service_id),
             used_of=lambda subscriber_id: self.data_caps.used_of(db, subscriber_id),
             billed_plan=lambda service_id: billed_plan(db, self.tenant_id, service_id),
+            addressed_plan=self.address_lookup(db).plan_of,
             unregistered=partial(unregistered, db, self.tenant_id),
             tell_lifted=lambda done: tell_lifted(db, self.publish, done["subscriber"], done["change"]),
         )

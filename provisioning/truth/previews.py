@@ -136,11 +136,13 @@ def _changed(truth: Truth, plan: str, untold: Sequence[UntoldPlan]) -> list[str]
     said = [f"Plan {plan} in place of {subscriber['plan']}, for every login from now on."]
     if subscriber["garden"] is not None or not is_let_in(subscriber):
         return [*said, "It is suspended, and stays so.", *_shut_out(truth, untold)]
-    bill = ["Its bill goes on as it is: this changes what the line gets, and no subscription."]
+    kept = ["Its bill goes on as it is: this changes what the line gets, and no subscription."]
+    if subscriber["service_id"] is not None:
+        kept.append("Its addresses and its VLAN stay as they are, also where that plan would be given others.")
     shut_out = _shut_out(truth, untold)
     if shut_out and subscriber["capped"] is not None:
         shut_out.append("Unless its data cap is used up on that plan as well, and another one serves it then.")
-    return [*said, *_told(truth, f"plan {plan}"), *shut_out, *bill]
+    return [*said, *_told(truth, f"plan {plan}"), *shut_out, *kept]
 
 
 def _shut_out(truth: Truth, untold: Sequence[UntoldPlan]) -> list[str]:

@@ -332,11 +332,13 @@ async def test_the_pools_of_a_place_are_those_bound_to_it_and_to_what_is_inside(
 
 async def test_a_service_is_told_of_also_when_it_was_released(network: Network) -> None:
     given = await network.allocate(1, "LOC-1")
+    assert await look(network, "plan_of", given["service_id"]) == "fiber-100"
     await network.release(given["service_id"])
 
     facts = await look(network, "service", given["service_id"])
 
     assert (facts["state"], facts["location"], facts["plan"]) == ("released", "LOC-1", "fiber-100")
+    assert await look(network, "plan_of", given["service_id"]) is None
     assert facts["released_at"] == network.clock()
     with pytest.raises(ServiceUnknown):
         await look(network, "service", 2**40)

@@ -321,6 +321,22 @@ def test_what_is_so_already_leaves_no_audit_entry(any_isp: Settings, type_: Type
 
 
 @pytest.mark.both_databases
+def test_who_is_changed_to_another_plan_is_told_for_which_ones_bill_and_addresses_go_on(
+    any_isp: Settings, type_: Type
+) -> None:
+    changing, why = ("subscribers", "change-plan", DONE), ("--reason", "more speed")
+    said = type_(*changing, "fiber-pool", *why)
+    assert said.out.splitlines()[1:3] == [
+        "  the bill goes on for plan fiber-300: this changes what the line gets, and no subscription",
+        "  addresses and VLAN stay as plan fiber-300 gave them: nothing of them follows a plan",
+    ]
+    disconnected = type_("subscribers", "disconnect", DONE, *why, "--json").json
+    assert (disconnected["billed_as"], disconnected["addressed_as"]) == ("fiber-300", "fiber-300")
+    back = type_(*changing, "fiber-300", *why, "--json").json
+    assert (back["billed_as"], back["addressed_as"]) == (None, None)
+
+
+@pytest.mark.both_databases
 def test_a_subscriber_is_known_by_our_number_wherever_its_username_is(any_isp: Settings, type_: Type) -> None:
     why = ("--reason", "by its number")
     number = type_("subscribers", "show", DONE, "--json").json["subscriber_id"]

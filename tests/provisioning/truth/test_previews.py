@@ -63,6 +63,14 @@ def test_a_plan_that_a_nas_cannot_be_told_is_said_to_shut_out_there_and_first_wh
     ]
 
 
+def test_a_change_of_plan_says_what_does_not_follow() -> None:
+    bill = "Its bill goes on as it is: this changes what the line gets, and no subscription."
+    addresses = "Its addresses and its VLAN stay as they are, also where that plan would be given others."
+    assert preview(a_truth(), "change-plan", plan="fiber-600").touches[-3:-1] == [bill, addresses]
+    by_hand = a_truth(subscriber={"service_id": None})
+    assert preview(by_hand, "change-plan", plan="fiber-600").touches[-2] == bill
+
+
 def test_the_plan_that_is_asked_of_is_the_one_by_which_logins_are_served_afterwards() -> None:
     acts: list[Act] = ["change-plan", "resume", "suspend", "disconnect"]
     assert [plans_after(a_truth(), act, "fiber-600") for act in acts] == [
