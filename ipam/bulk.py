@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Table, bindparam, func, insert, select, text
+from sqlalchemy import Insert, Table, bindparam, func, insert, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,11 +21,15 @@ async def insert_many(db: AsyncSession, table: Table, values: Sequence[dict[str,
     if db.get_bind().dialect.name != "postgresql":
         await db.execute(insert(table), list(values))
         return
-    names = list(values[0])
+    names = tuple(values[0])
+    await db.execute(_rows_of(table, names), {name: [each[name] for each in values] for name in names})
+
+
+@cache
+def _rows_of(table: Table, names: tuple[str, ...]) -> Insert:
     arrays = [bindparam(name, type_=ARRAY(table.c[name].type)) for name in names]
     every = func.unnest(*arrays).table_valued(*names).render_derived()
-    rows = insert(table).from_select(names, select(*(every.c[name] for name in names)))
-    await db.execute(rows, {name: [each[name] for each in values] for name in names})
+    return insert(table).from_select(names, select(*(every.c[name] for name in names)))
 
 
 async def count_anew(db: AsyncSession, *tables: Table) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Row, exists, func, select
+from sqlalchemy import ColumnElement, Row, bindparam, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.places import (
@@ -74,6 +74,36 @@ async def _lock(db: AsyncSession, *which: ColumnElement[bool]) -> None:
     if db.get_bind().dialect.name == "postgresql":
         rows = select(Service.service_id).where(*which).order_by(Service.service_id)
         await db.execute(rows.with_for_update(key_share=True))
+
+
+class LockedService(NamedTuple):
+    """Whose a service is, and since when it holds nothing."""
+
+    customer_id: int
+    username: str
+    released_at: datetime | None
+
+
+_TO_RELEASE = (
+    select(Service.customer_id, Service.username, Service.released_at)
+    .where(Service.tenant_id == bindparam("tenant_id"), Service.service_id == bindparam("service_id"))
+    .with_for_update(key_share=True)
+)
+
+
+async def lock_service(db: AsyncSession, tenant_id: str, service_id: int) -> LockedService:
+    """A service which nobody else changes meanwhile. Nothing is read but its row, so that what had to be waited for is
+    what is told.
+
+    Raises:
+        ServiceUnknown: there never was such a service.
+    """
+    row = None
+    if 1 <= service_id <= LARGEST_SERVICE:
+        row = (await db.execute(_TO_RELEASE, {"tenant_id": tenant_id, "service_id": service_id})).first()
+    if row is None:
+        raise ServiceUnknown(service_id)
+    return LockedService(*row)
 
 
 async def find_service(db: AsyncSession, tenant_id: str, service_id: int, *, to_change: bool = False) -> Line:

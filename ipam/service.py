@@ -108,12 +108,12 @@ class NetworkService:
         Raises:
             ServiceUnknown: there never was such a service.
         """
-        line = await self._line(service_id, to_change=True)
-        if line.released_at is not None:
-            return await returning.released(self._db, service_id=service_id, at=line.released_at)
+        held = await holdings.lock_service(self._db, self._tenant_id, service_id)
+        if held.released_at is not None:
+            return await returning.released(self._db, service_id=service_id, at=held.released_at)
         at = self._now()
         given = await returning.release(self._db, tenant_id=self._tenant_id, service_id=service_id, at=at)
-        log.debug("resources released", service_id=service_id, customer_id=line.customer_id, username=line.username)
+        log.debug("resources released", service_id=service_id, customer_id=held.customer_id, username=held.username)
         return given
 
     async def preview(

@@ -44,6 +44,8 @@ _HELD = (
     .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
     .order_by(Pool.name, Allocation.unit)
 )
+_ALL_HELD = _HELD.where(Allocation.service_id == bindparam("service_id"), ASSIGNED)
+_HELD_OF_POOLS = _ALL_HELD.where(Allocation.pool_id.in_(bindparam("pool_ids", expanding=True)))
 _INTO_QUARANTINE = (
     update(_ALLOCATION)
     .where(_ALLOCATION.c.id == bindparam("allocation_id"))
@@ -55,14 +57,25 @@ _INTO_QUARANTINE = (
         ordinal=1,
     )
 )
+_RELEASED = (
+    update(_SERVICE)
+    .where(_SERVICE.c.service_id == bindparam("released_id"))
+    .values(state="released", released_at=bindparam("at", type_=UtcDateTime))
+)
+_DRAINED = (
+    select(Allocation.id)
+    .join(
+        Drain,
+        and_(Drain.pool_id == Allocation.pool_id, Allocation.unit.between(Drain.first_unit, Drain.last_unit)),
+    )
+    .where(Allocation.id.in_(bindparam("allocation_ids", expanding=True)))
+)
 
 
 async def release(db: AsyncSession, *, tenant_id: str, service_id: int, at: datetime) -> ReleasedResources:
     """Everything that the service holds is given back; the service's row must be locked."""
     given = await give_back(db, tenant_id=tenant_id, service_id=service_id, at=at)
-    await db.execute(
-        update(_SERVICE).where(_SERVICE.c.service_id == service_id).values(state="released", released_at=at)
-    )
+    await db.execute(_RELEASED, {"released_id": service_id, "at": at})
     return ReleasedResources(service_id=service_id, released_at=at, released=given)
 
 
@@ -76,8 +89,10 @@ async def give_back(
     note: str | None = None,
 ) -> list[ReleasedUnit]:
     """What the service holds, or of these pools alone, goes into its pool's quarantine."""
-    of_pools = [] if pools is None else [Allocation.pool_id.in_(pools)]
-    held = await db.execute(_HELD.where(Allocation.service_id == service_id, ASSIGNED, *of_pools))
+    if pools is None:
+        held = await db.execute(_ALL_HELD, {"service_id": service_id})
+    else:
+        held = await db.execute(_HELD_OF_POOLS, {"service_id": service_id, "pool_ids": list(pools)})
     return await _into_quarantine(db, held.all(), tenant_id=tenant_id, at=at, note=note)
 
 
@@ -133,9 +148,7 @@ async def _drop_drained(db: AsyncSession, allocation_ids: list[int]) -> set[int]
     """What lies in a part that is being drained goes to nobody; which of them do.
 
     Asked when the rows are ours already: whoever drains their prefix has come to an end, or comes after us."""
-    lies_in = and_(Drain.pool_id == Allocation.pool_id, Allocation.unit.between(Drain.first_unit, Drain.last_unit))
-    found = select(Allocation.id).join(Drain, lies_in).where(Allocation.id.in_(allocation_ids))
-    drained = set(await db.scalars(found))
+    drained = set(await db.scalars(_DRAINED, {"allocation_ids": allocation_ids}))
     if drained:
         await db.execute(delete(_ALLOCATION).where(_ALLOCATION.c.id.in_(drained)))
     return drained
