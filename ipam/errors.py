@@ -350,6 +350,11 @@ class AliasTaken(EstateError):
         self.held_by = held_by
         super().__init__(f"Alias {alias!r} can't lead to {location}: it already leads to {held_by}.")
 
+    @property
+    def fault(self) -> Fault:
+        """The same among others."""
+        return Fault(f"location {self.location}", f"alias {self.alias!r} already leads to {self.held_by}")
+
 
 class Overlap(EstateError):
     """A prefix overlaps an assignable prefix of the same VRF."""
@@ -392,7 +397,13 @@ class EstateInUse(EstateError):
     def __init__(self, what: str, *, change: str, instead: str) -> None:
         self.what = what
         self.change = change
+        self.instead = instead
         super().__init__(f"{what} can't be changed ({change}); nothing was written. {instead}")
+
+    @property
+    def fault(self) -> Fault:
+        """The same among others."""
+        return Fault(self.what, f"can't be changed ({self.change}). {self.instead}")
 
 
 def _ended(sentence: str) -> str:

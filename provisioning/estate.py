@@ -29,7 +29,7 @@ from provisioning.commercial import (
     Teams,
 )
 from provisioning.errors import Fault, InvalidRequest
-from provisioning.estate_changes import ChangedParts, grouped
+from provisioning.estate_changes import ChangedParts, Unserved, grouped, unserved
 from provisioning.estate_part import Part, attempt
 from provisioning.estate_radius import NasSpec, RadiusSpec, RateSpec, write_rates_and_nases
 from provisioning.field import Jobs, Planning
@@ -210,7 +210,7 @@ class EstateServices:
 
 async def apply_estate(
     db: AsyncSession, spec: EstateSpec, services: EstateServices, *, leave_sessions: bool = False
-) -> list[ChangedParts]:
+) -> list[Change]:
     """Writes the estate in the caller's transaction; returns what it changed in the network. ``leave_sessions``: a NAS
     may get another address though sessions are open under its former one, where no CoA reaches them any more.
 
@@ -249,7 +249,7 @@ async def apply_estate(
     await _write_partners(faults, spec, services)
     if faults:
         raise InvalidRequest("The estate", faults)
-    return grouped(changes)
+    return changes
 
 
 def _counts(spec: EstateSpec) -> dict[str, int]:
@@ -361,12 +361,13 @@ async def _partner(partners: Partners, spec: PartnerSpec) -> None:
 
 @dataclass(frozen=True)
 class ImportedEstate:
-    """How many of each kind the file names; what it changed in the network (None: it says nothing of it); and the plans
-    and NASes (``nas bng-1``) that FreeRADIUS could not be told of yet, each with the reason. The worker goes on with
-    those."""
+    """How many of each kind the file names; what it changed in the network (None: it says nothing of it), and what
+    keeps serving who is elsewhere; and the plans and NASes (``nas bng-1``) that FreeRADIUS could not be told of yet,
+    each with the reason. The worker goes on with those."""
 
     counts: dict[str, int]
     network: list[ChangedParts] | None
+    unserved: list[Unserved]
     not_carried_over: dict[str, str]
 
 
@@ -400,8 +401,9 @@ async def import_estate(appliance: Appliance, file: Path, *, leave_sessions: boo
             partners=Partners(db, tenant_id=tenant_id, now=now),
         )
         changed = await apply_estate(db, spec, services, leave_sessions=leave_sessions)
-    network = changed if any(getattr(spec.network, kind) for kind in NetworkEstateSpec.model_fields) else None
-    return ImportedEstate(_counts(spec), network, await _not_carried_over(appliance))
+    says_of_it = any(getattr(spec.network, kind) for kind in NetworkEstateSpec.model_fields)
+    network = grouped(changed) if says_of_it else None
+    return ImportedEstate(_counts(spec), network, unserved(changed), await _not_carried_over(appliance))
 
 
 async def _not_carried_over(appliance: Appliance) -> dict[str, str]:

@@ -26,6 +26,34 @@ class ChangedParts:
         return f"{self.part} {self.outcome}: {', '.join(self.names)}{more}"
 
 
+@dataclass(frozen=True)
+class Unserved:
+    """A pool or an S-VLAN that was bound elsewhere, how many live services keep something of it all the same, and the
+    numbers of the first of them."""
+
+    part: str
+    name: str
+    count: int
+    service_ids: tuple[int, ...]
+
+    def __str__(self) -> str:
+        more = f" and {self.count - len(self.service_ids)} more" if self.count > len(self.service_ids) else ""
+        whose = f"service{'s' if self.count > 1 else ''} {', '.join(map(str, self.service_ids))}{more}"
+        return (
+            f"{self.part} {self.name} is bound elsewhere by now, and {whose} go on with what they have of it:"
+            " `firstlight addresses move`, to where they are, gives them what serves them there"
+        )
+
+
+def unserved(changes: Iterable[Change]) -> list[Unserved]:
+    """Of all that were changed."""
+    return [
+        Unserved(each.part, each.name, len(each.unserved), each.unserved[:MOST_NAMED])
+        for each in changes
+        if each.unserved
+    ]
+
+
 def grouped(changes: Iterable[Change]) -> list[ChangedParts]:
     """By their kind and by what became of them, in the order in which they came."""
     names: dict[tuple[str, Literal["created", "changed"]], list[str]] = {}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import format_vids, parse_network, parse_vids
 from ipam.errors import AliasTaken, EstateInUse, EstateRefused, Fault, RequestInvalid
+from ipam.estate import aliases
 from ipam.estate import pools as estate_pools
 from ipam.estate.faults import validate_estate
 from ipam.estate.present import known_names
@@ -33,6 +35,7 @@ from ipam.estate.spec import (
     VlanGroupSpec,
     VrfSpec,
 )
+from ipam.estate.unserved import unserved_by
 from ipam.holdings import count_live
 from ipam.nat.port_blocks import PortBlocks
 from ipam.tables import (
@@ -43,7 +46,6 @@ from ipam.tables import (
     Allocation,
     Bng,
     Location,
-    LocationAlias,
     Pool,
     PoolBinding,
     Service,
@@ -51,7 +53,6 @@ from ipam.tables import (
     Svlan,
     VlanGroup,
     Vrf,
-    table_of,
 )
 from ipam.units import subtract
 from ipam.usage.ending import TellCrossing
@@ -66,6 +67,12 @@ class Change:
     part: str
     name: str
     outcome: Outcome
+    unserved: tuple[int, ...] = ()
+    """The live services that keep something of it though it serves them no more, since it was bound elsewhere."""
+
+
+_GUARDED = frozenset({"access_node", "location", "plan"})
+"""Parts that refuse before they write: what stands in the way of all of them is told at once."""
 
 
 class NetworkEstate:
@@ -93,7 +100,7 @@ class NetworkEstate:
 
         Raises:
             EstateRefused: with all faults at once.
-            AliasTaken, EstateInUse: it contradicts what is there.
+            AliasTaken, EstateInUse: one thing that is there contradicts it.
             Overlap, OutsideShared: somebody else was quicker, or what is in its way is given up too late in it.
         """
         faults = await self.validate(data)
@@ -107,28 +114,39 @@ class NetworkEstate:
         return changes
 
     async def _apply(self, spec: NetworkEstateSpec) -> AsyncIterator[Change]:
+        self._rows.unbound = []
+        lost = await aliases.give_up(self._rows, spec.locations)
         parts: list[tuple[str, Iterable[Any], Callable[[Any], Any]]] = [
             ("vrf", spec.vrfs, self.define_vrf),
             ("bng", spec.bngs, self.define_bng),
             ("site", spec.sites, self.define_site),
             ("access_node", spec.access_nodes, self.define_access_node),
-            ("location", spec.locations, self.define_location),
-            (
-                "plan",
-                spec.plans,
-                self.define_plan,
-            ),  # a new service locks its premise, then its plan
+            ("location", spec.locations, partial(self._define_location, lost=lost)),
+            ("plan", spec.plans, self.define_plan),  # a new service locks its premise, then its plan
             ("prefix", spec.prefixes, self.define_prefix),
             ("pool", spec.pools, self.define_pool),
             ("nat_rule", spec.nat_rules, self.define_nat_rule),
             ("vlan_group", spec.vlan_groups, self.define_vlan_group),
             ("svlan", spec.svlans, self.define_svlan),
         ]
+        in_the_way: list[AliasTaken | EstateInUse] = []
         for part, entries, define in parts:
+            if part not in _GUARDED:
+                _refuse_if_any(in_the_way)
             for entry in entries:
-                outcome = await define(entry)
+                try:
+                    outcome = await define(entry)
+                except (AliasTaken, EstateInUse) as error:
+                    if part not in _GUARDED:
+                        raise
+                    in_the_way.append(error)
+                    continue
                 if outcome != "unchanged":
-                    yield Change(part, entry.name, outcome)
+                    yield Change(part, entry.name, outcome, await self._unserved())
+
+    async def _unserved(self) -> tuple[int, ...]:
+        unbound, self._rows.unbound = self._rows.unbound, []
+        return tuple([service_id for each in unbound for service_id in await unserved_by(self._rows, **each)])
 
     async def define_vrf(self, vrf: VrfSpec) -> Outcome:
         return (await self._rows.put(Vrf, {"name": vrf.name}, {}))[1]
@@ -180,6 +198,10 @@ class NetworkEstate:
         Raises:
             AliasTaken: an alias leads elsewhere already.
         """
+        return await self._define_location(place, await aliases.give_up(self._rows, [place]))
+
+    async def _define_location(self, place: LocationSpec, lost: set[str]) -> Outcome:
+        """``lost``: the premises to which less leads than before."""
         node_id = await self._rows.id_of("access_node", place.access_node)
         port_id = None if place.port is None else await self._rows.port_id(node_id, place.access_node, place.port)
 
@@ -201,7 +223,8 @@ class NetworkEstate:
 
         values = {"node_id": node_id, "port_id": port_id, "onu": place.onu, "circuit_id": place.circuit_id}
         location_id, outcome = await self._rows.put(Location, {"name": place.id}, values, guard)
-        return worst(outcome, await self._put_aliases(place, location_id))
+        has_gained = await aliases.take(self._rows, place, location_id)
+        return worst(outcome, "changed" if has_gained or place.id in lost else "unchanged")
 
     async def define_prefix(self, prefix: PrefixSpec) -> Outcome:
         """A container, or a prefix of our own infrastructure.
@@ -269,30 +292,6 @@ class NetworkEstate:
         """
         return await estate_pools.define_svlan(self._rows, svlan, self._now())
 
-    async def _put_aliases(self, place: LocationSpec, location_id: int) -> Outcome:
-        table = table_of(LocationAlias)
-        mine = table.c.tenant_id == self._rows.tenant_id
-        wanted = place.found_by
-        found = await self._db.execute(
-            select(table.c.alias, table.c.location_id, Location.name)
-            .join(Location, Location.id == table.c.location_id)
-            .where(mine, table.c.alias.in_(wanted) | (table.c.location_id == location_id))
-        )
-        present: set[str] = set()
-        for alias, holder_id, holder in found:
-            if holder_id != location_id:
-                raise AliasTaken(alias, location=place.id, held_by=holder)
-            present.add(alias)
-        if gone := present - wanted:
-            await self._db.execute(table.delete().where(mine, table.c.alias.in_(gone)))
-        if missing := wanted - present:
-            new = [
-                {"tenant_id": self._rows.tenant_id, "alias": each, "location_id": location_id}
-                for each in sorted(missing)
-            ]
-            await self._db.execute(insert(table), new)
-        return "changed" if gone or missing else "unchanged"
-
     async def _ensure_vrf(self, name: str) -> None:
         if name == DEFAULT_VRF:
             await self._rows.put(Vrf, {"name": name}, {})
@@ -308,3 +307,14 @@ class NetworkEstate:
         if live:
             names = ", ".join(sorted(name.removesuffix("_id") for name in differing))
             raise EstateInUse(what, change=f"{names}, while {live} live services depend on it", instead=instead)
+
+
+def _refuse_if_any(in_the_way: Sequence[AliasTaken | EstateInUse]) -> None:
+    """
+    Raises:
+        EstateRefused: with all of them; the one itself, if it is the only one.
+    """
+    if len(in_the_way) == 1:
+        raise in_the_way[0]
+    if in_the_way:
+        raise EstateRefused([each.fault for each in in_the_way])

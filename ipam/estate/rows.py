@@ -43,6 +43,8 @@ class EstateRows:
         self.tenant_id = tenant_id
         self.tell = tell
         """Tells of pools that leave the network; None: nobody is told."""
+        self.unbound: list[dict[str, int]] = []
+        """The pools and S-VLANs that lost a binding, as ``bind`` was told them."""
         self._alone_in: Transaction | None = None
 
     async def be_alone(self) -> None:
@@ -132,6 +134,7 @@ class EstateRows:
         gone = [row_id for place, row_id in present.items() if place not in wanted]
         if gone:
             await self.db.execute(table.delete().where(table.c.id.in_(gone)))
+            self.unbound.append(target)
         missing = [place for place in wanted if place not in present]
         for place in missing:
             await self.add(PoolBinding, **target, **dict(zip(columns, place, strict=True)))

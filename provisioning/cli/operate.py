@@ -87,13 +87,17 @@ def import_(
         counts = imported.counts
         if json_:
             network = [asdict(each) for each in imported.network or ()]
-            print_json({"imported": counts, "network": network, "not_carried_over": imported.not_carried_over})
+            kept = [asdict(each) for each in imported.unserved]
+            carried = {"not_carried_over": imported.not_carried_over}
+            print_json({"imported": counts, "network": network, "unserved": kept, **carried})
         else:
             say("imported: " + (", ".join(f"{count} {kind}" for kind, count in counts.items() if count) or "nothing"))
             if imported.network == []:
                 say("nothing changed in the network")
             for each in imported.network or ():
                 print_indented(str(each))
+            for kept_on in imported.unserved:
+                print_indented(str(kept_on))
             if counts["cpe_plans"]:
                 say(CPE_PLANS)
             for what, why in imported.not_carried_over.items():

@@ -18,7 +18,7 @@ from provisioning.check import check_everything
 from provisioning.commercial.tables import Customer, SiteSurvey
 from provisioning.errors import InvalidRequest
 from provisioning.estate import EstateSpec, import_estate
-from provisioning.estate_changes import ChangedParts
+from provisioning.estate_changes import ChangedParts, Unserved
 from provisioning.estate_radius import RateSpec
 from provisioning.field import Jobs
 from radius import PlanTerms, Projection, RadiusDatabaseUnavailable, RadiusProjector
@@ -243,6 +243,8 @@ async def test_what_an_import_changes_in_the_network_is_grouped_and_of_many_the_
         ChangedParts("plan", "created", 1, ("fiber-1",)),
     ]
     assert str(network[0]).endswith("LOC-30010 and 2 more")
+    kept = Unserved("pool", "north-pd", 3, (1, 7))
+    assert str(kept).startswith("pool north-pd is bound elsewhere by now, and services 1, 7 and 1 more go on with what")
     file.write_text(FIELD_WORK)
     assert (await import_estate(appliance, file)).network is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -448,6 +449,78 @@ async def test_an_alias_leads_to_one_premise_only(network: Network, alias: str) 
         await network.apply({"location": [{"id": "LOC-3", "access_node": "OLT-1", "aliases": [alias]}]})
 
     assert (refused.value.alias, refused.value.location, refused.value.held_by) == (alias, "LOC-3", "LOC-1")
+
+
+async def test_premises_may_swap_what_leads_to_them_in_one_description(network: Network) -> None:
+    first = {"id": "LOC-1", "access_node": "OLT-1", "port": "0/1/0"}
+    third = {"id": "LOC-3", "access_node": "OLT-1"}
+    await network.apply({"location": [{**first, "aliases": ["DROP-1", "stays"]}, {**third, "aliases": ["DROP-3"]}]})
+    swapped = {"location": [{**first, "aliases": ["DROP-3", "stays"]}, {**third, "aliases": ["DROP-1"]}]}
+
+    assert await network.apply(swapped) == ["location LOC-1 changed", "location LOC-3 changed"]
+
+    async with network.database.begin() as db:
+        led = {alias: (await network.service(db).locate(alias))["location"] for alias in ("DROP-1", "DROP-3", "stays")}
+    assert led == {"DROP-1": "LOC-3", "DROP-3": "LOC-1", "stays": "LOC-1"}
+    assert await network.apply(swapped) == []
+    assert await network.apply({"location": [third]}) == ["location LOC-3 changed"]
+
+
+async def test_all_that_stands_in_the_way_of_nodes_premises_and_plans_is_told_at_once(network: Network) -> None:
+    await network.allocate(1, "LOC-1")
+    described = small()
+    [node] = [each for each in described["access_node"] if each["name"] == "OLT-1"]
+    [plan] = [each for each in described["plan"] if each["name"] == "fiber-100"]
+    node["vlan_model"] = "one_to_one"
+    plan["ipv6_pd"] = not plan["ipv6_pd"]
+    taken = [{"id": "LOC-3", "access_node": "OLT-1", "aliases": ["DROP-7781"]}, {"id": "LOC-1", "access_node": "OLT-2"}]
+
+    with pytest.raises(EstateRefused) as refused:
+        await network.apply({"access_node": [node], "location": taken, "plan": [plan]})
+
+    assert [(each.where, each.what.split(" (")[0]) for each in refused.value.faults] == [
+        ("Access node OLT-1", "can't be changed"),
+        ("LOC-1", "can't be changed"),
+        ("Plan fiber-100", "can't be changed"),
+    ]
+    stays = [{"id": "LOC-1", "access_node": "OLT-1", "port": "0/1/0", "aliases": ["DROP-7781"]}, taken[0]]
+    with pytest.raises(EstateRefused, match="location LOC-3: alias 'DROP-7781' already leads to LOC-1"):
+        await network.apply({"location": [taken[0]], "plan": [plan]})
+    with pytest.raises(EstateRefused, match="DROP-7781 would lead to each of them"):
+        await network.apply({"location": stays})
+    assert await network.apply({"access_node": [{**node, "vlan_model": "n1"}]}) == []
+
+
+async def unserved_after(network: Network, description: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    async with network.database.begin() as db:
+        return {each.name: each.unserved for each in await network.estate(db).apply(description)}
+
+
+async def test_who_keeps_what_was_bound_elsewhere_is_told(network: Network) -> None:
+    one, other = [(await network.allocate(number, "LOC-1"))["service_id"] for number in (1, 2)]
+    elsewhere = (await network.allocate(3, "LOC-2"))["service_id"]
+    await network.release(other)
+
+    applied = partial(unserved_after, network)
+    to_olt_2 = with_pool("pd", bindings=[{"access_node": "OLT-2"}])
+    assert await applied(to_olt_2) == {"pd": (one,)}
+    assert await applied(to_olt_2) == {}
+    assert await applied(with_pool("pd", bindings=[])) == {"pd": (one, elsewhere)}
+    both = [{"access_node": "OLT-1"}, {"access_node": "OLT-2"}]
+    assert await applied(with_pool("pd", bindings=both)) == {"pd": ()}
+    assert await applied(with_pool("pd", bindings=[{**each, "plan": "fiber-100"} for each in both])) == {"pd": ()}
+
+
+async def test_so_is_who_shares_a_vlan_or_a_pool_that_the_bng_hands_out(network: Network) -> None:
+    one, dynamic = [(await network.allocate(1, "LOC-1", plan))["service_id"] for plan in ("fiber-100", "dynamic")]
+    shared = {"group": "metro", "vid": 110, "bindings": [{"access_node": "OLT-1", "port": "0/1/1"}]}
+
+    assert await unserved_after(network, {"svlan": [shared]}) == {"metro/110": (one, dynamic)}
+    shared["bindings"] = [{"access_node": "OLT-1", "port": "0/1/0"}]
+    assert await unserved_after(network, {"svlan": [shared]}) == {"metro/110": ()}
+    [at_the_bng] = [each for each in small()["pool"] if each["name"] == "at-the-bng"]
+    for_others = {**at_the_bng, "bindings": [{"bng": "bng-1", "plan": "fiber-100"}]}
+    assert await unserved_after(network, {"pool": [for_others]}) == {"at-the-bng": (dynamic,)}
 
 
 async def test_bindings_become_exactly_those_given(network: Network) -> None:
