@@ -40,7 +40,7 @@ class Unserved:
         more = f" and {self.count - len(self.service_ids)} more" if self.count > len(self.service_ids) else ""
         whose = f"service{'s' if self.count > 1 else ''} {', '.join(map(str, self.service_ids))}{more}"
         return (
-            f"{self.part} {self.name} is bound elsewhere by now, and {whose} go on with what they have of it:"
+            f"{self.part} {self.name} no longer serves {whose}: they go on with what they have of it, and"
             " `firstlight addresses move`, to where they are, gives them what serves them there"
         )
 

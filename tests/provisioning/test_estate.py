@@ -244,7 +244,9 @@ async def test_what_an_import_changes_in_the_network_is_grouped_and_of_many_the_
     ]
     assert str(network[0]).endswith("LOC-30010 and 2 more")
     kept = Unserved("pool", "north-pd", 3, (1, 7))
-    assert str(kept).startswith("pool north-pd is bound elsewhere by now, and services 1, 7 and 1 more go on with what")
+    assert str(kept).startswith(
+        "pool north-pd no longer serves services 1, 7 and 1 more: they go on with what they have"
+    )
     file.write_text(FIELD_WORK)
     assert (await import_estate(appliance, file)).network is None
 
