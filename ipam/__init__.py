@@ -124,7 +124,9 @@ How to add something:
 from ipam.allocation.given import WROTE
 from ipam.allocation.static_requests import StaticResources
 from ipam.answers import (
+    Allocated,
     AllocatedResources,
+    HowAllocated,
     LocationFacts,
     PlanFacts,
     PoolUsage,
@@ -251,6 +253,7 @@ __all__ = [
     "AddressInventory",
     "AddressLookup",
     "AliasTaken",
+    "Allocated",
     "AllocatedResources",
     "Behind",
     "BindingSpec",
@@ -266,6 +269,7 @@ __all__ = [
     "ExportShape",
     "Fault",
     "GatewayMissing",
+    "HowAllocated",
     "ImportCounts",
     "ImportFile",
     "ImportMapping",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NotRequired
+from typing import Literal, NamedTuple, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -45,6 +45,17 @@ class AllocatedResources(TypedDict):
     framed_routes: NotRequired[list[str]]
     """Missing only from what was recorded before there were any."""
     framed_ipv6_routes: NotRequired[list[str]]
+
+
+HowAllocated = Literal["new", "held", "back"]
+"""Of a request that was made before, its service ``held`` all of it, or comes ``back`` after it was released."""
+
+
+class Allocated(NamedTuple):
+    """What a service holds, and how it came to that."""
+
+    resources: AllocatedResources
+    how: HowAllocated
 
 
 class ReleasedResources(TypedDict):

@@ -20,6 +20,7 @@ from ipam.allocation.orders import Order, check_order
 from ipam.allocation.places import Place
 from ipam.allocation.static_requests import StaticResources
 from ipam.answers import (
+    Allocated,
     AllocatedResources,
     LocationFacts,
     PlanFacts,
@@ -88,6 +89,25 @@ class NetworkService:
             PoolExhausted: with the numbers of the pool.
             PoolBusy: transient; others held the pool's last rows for too long.
         """
+        given = await self.allocate(
+            customer_id=customer_id,
+            service_location=service_location,
+            bandwidth_plan=bandwidth_plan,
+            request_id=request_id,
+            static=static,
+        )
+        return given.resources
+
+    async def allocate(
+        self,
+        *,
+        customer_id: int,
+        service_location: str,
+        bandwidth_plan: str,
+        request_id: str | None = None,
+        static: StaticResources | None = None,
+    ) -> Allocated:
+        """The same, and whether the request was made before. Raises: as ``allocate_resources``."""
         try:
             wanted = static.checked() if static else None
             check_order(order := Order(customer_id, service_location, bandwidth_plan, request_id, wanted))

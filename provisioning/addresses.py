@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any, NoReturn
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from ipam import (
     AddressLookup,
+    Allocated,
     AllocatedResources,
     MovedService,
     NetworkUpkeep,
     Rehomed,
     ReleasedResources,
     RequestConflict,
+    RequestInvalid,
     ServiceIncomplete,
     StaticResources,
     UnitState,
@@ -37,6 +40,9 @@ from workflows import Services, framed_addresses
 IN_SERVICE = ("active", "suspended")
 ANEW = "End the service and install it anew, so that the OLT is told."
 
+
+LONGEST_REQUEST = 200 - len(TOLD_FROM_OUTSIDE)
+"""So many characters a request id may have that another system chooses."""
 
 _Seen = tuple[str, AllocatedResources | None]
 """Where a service is and what it holds; None: not all that its plan needs."""
@@ -83,16 +89,25 @@ class AddressDesk:
         bandwidth_plan: str,
         request_id: str,
         static: StaticResources | None = None,
-    ) -> AllocatedResources:
+    ) -> Allocated:
         """A service that another system looks after: no journey of ours puts it into service or takes it back.
 
-        The same request id is the same service, also after it was released.
+        The same request id is the same service: after it was released it comes back, with its former addresses as far
+        as nobody else was given them.
 
         Raises:
             As ``NetworkService.allocate_resources``.
         """
+        if len(request_id) > LONGEST_REQUEST:
+            await self._refuse_request(
+                request_id,
+                customer_id=customer_id,
+                service_location=service_location,
+                bandwidth_plan=bandwidth_plan,
+                **(asdict(static) if static else {}),
+            )
         try:
-            return await self._network.allocate_resources(
+            return await self._network.allocate(
                 customer_id=customer_id,
                 service_location=service_location,
                 bandwidth_plan=bandwidth_plan,
@@ -103,6 +118,15 @@ class AddressDesk:
             raise RequestConflict(
                 request_id, service_id=other.service_id, recorded=other.recorded, given=other.given
             ) from other
+
+    async def _refuse_request(self, request_id: str, **parts: Any) -> NoReturn:
+        """
+        Raises:
+            RequestInvalid: it is too long; with whatever else is wrong.
+        """
+        others = await self._lookup.faults_in(parts)
+        why = f"has {len(request_id)} characters; it takes 1 to {LONGEST_REQUEST}"
+        raise RequestInvalid("request_id", why, *others)
 
     async def move(
         self,
@@ -147,7 +171,8 @@ class AddressDesk:
             ServiceUnderWay
             As ``NetworkService.route_prefix``.
         """
-        await self._lookup.refuse_faults(live_service_id=service_id, pool=pool, prefix=prefix, reason=reason)
+        said = {"pool": pool, "prefix": prefix, "count": count, "reason": reason}
+        await self._lookup.refuse_faults(live_service_id=service_id, **said)
         before = await self._hold(service_id)
         async with self._db.begin_nested():
             given = await self._network.route_prefix(service_id=service_id, pool=pool, prefix=prefix, count=count)

@@ -24,7 +24,7 @@ from ipam.allocation.places import Plan, hold_places
 from ipam.allocation.service_rows import named_only, service_row, username_of
 from ipam.allocation.wishes import Wish, number_after, resolve
 from ipam.allocator import begin, choose, take
-from ipam.answers import AllocatedResources
+from ipam.answers import Allocated, HowAllocated
 from ipam.errors import RequestConflict, UsernameTaken
 from ipam.holdings import Line
 from ipam.kinds import wanted
@@ -47,7 +47,7 @@ class Giving:
         self._now = now
         self._realm = realm
 
-    async def give(self, order: Order) -> AllocatedResources:
+    async def give(self, order: Order) -> Allocated:
         """All of it or nothing; the same request again gets the same answer. The order has been checked.
 
         Raises:
@@ -56,7 +56,7 @@ class Giving:
         given = await give_at_once(self._db, order, tenant_id=self._tenant_id, realm=self._realm, at=self._now())
         return await self._in_steps(order) if given is None else _told(given)
 
-    async def _in_steps(self, order: Order) -> AllocatedResources:
+    async def _in_steps(self, order: Order) -> Allocated:
         """Ask, and take what was seen: as often as it takes, or until it is known why not."""
         await hold_places(self._db, self._tenant_id, order.service_location, plan=order.bandwidth_plan)
         wish = await resolve(
@@ -78,7 +78,7 @@ class Giving:
             wish = replace(wish, next_service_id=number)
         return await self._once(order, wish, seen)
 
-    async def _once(self, order: Order, wish: Wish, seen: list[Sequence[Candidate]]) -> AllocatedResources:
+    async def _once(self, order: Order, wish: Wish, seen: list[Sequence[Candidate]]) -> Allocated:
         """With the service's number as it is in the wish. Raises: UsernameTaken, which leaves nothing of it."""
         attempt = partial(self._attempt, order, wish, seen)
         return await patiently(self._db, attempt, leaves_nothing=self._leaves_nothing(order, wish))
@@ -92,7 +92,7 @@ class Giving:
 
     async def _attempt(
         self, order: Order, wish: Wish, seen: list[Sequence[Candidate]], locked: frozenset[str]
-    ) -> AllocatedResources:
+    ) -> Allocated:
         """``seen``: what is bound there, for the first attempt; each later one looks again."""
         if wish.earlier_service_id is not None:
             return await self._repeat(order, wish, locked)
@@ -110,7 +110,7 @@ class Giving:
             return await self._repeat(order, wish, locked)
         return _told(Given(holder.service_id, username, wish.place, wish.plan, held))
 
-    async def _repeat(self, order: Order, wish: Wish, locked: frozenset[str]) -> AllocatedResources:
+    async def _repeat(self, order: Order, wish: Wish, locked: frozenset[str]) -> Allocated:
         """The request has a service already."""
         line = await holdings.find_line(
             self._db, self._tenant_id, Service.request_id == order.request_id, to_change=True
@@ -121,7 +121,7 @@ class Giving:
             line = await holdings.find_service(self._db, self._tenant_id, line.service_id)
         await self._check_same(order, wish, line)
         if not line.released:
-            return await holdings.resources_of(self._db, line)
+            return Allocated(await holdings.resources_of(self._db, line), "held")
         wish = replace(wish, place=line.place)  # a move may have taken it elsewhere since, where it belongs still
         holder = self._holder(order, wish, line.service_id)
         chosen = await self._choose(order, wish, holder, locked)
@@ -131,7 +131,7 @@ class Giving:
             .values(state="active", released_at=None, **named_only(chosen))
         )
         held = await take(self._db, chosen, holder)
-        return _told(Given(line.service_id, line.username, wish.place, wish.plan, held))
+        return _told(Given(line.service_id, line.username, wish.place, wish.plan, held), "back")
 
     async def _check_same(self, order: Order, wish: Wish, line: Line) -> None:
         """Whether the request says what it said first; for the premise also where its service has been moved to since.
@@ -177,10 +177,10 @@ class Giving:
         return Holder(self._tenant_id, service_id, subject, self._now())
 
 
-def _told(given: Given) -> AllocatedResources:
+def _told(given: Given, how: HowAllocated = "new") -> Allocated:
     # Not yet committed, and so not yet true: the caller's own record tells the operator.
     log.debug("resources taken", service_id=given.service_id, username=given.username, place=given.place.location)
-    return given.described()
+    return Allocated(given.described(), how)
 
 
 def _in_words(customer_id: int, location: str, plan: Plan, static: str | None) -> str:

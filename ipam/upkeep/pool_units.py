@@ -13,6 +13,7 @@ from ipam.addresses import (
     LAST_VID,
     Network,
     format_span,
+    format_vids,
     from_bytes,
     parse_span,
     parse_vids,
@@ -119,12 +120,14 @@ class KnownPool:
         return (first - base) >> shift, (last - base) >> shift
 
     def part(self, span: str) -> str:
-        """All of the units that the span touches: the span itself where that is no more than it says."""
+        """All of the units that the span touches, which may be more than it says, in one spelling for each."""
         if self.base is None or self.unit_length is None:
-            return span
-        first, last = (prefix_of_unit(self.base, self.unit_length, unit) for unit in self.interval(span))
-        whole = (first.family, first.first, last.last)
-        return span if parse_span(span) == whole else format_span(*whole)
+            return format_vids([self.interval(span)])
+        first, last = self.interval(span)
+        if first == last:
+            return self.value(first)
+        lowest, highest = (prefix_of_unit(self.base, self.unit_length, unit) for unit in (first, last))
+        return format_span(lowest.family, lowest.first, highest.last)
 
 
 _POOLS: AnySelect = (

@@ -19,7 +19,7 @@ from ipam.lookup.asked import ipv4, looked_for
 from ipam.lookup.history import must_be_known
 from ipam.request_faults import RequestFaults
 from ipam.upkeep.pool_units import all_pools, checked_note, find_pool
-from ipam.upkeep.routing import checked_prefix
+from ipam.upkeep.routing import check_count, checked_prefix
 from ipam.upkeep.shrinking import checked_network
 
 WHYS = ("note", "reason")
@@ -69,6 +69,8 @@ def _check(faults: RequestFaults, said: Mapping[str, Any]) -> None:
     faults.check("static", StaticResources(**{name: said[name] for name in STATIC if name in said}).checked)
     if "prefix" in said:
         faults.check("prefix", partial(checked_prefix, said["prefix"]))
+    if "count" in said:
+        faults.check("count", partial(check_count, said["count"], said.get("prefix")))
     if "address" in said:
         faults.check("address", partial(looked_for, said["address"]))
     if "inside" in said:

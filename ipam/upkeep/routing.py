@@ -38,10 +38,7 @@ async def route(db: AsyncSession, *, line: Line, holder: Holder, pool: str, pref
         PoolExhausted, PoolBusy, UnitTaken, ...: as for an allocation.
     """
     wanted = None if prefix is None else checked_prefix(prefix)
-    if not 1 <= count <= MOST_ROUTED_OF_A_POOL:
-        raise RequestInvalid("count", f"is {count}; a service has 1 to {MOST_ROUTED_OF_A_POOL} prefixes of a pool")
-    if wanted is not None and count != 1:
-        raise RequestInvalid("count", "goes without a prefix: one that is named is one")
+    check_count(count, prefix)
     candidate = await _serving(db, line, holder, pool, wanted)
     held = [unit for unit in await holdings.units_of(db, line.service_id) if unit.pool == pool]
     has, drained = [unit.unit for unit in held], sum(unit.is_drained for unit in held)
@@ -52,6 +49,17 @@ async def route(db: AsyncSession, *, line: Line, holder: Holder, pool: str, pref
         raise RequestInvalid("prefix", too_many)
     if lacks:
         await patiently(db, partial(_take, db, line, holder, pool, wanted, lacks))
+
+
+def check_count(count: int, prefix: str | None) -> None:
+    """
+    Raises:
+        RequestInvalid: so many can't be meant.
+    """
+    if not 1 <= count <= MOST_ROUTED_OF_A_POOL:
+        raise RequestInvalid("count", f"is {count}; a service has 1 to {MOST_ROUTED_OF_A_POOL} prefixes of a pool")
+    if prefix is not None and count != 1:
+        raise RequestInvalid("count", "goes without a prefix: one that is named is one")
 
 
 async def _serving(db: AsyncSession, line: Line, holder: Holder, pool: str, wanted: str | None) -> Candidate:

@@ -13,7 +13,7 @@ from provisioning.api.calls import Call
 from provisioning.api.wishes import Reason, Wish
 
 Why = Annotated[Reason, Field(description="Why, for whoever finds it later")]
-NUMBERS = frozenset({"customer_id", "cvlan"})
+NUMBERS = frozenset({"customer_id", "cvlan", "count"})
 
 
 @contextmanager

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Response
 from pydantic import Field
-from typing_extensions import TypedDict
 
 from ipam import MOST_ROUTED_OF_A_POOL, AllocatedResources, ServiceIncomplete, ServiceReleased, StaticResources
-from provisioning.addresses import AddressDesk, ChangedService, ReleasedService
+from provisioning.addresses import LONGEST_REQUEST, AddressDesk, ChangedService, ReleasedService
 from provisioning.api.addresses_parts import ByHand, Why, misfits, misfits_of_live
 from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.idempotency import key_of
@@ -21,6 +19,7 @@ from provisioning.api.pages import Number
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
 from provisioning.intake import LARGEST_NUMBER
+from provisioning.service_views import ServiceGone, ServiceHeld, gone, in_full
 
 doors = Doors(prefix="/addresses/services", tags=["addresses"])
 
@@ -34,8 +33,9 @@ class Allocation(Wish):
         str | None,
         Field(
             min_length=1,
-            max_length=100,
+            max_length=LONGEST_REQUEST,
             description="Names the service: the same again is the same one, whichever key and token it comes with."
+            " After it was released it comes back, with its former addresses as far as nobody else was given them."
             " Without it the Idempotency-Key names it, for that token alone.",
         ),
     ] = None
@@ -81,47 +81,31 @@ class Release(Wish):
     reason: Why
 
 
-class ServiceHeld(AllocatedResources):
-    """A live service: whose it is, where and on which plan, and all that it holds."""
-
-    customer_id: int
-    location: str
-    plan: str
-    state: Literal["active"]
-    released_at: None
-
-
-class ServiceGone(TypedDict):
-    """A service that was released: whose it was and where. It holds nothing, so nothing of that is named."""
-
-    service_id: int
-    customer_id: int
-    username: str
-    location: str
-    plan: str
-    state: Literal["released"]
-    released_at: datetime
-
-
 @doors.post(
     "",
     permission="addresses.write",
     status_code=201,
-    responses={404: problem(WORDS[404])},
+    responses={200: {"description": "It was there already"}, 404: problem(WORDS[404])},
     shared=True,
     misfits=misfits,
 )
 async def allocate(call: InCall, wish: Allocation, response: Response) -> AllocatedResources:
-    """Gives a service that your own system looks after its addresses, prefixes and VLANs; 409 when a pool is full."""
+    """Gives a service that your own system looks after its addresses, prefixes and VLANs; 409 when a pool is full. The
+    same request again is answered 200, and changes nothing unless its service was released."""
     by_key = hashlib.sha256(f"{call.caller.token_id}/{key_of(call.request)}".encode()).hexdigest()[:32]
-    held = await call.appliance.address_desk(call.db).allocate(
+    held, how = await call.appliance.address_desk(call.db).allocate(
         customer_id=wish.customer_id,
         service_location=wish.service_location,
         bandwidth_plan=wish.bandwidth_plan,
         request_id=f"api/{by_key}" if wish.request_id is None else wish.request_id,
         static=StaticResources(wish.ip_address, wish.ipv6_wan_prefix, wish.delegated_prefix, wish.cvlan),
     )
-    call.tells(subject=f"service/{held['service_id']}", customer_id=wish.customer_id)
+    before = {"state": "released"} if how == "back" else None
+    call.tells(subject=f"service/{held['service_id']}", customer_id=wish.customer_id, before=before)
+    if how != "new":
+        response.status_code = 200
+    if how == "held":
+        call.changes_nothing()
     response.headers["Location"] = call.address(f"addresses/services/{held['service_id']}")
     response.headers["ETag"] = await _etag_of(call, held)
     return held
@@ -138,24 +122,15 @@ async def of_service(
     """Whose a service is, with its addresses, prefixes and VLANs; its ETag goes with a change of them, and with a
     move. Of one that was released, whose it was."""
     facts = await call.appliance.address_lookup(call.db).service(service_id)
-    customer_id, location, plan = facts["customer_id"], facts["location"], facts["plan"]
     told: ServiceHeld | ServiceGone
     try:
         held = await call.appliance.services(call.db).network_service.resources(service_id)
-    except ServiceReleased as gone:
-        told = ServiceGone(
-            service_id=service_id,
-            customer_id=customer_id,
-            username=facts["username"],
-            location=location,
-            plan=plan,
-            state="released",
-            released_at=gone.released_at,
-        )
-        response.headers["ETag"] = _etag(location, told)
+    except ServiceReleased as released:
+        told = gone(facts, released.released_at)
+        response.headers["ETag"] = _etag(facts["location"], told)
         return told
-    response.headers["ETag"] = _etag(location, held)
-    told = ServiceHeld(**held, customer_id=customer_id, location=location, plan=plan, state="active", released_at=None)
+    response.headers["ETag"] = _etag(facts["location"], held)
+    told = in_full(facts, held)
     return told
 
 

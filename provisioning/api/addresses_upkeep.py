@@ -88,8 +88,9 @@ class Freed(Upkept):
 @doors.post("/reserve", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def reserve(call: InCall, wish: OneUnit) -> Upkept:
     """Keeps a free one for something: nobody is given it until it is unreserved."""
-    done = await (await _upkeep(call, wish)).reserve(**_said(wish))
-    return _upkept(call, wish.pool, wish.value, done)
+    upkeep = await _upkeep(call, wish)
+    done = await upkeep.reserve(**_said(wish))
+    return _upkept(call, wish.pool, await upkeep.part(pool=wish.pool, span=wish.value), done)
 
 
 @doors.post("/unreserve", permission="addresses.write", responses=NOT_THERE, misfits=misfits)

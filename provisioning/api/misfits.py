@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, cast
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import Any, cast, get_args, get_origin
 
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
@@ -64,15 +65,23 @@ def _place(call: Call, where: str, body: Any) -> tuple[str, ...]:
     return ("query" if where in call.request.query_params else "body", *parts)
 
 
-def names_in_query(dependant: Dependant) -> Iterator[str]:
-    """The parameters of a route that stand in the query, and those of what it depends on."""
-    yield from (field.alias for field in dependant.query_params)
+def names_in_query(dependant: Dependant) -> Iterator[tuple[str, bool]]:
+    """The parameters of a route that stand in the query, and those of what it depends on; whether each may stand there
+    several times."""
+    yield from ((field.alias, _is_list(field.field_info.annotation)) for field in dependant.query_params)
     for each in dependant.dependencies:
         yield from names_in_query(each)
 
 
-def unknown_in_query(request: Request, known: Collection[str]) -> list[dict[str, Any]]:
-    """What the query names and its route doesn't know, as the framework tells a fault."""
+def _is_list(annotation: Any) -> bool:
+    return list in {get_origin(each) for each in (annotation, *get_args(annotation))}
+
+
+def unknown_in_query(request: Request, known: Mapping[str, bool]) -> list[dict[str, Any]]:
+    """What the query names and its route doesn't know, or names twice where one alone can be meant, as the framework
+    tells a fault. ``known``: by name whether there may be several."""
     only = f"only {', '.join(sorted(known))} can be asked for here" if known else "nothing can be asked for here"
-    names = sorted({*request.query_params}.difference(known))
-    return [{"type": "value_error", "loc": ("query", name), "msg": only} for name in names]
+    times = Counter(name for name, _ in request.query_params.multi_items())
+    twice = {name: f"stands there {count} times" for name, count in times.items() if count > 1}
+    said = {name: only if name not in known else twice.get(name) for name in sorted(times) if not known.get(name)}
+    return [{"type": "value_error", "loc": ("query", name), "msg": what} for name, what in said.items() if what]

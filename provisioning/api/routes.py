@@ -117,7 +117,7 @@ class Door(APIRoute):
             raise TypeError(f"{path} declares no permission that there is: use the methods of Doors")
         self.terms = terms
         super().__init__(path, endpoint, **options)
-        self._known_in_query = frozenset(names_in_query(self.dependant))
+        self._known_in_query = dict(names_in_query(self.dependant))
 
     def get_route_handler(self) -> Handler:
         handler = super().get_route_handler()
@@ -251,7 +251,8 @@ class Door(APIRoute):
         return response
 
     def _unknown(self, request: Request) -> list[dict[str, Any]]:
-        """What the query names and the route doesn't know; of pages, and of what anybody may call, nothing."""
+        """What the query names and the route doesn't know, or knows once; of pages, and of what anybody may call,
+        nothing."""
         if self.terms.refusal is not None or self.terms.permission == PUBLIC:
             return []
         return unknown_in_query(request, self._known_in_query)

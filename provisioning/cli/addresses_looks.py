@@ -37,6 +37,7 @@ from provisioning.cli.printing import (
 )
 from provisioning.cli.running import AsJson, run
 from provisioning.errors import Fault, InvalidRequest
+from provisioning.service_views import gone, in_full
 
 OF_A_PORT = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})")
 
@@ -271,7 +272,7 @@ async def _show_holder(
             behind = None
             held = await appliance.services(db).network_service.service_at(address=address, at=at, vrf=vrf)
     if as_json:
-        print_json({"holder": held} if port is None else {"behind": behind})
+        print_json({"holder": behind["holder"] if behind else held, "behind": behind})
     elif port is not None:
         _print_behind(address, port, behind)
     else:
@@ -293,12 +294,10 @@ async def _show_service(appliance: Appliance, service_id: int, *, as_json: bool)
         facts = await appliance.address_lookup(db).service(service_id)
         try:
             held = await appliance.services(db).network_service.resources(service_id)
-        except ServiceReleased:
-            held = None
-    if as_json:
-        print_json({"service": facts, "resources": held})
-        return
-    _print_service(facts, held)
+        except ServiceReleased as released:
+            print_json(gone(facts, released.released_at)) if as_json else _print_service(facts, None)
+            return
+    print_json(in_full(facts, held)) if as_json else _print_service(facts, held)
 
 
 def _print_service(facts: ServiceFacts, held: AllocatedResources | None) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ipam import MOST_ROUTED_OF_A_POOL, AllocatedResources, UnitState
+from ipam import MOST_ROUTED_OF_A_POOL, AllocatedResources, HowAllocated, UnitState
 from provisioning.access import subject_of
 from provisioning.addresses import AddressDesk, ChangedService
 from provisioning.bootstrap import Appliance
@@ -22,6 +22,9 @@ Service = Annotated[int, typer.Argument(help="The service's number.")]
 Reason = Annotated[str, typer.Option("--reason", "--note", help="Why, for whoever finds it later.")]
 
 
+HOW: dict[HowAllocated, str] = {"new": "", "held": ", as before", "back": ", back after its release"}
+
+
 def add_to(app: typer.Typer) -> None:
     """Adds these commands."""
     for command in (allocate, move, route, withdraw, release):
@@ -32,7 +35,7 @@ def allocate(
     customer: Annotated[int, typer.Option(help="The customer's number.")],
     location: Annotated[str, typer.Option(help="The premise, by its id or an alias.")],
     plan: Annotated[str, typer.Option(help="The network plan.")],
-    request: Annotated[str, typer.Option(help="Names the service: the same again is the same one.")],
+    request: Annotated[str, typer.Option(help="Names the service: again it is the same one, also after its release.")],
     ip: Ip = None,
     wan6: Wan6 = None,
     pd: DelegatedPrefix = None,
@@ -43,7 +46,7 @@ def allocate(
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            held = await appliance.address_desk(db).allocate(
+            held, how = await appliance.address_desk(db).allocate(
                 customer_id=customer,
                 service_location=location,
                 bandwidth_plan=plan,
@@ -51,7 +54,7 @@ def allocate(
                 static=static_of(ip, wan6, pd, cvlan),
             )
             tells(subject=subject_of("service", held["service_id"]))
-        print_json(held) if json_ else _print_held(held)
+        print_json(held) if json_ else _print_held(held, HOW[how])
 
     run(act, as_json=json_)
 
@@ -82,7 +85,7 @@ def route(
     reason: Reason,
     prefix: Annotated[str | None, typer.Option(help="Exactly this one; left out, the pool's choice.")] = None,
     count: Annotated[
-        int, typer.Option(min=1, max=MOST_ROUTED_OF_A_POOL, help="How many of that pool it shall have at least.")
+        int, typer.Option(help=f"How many of that pool it shall have at least, up to {MOST_ROUTED_OF_A_POOL}.")
     ] = 1,
     json_: AsJson = False,
 ) -> None:

@@ -49,11 +49,53 @@ async def test_a_full_pool_is_a_conflict_with_its_numbers_and_never_an_empty_ans
     assert any(pool["level"] == "exhausted" for pool in (await api.get("/addresses/pools")).json())
 
 
+async def test_what_is_asked_for_twice_by_another_system_is_audited_when_something_comes_of_it(any_api: Api) -> None:
+    asked = {"customer_id": 1090, "service_location": NEXT_DOOR, "bandwidth_plan": "fiber-300", "request_id": "crm-7"}
+    given = await any_api.post("/addresses/services", asked)
+    again = await any_api.post("/addresses/services", asked)
+    service = given.json()["service_id"]
+    released = await any_api.post(f"/addresses/services/{service}/release", {"reason": "moved out"}, match="*")
+    back = await any_api.post("/addresses/services", asked)
+
+    assert [each.status_code for each in (given, again, released, back)] == [201, 200, 200, 200], back.text
+    assert back.json() == again.json() == given.json()
+    entries = await any_api.audit(subject=f"service/{service}")
+    assert [(each["action"], (each["before"] or {}).get("state")) for each in entries] == [
+        ("addresses allocate", "released"),
+        ("addresses release", None),
+        ("addresses allocate", None),
+    ]
+
+
+async def test_the_longest_request_of_another_system_is_told_with_all_else_that_is_wrong(api: Api) -> None:
+    asked = {"customer_id": 1090, "service_location": NEXT_DOOR, "bandwidth_plan": "fiber-300"}
+    longest = await api.post("/addresses/services", {**asked, "request_id": "r" * 195})
+    longer = await api.post("/addresses/services", {**asked, "bandwidth_plan": "gold", "request_id": "r" * 196})
+    assert longest.status_code == 201, longest.text
+    assert [each["pointer"] for each in longer.json()["errors"]] == ["#/request_id", "#/bandwidth_plan"]
+
+
+async def test_what_a_query_says_twice_is_refused_where_one_alone_can_be_meant(api: Api) -> None:
+    twice = await api.get("/addresses/holder?address=100.64.0.2&address=203.0.113.250")
+    assert (twice.status_code, twice.json()["errors"]) == (
+        422,
+        [{"field": "address", "detail": "stands there 2 times"}],
+    )
+    assert (await api.get("/runs?state=held&state=failed")).status_code == 200
+
+
+async def test_how_many_prefixes_are_wanted_is_looked_at_with_all_else(api: Api) -> None:
+    wish = {"pool": "nope", "prefix": "2001:db8:9000::/48", "count": 5, "reason": "x"}
+    refused = await api.post("/addresses/services/1/route", wish, match="*")
+    faults = {each.get("pointer", each.get("field")).removeprefix("#/") for each in refused.json()["errors"]}
+    assert (refused.status_code, faults) == (422, {"pool", "count"}), refused.text
+
+
 async def test_a_named_request_is_the_same_service_whichever_key_and_token_it_comes_with(api: Api) -> None:
     asked = {"customer_id": 1090, "service_location": NEXT_DOOR, "bandwidth_plan": "fiber-300", "request_id": "crm-7"}
     given = await api.post("/addresses/services", asked, key="of-the-old-token", role="noc")
     again = await api.post("/addresses/services", asked, key="of-the-new-token", role="admin")
-    assert (given.status_code, again.status_code) == (201, 201), again.text
+    assert (given.status_code, again.status_code) == (201, 200), again.text
     assert again.json() == given.json()
 
     other = await api.post("/addresses/services", {**asked, "customer_id": 1091}, role="admin")

@@ -37,10 +37,45 @@ bindings = [{ bng = "bng-north" }]
 DONE, USERNAME, HOME = 1, "c1001-s1@isp.example", "LOC-20001"
 
 
+@pytest.mark.both_databases
+def test_a_service_is_told_by_command_as_by_the_api_and_so_is_who_had_an_address(
+    any_isp: Settings, type_: Type
+) -> None:
+    asked = ("--customer", "7", "--location", HOME, "--plan", "fiber-300", "--request", "crm-1")
+    assert type_("addresses", "allocate", *asked).out.startswith("service ")
+    assert type_("addresses", "allocate", *asked).out.splitlines()[0].endswith(", as before")
+    held = type_("addresses", "allocate", *asked, "--json").json
+    shown = ("addresses", "show", "--service", held["service_id"], "--json")
+    whose = {"customer_id": 7, "location": HOME, "plan": "fiber-300"}
+    assert type_(*shown).json == {**held, **whose, "state": "active", "released_at": None}
+    had = type_("addresses", "holder", held["ip_address"], "--json").json
+    assert (had["holder"]["service_id"], had["behind"]) == (held["service_id"], None)
+
+    assert type_("addresses", "release", held["service_id"], "--reason", "gone").status == 0
+    gone = type_(*shown).json
+    assert gone.pop("released_at") is not None
+    names = {"service_id": held["service_id"], "username": held["username"]}
+    assert gone == {**names, **whose, "state": "released"}
+    assert type_("addresses", "allocate", *asked).out.splitlines()[0].endswith(", back after its release")
+
+
+def test_a_request_that_is_too_long_and_a_count_that_cannot_be_meant_are_told_with_all_else(
+    isp: Settings, type_: Type
+) -> None:
+    long = type_(
+        "addresses", "allocate", "--customer", "7", "--location", HOME, "--plan", "gold", "--request", "r" * 196
+    )
+    assert long.status == 2
+    assert "request_id: has 196 characters; it takes 1 to 195" in long.err and "'gold'" in long.err
+    count = type_("addresses", "route", DONE, "--pool", "nope", "--count", 0, "--reason", "x")
+    assert count.status == 2
+    assert "count: is 0; a service has 1 to 16 prefixes of a pool" in count.err and "'nope'" in count.err
+
+
 @pytest.fixture
 def address(isp: Settings, type_: Type) -> str:
     """That of the service that is in use."""
-    held = type_("addresses", "show", "--service", DONE, "--json").json["resources"]
+    held = type_("addresses", "show", "--service", DONE, "--json").json
     return str(held["ip_address"])
 
 
@@ -368,7 +403,7 @@ def test_what_gets_a_service_out_of_a_drain_is_said_by_what_it_has_there(
     service = type_("addresses", "allocate", *words, "--json").json["service_id"]
     route = ("addresses", "route", service, "--pool", "nets", "--reason", "a larger office")
     assert type_(*route).status == 0
-    [first] = type_("addresses", "show", "--service", service, "--json").json["resources"]["framed_routes"]
+    [first] = type_("addresses", "show", "--service", service, "--json").json["framed_routes"]
     prefix = first.split()[0]
     for pool, span in (("nets", (prefix,)), ("aggregation-north/101", ())):
         assert type_("addresses", "drain", pool, *span, "--reason", "goes south").status == 0
@@ -396,7 +431,7 @@ def test_who_was_behind_a_port_is_said_by_rule_and_by_log(any_isp: Settings, typ
     assert (ahead.status, "still to come" in ahead.err) == (2, True)
     assert type_(*rule, "--since", "2026-01-01T00:00Z", "--reason", "taken over").out.endswith("203.0.113.0/27\n")
     assert type_("addresses", "nat-rules", "--json").json[0]["since"].startswith("2026-01-01T00:00:00")
-    address = type_("addresses", "show", "--service", DONE, "--json").json["resources"]["ip_address"]
+    address = type_("addresses", "show", "--service", DONE, "--json").json["ip_address"]
     [block] = type_("addresses", "nat-blocks", address, "--json").json
     outside = f"{block['outside']}:{block['first_port'] + 7}"
     said = type_("addresses", "show", outside).out.splitlines()
