@@ -108,7 +108,8 @@ class EstateRows:
         Raises:
             NameUnknown: there is none of that name.
         """
-        row = await self.find(_NAMED[kind], name=name)
+        # What was read from a file may have NUL (U+0000) in it, for which PostgreSQL can't be asked.
+        row = None if "\0" in name else await self.find(_NAMED[kind], name=name)
         if row is None:
             raise NameUnknown(KIND_OF.get(kind, kind), name)
         return int(row["id"])

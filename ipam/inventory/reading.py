@@ -82,12 +82,17 @@ async def known_network(db: AsyncSession, tenant_id: str, lines: Sequence[Import
     vrfs = await db.scalars(select(Vrf.name).where(Vrf.tenant_id == tenant_id))
     return KnownNetwork(
         pools=PoolIndex(pools, vrfs),
-        places=await _places(db, tenant_id, {line.location for line in lines if line.location}),
+        places=await _places(db, tenant_id, _askable(line.location for line in lines)),
         plans=await _plans(db, tenant_id),
         bound=await everything_bound(db, tenant_id),
-        accounts=await _accounts(db, tenant_id, {line.username for line in lines if line.username}),
+        accounts=await _accounts(db, tenant_id, _askable(line.username for line in lines)),
         vlan_pools={pool.pool_id: pool for pool in pools if pool.kind == "cvlan"},
     )
+
+
+def _askable(names: Iterable[str]) -> set[str]:
+    """Each once. PostgreSQL has no text with NUL (U+0000), and can't be asked for it: nobody is called so."""
+    return {name for name in names if name and "\0" not in name}
 
 
 async def _places(db: AsyncSession, tenant_id: str, names: Collection[str]) -> dict[str, Place]:

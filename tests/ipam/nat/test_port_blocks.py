@@ -243,6 +243,7 @@ async def test_a_log_that_contradicts_itself_or_an_earlier_one_is_refused_whole(
         block("203.0.113.7", 40_000, "100.64.0.9", 0, 1),
         replace(block("203.0.113.11", 1024, "100.64.0.9", 0, 1), vrf="elsewhere"),
         replace(block("203.0.113.11", 0, "100.64.0.9", 0, 1), vrf="nowhere"),
+        replace(block("203.0.113.12", 1024, "100.64.0.9", 0, 1), vrf="a\0b"),
     ]
 
     with pytest.raises(RequestInvalid) as refused:
@@ -261,6 +262,7 @@ async def test_a_log_that_contradicts_itself_or_an_earlier_one_is_refused_whole(
         "blocks.8.vrf: There is no VRF 'elsewhere'. Define it first, or correct the name.",
         "blocks.9.first_port: ports 0 to 511 don't lie in 1..65535",
         "blocks.9.vrf: There is no VRF 'nowhere'. Define it first, or correct the name.",
+        "blocks.10.vrf: There is no VRF 'a\\x00b'. Define it first, or correct the name.",
     ]
     assert await empty.ports("holder", outside="203.0.113.10", port=2020, at=at(3)) is None
 

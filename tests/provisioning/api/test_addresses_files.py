@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from sqlalchemy import text
 
 from tests.support.api import Api
@@ -69,6 +70,19 @@ async def test_a_mapping_in_the_body_says_whose_the_addresses_of_a_file_are(any_
         "field": "line 2",
         "detail": "plan fiber-300 needs something of an IPv6 WAN pool at LOC-20001, too; no line has it",
     }
+
+
+@pytest.mark.both_databases
+async def test_a_nul_in_a_file_is_a_fault_of_its_line(any_api: Api) -> None:
+    content = b"value,state,customer_id,username,location,plan\n100.64.3.9,assigned,5,a\0b,c\0d,fiber-300\n"
+    answer = await any_api.send("POST", "/addresses/imports", headers=CSV, content=content)
+    assert (answer.status_code, answer.json()["errors"]) == (
+        422,
+        [
+            {"field": "line 2", "detail": "username: FreeRADIUS never looks up a name like 'a\\x00b'"},
+            {"field": "line 2", "detail": "location: no premise is known as 'c\\x00d'"},
+        ],
+    )
 
 
 async def test_a_file_is_read_while_others_write(api: Api) -> None:
