@@ -136,16 +136,25 @@ class Draft:
             self.fault(line, fault)
         if line.since is not None and line.since > self.now:
             self.fault(line, f"since: {line.since:%Y-%m-%d %H:%M:%S} UTC has not come yet")
-        over = line.available_at
-        if line.state == "quarantine" and line.since is not None and over is not None and over < line.since:
-            before = f"{over:%Y-%m-%d %H:%M:%S} UTC is before {line.since:%Y-%m-%d %H:%M:%S} UTC"
-            self.fault(line, f"available_at: {before}, when it was given back (since)")
+        if line.state == "quarantine":
+            self._rests_after(line)
         service, subject = self._service_of(line)
         located = self._located(line, service)
         if located is not None:
             self._add_units(line, located, service, subject)
         if self.faults.get(line.number) and line.state != "quarantine":
             self._leave_open(line, service, located)
+
+    def _rests_after(self, line: ImportLine) -> None:
+        """It was given back before it may go to somebody else, or to nobody but who had it."""
+        since = line.since or self.now
+        why = "when it was given back (since)"
+        if line.since is None:
+            why = "and that is when it was given back where since is left out: say since when it rests"
+        for name, until in (("available_at", line.available_at), ("sticky_until", line.sticky_until)):
+            if until is not None and until < since:
+                before = f"{until:%Y-%m-%d %H:%M:%S} UTC is before {since:%Y-%m-%d %H:%M:%S} UTC"
+                self.fault(line, f"{name}: {before}, {why}")
 
     def _add_units(self, line: ImportLine, located: Located, service: DraftService | None, subject: str) -> None:
         pool, first, last = located

@@ -256,8 +256,29 @@ async def test_a_quarantine_that_is_over_before_it_began_is_refused(network: Net
     assert found == {
         2: ["available_at: 2029-10-01 00:00:00 UTC is before 2029-11-01 00:00:00 UTC, when it was given back (since)"],
     }
-    counts = await network.bring_in(f"{names}100.64.0.6,{whose},,2029-10-01T00:00:00Z\n")  # nobody says since when
-    assert counts["quarantine"] == 1
+
+
+async def test_what_is_given_back_now_rests_from_now_on(network: Network) -> None:
+    whose, names = (
+        "quarantine,5,LOC-1,fiber-100",
+        "value,state,customer_id,location,plan,available_at,sticky_until,since\n",
+    )
+    found = await network.faults(
+        f"{names}100.64.0.5,{whose},2020-01-01T00:00:00Z,,\n"
+        f"100.64.0.6,{whose},2030-01-02T00:00:00Z,2029-12-31T00:00:00Z,\n"
+        f"100.64.0.7,{whose},2020-01-01T00:00:00Z,2018-12-31T00:00:00Z,2019-01-01T00:00:00Z\n"
+    )
+
+    now = "2030-01-01 12:00:00 UTC, and that is when it was given back where since is left out: say since when it rests"
+    assert found == {
+        2: [f"available_at: 2020-01-01 00:00:00 UTC is before {now}"],
+        3: [f"sticky_until: 2029-12-31 00:00:00 UTC is before {now}"],
+        4: ["sticky_until: 2018-12-31 00:00:00 UTC is before 2019-01-01 00:00:00 UTC, when it was given back (since)"],
+    }
+    rests = f"{names}100.64.0.5,{whose},2030-01-01T12:00:00Z,,\n100.64.0.6,{whose},2030-01-02T00:00:00Z,,\n"
+    rests += f"100.64.0.7,{whose},2020-01-01T00:00:00Z,,2019-01-01T00:00:00Z\n"
+    assert (await network.bring_in(rests))["quarantine"] == 3
+    assert (await network.bring_in(rests))["unchanged"] == 3
     assert await network.violations() == []
 
 
