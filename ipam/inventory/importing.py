@@ -1,5 +1,9 @@
 """Writing what a file of existing allocations says: all of it or nothing, in a handful of statements by the thousand.
 
+What is wrong with a file is found before anything of a pool is locked, and its services are written before that, too:
+allocations wait for the rest alone. Then what is to be taken is looked at once more; if others have had some of it
+meanwhile, all is undone and done again behind the locks.
+
 Free ranges are cut once a pool, by a scan over what the file takes. What is left between stays free ranges, however
 short: a hole that became a row of a rested unit would need a story of its own, and takes more room than the range does.
 """
@@ -8,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,11 +24,11 @@ from ipam.errors import ImportRefused
 from ipam.estate.ranges import cut_ranges
 from ipam.estate.rows import EstateRows
 from ipam.inventory.answers import CheckedImport, ImportCounts
-from ipam.inventory.draft import Draft, WantedUnit
+from ipam.inventory.draft import Draft, UnitKey, WantedUnit
 from ipam.inventory.files import ImportFile
 from ipam.inventory.lines import ImportSource, as_note
 from ipam.inventory.new_services import write_moves, write_services
-from ipam.inventory.reading import chunks, known_network, standing
+from ipam.inventory.reading import Standing, chunks, known_network, standing, used_units
 from ipam.inventory.services import complete_all
 from ipam.inventory.standing import Settled, settle
 from ipam.kinds import ROUTED
@@ -60,18 +64,42 @@ async def bring_in(rows: EstateRows, file: ImportFile, *, at: datetime, realm: s
     """
     await rows.be_alone()
 
-    async def attempt(_: frozenset[str]) -> ImportCounts:
+    async def attempt(taken_by_others: frozenset[str]) -> ImportCounts:
         draft = await _drafted(rows, file, at)
-        pools = sorted({pool_id for pool_id, _ in draft.units})
-        for pool_id in pools:  # who was about to take something there has been waited for, and is seen from here on
-            await cut_ranges(rows, pool_id, [])
-        settled = settle(draft, await standing(rows, draft.units), file.source)
+        if taken_by_others:
+            await _hold(rows, draft.units)
+        now = await standing(rows, draft.units)
+        settled = settle(draft, now, file.source)
         if any(draft.faults.values()):
             raise ImportRefused(draft.faults, file.places)
-        await _write(rows, settled, file.source, at, realm, file.places)
+        services = settled.services()
+        await write_services(rows, services, at=at, realm=realm, places=file.places)
+        await write_moves(rows, services, file.source, at=at)
+        if not taken_by_others:
+            await _hold(rows, [unit.key for unit in settled.new])
+            await _see_unchanged(rows, settled, now)
+        await _write(rows, settled, file.source, at)
         return _counts(file, draft, settled)
 
     return await patiently(rows.db, attempt)
+
+
+async def _hold(rows: EstateRows, units: Iterable[UnitKey]) -> None:
+    """Who was about to take something in their pools has been waited for, and is seen from here on."""
+    for pool_id in sorted({pool_id for pool_id, _ in units}):
+        await cut_ranges(rows, pool_id, [])
+
+
+async def _see_unchanged(rows: EstateRows, settled: Settled, then: Standing) -> None:
+    """Whether nothing has become of what is to be taken. Other than by its row it shows in no way: whoever has had it
+    meanwhile and has given it back has left it cooling, and where nothing rests nobody is given anything.
+
+    Raises:
+        OthersWereQuicker: something has.
+    """
+    now = await used_units(rows.db, (unit.key for unit in settled.new))
+    if taken := {unit.pool.name for unit in settled.new if now.get(unit.key) != then.used.get(unit.key)}:
+        raise OthersWereQuicker(taken)
 
 
 async def _drafted(rows: EstateRows, file: ImportFile, at: datetime) -> Draft:
@@ -104,9 +132,7 @@ def _counts(file: ImportFile, draft: Draft, settled: Settled) -> ImportCounts:
     )
 
 
-async def _write(
-    rows: EstateRows, settled: Settled, source: ImportSource, at: datetime, realm: str, places: Mapping[int, str]
-) -> None:
+async def _write(rows: EstateRows, settled: Settled, source: ImportSource, at: datetime) -> None:
     await _take_out(rows, settled)
     with_row = [unit for unit in settled.new if unit.key not in settled.rowless]
     by_pool: dict[int, list[int]] = defaultdict(list)
@@ -114,9 +140,6 @@ async def _write(
         by_pool[unit.pool.pool_id].append(unit.unit)
     for pool_id, units in sorted(by_pool.items()):
         await cut_ranges(rows, pool_id, merge((unit, unit) for unit in units))
-    services = settled.services()
-    await write_services(rows, services, at=at, realm=realm, places=places)
-    await write_moves(rows, services, source, at=at)
     ordinals = _ordinals(with_row)
     await _insert(rows, _ALLOCATION, [_allocation(*each, at) for each in zip(with_row, ordinals, strict=True)])
     freed = {"what": "unreserved", "service_id": None}

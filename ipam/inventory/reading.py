@@ -118,19 +118,15 @@ async def _accounts(db: AsyncSession, tenant_id: str, usernames: Collection[str]
     return found
 
 
-async def standing(rows: EstateRows, units: Iterable[UnitKey]) -> Standing:
+async def standing(rows: EstateRows, units: Collection[UnitKey]) -> Standing:
     """How these units stand."""
-    db = rows.db
-    by_pool: dict[int, list[int]] = defaultdict(list)
-    for pool_id, unit in units:
-        by_pool[pool_id].append(unit)
-    used: dict[UnitKey, UsedUnit] = {}
+    db, by_pool = rows.db, _by_pool(units)
     rowless: dict[UnitKey, Cooling] = {}
     last_event_at: dict[UnitKey, datetime] = {}
     last_story_at: dict[UnitKey, datetime] = {}
+    used = await used_units(db, units)
     for pool_id, numbers in by_pool.items():
         for some in chunks(sorted(numbers)):
-            used |= await _used(db, pool_id, some)
             last_event_at |= await _last_events(db, pool_id, some)
             last_story_at |= await _last_events(db, pool_id, some, AllocationEvent.what != "reserved")
     excluded = await _spans(db, Exclusion, by_pool, lambda row: row.reason + (f" ({row.note})" if row.note else ""))
@@ -140,6 +136,22 @@ async def standing(rows: EstateRows, units: Iterable[UnitKey]) -> Standing:
         parts = intersect(spans, [(unit, unit) for unit in numbers])
         rowless |= {(pool_id, each.unit): each for each in await given_back_in(rows, pool_id, parts)}
     return Standing(used, rowless, last_event_at, last_story_at, excluded, drained)
+
+
+async def used_units(db: AsyncSession, units: Iterable[UnitKey]) -> dict[UnitKey, UsedUnit]:
+    """Those of them that have a row."""
+    found: dict[UnitKey, UsedUnit] = {}
+    for pool_id, numbers in _by_pool(units).items():
+        for some in chunks(sorted(numbers)):
+            found |= await _used(db, pool_id, some)
+    return found
+
+
+def _by_pool(units: Iterable[UnitKey]) -> dict[int, list[int]]:
+    by_pool: dict[int, list[int]] = defaultdict(list)
+    for pool_id, unit in units:
+        by_pool[pool_id].append(unit)
+    return by_pool
 
 
 async def _used(db: AsyncSession, pool_id: int, units: Sequence[int]) -> dict[UnitKey, UsedUnit]:

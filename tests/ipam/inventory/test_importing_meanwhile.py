@@ -1,0 +1,125 @@
+"""What others do on PostgreSQL while a file is brought in: they wait for as little as can be, and nobody takes anything
+away from anybody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
+
+import pytest
+from pytest import MonkeyPatch
+from sqlalchemy import func, select
+
+from ipam import ImportCounts, ImportRefused, read_import
+from ipam.estate.rows import EstateRows
+from ipam.inventory import importing, reading
+from ipam.inventory.draft import UnitKey
+from ipam.inventory.reading import Standing
+from ipam.tables import Service
+from tests.ipam.conftest import Network, lines_of, one_pool
+from tests.support.postgres import until_it_waits_for_us
+
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one writer
+
+FILE = "value,customer_id,username,location,plan\n192.0.2.5,5,ada,LOC-1,fiber-100\n192.0.2.6,6,bob,LOC-3,fiber-100\n"
+WRONG = f"{FILE}192.0.2.7,7,carl,nowhere,fiber-100\n"
+
+
+@pytest.fixture
+async def isp(empty: Network) -> Network:
+    await empty.apply(one_pool("192.0.2.0/26", quarantine_seconds=0))
+    return empty
+
+
+def once_it_has_looked(monkeypatch: MonkeyPatch, act: Callable[[], Awaitable[Any]]) -> list[Any]:
+    """What comes of the act when the import has looked for the first time."""
+    look, done = reading.standing, list[Any]()
+
+    async def and_meanwhile(rows: EstateRows, units: Collection[UnitKey]) -> Standing:
+        seen = await look(rows, units)
+        if not done:
+            done.append(await act())
+        return seen
+
+    monkeypatch.setattr(importing, "standing", and_meanwhile)
+    return done
+
+
+async def services(isp: Network) -> int:
+    async with isp.database.read() as db:
+        return await db.scalar(select(func.count()).select_from(Service)) or 0
+
+
+@pytest.mark.parametrize("file", [FILE, WRONG], ids=["brought_in", "refused"])
+async def test_others_are_given_addresses_of_the_pool_while_a_file_is_looked_at(
+    isp: Network, monkeypatch: MonkeyPatch, file: str
+) -> None:
+    given = once_it_has_looked(monkeypatch, lambda: isp.allocate(1, ip_address="192.0.2.9"))
+
+    if file == WRONG:
+        with pytest.raises(ImportRefused, match="no premise is known as 'nowhere'"):
+            await isp.bring_in(file)
+    else:
+        assert (await isp.bring_in(file))["assigned"] == 2
+
+    assert [each["ip_address"] for each in given] == ["192.0.2.9"]
+    assert await isp.violations() == []
+
+
+async def test_a_file_that_changes_nothing_locks_nothing_of_a_pool(isp: Network) -> None:
+    await isp.bring_in(FILE)
+    async with isp.database.begin() as db:
+        again = await isp.inventory(db).bring_in(read_import(lines_of(FILE), "csv"))
+        given = await isp.allocate(1)  # before the import has ended
+    assert again["unchanged"] == 2
+    assert given["ip_address"] not in FILE
+
+
+async def test_what_somebody_has_got_since_a_file_was_looked_at_stays_his_and_nothing_is_written(
+    isp: Network, monkeypatch: MonkeyPatch
+) -> None:
+    given = once_it_has_looked(monkeypatch, lambda: isp.allocate(1, ip_address="192.0.2.6"))
+
+    with pytest.raises(ImportRefused) as refused:
+        await isp.bring_in(FILE)
+
+    [holder] = given
+    words = f"held by service {holder['service_id']} ({holder['username']}, customer 1)"
+    assert refused.value.by_line == {3: (f"192.0.2.6 of pool cgnat is {words}",)}
+    assert (await services(isp), (await isp.usage("cgnat"))["assigned"]) == (1, 1)
+    assert await isp.violations() == []
+
+
+async def test_what_somebody_has_had_since_a_file_was_looked_at_is_brought_in_with_that_history(
+    isp: Network, monkeypatch: MonkeyPatch
+) -> None:
+    async def come_and_go() -> None:
+        await isp.release((await isp.allocate(1, ip_address="192.0.2.6"))["service_id"])
+
+    once_it_has_looked(monkeypatch, come_and_go)
+    counts = await isp.bring_in(FILE)
+
+    assert (counts["assigned"], counts["services"], await services(isp)) == (2, 2, 3)
+    history = await isp.keep("history", pool="cgnat", value="192.0.2.6")
+    assert [(each["what"], each["customer_id"]) for each in history] == [
+        ("assigned", 1),
+        ("released", 1),
+        ("assigned", 6),
+    ]
+    assert await isp.violations() == []
+
+
+async def test_what_is_just_being_given_is_waited_for_and_stays_whose_it_is(isp: Network) -> None:
+    async with isp.database.begin() as db:
+        await isp.service(db).allocate_resources(
+            customer_id=1, service_location="LOC-1", bandwidth_plan="fiber-100"
+        )  # whichever it is: its range is locked
+        taken = (await isp.service(db).resources(1))["ip_address"]
+        file = f"value,customer_id,username,location,plan\n{taken},5,ada,LOC-1,fiber-100\n"
+        task: asyncio.Task[ImportCounts] = asyncio.create_task(isp.bring_in(file))
+        await until_it_waits_for_us(db, task)
+    with pytest.raises(ImportRefused, match=f"{taken} of pool cgnat is held by service 1"):
+        await task
+    assert await services(isp) == 1
+    assert await isp.violations() == []
