@@ -10,7 +10,8 @@ A unit that is asked for by its number, or is computed, is carved out of whereve
 What makes a second owner impossible is UNIQUE(pool_id, unit); locks only make writers quick. The cost doesn't grow with
 a pool's size or fill, and no row counts anything, for such a row would queue all writers up.
 
-Most services are given all of it in one turn, in the same order (``at_once``); these are the steps for the others:
+Most services are given all of it in one turn, in the same order (``at_once``), and many that go behind another BNG
+together from what is read for all of them (``stock``); these are the steps for the others:
 
 * SQLite: BEGIN IMMEDIATE holds the one write lock, so what was read is true, and plain statements follow
   (``take_sqlite``).
@@ -55,7 +56,7 @@ async def choose(db: AsyncSession, chains: Chains, at: datetime, locked: Collect
     for chain in chains.values():
         able = [candidate for candidate in chain if candidate.has_something]
         if not able:
-            raise await _why_nothing(db, chain, at)
+            raise await why_nothing(db, chain, at)
         chosen.append(min(able, key=lambda candidate: candidate.name in locked))
     return chosen
 
@@ -118,7 +119,7 @@ async def _take_given(db: AsyncSession, pool: Candidate, number: int, holder: Ho
     await note_event(db, unit, what="assigned", at=holder.at, service_id=holder.service_id)
 
 
-async def _why_nothing(db: AsyncSession, chain: list[Candidate], at: datetime) -> PoolExhausted | OthersWereQuicker:
+async def why_nothing(db: AsyncSession, chain: list[Candidate], at: datetime) -> PoolExhausted | OthersWereQuicker:
     """Read the numbers of the whole chain at one instant: only if they too leave nothing, it is exhausted."""
     ids = [candidate.pool_id for candidate in chain]
     names = [candidate.name for candidate in sorted(chain, key=lambda each: (each.priority, each.name))]

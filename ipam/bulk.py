@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Insert, Table, bindparam, func, insert, select, text
+from sqlalchemy import Insert, Table, TableValuedAlias, Update, bindparam, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,11 +25,41 @@ async def insert_many(db: AsyncSession, table: Table, values: Sequence[dict[str,
     await db.execute(_rows_of(table, names), {name: [each[name] for each in values] for name in names})
 
 
+async def update_many(db: AsyncSession, table: Table, key: tuple[str, ...], values: Sequence[dict[str, Any]]) -> None:
+    """All have the same columns: those of the key say which row is meant, and the others what it says from now on."""
+    if not values:
+        return
+    connection = await db.connection()
+    names = tuple(values[0])
+    if connection.dialect.name != "postgresql":
+        each = [{f"_{name}": row[name] for name in names} for row in values]
+        await connection.execute(_one_changed(table, key, names), each)
+        return
+    await connection.execute(_changed(table, key, names), {f"_{name}": [row[name] for row in values] for name in names})
+
+
 @cache
 def _rows_of(table: Table, names: tuple[str, ...]) -> Insert:
-    arrays = [bindparam(name, type_=ARRAY(table.c[name].type)) for name in names]
-    every = func.unnest(*arrays).table_valued(*names).render_derived()
+    every = _unnested(table, names)
     return insert(table).from_select(names, select(*(every.c[name] for name in names)))
+
+
+@cache
+def _changed(table: Table, key: tuple[str, ...], names: tuple[str, ...]) -> Update:
+    every = _unnested(table, names, prefix="_")
+    changed = update(table).where(*(table.c[name] == every.c[name] for name in key))
+    return changed.values({name: every.c[name] for name in names if name not in key})
+
+
+@cache
+def _one_changed(table: Table, key: tuple[str, ...], names: tuple[str, ...]) -> Update:
+    changed = update(table).where(*(table.c[name] == bindparam(f"_{name}") for name in key))
+    return changed.values({name: bindparam(f"_{name}") for name in names if name not in key})
+
+
+def _unnested(table: Table, names: tuple[str, ...], prefix: str = "") -> TableValuedAlias:
+    arrays = [bindparam(f"{prefix}{name}", type_=ARRAY(table.c[name].type)) for name in names]
+    return func.unnest(*arrays).table_valued(*names).render_derived()
 
 
 async def count_anew(db: AsyncSession, *tables: Table) -> None:

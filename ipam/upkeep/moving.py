@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from sqlalchemy import insert, select, update
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam import holdings
 from ipam.allocation.candidates import Candidate, Holder, bound
 from ipam.allocation.carving import Unit
-from ipam.allocation.chains import by_its_number, chains_of, computed, most_specific
+from ipam.allocation.chains import Chains, by_its_number, chains_of, computed, most_specific
 from ipam.allocation.patience import patiently
 from ipam.allocation.places import Place
 from ipam.allocation.service_rows import named_only
@@ -123,7 +123,8 @@ async def _move(
     named = (await cvlans_named(db, [line]))[line.service_id]
     faults = RequestFaults()
     kept = kept_of(line, place, held, found, by_number, named, faults)
-    chosen = await chosen_of(db, line, place, holder, found, kept, by_number, locked, faults)
+    choosing = partial(choose, db, at=holder.at, locked=locked)
+    chosen = await chosen_of(line, place, found, kept, by_number, choosing, faults)
     faults.refuse_if_any(NotServed)
     gone = [unit for unit in held if unit not in kept]
     if gone:
@@ -228,19 +229,17 @@ def _follows(candidate: Candidate, place: Place) -> int | None:
 
 
 async def chosen_of(
-    db: AsyncSession,
     line: Line,
     place: Place,
-    holder: Holder,
     found: Sequence[Candidate],
     kept: Sequence[HeldUnit],
     by_number: Mapping[Kind, str | int],
-    locked: frozenset[str],
+    choosing: Callable[[Chains], Awaitable[list[Candidate]]],
     faults: RequestFaults,
 ) -> list[Candidate]:
     """Where what it doesn't keep comes from; each kind that can't be had is a fault."""
     kept_kinds = {unit.kind for unit in kept}
-    missing = [kind for kind in wanted(line.plan, place) if kind not in kept_kinds]
+    missing = missing_of(line, place, kept)
     bound_kinds = {candidate.kind for candidate in found}
     unbound = [kind for kind in missing if kind not in bound_kinds]
     asked = {kind: number for kind, number in by_number.items() if kind not in kept_kinds and kind not in unbound}
@@ -249,8 +248,14 @@ async def chosen_of(
     chains = faults.check(whose(line), partial(of_pools, [kind for kind in missing if kind in bound_kinds], asked))
     chosen: list[Candidate] = []
     for kind, chain in (chains or {}).items():
-        chosen += await faults.look(whose(line), choose(db, {kind: chain}, holder.at, locked)) or []
+        chosen += await faults.look(whose(line), choosing({kind: chain})) or []
     return chosen
+
+
+def missing_of(line: Line, place: Place, kept: Sequence[HeldUnit]) -> list[Kind]:
+    """What its plan needs there beside what it keeps."""
+    kept_kinds = {unit.kind for unit in kept}
+    return [kind for kind in wanted(line.plan, place) if kind not in kept_kinds]
 
 
 def whose(line: Line) -> str:

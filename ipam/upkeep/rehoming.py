@@ -8,36 +8,32 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import holdings
 from ipam.allocation.candidates import Candidate, EverythingBound, Holder, bound, everything_bound
-from ipam.allocation.patience import patiently
+from ipam.allocation.chains import most_specific
+from ipam.allocation.patience import OthersWereQuicker, patiently
 from ipam.allocation.service_rows import named_only
-from ipam.allocator import take
+from ipam.allocation.stock import Stock
+from ipam.allocator import choose, take
 from ipam.answers import Held, PoolUsage
-from ipam.bulk import AT_ONCE, insert_many
+from ipam.bulk import AT_ONCE, insert_many, update_many
 from ipam.errors import Fault, IpamError, NotServed, PoolExhausted
 from ipam.estate.rows import EstateRows
 from ipam.holdings import HeldUnit, Line
-from ipam.kinds import ROUTED, UNITLESS, wanted
+from ipam.kinds import ROUTED, UNITLESS
 from ipam.request_faults import RequestFaults
 from ipam.tables import AccessNode, AllocationEvent, Location, Service, ServiceMove, table_of
 from ipam.upkeep.answers import MovedService
-from ipam.upkeep.moving import chosen_of, cvlans_named, kept_of, move_row, whose
+from ipam.upkeep.moving import chosen_of, cvlans_named, kept_of, missing_of, move_row, whose
 from ipam.upkeep.returning import give_back_units
 from ipam.usage import usage
 from ipam.usage.shortage import short_of
 
 MOST_ADDRESSES = 4
 _EVENT, _MOVE, _SERVICE = table_of(AllocationEvent), table_of(ServiceMove), table_of(Service)
-_REFER = (
-    update(_SERVICE)
-    .where(_SERVICE.c.service_id == bindparam("of_service"))
-    .values(svlan_id=bindparam("svlan"), framed_pool_id=bindparam("framed"))
-)
-"""What a service's row refers to; where it is doesn't change."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +71,11 @@ class _Going:
         return [unit for unit in self.held if unit not in self.kept]
 
     @property
-    def needs_units(self) -> bool:
-        """Else it lacks nothing but what is shared and only referred to."""
-        kept_kinds = {unit.kind for unit in self.kept}
-        return any(kind not in UNITLESS and kind not in kept_kinds for kind in wanted(self.line.plan, self.line.place))
+    def pools(self) -> Iterator[Candidate]:
+        """Those of which it may take something: of the most specific place for each kind that it lacks."""
+        for kind in missing_of(self.line, self.line.place, self.kept):
+            if kind not in UNITLESS:
+                yield from most_specific([candidate for candidate in self.found if candidate.kind == kind])
 
     @property
     def wants(self) -> Iterator[tuple[str, ...]]:
@@ -188,8 +185,11 @@ async def _go(db: AsyncSession, going: Sequence[_Going], *, tenant_id: str, note
     """What is not served there is given back by all of these, before the first of them is given anything."""
     gone = [unit.allocation_id for each in going for unit in each.gone]
     await give_back_units(db, sorted(gone), tenant_id=tenant_id, at=at, note=note)
+    wishes = [(each.holder.subject, each.pools) for each in going]
+    stock = await Stock.of(db, wishes, tenant_id=tenant_id, at=at)
     for each in going:
-        await _give(db, each)
+        await _give(db, each, stock)
+    await stock.write()
     served = [each for each in going if not each.faults.all]
     told = {"tenant_id": tenant_id, "what": "moved", "at": at, "available_at": None, "note": note}
     events = [
@@ -199,41 +199,52 @@ async def _go(db: AsyncSession, going: Sequence[_Going], *, tenant_id: str, note
     ]
     await insert_many(db, _EVENT, events)
     await insert_many(db, _MOVE, [move_row(each.line, each.line.place, each.holder, note) for each in served])
-    referred = [(each.line.service_id, named_only(each.chosen)) for each in served]
-    if referred:
-        refer = [
-            {"of_service": number, "svlan": named["svlan_id"], "framed": named["framed_pool_id"]}
-            for number, named in referred
-        ]
-        await (await db.connection()).execute(_REFER, refer)
+    # What a service's row refers to; where it is doesn't change.
+    refer = [{"service_id": each.line.service_id, **named_only(each.chosen)} for each in served]
+    await update_many(db, _SERVICE, ("service_id",), refer)
 
 
-async def _give(db: AsyncSession, each: _Going) -> None:
+async def _give(db: AsyncSession, each: _Going, stock: Stock) -> None:
     """What it lacks, or a fault for all that can't be had."""
-    if not each.needs_units:
-        each.chosen = await _chosen(db, each, each.found, each.faults)
-        each.taken = [candidate.held(None) for candidate in each.chosen]
-    elif each.faults.all:  # it stays where it is, and takes nothing from others: but what else it lacks is told
-        found = await bound(db, each.line.place, each.line.plan, each.holder)
-        each.chosen = await _chosen(db, each, found, each.faults)
-    else:
-        await each.faults.look(whose(each.line), patiently(db, partial(_take, db, each)))
+    subject, place, faults = each.holder.subject, each.line.place, RequestFaults()
+    choosing = partial(stock.choose, subject)
+    try:
+        chosen = await chosen_of(each.line, place, stock.seen_by(each.found, subject), each.kept, {}, choosing, faults)
+    except OthersWereQuicker:
+        await _give_alone(db, each, stock)
+        return
+    each.chosen = chosen
+    each.faults.add(faults)  # of who stays where it is for another one all else that it lacks is told
+    by_number = [candidate for candidate in chosen if candidate.given is not None]
+    if by_number and not each.faults.all:
+        await stock.let_go(by_number)
+        held = await each.faults.look(whose(each.line), patiently(db, partial(_take_given, db, each, by_number)))
+        if held is None:
+            return
+        stock.taken_elsewhere(by_number, held)
+    if not each.faults.all:
+        each.taken = await stock.take(chosen, each.holder)
+
+
+async def _take_given(
+    db: AsyncSession, each: _Going, by_number: Sequence[Candidate], _locked: frozenset[str]
+) -> list[Held]:
+    return await take(db, by_number, each.holder)
+
+
+async def _give_alone(db: AsyncSession, each: _Going, stock: Stock) -> None:
+    """Others have locked what is left of a pool: it comes again in a moment, until they have let go of it."""
+    await stock.let_go(each.pools)
+    await each.faults.look(whose(each.line), patiently(db, partial(_take, db, each)))
+    if not each.faults.all:
+        stock.taken_elsewhere(each.chosen, each.taken)
 
 
 async def _take(db: AsyncSession, each: _Going, locked: frozenset[str]) -> None:
-    found = await bound(db, each.line.place, each.line.plan, each.holder)
     faults = RequestFaults()  # of this attempt alone
-    each.chosen = await _chosen(db, each, found, faults, locked)
+    found = await bound(db, each.line.place, each.line.plan, each.holder)
+    choosing = partial(choose, db, at=each.holder.at, locked=locked)
+    each.chosen = await chosen_of(each.line, each.line.place, found, each.kept, {}, choosing, faults)
     each.faults.add(faults)
-    if not faults.all:
+    if not each.faults.all:
         each.taken = await take(db, each.chosen, each.holder)
-
-
-async def _chosen(
-    db: AsyncSession,
-    each: _Going,
-    found: Sequence[Candidate],
-    faults: RequestFaults,
-    locked: frozenset[str] = frozenset(),
-) -> list[Candidate]:
-    return await chosen_of(db, each.line, each.line.place, each.holder, found, each.kept, {}, locked, faults)

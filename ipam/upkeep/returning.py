@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from ipam.answers import ReleasedResources, ReleasedUnit, value_of
-from ipam.bulk import AT_ONCE, insert_many
+from ipam.bulk import AT_ONCE, insert_many, update_many
 from ipam.tables import (
     ASSIGNED,
     Allocation,
@@ -46,17 +46,6 @@ _HELD = (
 )
 _ALL_HELD = _HELD.where(Allocation.service_id == bindparam("service_id"), ASSIGNED)
 _HELD_OF_POOLS = _ALL_HELD.where(Allocation.pool_id.in_(bindparam("pool_ids", expanding=True)))
-_INTO_QUARANTINE = (
-    update(_ALLOCATION)
-    .where(_ALLOCATION.c.id == bindparam("allocation_id"))
-    .values(
-        state="quarantine",
-        service_id=None,
-        available_at=bindparam("until", type_=UtcDateTime),
-        sticky_until=bindparam("sticky", type_=UtcDateTime),
-        ordinal=1,
-    )
-)
 _RELEASED = (
     update(_SERVICE)
     .where(_SERVICE.c.service_id == bindparam("released_id"))
@@ -112,17 +101,18 @@ async def _into_quarantine(
     if not held:
         return []
     ends = {row.id: at + timedelta(seconds=row.quarantine_seconds) for row in held}
-    await db.execute(
-        _INTO_QUARANTINE,
-        [
-            {
-                "allocation_id": row.id,
-                "until": ends[row.id],
-                "sticky": None if row.sticky_seconds is None else at + timedelta(seconds=row.sticky_seconds),
-            }
-            for row in held
-        ],
-    )
+    rows = [
+        {
+            "id": row.id,
+            "state": "quarantine",
+            "service_id": None,
+            "available_at": ends[row.id],
+            "sticky_until": None if row.sticky_seconds is None else at + timedelta(seconds=row.sticky_seconds),
+            "ordinal": 1,
+        }
+        for row in held
+    ]
+    await update_many(db, _ALLOCATION, ("id",), rows)
     drained = await _drop_drained(db, list(ends))
     events = [
         {

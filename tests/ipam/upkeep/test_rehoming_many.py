@@ -1,0 +1,255 @@
+"""Many services go behind another BNG at once: each as if it went alone, and the database is asked for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam import MovedService, NotServed
+from ipam.allocation.stock import Stock
+from ipam.upkeep import rehoming
+from tests.ipam.conftest import Network, small
+
+NEW: dict[str, Any] = {"access_nodes": ["OLT-1", "OLT-2"], "bng": "bng-2", "note": "BNG 1 is retired"}
+ONUS = range(1, 61)
+# Who lived there when the nodes were behind BNG 2, and left; most of them have come back since, the first before others
+# have come, who else are given their addresses.
+FORMER, FIRST, LAST = range(1, 9), range(3, 6), range(6, 9)
+
+
+@contextmanager
+def asked(network: Network, seen: list[str]) -> Iterator[None]:
+    """What is asked of the database meanwhile; many rows that are told together are one."""
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        seen.append(statement)
+
+    event.listen(network.database.engine.sync_engine, "before_cursor_execute", note)
+    yield
+    event.remove(network.database.engine.sync_engine, "before_cursor_execute", note)
+
+
+def two_bngs(v4: str = "100.65.0.0/24", behind: str = "bng-1") -> dict[str, Any]:
+    """Each with pools of its own; OLT-1 shares its S-VLAN, and behind OLT-2 C-VLANs are computed."""
+    described = small(plan=[{"name": "fiber-100", "access": "pppoe", "ipv6_pd": True}])
+    described["bng"].append({"name": "bng-2"})
+    for node in described["access_node"]:
+        node["bng"] = behind
+    described["location"] = [
+        {"id": f"LOC-{node}-{onu}", "access_node": f"OLT-{node}", "port": port, "onu": onu}
+        for node, port in ((1, "0/1/0"), (2, "0/2/0"))
+        for onu in ONUS
+    ]
+    described["pool"] = [
+        {"name": f"{name}-{bng}", "kind": kind, "network": network, "bindings": [{"bng": f"bng-{bng}"}]}
+        for name, kind, bng, network in (
+            ("v4", "ipv4", 1, "100.64.0.0/24"),
+            ("v4", "ipv4", 2, v4),
+            ("pd", "ipv6_pd", 1, "2001:db8:1000::/48"),
+            ("pd", "ipv6_pd", 2, "2001:db8:2000::/48"),
+        )
+    ]
+    described["svlan"] = [
+        {"group": "metro", "vid": 110, "bindings": [{"access_node": "OLT-1"}]},
+        *(
+            {
+                "group": "metro",
+                "vid": 210 + bng,
+                "cvlans": ["2-4094"],
+                "cvlan_formula": f"{bng}*100 + onu",
+                "bindings": [{"bng": f"bng-{bng}"}],
+            }
+            for bng in (1, 2)
+        ),
+    ]
+    return described
+
+
+def chained(behind: str = "bng-1") -> dict[str, Any]:
+    """The same; of each kind there are several pools behind BNG 2, which are filled one after the other."""
+    described = two_bngs("100.65.0.0/28", behind)
+    described["svlan"][1:] = [
+        {"group": "metro", "vid": 211, "cvlans": ["2-4094"], "bindings": [{"bng": "bng-1"}]},
+        {"group": "metro", "vid": 212, "cvlans": ["2-9"], "bindings": [{"bng": "bng-2"}]},
+        {"group": "metro", "vid": 213, "cvlans": ["2-400"], "bindings": [{"bng": "bng-2", "priority": 200}]},
+    ]
+    described["pool"][1] |= {"quarantine_seconds": 60, "sticky_seconds": 3600}
+    more: dict[str, Any] = {"kind": "ipv4", "bindings": [{"bng": "bng-2", "priority": 200}]}
+    described["pool"] += [
+        {"name": "v4-more", "network": "100.66.0.0/28", "policy": "reuse_first", "quarantine_seconds": 60, **more},
+        {"name": "v4-rest", "network": "100.67.0.0/24", **more, "bindings": [{"bng": "bng-2", "priority": 300}]},
+    ]
+    return described
+
+
+async def give_and_take(network: Network) -> list[str]:
+    """Behind BNG 2 some have been and gone, whose addresses rest and are theirs first; now all are behind BNG 1. The
+    former addresses of those who have come back first."""
+    await network.apply(chained("bng-2"))
+    former = [await network.allocate(customer, f"LOC-1-{customer}") for customer in FORMER]
+    others = [await network.allocate(customer, f"LOC-2-{customer - 100}") for customer in range(101, 113)]
+    for line in (*others, *former):
+        await network.release(line["service_id"])
+    await network.keep("rehome", **{**NEW, "bng": "bng-1", "note": "BNG 2 is new"})
+    network.clock.forward(minutes=5)
+    for customer in (*FIRST, *range(20, 41), *LAST):
+        await network.allocate(customer, f"LOC-1-{customer}")
+    for customer in range(120, 141):
+        await network.allocate(customer, f"LOC-2-{customer - 100}")
+    await network.keep("drain", pool="v4-2", span="100.65.0.12-100.65.0.14", note="goes")
+    return [str(line["ip_address"]) for customer, line in zip(FORMER, former, strict=True) if customer in FIRST]
+
+
+async def rehomed_and_undone(network: Network) -> list[MovedService]:
+    async with network.database.begin() as db:
+        done = await network.upkeep(db).rehome(**NEW)
+        assert done.refusal is None
+        await db.rollback()
+    return list(done.moved)
+
+
+async def one_by_one(db: AsyncSession, each: rehoming._Going, stock: Stock) -> None:
+    """As a service alone is given what it lacks: asked, and taken."""
+    await rehoming._give_alone(db, each, stock)
+
+
+async def test_each_of_many_is_given_what_it_would_be_given_alone(
+    empty: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = await give_and_take(empty)
+    together = await rehomed_and_undone(empty)
+    with monkeypatch.context() as patched:
+        patched.setattr(rehoming, "_give", one_by_one)
+        alone = await rehomed_and_undone(empty)
+
+    async with empty.database.begin() as db:
+        done = await empty.upkeep(db).rehome(**NEW)
+
+    assert len(done.moved) == 48
+    assert await empty.violations() == []
+    if not empty.database.is_postgresql:  # there, where to begin in a pool is drawn by lot
+        assert list(done.moved) == together == alone
+    pools = [[pool_of(address) for address in each["given"]] for each in alone]
+    assert [[pool_of(address) for address in each["given"]] for each in done.moved] == pools
+    assert {pool for given in pools for pool in given} >= {"100.65.0", "100.66.0", "100.67.0", "C-VLAN"}
+    assert [each["given"][0] for each in done.moved[:3]] == [each["given"][0] for each in alone[:3]] == own
+
+
+def pool_of(value: str) -> str:
+    if value.isdecimal():
+        return "C-VLAN"
+    return value[:13] if ":" in value else value.rpartition(".")[0]
+
+
+async def rehome_so_many(network: Network, count: int) -> tuple[int, list[MovedService]]:
+    """How many statements it took, and what each of them has now."""
+    for onu in ONUS[:count]:
+        await network.allocate(onu, f"LOC-1-{onu}")
+    seen: list[str] = []
+    with asked(network, seen):
+        async with network.database.begin() as db:
+            done = await network.upkeep(db).rehome(**{**NEW, "access_nodes": ["OLT-1"]})
+    assert done.refusal is None
+    return len(seen), list(done.moved)
+
+
+async def test_the_database_is_asked_for_all_of_them_at_once(empty: Network) -> None:
+    """A few more only for the free ranges of the pools: who takes more may have to lock more of them."""
+    few, many = (Network(empty.database, empty.clock, tenant_id=tenant) for tenant in ("few", "many"))
+    for network in (few, many):
+        await network.apply(two_bngs())
+
+    few_asked, few_moved = await rehome_so_many(few, 2)
+    many_asked, many_moved = await rehome_so_many(many, 50)
+
+    assert (len(few_moved), len(many_moved)) == (2, 50)
+    assert many_asked <= few_asked + 10 <= 60
+    assert len({value for each in many_moved for value in each["given"]}) == 100
+    assert await many.violations() == []
+
+
+async def test_a_refusal_in_the_midst_of_many_leaves_nothing_and_names_all_of_them(empty: Network) -> None:
+    await empty.apply(two_bngs("100.65.0.0/27"))
+    given = [await empty.allocate(onu, f"LOC-1-{onu}") for onu in ONUS[:50]]
+    seen: list[str] = []
+
+    with (
+        pytest.raises(NotServed, match="20 things stand against the move, nothing was changed") as refused,
+        asked(empty, seen),
+    ):
+        async with empty.database.begin() as db:
+            done = await empty.upkeep(db).rehome(**NEW)
+            assert done.refusal is not None
+            raise done.refusal
+
+    assert len(seen) < 100
+    assert [fault.where for fault in refused.value.faults] == [f"service {each['service_id']}" for each in given[30:]]
+    assert {fault.what.split(": ", 1)[1].split(". ")[0] for fault in refused.value.faults} == {
+        "Pool v4-2 has too few: 50 are wanted, 30 of 30 are free, 0 assigned, 0 in quarantine"
+    }
+    for each in given:
+        assert await empty.serve("resources", service_id=each["service_id"]) == each
+    assert await empty.usage("v4-2") == {**await empty.usage("v4-2"), "assigned": 0, "quarantined": 0}
+    assert await empty.violations() == []
+
+
+async def test_computed_c_vlans_follow_behind_the_other_bng_and_one_that_is_another_ones_is_a_fault(
+    empty: Network,
+) -> None:
+    await empty.apply(two_bngs())
+    lines = [await empty.allocate(onu, f"LOC-2-{onu}") for onu in ONUS[:20]]
+    assert [line["cvlan"] for line in lines] == [100 + onu for onu in ONUS[:20]]
+    await empty.keep("reserve", pool="metro/212", value="207", note="kept for a test line")
+
+    with pytest.raises(NotServed, match="207 of pool metro/212 is reserved") as refused:
+        async with empty.database.begin() as db:
+            done = await empty.upkeep(db).rehome(**NEW)
+            assert len(done.moved) == 19
+            assert done.refusal is not None
+            raise done.refusal
+    await empty.keep("unreserve", pool="metro/212", value="207", note="done")
+    await empty.keep("rehome", **NEW)
+
+    assert [fault.where for fault in refused.value.faults] == [f"service {lines[6]['service_id']}"]
+    now = [await empty.serve("resources", service_id=line["service_id"]) for line in lines]
+    assert [(each["svlan"], each["cvlan"]) for each in now] == [(212, 200 + onu) for onu in ONUS[:20]]
+    assert await empty.violations() == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one writer
+async def test_what_others_have_locked_is_passed_over_and_waited_for_where_nothing_else_is_left(
+    empty: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = two_bngs("100.65.0.0/29")
+    described["access_node"].append({"name": "OLT-9", "site": "north", "bng": "bng-2"})
+    described["location"].append({"id": "LOC-9", "access_node": "OLT-9"})
+    described["svlan"].append({"group": "metro", "vid": 300, "bindings": [{"access_node": "OLT-9"}]})
+    await empty.apply(described)
+    for onu in ONUS[:6]:
+        await empty.allocate(onu, f"LOC-1-{onu}")
+    comes_again = asyncio.Event()
+    give_alone = rehoming._give_alone
+
+    async def noted(*given: Any) -> None:
+        comes_again.set()
+        await give_alone(*given)
+
+    monkeypatch.setattr(rehoming, "_give_alone", noted)
+    async with empty.database.begin() as db:
+        allocate = partial(empty.service(db).allocate_resources, bandwidth_plan="fiber-100")
+        await allocate(customer_id=9, service_location="LOC-9")
+        task = asyncio.create_task(empty.keep("rehome", **NEW))
+        await comes_again.wait()
+        await db.rollback()
+    done = await task
+
+    assert done.refusal is None
+    assert (len(done.moved), (await empty.usage("v4-2"))["assigned"]) == (6, 6)
+    assert await empty.violations() == []
