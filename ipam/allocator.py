@@ -23,8 +23,9 @@ together from what is read for all of them (``stock``); these are the steps for 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, ScalarSelect, func, select
@@ -86,13 +87,8 @@ async def take(db: AsyncSession, chosen: Iterable[Candidate], holder: Holder) ->
         OthersWereQuicker: what was taken must be rolled back.
     """
     candidates = list(chosen)
-    units: dict[int, int] = {}
-    faults = RequestFaults()
-    for each in candidates:
-        if each.given is not None:
-            await faults.look(NAME_OF.get(each.kind, each.kind), _take_given(db, each, each.given, holder))
-            units[each.pool_id] = each.given
-    faults.refuse_if_any()
+    units = {each.pool_id: each.given for each in candidates if each.given is not None}
+    await each_given(candidates, partial(_take_given, db, holder))
     pools = [candidate for candidate in candidates if candidate.takes and candidate.given is None]
     if pools:
         dialect = take_postgresql if db.get_bind().dialect.name == "postgresql" else take_sqlite
@@ -106,16 +102,34 @@ def _held(chosen: Sequence[Candidate], pools: Sequence[Candidate], units: Mappin
     return [candidate.held(units.get(candidate.pool_id)) for candidate in chosen]
 
 
-async def _take_given(db: AsyncSession, pool: Candidate, number: int, holder: Holder) -> None:
-    unit = pool.unit(number, holder.tenant_id)
-    held = {"state": "assigned", "service_id": holder.service_id, "subject": holder.subject, "assigned_at": holder.at}
+async def each_given(chosen: Iterable[Candidate], looking: Callable[[Candidate, int], Awaitable[None]]) -> None:
+    """Look at all that is asked for by its number, or is computed.
+
+    Raises:
+        As ``looking``; RequestInvalid with all such numbers.
+    """
+    faults = RequestFaults()
+    for each in chosen:
+        if each.given is not None:
+            await faults.look(NAME_OF.get(each.kind, each.kind), _as_computed(each, looking(each, each.given)))
+    faults.refuse_if_any()
+
+
+async def _as_computed(pool: Candidate, looking: Awaitable[None]) -> None:
+    """Nobody has chosen a number that is computed: whoever is refused it is told from what it follows."""
     try:
-        await claim(db, unit, held, subject=holder.subject, at=holder.at)
+        await looking
     except UnitTaken as taken:
         if not pool.is_computed:
             raise
         formula = pool.cvlan_formula or ""
         raise UnitTaken(taken.value, pool=taken.pool, service_id=taken.service_id, follows_from=formula) from taken
+
+
+async def _take_given(db: AsyncSession, holder: Holder, pool: Candidate, number: int) -> None:
+    unit = pool.unit(number, holder.tenant_id)
+    held = {"state": "assigned", "service_id": holder.service_id, "subject": holder.subject, "assigned_at": holder.at}
+    await claim(db, unit, held, subject=holder.subject, at=holder.at)
     await note_event(db, unit, what="assigned", at=holder.at, service_id=holder.service_id)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,7 +13,7 @@ from ipam.allocation.chains import find_chains
 from ipam.allocation.patience import OthersWereQuicker
 from ipam.allocation.places import Place, Plan
 from ipam.allocation.static_requests import StaticResources
-from ipam.allocator import choose
+from ipam.allocator import choose, each_given
 from ipam.answers import value_of
 from ipam.errors import PoolBusy
 from ipam.tables import Allocation, FreeRange
@@ -31,11 +33,16 @@ async def preview(
         chosen = await choose(db, chains, holder.at)
     except OthersWereQuicker as late:  # it had nothing at one look, but something at the next
         raise PoolBusy(" and ".join(late.pools), waited_seconds=0) from late
-    return [await _previewed(db, candidate, holder) for candidate in chosen]
+    await each_given(chosen, partial(_look_at_given, db, holder))
+    return [await _previewed(db, candidate) for candidate in chosen]
 
 
-async def _previewed(db: AsyncSession, candidate: Candidate, holder: Holder) -> PreviewedUnit:
-    how, value = await _how(db, candidate, holder)
+async def _look_at_given(db: AsyncSession, holder: Holder, pool: Candidate, number: int) -> None:
+    await why_not(db, pool.unit(number, holder.tenant_id), subject=holder.subject, at=holder.at)
+
+
+async def _previewed(db: AsyncSession, candidate: Candidate) -> PreviewedUnit:
+    how, value = await _how(db, candidate)
     drawn_from = await _never_used(db, candidate.pool_id) if how == "fresh" and value is None else None
     return PreviewedUnit(kind=candidate.kind, pool=candidate.name, how=how, value=value, drawn_from=drawn_from)
 
@@ -45,13 +52,12 @@ async def _never_used(db: AsyncSession, pool_id: int) -> int:
     return int(await db.scalar(select(units).where(FreeRange.pool_id == pool_id)) or 0)
 
 
-async def _how(db: AsyncSession, candidate: Candidate, holder: Holder) -> tuple[str, str | None]:
+async def _how(db: AsyncSession, candidate: Candidate) -> tuple[str, str | None]:
     if candidate.kind == "svlan":
         return "shared", str(candidate.svlan_vid)
     if candidate.kind == "framed_pool":
         return "by the BNG", candidate.framed_pool
     if candidate.given is not None:
-        await why_not(db, candidate.unit(candidate.given, holder.tenant_id), subject=holder.subject, at=holder.at)
         return "computed" if candidate.is_computed else "named", candidate.held(candidate.given).value
     if candidate.reused_id is None:
         draws_a_range = db.get_bind().dialect.name == "postgresql"

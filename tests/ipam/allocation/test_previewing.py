@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from ipam import LocationUnknown, PoolExhausted, StaticResources, UnitTaken
+from ipam import IpamError, LocationUnknown, PoolExhausted, StaticResources, UnitTaken
 from ipam.tables import AllocationEvent, IpamBase
-from tests.ipam.conftest import Network, one_pool
+from tests.ipam.conftest import Network, one_pool, small
 
 
 async def preview(network: Network, customer: int, location: str, plan: str = "fiber-100", **named: Any) -> list[Any]:
@@ -91,3 +91,39 @@ async def test_a_preview_refuses_what_the_allocation_would(empty: Network) -> No
     assert (await preview(empty, 3, "LOC-1"))[0] == ("ipv4", "cgnat", "reused", "192.0.2.1")
     async with empty.database.begin() as db:
         assert await db.scalar(select(func.count()).select_from(AllocationEvent)) == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "faults"),
+    [
+        ({"ip_address": "100.64.0.1", "cvlan": 8}, ["ip_address", "cvlan"]),
+        (
+            {"ip_address": "100.64.0.2", "delegated_prefix": "2001:db8:2000::/56", "cvlan": 9},
+            ["ip_address", "delegated_prefix"],
+        ),
+        ({"ip_address": "100.64.0.2", "cvlan": 77}, []),
+        ({}, []),
+        ({"cvlan": 150}, []),
+        ({"ip_address": "100.64.0.9", "cvlan": 77}, []),
+        ({"ip_address": "192.0.2.9", "cvlan": 8}, []),
+    ],
+)
+async def test_a_preview_refuses_numbers_and_what_is_computed_in_the_words_of_the_allocation(
+    empty: Network, asked: dict[str, Any], faults: list[str]
+) -> None:
+    described = small()
+    described["svlan"][1]["cvlan_formula"] = "port + 8*onu"
+    described["location"][1]["onu"] = 1
+    await empty.apply(described)
+    first = await empty.allocate(1, "LOC-2", ip_address="100.64.0.2", delegated_prefix="2001:db8:2000::/56")
+    assert first["cvlan"] == 8
+    await empty.keep("reserve", pool="cgnat", value="100.64.0.9", note="for the museum")
+
+    with pytest.raises(IpamError) as previewed:
+        await preview(empty, 2, "LOC-2", **asked)
+    with pytest.raises(IpamError) as refused:
+        await empty.allocate(2, "LOC-2", **asked)
+
+    assert (type(previewed.value), str(previewed.value)) == (type(refused.value), str(refused.value))
+    assert [fault.where for fault in getattr(previewed.value, "faults", ())] == faults
+    assert str(vars(previewed.value)) == str(vars(refused.value))
