@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import holdings
@@ -48,11 +49,21 @@ async def move(
         RouteNotServed: a routed prefix of it can't follow.
         As for an allocation: what it needs there can't be given.
         NotServed: with all of that, if it is more than one thing.
+        RequestConflict: the same request has moved another service meanwhile.
     """
-    moved = await patiently(db, partial(_move, db, line, place, holder, note, static))
     named = static.as_text() if static else None
-    await db.execute(insert(ServiceMove), move_row(line, place, holder, note, request_id=request_id, static=named))
-    return moved
+    row = move_row(line, place, holder, note, request_id=request_id, static=named)
+
+    async def attempt(locked: frozenset[str]) -> MovedService:
+        moved = await _move(db, line, place, holder, note, static, locked)
+        await db.execute(insert(ServiceMove), row)  # PostgreSQL waits for whoever is at the same request just now
+        return moved
+
+    try:
+        return await patiently(db, attempt)
+    except IntegrityError:
+        await was_made(db, tenant_id=holder.tenant_id, line=line, place=place, request_id=request_id, static=static)
+        raise
 
 
 def move_row(

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from pytest import MonkeyPatch
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam import EstateInUse, UnitElsewhere
+from ipam import EstateInUse, RequestConflict, UnitElsewhere
+from ipam.tables import ServiceMove
 from ipam.upkeep import moving as upkeep_moving
 from tests.ipam.conftest import Network, small
 from tests.support.postgres import until_it_waits_for_us
@@ -86,6 +88,40 @@ async def test_a_service_that_is_being_moved_goes_on_to_where_the_second_says(is
 
     assert (moved["service_id"], moved["port"]) == (service_id, None)
     assert await isp.violations() == []
+
+
+async def test_a_move_that_is_asked_for_twice_at_once_is_made_once(isp: Network) -> None:
+    service_id = (await isp.allocate(1))["service_id"]
+    said = {"service_id": service_id, "service_location": "LOC-4", "note": "moves", "request_id": "move-1"}
+    async with isp.database.begin() as db:
+        moved = await isp.service(db).move_service(**said)
+        again = await meanwhile(db, isp.serve("move_service", **said))
+    assert await again == moved
+
+    async with isp.database.read() as db:
+        assert await db.scalar(select(func.count()).select_from(ServiceMove)) == 1
+
+
+async def test_two_services_under_one_request_at_once_are_a_conflict_and_the_second_stays(isp: Network) -> None:
+    first, second = [(await isp.allocate(customer))["service_id"] for customer in (1, 2)]
+    said = {"service_location": "LOC-4", "note": "moves", "request_id": "move-1"}
+    async with isp.database.begin() as db:
+        await isp.service(db).move_service(service_id=first, **said)
+        conflict = await meanwhile(db, refused_and_kept(isp, second, said))
+
+    error = await conflict
+    assert error.service_id == first
+    assert (error.recorded, error.given) == (f"moving service {first} to LOC-4", f"moving service {second} to LOC-4")
+    assert (await isp.serve("resources", service_id=second))["port"] == "0/1/0"
+    assert await isp.violations() == []
+
+
+async def refused_and_kept(isp: Network, service_id: int, said: dict[str, Any]) -> RequestConflict:
+    """Why it isn't moved; the caller's transaction goes on, and is committed."""
+    async with isp.database.begin() as db:
+        with pytest.raises(RequestConflict) as refused:
+            await isp.service(db).move_service(service_id=service_id, **said)
+    return refused.value
 
 
 async def test_a_request_that_is_made_again_while_its_service_moves_is_answered_with_it(isp: Network) -> None:
