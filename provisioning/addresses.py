@@ -29,6 +29,7 @@ from ipam import (
     UnitState,
 )
 from provisioning.address_errors import LineOnOlt, LinesOnOlt, ServiceServed, ServicesInTheWay
+from provisioning.carried_lines import carried_otherwise, carried_still
 from provisioning.intake import Clock
 from provisioning.line import LineOrderRecord, live_line_orders
 from provisioning.projections import ALLOCATION, ENDING
@@ -38,8 +39,6 @@ from radius import SessionChangeView, SubscriberUnknown, SubscriberVerbs, Subscr
 from workflows import Services, framed_addresses
 
 IN_SERVICE = ("active", "suspended")
-ANEW = "End the service and install it anew, so that the OLT is told."
-
 
 LONGEST_REQUEST = 200 - len(TOLD_FROM_OUTSIDE)
 """So many characters a request id may have that another system chooses."""
@@ -208,10 +207,10 @@ class AddressDesk:
             held = {each["service_id"]: each for each in await self._network.all_resources()} if moved else {}
             lines = await self._lines([each["service_id"] for each in moved])
             in_the_way = [
-                _in_the_way(line, wanted)
+                otherwise
                 for each in moved
                 if (line := lines.get(each["service_id"])) is not None
-                and (wanted := _otherwise(line, held[each["service_id"]])) is not None
+                and (otherwise := carried_otherwise(line, held[each["service_id"]])) is not None
             ]
             _refuse_to_rehome(done, under_way, in_the_way)
             given = (held[each["service_id"]] for each in moved)
@@ -239,8 +238,7 @@ class AddressDesk:
             if subscriber is not None and subscriber["state"] in IN_SERVICE:
                 raise ServiceServed(service_id, username=facts["username"], state=subscriber["state"])
             if (line := (await self._lines([service_id])).get(service_id)) is not None:
-                free = "its VLAN is free only when the OLT has let go of it"
-                raise _in_the_way(line, free, instead="Have it taken off the OLT first.")
+                raise carried_still(line)
             if subscriber is not None:
                 await self._radius.terminate(subscriber_id=subscriber["subscriber_id"])
         given_back = await self._network.release_resources(service_id=service_id)
@@ -272,8 +270,8 @@ class AddressDesk:
         self, given: AllocatedResources, line: LineOrderRecord | None, *, ends: bool
     ) -> tuple[bool | None, SessionChangeView | None]:
         """What rests on the addresses says the same as they do; it ``ends`` the sessions that have others."""
-        if line is not None and (wanted := _otherwise(line, given)) is not None:
-            raise _in_the_way(line, wanted)
+        if line is not None and (otherwise := carried_otherwise(line, given)) is not None:
+            raise otherwise
         subscriber = await self._subscriber(given["username"], given["service_id"])
         if subscriber is None:
             return None, None
@@ -334,29 +332,3 @@ def _refuse_to_rehome(done: Rehomed, under_way: ServiceUnderWay | None, lines: S
         raise ServicesInTheWay(done.faults, runs, others)
     if against:
         raise against[0]
-
-
-def _otherwise(line: LineOrderRecord, given: AllocatedResources) -> str | None:
-    """How the line would have to be carried, where its OLT was told otherwise."""
-    ports = {line["port"], line["actual_port"] or line["port"]}
-    told = (line["access_node"], line["svlan"], line["cvlan"], line["management_vlan"])
-    wanted = (given["access_node"], given["svlan"], given["cvlan"], given["management_vlan"])
-    if told == wanted and given["port"] in (None, *ports):
-        return None
-    where = given["access_node"] if given["port"] is None else f"{given['access_node']} {given['port']}"
-    return f"it would have to be {_vlan(given['svlan'], given['cvlan'])} at {where}"
-
-
-def _in_the_way(line: LineOrderRecord, wanted: str, *, instead: str = ANEW) -> LineOnOlt:
-    where = f"{line['access_node']} {line['actual_port'] or line['port']}"
-    return LineOnOlt(
-        line["service_id"],
-        line_order_id=line["line_order_id"],
-        carried=f"{_vlan(line['svlan'], line['cvlan'])} at {where}",
-        wanted=wanted,
-        instead=instead,
-    )
-
-
-def _vlan(svlan: int, cvlan: int | None) -> str:
-    return f"in VLAN {svlan}" if cvlan is None else f"in VLAN {svlan}.{cvlan}"
