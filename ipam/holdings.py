@@ -17,6 +17,7 @@ from ipam.allocation.places import (
     AnySelect,
     Place,
     Plan,
+    hold_places,
     place_from,
     plan_from,
     with_place,
@@ -117,6 +118,26 @@ async def find_service(db: AsyncSession, tenant_id: str, service_id: int, *, to_
     if line is None:
         raise ServiceUnknown(service_id)
     return line
+
+
+async def hold_service(db: AsyncSession, tenant_id: str, service_id: int, *going_to: str) -> Line:
+    """A service which nobody else changes meanwhile, after its premise and those where it may be going: the order of
+    all who lock any of these, so that nobody waits in a circle.
+
+    Raises:
+        ServiceUnknown: there never was such a service.
+    """
+    while True:
+        seen = await find_service(db, tenant_id, service_id)
+        if db.get_bind().dialect.name != "postgresql":
+            return seen
+        connection = await db.connection()
+        async with connection.begin_nested() as held:
+            await hold_places(db, tenant_id, *going_to, seen.place.location)
+            line = await find_service(db, tenant_id, service_id, to_change=True)
+            if line.place.location_id == seen.place.location_id:
+                return line
+            await held.rollback()  # lets go of the service, before the premise that it has gone to is waited for
 
 
 async def live_lines(db: AsyncSession, tenant_id: str) -> list[Line]:

@@ -178,7 +178,7 @@ class NetworkService:
             **_numbers(static),
         )
         said, wanted = checked_note(note), static.checked() if static else None
-        line = await self._line_to_move(service_id, service_location)
+        line = await self._live_line(service_id, service_location)
         place = await places.find_place(self._db, self._tenant_id, service_location)
         asked: dict[str, Any] = {"line": line, "place": place, "request_id": request_id, "static": wanted}
         if not await moving.was_made(self._db, tenant_id=self._tenant_id, **asked):
@@ -221,7 +221,7 @@ class NetworkService:
             ServiceUnknown, ServiceReleased: there is nothing to tell.
             ServiceIncomplete: somebody took part of it away behind our back.
         """
-        line = await self._line(service_id)
+        line = await holdings.find_service(self._db, self._tenant_id, service_id)
         if line.released_at is not None:
             raise ServiceReleased(service_id, line.released_at)
         return await holdings.resources_of(self._db, line)
@@ -297,28 +297,16 @@ class NetworkService:
         subject = holdings.subject_of(customer_id, place.location_id)
         return Holder(self._tenant_id, service_id, subject, self._now())
 
-    async def _line_to_move(self, service_id: int, service_location: str) -> Line:
-        """The service as ``_live_line`` has it, after both premises: the order of all who lock any of these."""
-        while True:
-            seen = await self._line(service_id)
-            await places.hold_places(self._db, self._tenant_id, service_location, seen.place.location)
-            line = await self._live_line(service_id)
-            if line.place.location_id == seen.place.location_id:
-                return line
-
-    async def _live_line(self, service_id: int) -> Line:
+    async def _live_line(self, service_id: int, *going_to: str) -> Line:
         """The service, which nobody else changes meanwhile.
 
         Raises:
             ServiceUnknown, ServiceReleased: it holds nothing.
         """
-        line = await self._line(service_id, to_change=True)
+        line = await holdings.hold_service(self._db, self._tenant_id, service_id, *going_to)
         if line.released_at is not None:
             raise ServiceReleased(service_id, line.released_at)
         return line
-
-    async def _line(self, service_id: int, *, to_change: bool = False) -> Line:
-        return await holdings.find_service(self._db, self._tenant_id, service_id, to_change=to_change)
 
 
 def _numbers(static: StaticResources | None) -> dict[str, Any]:

@@ -150,7 +150,7 @@ class AddressDesk:
             request_id=request_id,
             **(asdict(static) if static else {}),
         )
-        before = await self._hold(service_id)
+        before = await self._hold(service_id, going_to=service_location)
         async with self._db.begin_nested():
             given = await self._network.move_service(
                 service_id=service_id,
@@ -291,12 +291,12 @@ class AddressDesk:
     async def _lines(self, service_ids: Collection[int]) -> Mapping[int, LineOrderRecord]:
         return await live_line_orders(self._db, self._tenant_id, service_ids)
 
-    async def _hold(self, service_id: int) -> _Seen:
+    async def _hold(self, service_id: int, *, going_to: str | None = None) -> _Seen:
         """The service is locked before it is asked whether a run is at it: a step that began since waits.
 
         Raises: ServiceUnknown, ServiceUnderWay
         """
-        facts = await self._lookup.service(service_id, hold=True)
+        facts = await self._lookup.service(service_id, hold=True, going_to=going_to)
         await self._refuse_under_way([service_id])
         try:
             return facts["location"], await self._network.resources(service_id)

@@ -45,13 +45,18 @@ class AddressLookup:
         """How something stands now that the pool handed out once; of a pool that is gone by now, too."""
         return await address_facts.state_of(self._db, self._tenant_id, pool, value, at=self._now())
 
-    async def service(self, service_id: int, *, hold: bool = False) -> ServiceFacts:
-        """A service, also one that was released; ``hold`` keeps others from changing it until the transaction ends.
+    async def service(self, service_id: int, *, hold: bool = False, going_to: str | None = None) -> ServiceFacts:
+        """A service, also one that was released; ``hold`` keeps others from changing it until the transaction ends,
+        and its premise and the one where it may be ``going_to`` where they are.
 
         Raises:
             ServiceUnknown
         """
-        line = await holdings.find_service(self._db, self._tenant_id, service_id, to_change=hold)
+        if hold:
+            premises = () if going_to is None else (going_to,)
+            line = await holdings.hold_service(self._db, self._tenant_id, service_id, *premises)
+        else:
+            line = await holdings.find_service(self._db, self._tenant_id, service_id)
         return ServiceFacts(
             service_id=line.service_id,
             customer_id=line.customer_id,

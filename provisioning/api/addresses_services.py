@@ -137,7 +137,7 @@ async def of_service(
 @doors.post("/{service_id}/move", permission="addresses.write", if_match=True, misfits=misfits_of_live)
 async def move(call: InCall, service_id: Number, wish: ServiceToMove, response: Response) -> ChangedService:
     """Lets it go on at another premise; named where it is, it gets out of what is being drained."""
-    desk = await _seen(call, service_id, wish, reason=wish.reason)
+    desk = await _seen(call, service_id, wish, reason=wish.reason, going_to=wish.service_location)
     numbers = StaticResources(wish.ip_address, wish.ipv6_wan_prefix, wish.delegated_prefix, wish.cvlan)
     changed = await desk.move(
         service_id=service_id, service_location=wish.service_location, note=wish.reason, static=numbers
@@ -172,7 +172,12 @@ async def release(call: InCall, service_id: Number, wish: Release) -> ReleasedSe
 
 
 async def _seen(
-    call: Call, service_id: int, wish: ServiceToMove | Route | Withdrawal | Release, *, reason: str
+    call: Call,
+    service_id: int,
+    wish: ServiceToMove | Route | Withdrawal | Release,
+    *,
+    reason: str,
+    going_to: str | None = None,
 ) -> AddressDesk:
     """The desk, for who has seen what the service holds now; nobody else changes that from here on.
 
@@ -180,7 +185,7 @@ async def _seen(
     PreconditionFailed.
     """
     await call.appliance.address_lookup(call.db).refuse_faults(live_service_id=service_id, **wish.model_dump())
-    facts = await call.appliance.address_lookup(call.db).service(service_id, hold=True)
+    facts = await call.appliance.address_lookup(call.db).service(service_id, hold=True, going_to=going_to)
     try:
         held = await call.appliance.services(call.db).network_service.resources(service_id)
     except ServiceIncomplete:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import NetworkEstate, ServiceReleased, StaticResources
+from provisioning import addresses
 from provisioning.address_errors import LineOnOlt, LinesOnOlt, ServiceServed, ServicesInTheWay
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.check import check_everything
 from provisioning.line import LineOrderRow
-from provisioning.under_way import ServiceUnderWay
+from provisioning.under_way import ServiceUnderWay, refuse_under_way
 from radius.tables import Subscriber
 from tests.support.healthy_estate import HealthyEstate
+from tests.support.postgres import until_it_waits_for_us
 from workflows import framed_addresses
 from workflows.engine.tables import RunRow
 
@@ -138,6 +142,25 @@ async def test_a_move_that_an_olt_or_a_run_would_not_hear_of_is_refused_and_leav
         await act(appliance, "move", service_id=service, service_location=where, note="moves house")
     assert await given(appliance, service) == before
     assert await broken(appliance) == set()
+
+
+@pytest.mark.parametrize("estate", ["postgresql"], indirect=True)  # SQLite has one writer
+async def test_nodes_go_after_a_service_that_is_just_being_moved_and_neither_waits_for_ever(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehoming: list[asyncio.Task[Any]] = []
+
+    async def and_meanwhile(db: AsyncSession, *asked: Any, **steps: Any) -> None:
+        """A look that the desk takes with the service held."""
+        monkeypatch.setattr(addresses, "refuse_under_way", refuse_under_way)
+        again = {"access_nodes": ["OLT-3"], "bng": "bng-north", "note": "once more"}
+        rehoming.append(asyncio.create_task(act(appliance, "rehome", **again)))
+        await until_it_waits_for_us(db, rehoming[0])
+        await refuse_under_way(db, *asked, **steps)
+
+    monkeypatch.setattr(addresses, "refuse_under_way", and_meanwhile)
+    moved = await act(appliance, "move", service_id=DONE, service_location=HOME, note="out of the drain")
+    assert (moved["resources"]["service_id"], await rehoming[0]) == (DONE, [])
 
 
 async def test_another_management_vlan_of_the_node_changes_nothing_for_lines_that_stay_there(

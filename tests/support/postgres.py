@@ -39,9 +39,9 @@ WHO_WAITS_FOR_US = text(
 """How many wait for a lock that this transaction has; those of other tests, on the same server, wait for others."""
 
 
-async def until_it_waits_for_us(db: AsyncSession, task: asyncio.Task[Any]) -> None:
-    """Until the task has come to a lock that this transaction has."""
-    while not await db.scalar(WHO_WAITS_FOR_US):
+async def until_it_waits_for_us(db: AsyncSession, task: asyncio.Task[Any], *, others: int = 0) -> None:
+    """Until the task has come to a lock that this transaction has, as so many others have before."""
+    while (await db.scalar(WHO_WAITS_FOR_US) or 0) <= others:
         assert not task.done()
         await asyncio.sleep(0)
 

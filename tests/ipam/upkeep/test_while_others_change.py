@@ -11,7 +11,7 @@ from pytest import MonkeyPatch
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam import EstateInUse, RequestConflict, UnitElsewhere
+from ipam import AddressLookup, EstateInUse, RequestConflict, UnitElsewhere
 from ipam.tables import ServiceMove
 from ipam.upkeep import moving as upkeep_moving
 from tests.ipam.conftest import Network, small
@@ -49,10 +49,10 @@ async def isp(empty: Network) -> Network:
     return empty
 
 
-async def meanwhile(db: AsyncSession, other: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    """The other one has begun, and waits for what we have locked."""
+async def meanwhile(db: AsyncSession, other: Coroutine[Any, Any, Any], *, others: int = 0) -> asyncio.Task[Any]:
+    """The other one has begun, and waits for what we have locked, as so many others do already."""
     task = asyncio.create_task(other)
-    await until_it_waits_for_us(db, task)
+    await until_it_waits_for_us(db, task, others=others)
     return task
 
 
@@ -128,6 +128,40 @@ async def test_a_request_that_is_made_again_while_its_service_moves_is_answered_
     first = await isp.allocate(1, request_id="order-1")
     again = await moving(isp, isp.allocate(1, request_id="order-1"), first["service_id"])
     assert (again["service_id"], again["port"]) == (first["service_id"], "0/1/1")
+
+
+async def held(isp: Network, db: AsyncSession, service_id: int, *, going_to: str | None = None) -> None:
+    """As whoever has more to look at holds a service before it is changed."""
+    lookup = AddressLookup(db, tenant_id=isp.tenant_id, now=isp.clock)
+    await lookup.service(service_id, hold=True, going_to=going_to)
+
+
+@pytest.mark.parametrize("going_to", ["LOC-1", "LOC-4"])
+async def test_a_node_waits_for_a_service_that_is_held_before_it_is_moved(isp: Network, going_to: str) -> None:
+    service_id = (await isp.allocate(1))["service_id"]
+    async with isp.database.begin() as db:
+        await held(isp, db, service_id, going_to=going_to)
+        task = await meanwhile(db, isp.keep("rehome", **NEW))
+        await isp.service(db).move_service(service_id=service_id, service_location=going_to, note="moves house")
+
+    assert [(each["service_id"], each["location"]) for each in (await task).moved] == [(service_id, going_to)]
+    assert await isp.violations() == []
+
+
+async def test_a_service_that_has_gone_elsewhere_meanwhile_is_held_there_after_its_node(isp: Network) -> None:
+    """Whoever holds it has waited for it at its former premise, and doesn't keep it while it waits for the other."""
+    service_id = (await isp.allocate(1, "LOC-2"))["service_id"]
+
+    async def hold() -> None:
+        async with isp.database.begin() as db:
+            await held(isp, db, service_id)
+
+    async with isp.database.begin() as db:
+        await isp.service(db).move_service(service_id=service_id, service_location="LOC-1", note="moves in")
+        holding = await meanwhile(db, hold())
+        rehoming = await meanwhile(db, isp.keep("rehome", **NEW), others=1)
+    await holding
+    assert [each["service_id"] for each in (await rehoming).moved] == [service_id]
 
 
 async def test_a_prefix_is_withdrawn_from_a_service_that_is_being_moved(isp: Network) -> None:

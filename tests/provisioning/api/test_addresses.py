@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from ipam import NetworkEstate
+from provisioning.addresses import AddressDesk
 from provisioning.check import check_everything
 from tests.support.api import Api
+from tests.support.postgres import until_it_waits_for_us
 
 HOME, NEXT_DOOR = "LOC-20001", "LOC-20090"
 
@@ -299,6 +301,30 @@ async def test_a_service_changes_for_whoever_has_seen_what_it_holds(any_api: Api
         ("addresses withdraw", "no", 1001),
         ("addresses route", "an office moves in", 1001),
     ]
+
+
+@pytest.mark.parametrize("estate", ["postgresql"], indirect=True)  # SQLite has one writer
+@pytest.mark.parametrize(
+    ("verb", "wish", "status"),
+    [("move", {"service_location": HOME}, 200), ("withdraw", {"prefix": "192.0.2.0/29"}, 409)],
+)
+async def test_nodes_are_rehomed_after_a_service_that_is_just_being_changed(
+    any_api: Api, monkeypatch: pytest.MonkeyPatch, verb: str, wish: dict[str, Any], status: int
+) -> None:
+    rehoming: list[asyncio.Task[Any]] = []
+    its_own = getattr(AddressDesk, verb)
+
+    async def and_meanwhile(desk: AddressDesk, **said: Any) -> Any:
+        again = {"access_nodes": ["OLT-3"], "bng": "bng-north", "reason": "once more"}
+        rehoming.append(asyncio.create_task(any_api.post("/addresses/rehome", again, role="noc")))
+        await until_it_waits_for_us(desk._db, rehoming[0])
+        return await its_own(desk, **said)
+
+    monkeypatch.setattr(AddressDesk, verb, and_meanwhile)
+    changed = await any_api.post(f"/addresses/services/1/{verb}", {**wish, "reason": "tidy"}, match="*")
+    assert changed.status_code == status, changed.text
+    rehomed = await rehoming[0]
+    assert (rehomed.status_code, rehomed.json()) == (200, [])
 
 
 @pytest.mark.both_databases
