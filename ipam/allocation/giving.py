@@ -58,7 +58,8 @@ class Giving:
 
     async def _in_steps(self, order: Order) -> Allocated:
         """Ask, and take what was seen: as often as it takes, or until it is known why not."""
-        await hold_places(self._db, self._tenant_id, order.service_location, plan=order.bandwidth_plan)
+        premises, plan = (order.service_location,), order.bandwidth_plan
+        await hold_places(self._db, self._tenant_id, *premises, plan=plan, request_id=order.request_id)
         wish = await resolve(
             self._db,
             tenant_id=self._tenant_id,
@@ -112,13 +113,9 @@ class Giving:
 
     async def _repeat(self, order: Order, wish: Wish, locked: frozenset[str]) -> Allocated:
         """The request has a service already."""
-        line = await holdings.find_line(
-            self._db, self._tenant_id, Service.request_id == order.request_id, to_change=True
-        )
-        assert line is not None  # rows of services are never deleted
-        if line.released and line.place.location_id != wish.place.location_id:
-            await hold_places(self._db, self._tenant_id, line.place.location)
-            line = await holdings.find_service(self._db, self._tenant_id, line.service_id)
+        seen = await holdings.find_line(self._db, self._tenant_id, Service.request_id == order.request_id)
+        assert seen is not None  # rows of services are never deleted
+        line = await holdings.hold_service(self._db, self._tenant_id, seen.service_id)
         await self._check_same(order, wish, line)
         if not line.released:
             return Allocated(await holdings.resources_of(self._db, line), "held")

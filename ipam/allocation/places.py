@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, Text, bindparam, select
+from sqlalchemy import Row, Select, Text, bindparam, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.errors import LocationUnknown, PlanUnknown
-from ipam.tables import AccessNode, AccessPort, AddressPlan, Bng, Location, LocationAlias, Site
+from ipam.tables import AccessNode, AccessPort, AddressPlan, Bng, Location, LocationAlias, Service, Site
 
 AnySelect = Select[*tuple[Any, ...]]
 
@@ -110,16 +110,23 @@ def premise(*columns: Any) -> AnySelect:
 _FIND_PLACE = premise(*PLACE_COLUMNS)
 
 
-async def hold_places(db: AsyncSession, tenant_id: str, *service_locations: str, plan: str | None = None) -> None:
+async def hold_places(
+    db: AsyncSession, tenant_id: str, *service_locations: str, plan: str | None = None, request_id: str | None = None
+) -> None:
     """Until the caller's transaction ends the premises stay at their nodes, those at their BNGs, and the plan as it is:
     who would change that waits for us, as we have waited here for who was at it. So it comes before anything is looked
     up, and before a service is locked. Unknown names are for others to refuse. SQLite has one writer anyway.
+
+    ``request_id``: the premise where the service that it has made is by now is one of them.
     """
     if db.get_bind().dialect.name != "postgresql":
         return
     aliases = [each.strip() for each in service_locations]
     named = (LocationAlias.tenant_id == tenant_id, LocationAlias.alias.in_(aliases))
-    these = select(Location.id).where(Location.id.in_(select(LocationAlias.location_id).where(*named)))
+    meant = select(LocationAlias.location_id).where(*named)
+    made = (Service.tenant_id == tenant_id, Service.request_id == request_id)
+    asked = meant if request_id is None else union_all(meant, select(Service.location_id).where(*made))
+    these = select(Location.id).where(Location.id.in_(asked))
     await db.execute(these.order_by(Location.id).with_for_update(read=True, key_share=True))
     if plan is not None:
         its = select(AddressPlan.id).where(AddressPlan.tenant_id == tenant_id, AddressPlan.name == plan)

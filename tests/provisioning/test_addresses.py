@@ -167,10 +167,10 @@ async def test_another_management_vlan_of_the_node_changes_nothing_for_lines_tha
     appliance: Appliance,
 ) -> None:
     node = {"name": "OLT-3", "kind": "olt", "site": "northtown", "bng": "bng-north", "vlan_model": "one_to_one"}
-    node |= {"cpe_vlan_id": 100}
+    anew = {**node, "cpe_vlan_id": 100, "management_vlan": 4001}
     async with appliance.database.begin() as db:
         estate = NetworkEstate(db, tenant_id=appliance.tenant_id, now=appliance.clock)
-        await estate.apply({"access_node": [{**node, "management_vlan": 4001}]})
+        await estate.apply({"access_node": [anew]})
         await appliance.network_upkeep(db).drain(pool="north-v4", span="100.64.0.0/24", note="goes south")
         await db.execute(update(RunRow).where(RunRow.id.in_((2, 3))).values(state="partial"))
     before = (await given(appliance))[0]

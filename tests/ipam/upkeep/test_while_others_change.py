@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from pytest import MonkeyPatch
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import AddressLookup, EstateInUse, RequestConflict, UnitElsewhere
@@ -92,10 +92,10 @@ async def test_a_service_that_is_being_moved_goes_on_to_where_the_second_says(is
 
 async def test_a_move_that_is_asked_for_twice_at_once_is_made_once(isp: Network) -> None:
     service_id = (await isp.allocate(1))["service_id"]
-    said = {"service_id": service_id, "service_location": "LOC-4", "note": "moves", "request_id": "move-1"}
+    said: dict[str, Any] = {"service_location": "LOC-4", "note": "moves", "request_id": "move-1"}
     async with isp.database.begin() as db:
-        moved = await isp.service(db).move_service(**said)
-        again = await meanwhile(db, isp.serve("move_service", **said))
+        moved = await isp.service(db).move_service(service_id=service_id, **said)
+        again = await meanwhile(db, isp.serve("move_service", service_id=service_id, **said))
     assert await again == moved
 
     async with isp.database.read() as db:
@@ -104,7 +104,7 @@ async def test_a_move_that_is_asked_for_twice_at_once_is_made_once(isp: Network)
 
 async def test_two_services_under_one_request_at_once_are_a_conflict_and_the_second_stays(isp: Network) -> None:
     first, second = [(await isp.allocate(customer))["service_id"] for customer in (1, 2)]
-    said = {"service_location": "LOC-4", "note": "moves", "request_id": "move-1"}
+    said: dict[str, Any] = {"service_location": "LOC-4", "note": "moves", "request_id": "move-1"}
     async with isp.database.begin() as db:
         await isp.service(db).move_service(service_id=first, **said)
         conflict = await meanwhile(db, refused_and_kept(isp, second, said))
@@ -162,6 +162,37 @@ async def test_a_service_that_has_gone_elsewhere_meanwhile_is_held_there_after_i
         rehoming = await meanwhile(db, isp.keep("rehome", **NEW), others=1)
     await holding
     assert [each["service_id"] for each in (await rehoming).moved] == [service_id]
+
+
+async def until_so_many_wait(db: AsyncSession, tasks: list[asyncio.Task[Any]]) -> None:
+    """For whatever lock: who comes second to a row waits for who waits for it already."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    while (await db.scalar(waiting) or 0) < len(tasks):
+        assert not any(task.done() for task in tasks)
+        await db.execute(text("SELECT pg_stat_clear_snapshot()"))
+
+
+async def test_a_request_that_is_made_again_and_a_node_that_goes_wait_for_a_release_and_not_for_one_another(
+    isp: Network,
+) -> None:
+    """The service has moved from another premise, so that this is held as well."""
+    asked = {"location": "LOC-2", "request_id": "order-1", "ip_address": "100.80.0.9"}
+    service_id = (await isp.allocate(1, **asked))["service_id"]
+    await isp.serve("move_service", service_id=service_id, service_location="LOC-1", note="moves in")
+    async with isp.database.begin() as db:
+        await isp.service(db).release_resources(service_id=service_id)
+        tasks: list[asyncio.Task[Any]] = []
+        for other in (isp.allocate(1, **asked), isp.keep("rehome", **NEW)):
+            tasks.append(asyncio.create_task(other))
+            await until_so_many_wait(db, tasks)
+    again, rehomed = await asyncio.gather(*tasks)
+
+    assert (again["service_id"], again["ip_address"][:7]) == (service_id, "100.80.")
+    assert [each["service_id"] for each in rehomed.moved] == [service_id]
+    assert (await isp.serve("resources", service_id=service_id))["ip_address"].startswith("100.81.")
+    assert await isp.violations() == []
 
 
 async def test_a_prefix_is_withdrawn_from_a_service_that_is_being_moved(isp: Network) -> None:
