@@ -182,12 +182,21 @@ class PoolNotEmpty(UnitError):
 
     code = "ipam.pool_not_empty"
 
-    def __init__(self, pool: str, *, left: Sequence[str], in_use: int) -> None:
-        """``left``: who has what, of the first of those that are in use."""
+    def __init__(self, pool: str, *, left: Sequence[str], in_use: int, at_bng: str | None = None) -> None:
+        """``left``: who has what, of the first of those that are in use; of a pool that the BNG hands out, who may
+        have something. ``at_bng``: as which the BNG knows it."""
         self.pool = pool
         self.left = tuple(left)
         self.in_use = in_use
         more = f" and {in_use - len(left)} more" if in_use > len(left) else ""
+        if at_bng is not None:
+            live = "1 live service" if in_use == 1 else f"{in_use} live services"
+            super().__init__(
+                f"Pool {pool} can't be retired: to {live} the BNG gives addresses of it, as {at_bng}:"
+                f" {', '.join(left)}{more}; nothing was changed. Unbind it in the estate, so that nobody else is given"
+                " it, then move (to where they are, too) or release them."
+            )
+            return
         super().__init__(
             f"Pool {pool} can't be retired: of it {_in_use(in_use)}, {', '.join(left)}{more}; nothing was changed."
             f" Drain it, {_EMPTIED}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from ipam.errors import EstateInUse, EstateRefused, Fault, Overlap
 from ipam.estate.clashes import RETIRED, becomes_another, was_its_prefix
 from ipam.estate.faults import binding_fault
 from ipam.estate.layout import Layout, cvlan_layout, pool_faults, pool_layout, svlan_faults
+from ipam.estate.leaving import SERVES, discard, hold_served, is_named, keep_replaced, past_of
 from ipam.estate.ranges import cut_first, recut
 from ipam.estate.rows import EstateRows, Outcome, worst
 from ipam.estate.spec import BindingSpec, PoolSpec, SvlanSpec
@@ -22,9 +24,7 @@ from ipam.holdings import count_live
 from ipam.tables import (
     ASSIGNED,
     Allocation,
-    AllocationEvent,
     FormerPrefix,
-    IpamBase,
     NatRule,
     Pool,
     Prefix,
@@ -32,15 +32,6 @@ from ipam.tables import (
     Svlan,
     table_of,
 )
-from ipam.usage.ending import end_alarm
-
-IN_USE = "has been in use"
-PAST: dict[type[IpamBase], str] = {
-    AllocationEvent: IN_USE,
-    NatRule: "has had a rule of port blocks, which tells who had a port",
-    FormerPrefix: "was shrunk",
-}
-"""What refers to a pool for good, in words."""
 
 
 async def define_pool(rows: EstateRows, pool: PoolSpec, at: datetime) -> Outcome:
@@ -63,7 +54,7 @@ async def define_pool(rows: EstateRows, pool: PoolSpec, at: datetime) -> Outcome
     replaced = existing is not None and not await _is_same(rows, existing, identity, pool.network, vrf_id)
     if existing is not None and replaced:
         await _refuse_former_prefix(rows, existing, identity, pool, vrf_id)
-        await _discard_unused(rows, existing["id"], pool.name, at)
+        await _make_room(rows, existing, pool.name, at)
         existing = None
     network = parse_network(pool.network)
     gateway = to_bytes(*parse_address(pool.gateway)) if pool.gateway else None
@@ -91,7 +82,7 @@ async def define_svlan(rows: EstateRows, svlan: SvlanSpec, at: datetime) -> Outc
     existing = await rows.find(Pool, svlan_id=svlan_id)
     if not svlan.cvlans:
         if existing is not None:
-            await _discard_unused(rows, existing["id"], svlan.name, at)
+            await _make_room(rows, existing, svlan.name, at)
         bound = await rows.bind(svlan.bindings, svlan_id=svlan_id)
         return worst(outcome, bound, "unchanged" if existing is None else "changed")
     await rows.hold(Svlan, id=[svlan_id])
@@ -197,37 +188,24 @@ async def _refuse_former_prefix(
         )
 
 
-async def _discard_unused(rows: EstateRows, pool_id: int, name: str, at: datetime) -> None:
-    """Make room for a pool of the same name that counts in other units; history must keep what it refers to."""
+async def _make_room(rows: EstateRows, pool: Mapping[Any, Any], name: str, at: datetime) -> None:
+    """For a pool of the same name that counts in other units, or another one of the BNG's; history must keep what it
+    refers to."""
+    pool_id: int = pool["id"]
     past = await past_of(rows, pool_id)
-    if not past and await count_live(rows.db, Service.framed_pool_id == pool_id):
-        past = [IN_USE]
+    if not past and pool["framed_pool"] is not None:
+        await hold_served(rows, pool_id)
+        past = [SERVES] if await count_live(rows.db, Service.framed_pool_id == pool_id) else []
     if past:
         raise EstateInUse(
             f"Pool {name}",
             change=becomes_another(past),
             instead="Define a new pool beside it and unbind this one.",
         )
+    if await is_named(rows, pool_id):
+        await keep_replaced(rows, pool_id, name, at)
+        return
     await discard(rows, pool_id, at)
-
-
-async def past_of(rows: EstateRows, pool_id: int) -> list[str]:
-    """What refers to the pool as it was once, in words."""
-    past: list[str] = []
-    for model, words in PAST.items():
-        of_pool = select(table_of(model).c.id).where(table_of(model).c.pool_id == pool_id).limit(1)
-        if await rows.db.scalar(of_pool) is not None:
-            past.append(words)
-    return past
-
-
-async def discard(rows: EstateRows, pool_id: int, at: datetime) -> None:
-    """The pool goes, and the prefix that it stands on."""
-    await end_alarm(rows.db, pool_id, tenant_id=rows.tenant_id, at=at, tell=rows.tell)
-    pool = await rows.find(Pool, id=pool_id)
-    await rows.db.execute(delete(table_of(Pool)).where(table_of(Pool).c.id == pool_id))
-    if pool is not None and pool["prefix_id"] is not None:
-        await rows.db.execute(delete(table_of(Prefix)).where(table_of(Prefix).c.id == pool["prefix_id"]))
 
 
 async def _add_pool(rows: EstateRows, name: str, stands_on: dict[str, Any], layout: Layout, at: datetime) -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, and_, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import parse_network
 from ipam.allocation.places import AnySelect
 from ipam.estate.clashes import PresentPool, Taken
 from ipam.estate.faults import KnownNames
-from ipam.estate.pools import IN_USE, PAST
+from ipam.estate.leaving import PAST, SERVES
 from ipam.tables import (
     AccessNode,
     AccessPort,
@@ -66,7 +66,7 @@ async def _pools(db: AsyncSession, tenant_id: str) -> dict[str, PresentPool]:
     past: dict[str, ColumnElement[bool]] = {
         words: exists().where(table_of(model).c.pool_id == Pool.id) for model, words in PAST.items()
     }
-    past[IN_USE] = or_(served, past[IN_USE])
+    past[SERVES] = served
     columns = (Pool.name, Pool.kind, Pool.unit_length, Pool.framed_pool, Pool.retired_at, Prefix.network)
     statement: AnySelect = select(*columns, Vrf.name.label("vrf"), *past.values())
     former = await _former(db, tenant_id)

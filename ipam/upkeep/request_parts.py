@@ -39,7 +39,8 @@ async def refuse_faults(db: AsyncSession, tenant_id: str, **parts: Any) -> None:
 
 async def faults_in(db: AsyncSession, tenant_id: str, parts: Mapping[str, Any]) -> RequestFaults:
     """``parts``: named as in the verbs of the face, each of a fitting type; those that are None say nothing, and what
-    isn't known here isn't looked at. A ``live_service_id`` is one that must hold something still."""
+    isn't known here isn't looked at. A ``live_service_id`` is one that must hold something still, a ``leaving_pool`` may
+    be one that the BNG hands out."""
     faults, said = await _faults(db, tenant_id, parts)
     await _look_at_numbers(faults, db, tenant_id, said)
     return faults
@@ -125,6 +126,8 @@ async def _live(db: AsyncSession, tenant_id: str, service_id: int) -> None:
 
 async def _look_at_pool(faults: RequestFaults, db: AsyncSession, tenant_id: str, said: Mapping[str, Any]) -> None:
     """A pool, and what is said of it; of a pool that there isn't, at least whether that can be meant at all."""
+    if "leaving_pool" in said:
+        await faults.look("pool", find_pool(db, tenant_id, said["leaving_pool"], whosever=True))
     pool = await faults.look("pool", find_pool(db, tenant_id, said["pool"])) if "pool" in said else None
     if pool is None:
         _check_spelling(faults, said)

@@ -1,28 +1,23 @@
-"""Taking a whole prefix out of the network, once nobody has anything of it.
-
-A pool that was never used goes without a trace. Of another one history must keep what it refers to: its row stays, with
-all of it excluded and nothing bound, on a prefix that is only a container from then on, so that another pool may stand
-there. Such a pool is *retired*: no list of pools has it, and no command finds it by its name.
-"""
+"""Taking a whole prefix out of the network, once nobody has anything of it (``ipam.estate.leaving``)."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 
 from ipam.errors import RequestInvalid
 from ipam.estate.cooling import cooling_in
-from ipam.estate.pools import discard, past_of
-from ipam.estate.ranges import Excluded, inside, rewrite_exclusions
+from ipam.estate.leaving import discard, hold_served, is_named, keep_retired, past_of
+from ipam.estate.ranges import inside
 from ipam.estate.rows import EstateRows
-from ipam.tables import Allocation, FormerPrefix, NatRule, Pool, PoolBinding, Prefix, table_of
+from ipam.holdings import count_live
+from ipam.tables import Allocation, Location, NatRule, Service
 from ipam.unit_errors import PoolNotEmpty
 from ipam.units import Interval
 from ipam.upkeep.answers import LeftBehind
 from ipam.upkeep.draining import drain, held_in, in_quarantine, lift_drains
 from ipam.upkeep.pool_units import KnownPool
-from ipam.usage.ending import end_alarm
 
 NAMED = 10
 """So many of those who are still there are named; ``left_behind`` lists all."""
@@ -39,17 +34,35 @@ async def retire(rows: EstateRows, pool: KnownPool, *, note: str, at: datetime) 
         raise RequestInvalid("pool", f"{pool.name} stands on no prefix")
     if await rows.find(NatRule, pool_id=pool.pool_id, until=None):
         raise RequestInvalid("pool", f"{pool.name} has a rule of port blocks for all of {pool.network}; end it first")
-    whole = (0, pool.span - 1)
-    await drain(rows, pool, whole, note=note, at=at)
-    await _must_be_empty(rows, pool, whole, at)
-    await lift_drains(rows, pool, [whole])
-    if not await past_of(rows, pool.pool_id):
+    if pool.framed_pool is None:
+        whole = (0, pool.span - 1)
+        await drain(rows, pool, whole, note=note, at=at)
+        await _must_be_empty(rows, pool, whole, at)
+        await lift_drains(rows, pool, [whole])
+    else:
+        await _must_serve_nobody(rows, pool, pool.framed_pool)
+    if await past_of(rows, pool.pool_id) or await is_named(rows, pool.pool_id):
+        await keep_retired(rows, pool.pool_id, note=note, at=at)
+    else:
         await discard(rows, pool.pool_id, at)
-        return
-    await end_alarm(rows.db, pool.pool_id, tenant_id=rows.tenant_id, at=at, tell=rows.tell)
-    await rows.db.execute(delete(table_of(PoolBinding)).where(table_of(PoolBinding).c.pool_id == pool.pool_id))
-    await rewrite_exclusions(rows, pool.pool_id, [Excluded(*whole, "retired", note)])
-    await _give_up_prefix(rows, pool.prefix_id, pool, note=note, at=at)
+
+
+async def _must_serve_nobody(rows: EstateRows, pool: KnownPool, at_bng: str) -> None:
+    """Of a pool that the BNG hands out, which of its addresses are in use only the BNG knows: whoever may have one
+    counts as having it."""
+    await rows.be_alone()
+    await hold_served(rows, pool.pool_id)
+    served = (Service.state == "active", Service.framed_pool_id == pool.pool_id)
+    found = await rows.db.execute(
+        select(Service.service_id, Service.customer_id, Service.username, Location.name)
+        .join(Location, Location.id == Service.location_id)
+        .where(*served)
+        .order_by(Service.service_id)
+        .limit(NAMED)
+    )
+    left = [_whose(*row) for row in found]
+    if left:
+        raise PoolNotEmpty(pool.name, left=left, in_use=await count_live(rows.db, *served), at_bng=at_bng)
 
 
 async def _must_be_empty(rows: EstateRows, pool: KnownPool, whole: Interval, at: datetime) -> None:
@@ -66,21 +79,9 @@ async def _must_be_empty(rows: EstateRows, pool: KnownPool, whole: Interval, at:
 def _in_words(left: LeftBehind) -> str:
     if left["service_id"] is None:
         return f"{left['value']} ({left['note'] or left['state']})"
-    whose = f"customer {left['customer_id']}, {left['username']}, at {left['location']}"
-    return f"{left['value']} (service {left['service_id']} of {whose})"
+    whose = _whose(left["service_id"], left["customer_id"], left["username"], left["location"])
+    return f"{left['value']} ({whose})"
 
 
-async def _give_up_prefix(rows: EstateRows, prefix_id: int, pool: KnownPool, *, note: str, at: datetime) -> None:
-    """Somebody else may stand on it from now on; who had an address of it until then is still found. A container is
-    there once, however many pools have been retired on it."""
-    prefix = await rows.find(Prefix, id=prefix_id)
-    assert prefix is not None
-    kept = {name: prefix[name] for name in ("vrf_id", "network", "first_address", "last_address")}
-    await rows.add(FormerPrefix, pool_id=pool.pool_id, until=at, note=note, **kept)
-    same = await rows.find(Prefix, vrf_id=prefix["vrf_id"], network=prefix["network"], role="container")
-    if same is None:
-        await rows.change(Prefix, prefix_id, role="container", gateway=None)
-        await rows.change(Pool, pool.pool_id, retired_at=at)
-        return
-    await rows.change(Pool, pool.pool_id, retired_at=at, prefix_id=same["id"])
-    await rows.db.execute(delete(table_of(Prefix)).where(table_of(Prefix).c.id == prefix_id))
+def _whose(service_id: int, customer_id: int | None, username: str | None, location: str | None) -> str:
+    return f"service {service_id} of customer {customer_id}, {username}, at {location}"

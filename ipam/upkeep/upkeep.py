@@ -161,12 +161,14 @@ class NetworkUpkeep:
 
     async def retire(self, *, pool: str, note: str) -> None:
         """Take the pool and its prefix out of the network for good; the space may be used elsewhere. Who had which of
-        its addresses until then is still found.
+        its addresses until then is still found. So may one that the BNG hands out.
 
         Raises:
-            PoolNotEmpty: somebody has something of it, or it hasn't cooled off yet.
+            PoolNotEmpty: somebody has something of it, or it hasn't cooled off yet; of a pool that the BNG hands out:
+                a live service may have.
         """
-        said, known = await self._asked(pool, note)
+        await refuse_faults(self._db, self._tenant_id, leaving_pool=pool, note=note)
+        said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool, whosever=True)
         async with self._db.begin_nested():
             await retiring.retire(self._rows, known, note=said, at=self._now())
         self._log("pool retired", True, pool=pool, network=known.network)

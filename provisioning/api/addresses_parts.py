@@ -50,6 +50,12 @@ async def misfits_of_some(call: Call, sound: Mapping[str, Any]) -> tuple[Fault, 
     return await _found(call, several, service="service_id")
 
 
+async def misfits_of_leaving(call: Call, sound: Mapping[str, Any]) -> tuple[Fault, ...]:
+    """The same, where the pool may be one that the BNG hands out."""
+    leaving = {"leaving_pool" if name == "pool" else name: value for name, value in sound.items()}
+    return await _found(call, leaving, service="service_id")
+
+
 async def misfits_of_live(call: Call, sound: Mapping[str, Any]) -> tuple[Fault, ...]:
     """The same, where the service must hold something still."""
     return await _found(call, sound, service="live_service_id")

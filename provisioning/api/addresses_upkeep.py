@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from ipam import MovedService, NetworkUpkeep
-from provisioning.api.addresses_parts import ByHand, Why, misfits, misfits_of_some
+from provisioning.api.addresses_parts import ByHand, Why, misfits, misfits_of_leaving, misfits_of_some
 from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.routes import Doors
@@ -143,7 +143,7 @@ async def shrink(call: InCall, wish: Shrinking) -> Upkept:
     return _upkept(call, wish.pool, wish.network, done)
 
 
-@doors.post("/retire", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
+@doors.post("/retire", permission="addresses.write", responses=NOT_THERE, misfits=misfits_of_leaving)
 async def retire(call: InCall, wish: Retiring) -> Upkept:
     """Takes a pool and its prefix out of the network for good, once nobody has anything of it."""
     await (await _upkeep(call, wish)).retire(**_said(wish))

@@ -313,7 +313,7 @@ async def test_a_used_pool_keeps_its_prefix_and_an_unused_one_may_move(empty: Ne
 async def test_a_pool_named_by_live_services_stays_the_bngs(network: Network) -> None:
     await network.allocate(1, "LOC-1", "dynamic")
 
-    with pytest.raises(EstateRefused, match=r"pool at-the-bng: .* though it has been in use"):
+    with pytest.raises(EstateRefused, match=r"pool at-the-bng: .* though it serves live services"):
         await network.apply(with_pool("at-the-bng", framed_pool="POOL-B"))
 
 
