@@ -93,7 +93,9 @@ class NetworkEstate:
 
     async def validate(self, data: Mapping[str, Any] | NetworkEstateSpec) -> list[Fault]:
         """Every fault of a description that may refer to parts defined earlier, and contradicts none of them."""
-        return validate_estate(data, await known_names(self._db, self._rows.tenant_id))
+        without_gateway = _without_gateway(data)
+        known = await known_names(self._db, self._rows.tenant_id, without_gateway=without_gateway)
+        return validate_estate(data, known)
 
     async def apply(self, data: Mapping[str, Any] | NetworkEstateSpec) -> list[Change]:
         """Carry out a description, all or nothing; what is so already isn't listed in the answer.
@@ -241,7 +243,8 @@ class NetworkEstate:
         Raises:
             EstateRefused: it is wrong in itself.
             Overlap: its prefix overlaps another assignable one.
-            EstateInUse: it has been in use as another one, or what would be excluded is assigned.
+            EstateInUse: it has been in use as another one, what would be excluded is assigned, or live IPoE services
+                would have no gateway.
         """
         await self._ensure_vrf(pool.vrf)
         return await estate_pools.define_pool(self._rows, pool, self._now())
@@ -307,6 +310,16 @@ class NetworkEstate:
         if live:
             names = ", ".join(sorted(name.removesuffix("_id") for name in differing))
             raise EstateInUse(what, change=f"{names}, while {live} live services depend on it", instead=instead)
+
+
+def _without_gateway(data: Mapping[str, Any] | NetworkEstateSpec) -> set[str]:
+    """The pools that are described so; what is no description of a pool is for others to tell."""
+    if isinstance(data, NetworkEstateSpec):
+        return {pool.name for pool in data.pools if pool.gateway is None}
+    entries = data.get("pool")
+    pools = [each for each in entries if isinstance(each, Mapping)] if isinstance(entries, list | tuple) else []
+    names = [each.get("name") for each in pools if each.get("gateway") is None]
+    return {name.strip() for name in names if isinstance(name, str)}
 
 
 def _refuse_if_any(in_the_way: Sequence[AliasTaken | EstateInUse]) -> None:

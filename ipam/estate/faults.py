@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ipam.addresses import format_vids, parse_network, parse_vids
 from ipam.errors import Fault
 from ipam.estate.clashes import PresentPool, Taken, clashes, overlaps
+from ipam.estate.gateways import GatewayInUse
 from ipam.estate.layout import pool_faults, svlan_faults
 from ipam.estate.spec import DEFAULT_VRF, BindingSpec, NatRuleSpec, NetworkEstateSpec, PoolSpec, Spec, SvlanSpec
 from ipam.nat.deterministic import rule_faults
@@ -34,6 +35,8 @@ class KnownNames:
     """Pool to its kind and prefix; the prefix of one that the BNG hands out is none of ours."""
     present: dict[str, PresentPool] = field(default_factory=dict)
     taken: list[Taken] = field(default_factory=list)
+    gateways: Mapping[str, GatewayInUse] = field(default_factory=dict)
+    """Pool to its gateway, of those that are described without the one that somebody needs."""
 
     def has(self, kind: str, name: str) -> bool:
         return name in self.names.get(kind, set()) or (kind == "vrf" and name == DEFAULT_VRF)
@@ -62,6 +65,7 @@ def _read(data: Mapping[str, Any], known: KnownNames) -> tuple[NetworkEstateSpec
         dict(known.pools),
         known.present,
         list(known.taken),
+        known.gateways,
     )
     faults: list[Fault] = []
     right: dict[str, list[Spec]] = {}
@@ -122,6 +126,7 @@ def _faults_of_whole(spec: NetworkEstateSpec, known: KnownNames) -> Iterator[Fau
         for fault in pool_faults(pool):
             yield Fault(f"pool {pool.name}", fault)
         yield from _gateway_for_ipoe(pool, here)
+        yield from _gateway_in_use(pool, known)
     for svlan in spec.svlans:
         for fault in svlan_faults(svlan):
             yield Fault(f"svlan {svlan.name}", fault)
@@ -224,6 +229,12 @@ def _gateway_for_ipoe(pool: PoolSpec, here: KnownNames) -> Iterator[Fault]:
     if pool.kind == "ipv4" and pool.gateway is None and pool.framed_pool is None:
         for plan in sorted({binding.plan for binding in pool.bindings if binding.plan in here.ipoe_plans} - {None}):
             yield Fault(f"pool {pool.name}", f"serves the IPoE plan {plan} and so needs a gateway")
+
+
+def _gateway_in_use(pool: PoolSpec, known: KnownNames) -> Iterator[Fault]:
+    needed, present = known.gateways.get(pool.name), known.present.get(pool.name)
+    if pool.gateway is None and needed is not None and present is not None and present.is_as(pool):
+        yield Fault(f"pool {pool.name}", f"{needed.change}; {needed.instead}")
 
 
 def _outside_group(svlan: SvlanSpec, here: KnownNames) -> Iterator[Fault]:

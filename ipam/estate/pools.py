@@ -15,6 +15,7 @@ from ipam.ddl import PREFIX_ONCE, PREFIX_OVERLAP
 from ipam.errors import EstateInUse, EstateRefused, Fault, Overlap
 from ipam.estate.clashes import RETIRED, becomes_another, was_its_prefix
 from ipam.estate.faults import binding_fault
+from ipam.estate.gateways import gateways_in_use
 from ipam.estate.layout import Layout, cvlan_layout, pool_faults, pool_layout, svlan_faults
 from ipam.estate.leaving import SERVES, discard, hold_served, is_named, keep_replaced, past_of
 from ipam.estate.ranges import cut_first, recut
@@ -64,6 +65,8 @@ async def define_pool(rows: EstateRows, pool: PoolSpec, at: datetime) -> Outcome
         pool_id = await _add_pool(rows, pool.name, {**stands_on, **pool.handing_out}, pool_layout(pool), at)
         await rows.bind(pool.bindings, pool_id=pool_id)
         return "changed" if replaced else "created"
+    if gateway is None:
+        await _refuse_gateway_in_use(rows, existing, pool.name)
     _, in_prefix = await rows.put(Prefix, {"id": existing["prefix_id"]}, {"role": pool.its_role, "gateway": gateway})
     layout = pool_layout(pool)
     in_pool = await _change_pool(rows, existing["id"], pool, layout, at)
@@ -186,6 +189,20 @@ async def _refuse_former_prefix(
             change=was_its_prefix(pool.network, former["until"]),
             instead=f"Write {prefix['network']} in the description.",
         )
+
+
+async def _refuse_gateway_in_use(rows: EstateRows, pool: Mapping[Any, Any], name: str) -> None:
+    """
+    Raises:
+        EstateInUse: the pool has a gateway, without which live services would be cut off.
+    """
+    prefix = await rows.find(Prefix, id=pool["prefix_id"])
+    if prefix is None or prefix["gateway"] is None:
+        return
+    await hold_served(rows, pool["id"])
+    needed = (await gateways_in_use(rows.db, rows.tenant_id, [name])).get(name)
+    if needed is not None:
+        raise EstateInUse(f"Pool {name}", change=needed.change, instead=f"{needed.instead.capitalize()}.")
 
 
 async def _make_room(rows: EstateRows, pool: Mapping[Any, Any], name: str, at: datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, exists, select
@@ -12,6 +13,7 @@ from ipam.addresses import parse_network
 from ipam.allocation.places import AnySelect
 from ipam.estate.clashes import PresentPool, Taken
 from ipam.estate.faults import KnownNames
+from ipam.estate.gateways import gateways_in_use
 from ipam.estate.leaving import PAST, SERVES
 from ipam.tables import (
     AccessNode,
@@ -30,8 +32,8 @@ from ipam.tables import (
 )
 
 
-async def known_names(db: AsyncSession, tenant_id: str) -> KnownNames:
-    """Of the network that this tenant has."""
+async def known_names(db: AsyncSession, tenant_id: str, *, without_gateway: Collection[str] = ()) -> KnownNames:
+    """Of the network that this tenant has. ``without_gateway``: the pools that are described so."""
     names: dict[str, set[str]] = {}
     named = {"vrf": Vrf, "bng": Bng, "site": Site, "access_node": AccessNode, "plan": AddressPlan}
     for part, model in named.items():
@@ -58,6 +60,7 @@ async def known_names(db: AsyncSession, tenant_id: str) -> KnownNames:
         {name: (pool.kind, None if pool.framed_pool else pool.network) for name, pool in present.items()},
         present,
         await _taken(db, tenant_id),
+        await gateways_in_use(db, tenant_id, without_gateway),
     )
 
 

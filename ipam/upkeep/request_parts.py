@@ -39,8 +39,8 @@ async def refuse_faults(db: AsyncSession, tenant_id: str, **parts: Any) -> None:
 
 async def faults_in(db: AsyncSession, tenant_id: str, parts: Mapping[str, Any]) -> RequestFaults:
     """``parts``: named as in the verbs of the face, each of a fitting type; those that are None say nothing, and what
-    isn't known here isn't looked at. A ``live_service_id`` is one that must hold something still, a ``leaving_pool`` may
-    be one that the BNG hands out."""
+    isn't known here isn't looked at. A ``live_service_id`` is one that must hold something still, a ``leaving_pool``
+    may be one that the BNG hands out."""
     faults, said = await _faults(db, tenant_id, parts)
     await _look_at_numbers(faults, db, tenant_id, said)
     return faults

@@ -1,4 +1,4 @@
-"""A pool that the BNG hands out is changed or retired once nobody live has anything of it; what they had is still told."""
+"""A pool that the BNG hands out is changed or retired once nobody live has anything of it; what was had is told."""
 
 from __future__ import annotations
 
