@@ -150,7 +150,8 @@ class Pool(IpamBase):
 
 
 class Exclusion(IpamBase):
-    """Units that are never handed out, and why."""
+    """Units that are never handed out, and why. Rows don't overlap: what the description of the network excludes and an
+    operator as well is one with both its ``reason`` and a ``note`` (``ipam.estate.exclusions``)."""
 
     __tablename__ = "ipam_exclusion"
     __table_args__ = (
@@ -163,7 +164,7 @@ class Exclusion(IpamBase):
     last_unit: Mapped[int] = mapped_column(BigInteger)
     reason: Mapped[str] = mapped_column(Text)
     note: Mapped[str | None] = mapped_column(Text)
-    """Why an operator excluded it by hand; None: the description of the network says so."""
+    """Why an operator excluded it by hand; None: nobody has, the description of the network alone says so."""
 
 
 class PoolBinding(IpamBase):

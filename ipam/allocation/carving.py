@@ -22,6 +22,8 @@ from ipam.unit_errors import UnitCooling, UnitDraining, UnitExcluded, UnitReserv
 
 _ALLOCATION = table_of(Allocation)
 _RANGE = table_of(FreeRange)
+BY_HAND = "excluded by hand"
+"""The reason of an exclusion that no description has."""
 LONGEST_STEP = 8
 """Two who split ranges of a pool at once would wait for one another over the next number: so each draws its own."""
 
@@ -161,8 +163,10 @@ async def _why_not_free(
 
 
 def excluded_because(reason: str, note: str | None) -> str:
-    """Why something is excluded, with the note of who has done it by hand."""
-    return reason if note is None else f"{reason} ({note})"
+    """Why something is excluded, with the note of who has done it by hand, be it the description's reason as well."""
+    if note is None:
+        return reason
+    return f"{reason} ({note})" if reason == BY_HAND else f"{reason}, and {BY_HAND} ({note})"
 
 
 def _covering(model: type[Exclusion | Drain], what: Any, wanted: Unit) -> Select[Any]:

@@ -12,7 +12,8 @@ from datetime import datetime
 
 from sqlalchemy import delete, or_, select
 
-from ipam.estate.ranges import Excluded, rewrite_exclusions
+from ipam.estate.exclusions import Excluded
+from ipam.estate.ranges import rewrite_exclusions
 from ipam.estate.rows import EstateRows
 from ipam.tables import (
     AccessNode,

@@ -7,7 +7,6 @@ locked against them (they refer to it), or the two would wait for one another.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import count as numbers
 from itertools import islice
@@ -19,6 +18,7 @@ from ipam.answers import value_of
 from ipam.bulk import AT_ONCE, insert_many
 from ipam.errors import EstateInUse
 from ipam.estate.cooling import rest_on
+from ipam.estate.exclusions import Excluded, Part, by_hand_in, described_in, joined, laid_over
 from ipam.estate.layout import Layout
 from ipam.estate.rows import EstateRows
 from ipam.tables import IN_QUARANTINE, Allocation, Drain, Exclusion, FreeRange, Pool, Prefix, table_of
@@ -31,50 +31,34 @@ _ALLOCATION = table_of(Allocation)
 MOST_NAMED = 5
 
 
-@dataclass(frozen=True)
-class Excluded:
-    """Units that are never handed out; ``note`` is an operator's, who has excluded them by hand."""
-
-    first: int
-    last: int
-    reason: str
-    note: str | None
-
-    @property
-    def interval(self) -> Interval:
-        return self.first, self.last
-
-
 async def cut_first(rows: EstateRows, pool_id: int, layout: Layout) -> None:
     """A new pool's exclusions and free ranges."""
-    await _write_exclusions(rows, pool_id, [Excluded(*each, None) for each in _described(layout)])
+    await _write_exclusions(rows, pool_id, laid_over(_described(layout), []))
     await insert_ranges(rows, pool_id, stripes(layout.free, layout.stripes))
 
 
 async def recut(rows: EstateRows, pool_id: int, name: str, layout: Layout, at: datetime) -> bool:
     """Make the exclusions be those of ``layout``, besides those by hand; False when they were so already.
 
-    What was excluded by hand and now is by the description is the description's from then on.
+    What was excluded by hand is so still, also beneath what the description excludes and when that lets go of it.
 
     Raises:
         EstateInUse: a live service holds something that would be excluded.
     """
     present = await excluded_of(rows, pool_id)
-    before = [each for each in present if each.note is None]
-    wanted = [Excluded(*each, None) for each in _described(layout)]
-    if {*before} == {*wanted}:
+    before, wanted, by_hand = described_in(present), _described(layout), by_hand_in(present)
+    if before == wanted:
         return False
     out = [each.interval for each in wanted]
-    by_hand = [each for each in present if each.note is not None]
-    left = [Excluded(*part, each.reason, each.note) for each in by_hand for part in subtract([each.interval], out)]
     used = await cut(rows, pool_id, name, subtract(out, [each.interval for each in present]), at)
-    await _free(rows, pool_id, subtract([each.interval for each in before], out), layout.stripes, used, at)
-    await rewrite_exclusions(rows, pool_id, [*wanted, *left])
+    stays_out = [*out, *(each.interval for each in by_hand)]
+    await _free(rows, pool_id, subtract([each.interval for each in before], stays_out), layout.stripes, used, at)
+    await rewrite_exclusions(rows, pool_id, laid_over(wanted, by_hand))
     return True
 
 
-def _described(layout: Layout) -> list[tuple[int, int, str]]:
-    return [(each.first, each.last, each.reason) for each in layout.excluded]
+def _described(layout: Layout) -> list[Part]:
+    return joined(Part(each.first, each.last, each.reason) for each in layout.excluded)
 
 
 async def excluded_of(rows: EstateRows, pool_id: int) -> list[Excluded]:

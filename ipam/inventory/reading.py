@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.candidates import everything_bound
+from ipam.allocation.carving import excluded_because
 from ipam.allocation.places import PLACE_COLUMNS, PLAN_COLUMNS, AnySelect, Place, Plan, place_from, with_place
 from ipam.estate.cooling import Cooling, given_back_in
 from ipam.estate.rows import EstateRows
@@ -129,7 +130,7 @@ async def standing(rows: EstateRows, units: Collection[UnitKey]) -> Standing:
         for some in chunks(sorted(numbers)):
             last_event_at |= await _last_events(db, pool_id, some)
             last_story_at |= await _last_events(db, pool_id, some, AllocationEvent.what != "reserved")
-    excluded = await _spans(db, Exclusion, by_pool, lambda row: row.reason + (f" ({row.note})" if row.note else ""))
+    excluded = await _spans(db, Exclusion, by_pool, lambda row: excluded_because(row.reason, row.note))
     drained = await _spans(db, Drain, by_pool, lambda row: row.note)
     for pool_id, numbers in by_pool.items():
         spans = [(first, last) for first, last, _ in (*excluded[pool_id], *drained[pool_id])]

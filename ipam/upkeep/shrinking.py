@@ -15,8 +15,9 @@ from sqlalchemy import select, update
 from ipam.addresses import Network, format_address, from_bytes, parse_network, to_bytes
 from ipam.errors import Fault, RequestInvalid
 from ipam.estate.cooling import cooling_in
+from ipam.estate.exclusions import Excluded
 from ipam.estate.layout import gateway_faults, threshold_faults
-from ipam.estate.ranges import Excluded, excluded_of, inside, rewrite_exclusions
+from ipam.estate.ranges import excluded_of, inside, rewrite_exclusions
 from ipam.estate.rows import EstateRows
 from ipam.estate.spec import HandedOut
 from ipam.tables import Allocation, FormerPrefix, NatRule, Pool, Prefix
@@ -126,13 +127,16 @@ def _smaller(pool: KnownPool, to: str) -> Smaller:
 
 async def _excluded_then(rows: EstateRows, pool: KnownPool, smaller: Smaller) -> list[Excluded]:
     """What of the smaller prefix is never handed out."""
+    present = await excluded_of(rows, pool.pool_id)
     excluded = [
         Excluded(*part, each.reason, each.note)
-        for each in await excluded_of(rows, pool.pool_id)
+        for each in present
         for part in subtract([each.interval], [smaller.leaving])
     ]
     if smaller.last_is_broadcast:
-        excluded.append(Excluded(smaller.span - 1, smaller.span - 1, "broadcast address", None))
+        last = smaller.span - 1
+        note = next((each.note for each in present if each.first <= last <= each.last), None)
+        excluded.append(Excluded(last, last, "broadcast address", note))
     return excluded
 
 

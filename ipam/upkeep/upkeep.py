@@ -215,7 +215,7 @@ class NetworkUpkeep:
 
     async def _must_have(self, pool: KnownPool, unit: int) -> None:
         for out in await excluded_of(self._rows, pool.pool_id):
-            if out.note is None and out.first <= unit <= out.last:
+            if out.is_described and out.first <= unit <= out.last:
                 what = f"{pool.value(unit)} is nothing that pool {pool.name} hands out ({out.reason})"
                 raise RequestInvalid("value", what)
 

@@ -282,7 +282,6 @@ class Addresses(RuleBasedStateMachine):
             self.policy = before
             return
         self.described_out = excluded
-        self.by_hand -= excluded  # it is the description's from then on
         assert not excluded & (self.in_use | self.reserved)
         self.settle()
 
@@ -296,8 +295,8 @@ class Addresses(RuleBasedStateMachine):
             assert new & (self.in_use | self.reserved)
             return
         assert not new & (self.in_use | self.reserved)
-        assert changed == bool(new)
-        self.by_hand |= new
+        assert changed == bool(set(part) - self.by_hand)
+        self.by_hand |= set(part)
         self.settle()
 
     @rule(first=st.integers(0, 13), many=st.integers(1, 14))

@@ -14,6 +14,7 @@ from ipam import (
     PoolExhausted,
     RequestInvalid,
     UnitCooling,
+    UnitExcluded,
     UnitNotHeld,
     UnitReserved,
     UnitTaken,
@@ -142,16 +143,17 @@ async def test_what_is_lifted_in_an_excluded_part_is_told_to_go_to_nobody(empty:
     assert await empty.violations() == []
 
 
-async def excluded(network: Network) -> list[tuple[int, int, str | None]]:
+async def excluded(network: Network) -> list[tuple[int, int, str, str | None]]:
     async with network.database.begin() as db:
-        rows = select(Exclusion.first_unit, Exclusion.last_unit, Exclusion.note).join(Pool)
+        rows = select(Exclusion.first_unit, Exclusion.last_unit, Exclusion.reason, Exclusion.note).join(Pool)
         found = await db.execute(rows.where(Pool.name == "cgnat").order_by(Exclusion.first_unit))
-        return [(first, last, note) for first, last, note in found]
+        return [(first, last, reason, note) for first, last, reason, note in found]
 
 
 async def test_what_is_excluded_by_hand_stays_out_whatever_the_description_says(empty: Network) -> None:
+    rogue = "a rogue DHCP server"
     await empty.apply(one_pool("192.0.2.0/29", gateway="192.0.2.1"))
-    assert await empty.keep("exclude", pool="cgnat", span="192.0.2.1-192.0.2.3", note="a rogue DHCP server")
+    assert await empty.keep("exclude", pool="cgnat", span="192.0.2.1-192.0.2.3", note=rogue)
     assert not await empty.keep("exclude", pool="cgnat", span="192.0.2.2", note="again")
 
     assert await empty.apply(one_pool("192.0.2.0/29", gateway="192.0.2.1")) == []
@@ -159,11 +161,12 @@ async def test_what_is_excluded_by_hand_stays_out_whatever_the_description_says(
 
     assert changed == ["pool cgnat changed"]
     assert await excluded(empty) == [
-        (0, 0, None),
-        (1, 1, None),
-        (2, 2, "a rogue DHCP server"),
-        (3, 4, None),
-        (7, 7, None),
+        (0, 0, "network address", None),
+        (1, 1, "gateway", rogue),
+        (2, 2, "excluded by hand", rogue),
+        (3, 3, "reserved", rogue),
+        (4, 4, "reserved", None),
+        (7, 7, "broadcast address", None),
     ]
     assert (await empty.usage("cgnat"))["size"] == 2
     assert await empty.violations() == []
@@ -171,6 +174,65 @@ async def test_what_is_excluded_by_hand_stays_out_whatever_the_description_says(
     assert not await empty.keep("include", pool="cgnat", span="192.0.2.0/29")
     given = {(await empty.allocate(customer))["ip_address"] for customer in (1, 2, 3)}
     assert given == {"192.0.2.2", "192.0.2.5", "192.0.2.6"}
+    assert await empty.violations() == []
+
+
+async def test_what_was_excluded_by_hand_is_so_again_when_the_description_lets_go_of_it(empty: Network) -> None:
+    museum = "printer of the museum"
+    await empty.apply(one_pool("192.0.2.0/29", exclude=["192.0.2.5"]))
+    assert await empty.keep("exclude", pool="cgnat", span="192.0.2.1-192.0.2.3", note=museum)
+    assert await empty.keep("exclude", pool="cgnat", span="192.0.2.5", note="the zoo's")  # described so already
+    by_hand = await excluded(empty)
+    around = one_pool("192.0.2.0/29", exclude=["192.0.2.2-192.0.2.5"])
+
+    assert await empty.apply(around) == ["pool cgnat changed"]
+    assert await empty.apply(around) == []
+    assert (await empty.usage("cgnat"))["size"] == 1
+    with pytest.raises(UnitExcluded, match=rf"never handed out: reserved, and excluded by hand \({museum}\)"):
+        await empty.allocate(1, ip_address="192.0.2.2")
+    assert await empty.violations() == []
+    assert await empty.apply(one_pool("192.0.2.0/29", exclude=["192.0.2.5"])) == ["pool cgnat changed"]
+    assert await excluded(empty) == by_hand
+    assert await empty.apply(one_pool("192.0.2.0/29")) == ["pool cgnat changed"]
+
+    assert (await empty.usage("cgnat"))["size"] == 2
+    assert {(await empty.allocate(customer))["ip_address"] for customer in (1, 2)} == {"192.0.2.4", "192.0.2.6"}
+    with pytest.raises(UnitExcluded, match=rf"never handed out: excluded by hand \({museum}\)"):
+        await empty.allocate(3, ip_address="192.0.2.2")
+    assert await empty.keep("include", pool="cgnat", span="192.0.2.2")
+    assert (await empty.allocate(3))["ip_address"] == "192.0.2.2"
+    assert await empty.violations() == []
+
+
+async def test_what_is_included_beneath_the_description_is_free_when_that_lets_go_of_it(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/29"))
+    await empty.keep("exclude", pool="cgnat", span="192.0.2.1-192.0.2.3", note="printers")
+    await empty.apply(one_pool("192.0.2.0/29", exclude=["192.0.2.2-192.0.2.4"]))
+    assert await empty.keep("include", pool="cgnat", span="192.0.2.2-192.0.2.3")
+    assert await excluded(empty) == [
+        (0, 0, "network address", None),
+        (1, 1, "excluded by hand", "printers"),
+        (2, 4, "reserved", None),
+        (7, 7, "broadcast address", None),
+    ]
+    assert (await empty.usage("cgnat"))["size"] == 2
+
+    await empty.apply(one_pool("192.0.2.0/29"))
+    assert (await empty.usage("cgnat"))["size"] == 5
+    assert await empty.violations() == []
+
+
+async def test_what_is_excluded_by_hand_where_a_smaller_prefix_ends_stays_so(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/28"))
+    await empty.keep("exclude", pool="cgnat", span="192.0.2.6-192.0.2.9", note="printers")
+    await empty.keep("shrink", pool="cgnat", network="192.0.2.0/29", note="sold in part")
+
+    assert await excluded(empty) == [
+        (0, 0, "network address", None),
+        (6, 6, "excluded by hand", "printers"),
+        (7, 7, "broadcast address", "printers"),
+    ]
+    assert await empty.apply(one_pool("192.0.2.0/29")) == []
     assert await empty.violations() == []
 
 
