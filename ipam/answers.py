@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, NotRequired
 
 from typing_extensions import TypedDict
 
-from ipam.addresses import BITS, format_address, format_unit, from_bytes, prefix_of_unit
+from ipam.addresses import BITS, format_address, format_span, format_unit, from_bytes, prefix_of_unit
 from ipam.allocation.places import Place, Plan
 from ipam.errors import ServiceIncomplete
 from ipam.kinds import KIND_IN_WORDS, Kind, wanted
@@ -171,6 +171,16 @@ def value_of(base: bytes | None, unit_length: int | None, unit: int) -> str:
     if base is None or unit_length is None:
         return str(unit)
     return format_unit(base, unit_length, unit)
+
+
+def span_of(base: bytes | None, unit_length: int | None, first: int, last: int) -> str:
+    """All from the one unit to the other, as it is said to a command that takes a part of a pool."""
+    if first == last:
+        return value_of(base, unit_length, first)
+    if base is None or unit_length is None:
+        return f"{first}-{last}"
+    lowest, highest = (prefix_of_unit(base, unit_length, unit) for unit in (first, last))
+    return format_span(lowest.family, lowest.first, highest.last)
 
 
 def describe(*, service_id: int, username: str, place: Place, plan: Plan, held: Sequence[Held]) -> AllocatedResources:

@@ -15,6 +15,7 @@ from typing import Literal
 
 from ipam.addresses import Family, Network, parse_network
 from ipam.errors import Fault
+from ipam.estate.by_hand import ANOTHER, ByHand
 from ipam.estate.spec import NetworkEstateSpec, PoolSpec
 
 RETIRED = "it was retired, and its name stands in the history of its addresses"
@@ -38,7 +39,7 @@ class Taken:
 @dataclass(frozen=True)
 class PresentPool:
     """A pool that is there. ``past``: what refers to it as it is, in words; ``former``: (VRF, network) of what its
-    prefix was before it was shrunk, and until when."""
+    prefix was before it was shrunk, and until when; ``by_hand``: what operators have done in it."""
 
     kind: str
     unit_length: int | None
@@ -48,14 +49,17 @@ class PresentPool:
     is_retired: bool
     past: Sequence[str]
     former: Mapping[tuple[str, str], datetime]
+    by_hand: ByHand | None
 
     def is_as(self, spec: PoolSpec) -> bool:
         """Whether its units are the same ones, handed out by the same."""
         mine = (self.kind, self.unit_length, self.framed_pool, self.network, self.vrf)
         return mine == (spec.kind, spec.its_unit_length, spec.framed_pool, spec.network, spec.vrf)
 
-    def why_not(self, spec: PoolSpec) -> str:
-        """Why it can't become another one, and what to do instead."""
+    def why_not(self, spec: PoolSpec) -> str | None:
+        """Why it can't become another one, and what to do instead; None: it can."""
+        if not self.past:
+            return None if self.by_hand is None else f"{self.by_hand.change}; {self.by_hand.instead}"
         alike = (self.kind, self.unit_length, self.framed_pool) == (spec.kind, spec.its_unit_length, spec.framed_pool)
         until = self.former.get((spec.vrf, spec.network)) if alike else None
         if until is not None:
@@ -68,7 +72,12 @@ def was_its_prefix(network: str, until: datetime) -> str:
 
 
 def becomes_another(past: Sequence[str]) -> str:
-    return f"another prefix, kind, unit length or handing-out, though it {' and '.join(past)}"
+    return f"{ANOTHER}, though it {' and '.join(past)}"
+
+
+def sentence(words: str) -> str:
+    """What stands among other words in a fault, by itself."""
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def overlaps(spec: NetworkEstateSpec) -> Iterator[Fault]:
@@ -89,9 +98,9 @@ def clashes(spec: NetworkEstateSpec, pools: Mapping[str, PresentPool], taken: It
         if present is not None and present.is_retired:
             instead = "take it out of the description, or give the new pool another name"
             yield Fault(f"pool {pool.name}", f"{RETIRED}; {instead}")
-        elif present is not None and present.past and not present.is_as(pool):
+        elif present is not None and not present.is_as(pool) and (why := present.why_not(pool)) is not None:
             own.discard(pool.name)
-            yield Fault(f"pool {pool.name}", present.why_not(pool))
+            yield Fault(f"pool {pool.name}", why)
     described = {"pool": own, "nat_rule": {rule.pool for rule in spec.nat_rules}}
     prefixes = {(prefix.network, prefix.vrf) for prefix in spec.prefixes}
     staying = [

@@ -13,7 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from ipam.addresses import Network, parse_address, parse_network, to_bytes
 from ipam.ddl import PREFIX_ONCE, PREFIX_OVERLAP
 from ipam.errors import EstateInUse, EstateRefused, Fault, Overlap
-from ipam.estate.clashes import RETIRED, becomes_another, was_its_prefix
+from ipam.estate.by_hand import done_by_hand
+from ipam.estate.clashes import RETIRED, becomes_another, sentence, was_its_prefix
 from ipam.estate.faults import binding_fault
 from ipam.estate.gateways import gateways_in_use
 from ipam.estate.layout import Layout, cvlan_layout, pool_faults, pool_layout, svlan_faults
@@ -202,7 +203,7 @@ async def _refuse_gateway_in_use(rows: EstateRows, pool: Mapping[Any, Any], name
     await hold_served(rows, pool["id"])
     needed = (await gateways_in_use(rows.db, rows.tenant_id, [name])).get(name)
     if needed is not None:
-        raise EstateInUse(f"Pool {name}", change=needed.change, instead=f"{needed.instead.capitalize()}.")
+        raise EstateInUse(f"Pool {name}", change=needed.change, instead=sentence(needed.instead))
 
 
 async def _make_room(rows: EstateRows, pool: Mapping[Any, Any], name: str, at: datetime) -> None:
@@ -219,6 +220,8 @@ async def _make_room(rows: EstateRows, pool: Mapping[Any, Any], name: str, at: d
             change=becomes_another(past),
             instead="Define a new pool beside it and unbind this one.",
         )
+    for undone in (await done_by_hand(rows.db, rows.tenant_id, pool_id)).values():
+        raise EstateInUse(f"Pool {name}", change=undone.change, instead=sentence(undone.instead))
     if await is_named(rows, pool_id):
         await keep_replaced(rows, pool_id, name, at)
         return

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import parse_network
 from ipam.allocation.places import AnySelect
+from ipam.estate.by_hand import done_by_hand
 from ipam.estate.clashes import PresentPool, Taken
 from ipam.estate.faults import KnownNames
 from ipam.estate.gateways import gateways_in_use
@@ -73,6 +74,7 @@ async def _pools(db: AsyncSession, tenant_id: str) -> dict[str, PresentPool]:
     columns = (Pool.name, Pool.kind, Pool.unit_length, Pool.framed_pool, Pool.retired_at, Prefix.network)
     statement: AnySelect = select(*columns, Vrf.name.label("vrf"), *past.values())
     former = await _former(db, tenant_id)
+    by_hand = await done_by_hand(db, tenant_id)
     of_tenant = statement.outerjoin(Prefix, Prefix.id == Pool.prefix_id).outerjoin(Vrf, Vrf.id == Prefix.vrf_id)
     return {
         row.name: PresentPool(
@@ -84,6 +86,7 @@ async def _pools(db: AsyncSession, tenant_id: str) -> dict[str, PresentPool]:
             is_retired=row.retired_at is not None,
             past=[words for words, refers in zip(past, row[len(columns) + 1 :], strict=True) if refers],
             former=former.get(row.name, {}),
+            by_hand=by_hand.get(row.name),
         )
         for row in await db.execute(of_tenant.where(Pool.tenant_id == tenant_id))
     }
