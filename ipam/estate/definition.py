@@ -18,6 +18,7 @@ from ipam.errors import AliasTaken, EstateInUse, EstateRefused, Fault, RequestIn
 from ipam.estate import aliases
 from ipam.estate import pools as estate_pools
 from ipam.estate.faults import validate_estate
+from ipam.estate.gateways import without_gateway
 from ipam.estate.present import known_names
 from ipam.estate.rows import EstateRows, Outcome, worst
 from ipam.estate.spec import (
@@ -93,8 +94,7 @@ class NetworkEstate:
 
     async def validate(self, data: Mapping[str, Any] | NetworkEstateSpec) -> list[Fault]:
         """Every fault of a description that may refer to parts defined earlier, and contradicts none of them."""
-        without_gateway = _without_gateway(data)
-        known = await known_names(self._db, self._rows.tenant_id, without_gateway=without_gateway)
+        known = await known_names(self._db, self._rows.tenant_id, without_gateway=without_gateway(data))
         return validate_estate(data, known)
 
     async def apply(self, data: Mapping[str, Any] | NetworkEstateSpec) -> list[Change]:
@@ -310,16 +310,6 @@ class NetworkEstate:
         if live:
             names = ", ".join(sorted(name.removesuffix("_id") for name in differing))
             raise EstateInUse(what, change=f"{names}, while {live} live services depend on it", instead=instead)
-
-
-def _without_gateway(data: Mapping[str, Any] | NetworkEstateSpec) -> set[str]:
-    """The pools that are described so; what is no description of a pool is for others to tell."""
-    if isinstance(data, NetworkEstateSpec):
-        return {pool.name for pool in data.pools if pool.gateway is None}
-    entries = data.get("pool")
-    pools = [each for each in entries if isinstance(each, Mapping)] if isinstance(entries, list | tuple) else []
-    names = [each.get("name") for each in pools if each.get("gateway") is None]
-    return {name.strip() for name in names if isinstance(name, str)}
 
 
 def _refuse_if_any(in_the_way: Sequence[AliasTaken | EstateInUse]) -> None:

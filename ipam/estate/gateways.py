@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import format_address
+from ipam.estate.spec import NetworkEstateSpec
 from ipam.tables import ASSIGNED, AddressPlan, Allocation, Pool, Prefix, Service
 
 
@@ -47,3 +49,13 @@ async def gateways_in_use(db: AsyncSession, tenant_id: str, pools: Collection[st
         .group_by(Pool.name, Prefix.gateway)
     )
     return {name: GatewayInUse(format_address(gateway), services) for name, gateway, services in found if gateway}
+
+
+def without_gateway(data: Mapping[str, Any] | NetworkEstateSpec) -> set[str]:
+    """The pools that are described so; what is no description of a pool is for others to tell."""
+    if isinstance(data, NetworkEstateSpec):
+        return {pool.name for pool in data.pools if pool.gateway is None}
+    entries = data.get("pool")
+    pools = [each for each in entries if isinstance(each, Mapping)] if isinstance(entries, list | tuple) else []
+    names = [each.get("name") for each in pools if each.get("gateway") is None]
+    return {name.strip() for name in names if isinstance(name, str)}

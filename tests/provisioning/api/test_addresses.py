@@ -187,6 +187,7 @@ async def test_all_that_is_wrong_with_a_request_is_told_at_once_whatever_its_sha
         ("/addresses/reserve", {"pool": "nowhere", "value": 7}, ["#/value", "#/reason", "#/pool"]),
         ("/addresses/rehome", {"access_nodes": ["OLT-9"], "bng": "bng-9"}, ["#/reason", "#/bng", "#/access_nodes"]),
         ("/addresses/nat/end-rule", {"pool": "nowhere", "reason": " "}, ["#/reason", "#/pool"]),
+        ("/addresses/retire", {"pool": "nowhere", "reason": " "}, ["#/reason", "#/pool"]),
     ]
     for path, body, wheres in wrong:
         refused = await api.post(path, body, match="*")

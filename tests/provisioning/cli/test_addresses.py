@@ -374,6 +374,32 @@ def test_a_pool_that_the_bng_hands_out_is_named_as_that(isp: Settings, type_: Ty
     assert (asked.status, "bng-own is handed out by the BNG, which knows it as cust-pool" in asked.err) == (2, True)
 
 
+@pytest.mark.both_databases
+def test_a_pool_of_the_bngs_is_changed_and_retired_once_its_services_are_released(
+    any_isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    estate, elsewhere = tmp_path / "pooled.toml", tmp_path / "elsewhere.toml"
+    estate.write_text(POOLED)
+    elsewhere.write_text(POOLED.replace("100.72.0.0/22", "100.73.0.0/22"))
+    assert type_("import", estate).status == 0
+    words = ("--customer", 1005, "--location", "LOC-20005", "--plan", "pooled", "--request", "bss-9", "--json")
+    service_id = type_("addresses", "allocate", *words).json["service_id"]
+
+    refused = type_("import", elsewhere)
+    assert (refused.status, "though it serves live services" in " ".join(refused.err.split())) == (2, True)
+    stays = type_("addresses", "retire", "bng-own", "--reason", "renumbered", "--json")
+    assert (stays.status, stays.json["error"]["code"]) == (2, "ipam.pool_not_empty")
+    assert type_("addresses", "release", service_id, "--reason", "cancelled").status == 0
+    changed = type_("import", elsewhere)
+    assert (changed.status, "pool changed: bng-own" in changed.out) == (0, True), changed.out
+    retired = type_("addresses", "retire", "bng-own", "--reason", "renumbered")
+    assert retired.out == "bng-own: no longer in the network\n"
+    assert audited(type_)[0] == ("addresses retire", "pool/bng-own", "renumbered")
+    again = type_("import", elsewhere)
+    assert again.status == 0
+    assert type_("check").status == 0
+
+
 def test_a_service_is_moved_out_of_a_drain_and_not_away_from_its_olt(isp: Settings, type_: Type, address: str) -> None:
     assert type_("addresses", "drain", "north-v4", address, "--reason", "goes south").status == 0
     left = type_("addresses", "left-behind", "north-v4").out.splitlines()
