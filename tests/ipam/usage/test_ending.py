@@ -97,6 +97,7 @@ async def test_a_pool_that_is_replaced_or_handed_to_the_bng_is_told_as_recovered
     pool_id = (await empty.usage("cgnat"))["pool_id"]
     await empty.keep("drain", pool="cgnat", note="not ours")
     await look(empty)
+    await empty.keep("undrain", pool="cgnat")
 
     [told] = await described(empty, {"pool": one_pool(**pool)["pool"]})
 
@@ -110,6 +111,7 @@ async def test_c_vlans_that_are_taken_out_of_their_s_vlan_are_told_as_recovered(
     await empty.apply(one_pool(NETWORK))
     await empty.keep("drain", pool="metro/210", note="shared from now on")
     assert [each[0] for each in await look(empty)] == ["metro/210"]
+    await empty.keep("undrain", pool="metro/210")
     shared = [{"group": "metro", "vid": 210, "bindings": [{"access_node": "OLT-2"}]}]
 
     [told] = await described(empty, {"svlan": [small()["svlan"][0], *shared]})
