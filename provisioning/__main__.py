@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 
+from provisioning.standard_streams import open_missing
+
 COLLECT_AFTER = 20_000
 """Objects more than there were. After Python's own 700 a worker that carries thousands of changes or rows at a time
 spends a fifth of its time on looking for garbage where there is none."""
@@ -15,6 +17,7 @@ def main() -> None:
     What is imported stays for good: looking through it for garbage again and again, while it is imported and in
     every later collection of a worker, would cost a third of each start.
     """
+    open_missing()
     gc.disable()
     from provisioning import cli
 

@@ -25,6 +25,7 @@ EVERYTHING = (
     ("keys", "reveal", "secret:nas/1", "--reason", "x"),
     ("check",),
 )
+KEPT = ("addresses", "reserve", "north-v4", "100.64.3.9", "--reason", "museum")
 
 
 @pytest.mark.parametrize("words", EVERYTHING, ids=lambda words: "-".join(map(str, words[:2])))
@@ -121,9 +122,28 @@ def test_a_worker_without_an_acs_says_which_setting_it_needs(isp: Settings, type
     assert "FIRSTLIGHT_GENIEACS_NBI_URL: is needed: where GenieACS answers" in typed.err
 
 
-def test_a_reader_who_has_seen_enough_is_no_error(isp: Settings) -> None:
+def bash(command: str, isp: Settings) -> subprocess.CompletedProcess[str]:
+    """The real program, in place of ``firstlight``, as a shell starts it."""
     environment = os.environ | {"FIRSTLIGHT_DATABASE_URL": isp.database_url, "FIRSTLIGHT_DATA_DIR": str(isp.data_dir)}
-    command = f"{Path(sys.executable).parent}/firstlight runs show 3 | head -1"
-    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=True)
+    command = command.replace("firstlight", f"{Path(sys.executable).parent}/firstlight", 1)
+    words = ["bash", "-c", command]
+    return subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(isp: Settings) -> None:
+    done = bash("firstlight runs show 3 | head -1", isp)
     assert done.stdout == "run 3  isp_ticket_to_deployment  ticket/T-3  customer 1003\n"
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize(
+    ("closed", "said"), [("<&-", True), (">&-", False), ("2>&-", True), ("<&- >&- 2>&-", False)], ids=str
+)
+def test_what_a_job_starts_without_a_standard_stream_does_its_work_and_ends_as_done(
+    any_isp: Settings, type_: Type, closed: str, said: bool
+) -> None:
+    done = bash(f"firstlight {' '.join(KEPT)} {closed}", any_isp)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == ("100.64.3.9 of pool north-v4: reserved\n" if said else "")
+    assert type_(*KEPT).out == "100.64.3.9 of pool north-v4: reserved, as before\n"
