@@ -302,9 +302,11 @@ class FileUnusable(ProvisioningError):
 
     code = "provisioning.file_unusable"
 
-    def __init__(self, path: str, reason: str) -> None:
+    def __init__(self, path: str, reason: str, *, act: str = "used", is_done: bool = False) -> None:
+        """``act``: what can't be done with it. ``is_done``: what was asked for had been done by then."""
         self.path = path
-        super().__init__(f"{path} can't be used: {reason}.")
+        done = " The change was made before that, and stays: look at what it did, don't repeat it." if is_done else ""
+        super().__init__(f"{path} can't be {act}: {reason}.{done}")
 
 
 class ChangeRaced(ProvisioningError):

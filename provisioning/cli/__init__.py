@@ -6,6 +6,7 @@ module with a `typer.Typer` named ``app``, one line below, and one in ``docs/com
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import version
 from typing import Annotated
 
@@ -52,7 +53,9 @@ from provisioning.cli.doctor import add_to as add_doctor
 from provisioning.cli.find import add_to as add_find
 from provisioning.cli.lab import app as lab
 from provisioning.cli.operate import add_to as add_operations
+from provisioning.cli.output import OutputUnwritten, give_up_output, watch_output
 from provisioning.cli.printing import say
+from provisioning.cli.running import EXIT_FAILED, tell_unwritten
 
 __all__ = ["app", "main"]
 
@@ -118,5 +121,18 @@ def firstlight(
 
 
 def main() -> None:
-    """The console script."""
-    app()
+    """The console script.
+
+    A command's output may fail when the command is over: what is left of it is written here.
+    """
+    watch_output()
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has seen enough
+        give_up_output()
+        sys.exit(EXIT_FAILED)
+    except OutputUnwritten as error:
+        sys.exit(tell_unwritten(error, as_json="--json" in sys.argv))

@@ -36,6 +36,7 @@ _NOTHING = "firstlight_changes_nothing"
 
 _TYPED: ContextVar[tuple[str, dict[str, Any]]] = ContextVar("what was typed", default=("", {}))
 _TOLD: ContextVar[dict[str, Any] | None] = ContextVar("what the command says itself", default=None)
+_CHANGES: ContextVar[list[str]] = ContextVar("what the command has changed so far")
 _WRITING = re.compile(r"\s*(?:WITH\b.*?\(\s*)?(?:INSERT|UPDATE|DELETE)\b", re.IGNORECASE | re.DOTALL)
 
 
@@ -47,6 +48,11 @@ def tells(**facts: Any) -> None:
     told = _TOLD.get()
     assert told is not None, "a command runs"
     told.update(facts)
+
+
+def has_changed() -> bool:
+    """Whether the command that was typed last has changed anything, and that is committed."""
+    return bool(_CHANGES.get([]))
 
 
 def changes_nothing(db: AsyncSession) -> None:
@@ -72,7 +78,7 @@ def _remember(app: typer.Typer, before: str) -> None:
 
 def audit_changes(appliance: Appliance) -> None:
     """From here on, every transaction of this appliance that changes something says that this command did."""
-    deed = _deed(*_TYPED.get())
+    deed, changed = _deed(*_TYPED.get()), _CHANGES.get([])
     engine = appliance.database.engine.sync_engine
 
     @event.listens_for(engine, "begin")
@@ -94,6 +100,7 @@ def audit_changes(appliance: Appliance) -> None:
             told = filled(told, changes)
             told.after |= {"changed": changes.after, "runs": changes.runs}
             await keep_deed(db, told, tenant_id=appliance.tenant_id, at=appliance.clock())
+            changed.append(told.action)
 
     appliance.database.hear(note_changes)
 
@@ -120,6 +127,7 @@ def _remembering(words: str, callback: Callable[..., Any]) -> Callable[..., Any]
     def remembered(*arguments: Any, **given: Any) -> Any:
         refuse_what_is_no_text(given)
         typed, told = _TYPED.set((words, given)), _TOLD.set({})
+        _CHANGES.set([])  # and is asked for when the command is over
         try:
             return callback(*arguments, **given)
         finally:

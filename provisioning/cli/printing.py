@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -93,10 +93,11 @@ out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
-def print_json(value: Any) -> None:
-    """One line of JSON on standard output."""
-    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+def print_json(value: Any, *, to: TextIO | None = None) -> None:
+    """One line of JSON, on standard output unless told otherwise."""
+    stream = to or sys.stdout
+    stream.write(json.dumps(plain(value), ensure_ascii=False) + "\n")
+    stream.flush()
 
 
 def plain(value: Any) -> Any:

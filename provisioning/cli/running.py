@@ -6,6 +6,7 @@ can't be done as it was asked.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypeVar
@@ -19,7 +20,8 @@ from acs import AcsError
 from ipam import IpamError, PoolExhausted
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.cli.account import or_the_account
-from provisioning.cli.audited import audit_changes
+from provisioning.cli.audited import audit_changes, has_changed
+from provisioning.cli.output import OutputUnwritten, give_up_output
 from provisioning.cli.printing import err, print_json
 from provisioning.database_errors import DatabaseError, as_database_error
 from provisioning.days import minute
@@ -87,7 +89,20 @@ def guarded(act: Callable[[], T], *, as_json: bool, looks: bool = False) -> T:
     except OSError as error:
         if error.filename is None:  # no file is to blame: a fault of ours, whose traceback is wanted
             raise
-        raise _told(FileUnusable(str(error.filename), error.strerror or "no reason given"), as_json=as_json) from error
+        unusable = FileUnusable(str(error.filename), error.strerror or "no reason given", is_done=has_changed())
+        raise _told(unusable, as_json=as_json) from error
+
+
+def tell_unwritten(error: OutputUnwritten, *, as_json: bool) -> int:
+    """Tells on standard error that the other one can't be written; returns the exit status."""
+    give_up_output()
+    reason = error.strerror or "no reason given"
+    unusable = FileUnusable("standard output", reason, act="written", is_done=has_changed())
+    if as_json:
+        print_json(_as_json(unusable, []), to=sys.stderr)
+    else:
+        _print_refusal(unusable, [], looks=True)
+    return exit_status(unusable)
 
 
 def exit_status(error: Exception) -> int:
@@ -99,12 +114,20 @@ def exit_status(error: Exception) -> int:
 def _told(error: Any, *, as_json: bool, looks: bool = False) -> typer.Exit:
     faults = [_fault(fault) for fault in getattr(error, "faults", ())]
     if as_json:
-        others = {"alternatives": error.alternatives} if getattr(error, "alternatives", ()) else {}
-        others |= error.numbers if isinstance(error, PoolExhausted) else {}
-        print_json({"error": {"code": error.code, "message": str(error), "faults": faults, **others}})
+        try:
+            print_json(_as_json(error, faults))
+        except OutputUnwritten:
+            give_up_output()
+            print_json(_as_json(error, faults), to=sys.stderr)
     else:
         _print_refusal(error, faults, looks=looks)
     return typer.Exit(exit_status(error))
+
+
+def _as_json(error: Any, faults: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    others = {"alternatives": error.alternatives} if getattr(error, "alternatives", ()) else {}
+    others |= error.numbers if isinstance(error, PoolExhausted) else {}
+    return {"error": {"code": error.code, "message": str(error), "faults": faults, **others}}
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,20 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
         target.write("of today\n")
     assert (os.read(reader, 100), path.is_fifo()) == (b"of today\n", True)
     os.close(reader)
+
+
+def test_what_a_full_disk_does_not_take_names_the_file_or_the_folder_of_drafts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = Path("/dev/full")
+    for many in (1, 1_000_000):  # at the end, and before
+        with pytest.raises(OSError, match=r"No space left on device: '/dev/full'$"), replacing(full) as target:
+            target.write("x" * many)
+    path = tmp_path / "report.csv"
+    path.write_text("of yesterday\n")
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: full.open("r+b", buffering=0))
+    drafts = re.escape(tempfile.gettempdir())
+    for many in (1, 1_000_000):
+        with pytest.raises(OSError, match=rf"No space left on device: '{drafts}'$"), replacing(path) as target:
+            target.write("x" * many)
+    assert path.read_text() == "of yesterday\n"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -147,3 +150,66 @@ def test_what_a_job_starts_without_a_standard_stream_does_its_work_and_ends_as_d
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == ("100.64.3.9 of pool north-v4: reserved\n" if said else "")
     assert type_(*KEPT).out == "100.64.3.9 of pool north-v4: reserved, as before\n"
+
+
+@pytest.mark.parametrize("words", ["addresses pools", "addresses export", "addresses pools --json"])
+def test_standard_output_on_a_full_disk_is_said_to_be_unwritten(isp: Settings, words: str) -> None:
+    done = bash(f"firstlight {words} >/dev/full", isp)
+    told = "standard output can't be written: No space left on device."
+    if "--json" in words:
+        error = {"code": "provisioning.file_unusable", "message": told, "faults": []}
+        assert (done.returncode, json.loads(done.stderr)) == (1, {"error": error})
+    else:
+        assert (done.returncode, done.stderr) == (1, f"failed: {told}\n")
+
+
+def test_a_change_whose_answer_can_not_be_written_is_said_to_be_made_and_a_refusal_stays_one(
+    isp: Settings, type_: Type
+) -> None:
+    done = bash(f"firstlight {' '.join(KEPT)} >/dev/full", isp)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "failed: standard output can't be written: No space left on device. The change was made before that, and stays:"
+        " look at what it did, don't repeat it.\n",
+    )
+    assert type_(*KEPT).out == "100.64.3.9 of pool north-v4: reserved, as before\n"
+    refused = bash(f"firstlight {' '.join(KEPT)}-of-arts --json >/dev/full", isp)
+    assert (refused.returncode, json.loads(refused.stderr)["error"]["code"]) == (2, "ipam.unit_reserved")
+
+
+def test_a_file_on_a_full_disk_is_named(isp: Settings, type_: Type, tmp_path: Path) -> None:
+    held = tmp_path / "held.csv"
+    assert type_("addresses", "export", "--pool", "north-v4", "--to", held).status == 0
+    for words in (
+        ("addresses", "export", "--to", "/dev/full"),
+        ("addresses", "usage", "north-v4", "--svg", "/dev/full"),
+        ("addresses", "import", held, "--errors", "/dev/full", "--reason", "takeover"),
+        ("addresses", "reconcile", "--csv", "/dev/full"),
+    ):
+        typed = type_(*words)
+        assert (typed.status, typed.out) == (1, ""), words
+        assert typed.err == "failed: /dev/full can't be used: No space left on device.\n"
+        error = type_(*words, "--json").json["error"]
+        assert (error["code"], error["message"]) == (
+            "provisioning.file_unusable",
+            "/dev/full can't be used: No space left on device.",
+        )
+
+
+def test_a_file_that_can_not_be_written_after_the_change_says_that_it_was_made(
+    isp: Settings, type_: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, errors = tmp_path / "held.csv", tmp_path / "errors.csv"
+    held.write_text("IP Address,VRF,Status,DNS Name,Description\n100.64.3.9/22,Global,Active,,museum\n")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(errors))
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    typed = type_("addresses", "import", held, "--from", "netbox", "--errors", errors)
+    assert (typed.status, typed.out, errors.exists()) == (1, "", False)
+    assert typed.err == (
+        f"failed: {errors} can't be used: No space left on device. The change was made before that, and stays: look at"
+        " what it did, don't repeat it.\n"
+    )
+    assert type_("addresses", "show", "100.64.3.9", "--json").json["state"] == "reserved"
