@@ -23,7 +23,8 @@ What doors are made of; each is bound to the caller's transaction, and all but t
   access node).
 * ``AddressInventory``, for files: ``check`` and ``bring_in`` what ``read_import`` has read (ours, NetBox's, phpIPAM's,
   radreply), ``export``, and ``reconciliation`` with RADIUS.
-* ``sample_pools``, for the clock: writes how full the pools are, and answers which thresholds were crossed.
+* ``sample_pools``, for the clock: writes how full the pools are, and answers which thresholds were crossed;
+  ``exhausted_in``: which pools had nothing for what a transaction was asked.
 
 The network is described in TOML (or any mapping of that shape) and read into ``NetworkEstateSpec``::
 
@@ -122,6 +123,7 @@ How to add something:
 """
 
 from ipam.allocation.given import WROTE
+from ipam.allocation.refusals import exhausted_in
 from ipam.allocation.static_requests import StaticResources
 from ipam.answers import (
     Allocated,
@@ -353,6 +355,7 @@ __all__ = [
     "VrfSpec",
     "badly_partitioned",
     "cvlans_not_as_computed",
+    "exhausted_in",
     "given_too_early",
     "given_twice",
     "held_after_release",

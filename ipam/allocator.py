@@ -36,6 +36,7 @@ from ipam.allocation.candidates import Candidate, Holder
 from ipam.allocation.carving import claim
 from ipam.allocation.chains import Chains
 from ipam.allocation.patience import OthersWereQuicker
+from ipam.allocation.refusals import note_exhausted
 from ipam.allocation.service_rows import insert_service
 from ipam.allocation.static_requests import NAME_OF
 from ipam.answers import Held
@@ -153,6 +154,7 @@ async def why_nothing(db: AsyncSession, chain: list[Candidate], at: datetime) ->
     size, left, assigned, quarantined, reserved, next_available_at = (await db.execute(numbers)).one()
     if left:
         return OthersWereQuicker(names)
+    note_exhausted(db, names)
     return PoolExhausted(
         pools=names,
         size=int(size or 0),

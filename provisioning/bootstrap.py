@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,7 +23,7 @@ from provisioning.composition.views import WithViews
 from provisioning.days import day_of
 from provisioning.ended_terms import EndedTerms
 from provisioning.order_visits import OrderVisits
-from provisioning.pool_levels import tell_levels
+from provisioning.pool_levels import Refusals, tell_levels
 from provisioning.session_counts import note_open_sessions
 from provisioning.settings import Settings
 from provisioning.silent_nases import tell_silence
@@ -34,6 +35,10 @@ __all__ = ["Appliance", "open_appliance", "utc_now"]
 class Appliance(WithViews):
     """What every process needs: databases, services, doors, and what the clock does with them. Opened by
     `open_appliance`; a worker needs more."""
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> None:
+        super().__init__(settings, clock=clock)
+        self.database.broken_off = Refusals(self.tell_pool_levels, now=clock).follow
 
     def _campaign_desks(self, db: AsyncSession) -> Desks:
         common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock, "templates": self.templates}
@@ -123,7 +128,8 @@ class Appliance(WithViews):
 
     async def tell_pool_levels(self) -> int:
         """Tells of every pool that has begun to run low, or has room again."""
-        return await tell_levels(self.database.begin, publish=self.publish, tenant_id=self.tenant_id, now=self.clock)
+        begin = partial(self.database.begin, witnessed=False)
+        return await tell_levels(begin, publish=self.publish, tenant_id=self.tenant_id, now=self.clock)
 
     async def tell_silent_nases(self) -> int:
         """Tells of every NAS from which no accounting comes any more, or comes again."""

@@ -51,13 +51,16 @@ class Database:
         self._given_back: set[asyncio.Task[None]] = set()
         self.witness: Callable[[AsyncSession], Awaitable[None]] | None = None
         """Called in each writing transaction before it is committed, when its block has succeeded."""
+        self.broken_off: Callable[[AsyncSession], Awaitable[None]] | None = None
+        """Called after each whose block has raised, when it is undone and has given its connection back. What was
+        raised goes on afterwards; this must raise nothing."""
 
     @property
     def is_postgresql(self) -> bool:
         return self.url.get_backend_name() == "postgresql"
 
     @asynccontextmanager
-    async def begin(self, *, shared: bool = False) -> AsyncIterator[AsyncSession]:
+    async def begin(self, *, shared: bool = False, witnessed: bool = True) -> AsyncIterator[AsyncSession]:
         """A transaction that commits when the block ends and rolls back when it raises.
 
         PostgreSQL: READ COMMITTED, uniqueness rests on constraints. SQLite: BEGIN IMMEDIATE, so a read followed by a
@@ -67,6 +70,8 @@ class Database:
         ``shared``: the block is done in milliseconds, waits for nothing but the database, and asks nothing by ``read``.
         On SQLite it may then share its COMMIT with others of that kind, and is told of it with them
         (``provisioning.sqlite_writer``).
+
+        ``witnessed``: it does what somebody wants; else what comes to pass by itself, whoever is there just then.
         """
         db = AsyncSession(
             self.sharing if shared else self.engine,
@@ -74,13 +79,17 @@ class Database:
             autoflush=False,
             sync_session_class=self._session_class,
         )
+        is_done = False
         try:
             async with db.begin():
                 yield db
-                if self.witness is not None:
+                is_done = True
+                if self.witness is not None and witnessed:
                     await self.witness(db)
         finally:
             await self._give_back(db)
+            if not is_done and self.broken_off is not None:
+                await self.broken_off(db)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:

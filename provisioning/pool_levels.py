@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam import PoolCrossing, sample_pools
+from ipam import PoolCrossing, exhausted_in, sample_pools
 from provisioning.commercial import PublishEvent
 from provisioning.commercial.mails.delivery import Begin
 from provisioning.intake import Clock
@@ -18,6 +22,10 @@ POOL_EVENTS = {
     "exhausted": "pool.exhausted",
 }
 """What is told of a pool that has come to a level, from the best one to the worst. None of them starts a journey."""
+LOOKED_AT_AGAIN = timedelta(seconds=5)
+"""Refusals come by the hundred, and a look at all pools is for the first of them."""
+
+log = structlog.get_logger(__name__)
 
 
 async def tell_levels(begin: Begin, *, publish: PublishEvent, tenant_id: str, now: Clock) -> int:
@@ -35,3 +43,33 @@ async def tell_crossing(db: AsyncSession, crossing: PoolCrossing, *, publish: Pu
     subject = f"pool/{crossing['pool_id']}"
     key = f"{subject}/{crossing['level']}/{crossing['at'].isoformat()}"
     await publish(db, POOL_EVENTS[crossing["level"]], subject, crossing, key, by)
+
+
+class Refusals:
+    """Whoever is refused something since a pool is exhausted has the pools looked at: there may be room again by the
+    clock's next look.
+
+    All doors write by one way, so it is seen there (``Database.broken_off``).
+    """
+
+    def __init__(self, look: Callable[[], Awaitable[int]], *, now: Clock) -> None:
+        """``look``: at every pool, in a transaction of its own."""
+        self._look = look
+        self._now = now
+        self._looked_at: dict[str, datetime] = {}
+
+    async def follow(self, db: AsyncSession) -> None:
+        """After a transaction that was broken off. What fails here is logged: the refusal stays what it is."""
+        at = self._now()
+        pools = [pool for pool in sorted(exhausted_in(db)) if not self._has_looked(pool, at)]
+        if not pools:
+            return
+        self._looked_at |= dict.fromkeys(pools, at)
+        try:
+            await self._look()
+        except Exception as error:  # whatever it was, nobody has asked for it
+            log.error("pools that refused could not be looked at", pools=pools, exc_info=error)
+
+    def _has_looked(self, pool: str, at: datetime) -> bool:
+        last = self._looked_at.get(pool)
+        return last is not None and timedelta() <= at - last < LOOKED_AT_AGAIN

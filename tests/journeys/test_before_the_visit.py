@@ -14,6 +14,7 @@ from tests.support.estate import AT_THE_TIGHT_OLT, MORE_ADDRESSES, Household
 from tests.support.lab import JourneyLab
 from tests.support.outages import radius_database_down
 from tests.support.traces import NOTHING, pools_in_quarantine, traces_of
+from workflows import list_events
 from workflows.engine.tables import RunRow, StepRow
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -80,6 +81,9 @@ async def test_a_full_pool_is_named_with_its_numbers_and_more_addresses_help(lab
         " Bind another pool there, or release what is not used."
     )
     assert await traces_of(lab, second) == NOTHING  # neither a VLAN nor a prefix of a half allocation
+    async with lab.appliance.database.read() as db:
+        [told] = await list_events(db, tenant_id=lab.appliance.tenant_id, event_type="pool.exhausted")
+    assert (told.data["pool"], told.data["free"]) == ("tight-v4", 0)
     assert await lab.broken_invariants() == []
 
     await lab.import_estate(tmp_path / "more.toml", MORE_ADDRESSES)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
+import pytest
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
+from ipam import NotServed, PoolExhausted
 from ipam.tables import Pool
-from provisioning.bootstrap import Appliance, open_appliance
+from provisioning import pool_levels
+from provisioning.bootstrap import Appliance, open_appliance, utc_now
+from provisioning.pool_levels import LOOKED_AT_AGAIN
 from provisioning.webhooks.tables import Webhook, WebhookMessage
 from tests.support.healthy_estate import HealthyEstate
 from workflows import list_events
@@ -93,3 +101,107 @@ async def test_a_pool_that_leaves_the_network_is_told_as_recovered_in_the_same_c
                 of_pool = select(WebhookMessage.type).where(WebhookMessage.subject == f"pool/{pool_id}")
                 types = list(await db.scalars(of_pool.order_by(WebhookMessage.id)))
             assert types[-2:] == ["pool.critical", "pool.recovered"]  # SQLite gives a number again
+
+
+NORTH, TIGHT = "LOC-20005", "LOC-20090"
+"""Premises; the second is served by the pool ``tight-v4``, which has one address."""
+
+
+async def allocate(appliance: Appliance, customer: int, at: str = TIGHT) -> int:
+    async with appliance.database.begin() as db:
+        held = await appliance.address_desk(db).allocate(
+            customer_id=customer, service_location=at, bandwidth_plan="fiber-300", request_id=f"line-{customer}"
+        )
+    return held["service_id"]
+
+
+async def crossings(appliance: Appliance, pool: str = "tight-v4") -> list[tuple[str, str, str, int]]:
+    """What was told of the pool: from which level, to which, by whom, and how much was free; the oldest first."""
+    async with appliance.database.read() as db:
+        events = await list_events(db, tenant_id=appliance.tenant_id)
+    told = [each for each in reversed(events) if each.type.startswith("pool.") and each.data["pool"] == pool]
+    return [(each.data["previous_level"], each.data["level"], each.published_by, each.data["free"]) for each in told]
+
+
+@pytest.mark.both_databases
+async def test_a_refusal_has_its_full_pool_told_at_once_and_the_clock_tells_that_it_has_room_again(
+    estate: HealthyEstate, tmp_path: Path
+) -> None:
+    now = utc_now()
+    async with open_appliance(estate.copy(tmp_path), clock=lambda: now) as appliance:
+        held, north = await allocate(appliance, 1090), await allocate(appliance, 1005, NORTH)
+        assert await crossings(appliance) == []
+        refused = await asyncio.gather(*(allocate(appliance, n) for n in range(1091, 1111)), return_exceptions=True)
+        assert {type(each) for each in refused} == {PoolExhausted}
+        full = ("ok", "exhausted", "clock", 0)
+        assert await crossings(appliance) == [full]
+
+        now += timedelta(minutes=1)
+        with pytest.raises(PoolExhausted):
+            await allocate(appliance, 1111)
+        with pytest.raises(PoolExhausted):
+            async with appliance.database.begin() as db:
+                await appliance.address_desk(db).move(service_id=north, service_location=TIGHT, note="moves house")
+        assert await appliance.tell_pool_levels() == 0
+        assert await crossings(appliance) == [full]
+
+        async with appliance.database.begin() as db:
+            await appliance.address_desk(db).release(service_id=held, reason="moves away")
+            await appliance.network_upkeep(db).lift(pool="tight-v4", value="192.0.2.2", note="needed")
+        now += timedelta(minutes=5)
+        assert await appliance.tell_pool_levels() == 1
+        assert await crossings(appliance) == [full, ("exhausted", "ok", "clock", 1)]
+
+
+@pytest.mark.both_databases
+async def test_a_route_and_a_move_that_are_refused_have_the_pool_told_where_it_is_full(
+    estate: HealthyEstate, tmp_path: Path
+) -> None:
+    now = utc_now()
+    routed = {"name": "nets", "kind": "ipv4_routed", "network": "198.51.100.0/28", "unit_length": 29}
+    async with open_appliance(estate.copy(tmp_path), clock=lambda: now) as appliance:
+        async with appliance.database.begin() as db:
+            await appliance.network_estate(db).apply({"pool": [routed | {"bindings": [{"bng": "bng-north"}]}]})
+        north = await allocate(appliance, 1005, NORTH)
+        await allocate(appliance, 1090)
+
+        async def route(count: int) -> None:
+            async with appliance.database.begin() as db:
+                desk = appliance.address_desk(db)
+                await desk.route(service_id=north, pool="nets", count=count, reason="an office moves in")
+
+        with pytest.raises(PoolExhausted, match="has too few"):
+            await route(3)
+        assert await crossings(appliance, "nets") == []  # two are free, as the clock would see it
+        await route(2)
+        now += timedelta(minutes=1)
+        with pytest.raises(PoolExhausted):
+            await route(3)
+        with pytest.raises(NotServed, match="Pool tight-v4 is full"):  # besides the routes, which lead nowhere there
+            async with appliance.database.begin() as db:
+                await appliance.address_desk(db).move(service_id=north, service_location=TIGHT, note="moves house")
+        assert [await crossings(appliance, pool) for pool in ("nets", "tight-v4")] == [
+            [("ok", "exhausted", "clock", 0)],
+            [("ok", "exhausted", "clock", 0)],
+        ]
+
+
+@pytest.mark.both_databases
+async def test_a_look_that_fails_leaves_the_refusal_as_it_is_and_the_next_one_looks_again(
+    estate: HealthyEstate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = utc_now()
+    async with open_appliance(estate.copy(tmp_path), clock=lambda: now) as appliance:
+        await allocate(appliance, 1090)
+        for fault in (KeyError("north-v4"), OperationalError("SELECT", {}, Exception("locked"))):
+            with monkeypatch.context() as broken:
+                broken.setattr(pool_levels, "sample_pools", AsyncMock(side_effect=fault))
+                with capture_logs() as logged, pytest.raises(PoolExhausted, match="Pool tight-v4 is full"):
+                    await allocate(appliance, 1091)
+            said = [(each["event"], each["pools"]) for each in logged if each["log_level"] == "error"]
+            assert said == [("pools that refused could not be looked at", ["tight-v4"])]
+            now += LOOKED_AT_AGAIN
+        assert await crossings(appliance) == []
+        with pytest.raises(PoolExhausted):
+            await allocate(appliance, 1091)
+        assert await crossings(appliance) == [("ok", "exhausted", "clock", 0)]

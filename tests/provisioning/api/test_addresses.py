@@ -93,6 +93,15 @@ async def test_how_many_prefixes_are_wanted_is_looked_at_with_all_else(api: Api)
     assert (refused.status_code, faults) == (422, {"pool", "count"}), refused.text
 
 
+@pytest.mark.both_databases
+async def test_who_is_refused_together_has_the_full_pool_told_once(any_api: Api) -> None:
+    asked = {"customer_id": 1090, "service_location": NEXT_DOOR, "bandwidth_plan": "fiber-300"}
+    answers = await asyncio.gather(*(any_api.post("/addresses/services", asked) for _ in range(12)))
+    assert sorted(each.status_code for each in answers) == [201, *[409] * 11]
+    [told] = (await any_api.get("/events", params={"type": "pool.exhausted"})).json()["items"]
+    assert (told["data"]["pool"], told["data"]["previous_level"], told["data"]["free"]) == ("tight-v4", "ok", 0)
+
+
 async def test_a_named_request_is_the_same_service_whichever_key_and_token_it_comes_with(api: Api) -> None:
     asked = {"customer_id": 1090, "service_location": NEXT_DOOR, "bandwidth_plan": "fiber-300", "request_id": "crm-7"}
     given = await api.post("/addresses/services", asked, key="of-the-old-token", role="noc")

@@ -594,3 +594,19 @@ def test_lines_on_dhcp_are_written_as_kea_wants_them(isp: Settings, type_: Type)
     alone = type_("addresses", "kea", "--for", "dhcp6", "--json")
     assert alone.json == {part: both[part] for part in ("dhcp6", "left_out")} and len(both["left_out"]) == 2
     assert "dhcp is none of dhcp4, dhcp6" in type_("addresses", "kea", "--for", "dhcp").err
+
+
+@pytest.mark.both_databases
+def test_a_pool_that_refuses_is_told_as_full_at_once_and_the_audit_keeps_no_change(
+    any_isp: Settings, type_: Type
+) -> None:
+    asked = ("addresses", "allocate", "--location", "LOC-20090", "--plan", "fiber-300", "--json")
+    assert type_(*asked, "--customer", 1090, "--request", "line-1").status == 0
+    for request in ("line-2", "line-3"):
+        refused = type_(*asked, "--customer", 1091, "--request", request)
+        assert (refused.status, refused.err, refused.json["error"]["code"]) == (2, "", "ipam.pool_exhausted")
+    told = [each for each in type_("events", "list", "--json").json if each["type"].startswith("pool.")]
+    assert [(each["type"], each["published_by"], each["data"]["pool"]) for each in told] == [
+        ("pool.exhausted", "clock", "tight-v4")
+    ]
+    assert [action for action, *_ in audited(type_)] == ["addresses allocate"]
