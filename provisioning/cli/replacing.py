@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @contextmanager
 def replacing(path: Path, *, mode: int | None = None) -> Iterator[TextIO]:
     """What is written takes the place of what the file at ``path`` says, at the end; if anything is raised before, that
-    stays as it was. A new one is there when all of it is written.
+    stays as it was. A new one is gone again if not all of it could be written.
 
     It is opened at once, so that nothing is done for a file that can't be written to. It stays the same file: a link
     to it, one that is mounted, or one of somebody else who lets us write to it too. ``mode``: the permissions that it
