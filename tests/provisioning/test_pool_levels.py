@@ -109,10 +109,10 @@ NORTH, TIGHT = "LOC-20005", "LOC-20090"
 
 async def allocate(appliance: Appliance, customer: int, at: str = TIGHT) -> int:
     async with appliance.database.begin() as db:
-        held = await appliance.address_desk(db).allocate(
+        given = await appliance.address_desk(db).allocate(
             customer_id=customer, service_location=at, bandwidth_plan="fiber-300", request_id=f"line-{customer}"
         )
-    return held["service_id"]
+    return given.resources["service_id"]
 
 
 async def crossings(appliance: Appliance, pool: str = "tight-v4") -> list[tuple[str, str, str, int]]:
