@@ -24,6 +24,8 @@ MOST_TITLES = 10
 _SEPARATORS = ",;\t"
 _CUSTOM = re.compile("^(cf_|custom_)")
 """Before the names of custom fields: NetBox's, and phpIPAM's (``admin/custom-fields/edit-result.php``)."""
+_TOO_SHORT = re.compile("has [0-9]+ cells, and there are [0-9]+ columns")
+"""As ``_length_fault`` says it."""
 _NOTHING = "—"
 """What NetBox's tables have where there is nothing."""
 _MAPPING = ("username", "address", *OWNER, "cvlan")
@@ -109,12 +111,12 @@ class ImportFile:
 
     def with_errors(self, faults: Mapping[int, Sequence[str]]) -> Iterator[list[str]]:
         """The file again, a row at a time, each with all that is wrong with it in a last column; what stands in none
-        comes behind."""
+        comes behind. A row that breaks off stays too short, or it would come again as a whole one."""
         kept = [place for place, name in enumerate(self.header) if _plain(name) != ERRORS]
         yield from (list(row) for row in self.titles)
         yield [*(self.header[place] for place in kept), ERRORS]
         for row, line in zip(self.rows, self.lines, strict=True):
-            cells = [row[place] if place < len(row) else "" for place in kept]
+            cells = [row[place] for place in kept if place < len(row)]
             yield [*cells, "; ".join(faults.get(line.number, ())), *row[len(self.header) :]]
 
 
@@ -140,11 +142,11 @@ def read_import(text: Iterable[str], source: ImportSource, mapping: ImportMappin
     """
     opened = _opened(text, "file", NEEDED[source])
     names, known = opened.names, mapping or ImportMapping()
-    _refuse_columns(names, source)
+    _refuse_columns("file", names, IMPORT_COLUMNS if source == "csv" else None, BESIDE)
     rows: list[list[str]] = []
     lines: list[ImportLine] = []
-    for number, row in opened.rows:
-        rows.append(row)
+    for number, cells in opened.rows:
+        rows.append(row := _without_its_fault(cells, names))
         lines.append(_line(number, row, names, source, known))
     lines = _once(lines) if source == "radreply" else lines
     return ImportFile(source, opened.separator, opened.titles, opened.header, rows, lines, unused=known.unused())
@@ -163,8 +165,8 @@ def reply_file(rows: Iterable[Sequence[str]], mapping: ImportMapping | None = No
 def _line(
     number: int, row: Sequence[str], names: Sequence[str], source: ImportSource, mapping: ImportMapping
 ) -> ImportLine:
-    if len(row) != len(names):
-        return ImportLine(number, faults=(f"has {len(row)} cells, and there are {len(names)} columns",))
+    if fault := _length_fault(row, names):
+        return ImportLine(number, faults=(fault,))
     if source == "netbox":
         row = ["" if cell.strip() == _NOTHING else cell for cell in row]
     cells = Cells(names, row)
@@ -173,6 +175,17 @@ def _line(
         return READERS[source](number, cells)
     line = READERS[source](number, cells)
     return line if line.skipped else held_as(mapping.applied(line))
+
+
+def _length_fault(row: Sequence[str], names: Sequence[str]) -> str:
+    """Empty: it has a cell for each column."""
+    return "" if len(row) == len(names) else f"has {len(row)} cells, and there are {len(names)} columns"
+
+
+def _without_its_fault(row: list[str], names: Sequence[str]) -> list[str]:
+    """A row that is too short has what was wrong with it behind its last cell, and not in the column of that name."""
+    told = ERRORS in names and 0 < len(row) < len(names) and _TOO_SHORT.match(row[-1])
+    return row[:-1] if told else row
 
 
 def _once(lines: Iterable[ImportLine]) -> list[ImportLine]:
@@ -194,11 +207,13 @@ def read_mapping(text: Iterable[str]) -> ImportMapping:
     """
     opened = _opened(text, "mapping", (("username",), ("address",)))
     names, faults = opened.names, list[str]()
-    if unknown := _unknown(names, _MAPPING):
-        raise RequestInvalid("mapping", f"has unknown columns: {unknown}; it takes {', '.join(_MAPPING)}")
+    _refuse_columns("mapping", names, _MAPPING)
     by_username: dict[str, Whose] = {}
     by_address: dict[str, Whose] = {}
     for number, row in opened.rows:
+        if fault := _length_fault(row, names):
+            faults.append(f"line {number}: {fault}")
+            continue
         cells = Cells(names, row)
         whose = Whose(cells.customer_id(), cells.username(), cells.text("location"), cells.text("plan"), cells.cvlan())
         address = cells.text("address")
@@ -249,11 +264,14 @@ def _numbered(lines: Iterable[str], separator: str, what: str, *, strict: bool) 
         raise RequestInvalid(what, f"is no CSV: {exc} in line {reader.line_num}") from exc
 
 
-def _refuse_columns(names: Sequence[str], source: ImportSource) -> None:
-    if source == "csv" and (unknown := _unknown(names, (*BESIDE, *IMPORT_COLUMNS))):
-        raise RequestInvalid("file", f"has unknown columns: {unknown}; it takes {', '.join(IMPORT_COLUMNS)}")
+def _refuse_columns(
+    what: str, names: Sequence[str], known: Sequence[str] | None, beside: Iterable[str] = ()
+) -> None:
+    """``known``: the only ones (with those ``beside``), if there may be no others."""
+    if known is not None and (unknown := _unknown(names, (*beside, *known))):
+        raise RequestInvalid(what, f"has unknown columns: {unknown}; it takes {', '.join(known)}")
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
-        raise RequestInvalid("file", f"has two columns called {', '.join(twice)}")
+        raise RequestInvalid(what, f"has two columns called {', '.join(twice)}")
 
 
 def _unknown(names: Sequence[str], known: Sequence[str]) -> str:

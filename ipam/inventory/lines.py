@@ -87,7 +87,7 @@ class Cells:
     """The cells of one row by the names of their columns; reading them gathers what is wrong with them."""
 
     def __init__(self, names: Iterable[str], row: Iterable[str]) -> None:
-        self._cells = {name: text for name, cell in zip(names, row, strict=False) if (text := cell.strip())}
+        self._cells = {name: text for name, cell in zip(names, row, strict=True) if (text := cell.strip())}
         self.faults: list[str] = []
 
     def text(self, *names: str) -> str:

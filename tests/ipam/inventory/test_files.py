@@ -297,6 +297,31 @@ def test_a_mapping_with_faults_is_refused_with_all_of_them() -> None:
     )
 
 
+def test_a_mapping_has_one_column_of_a_name_and_a_cell_for_each() -> None:
+    for mapping, words in (
+        ("username,plan,cvlan,plan\nada,a,,b\n", "has two columns called plan"),
+        (
+            "username,customer_id,cvlan\nada,5,105,oops\nbob\neve,7,\n",
+            "has 2 fault(s): line 2: has 4 cells, and there are 3 columns; line 3: has 1 cells, and there are 3 columns",
+        ),
+    ):
+        with pytest.raises(RequestInvalid) as refused:
+            read_mapping(mapping.splitlines(keepends=True))
+        assert str(refused.value) == f"mapping {words}."
+
+
+def test_a_line_that_breaks_off_has_its_fault_again_in_the_file_of_errors() -> None:
+    text, fault = "value,pool,note\n100.64.0.5,cgnat\n", "has 2 cells, and there are 3 columns"
+    for _ in range(3):
+        file = read(text, "csv")
+        assert file.lines[0].faults == (fault,)
+        [header, row] = file.with_errors({2: file.lines[0].faults})
+        assert (header, row) == (["value", "pool", "note", "errors"], ["100.64.0.5", "cgnat", fault])
+        text, fault = "\n".join((",".join(header), f'100.64.0.5,cgnat,"{fault}"')), "has 2 cells, and there are 4 columns"
+    mended = read(text.replace("cgnat,", "cgnat,kept,"), "csv")
+    assert said(mended, "value", "note", "faults") == [("100.64.0.5", "kept", ())]
+
+
 def test_a_file_that_comes_again_with_its_errors_is_read_without_them() -> None:
     file = read("value,errors,note\n100.64.0.5,something was wrong,kept\n", "csv")
     assert said(file, "value", "note", "faults") == [("100.64.0.5", "kept", ())]
