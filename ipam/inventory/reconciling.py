@@ -17,6 +17,7 @@ from ipam.inventory.answers import Difference, DifferenceKind
 from ipam.inventory.lines import parsed, spelt_anew
 from ipam.inventory.shapes import THE_NAS_CHOOSES
 from ipam.inventory.unclaimed import Given, Unclaimed
+from ipam.kinds import ROUTED
 from ipam.tables import ASSIGNED, Allocation, Pool, Prefix, Service
 
 ATTRIBUTES: Mapping[str, str] = {
@@ -30,6 +31,8 @@ ATTRIBUTES: Mapping[str, str] = {
 _INSIDE = "Framed-IPv6-Address"
 """It tells of an address in a prefix (RFC 6911 s3.1): who holds the prefix may have it."""
 _THE_NAS_CHOOSES = frozenset((ATTRIBUTES["ipv4"], address) for address in THE_NAS_CHOOSES)
+_ROUTES = frozenset(ATTRIBUTES[kind] for kind in ROUTED)
+"""Behind their prefix stand a gateway and a metric (RFC 2865 s5.22, RFC 3162 s2.5)."""
 _OURS = {name.lower(): name for name in (*ATTRIBUTES.values(), _INSIDE)}
 
 NAMES_AT_ONCE = 1_000
@@ -122,7 +125,8 @@ class Reconciliation:
 
 def _gives(rows: Iterable[ReplyRow], claim: Claim | None) -> frozenset[Given]:
     """In the spelling in which services hold it."""
-    gives = frozenset((_OURS[name.lower()], _told(value)) for _, name, value in rows if name.lower() in _OURS)
+    told = ((_OURS[name.lower()], value) for _, name, value in rows if name.lower() in _OURS)
+    gives = frozenset((name, _told(name, value)) for name, value in told)
     if claim is None or all(name != ATTRIBUTES["ipv4"] for name, _ in claim.gives):
         gives -= _THE_NAS_CHOOSES  # gives nothing that is allocated anywhere
     if claim is None:
@@ -155,6 +159,6 @@ def _difference(what: DifferenceKind, username: str, claim: Claim | None, gives:
     )
 
 
-def _told(value: str) -> str:
+def _told(name: str, value: str) -> str:
     """In the one spelling, of a route its prefix; what is no address at all stays as it is, and so differs."""
-    return spelt_anew("".join(value.split()[:1])) or value
+    return spelt_anew("".join(value.split()[:1]) if name in _ROUTES else value.strip()) or value

@@ -225,3 +225,20 @@ async def test_an_address_in_the_prefix_of_its_service_is_no_difference(network:
         [],
         ["Framed-IPv6-Address=2001:db8:1000:f::1"],
     )
+
+
+async def test_only_a_route_has_more_words_than_its_prefix(network: Network) -> None:
+    given = await network.allocate(1, **CHOSEN)
+    name, address = given["username"], "Framed-IP-Address"
+    whole = [
+        (name, "Framed-IPv6-Prefix", CHOSEN["ipv6_wan_prefix"]),
+        (name, "Delegated-IPv6-Prefix", CHOSEN["delegated_prefix"]),
+    ]
+    assert await compared(network, [*whole, (name, address, " 100.64.0.4 ")]) == []
+
+    found = await compared(network, [*whole, (name, address, "100.64.0.4 oops"), ("eve", address, "100.64.0.9 x")])
+
+    assert [(each["username"], each["difference"], each["ipam"], each["radius"]) for each in found] == [
+        (name, "mismatched", ["Framed-IP-Address=100.64.0.4"], ["Framed-IP-Address=100.64.0.4 oops"]),
+        ("eve", "unfit", [], ["Framed-IP-Address=100.64.0.9 x"]),
+    ]
