@@ -8,20 +8,22 @@ subnet of the link isn't the prefix they come from.
 
 Kea takes the subnet by the relay's address, which lies in one of those that a BNG serves; a line's address may come
 from another one. So subnets behind one BNG are a shared network, in all of which Kea looks for the line; among them
-those that have none yet, since the relay's may be one of these. Kea knows a subnet once: of a network that stands in
-several routing tables the pool that was made first is told, and the lines of the others take a server of their own.
+those that have none yet, since the relay's may be one of these. Kea knows an address or prefix once: of networks that
+lie across one another, in several routing tables, the pool that was made first is told, and the lines of the others
+take a server of their own.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam.addresses import format_address
+from ipam.addresses import Network, format_address, parse_network
 from ipam.answers import value_of
 from ipam.tables import (
     ASSIGNED,
@@ -38,46 +40,40 @@ from ipam.tables import (
 )
 from ipam.upkeep.answers import KeaExport, LeftOut
 
+_KINDS = ("ipv4", "ipv6_pd")
+"""What it hands out."""
+
 
 async def reservations(db: AsyncSession, tenant_id: str) -> KeaExport:
     """What Kea is to hand out to whom, as parts of its configuration."""
-    lines: dict[int, tuple[str, str | None, str]] = {}
-    held: dict[int, dict[str, tuple[Any, str]]] = {}
+    lines: dict[int, _Line] = {}
     for row in await db.execute(_held(tenant_id)):
-        lines[row.service_id] = (row.name, row.circuit_id, row.bng)
-        value = value_of(row.first_address, row.unit_length, row.unit)
-        held.setdefault(row.service_id, {})[row.kind] = (row, value)
-    times = Counter(circuit_id for _, circuit_id, _ in lines.values())
-    known = {
-        service_id: (location, circuit_id, bng)
-        for service_id, (location, circuit_id, bng) in lines.items()
-        if circuit_id is not None and times[circuit_id] == 1
-    }
-    left_out = [
-        LeftOut(service_id=service_id, location=location, why=_why(circuit_id))
-        for service_id, (location, circuit_id, _) in lines.items()
-        if service_id not in known
-    ]
-    told = _first_pools(held[service_id] for service_id in known)
+        line = lines.setdefault(row.service_id, _Line(row.service_id, row.name, row.circuit_id, row.bng))
+        line.held[row.kind] = row
+    times = Counter(line.circuit_id for line in lines.values())
+    why = {line.service_id: _why(line.circuit_id, times) for line in lines.values()}
+    pools = _Told()
+    for kind in _KINDS:  # whoever is left out by one kind takes nothing of another one from anybody
+        having = [line for line in lines.values() if kind in line.held and not why[line.service_id]]
+        pools.add_all(line.held[kind] for line in having)
+        why |= {line.service_id: pools.why_not(line.held[kind]) for line in having}
     subnets: dict[int, dict[str, Any]] = {}
     behind: dict[int, set[str]] = {}
     delegated: list[dict[str, Any]] = []
-    for service_id, (location, circuit_id, bng) in known.items():
-        identifier = circuit_id.encode().hex(":")
-        mine = held[service_id]
-        if "ipv4" in mine:
-            row, address = mine["ipv4"]
-            if told[row.network] != row.pool_id:
-                left_out.append(LeftOut(service_id=service_id, location=location, why=_twice(row.network)))
-                continue
+    for line in lines.values():
+        if why[line.service_id]:
+            continue
+        if (row := line.held.get("ipv4")) is not None:
             subnet = subnets.setdefault(row.pool_id, _subnet(row))
-            subnet["reservations"].append({"circuit-id": identifier, "ip-address": address})
-            behind.setdefault(row.pool_id, set()).add(bng)
-        if "ipv6_pd" in mine:
-            delegated.append({"flex-id": identifier, "prefixes": [mine["ipv6_pd"][1]]})
+            subnet["reservations"].append({"circuit-id": line.identifier, "ip-address": _value(row)})
+            behind.setdefault(row.pool_id, set()).add(line.bng)
+        if (row := line.held.get("ipv6_pd")) is not None:
+            delegated.append({"flex-id": line.identifier, "prefixes": [_value(row)]})
     bngs = {bng for served in behind.values() for bng in served}
-    for row in await db.execute(_bound(tenant_id)):
-        if row.bng in bngs and told.setdefault(row.network, row.pool_id) == row.pool_id:
+    bound = [row for row in await db.execute(_bound(tenant_id)) if row.bng in bngs]
+    pools.add_all(bound)
+    for row in bound:
+        if not pools.why_not(row):
             subnets.setdefault(row.pool_id, _subnet(row))
             behind.setdefault(row.pool_id, set()).add(row.bng)
     return KeaExport(
@@ -87,16 +83,64 @@ async def reservations(db: AsyncSession, tenant_id: str) -> KeaExport:
             "reservations-global": True,
             "reservations": delegated,
         },
-        left_out=left_out,
+        left_out=[line.left_out(reason) for line in lines.values() if (reason := why[line.service_id])],
     )
 
 
-def _first_pools(lines: Iterable[Mapping[str, tuple[Any, str]]]) -> dict[str, int]:
-    """By network the pool that was made first of those from which lines have addresses."""
-    first: dict[str, int] = {}
-    for row in (held["ipv4"][0] for held in lines if "ipv4" in held):
-        first[row.network] = min(row.pool_id, first.get(row.network, row.pool_id))
-    return first
+@dataclass(eq=False)
+class _Line:
+    """A service, and what it has of each kind."""
+
+    service_id: int
+    location: str
+    circuit_id: str | None
+    bng: str
+    held: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def identifier(self) -> str:
+        assert self.circuit_id is not None, "Kea would not know it"
+        return self.circuit_id.encode().hex(":")
+
+    def left_out(self, why: str) -> LeftOut:
+        return LeftOut(service_id=self.service_id, location=self.location, why=why)
+
+
+class _Told:
+    """Pools of which Kea is told: of those that lie across one another, which they may in several routing tables, the
+    one that was made first."""
+
+    def __init__(self) -> None:
+        self._networks: dict[int, Network] = {}
+        self._instead: dict[int, Network] = {}
+
+    def add_all(self, rows: Iterable[Any]) -> None:
+        """After those that were added before, whenever they were made."""
+        new = {row.pool_id: row.network for row in rows}
+        for pool_id in sorted(new.keys() - self._networks.keys() - self._instead.keys()):
+            network = parse_network(new[pool_id])
+            across = next((told for told in self._networks.values() if _overlap(network, told)), None)
+            if across is None:
+                self._networks[pool_id] = network
+            else:
+                self._instead[pool_id] = across
+
+    def why_not(self, row: Any) -> str:
+        """Empty: it is told."""
+        told = self._instead.get(row.pool_id)
+        if told is None:
+            return ""
+        across = "" if row.network == str(told) else f" lies across {told}, which"
+        knows = "a subnet" if told.family == 4 else "a prefix"
+        return f"{row.network}{across} is told for another routing table already, and Kea knows {knows} once"
+
+
+def _overlap(one: Network, other: Network) -> bool:
+    return one.family == other.family and one.first <= other.last and other.first <= one.last
+
+
+def _value(row: Any) -> str:
+    return value_of(row.first_address, row.unit_length, row.unit)
 
 
 def _subnet(row: Any) -> dict[str, Any]:
@@ -124,14 +168,11 @@ def _linked(subnets: Mapping[int, dict[str, Any]], behind: Mapping[int, set[str]
     return {**({"shared-networks": shared} if shared else {}), "subnet4": alone}
 
 
-def _why(circuit_id: str | None) -> str:
+def _why(circuit_id: str | None, times: Mapping[str | None, int]) -> str:
+    """Empty: Kea can tell the line from others."""
     if circuit_id is None:
         return "the premise has no circuit_id, so Kea could not tell the line from others"
-    return f"several services share the circuit_id {circuit_id}, which Kea knows once"
-
-
-def _twice(network: str) -> str:
-    return f"{network} is told for another routing table already, and Kea knows a subnet once"
+    return "" if times[circuit_id] == 1 else f"several services share the circuit_id {circuit_id}, which Kea knows once"
 
 
 def _bound(tenant_id: str) -> Any:

@@ -176,3 +176,46 @@ async def test_a_line_that_kea_cannot_know_takes_its_network_from_nobody(empty: 
     [network] = told["dhcp4"]["shared-networks"]
     assert by_subnet(network) == {"100.64.0.0/28": [known["ip_address"]], "100.64.1.0/28": []}
     assert [each["service_id"] for each in told["left_out"]] == [nameless["service_id"]]
+
+
+async def test_what_lies_across_an_earlier_pool_s_network_is_left_out_whatever_its_size(empty: Network) -> None:
+    described = in_two_tables()
+    described["pool"][-1] |= {"network": "100.64.0.0/27"}
+    await empty.apply(described)
+    first = await empty.allocate(1, "LOC-1", "cable", ip_address="100.64.0.3")
+    later = await empty.allocate(2, "LOC-2", "cable")
+
+    told = await empty.serve("kea_reservations")
+
+    [network] = told["dhcp4"]["shared-networks"]
+    assert by_subnet(network) == {"100.64.0.0/28": [first["ip_address"]], "100.64.1.0/28": []}
+    assert [(each["service_id"], each["why"]) for each in told["left_out"]] == [
+        (
+            later["service_id"],
+            "100.64.0.0/27 lies across 100.64.0.0/28, which is told for another routing table already,"
+            " and Kea knows a subnet once",
+        )
+    ]
+
+
+async def test_of_delegated_prefixes_in_two_routing_tables_those_of_the_later_pool_are_left_out(empty: Network) -> None:
+    described = in_two_tables()
+    described["pool"][-1] |= {"network": "100.64.2.0/28", "gateway": "100.64.2.1"}
+    twin = {"name": "pd-twin", "kind": "ipv6_pd", "network": "2001:db8:2000::/47", "vrf": "blue"}
+    described["pool"].append({**twin, "bindings": [{"access_node": "OLT-2"}]})
+    await empty.apply(described)
+    first = await empty.allocate(1, "LOC-1", "cable")
+    later = await empty.allocate(2, "LOC-2", "cable", delegated_prefix=first["delegated_prefix"])
+    assert later["delegated_prefix"] == first["delegated_prefix"]
+
+    told = await empty.serve("kea_reservations")
+
+    assert [each["prefixes"] for each in told["dhcp6"]["reservations"]] == [[first["delegated_prefix"]]]
+    assert later["ip_address"] not in str(told["dhcp4"])
+    assert [(each["service_id"], each["why"]) for each in told["left_out"]] == [
+        (
+            later["service_id"],
+            "2001:db8:2000::/47 lies across 2001:db8:2000::/48, which is told for another routing table already,"
+            " and Kea knows a prefix once",
+        )
+    ]
