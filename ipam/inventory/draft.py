@@ -38,7 +38,8 @@ class Account:
 
 @dataclass(frozen=True)
 class KnownNetwork:
-    """What a draft must know: pools, premises by the names in the file, plans, bindings, accounts by username."""
+    """What a draft must know: pools, premises by the names in the file, plans, bindings, accounts by username.
+    ``by_name``: of units that lines name somebody of and that several VRFs have, who has which, by username."""
 
     pools: PoolIndex
     places: Mapping[str, Place]
@@ -46,6 +47,7 @@ class KnownNetwork:
     bound: EverythingBound
     accounts: Mapping[str, Account]
     vlan_pools: Mapping[int, KnownPool]
+    by_name: Mapping[UnitKey, str]
 
 
 @dataclass(eq=False)
@@ -171,7 +173,7 @@ class Draft:
             self.skipped += 1
             return None
         try:
-            located = pools.locate(line)
+            located = pools.locate(line, lambda several: self._meant(line, service, several))
         except NotLocated as exc:
             for fault in exc.faults:
                 self.fault(line, fault)
@@ -184,6 +186,16 @@ class Draft:
             self.fault(line, f"{line.value} is {last - first + 1} units of pool {pool.name}, and not one of a service")
             return None
         return located
+
+    def _meant(self, line: ImportLine, service: DraftService | None, several: Sequence[Located]) -> Sequence[Located]:
+        """Of what stands in several VRFs what its name has already, or else what serves its premise and plan."""
+        by_name = self.known.by_name
+        has = [each for each in several if line.username and by_name.get((each[0].pool_id, each[1])) == line.username]
+        if has or service is None or line.state != "assigned":
+            return has or several
+        bound = self.known.bound.at(service.place, service.plan)
+        serving = {candidate.pool_id for candidate in bound if candidate.takes}
+        return [each for each in several if each[0].pool_id in serving] or several
 
     def _leave_open(self, line: ImportLine, service: DraftService | None, located: Located | None) -> None:
         """What is refused in a line may be just what its service seems to lack: that isn't a second fault."""

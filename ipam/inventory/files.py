@@ -2,7 +2,8 @@
 
 The separator (comma, semicolon or tab) is the one with which the names of the columns are known. A file that says
 nothing about owners takes them from a mapping, a CSV file of ours: ``username`` or ``address`` says of whom or what,
-``customer_id``, ``location``, ``plan``, ``cvlan`` (and ``username`` beside an address) say whose it is.
+``customer_id``, ``location``, ``plan``, ``cvlan`` (and ``username`` beside an address) say whose it is, and ``vrf``
+where it is, if several VRFs have the address.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _TOO_SHORT = re.compile("has [0-9]+ cells, and there are [0-9]+ columns")
 """As ``_length_fault`` says it."""
 _NOTHING = "—"
 """What NetBox's tables have where there is nothing."""
-_MAPPING = ("username", "address", *OWNER, "cvlan")
+_MAPPING = ("username", "address", *OWNER, "cvlan", "vrf")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Whose:
     location: str
     plan: str
     cvlan: int | None
+    vrf: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class ImportMapping:
             location=line.location or whose.location,
             plan=line.plan or whose.plan,
             cvlan=line.cvlan or whose.cvlan,
+            vrf=line.vrf or whose.vrf,
         )
 
     def lend(self, cells: Cells) -> None:
@@ -215,7 +218,8 @@ def read_mapping(text: Iterable[str]) -> ImportMapping:
             faults.append(f"line {number}: {fault}")
             continue
         cells = Cells(names, row)
-        whose = Whose(cells.customer_id(), cells.username(), cells.text("location"), cells.text("plan"), cells.cvlan())
+        location, plan, vrf = (cells.text(name) for name in ("location", "plan", "vrf"))
+        whose = Whose(cells.customer_id(), cells.username(), location, plan, cells.cvlan(), vrf)
         address = cells.text("address")
         where, key = (by_address, _key(address, cells)) if address else (by_username, whose.username)
         cells.faults += [] if key else ["names neither a username nor an address"]
@@ -264,9 +268,7 @@ def _numbered(lines: Iterable[str], separator: str, what: str, *, strict: bool) 
         raise RequestInvalid(what, f"is no CSV: {exc} in line {reader.line_num}") from exc
 
 
-def _refuse_columns(
-    what: str, names: Sequence[str], known: Sequence[str] | None, beside: Iterable[str] = ()
-) -> None:
+def _refuse_columns(what: str, names: Sequence[str], known: Sequence[str] | None, beside: Iterable[str] = ()) -> None:
     """``known``: the only ones (with those ``beside``), if there may be no others."""
     if known is not None and (unknown := _unknown(names, (*beside, *known))):
         raise RequestInvalid(what, f"has unknown columns: {unknown}; it takes {', '.join(known)}")

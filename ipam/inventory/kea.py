@@ -63,12 +63,13 @@ async def reservations(db: AsyncSession, tenant_id: str) -> KeaExport:
     for line in lines.values():
         if why[line.service_id]:
             continue
-        if (row := line.held.get("ipv4")) is not None:
-            subnet = subnets.setdefault(row.pool_id, _subnet(row))
-            subnet["reservations"].append({"circuit-id": line.identifier, "ip-address": _value(row)})
-            behind.setdefault(row.pool_id, set()).add(line.bng)
-        if (row := line.held.get("ipv6_pd")) is not None:
-            delegated.append({"flex-id": line.identifier, "prefixes": [_value(row)]})
+        if "ipv4" in line.held:
+            address = line.held["ipv4"]
+            subnet = subnets.setdefault(address.pool_id, _subnet(address))
+            subnet["reservations"].append({"circuit-id": line.identifier, "ip-address": _value(address)})
+            behind.setdefault(address.pool_id, set()).add(line.bng)
+        if "ipv6_pd" in line.held:
+            delegated.append({"flex-id": line.identifier, "prefixes": [_value(line.held["ipv6_pd"])]})
     bngs = {bng for served in behind.values() for bng in served}
     bound = [row for row in await db.execute(_bound(tenant_id)) if row.bng in bngs]
     pools.add_all(bound)

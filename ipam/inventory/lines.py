@@ -43,7 +43,8 @@ class ImportLine:
 
     ``is_exact``: it is one unit of a pool and nothing else; else it stands for all units that it touches. ``cvlan`` is
     a C-VLAN of the same service that has no line of its own. ``skipped`` says why it is no allocation, ``place`` where
-    it stands, if that is no file.
+    it stands, if that is no file. ``vrf_else``: what its VRF may be called here where none is called ``vrf``; where it
+    names none, the one that is meant if several have the address.
     """
 
     number: int
@@ -51,6 +52,7 @@ class ImportLine:
     vid: int | None = None
     is_exact: bool = True
     vrf: str = ""
+    vrf_else: tuple[str, ...] = ()
     pool: str = ""
     kind: str = ""
     state: str = ""
@@ -87,8 +89,14 @@ class Cells:
     """The cells of one row by the names of their columns; reading them gathers what is wrong with them."""
 
     def __init__(self, names: Iterable[str], row: Iterable[str]) -> None:
+        names = [*names]
+        self._columns = frozenset(names)
         self._cells = {name: text for name, cell in zip(names, row, strict=True) if (text := cell.strip())}
         self.faults: list[str] = []
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a column, whatever it says."""
+        return name in self._columns
 
     def text(self, *names: str) -> str:
         """The first of these columns that says something."""

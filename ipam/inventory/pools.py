@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from ipam.addresses import BITS, Family, Network, from_bytes
 from ipam.estate.spec import DEFAULT_VRF
@@ -14,6 +15,8 @@ from ipam.upkeep.pool_units import KnownPool
 MOST_UNITS_OF_A_LINE = 65_536
 Located = tuple[KnownPool, int, int]
 """A pool, and the first and last of its units."""
+Choice = Callable[[Sequence[Located]], Sequence[Located]]
+"""Which of several is meant, as far as somebody knows."""
 
 
 class NotLocated(ValueError):
@@ -42,15 +45,17 @@ class PoolIndex:
         for key, found in sorted_by.items():
             found.sort(key=lambda each: each[0])
             self._firsts[key], self._pools[key] = [first for first, _ in found], [pool for _, pool in found]
+        self._vrfs = sorted({vrf for vrf, _ in self._pools})
 
-    def locate(self, line: ImportLine) -> Located | None:
+    def locate(self, line: ImportLine, choice: Choice = list) -> Located | None:
         """None: it is the network of a pool (or of several) and nothing that a pool has handed out, or has no value.
+        Of ``choice`` is asked what stands in several VRFs.
 
         Raises:
             NotLocated: it can be nothing of ours. Its pool and VRF are looked up whatever is wrong with its value.
         """
-        faults: list[str] = []
-        pool = self._named(line, faults) if line.pool else self._holder(line, faults)
+        faults, line = list[str](), self._in_its_vrf(line)
+        pool = self._named(line, faults) if line.pool else self._holder(line, choice, faults)
         if line.vrf and line.vrf not in self._all_vrfs:
             faults.append(f"there is no VRF {line.vrf[:120]!r}")
         if pool is not None:
@@ -63,11 +68,26 @@ class PoolIndex:
         assert own is not None, "it holds the line's"
         return None if _is_whole(line.network, pool, own) else (pool, *_units(line.network, pool, own))
 
+    def several(self, line: ImportLine) -> list[Located]:
+        """All that its address may mean where it says no VRF and stands in several, as far as they hand out such."""
+        if line.network is None or line.vrf or line.pool:
+            return []
+        found = self._holding_any(line.network, self._vrfs)
+        if len(found) > 1:
+            found = [pool for pool in self._narrowed(line, found) if not [*self._contradictions(line, pool)]]
+        return self._located(line.network, found) if len(found) > 1 else []
+
     def is_outside(self, network: Network) -> bool:
         """Whether no pool of any VRF holds all of it or lies in it; a default route is no allocation."""
-        vrfs = {vrf for vrf, _ in self._pools}
-        covers = network.length > 0 and any(self._covers(vrf, network) for vrf in vrfs)
-        return not covers and all(self._holding(vrf, network) is None for vrf in vrfs)
+        covers = network.length > 0 and any(self._covers(vrf, network) for vrf in self._vrfs)
+        return not covers and not self._holding_any(network, self._vrfs)
+
+    def _in_its_vrf(self, line: ImportLine) -> ImportLine:
+        """With the name that its VRF has here; where none has one of its names, with the last of them."""
+        if not line.vrf or line.vrf in self._all_vrfs:
+            return line
+        known = [name for name in line.vrf_else if name in self._all_vrfs]
+        return replace(line, vrf=[*known, *line.vrf_else[-1:], line.vrf][0])
 
     def _named(self, line: ImportLine, faults: list[str]) -> KnownPool | None:
         pool = self._by_name.get(line.pool)
@@ -75,15 +95,15 @@ class PoolIndex:
             faults.append(f"there is no pool {line.pool[:120]!r}")
         return pool
 
-    def _holder(self, line: ImportLine, faults: list[str]) -> KnownPool | None:
+    def _holder(self, line: ImportLine, choice: Choice, faults: list[str]) -> KnownPool | None:
         """The pool in which its value lies. In a VRF that nobody knows it may still lie nowhere."""
         network, is_known = line.network, line.vrf in self._all_vrfs
         if line.vid is not None:
             faults.append(f"{line.value} is a C-VLAN of many: say of which pool, such as metro/210")
         if network is None:
             return None
-        vrfs = [line.vrf] if is_known else sorted({vrf for vrf, _ in self._pools})
-        found = [held for vrf in vrfs if (held := self._holding(vrf, network)) is not None]
+        vrfs = [line.vrf] if is_known else self._vrfs
+        found = self._holding_any(network, vrfs)
         if not found and not any(self._covers(vrf, network) for vrf in vrfs):
             faults.append(f"{line.value} lies outside every pool" + (f" of VRF {line.vrf}" if is_known else ""))
         elif not found and line.is_exact:
@@ -91,9 +111,25 @@ class PoolIndex:
         if line.vrf and not is_known:
             return None
         if len(found) > 1:
-            faults.append(f"{line.value} exists in the VRFs {', '.join(str(pool.vrf) for pool in found)}: say which")
+            found = self._narrowed(line, found)
+        if len(found) > 1:
+            found = [pool for pool, _, _ in choice(self._located(network, found))]
+        if len(found) > 1:
+            vrfs = [str(pool.vrf) for pool in found]
+            faults.append(f"{line.value} exists in the VRFs {', '.join(vrfs)}: say which, in a column vrf")
             return None
         return found[0] if found else None
+
+    def _holding_any(self, network: Network, vrfs: Iterable[str]) -> list[KnownPool]:
+        return [held for vrf in vrfs if (held := self._holding(vrf, network)) is not None]
+
+    def _narrowed(self, line: ImportLine, found: list[KnownPool]) -> list[KnownPool]:
+        """Those that hand out such as its address is; of these the one in the VRF that it means by naming none."""
+        fitting = [pool for pool in found if not [*self._contradictions(line, pool)]] or found
+        return [pool for pool in fitting if pool.vrf in line.vrf_else] or fitting
+
+    def _located(self, network: Network, pools: Iterable[KnownPool]) -> list[Located]:
+        return [(pool, *_units(network, pool, own)) for pool in pools if (own := self._networks[pool.pool_id])]
 
     def _contradictions(self, line: ImportLine, pool: KnownPool) -> Iterator[str]:
         """Between what it says and the pool that it names or lies in."""

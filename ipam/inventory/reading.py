@@ -20,6 +20,7 @@ from ipam.estate.rows import EstateRows
 from ipam.inventory.draft import Account, KnownNetwork, UnitKey
 from ipam.inventory.lines import ImportLine
 from ipam.inventory.pools import PoolIndex
+from ipam.inventory.several import known_by_name
 from ipam.tables import (
     AddressPlan,
     Allocation,
@@ -80,14 +81,15 @@ _ACCOUNT = (
 async def known_network(db: AsyncSession, tenant_id: str, lines: Sequence[ImportLine]) -> KnownNetwork:
     """What a draft of these lines needs."""
     pools = await all_pools(db, tenant_id)
-    vrfs = await db.scalars(select(Vrf.name).where(Vrf.tenant_id == tenant_id))
+    index = PoolIndex(pools, await db.scalars(select(Vrf.name).where(Vrf.tenant_id == tenant_id)))
     return KnownNetwork(
-        pools=PoolIndex(pools, vrfs),
+        pools=index,
         places=await _places(db, tenant_id, _askable(line.location for line in lines)),
         plans=await _plans(db, tenant_id),
         bound=await everything_bound(db, tenant_id),
         accounts=await _accounts(db, tenant_id, _askable(line.username for line in lines)),
         vlan_pools={pool.pool_id: pool for pool in pools if pool.kind == "cvlan"},
+        by_name=await known_by_name(db, index, lines),
     )
 
 

@@ -6,10 +6,12 @@ name of a custom field (NetBox's ``cf_``, phpIPAM's ``custom_``). In each shape 
 
 * NetBox (``ipam/tables/ip.py``): its table of IP addresses (*IP Address*, *VRF*, *Status*, *Description*, *DNS Name*)
   or of prefixes (*Prefix*, ...), and both as its bulk import writes them (``address``, ``prefix``). An address has the
-  mask of its link; the VRF *Global* is ours called default, and the route distinguisher behind a name is left out.
+  mask of its link; the VRF *Global* is ours called default unless one is called so here, and the route distinguisher
+  behind a name is left out unless it belongs to the name. Where several VRFs have an address, an empty cell is default.
 * phpIPAM (``export-ipaddr.php``, ``export-subnet.php``), saved as CSV: *IP Address*, *Hostname*, *Description*, *VRF*,
   *Owner*, *Note*, *Tag* or *ip state*; a subnet's export has lines of title before its columns.
-* radreply: ``username``, ``attribute``, ``op``, ``value``; rows of attributes that give no address are left out.
+* radreply: ``username``, ``attribute``, ``op``, ``value``, and ``vrf`` and ``pool`` where they are known; rows of
+  attributes that give no address are left out.
 """
 
 from __future__ import annotations
@@ -114,12 +116,16 @@ def netbox_line(number: int, cells: Cells) -> ImportLine:
     is_active = status.lower() in ("", "active")  # said where a description would else be taken for it
     words = (description, "" if is_active and not description.endswith(")") else f"({status or 'active'})")
     skipped = "it is a container of prefixes" if prefix and status.lower() == "container" else ""
-    return _foreign("netbox", number, cells, said, words=words, vrf=_netbox_vrf(cells), skipped=skipped)
+    return _foreign("netbox", number, cells, said, words=words, vrfs=_netbox_vrf(cells), skipped=skipped)
 
 
-def _netbox_vrf(cells: Cells) -> str:
-    vrf = re.sub(r"\s+\([^()]*\)$", "", cells.text("vrf"))
-    return DEFAULT_VRF if vrf == "Global" else vrf
+def _netbox_vrf(cells: Cells) -> Sequence[str]:
+    """Its name, and what that may mean where no VRF is called so here."""
+    name = cells.text("vrf")
+    if not name:
+        return ("", DEFAULT_VRF) if cells.has("vrf") else ("",)
+    bare = re.sub(r"\s+\([^()]*\)$", "", name)
+    return tuple(dict.fromkeys((name, bare, *((DEFAULT_VRF,) if bare == "Global" else ()))))
 
 
 def phpipam_line(number: int, cells: Cells) -> ImportLine:
@@ -127,7 +133,7 @@ def phpipam_line(number: int, cells: Cells) -> ImportLine:
     said = cells.address(cells.text("ip_address"))
     tag = cells.text("tag", "ip_state")
     words = (cells.text("description", "hostname", "owner", "note"), f"({tag})" if tag and tag != "Used" else "")
-    return _foreign("phpipam", number, cells, said, words=words, vrf=cells.text("vrf"))
+    return _foreign("phpipam", number, cells, said, words=words, vrfs=(cells.text("vrf"),))
 
 
 def _foreign(
@@ -137,14 +143,15 @@ def _foreign(
     said: Said,
     *,
     words: tuple[str, ...],
-    vrf: str,
+    vrfs: Sequence[str],
     skipped: str = "",
 ) -> ImportLine:
     customer_id, username, cvlan = cells.customer_id(), cells.username(), cells.cvlan()
     return ImportLine(
         number=number,
         is_exact=False,
-        vrf=vrf,
+        vrf=vrfs[0],
+        vrf_else=tuple(vrfs[1:]),
         customer_id=customer_id,
         username=username,
         location=cells.text("location"),
@@ -177,6 +184,8 @@ def reply_line(number: int, cells: Cells) -> ImportLine:
     return ImportLine(
         number=number,
         is_exact=bool(kind),
+        vrf=cells.text("vrf"),
+        pool=cells.text("pool"),
         kind=kind,
         customer_id=customer_id,
         username=username,

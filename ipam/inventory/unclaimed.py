@@ -1,11 +1,12 @@
 """What RADIUS gives to names that no live service has, by what can become of it.
 
-What is told as unknown, an import of radreply takes over as it is; of all else something must be put right first.
+What is told as unknown, an import of radreply takes over as it is (where several VRFs have the address, once it is said
+in which one it is meant); of all else something must be put right first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -28,12 +29,13 @@ GivenTo = Mapping[str, frozenset[Given]]
 
 
 class _Row(NamedTuple):
-    """What a name is given: of which unit it is (or in which it lies), or else why of none."""
+    """What a name is given: of which unit it is (or in which it lies), of several where several VRFs have the address,
+    or else why of none."""
 
     name: str
     given: Given
     line: ImportLine
-    unit: UnitKey | None = None
+    units: Sequence[UnitKey] = ()
     why: DifferenceKind = "unfit"
 
 
@@ -60,7 +62,7 @@ class Unclaimed:
             return []
         rows = await self._rows(unclaimed)
         self._note([*rows, *await self._rows(besides)])
-        now = await standing(EstateRows(self._db, self._tenant_id), {row.unit for row in rows if row.unit is not None})
+        now = await standing(EstateRows(self._db, self._tenant_id), {unit for row in rows for unit in row.units})
         kinds = [(row, self._kind(row, now)) for row in rows]
         self._free += [row for row, kind in kinds if kind == "unknown_to_ipam"]
         return _parts((row, kind) for row, kind in kinds if kind != "unknown_to_ipam")
@@ -68,7 +70,7 @@ class Unclaimed:
     def left(self) -> list[tuple[str, DifferenceKind, frozenset[Given]]]:
         """What is nobody's here, in parts, when every name was read: only then it is known what two are given."""
         return _parts(
-            (row, "given_twice" if self._is_given_twice(row.unit) else "unknown_to_ipam") for row in self._free
+            (row, "given_twice" if self._is_given_twice(row.units) else "unknown_to_ipam") for row in self._free
         )
 
     async def _rows(self, gives: GivenTo) -> list[_Row]:
@@ -80,15 +82,19 @@ class Unclaimed:
 
     def _note(self, rows: list[_Row]) -> None:
         for row in rows:
-            if row.unit is not None:
-                names = self._given.setdefault(row.unit, {})
+            if len(row.units) == 1:  # in several VRFs each name may have its own
+                names = self._given.setdefault(row.units[0], {})
                 names[row.name] = names.get(row.name, False) or row.line.is_exact
 
     def _kind(self, row: _Row, now: Standing) -> DifferenceKind | None:
-        if row.unit is None:
+        kinds = [self._kind_of(unit, row, now) for unit in row.units]
+        if not kinds:
             return row.why
-        pool_id, unit = row.unit
-        used = now.used.get(row.unit)
+        return None if None in kinds else "unknown_to_ipam" if "unknown_to_ipam" in kinds else kinds[0]
+
+    def _kind_of(self, key: UnitKey, row: _Row, now: Standing) -> DifferenceKind | None:
+        pool_id, unit = key
+        used = now.used.get(key)
         if used is not None and used.state == "reserved":
             return None if used.note == row.line.note else "reserved_otherwise"
         if used is not None and (used.available_at is None or used.available_at > self._at):
@@ -99,8 +105,8 @@ class Unclaimed:
             return "unfit"
         return "unknown_to_ipam"
 
-    def _is_given_twice(self, unit: UnitKey | None) -> bool:
-        names = {} if unit is None else self._given[unit]
+    def _is_given_twice(self, units: Sequence[UnitKey]) -> bool:
+        names = self._given[units[0]] if len(units) == 1 else {}
         return len(names) > 1 and any(names.values())
 
 
@@ -126,15 +132,13 @@ def _located(pools: PoolIndex, gives: GivenTo) -> Iterator[_Row]:
             elif pools.is_outside(line.network):
                 yield _Row(name, given, line, why="outside_pools")
             else:
-                yield _Row(name, given, line, _unit(pools, line))
+                yield _Row(name, given, line, _units(pools, line))
 
 
-def _unit(pools: PoolIndex, line: ImportLine) -> UnitKey | None:
+def _units(pools: PoolIndex, line: ImportLine) -> list[UnitKey]:
     """None: it is no unit of the pool in which it lies."""
     try:
-        located = pools.locate(line)
+        found = pools.several(line) or [located for located in (pools.locate(line),) if located is not None]
     except ValueError:
-        return None
-    if located is None or located[1] != located[2]:
-        return None
-    return located[0].pool_id, located[1]
+        return []
+    return [(pool.pool_id, first) for pool, first, last in found if first == last]

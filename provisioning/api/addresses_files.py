@@ -39,7 +39,7 @@ class Import(Wish):
 
     source: ImportSource = "csv"
     content: str | None = None
-    mapping: str | None = Field(default=None, description="CSV: username or address; customer_id, location, plan")
+    mapping: str | None = Field(default=None, description="CSV: username or address; customer_id, location, plan, vrf")
     file_name: str | None = Field(default=None, max_length=200, description="For the audit")
     dry_run: bool = Field(default=False, description="Only say what it comes to")
     reason: LongReason | None = Field(default=None, description="Why, for the audit")

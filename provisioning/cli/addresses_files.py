@@ -44,7 +44,7 @@ def import_(
     ] = "csv",
     mapping: Annotated[
         Path | None,
-        typer.Option(help="CSV that says whose addresses are: username or address; customer_id, location, plan."),
+        typer.Option(help="CSV that says whose addresses are: username or address; customer_id, location, plan, vrf."),
     ] = None,
     errors: Annotated[
         Path | None, typer.Option(help="Write the file again, with a column of what is wrong with each line.")
