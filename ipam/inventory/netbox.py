@@ -42,6 +42,19 @@ def shaped(cells: Sequence[str], shape: ExportShape) -> Sequence[str] | None:
     return value, vrf, status, description[:LONGEST_DESCRIPTION]
 
 
+def says_the_same(note: str | None, other: str) -> bool:
+    """Whether both say what NetBox has, whose status is written in one way in its tables and in another in its
+    imports."""
+    if note is None:
+        return False
+    came, again = (_CAME_FROM_THERE.fullmatch(each) for each in (note, other))
+    return note == other or (came is not None and again is not None and _words_of(came) == _words_of(again))
+
+
+def _words_of(came: re.Match[str]) -> tuple[str, str, str]:
+    return came["words"] or "", (came["status"] or "").lower(), came["cut_off"] or ""
+
+
 def _said(row: Mapping[str, str]) -> tuple[str, str]:
     """Status and description."""
     if row["state"] == "reserved":

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from ipam.inventory.draft import Account, Draft, DraftService, UnitKey, WantedUnit
 from ipam.inventory.lines import ImportSource, is_note_of
+from ipam.inventory.netbox import says_the_same
 from ipam.inventory.reading import Standing, UsedUnit
 
 _LISTS: tuple[ImportSource, ...] = ("netbox", "phpipam")
@@ -57,7 +58,7 @@ def settle(draft: Draft, now: Standing, source: ImportSource) -> Settled:
         used = now.used.get(unit.key)
         if used is None and _cools_already(unit, now):
             settled.unchanged += 1
-        elif used is not None and _is_so_already(unit, used):
+        elif used is not None and _is_so_already(unit, used, source):
             settled.unchanged += 1
             if unit.service is not None and used.account is not None:
                 unit.service.existing = used.account
@@ -104,11 +105,12 @@ def _cools_without_row(unit: WantedUnit, now: Standing) -> bool:
     return unit.line.state == "quarantine" and any(covering(each, unit.unit) is not None for each in spans)
 
 
-def _is_so_already(unit: WantedUnit, used: UsedUnit) -> bool:
+def _is_so_already(unit: WantedUnit, used: UsedUnit, source: ImportSource) -> bool:
     if unit.line.state == "reserved":
         # Another system may know who has it by the name alone, and that is who has it here.
         named = used.account is not None and used.account.username == unit.line.username
-        return named or (used.state == "reserved" and used.note == unit.line.note)
+        says_so = says_the_same(used.note, unit.line.note) if source == "netbox" else used.note == unit.line.note
+        return named or (used.state == "reserved" and says_so)
     service = unit.service
     if service is None:
         return False

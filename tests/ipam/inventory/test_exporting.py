@@ -111,6 +111,35 @@ async def test_what_netbox_has_sent_goes_back_as_it_came_and_may_come_again(empt
         assert (await empty.bring_in(back, "netbox"))["unchanged"] == lines
 
 
+async def test_a_status_of_netbox_is_the_same_however_it_is_written(empty: Network) -> None:
+    await empty.apply(small())
+    table = "IP Address,Status,Description\n100.64.0.4/28,Deprecated,old\n100.64.0.5/28,Active,a (b)\n"
+    await empty.bring_in(table, "netbox")
+
+    for again in (await empty.export(shape="netbox-addresses"), table):
+        counts = await empty.bring_in(again, "netbox")
+        assert (counts["unchanged"], counts["updated"]) == (2, 0)
+
+    assert len(await empty.keep("history", pool="cgnat", value="100.64.0.4")) == 1
+    for words, updated in (("100.64.0.4/28,Reserved,old", 1), ("100.64.0.4/28,reserved,Old", 1)):
+        assert (await empty.bring_in(f"IP Address,Status,Description\n{words}\n", "netbox"))["updated"] == updated
+
+
+@pytest.mark.parametrize("vrf", ["cust (a)", "Global", "plain"])
+async def test_a_vrf_is_known_by_its_whole_name_when_netbox_s_lists_come_back(empty: Network, vrf: str) -> None:
+    await empty.apply(one_pool(vrf=vrf) | {"vrf": [{"name": vrf}]})
+    await empty.keep("reserve", pool="cgnat", value="192.0.2.9", note="for the museum")
+
+    ours = await empty.export(shape="netbox-addresses")
+
+    assert ours.splitlines()[1] == f"192.0.2.9/32,{vrf},reserved,for the museum"
+    assert (await empty.bring_in(ours, "netbox"))["unchanged"] == 1
+    by_number = f"IP Address,VRF\n192.0.2.9/28,{vrf} (65000:1)\n"
+    assert (await empty.bring_in(by_number, "netbox"))["unchanged"] == 1
+    unknown = "IP Address,VRF\n192.0.2.9/28,elsewhere (65000:1)\n"
+    assert (await empty.faults(unknown, "netbox"))[2][-1] == "there is no VRF 'elsewhere'"
+
+
 async def test_a_network_with_a_past_comes_in_elsewhere_as_it_was(database: Database, database_url: str) -> None:
     here, there = Network(database, tenant_id="here"), Network(database, tenant_id="there")
     for network in (here, there):
