@@ -13,7 +13,8 @@ class ImportCounts(TypedDict):
 
     ``updated`` units are reserved from that system and have new words; ``unchanged`` ones are already as the file says.
     ``skipped`` lines are left out: they are no allocations (the network of a pool, an attribute that gives no address),
-    or, ``outside_pools``, rows of the radius database that lie outside of every pool; ``first_outside`` names some.
+    a line before has the same (an address that NetBox has for several routers, phpIPAM in several sections), or,
+    ``outside_pools``, rows of the radius database that lie outside of every pool; ``first_outside`` names some.
     ``mapping_unused`` are usernames and addresses of the mapping that stand in no allocation of the file (it may know
     more than the file has, or spell it otherwise); ``first_unused`` names some.
     """

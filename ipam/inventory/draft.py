@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ipam.addresses import Network
 from ipam.allocation.candidates import EverythingBound
 from ipam.allocation.places import Place, Plan
 from ipam.holdings import subject_of
@@ -103,6 +104,8 @@ class Draft:
         self.services: dict[ServiceKey, DraftService] = {}
         self.open_kinds: defaultdict[ServiceKey, set[str]] = defaultdict(set)
         """Of which a service may have something in a line that is refused."""
+        self.listed: dict[tuple[int, Network], tuple[ImportLine, DraftService | None]] = {}
+        """What lists of other systems have by its pool, and by which line first."""
         self.skipped = 0
 
     def add_all(self, lines: Iterable[ImportLine]) -> None:
@@ -142,7 +145,9 @@ class Draft:
             self._rests_after(line)
         service, subject = self._service_of(line)
         located = self._located(line, service)
-        if located is not None:
+        if located is not None and self._is_listed(line, located[0], service):
+            self.skipped += 1
+        elif located is not None:
             self._add_units(line, located, service, subject)
         if self.faults.get(line.number) and line.state != "quarantine":
             self._leave_open(line, service, located)
@@ -164,6 +169,15 @@ class Draft:
             unit = WantedUnit(line, pool, number, service, subject)
             if self.want(unit) and service is not None:
                 (service.holds if line.state == "assigned" else service.gave_back).append(unit)
+
+    def _is_listed(self, line: ImportLine, pool: KnownPool, service: DraftService | None) -> bool:
+        """Whether a line before has the same, of the same or likewise of nobody: NetBox has an address once for each
+        interface with it (VRRP, anycast), phpIPAM once in each section."""
+        if line.is_exact or line.network is None:
+            return False
+        first, whose = self.listed.setdefault((pool.pool_id, line.network), (line, service))
+        same = (first.username, first.state, first.cvlan) == (line.username, line.state, line.cvlan)
+        return first is not line and whose is service and same
 
     def _located(self, line: ImportLine, service: DraftService | None) -> Located | None:
         """None: it can't be said, or it is no allocation."""

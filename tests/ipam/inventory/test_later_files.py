@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from ipam import ExportShape
+from ipam import ExportShape, ImportSource
 from tests.ipam.conftest import STARTED_AT, Network, one_pool
 
 pytestmark = pytest.mark.both_databases
@@ -69,3 +69,47 @@ async def test_what_was_reserved_for_want_of_an_owner_may_have_been_the_owner_s_
     assert found is not None and (found["username"], found["since"]) == ("ada", empty.clock())
     assert (await empty.bring_in(file))["unchanged"] == 1
     assert await empty.violations() == []
+
+
+NETBOX_TWICE = (
+    "IP Address,Status,Role,Description\n192.0.2.9/28,Active,VRRP,r1 vip\n192.0.2.9/28,Active,VRRP,r2 vip\n"
+    "192.0.2.10/32,Active,Anycast,dns\n192.0.2.10/32,Active,Anycast,dns\n"
+)
+PHPIPAM_TWICE = (
+    "Section,IP Address,Description\nA,192.0.2.9,r1 vip\nB,192.0.2.9,r2 vip\nA,192.0.2.10,dns\nB,192.0.2.10,dns\n"
+)
+
+
+@pytest.mark.parametrize(("source", "text"), [("netbox", NETBOX_TWICE), ("phpipam", PHPIPAM_TWICE)])
+async def test_an_address_that_a_list_has_several_times_is_one_reservation(
+    empty: Network, source: ImportSource, text: str
+) -> None:
+    await empty.apply(one_pool())
+
+    counts = await empty.bring_in(text, source)
+
+    assert (counts["lines"], counts["reserved"], counts["skipped"]) == (4, 2, 2)
+    notes = [row.rpartition(": ")[2] for row in (await empty.export("cgnat")).splitlines()[1:]]
+    assert notes == ["r1 vip", "dns"]
+    again = await empty.bring_in(text, source)
+    assert (again["unchanged"], again["updated"], again["skipped"]) == (2, 0, 2)
+    assert await empty.violations() == []
+
+
+async def test_an_address_that_a_list_has_several_times_has_one_owner(empty: Network) -> None:
+    await empty.apply(one_pool())
+    mapping = "address,customer_id,username,location,plan\n192.0.2.9,5,ada,LOC-1,fiber-100\n"
+    counts = await empty.bring_in(PHPIPAM_TWICE, "phpipam", mapping)
+    assert (counts["assigned"], counts["reserved"], counts["skipped"]) == (1, 1, 2)
+
+    both = (
+        ("6,LOC-1,fiber-100,bob", "7,LOC-1,fiber-100,carl"),
+        ("6,LOC-1,fiber-100,", "6,LOC-3,fiber-100,"),
+        ("6,LOC-1,fiber-100,", ",,,"),
+        (",,,", "6,LOC-1,fiber-100,"),
+        (",,,bob", ",,,carl"),
+    )
+    for owners in both:
+        rows = "".join(f"192.0.2.12,{owner}\n" for owner in owners)
+        found = await empty.faults(f"IP Address,customer_id,location,plan,username\n{rows}", "netbox")
+        assert found[3] == ["192.0.2.12 of pool cgnat stands in line 2 already"]

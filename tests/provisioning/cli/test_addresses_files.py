@@ -25,7 +25,7 @@ def test_a_file_of_another_system_is_tried_mended_and_taken_over(
     any_isp: Settings, type_: Type, tmp_path: Path
 ) -> None:
     file, errors = tmp_path / "netbox.csv", tmp_path / "errors.csv"
-    file.write_text(NETBOX + "8.8.8.8/32,Global,Active,,resolver\n100.64.1.7/22,Global,Active,,again\n")
+    file.write_text(NETBOX + "8.8.8.8/32,Global,Active,,resolver\n100.64.1.7/33,Global,Active,,again\n")
     words = ("addresses", "import", file, "--from", "netbox", "--errors", errors)
 
     tried = type_(*words, "--dry-run", "--json")
@@ -33,14 +33,14 @@ def test_a_file_of_another_system_is_tried_mended_and_taken_over(
     assert tried.json["error"]["code"] == "ipam.import_refused"
     assert tried.json["error"]["faults"] == [
         ["line 4", "8.8.8.8 lies outside every pool of VRF default"],
-        ["line 5", "100.64.1.7 of pool north-v4 stands in line 2 already"],
+        ["line 5", "'100.64.1.7/33' has no prefix length of IPv4 behind its slash"],
     ]
     with errors.open(newline="") as written:
         assert [(row["IP Address"], row["errors"]) for row in csv.DictReader(written)] == [
             ("100.64.1.7/22", ""),
             ("100.64.1.8/22", ""),
             ("8.8.8.8/32", "8.8.8.8 lies outside every pool of VRF default"),
-            ("100.64.1.7/22", "100.64.1.7 of pool north-v4 stands in line 2 already"),
+            ("100.64.1.7/33", "'100.64.1.7/33' has no prefix length of IPv4 behind its slash"),
         ]
     assert type_(*words).status == 2
 
