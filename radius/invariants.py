@@ -9,7 +9,7 @@ into words.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -38,6 +38,7 @@ from radius.projection.freeradius_tables import (
 from radius.projection.labels import is_anothers
 from radius.projection.projection import FramedAddresses, addresses_of, digest
 from radius.projection.radius_database import GIVEN_UP
+from radius.projection.told_vrfs import ToldVrf, is_same_vrf, vrfs_told
 from radius.sessions import clocks
 from radius.sessions.archive import is_archived
 from radius.sessions.reaper import LOOKED_AWAY, guards
@@ -129,17 +130,32 @@ async def passwords_in_login_log(radius_db: AsyncSession, _now: datetime) -> lis
 
 
 async def addresses_given_twice(radius_db: AsyncSession, _now: datetime) -> list[Finding]:
-    """One address or prefix for two usernames."""
+    """One address or prefix for two usernames, unless their plans put them in two VRFs: each may have it there."""
+    given = radreply.c
     twice = (
-        select(radreply.c.value, func.count(radreply.c.username.distinct()))
-        .where(radreply.c.attribute.in_(_OWN_ADDRESSES))
-        .group_by(radreply.c.attribute, radreply.c.value)
-        .having(func.count(radreply.c.username.distinct()) > 1)
+        select(given.attribute, given.value)
+        .where(given.attribute.in_(_OWN_ADDRESSES))
+        .group_by(given.attribute, given.value)
+        .having(func.count(given.username.distinct()) > 1)
     )
-    return [
-        Finding(address, f"radreply gives {address} to {count} usernames.")
-        for address, count in await radius_db.execute(twice)
-    ]
+    found = [(attribute, value) for attribute, value in await radius_db.execute(twice)]
+    if not found:
+        return []
+    to_whom = select(given.attribute, given.value, given.username).where(
+        given.attribute.in_(_OWN_ADDRESSES), among(radius_db, given.value, {value for _, value in found})
+    )
+    names: dict[tuple[str, str], set[str]] = {each: set() for each in found}
+    for attribute, value, name in await radius_db.execute(to_whom):
+        names.get((attribute, value), set()).add(name)
+    vrfs = await vrfs_told(radius_db, set().union(*names.values()))
+    counts = [(value, _in_one_vrf([vrfs[name] for name in some])) for (_, value), some in names.items()]
+    return [Finding(value, f"radreply gives {value} to {count} usernames.") for value, count in counts if count > 1]
+
+
+def _in_one_vrf(vrfs: Sequence[ToldVrf]) -> int:
+    """How many of them have another one there."""
+    numbered = list(enumerate(vrfs))
+    return sum(any(at != place and is_same_vrf(one, other) for at, other in numbered) for place, one in numbered)
 
 
 async def nas_without_dialect(radius_db: AsyncSession, _now: datetime) -> list[Finding]:
@@ -350,7 +366,9 @@ RADIUS_INVARIANTS: tuple[Invariant, ...] = (
     Invariant("radius.mangled_values", "FreeRADIUS hands every value on as it is written", mangled_values),
     Invariant("radius.repeated_single_values", "one row for an attribute with one value", repeated_single_values),
     Invariant("radius.passwords_in_login_log", "no password in the log of logins", passwords_in_login_log),
-    Invariant("radius.addresses_given_twice", "no address or prefix for two usernames", addresses_given_twice),
+    Invariant(
+        "radius.addresses_given_twice", "no address or prefix for two usernames in one VRF", addresses_given_twice
+    ),
     Invariant("radius.nas_without_dialect", "every NAS is told a rate in its words", nas_without_dialect),
     Invariant(
         "radius.sessions_of_terminated",

@@ -12,9 +12,18 @@ from sqlalchemy import delete, insert, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.database import Database
-from radius import RADIUS_INVARIANTS, Drift, Finding, SubscriberVerbs, drift_findings, ensure_freeradius_tables
+from radius import (
+    RADIUS_INVARIANTS,
+    Drift,
+    Finding,
+    FramedAddresses,
+    PlanTerms,
+    SubscriberVerbs,
+    drift_findings,
+    ensure_freeradius_tables,
+)
 from radius import subscribers_of_ended_services as ended
-from radius.invariants import sessions_of_refused, sessions_of_terminated, silent_nases
+from radius.invariants import addresses_given_twice, sessions_of_refused, sessions_of_terminated, silent_nases
 from radius.projection.freeradius_tables import nas, radacct, radcheck, radgroupreply, radpostauth, radreply
 from radius.sessions.tables import radius_nas_heard
 from radius.tables import FormerUsername
@@ -139,6 +148,33 @@ async def test_one_address_for_two_usernames_is_found(stock: Database) -> None:
         for username in ("anna", "berta"):
             await _row(db, username, "Framed-IP-Address", "100.64.0.9")
     assert _subjects((await _ask(stock))["radius.addresses_given_twice"]) == ["100.64.0.9"]
+
+
+@pytest.mark.both_databases
+async def test_one_address_in_two_vrfs_is_no_finding_and_in_one_of_them_is(site: Site) -> None:
+    address = FramedAddresses(ipv4="100.64.77.9")
+    await site.define_plan()
+    async with site.database.begin() as db:
+        service = site.service(db)
+        for plan, vrf, priority in (("blue", "blue", None), ("red", "red", None), ("gold", "red", 1)):
+            terms = PlanTerms(100_000, 20_000, where_untold="refuse_login", vrf=vrf, priority=priority)
+            await service.define_plan(name=plan, terms=terms)
+    await site.projector.project_plans()
+
+    async def given(plan: str) -> list[str]:
+        """After one more, of that plan, has it."""
+        async with site.database.begin() as db:
+            made = await site.service(db).create_subscriber(
+                customer_id=7, username=site.new_username(), bandwidth_profile=plan, addresses=address
+            )
+        await site.activate(made["subscriber_id"])
+        async with site.radius_database.begin() as db:
+            found = await addresses_given_twice(db, site.now())
+        return [finding.sentence for finding in found if finding.subject == address.ipv4]
+
+    assert [await given(plan) for plan in (PLAN, "blue", "red")] == [[], [], []]
+    assert await given("gold") == ["radreply gives 100.64.77.9 to 2 usernames."]
+    assert await given(PLAN) == ["radreply gives 100.64.77.9 to 4 usernames."]
 
 
 async def test_a_nas_that_is_told_no_rate_is_found(stock: Database) -> None:
