@@ -14,7 +14,7 @@ from ipam import Difference, DifferenceKind
 from provisioning.bootstrap import Appliance
 from provisioning.projections import ALLOCATION, ENDING, usernames_in_work
 from provisioning.signals import TOLD_FROM_OUTSIDE
-from radius import ReplyRow, address_replies
+from radius import ReplyRow, address_replies, as_argument
 from workflows import open_results
 
 
@@ -96,7 +96,7 @@ def _with_command(found: Difference, subscribers: dict[str, int]) -> Reconciled:
     is nobody's here is kept, so that nobody is given it; a pool that isn't described yet can keep nothing. What an
     import would refuse is looked at, or tried, which says why."""
     if found["username"] in subscribers:
-        command = f"firstlight subscribers project {found['username']}"
+        command = f"firstlight subscribers project {as_argument(found['username'])}"
     elif found["service_id"] is not None:
         command = f"firstlight addresses show --service {found['service_id']}"
     elif found["difference"] in ("reserved_otherwise", "held_otherwise"):

@@ -47,6 +47,7 @@ from radius.dialects import Rate, SessionKey, dialect_named
 from radius.doctor.examination import Examination, examine
 from radius.doctor.traps import Trap
 from radius.doctor.wire import Patient
+from radius.encoder import as_argument
 from radius.errors import (
     AddressConflict,
     AttributeUnknown,
@@ -322,6 +323,7 @@ __all__ = [
     "ValueRefused",
     "address_replies",
     "addresses_not_as_allocated",
+    "as_argument",
     "dialect_named",
     "drift_findings",
     "ensure_freeradius_tables",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from provisioning.subscriber_desk import LOGIN_INPUT
 from provisioning.truth.comparing import WORDS, Sides, served_by
 from provisioning.truth.facts import Comparison, Difference, Matter
-from radius import ShownSubscriber
+from radius import ShownSubscriber, as_argument
 
 
 def differences(sides: Sides, compared: Sequence[Comparison]) -> list[Difference]:
@@ -54,7 +54,8 @@ def _of_rows(sides: Sides, rows: ShownSubscriber, reason: str, compared: Sequenc
     if reason == "foreign":
         return Difference(first, "radius", f"{words}{details} We never touch such rows: take them away there.", None)
     if sides.subscriber["state"] == "terminated":
-        return Difference(first, "radius", f"{words}{details} `firstlight subscribers project {name}`.", None)
+        command = f"firstlight subscribers project {as_argument(name)}"
+        return Difference(first, "radius", f"{words}{details} `{command}`.", None)
     awaits = " Its last change is about to be carried over." if rows["awaiting_projection"] else ""
     return Difference(first, "radius", words + details + awaits, "set-right")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from radius.coa.treatment import MISSED_INTERIMS
-from radius.encoder import safe_username
+from radius.encoder import as_argument, safe_username
 from radius.errors import UsernameRefused
 from radius.logins.diagnosis_of_changes import of_changes
 from radius.logins.diagnosis_of_logins import of_logins
@@ -86,7 +86,8 @@ def _known(facts: Facts) -> Iterator[Finding]:
             "cause",
             f"There is no subscriber {facts.username} any more: it was renamed, and is {facts.renamed_to} now.",
             [_tried(facts, each) for each in facts.exact_tries],
-            f"Set the name at the CPE to {facts.renamed_to}; `firstlight subscribers diagnose {facts.renamed_to}`.",
+            f"Set the name at the CPE to {facts.renamed_to};"
+            f" `firstlight subscribers diagnose {as_argument(facts.renamed_to)}`.",
         )
         return
     if facts.subscriber is None:
@@ -105,7 +106,7 @@ def _known(facts: Facts) -> Iterator[Finding]:
             "cause" if facts.drift is not None else "note",
             "FreeRADIUS knew nobody of that name when it was tried.",
             [_tried(facts, each) for each in facts.exact_tries],
-            f"`firstlight subscribers project {facts.username}`, then let the CPE dial again.",
+            f"`firstlight subscribers project {as_argument(facts.username)}`, then let the CPE dial again.",
         )
     if not any(each["accepted"] for each in facts.logins[:1]):
         yield from _under_another_name(facts)
@@ -141,7 +142,8 @@ def _under_another_name(facts: Facts) -> Iterator[Finding]:
     if facts.unknown_lines and facts.subscriber is not None:
         logs_in = facts.subscriber["login_by_line"]
         act = (
-            f"Its NAS needs `lines = true` (`firstlight nas show`); then `subscribers project {facts.username}`."
+            "Its NAS needs `lines = true` (`firstlight nas show`);"
+            f" then `firstlight subscribers project {as_argument(facts.username)}`."
             if logs_in
             else "Let the CPE dial (PPP), or bind it so that its line logs in for it (`subscribers bind --ipoe`)."
         )
@@ -194,7 +196,7 @@ def _in_service(facts: Facts) -> Iterator[Finding]:
 def _carried_over(facts: Facts) -> Iterator[Finding]:
     subscriber, drift = facts.subscriber, facts.drift
     assert subscriber is not None
-    act = f"`firstlight subscribers project {subscriber['username']}`."
+    act = f"`firstlight subscribers project {as_argument(subscriber['username'])}`."
     if drift is None:
         yield finding("rows_as_wished", "fine", "FreeRADIUS' rows are as they shall be.", [], None)
     elif drift.awaiting_projection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
+from radius.encoder import as_argument
 from radius.logins.findings import Facts, Finding, clock, finding, is_silent, told_login, told_session
 from radius.logins.silence import dropped_since, fresh_misfits, next_act, nothing_since, secrets_unknown, silence
 from radius.logins.views import LoginView
@@ -102,7 +103,6 @@ _NEXT: Mapping[str, str] = {
     "expired": "Scan again, or look at the run that installs it.",
     "no_rate": "`firstlight nas show NAME`: its dialect must be one that says the plan, or the plan is not sold"
     " there (`where_untold`). `firstlight check` finds rows.",
-    "row_unreadable": "`firstlight check` names the row; `firstlight subscribers project` brings ours back.",
     "other_line": "If it moved, `firstlight subscribers bind` it to that line; if not, somebody else has its password.",
     "uncheckable": "Let the NAS use PAP, or keep passwords as cleartext.",
     "eap_failed": "Let the device use PEAP with MSCHAPv2, and trust who signed FreeRADIUS' certificate.",
@@ -156,6 +156,9 @@ def _act_on(facts: Facts, reason: str) -> str:
             )
         reference = facts.subscriber["password"] if facts.subscriber else "secret:subscriber/..."
         return f"Give the CPE the right one (`firstlight keys reveal {reference} --reason ...`), or rotate it."
+    if reason == "row_unreadable":
+        project = f"`firstlight subscribers project {as_argument(facts.username)}`"
+        return f"`firstlight check` names the row; {project} brings ours back."
     return _NEXT.get(reason, "Look into FreeRADIUS' radius.log.")
 
 
