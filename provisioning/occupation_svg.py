@@ -21,6 +21,7 @@ from ipam import Occupation, OccupationCell
 
 State = Literal["assigned", "cooling", "reserved", "draining", "excluded", "free"]
 STATES: tuple[State, ...] = get_args(State)
+Heights = tuple[tuple[State, float], ...]
 COLOURS: dict[State, str] = {
     "assigned": "#2563a8",
     "cooling": "#e0a030",
@@ -33,6 +34,8 @@ COLOURS: dict[State, str] = {
 NAMESPACE = ' xmlns="http://www.w3.org/2000/svg"'
 SQUARE = 14
 GAP = 1
+LEAST = 1.0
+"""How tall a state is drawn at least, if anything is in it."""
 COLUMNS = 32
 MARGIN = 12
 LINE = 18
@@ -115,29 +118,33 @@ def _counts(cells: list[OccupationCell]) -> dict[State, int]:
 def _row(row: list[OccupationCell], left: float, top: float) -> Iterator[str]:
     yield _text(MARGIN, top + SQUARE - 3, row[0]["first"])
     column = 0
-    for _, alike in groupby(row, key=_shares):
+    for heights, alike in groupby(row, key=_heights):
         cells = list(alike)
         yield f"<g><title>{escape(_told(cells))}</title>"
-        yield from _stack(cells[0], left + column * SQUARE, top, len(cells) * SQUARE - GAP)
+        yield from _stack(heights, left + column * SQUARE, top, len(cells) * SQUARE - GAP)
         yield "</g>"
         column += len(cells)
 
 
-def _shares(cell: OccupationCell) -> tuple[float, ...]:
-    """Squares of the same look."""
-    units = sum(cell[state] for state in STATES)
-    return tuple(round(cell[state] / units, 3) for state in STATES)
+def _heights(cell: OccupationCell) -> Heights:
+    """How tall each state that is there is drawn. However few it is of, it is seen: what that takes is the tallest's.
+
+    Squares of the same heights are of the same look, and none that has something of a state is like one without.
+    """
+    units, height = sum(cell[state] for state in STATES), float(SQUARE - GAP)
+    tall = {state: max(round(height * cell[state] / units, 1), LEAST) for state in STATES if cell[state]}
+    tallest = max(tall, key=tall.__getitem__)
+    tall[tallest] = round(tall[tallest] + height - sum(tall.values()), 1)
+    return tuple(tall.items())
 
 
-def _stack(cell: OccupationCell, left: float, top: float, width: float) -> Iterator[str]:
-    """From below: what is there at all is seen, however few it is of. What is all there is needs no ground."""
-    units, height = sum(cell[state] for state in STATES), SQUARE - GAP
-    if units not in (cell[state] for state in STATES[:-1]):
-        yield _bar(left, top, width, height, "free")
-    foot = top + height
-    for state in STATES[:-1]:
-        if cell[state]:
-            tall = min(max(height * cell[state] / units, 1.0), foot - top)
+def _stack(heights: Heights, left: float, top: float, width: float) -> Iterator[str]:
+    """From below, on a ground of what is free. What is all there is needs no ground."""
+    foot = top + SQUARE - GAP
+    if any(state == "free" for state, _ in heights):
+        yield _bar(left, top, width, SQUARE - GAP, "free")
+    for state, tall in heights:
+        if state != "free":
             foot -= tall
             yield _bar(left, foot, width, tall, state)
 
