@@ -34,7 +34,10 @@ async def facts_of(db: AsyncSession, tenant_id: str, text: str, *, at: datetime,
         NameUnknown: there is no such VRF.
     """
     asked = await history.checked(db, tenant_id, text, vrf)
-    around = await _around(db, tenant_id, asked, vrf)
+    found = await _around(db, tenant_id, asked, vrf)
+    if len(found) > 1:
+        raise RequestInvalid("address", f"{spelt(asked)} exists in the VRFs {', '.join(found)}: say which one")
+    around = next(iter(found.values()), None)
     if around is None:
         return await _unpooled(db, tenant_id, asked, vrf, {})
     known = {"role": around.role, "network": around.network, "vrf": around.vrf}
@@ -49,6 +52,15 @@ async def facts_of(db: AsyncSession, tenant_id: str, text: str, *, at: datetime,
         return await _several(db, asked, pool, units, at, known)
     known["cgnat_logged"] = await _is_logged(db, tenant_id, asked, vrf)
     return await _of_unit(db, pool, units, at, known)
+
+
+async def vrfs_of(db: AsyncSession, tenant_id: str, text: str) -> list[str]:
+    """The VRFs that have this address or prefix, of which ``facts_of`` tells each; none: it lies nowhere.
+
+    Raises:
+        RequestInvalid: no address and no prefix.
+    """
+    return list(await _around(db, tenant_id, await history.checked(db, tenant_id, text, None), None))
 
 
 async def _several(
@@ -107,13 +119,9 @@ async def _is_logged(db: AsyncSession, tenant_id: str, asked: Network, vrf: str 
     return bool(await db.scalar(select(logged)))
 
 
-async def _around(db: AsyncSession, tenant_id: str, asked: Network, vrf: str | None) -> Any:
-    """The prefix around it of which something is handed out, with the pool on it, else the smallest container, such as
-    what a rule of port blocks had that has ended; None: it lies nowhere.
-
-    Raises:
-        RequestInvalid: several VRFs have one.
-    """
+async def _around(db: AsyncSession, tenant_id: str, asked: Network, vrf: str | None) -> dict[str, Any]:
+    """By VRF the prefix around it of which something is handed out, with the pool on it; where no VRF has one, the
+    smallest container of each, such as what a rule of port blocks had that has ended. Empty: it lies nowhere."""
     first, last = (to_bytes(asked.family, bound) for bound in (asked.first, asked.last))
     rows = await db.execute(
         select(
@@ -131,10 +139,7 @@ async def _around(db: AsyncSession, tenant_id: str, asked: Network, vrf: str | N
     )
     smallest = {row.vrf: row for row in rows if vrf in (None, row.vrf)}
     pooled = {name: row for name, row in smallest.items() if row.pool is not None}
-    found = pooled or smallest
-    if len(found) > 1:
-        raise RequestInvalid("address", f"{spelt(asked)} exists in the VRFs {', '.join(found)}: say which one")
-    return next(iter(found.values()), None)
+    return pooled or smallest
 
 
 async def _of_unit(

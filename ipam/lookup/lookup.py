@@ -41,6 +41,16 @@ class AddressLookup:
             facts["outside"] = await blocks.blocks_of(inside=facts["value"], vrf=facts["vrf"])
         return facts
 
+    async def find_each(self, address: str) -> list[AddressFacts]:
+        """The same in every VRF that has it, by their names; of what lies nowhere, that it does.
+
+        Raises:
+            RequestInvalid: neither an address nor a prefix, or it lies nowhere now, and the CGNAT's log has had it
+                inside of several VRFs.
+        """
+        vrfs = await address_facts.vrfs_of(self._db, self._tenant_id, address)
+        return [await self.find(address, vrf=vrf) for vrf in (vrfs if len(vrfs) > 1 else [None])]
+
     async def state_of(self, *, pool: str, value: str) -> UnitState:
         """How something stands now that the pool handed out once; of a pool that is gone by now, too."""
         return await address_facts.state_of(self._db, self._tenant_id, pool, value, at=self._now())

@@ -22,8 +22,9 @@ async def find(
         Query(
             max_length=LONGEST,
             description="A name, telephone number, mail address, username, MAC address or half of one, IP address or"
-            " prefix, serial number, beginning of a pool's or NAS' name, reference of a payment, or a number of an"
-            " order, quote, payment, ticket, run, visit, service or customer",
+            " prefix, ADDRESS:PORT of a CGNAT's outside (and a moment with its zone after it), serial number, beginning"
+            " of a pool's or NAS' name, reference of a payment, or a number of an order, quote, payment, ticket, run,"
+            " visit, service or customer",
         ),
     ],
     limit: Annotated[int, Query(ge=1, le=MOST_HITS, description="How many at most")] = USUAL_HITS,

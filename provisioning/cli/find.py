@@ -23,8 +23,9 @@ def find(
     text: Annotated[
         list[str],
         typer.Argument(
-            help="A name, phone, e-mail, username, MAC (or half of it), IP or prefix, serial, pool, NAS, a payment's"
-            " reference, or a number of an order, quote, payment, ticket, run, visit, service or customer."
+            help="A name, phone, e-mail, username, MAC (or half of it), IP or prefix, ADDRESS:PORT of a CGNAT (and a"
+            " moment after it), serial, pool, NAS, a payment's reference, or a number of an order, quote, payment,"
+            " ticket, run, visit, service or customer."
         ),
     ],
     limit: Annotated[int, typer.Option(min=1, max=MOST_HITS, help="How many at most.")] = USUAL_HITS,

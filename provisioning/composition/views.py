@@ -15,7 +15,7 @@ from provisioning.attention import AttentionDesk, Work
 from provisioning.composition.desks import WithDesks
 from provisioning.configured import acs_fleet
 from provisioning.figures import FiguresDesk
-from provisioning.search import USUAL_HITS, Elements, Lines, Papers, SearchDesk
+from provisioning.search import USUAL_HITS, Elements, Lines, Papers, Planned, SearchDesk
 from provisioning.sight import Sight, sight_of
 from provisioning.truth import Timeline, TruthDesk
 from radius import Diagnoses, DiagnosisTerms, LoginLog, SessionLosses, SubscriberRows
@@ -37,10 +37,16 @@ class WithViews(WithDesks):
             now=self.clock,
             stations=self.stations,
             sessions=self.session_looks,
+        )
+        planned = Planned(
+            db,
+            tenant_id=self.tenant_id,
+            sight=sight,
             addresses=self.address_lookup(db),
+            ports=self.port_blocks(db),
         )
         elements, papers = Elements(db, **common), Papers(db, **common, now=self.clock)
-        return SearchDesk(lines=lines, elements=elements, papers=papers, sight=sight, limit=limit)
+        return SearchDesk(lines=lines, planned=planned, elements=elements, papers=papers, sight=sight, limit=limit)
 
     def truth_desk(self, db: AsyncSession, sight: Sight) -> TruthDesk:
         """The door to all that is known of one subscriber, bound to this transaction."""

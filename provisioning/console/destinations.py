@@ -134,7 +134,10 @@ def _linked(text: str, may: Collection[Permission]) -> Markup:
 
 
 def of_hit(hit: Hit, may: Collection[Permission]) -> str:
-    """Where a hit leads; one without a page of its own to its subscriber, if it has one."""
+    """Where a hit leads; one without a page of its own to its service or subscriber, if it has one."""
+    if hit.service_id is not None:
+        permission, address = KEPT["service"]
+        return address(str(hit.service_id)) if permission in may else ""
     known = HITS.get(hit.noun)
     if known is not None and (known[0] in may or hit.username is None):
         return known[1](hit.id) if known[0] in may else ""

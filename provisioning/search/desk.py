@@ -10,6 +10,7 @@ from provisioning.search.elements import Elements
 from provisioning.search.hits import ASIDE, WHOLE, Found, Hit, known_as, merged, ranked
 from provisioning.search.lines import Lines
 from provisioning.search.papers import Papers
+from provisioning.search.planned import Planned
 from provisioning.search.recognise import Clue, ClueKind, cleaned, recognise
 from provisioning.sight import Sight
 
@@ -21,9 +22,17 @@ class SearchDesk:
     """The door for whoever looks for something, bound to one transaction of each database; nothing is written."""
 
     def __init__(
-        self, *, lines: Lines, elements: Elements, papers: Papers, sight: Sight, limit: int = USUAL_HITS
+        self,
+        *,
+        lines: Lines,
+        planned: Planned,
+        elements: Elements,
+        papers: Papers,
+        sight: Sight,
+        limit: int = USUAL_HITS,
     ) -> None:
         self._lines = lines
+        self._planned = planned
         self._elements = elements
         self._papers = papers
         self._sight = sight
@@ -34,7 +43,8 @@ class SearchDesk:
         out what stands there alone, and the answer says so.
 
         Raises:
-            InvalidRequest: it is empty, or too short to mean anything.
+            InvalidRequest: it is empty, too short to mean anything, or asks who had a port at a time that is none, or
+                is yet to come.
         """
         clues = recognise(text)
         if not clues:
@@ -54,6 +64,7 @@ class SearchDesk:
     async def _asked(self, clue: Clue) -> list[Hit]:
         askers: dict[ClueKind, Callable[[Clue], Awaitable[list[Hit]]]] = {
             "mac": self._lines.with_mac,
+            "port": self._planned.behind_port,
             "address": self._at_address,
             "serial": self._lines.with_serial,
             "email": self._papers.at,
@@ -69,7 +80,8 @@ class SearchDesk:
         return await askers[clue.kind](clue)
 
     async def _at_address(self, clue: Clue) -> list[Hit]:
-        return [*await self._lines.with_address(clue), *await self._elements.at_address(clue)]
+        askers = (self._lines.with_address, self._planned.with_address, self._elements.at_address)
+        return [hit for ask in askers for hit in await ask(clue)]
 
     async def _numbered(self, clue: Clue) -> list[Hit]:
         hits = await self._papers.numbered(clue)

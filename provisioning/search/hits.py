@@ -36,6 +36,7 @@ class Hit:
 
     ``why``: the reasons, in words; ``matched``: by which kinds of clue. ``score``: how well it fits, 100 at most.
     ``username``: the subscriber that it leads to, ``is_online``: whether they are; None: unknown, or not to be seen.
+    ``service_id``: the service that has this address, or is behind this port.
     """
 
     noun: Noun
@@ -48,6 +49,7 @@ class Hit:
     customer_id: int | None = None
     username: str | None = None
     is_online: bool | None = None
+    service_id: int | None = None
 
 
 @dataclass(frozen=True)

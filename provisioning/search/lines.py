@@ -1,4 +1,4 @@
-"""What has to do with a line: subscribers, their CPEs, their addresses. Each clue is a question or two, by index."""
+"""What has to do with a line: subscribers, their CPEs, their sessions. Each clue is a question or two, by index."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import DeviceRecord, DeviceSearch
-from ipam import AddressFacts, AddressLookup, RequestInvalid
 from provisioning.days import minute
 from provisioning.intake import Clock
 from provisioning.search.hits import ASIDE, BEGINS, NEARLY, PAST, WHOLE, Hit, NotAsked
@@ -40,14 +39,12 @@ class Lines:
         sight: Sight,
         stations: StationLooks,
         sessions: SessionLooks,
-        addresses: AddressLookup,
         limit: int,
     ) -> None:
         self._now = now
         self._sight = sight
         self._stations = stations
         self._sessions = sessions
-        self._addresses = addresses
         self._subscribers = SubscriberSearch(db, tenant_id=tenant_id)
         self._devices = DeviceSearch(db, tenant_id=tenant_id)
         self._limit = limit
@@ -69,12 +66,22 @@ class Lines:
         ]
 
     async def with_address(self, clue: Clue) -> list[Hit]:
-        """Whose session has it, who is given it, and what it is in the address plan."""
-        hits: list[Hit] = []
-        if self._sight.may("subscribers.read"):
-            hits += await self._in_sessions(clue.value)
-        if self._sight.may("addresses.read"):
-            hits += await self._in_plan(clue.value)
+        """Whose session has it, and to whom RADIUS gives it."""
+        if not self._sight.may("subscribers.read"):
+            return []
+        network, hits = network_of(clue.value), list[Hit]()
+        is_one = network.prefixlen == network.max_prefixlen
+        if network.version == 6 or is_one:
+            asked = self._sessions.who_had(clue.value, at=self._now())
+            had = await self._of_radius(asked, f"whose session has {clue.value}") or []
+            since = {each["username"]: each["started_at"] for each in had}
+            known = _by_name(await self._subscribers.with_names(since))
+            for username, began in since.items():
+                why = f"its session has {clue.value} since {moment(began)}"
+                hits.append(_of_name(username, known.get(username), why, "address", WHOLE))
+        if network.version == 4 and is_one:
+            given = await self._subscribers.given(str(network.network_address), limit=self._limit)
+            hits += [subscriber_hit(each, f"it is given {clue.value}", "address", NEARLY) for each in given]
         return hits
 
     async def with_serial(self, clue: Clue) -> list[Hit]:
@@ -157,38 +164,6 @@ class Lines:
             self.not_asked.append(NotAsked(what, str(error)))
             return None
 
-    async def _in_sessions(self, value: str) -> list[Hit]:
-        network, hits = network_of(value), []
-        is_one = network.prefixlen == network.max_prefixlen
-        if network.version == 6 or is_one:
-            asked = self._sessions.who_had(value, at=self._now())
-            had = await self._of_radius(asked, f"whose session has {value}") or []
-            since = {each["username"]: each["started_at"] for each in had}
-            known = _by_name(await self._subscribers.with_names(since))
-            for username, began in since.items():
-                why = f"its session has {value} since {moment(began)}"
-                hits.append(_of_name(username, known.get(username), why, "address", WHOLE))
-        if network.version == 4 and is_one:
-            given = await self._subscribers.given(str(network.network_address), limit=self._limit)
-            hits += [subscriber_hit(each, f"it is given {value}", "address", NEARLY) for each in given]
-        return hits
-
-    async def _in_plan(self, value: str) -> list[Hit]:
-        try:
-            facts = await self._addresses.find(value)
-        except RequestInvalid as several:  # VRFs, each with such an address
-            return [Hit("address", value, value, str(several), ["the address"], ["address"], NEARLY)]
-        if facts["pool"] is None and facts["network"] is None:
-            return []
-        if facts["state"] == "several":
-            return [_pool_hit(facts, value)]
-        hits = [Hit("address", value, value, _standing(facts), ["the address"], ["address"], NEARLY)]
-        if facts["holder"] is not None and self._sight.may("subscribers.read"):
-            why = f"{facts['value']} is given to its service {facts['holder']['service_id']}"
-            lines = await self._subscribers.of_services([facts["holder"]["service_id"]])
-            hits += [subscriber_hit(each, why, "address", WHOLE) for each in lines]
-        return hits
-
 
 def subscriber_hit(subscriber: SubscriberView, why: str, kind: ClueKind, score: int) -> Hit:
     """A subscriber; one that was terminated is told after all others."""
@@ -250,18 +225,3 @@ def _device_hit(device: DeviceRecord, beginning: str, names: Mapping[int, str]) 
         customer_id=device["customer_id"],
         username=None if is_history else names.get(device["service_id"] or 0),
     )
-
-
-def _pool_hit(facts: AddressFacts, value: str) -> Hit:
-    pool = str(facts["pool"])
-    held = len(facts["within"])
-    about = (
-        f"{value} lies in {facts['network']}; at least {held} in use" if held else f"{value} lies in it; none in use"
-    )
-    return Hit("pool", pool, pool, about, [f"{value} is a part of it"], ["address"], NEARLY)
-
-
-def _standing(facts: AddressFacts) -> str:
-    where = f"in pool {facts['pool']}" if facts["pool"] is not None else f"in {facts['network']}, in no pool"
-    note = f" ({facts['note']})" if facts["note"] else ""
-    return f"{facts['state']} {where}{note}"

@@ -8,14 +8,19 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Literal, get_args
 
 from acs import beginnings_of_serial
 from provisioning.commercial import words_of
+from provisioning.days import moment_in
+from provisioning.errors import Fault, InvalidRequest
+from workflows import NO_MOMENT
 
 ClueKind = Literal[
     "mac",
+    "port",
     "address",
     "serial",
     "email",
@@ -30,6 +35,7 @@ ClueKind = Literal[
 ]
 CLUES: dict[ClueKind, str] = {
     "mac": "a MAC address or either half of one",
+    "port": "a port of a CGNAT's outside address",
     "address": "an IP address or prefix",
     "serial": "the beginning of a serial number",
     "email": "a mail address",
@@ -50,6 +56,7 @@ SHORTEST = 2
 SHORTEST_MAC, LONGEST_MAC = 4, 12
 SHORTEST_PHONE, LONGEST_PHONE = 5, 18
 LONGEST_NUMBER = 18
+LARGEST_PORT = 65535
 
 _SPACE = re.compile(r"\s+")
 _PAIRS = re.compile(r"[0-9a-f]{2}([:. -][0-9a-f]{2})*([:. -][0-9a-f]?)?")
@@ -59,6 +66,7 @@ _SPELT_MAC = re.compile(r"(?=.*[A-Fa-f])[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){2,5}"
 """Pairs, of which one has a letter: it is nothing else."""
 _BARE = re.compile(r"[0-9a-f]{4,12}")
 _SOME_OCTETS = re.compile(r"(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?\.?")
+_PORT = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})(?: (?P<at>.+))?")
 _PHONE = re.compile(r"\+?[0-9()./\s-]+")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]*")
 _USERNAME = re.compile(r"[A-Za-z0-9@._:/-]{2,128}")
@@ -71,14 +79,15 @@ _TOKEN = re.compile(r"\S{2,128}")
 class Clue:
     """One meaning of what was typed, in the one spelling in which it is looked for.
 
-    ``mac``: hexadecimal digits, four to twelve; ``address``: an address or prefix; ``serial``: a beginning; ``number``:
-    digits, and ``of`` says of what, if that was said; ``reference``: of a payment; ``pool_or_nas``: the beginning of a
-    pool's or NAS' name.
+    ``mac``: hexadecimal digits, four to twelve; ``port``: an IPv4 address, a colon and the port, and ``at`` says when,
+    if that was said; ``address``: an address or prefix; ``serial``: a beginning; ``number``: digits, and ``of`` says of
+    what, if that was said; ``reference``: of a payment; ``pool_or_nas``: the beginning of a pool's or NAS' name.
     """
 
     kind: ClueKind
     value: str
     of: Numbered | None = None
+    at: datetime | None = None
 
 
 def cleaned(text: str) -> str:
@@ -88,7 +97,11 @@ def cleaned(text: str) -> str:
 
 
 def recognise(text: str) -> tuple[Clue, ...]:
-    """Every meaning it may have, the likeliest first; empty: it is too short to say."""
+    """Every meaning it may have, the likeliest first; empty: it is too short to say.
+
+    Raises:
+        InvalidRequest: what stands after an address and its port is no moment.
+    """
     typed = cleaned(text)
     numbers = _numbers(typed)
     if len(typed) < SHORTEST:
@@ -96,6 +109,8 @@ def recognise(text: str) -> tuple[Clue, ...]:
     address = _address(typed)
     if address is not None:
         return (Clue("address", address),)
+    if of_port := _port(typed):
+        return of_port
     if _SPELT_MAC.fullmatch(typed):  # a line may log in under its MAC address
         return (*_mac(typed), Clue("username", typed.lower()))
     clues = [*numbers, *_mac(typed), *_serials(typed), *_email(typed), *_phone(typed)]
@@ -129,6 +144,33 @@ def _address(typed: str) -> str | None:
         return str((address.version == 6 and address.ipv4_mapped) or address)  # RFC 4291 s2.5.5.2
     except ValueError:
         return _some_octets(bare)
+
+
+def _port(typed: str) -> tuple[Clue, ...]:
+    """A port of an address, as logs write it, now or at the time after it. Now it may also be of an address that is one
+    customer's, and of one time only the CGNAT is asked.
+
+    Raises:
+        InvalidRequest: the time is none.
+    """
+    found = _PORT.fullmatch(typed)
+    address = _address(found["address"]) if found else None
+    if found is None or address is None or "/" in address or not 1 <= int(found["port"]) <= LARGEST_PORT:
+        return ()
+    port = f"{address}:{int(found['port'])}"
+    if found["at"] is None:
+        return (Clue("port", port), Clue("address", address))
+    return (Clue("port", port, at=_moment(found["at"])),)
+
+
+def _moment(typed: str) -> datetime:
+    moment = moment_in(typed)
+    try:
+        if moment is not None:
+            return moment.astimezone(UTC)
+    except OverflowError:  # an edge of the calendar lies beyond it in UTC
+        pass
+    raise InvalidRequest("The search", [Fault("q", f"asks about {typed!r}, which {NO_MOMENT}")])
 
 
 def _some_octets(typed: str) -> str | None:

@@ -267,6 +267,28 @@ async def test_an_inside_address_says_its_ports_and_one_of_two_vrfs_must_be_name
     assert (await look(empty, "find", "192.0.2.3", vrf="blue"))["outside"] == []
 
 
+async def test_what_several_vrfs_have_is_told_of_each_of_them(empty: Network) -> None:
+    described = small()
+    twin = {"name": "twin", "kind": "ipv4", "network": "100.64.0.0/28", "vrf": "blue"}
+    await empty.apply(described | {"pool": [*described["pool"], twin], "vrf": [{"name": "blue"}]})
+    held = await empty.allocate(1, "LOC-1")
+
+    both = await look(empty, "find_each", held["ip_address"])
+    prefix = await look(empty, "find_each", "100.64.0.0/29")
+    [nowhere] = await look(empty, "find_each", "8.8.8.8")
+
+    assert [(each["vrf"], each["pool"], each["state"]) for each in both] == [
+        ("blue", "twin", "free"),
+        ("default", "cgnat", "assigned"),
+    ]
+    assert [each["holder"] and each["holder"]["service_id"] for each in both] == [None, held["service_id"]]
+    assert [(each["vrf"], each["pool"], each["state"]) for each in prefix] == [
+        ("blue", "twin", "several"),
+        ("default", "cgnat", "several"),
+    ]
+    assert (nowhere["vrf"], nowhere["state"]) == (None, "unpooled")
+
+
 async def test_the_cells_of_a_pool_add_up_to_the_whole_of_it_in_every_state(empty: Network) -> None:
     await in_every_state(empty)
 

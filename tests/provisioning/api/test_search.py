@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, text, update
 
+from ipam import LoggedBlock
 from provisioning.access import Role
 from provisioning.commercial.payments import list_payments
 from provisioning.commercial.payments.tables import Payment
@@ -69,6 +71,58 @@ async def test_an_address_says_where_it_lies_and_a_prefix_which_pool_it_is_a_par
     free = await search(online, "100.64.3.250")
     assert [(hit["noun"], hit["about"]) for hit in free] == [("address", "free in pool north-v4")]
     assert await search(online, "198.51.100.7") == []
+
+
+@pytest.mark.both_databases
+async def test_the_port_of_a_cgnat_says_who_is_behind_it_or_was_and_leads_to_the_service(any_api: Api) -> None:
+    inside = (await any_api.get(f"/subscribers/{ANNA}")).json()["ipv4"]
+    now = any_api.appliance.clock()
+    block = LoggedBlock("203.0.113.7", 40000, 40999, inside, now - timedelta(minutes=5))
+    async with any_api.appliance.database.begin() as db:
+        await any_api.appliance.port_blocks(db).import_blocks([block], source="cgn-1")
+
+    port = "203.0.113.7:40112"
+    line = await search(any_api, port)
+
+    assert {(hit["noun"], hit["id"], hit["score"]) for hit in line[:2]} == {
+        ("address", port, 100),
+        ("subscriber", ANNA, 100),
+    }
+    held = {hit["noun"]: hit for hit in line}
+    assert (held["address"]["service_id"], held["address"]["customer_id"]) == (1, 1001)
+    told = f"ports 40000 to 40999 by log cgn-1, inside {inside}: service 1, {ANNA} at LOC-"
+    assert held["address"]["about"].startswith(told)
+    assert held["address"]["about"].endswith("customer 1001, Customer 1")
+    assert held["subscriber"]["why"] == [f"{port} is behind its service 1"]
+    assert await search(any_api, "203.0.113.7:39999") == []
+    before = f"{now - timedelta(minutes=6):%Y-%m-%dT%H:%M}Z"
+    assert await search(any_api, f"{port} {before}") == []
+    [then, *_] = await search(any_api, f"{port} {now.isoformat()}")
+    assert then["customer_id"] == 1001
+    for at, told in (("tomorrow", "'tomorrow', which is no moment"), ("2199-01-01T00:00Z", "which is yet to come")):
+        refused = await any_api.get("/search", params={"q": f"{port} {at}"})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "q")
+        assert told in refused.text
+    assert await search(any_api, port, role="technician") == []
+
+
+@pytest.mark.both_databases
+async def test_an_address_that_stands_in_two_vrfs_is_a_hit_for_each_with_its_holder(any_api: Api) -> None:
+    address = (await any_api.get(f"/subscribers/{ANNA}")).json()["ipv4"]
+    twin = {"name": "biz-v4", "kind": "ipv4", "network": f"{address}/32", "vrf": "biz"}
+    async with any_api.appliance.database.begin() as db:
+        await any_api.appliance.network_estate(db).apply({"vrf": [{"name": "biz"}], "pool": [twin]})
+
+    found = await search(any_api, address)
+
+    assert (found[0]["noun"], found[0]["id"]) == ("subscriber", ANNA)
+    by_id = {hit["id"]: hit for hit in found if hit["noun"] == "address"}
+    assert list(by_id) == [f"{address} in VRF biz", f"{address} in VRF default"]
+    biz, default = by_id.values()
+    assert (biz["about"], biz["service_id"]) == ("free in pool biz-v4", None)
+    assert default["about"].startswith(f"assigned in pool north-v4: service 1, {ANNA} at LOC-")
+    assert default["about"].endswith("customer 1001, Customer 1")
+    assert (default["service_id"], default["customer_id"]) == (1, 1001)
 
 
 async def test_numbers_of_orders_tickets_runs_and_visits_are_found_and_no_amount_is_told(any_api: Api) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -36,6 +37,8 @@ def test_a_hit_leads_to_its_page_or_to_its_subscriber_or_says_what_is_known() ->
     assert of_hit(hit("order", "7"), ROLES["sales"]) == "/orders/7"
     assert of_hit(hit("ticket", "5"), may) == "/tickets/5"
     assert of_hit(hit("run", "7"), ROLES["technician"]) == ""
+    held = replace(hit("address", "203.0.113.7:40112"), service_id=7)
+    assert (of_hit(held, may), of_hit(held, ROLES["technician"])) == ("/services/7", "")
 
 
 async def test_what_is_found_says_why_and_leads_on(any_console: Console) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from provisioning.errors import InvalidRequest
 from provisioning.search import Clue, ClueKind, recognise
 
 
@@ -48,6 +51,25 @@ def test_what_is_no_mac_address_is_not_looked_for_as_one(text: str) -> None:
 )
 def test_an_address_or_prefix_means_nothing_else(text: str, address: str) -> None:
     assert recognise(text) == (Clue("address", address),)
+
+
+def test_a_port_of_an_address_is_asked_about_now_or_at_the_time_after_it() -> None:
+    then = datetime(2026, 3, 2, 21, 14, tzinfo=UTC)
+    port = "203.0.113.7:40112"
+    assert recognise(port) == (Clue("port", port), Clue("address", "203.0.113.7"))
+    for at in ("2026-03-02T21:14Z", "2026-03-02 22:14+01:00"):
+        assert recognise(f" {port}  {at}") == (Clue("port", port, at=then),), at
+
+
+@pytest.mark.parametrize("text", ["203.0.113.7:0", "203.0.113.7:65536", "203.0.113:80", "203.0.113.700:80", "1.2:34"])
+def test_what_is_no_port_of_an_address_is_not_looked_for_as_one(text: str) -> None:
+    assert of_kind(text, "port") == []
+
+
+@pytest.mark.parametrize("at", ["yesterday", "2026-03-02 21:14", "21:14Z", "0001-01-01T00:00+14:00"])
+def test_a_port_at_what_is_no_moment_is_refused_with_one(at: str) -> None:
+    with pytest.raises(InvalidRequest, match="is no moment with its zone, such as 2026-"):
+        recognise(f"203.0.113.7:40112 {at}")
 
 
 @pytest.mark.parametrize("text", ["100.64.12.900", "300.1", "fe80::1%eth0", "1.2.3.4.5"])
