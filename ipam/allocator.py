@@ -44,7 +44,6 @@ from ipam.errors import PoolExhausted
 from ipam.events import note_event
 from ipam.request_faults import RequestFaults
 from ipam.tables import ASSIGNED, RESERVED, RESTS, Allocation, FreeRange, Pool, UtcDateTime
-from ipam.unit_errors import UnitTaken
 
 
 async def choose(db: AsyncSession, chains: Chains, at: datetime, locked: Collection[str] = ()) -> list[Candidate]:
@@ -112,19 +111,8 @@ async def each_given(chosen: Iterable[Candidate], looking: Callable[[Candidate, 
     faults = RequestFaults()
     for each in chosen:
         if each.given is not None:
-            await faults.look(NAME_OF.get(each.kind, each.kind), _as_computed(each, looking(each, each.given)))
+            await faults.look(NAME_OF.get(each.kind, each.kind), looking(each, each.given))
     faults.refuse_if_any()
-
-
-async def _as_computed(pool: Candidate, looking: Awaitable[None]) -> None:
-    """Nobody has chosen a number that is computed: whoever is refused it is told from what it follows."""
-    try:
-        await looking
-    except UnitTaken as taken:
-        if not pool.is_computed:
-            raise
-        formula = pool.cvlan_formula or ""
-        raise UnitTaken(taken.value, pool=taken.pool, service_id=taken.service_id, follows_from=formula) from taken
 
 
 async def _take_given(db: AsyncSession, holder: Holder, pool: Candidate, number: int) -> None:

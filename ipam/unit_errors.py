@@ -25,7 +25,10 @@ from ipam.errors import IpamError
 
 
 class UnitError(IpamError):
-    """An address, prefix or VLAN by its number can't be given, kept or taken back."""
+    """An address, prefix or VLAN by its number can't be given, kept or taken back.
+
+    ``follows_from``, of some of them: nobody has asked for it, it is computed from that.
+    """
 
     code = "ipam.unit_error"
 
@@ -36,17 +39,13 @@ class UnitTaken(UnitError):
     code = "ipam.unit_taken"
 
     def __init__(self, value: str, *, pool: str, service_id: int, follows_from: str | None = None) -> None:
-        """``follows_from``: nobody has asked for it, it is computed from that."""
         self.value = value
         self.pool = pool
         self.service_id = service_id
-        held = f"{value} of pool {pool} is held by service {service_id}; nothing was changed."
-        if follows_from is not None:
-            why = f" It is the C-VLAN that follows from {follows_from} there."
-            what = " Where one can be named (cvlan), name another one; or release or move that service first."
-            super().__init__(f"{held}{why}{what}")
-            return
-        super().__init__(f"{held} Choose another one, or release or move that service first.")
+        super().__init__(
+            f"{value} of pool {pool} is held by service {service_id}; nothing was changed."
+            f"{_another_one(follows_from)}, or release or move that service first."
+        )
 
 
 class UnitReserved(UnitError):
@@ -54,12 +53,13 @@ class UnitReserved(UnitError):
 
     code = "ipam.unit_reserved"
 
-    def __init__(self, value: str, *, pool: str, note: str) -> None:
+    def __init__(self, value: str, *, pool: str, note: str, follows_from: str | None = None) -> None:
         self.value = value
         self.pool = pool
         self.note = note
         super().__init__(
-            f"{value} of pool {pool} is reserved ({note}); nothing was changed. Choose another one, or unreserve it."
+            f"{value} of pool {pool} is reserved ({note}); nothing was changed.{_another_one(follows_from)},"
+            " or unreserve it."
         )
 
 
@@ -83,11 +83,11 @@ class UnitExcluded(UnitError):
 
     code = "ipam.unit_excluded"
 
-    def __init__(self, value: str, *, pool: str, reason: str) -> None:
+    def __init__(self, value: str, *, pool: str, reason: str, follows_from: str | None = None) -> None:
         self.value = value
         self.pool = pool
         self.reason = reason
-        super().__init__(f"{value} of pool {pool} is never handed out: {reason}. Choose another one.")
+        super().__init__(f"{value} of pool {pool} is never handed out: {reason}.{_another_one(follows_from)}.")
 
 
 class UnitDraining(UnitError):
@@ -95,13 +95,13 @@ class UnitDraining(UnitError):
 
     code = "ipam.unit_draining"
 
-    def __init__(self, value: str, *, pool: str, note: str) -> None:
+    def __init__(self, value: str, *, pool: str, note: str, follows_from: str | None = None) -> None:
         self.value = value
         self.pool = pool
         self.note = note
         super().__init__(
             f"{value} of pool {pool} is in a part that is being drained ({note}), so it goes to nobody."
-            " Choose another one, or end the drain."
+            f"{_another_one(follows_from)}, or end the drain."
         )
 
 
@@ -110,11 +110,13 @@ class UnitElsewhere(UnitError):
 
     code = "ipam.unit_elsewhere"
 
-    def __init__(self, value: str, *, location: str, plan: str, why: str) -> None:
+    def __init__(self, value: str, *, location: str, plan: str, why: str, svlan: str | None = None) -> None:
+        """``svlan``: in which it would be."""
         self.value = value
         self.location = location
         self.plan = plan
-        super().__init__(f"{value} can't be given at {location} on plan {plan}: {why}.")
+        inside = f", in S-VLAN {svlan}" if svlan is not None else ""
+        super().__init__(f"{value} can't be given at {location} on plan {plan}{inside}: {why}.")
 
 
 class UnitNotHeld(UnitError):
@@ -207,6 +209,15 @@ _EMPTIED = (
     "move or release who is left there, and wait until nothing of it is in quarantine, or lift that;"
     " `firstlight addresses left-behind` lists both."
 )
+
+
+def _another_one(follows_from: str | None) -> str:
+    if follows_from is None:
+        return " Choose another one"
+    return (
+        f" It is the C-VLAN that follows from {follows_from} there. Correct the port or ONU of the premise, or the"
+        " formula; where one can be named (cvlan), name another one"
+    )
 
 
 def _in_use(units: int) -> str:

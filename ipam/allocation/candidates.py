@@ -74,7 +74,12 @@ class Candidate:
     """The unit that has been out of quarantine for the longest time."""
     given: int | None = None
     """The unit to be taken, where it was asked for or is computed; else it is the pool's choice."""
-    is_computed: bool = False
+    computed_from: str | None = None
+    """The formula that ``given`` follows from, and what it took of the premise."""
+
+    @property
+    def is_computed(self) -> bool:
+        return self.computed_from is not None
 
     @property
     def takes(self) -> bool:
@@ -98,7 +103,7 @@ class Candidate:
         return unit_numbered(self.base, self.prefix_length, self.unit_length, number)
 
     def unit(self, number: int, tenant_id: str) -> Unit:
-        return Unit(tenant_id, self.pool_id, number, self.name, self.held(number).value)
+        return Unit(tenant_id, self.pool_id, number, self.name, self.held(number).value, self.computed_from)
 
     def held(self, unit: int | None) -> Held:
         return Held(

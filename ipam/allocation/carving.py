@@ -30,13 +30,15 @@ LONGEST_STEP = 8
 
 @dataclass(frozen=True)
 class Unit:
-    """One unit of a pool; ``value`` and ``pool`` are for people."""
+    """One unit of a pool; ``value`` and ``pool`` are for people, and so is what it was ``computed_from``: nobody has
+    chosen it."""
 
     tenant_id: str
     pool_id: int
     unit: int
     pool: str
     value: str
+    computed_from: str | None = None
 
 
 async def claim(db: AsyncSession, wanted: Unit, row: Mapping[str, Any], *, subject: str | None, at: datetime) -> None:
@@ -61,11 +63,15 @@ async def claim(db: AsyncSession, wanted: Unit, row: Mapping[str, Any], *, subje
 
 def _refuse_used(used: Row[Any], wanted: Unit, subject: str | None, at: datetime) -> None:
     if used.state == "assigned":
-        raise UnitTaken(wanted.value, pool=wanted.pool, service_id=used.service_id)
+        raise _taken(wanted, used.service_id)
     if used.state == "reserved":
-        raise UnitReserved(wanted.value, pool=wanted.pool, note=used.note)
+        raise UnitReserved(wanted.value, pool=wanted.pool, note=used.note, follows_from=wanted.computed_from)
     if used.available_at > at and used.subject != subject:
         raise UnitCooling(wanted.value, pool=wanted.pool, available_at=used.available_at)
+
+
+def _taken(wanted: Unit, service_id: int) -> UnitTaken:
+    return UnitTaken(wanted.value, pool=wanted.pool, service_id=service_id, follows_from=wanted.computed_from)
 
 
 async def why_not(db: AsyncSession, wanted: Unit, *, subject: str | None, at: datetime) -> None:
@@ -100,7 +106,7 @@ async def _locked_row(db: AsyncSession, wanted: Unit) -> Row[Any] | None:
     row: Row[Any] | None = (await db.execute(of_unit.with_for_update(skip_locked=True))).first()
     if row is None and (seen := (await db.execute(of_unit)).first()) is not None:
         if seen.state == "assigned":  # locked by whoever changes it, or by whoever has passed it over
-            raise UnitTaken(wanted.value, pool=wanted.pool, service_id=seen.service_id)
+            raise _taken(wanted, seen.service_id)
         raise OthersWereQuicker([wanted.pool])
     return row
 
@@ -155,10 +161,10 @@ async def _why_not_free(
     excluded = (await db.execute(_covering(Exclusion, Exclusion.reason, wanted).add_columns(Exclusion.note))).first()
     if excluded is not None:
         reason = excluded_because(excluded.reason, excluded.note)
-        return UnitExcluded(wanted.value, pool=wanted.pool, reason=reason)
+        return UnitExcluded(wanted.value, pool=wanted.pool, reason=reason, follows_from=wanted.computed_from)
     drained = await db.scalar(_covering(Drain, Drain.note, wanted))
     if drained is not None and (await db.execute(around)).first() is None:
-        return UnitDraining(wanted.value, pool=wanted.pool, note=drained)
+        return UnitDraining(wanted.value, pool=wanted.pool, note=drained, follows_from=wanted.computed_from)
     return OthersWereQuicker([wanted.pool])
 
 

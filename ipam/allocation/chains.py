@@ -56,7 +56,7 @@ def chains_of(
             named = faults.check(NAME_OF[kind], partial(by_its_number, of_kind, by_number[kind], place, plan))
             chain = [] if named is None else [named]
         elif kind == "cvlan" and chain[0].cvlan_formula is not None:
-            chain = [computed(chain[0], place)]
+            chain = [computed(chain[0], place, plan)]
         if kind == "ipv4" and plan.access == "ipoe" and (blind := [c for c in chain if c.gateway is None]):
             raise GatewayMissing(pool=blind[0].name, plan=plan.name)
         chains[kind] = chain
@@ -98,7 +98,7 @@ def by_its_number(found: Sequence[Candidate], number: str | int, place: Place, p
     raise UnitElsewhere(str(number), location=place.location, plan=plan.name, why=why)
 
 
-def computed(candidate: Candidate, place: Place) -> Candidate:
+def computed(candidate: Candidate, place: Place, plan: Plan) -> Candidate:
     """The C-VLAN that follows from where the premise ends.
 
     Raises:
@@ -111,7 +111,11 @@ def computed(candidate: Candidate, place: Place) -> Candidate:
             location=place.location, svlan=candidate.name, formula=candidate.cvlan_formula, missing=missing
         )
     vid = formula.vid(port=place.port, onu=place.onu)
+    computed_from = f"{candidate.cvlan_formula} ({formula.inputs(port=place.port, onu=place.onu)})"
     if not FIRST_VID <= vid <= LAST_VID:
-        why = f"{candidate.cvlan_formula} comes to {vid}, which is no VLAN number {FIRST_VID}..{LAST_VID}"
-        raise UnitElsewhere(f"C-VLAN {vid}", location=place.location, plan=candidate.name, why=why)
-    return replace(candidate, given=vid, is_computed=True)
+        why = (
+            f"{computed_from} comes to {vid}, which is no VLAN number {FIRST_VID}..{LAST_VID}; correct the port or ONU"
+            " of the premise, or the formula"
+        )
+        raise UnitElsewhere(f"C-VLAN {vid}", location=place.location, plan=plan.name, svlan=candidate.name, why=why)
+    return replace(candidate, given=vid, computed_from=computed_from)

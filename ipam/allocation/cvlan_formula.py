@@ -35,6 +35,11 @@ class CvlanFormula:
         known = _known(port, onu)
         return [part for part in self.parts if part not in known]
 
+    def inputs(self, *, port: str | None, onu: int | None) -> str:
+        """What it takes of the premise, for people."""
+        of_port = [f"port {port}"] if set(self.parts) - {"onu"} else []
+        return ", ".join([*of_port, *([f"ONU {onu}"] if "onu" in self.parts else [])])
+
     def vid(self, *, port: str | None, onu: int | None) -> int:
         """The C-VLAN of a premise of which nothing is ``missing``."""
         known = _known(port, onu)

@@ -116,6 +116,6 @@ def _computed(own: Candidate, service: DraftService) -> int | str:
     if own.cvlan_formula is None:
         return ""
     try:
-        return computed(own, service.place).given or ""
+        return computed(own, service.place, service.plan).given or ""
     except IpamError as exc:
         return str(exc)

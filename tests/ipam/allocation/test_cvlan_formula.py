@@ -88,7 +88,11 @@ async def test_a_c_vlan_that_another_line_holds_is_refused_and_nothing_is_taken(
         await empty.allocate(2, "LOC-2")
 
     assert (taken.value.value, taken.value.pool, taken.value.service_id) == ("9", "metro/210", first["service_id"])
-    assert "It is the C-VLAN that follows from 1000*port + onu + 2 there. Where one can be named" in str(taken.value)
+    assert str(taken.value) == (
+        f"9 of pool metro/210 is held by service {first['service_id']}; nothing was changed. It is the C-VLAN that"
+        " follows from 1000*port + onu + 2 (port 0/2/0, ONU 7) there. Correct the port or ONU of the premise, or the"
+        " formula; where one can be named (cvlan), name another one, or release or move that service first."
+    )
     assert (await empty.usage("cgnat"))["assigned"] == 1
     assert await empty.violations() == []
 
@@ -97,11 +101,25 @@ async def test_a_premise_without_its_onu_and_numbers_out_of_bounds_are_refused(e
     await empty.apply(computed("1000*slot + 110*onu + 2", LOC_1=None, LOC_2=40, LOC_3=0))
     with pytest.raises(CvlanNotComputable, match=r"LOC-1 in S-VLAN metro/210 is 1000.* its onu is not known"):
         await empty.allocate(1, "LOC-1")
-    with pytest.raises(UnitElsewhere, match=r"comes to 6402, which is no VLAN number 2\.\.4094"):
+    with pytest.raises(UnitElsewhere) as nowhere:
         await empty.allocate(1, "LOC-2")
+    assert str(nowhere.value) == (
+        "C-VLAN 6402 can't be given at LOC-2 on plan fiber-100, in S-VLAN metro/210: 1000*slot + 110*onu + 2 (port"
+        " 0/2/0, ONU 40) comes to 6402, which is no VLAN number 2..4094; correct the port or ONU of the premise, or the"
+        " formula."
+    )
     await empty.apply(computed("onu + 102", LOC_1=0))
-    with pytest.raises(UnitExcluded, match="102 of pool metro/210 is never handed out: reserved"):
+    with pytest.raises(UnitExcluded) as excluded:
         await empty.allocate(1, "LOC-1")
+    with pytest.raises(UnitExcluded) as previewed:
+        async with empty.database.read() as db:
+            await empty.service(db).preview(customer_id=1, service_location="LOC-1", bandwidth_plan="fiber-100")
+    assert str(previewed.value) == str(excluded.value)
+    assert str(excluded.value) == (
+        "102 of pool metro/210 is never handed out: reserved. It is the C-VLAN that follows from onu + 102 (ONU 0)"
+        " there. Correct the port or ONU of the premise, or the formula; where one can be named (cvlan), name another"
+        " one."
+    )
 
     assert await empty.violations() == []
 
