@@ -173,7 +173,10 @@ class NoPoolBound(IpamError):
 
     code = "ipam.no_pool_bound"
 
-    def __init__(self, *, location: str, plan: str, kind: str, access_node: str, bng: str) -> None:
+    def __init__(
+        self, *, location: str, plan: str, kind: str, access_node: str, bng: str, beside: str | None = None
+    ) -> None:
+        """``beside``: what is bound there and doesn't fit, and why, as a sentence."""
         self.location = location
         self.plan = plan
         self.kind = kind
@@ -181,7 +184,8 @@ class NoPoolBound(IpamError):
         self.bng = bng
         super().__init__(
             f"Plan {plan} needs {kind} at {location}, but none is bound to its port, access node {access_node},"
-            f" site or BNG {bng} for this plan. Bind one there."
+            f" site or BNG {bng} for this plan."
+            f"{f' {beside} Bind one that fits, or correct that.' if beside else ' Bind one there.'}"
         )
 
 

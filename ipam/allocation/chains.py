@@ -45,9 +45,15 @@ def chains_of(
 ) -> Chains:
     """As ``find_chains``, of what is bound there."""
     bound_kinds = {candidate.kind for candidate in found}
-    if unbound := [KIND_IN_WORDS[kind] for kind in kinds if kind not in bound_kinds]:
-        node, needs = place.access_node, " and ".join(unbound)
-        raise NoPoolBound(location=place.location, plan=plan.name, kind=needs, access_node=node, bng=place.bng)
+    if unbound := [kind for kind in kinds if kind not in bound_kinds]:
+        raise NoPoolBound(
+            location=place.location,
+            plan=plan.name,
+            kind=" and ".join(KIND_IN_WORDS[kind] for kind in unbound),
+            access_node=place.access_node,
+            bng=place.bng,
+            beside=other_svlans(found, unbound, place, plan),
+        )
     chains: Chains = {}
     faults = _not_wanted(place, plan, kinds, by_number)
     for kind in kinds:
@@ -62,6 +68,25 @@ def chains_of(
         chains[kind] = chain
     faults.refuse_if_any()
     return chains
+
+
+def other_svlans(found: Sequence[Candidate], unbound: Sequence[Kind], place: Place, plan: Plan) -> str | None:
+    """Which S-VLANs are bound there although the plan takes none of that kind, and why; None: it isn't that."""
+    if "svlan" in unbound:
+        other, are = "cvlan", "has C-VLANs (`cvlans`), one for each line"
+        takes = "a plan takes one that is shared"
+    elif "cvlan" in unbound:
+        other, are = "svlan", "has no `cvlans`: all lines share it"
+        takes = "a plan takes a C-VLAN for each line"
+    else:
+        return None
+    names = sorted(candidate.name for candidate in found if candidate.kind == other)
+    if not names:
+        return None
+    by_node = plan.cvlan == "by_node"
+    of_node = f' at a node with `vlan_model = "{place.vlan_model}"`, as {place.access_node} has it' if by_node else ""
+    bound = "; ".join(f"S-VLAN {name} is bound there, but {are}" for name in names)
+    return f'{bound}. With `cvlan = "{plan.cvlan}"` {takes}{of_node}.'
 
 
 def _not_wanted(place: Place, plan: Plan, kinds: Sequence[Kind], by_number: Mapping[Kind, str | int]) -> RequestFaults:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ipam.allocation.candidates import Candidate
-from ipam.allocation.chains import computed, most_specific
+from ipam.allocation.chains import computed, most_specific, other_svlans
 from ipam.allocation.static_requests import StaticResources
 from ipam.errors import IpamError
 from ipam.inventory.draft import Draft, DraftService, WantedUnit
@@ -54,9 +54,9 @@ def _complete(draft: Draft, service: DraftService, bound: Bound) -> None:
     for kind in kinds:
         chain = most_specific([each for each in bound if each.kind == kind])
         if kind == "cvlan":
-            _see_cvlan(draft, service, chain, held.get(kind))
+            _see_cvlan(draft, service, chain, bound, held.get(kind))
         elif kind in ("svlan", "framed_pool"):
-            _name(draft, service, kind, chain)
+            _name(draft, service, kind, chain, bound)
         elif kind not in held and kind not in draft.open_kinds.get(service.key, ()):
             _lacks(draft, service, kind)
 
@@ -70,14 +70,20 @@ def _served(draft: Draft, service: DraftService, unit: WantedUnit, bound: Bound)
         draft.fault(unit.line, f"plan {service.plan.name} is IPoE, but pool {unit.pool.name} has no gateway")
 
 
-def _name(draft: Draft, service: DraftService, kind: Kind, chain: Bound) -> None:
+def _name(draft: Draft, service: DraftService, kind: Kind, chain: Bound, bound: Bound) -> None:
     """Shared by all lines there: the service's row names it."""
     if not chain:
-        draft.fault(service.first, f"plan {service.plan.name} needs {KIND_IN_WORDS[kind]} there, but none is bound")
+        draft.fault(service.first, _unbound(service, kind, bound))
     elif kind == "svlan":
         service.svlan_id = chain[0].svlan_id
     else:
         service.framed_pool_id = chain[0].pool_id
+
+
+def _unbound(service: DraftService, kind: Kind, bound: Bound) -> str:
+    beside = other_svlans(bound, [kind], service.place, service.plan)
+    needs = f"plan {service.plan.name} needs {KIND_IN_WORDS[kind]} there, but none is bound"
+    return needs if beside is None else f"{needs}. {beside}"
 
 
 def _lacks(draft: Draft, service: DraftService, kind: Kind) -> None:
@@ -85,7 +91,7 @@ def _lacks(draft: Draft, service: DraftService, kind: Kind) -> None:
     draft.fault(service.first, f"plan {plan} needs something of {KIND_IN_WORDS[kind]} at {place}, too; no line has it")
 
 
-def _see_cvlan(draft: Draft, service: DraftService, chain: Bound, held: WantedUnit | None) -> None:
+def _see_cvlan(draft: Draft, service: DraftService, chain: Bound, bound: Bound, held: WantedUnit | None) -> None:
     """Its number stands in a line of its own or beside another one, or it follows from the port."""
     number = next((unit.line.cvlan for unit in service.holds if unit.line.cvlan), None)
     if held is not None:
@@ -93,7 +99,7 @@ def _see_cvlan(draft: Draft, service: DraftService, chain: Bound, held: WantedUn
             draft.fault(held.line, f"cvlan: another line of the service says {number}")
         number = held.unit
     if not chain:
-        draft.fault(service.first, f"plan {service.plan.name} needs a C-VLAN there, but no pool of them is bound")
+        draft.fault(service.first, _unbound(service, "cvlan", bound))
         return
     own = next((each for each in chain if held and each.pool_id == held.pool.pool_id), chain[0])
     follows = _computed(own, service)

@@ -197,6 +197,69 @@ async def test_a_plan_without_pools_at_the_premise_names_all_that_is_missing(emp
     assert "needs an IPv6 WAN pool and a pool of delegated prefixes at LOC-1" in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("location", "takes", "svlan", "why"),
+    [
+        (
+            "LOC-1",
+            "by_node",
+            "metro/210",
+            'S-VLAN metro/210 is bound there, but has C-VLANs (`cvlans`), one for each line. With `cvlan = "by_node"` a'
+            ' plan takes one that is shared at a node with `vlan_model = "n1"`, as OLT-1 has it.',
+        ),
+        (
+            "LOC-2",
+            "never",
+            "metro/210",
+            'S-VLAN metro/210 is bound there, but has C-VLANs (`cvlans`), one for each line. With `cvlan = "never"` a'
+            " plan takes one that is shared.",
+        ),
+        (
+            "LOC-2",
+            "by_node",
+            "metro/110",
+            'S-VLAN metro/110 is bound there, but has no `cvlans`: all lines share it. With `cvlan = "by_node"` a plan'
+            ' takes a C-VLAN for each line at a node with `vlan_model = "one_to_one"`, as OLT-2 has it.',
+        ),
+        (
+            "LOC-1",
+            "always",
+            "metro/110",
+            'S-VLAN metro/110 is bound there, but has no `cvlans`: all lines share it. With `cvlan = "always"` a plan'
+            " takes a C-VLAN for each line.",
+        ),
+    ],
+)
+async def test_an_s_vlan_of_the_other_kind_that_is_bound_there_is_named_with_what_it_does_not_fit(
+    empty: Network, location: str, takes: str, svlan: str, why: str
+) -> None:
+    described = small()
+    described["plan"].append({"name": "plain", "access": "pppoe", "cvlan": takes})
+    only = [each for each in described["svlan"] if f"metro/{each['vid']}" == svlan]
+    described["svlan"] = [each | {"bindings": [{"bng": "bng-1"}]} for each in only]
+    await empty.apply(described)
+
+    with pytest.raises(NoPoolBound) as refused:
+        await empty.allocate(1001, location, "plain")
+
+    assert str(refused.value).endswith(f"for this plan. {why} Bind one that fits, or correct that.")
+
+
+async def test_an_s_vlan_of_either_kind_serves_the_plans_that_take_it_at_any_node(empty: Network) -> None:
+    described = small()
+    described["plan"] += [{"name": each, "access": "pppoe", "cvlan": each} for each in ("always", "never")]
+    described["svlan"] = [each | {"bindings": [{"bng": "bng-1"}]} for each in described["svlan"]]
+    await empty.apply(described)
+
+    given = [
+        await empty.allocate(customer, place, plan)
+        for customer, (place, plan) in enumerate([("LOC-1", "always"), ("LOC-2", "never")], start=1)
+    ]
+
+    assert [each["svlan"] for each in given] == [210, 110]
+    assert [each["cvlan"] is None for each in given] == [False, True]
+
+
 async def test_an_ipoe_plan_is_never_served_without_a_gateway(empty: Network) -> None:
     described = one_pool("192.0.2.0/28")
     described["plan"].append({"name": "ipoe", "access": "ipoe"})

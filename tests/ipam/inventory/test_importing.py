@@ -818,3 +818,21 @@ async def test_who_allocates_meanwhile_never_gets_what_is_being_imported(empty: 
         assert not {f"192.0.2.{n}" for n in range(20, 40)} & {*given}
     assert len({*given}) == 8
     assert await empty.violations() == []
+
+
+async def test_a_line_where_only_an_s_vlan_of_the_other_kind_is_bound_is_told_which(empty: Network) -> None:
+    described = one_pool("192.0.2.0/28")
+    described["svlan"] = [described["svlan"][1] | {"bindings": [{"bng": "bng-1"}]}]
+    await empty.apply(described)
+
+    found = await empty.faults(
+        "value,kind,customer_id,username,location,plan,cvlan\n192.0.2.5,,5,ada,LOC-1,fiber-100,\n"
+    )
+
+    assert found == {
+        2: [
+            "plan fiber-100 needs an S-VLAN there, but none is bound. S-VLAN metro/210 is bound there, but has C-VLANs"
+            ' (`cvlans`), one for each line. With `cvlan = "by_node"` a plan takes one that is shared at a node with'
+            ' `vlan_model = "n1"`, as OLT-1 has it.'
+        ]
+    }
