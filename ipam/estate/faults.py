@@ -15,7 +15,16 @@ from ipam.errors import Fault
 from ipam.estate.clashes import PresentPool, Taken, clashes, overlaps
 from ipam.estate.gateways import GatewayInUse
 from ipam.estate.layout import pool_faults, svlan_faults
-from ipam.estate.spec import DEFAULT_VRF, BindingSpec, NatRuleSpec, NetworkEstateSpec, PoolSpec, Spec, SvlanSpec
+from ipam.estate.spec import (
+    DEFAULT_VRF,
+    BindingSpec,
+    NatRuleSpec,
+    NetworkEstateSpec,
+    PoolSpec,
+    Spec,
+    SvlanSpec,
+    VlanGroupSpec,
+)
 from ipam.nat.deterministic import rule_faults
 from ipam.units import Interval, count, subtract
 
@@ -131,6 +140,8 @@ def _faults_of_whole(spec: NetworkEstateSpec, known: KnownNames) -> Iterator[Fau
         for fault in svlan_faults(svlan):
             yield Fault(f"svlan {svlan.name}", fault)
         yield from _outside_group(svlan, here)
+    for group in spec.vlan_groups:
+        yield from _faults_of_group(group)
     for rule in spec.nat_rules:
         yield from _faults_of_rule(rule, here)
     yield from overlaps(spec)
@@ -244,6 +255,14 @@ def _outside_group(svlan: SvlanSpec, here: KnownNames) -> Iterator[Fault]:
         usable = parse_vids(text.split(",")) if text else []
     if usable is not None and count(subtract([(svlan.vid, svlan.vid)], usable)):
         yield Fault(f"svlan {svlan.name}", f"VLAN group {svlan.group} may not use {svlan.vid}")
+
+
+def _faults_of_group(group: VlanGroupSpec) -> Iterator[Fault]:
+    where, vids = f"vlan_group {group.name}", parse_vids(group.vids)
+    if not vids:
+        yield Fault(where, "vids: is empty; it takes the S-VLANs of the group, and reserved those that nobody may use")
+    elif outside := subtract(parse_vids(group.reserved), vids):
+        yield Fault(where, f"reserved: {format_vids(outside)} is not among its vids {format_vids(vids)}")
 
 
 def _faults_of_rule(rule: NatRuleSpec, here: KnownNames) -> Iterator[Fault]:

@@ -221,6 +221,34 @@ def test_a_faulty_s_vlan_says_what_and_why(changed: dict[str, Any], fault: str) 
     assert found.startswith(fault)
 
 
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        (
+            {"vids": []},
+            "vids: is empty; it takes the S-VLANs of the group, and reserved those that nobody may use",
+        ),
+        (
+            {"vids": ["10-20", "30"], "reserved": ["30-32", "9"]},
+            "reserved: 9,31-32 is not among its vids 10-20,30",
+        ),
+    ],
+)
+def test_a_faulty_vlan_group_says_what_and_why(changed: dict[str, Any], fault: str) -> None:
+    group = {"name": "other", "vids": ["100-399"], "reserved": [], **changed}
+
+    assert faults({"vlan_group": [group]}) == [f"vlan_group other: {fault}"]
+
+
+def test_what_a_vlan_group_says_twice_of_its_numbers_it_says_once() -> None:
+    group = {"name": "other", "vids": ["10-20", "15-30"], "reserved": ["12-16", "14-18"]}
+
+    assert faults({"vlan_group": [group], "svlan": [{"group": "other", "vid": 25}]}) == []
+    assert faults({"vlan_group": [group], "svlan": [{"group": "other", "vid": 18}]}) == [
+        "svlan other/18: VLAN group other may not use 18"
+    ]
+
+
 def test_doubles_are_found_in_every_section() -> None:
     described = small()
     described["pool"].append(dict(described["pool"][0]))
