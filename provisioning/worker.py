@@ -242,7 +242,8 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("expired quotes", pace.expire_every_seconds, appliance.expire_quotes),
         Tick("expiring subscriptions", pace.expire_every_seconds, appliance.announce_expiring),
         Tick("ended terms", pace.expire_every_seconds, appliance.end_terms),
-        Tick("pools", pace.pools_every_seconds, appliance.tell_pool_levels),
+        # however often this process is started anew, a full pool is told
+        Tick("pools", pace.pools_every_seconds, appliance.tell_pool_levels, at_once=True),
         Tick("campaigns", pace.campaigns_every_seconds, appliance.campaign_turns.turn),
         Tick("partners' host names", pace.domains_every_seconds, appliance.domain_proofs.look),
         Tick("old logins", pace.logins_every_seconds, appliance.forget_old_logins),

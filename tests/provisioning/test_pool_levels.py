@@ -12,6 +12,7 @@ from unittest.mock import AsyncMock
 import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
 from ipam import NotServed, PoolExhausted
@@ -20,9 +21,11 @@ from provisioning import pool_levels
 from provisioning.bootstrap import Appliance, open_appliance, utc_now
 from provisioning.pool_levels import LOOKED_AT_AGAIN
 from provisioning.webhooks.tables import Webhook, WebhookMessage
+from provisioning.worker import open_worker
 from tests.support.healthy_estate import HealthyEstate
-from workflows import list_events
+from workflows import EventView, list_events
 
+NBI = "http://127.0.0.1:1"
 STARTED = datetime(2026, 6, 1, 9, tzinfo=UTC)
 
 
@@ -52,7 +55,7 @@ async def add_webhook(appliance: Appliance) -> None:
 
 
 async def test_a_pool_that_crosses_a_threshold_is_told_of_once(sqlite_estate: HealthyEstate, tmp_path: Path) -> None:
-    now = STARTED
+    now = datetime.now(UTC)  # later than what the worker saw that has made the estate
     async with open_appliance(sqlite_estate.copy(tmp_path), clock=lambda: now) as appliance:
         await add_webhook(appliance)
         assert await appliance.tell_pool_levels() == 0
@@ -76,10 +79,30 @@ async def test_a_pool_that_crosses_a_threshold_is_told_of_once(sqlite_estate: He
         assert await told(appliance) == [("pool.recovered", "ignored", "clock"), ("pool.critical", "ignored", "clock")]
 
 
+async def test_a_worker_tells_of_a_pool_as_soon_as_it_starts(estate: HealthyEstate, tmp_path: Path) -> None:
+    settings = estate.copy(tmp_path).model_copy(update={"genieacs_nbi_url": NBI})
+    async with open_appliance(settings) as appliance:
+        await set_limits(appliance, minimum_free=1020)
+        written = asyncio.Event()
+
+        async def hear(_db: AsyncSession) -> None:
+            written.set()
+
+        appliance.database.witness = hear
+        async with open_worker(appliance), asyncio.timeout(30):  # at its usual pace: every five minutes
+            found: list[EventView] = []
+            while not found:
+                await written.wait()
+                written.clear()
+                async with appliance.database.read() as db:
+                    found = await list_events(db, tenant_id=appliance.tenant_id, event_type="pool.critical")
+    assert [(each.data["pool"], each.published_by) for each in found] == [("north-v4", "clock")]
+
+
 async def test_a_pool_that_leaves_the_network_is_told_as_recovered_in_the_same_commit(
     estate: HealthyEstate, tmp_path: Path
 ) -> None:
-    now = STARTED
+    now = datetime.now(UTC)  # later than what the worker saw that has made the estate
     small = {"name": "tight-v4-more", "kind": "ipv4", "network": "198.51.100.0/29", "bindings": [{"bng": "bng-tight"}]}
     async with open_appliance(estate.copy(tmp_path), clock=lambda: now) as appliance:
         await add_webhook(appliance)
