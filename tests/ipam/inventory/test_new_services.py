@@ -93,7 +93,7 @@ async def test_a_username_that_is_made_up_is_another_one_where_an_isp_that_we_do
 async def test_a_username_that_a_service_of_ours_has_got_meanwhile_is_told_as_its(
     isp: Network, monkeypatch: MonkeyPatch
 ) -> None:
-    given, write = await isp.allocate(1), new_services._written_but
+    given, write = await isp.allocate(1, ip_address="192.0.2.4"), new_services._written_but
 
     async def and_meanwhile(rows: Any, services: Any, at: Any) -> Any:
         service = await rows.db.get(Service, given["service_id"])
