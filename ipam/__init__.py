@@ -209,6 +209,7 @@ from ipam.lookup.places import Behind, LinePlace
 from ipam.lookup.pool_search import NamedPool, PoolSearch
 from ipam.nat.contradictions import ports_off_rules
 from ipam.nat.deterministic import Algorithm as NatAlgorithm
+from ipam.nat.doubled_ports import ports_of_two
 from ipam.nat.logged_blocks import ImportedBlocks, LoggedBlock
 from ipam.nat.port_blocks import PortBlocks
 from ipam.service import NetworkService
@@ -241,7 +242,7 @@ from ipam.upkeep.answers import (
     PreviewedUnit,
     UnitEvent,
 )
-from ipam.upkeep.invariants import cvlans_not_as_computed, given_too_early, off_its_history, ports_of_two
+from ipam.upkeep.invariants import cvlans_not_as_computed, given_too_early, off_its_history
 from ipam.upkeep.rehoming import Rehomed
 from ipam.upkeep.serving_invariants import served_otherwise
 from ipam.upkeep.upkeep import NetworkUpkeep

@@ -1,4 +1,4 @@
-"""What must always be true of what has become of addresses, of computed C-VLANs and of CGNAT's ports."""
+"""What must always be true of what has become of addresses and of computed C-VLANs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from sqlalchemy import and_, exists, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from ipam.addresses import format_address
 from ipam.allocation.cvlan_formula import parse_formula
 from ipam.answers import value_of
 from ipam.invariants import Violation
@@ -21,8 +20,6 @@ from ipam.tables import (
     Allocation,
     AllocationEvent,
     Location,
-    NatBlock,
-    NatRule,
     Pool,
     Prefix,
     Service,
@@ -250,51 +247,6 @@ async def cvlans_not_as_computed(db: AsyncSession, *, tenant_id: str) -> list[Vi
             what = f"has C-VLAN {row.unit} in {row.name}, but {row.cvlan_formula} at {row.location} is {follows}"
             found.append(Violation(f"service {row.service_id}", what, row.service_id))
     return found
-
-
-async def ports_of_two(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
-    """No port of an outside address was two subscribers' at one time, by rules or by logs."""
-    other_rule, other = aliased(NatRule), aliased(NatBlock)
-    rules = await db.execute(
-        select(NatRule.name, other_rule.name.label("other"), NatRule.first_outside)
-        .join(other_rule, and_(other_rule.tenant_id == NatRule.tenant_id, other_rule.id > NatRule.id))
-        .where(
-            NatRule.tenant_id == tenant_id,
-            NatRule.first_outside <= other_rule.last_outside,
-            other_rule.first_outside <= NatRule.last_outside,
-            _meet(NatRule.since, NatRule.until, other_rule.since, other_rule.until),
-        )
-        .order_by(NatRule.id, other_rule.id)
-    )
-    same_address = and_(other.tenant_id == NatBlock.tenant_id, other.outside == NatBlock.outside)
-    blocks = await db.execute(
-        select(NatBlock.outside, NatBlock.first_port, NatBlock.source, other.source.label("other"))
-        .join(other, and_(same_address, other.id > NatBlock.id))
-        .where(
-            NatBlock.tenant_id == tenant_id,
-            NatBlock.first_port <= other.last_port,
-            other.first_port <= NatBlock.last_port,
-            _meet(NatBlock.began_at, NatBlock.ended_at, other.began_at, other.ended_at),
-        )
-        .order_by(NatBlock.id, other.id)
-    )
-    return [
-        *(
-            Violation(f"port blocks of pool {row.name}", f"are those of pool {row.other} at the same time")
-            for row in rules
-        ),
-        *(
-            Violation(
-                f"port {format_address(row.outside)}:{row.first_port}",
-                f"was given to two at one time, by {row.source} and {row.other}",
-            )
-            for row in blocks
-        ),
-    ]
-
-
-def _meet(since: Any, until: Any, other_since: Any, other_until: Any) -> Any:
-    return and_(or_(until.is_(None), other_since < until), or_(other_until.is_(None), since < other_until))
 
 
 _UNIT = (Pool.name, Prefix.first_address, Pool.unit_length)
