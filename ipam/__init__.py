@@ -164,6 +164,7 @@ from ipam.errors import (
 from ipam.estate.definition import Change, NetworkEstate
 from ipam.estate.faults import validate_estate
 from ipam.estate.spec import (
+    DEFAULT_VRF,
     AccessNodeSpec,
     BindingSpec,
     BngSpec,
@@ -249,6 +250,7 @@ from ipam.upkeep.upkeep import NetworkUpkeep
 from ipam.usage.sampling import sample_pools
 
 __all__ = [
+    "DEFAULT_VRF",
     "MOST_ROUTED_OF_A_POOL",
     "WROTE",
     "AccessNodeSpec",

@@ -16,8 +16,8 @@ from ipam.nat.deterministic import LAST_PORT
 from ipam.nat.rule_rows import told
 from ipam.tables import IN_THE_NETWORK, RESERVED, Allocation, Exclusion, FormerPrefix, Pool, Prefix, UtcDateTime
 
-PARTS = frozenset({"outside", "inside", "vrf", "began_at", "ended_at"})
-"""Of a block, as far as pools have to do with them."""
+PARTS = frozenset({"outside", "first_port", "last_port", "inside", "vrf", "began_at", "ended_at"})
+"""Of a block; where all are known, it is one that may be held against others."""
 CLOCK_AHEAD = timedelta(minutes=5)
 """So far a box's clock may be ahead of ours."""
 
@@ -39,6 +39,9 @@ def faults_of(said: Mapping[str, Any]) -> Iterator[Fault]:
     if first is not None and last is not None and not 1 <= first <= last <= LAST_PORT:
         where = "last_port" if 1 <= first <= LAST_PORT else "first_port"
         yield Fault(where, f"ports {first} to {last} don't lie in 1..{LAST_PORT}")
+    for name, port, other in (("first_port", first, last), ("last_port", last, first)):
+        if port is not None and other is None and not 1 <= port <= LAST_PORT:  # the other one is malformed
+            yield Fault(name, f"port {port} doesn't lie in 1..{LAST_PORT}")
     yield from _of_times(said.get("began_at"), said.get("ended_at"))
 
 
@@ -47,7 +50,7 @@ def _of_times(began_at: datetime | None, ended_at: datetime | None) -> Iterator[
         name for name, at in (("began_at", began_at), ("ended_at", ended_at)) if at is not None and at.tzinfo is None
     ]
     yield from (Fault(name, "the time has no zone") for name in unzoned)
-    if not unzoned and began_at is not None and ended_at is not None and ended_at <= began_at:
+    if not unzoned and began_at is not None and ended_at is not None and ended_at < began_at:
         yield Fault("ended_at", "it ends before it begins")
 
 
@@ -80,9 +83,12 @@ class KnownNetwork:
         return found
 
     def pool_faults(self, said: Mapping[str, Any]) -> Iterator[Fault]:
-        """What the pools that there are and were say against a block of which nothing else is wrong."""
-        yield from self._outside_faults(said)
-        yield from self._inside_faults(said)
+        """What the pools that there are and were say against a block, as far as it is known and nothing else is wrong
+        with it."""
+        if said.keys() >= {"outside", "ended_at"}:
+            yield from self._outside_faults(said)
+        if said.keys() >= {"inside", "vrf", "began_at"}:
+            yield from self._inside_faults(said)
 
     def _outside_faults(self, said: Mapping[str, Any]) -> Iterator[Fault]:
         """A block that was over before a pool was defined says nothing against it."""
@@ -118,20 +124,6 @@ async def network_of(rows: EstateRows, blocks: Sequence[Mapping[str, Any]], now:
     pools = (await rows.db.execute(_pools(rows.tenant_id))).all()
     outside = _readable(block["outside"] for block in blocks if "outside" in block)
     return KnownNetwork(now, vrfs, pools, await _not_handed_out(rows, pools, outside))
-
-
-async def faults_in(
-    rows: EstateRows, source: str | None, blocks: Sequence[Mapping[str, Any]], now: datetime
-) -> list[Fault]:
-    """All that speaks against a log, of which this is known; a block is called by its place among the others."""
-    network = await network_of(rows, blocks, now)
-    of_blocks = list[Fault]()
-    for number, block in enumerate(blocks):
-        found = network.faults(block)
-        if not found and block.keys() >= PARTS:
-            found = list(network.pool_faults(block))
-        of_blocks += [Fault(f"blocks.{number}.{fault.where}", fault.what) for fault in found]
-    return [*([] if source is None else source_faults(source)), *of_blocks]
 
 
 def _handed_out(outside: str, pool: Any) -> str:

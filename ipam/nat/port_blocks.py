@@ -18,7 +18,7 @@ from ipam.estate.rows import EstateRows
 from ipam.estate.spec import DEFAULT_VRF
 from ipam.lookup import history
 from ipam.lookup.asked import by_then, ipv4
-from ipam.nat import described_rules, known_blocks, log_faults, logged_blocks, rule_times
+from ipam.nat import described_rules, known_blocks, logged_blocks, rule_times
 from ipam.nat.deterministic import FIRST_PORT, LAST_PORT, Algorithm, PortMapping
 from ipam.nat.logged_blocks import ImportedBlocks, LoggedBlock
 from ipam.nat.rule_checks import checked_rule
@@ -179,7 +179,7 @@ class PortBlocks:
 
     async def faults_in_log(self, source: str | None, blocks: Sequence[Mapping[str, Any]]) -> tuple[Fault, ...]:
         """All that speaks against a log of which these parts are known, named as in ``LoggedBlock``."""
-        return tuple(await log_faults.faults_in(self._rows, source, blocks, self._now()))
+        return tuple(await logged_blocks.faults_in(self._rows, source, blocks, self._now()))
 
     async def holder(
         self, *, outside: str, port: int, at: datetime | None = None, vrf: str | None = None

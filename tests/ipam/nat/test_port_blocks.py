@@ -234,7 +234,7 @@ async def test_a_log_that_contradicts_itself_or_an_earlier_one_is_refused_whole(
     await empty.ports("import_blocks", blocks=[block("203.0.113.7", 40_000, "100.64.0.9", 0, 2)], source="a")
     wrong = [
         block("203.0.113.7", 40_100, "100.64.0.8", 1, 3),
-        block("203.0.113.8", 1024, "100.64.0.8", 1, 1),
+        block("203.0.113.8", 1024, "100.64.0.8", 1, 0.5),
         block("203.0.113.9", 65_100, "100.64.0.8", 1),
         block("2001:db8::1", 1024, "100.64.0.x", 1),
         block("203.0.113.10", 1024, "100.64.0.8", 1),
