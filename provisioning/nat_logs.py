@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from ipam import ImportedBlocks, LoggedBlock, PortBlocks, RequestInvalid
+from ipam import DEFAULT_VRF, ImportedBlocks, LoggedBlock, PortBlocks
 from provisioning.days import moment_in
 from provisioning.errors import Fault, InvalidRequest
 from workflows import NO_MOMENT
@@ -18,17 +19,21 @@ from workflows import NO_MOMENT
 NEEDED = ("outside", "first_port", "last_port", "inside", "began_at")
 OPTIONAL = ("ended_at", "vrf")
 _SEPARATORS = ",;\t"
+COLUMNS = "columns"
+"""What is wrong with a line whose values may be anything's."""
 LONGEST_NUMBER = 18
 """So many digits are read as a number."""
 
 
 @dataclass(frozen=True)
 class ReadLog:
-    """The blocks of a log, and what of its lines is none, as ``line 3: last_port``."""
+    """The blocks of a log, and what of its lines is none, as ``line 3: last_port``; of all lines the parts that can be
+    read, named as in ``LoggedBlock``."""
 
     what: str
     blocks: list[LoggedBlock]
     faults: list[Fault]
+    parts: list[Mapping[str, Any]]
 
 
 def read_blocks(path: Path) -> ReadLog:
@@ -39,7 +44,7 @@ def read_blocks(path: Path) -> ReadLog:
 
     Raises: InvalidRequest: no CSV, or without its columns.
     """
-    log = ReadLog(f"The log {path.name}", [], [])
+    log = ReadLog(f"The log {path.name}", [], [], [])
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             heading = file.readline()
@@ -50,10 +55,12 @@ def read_blocks(path: Path) -> ReadLog:
                 raise InvalidRequest(log.what, wrong)
             for line in lines:
                 where = f"line {lines.line_num}"
-                found = [Fault(f"{where}: {field}", reason) for field, reason in _faults_of_line(line)]
-                log.faults.extend(found)
+                found = dict(_faults_of_line(line))
+                log.faults.extend(Fault(f"{where}: {field}", reason) for field, reason in found.items())
+                parts = {} if COLUMNS in found else _parts(line, found.keys())
+                log.parts.append({"where": where, **parts})
                 if not found:
-                    log.blocks.append(_block(line, where))
+                    log.blocks.append(LoggedBlock(where=where, **parts))
     except OSError as error:
         raise InvalidRequest(log.what, [Fault(str(path), error.strerror or "can't be read")]) from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -62,20 +69,14 @@ def read_blocks(path: Path) -> ReadLog:
 
 
 async def import_log(log: ReadLog, blocks: PortBlocks, *, source: str) -> ImportedBlocks:
-    """What was read becomes known, in the caller's transaction; with a fault it is only tried, for what else is wrong.
+    """What was read becomes known, in the caller's transaction.
 
     Raises: InvalidRequest with all that is wrong, line by line; RequestInvalid where each line is one of a log.
     """
-    try:
-        done = await blocks.import_blocks(log.blocks, source=source)
-    except RequestInvalid as refused:
-        if not log.faults:
-            raise
-        others = [Fault(*fault) for fault in refused.faults]
-        raise InvalidRequest(log.what, sorted([*log.faults, *others], key=_line_of)) from refused
-    if log.faults:
-        raise InvalidRequest(log.what, log.faults)
-    return done
+    if not log.faults:
+        return await blocks.import_blocks(log.blocks, source=source)
+    others = [Fault(*fault) for fault in await blocks.faults_in_log(source, log.parts)]
+    raise InvalidRequest(log.what, sorted([*log.faults, *others], key=_line_of))
 
 
 def _line_of(fault: Fault) -> int:
@@ -101,7 +102,7 @@ def _faults_of_heading(names: Sequence[str]) -> list[Fault]:
 
 def _faults_of_line(line: dict[str, str | None]) -> Iterator[tuple[str, str]]:
     if None in line or any(line[name] is None for name in NEEDED):
-        yield "columns", "are more or fewer than the first line names"
+        yield COLUMNS, "are more or fewer than the first line names"
         return
     for name in NEEDED:
         text = line[name] or ""
@@ -114,21 +115,17 @@ def _faults_of_line(line: dict[str, str | None]) -> Iterator[tuple[str, str]]:
             yield name, f"{text[:60]} {NO_MOMENT}"
 
 
-def _block(line: dict[str, str | None], where: str) -> LoggedBlock:
-    said = {name: (text or "").strip() for name, text in line.items()}
-    began_at = _moment(said["began_at"])
-    assert began_at is not None, "else it is a fault"
-    more = {"vrf": said["vrf"]} if said.get("vrf") else {}
-    return LoggedBlock(
-        outside=said["outside"],
-        first_port=int(said["first_port"]),
-        last_port=int(said["last_port"]),
-        inside=said["inside"],
-        began_at=began_at,
-        ended_at=_moment(said["ended_at"]) if said.get("ended_at") else None,
-        where=where,
-        **more,
-    )
+def _parts(line: Mapping[str, str | None], malformed: Collection[str]) -> dict[str, Any]:
+    """What the line says, but for what is malformed; with what a block is that leaves out what it may."""
+    said = {name: (line.get(name) or "").strip() for name in (*NEEDED, *OPTIONAL)}
+    read: dict[str, Callable[[str], Any]] = {
+        "first_port": int,
+        "last_port": int,
+        "began_at": _moment,
+        "ended_at": lambda text: _moment(text) if text else None,
+        "vrf": lambda text: text or DEFAULT_VRF,
+    }
+    return {name: read.get(name, str)(text) for name, text in said.items() if name not in malformed}
 
 
 def _moment(text: str) -> datetime | None:

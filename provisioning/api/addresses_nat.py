@@ -82,12 +82,14 @@ class Log(Wish):
 class ImportedNatBlocks(Wish):
     """How many blocks there were, how many of them are new or have ended since, and how many blocks without an end
     were ended by the next of their ports. How many of those that there were contradict a rule that held then, and the
-    first of these: they are believed, and the box doesn't map by that rule."""
+    first of these: they are believed, and the box doesn't map by that rule. How many ended when they began: they were
+    nobody's at any time, and are passed over."""
 
     blocks: int
     new: int
     ended_by_next: int
     contradicts_rule: int
+    for_no_time: int
     first_contradicting: list[NatContradiction]
 
 
@@ -119,7 +121,9 @@ def _sound_block(sent: Any) -> dict[str, Any]:
         return Block.model_validate(sent).model_dump()
     except ValidationError as malformed:
         blamed = {fault["loc"][0] for fault in malformed.errors()}
-    return as_read(Block, {name: value for name, value in sent.items() if name not in blamed})
+    left_out = {name: field.default for name, field in Block.model_fields.items() if not field.is_required()}
+    said = left_out | as_read(Block, {name: value for name, value in sent.items() if name not in blamed})
+    return {name: value for name, value in said.items() if name not in blamed}
 
 
 @doors.get("/rules", permission="addresses.read")
@@ -172,6 +176,7 @@ async def import_blocks(call: InCall, wish: Log) -> ImportedNatBlocks:
         "new": done.new,
         "ended_by_next": done.ended_by_next,
         "contradicts_rule": done.contradicts_rule,
+        "for_no_time": done.for_no_time,
     }
     call.tells(subject=f"nat_log/{wish.source}", after=counts)
     if not done.new:

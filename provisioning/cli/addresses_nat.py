@@ -147,6 +147,8 @@ def import_blocks(
             return
         ended = f"; {done.ended_by_next} without an end ended by the next of their ports"
         say(f"{lines} blocks, {done.new} of them new" + (ended if done.ended_by_next else ""))
+        if done.for_no_time:
+            say(f"{done.for_no_time} of them ended when they began, were nobody's at any time, and are passed over")
         if done.contradicts_rule:
             say(f"{done.contradicts_rule} of them contradict a rule that held then, by which the box did not map them:")
             for each in done.first_contradicting:

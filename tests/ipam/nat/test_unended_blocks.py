@@ -149,3 +149,31 @@ async def test_what_is_still_to_come_was_not_logged(empty: Network) -> None:
         "blocks.2.ended_at: it ends at 2030-01-05T17:00:00Z, which is still to come",
     ]
     assert await read(empty, a_little_ahead) == ImportedBlocks(1, 0)
+
+
+async def test_a_block_that_ended_when_it_began_was_nobodys_and_is_passed_over(empty: Network) -> None:
+    await prepared(empty)
+    for_no_time, next_one = block("100.64.0.9", 0, 0), block("100.64.0.10", 0, 6)
+
+    assert await read(empty, for_no_time, next_one) == ImportedBlocks(1, 0, for_no_time=1)
+
+    assert await holders(empty, 0, 7) == ["100.64.0.10", None]
+    assert await read(empty, for_no_time, next_one) == ImportedBlocks(0, 0, for_no_time=1)
+    opened_and_ended = (block("100.64.0.9", 8), block("100.64.0.9", 8, 8))
+    assert await read(empty, *opened_and_ended) == ImportedBlocks(0, 0, for_no_time=1)
+    given_twice = (block("100.64.0.9", 8, 8), block("100.64.0.9", 8, 9))
+    assert await read(empty, *given_twice) == ImportedBlocks(1, 0, for_no_time=1)
+    assert await holders(empty, 8, 10) == ["100.64.0.9", None]
+    assert await refusal(empty, block("100.64.0.9", 12, 11)) == ["blocks.0.ended_at: it ends before it begins"]
+    assert await empty.violations() == []
+
+
+async def test_one_that_was_read_open_and_ended_when_it_began_is_nobodys_after_all(empty: Network) -> None:
+    await prepared(empty)
+    await read(empty, block("100.64.0.8", 0), block("100.64.0.9", 6))
+    assert await holders(empty, 5, 7) == ["100.64.0.8", "100.64.0.9"]
+
+    assert await read(empty, block("100.64.0.9", 6, 6)) == ImportedBlocks(1, 0, for_no_time=1)
+
+    assert await holders(empty, 5, 7) == ["100.64.0.8", None]  # the box gave the ports out anew at six all the same
+    assert await read(empty, block("100.64.0.9", 6, 6)) == ImportedBlocks(0, 0, for_no_time=1)

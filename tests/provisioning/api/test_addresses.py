@@ -423,9 +423,19 @@ async def test_who_was_behind_a_port_is_answered_by_rule_and_by_what_was_logged(
     }
     log = {"source": "cgn-1", "blocks": [line]}
     assert [(await api.post("/addresses/nat/blocks", log)).json() for _ in range(2)] == [
-        {"blocks": 1, "new": new, "ended_by_next": 0, "contradicts_rule": 0, "first_contradicting": []}
+        {
+            "blocks": 1,
+            "new": new,
+            "ended_by_next": 0,
+            "contradicts_rule": 0,
+            "for_no_time": 0,
+            "first_contradicting": [],
+        }
         for new in (1, 0)
     ]
+    nobodys = {**log, "blocks": [{**line, "first_port": 4096, "last_port": 5119, "ended_at": line["began_at"]}]}
+    passed_over = (await api.post("/addresses/nat/blocks", nobodys)).json()
+    assert (passed_over["blocks"], passed_over["new"], passed_over["for_no_time"]) == (1, 0, 1)
     clash = await api.post("/addresses/nat/blocks", {**log, "blocks": [{**line, "first_port": 1500}]})
     assert (clash.status_code, [each["pointer"] for each in clash.json()["errors"]]) == (422, ["#/blocks/0"])
     assert (await api.get("/addresses/nat/rules")).json() == []
@@ -441,7 +451,7 @@ async def test_a_log_that_contradicts_the_rule_in_force_is_read_and_says_so(any_
     answer = await any_api.post("/addresses/nat/blocks", log)
 
     told = {**block, "began_at": "2026-03-02T20:00:00Z", "pool": "north-v4", "by_rule": "100.64.0.32"}
-    counts = {"blocks": 1, "new": 1, "ended_by_next": 0, "contradicts_rule": 1}
+    counts = {"blocks": 1, "new": 1, "ended_by_next": 0, "contradicts_rule": 1, "for_no_time": 0}
     assert answer.json() == {**counts, "first_contradicting": [told]}
     [entry] = await any_api.audit(subject="nat_log/cgn-1")
     assert entry["after"] == counts
@@ -492,6 +502,34 @@ async def test_faults_of_rules_and_logs_of_a_cgnat_point_into_the_body(any_api: 
             {"source": " ", "blocks": [{**block, "first_port": "1", "vrf": "no"}, {**block, "inside": "8.8.8.8"}, 7]},
             shape,
             ["#/blocks/0/first_port", "#/blocks/2", "#/source", "#/blocks/0/vrf", "#/blocks/1/inside"],
+        ),
+        (
+            "blocks",
+            {
+                "source": "b",
+                "blocks": [
+                    {
+                        **block,
+                        "first_port": "x",
+                        "last_port": 70_000,
+                        "inside": "100.64.0.999",
+                        "began_at": "yesterday",
+                    },
+                    {**block, "first_port": "x", "inside": "8.8.8.8"},
+                    block,
+                    {**block, "inside": "100.64.0.8"},
+                ],
+            },
+            shape,
+            [
+                "#/blocks/0/first_port",
+                "#/blocks/0/began_at",
+                "#/blocks/1/first_port",
+                "#/blocks/0/inside",
+                "#/blocks/0/last_port",
+                "#/blocks/1/inside",
+                "#/blocks/3",
+            ],
         ),
     ]
     for verb, body, code, pointers in wrong:

@@ -12,6 +12,7 @@ from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.estate import MORE_ADDRESSES
 from tests.support.healthy_estate import vandal
+from workflows import NO_MOMENT
 
 POOLED = """
 [[network.plan]]
@@ -512,6 +513,8 @@ def test_all_that_is_wrong_with_a_log_is_told_at_once(any_isp: Settings, type_: 
         "198.51.100.7;4500;4600;100.64.0.8;2026-03-02T21:00:00Z;",
         "198.51.100.8;0;1;100.64.0.8;2026-03-02T21:00:00Z;2099-01-01T00:00:00Z",
         "198.51.100.9;1024;x;100.64.0.8;2026-03-02T21:00:00Z;",
+        "198.51.100.9;x;70000;100.64.0.999;yesterday;",
+        "198.51.100.9;x;2047;8.8.8.8;2026-03-02T21:00:00Z;",
     ]
     log.write_text("Outside;First_Port;Last_Port;Inside;Began_At;Ended_At\n" + "\n".join(lines))
     asked = ("addresses", "nat-import-blocks", log, "--source", "cgn-1")
@@ -520,10 +523,20 @@ def test_all_that_is_wrong_with_a_log_is_told_at_once(any_isp: Settings, type_: 
         ["line 4: first_port", "ports 0 to 1 don't lie in 1..65535"],
         ["line 4: ended_at", "it ends at 2099-01-01T00:00:00Z, which is still to come"],
         ["line 5: last_port", "x is not a whole number"],
+        ["line 6: first_port", "x is not a whole number"],
+        ["line 6: began_at", f"yesterday {NO_MOMENT}"],
+        ["line 6: inside", "'100.64.0.999' is not an IPv4 or IPv6 address"],
+        ["line 6: last_port", "port 70000 doesn't lie in 1..65535"],
+        ["line 7: first_port", "x is not a whole number"],
+        ["line 7: inside", "8.8.8.8 was in no pool of VRF default then"],
     ]
     assert type_(*asked).err.splitlines()[0] == "The log cgn.csv is refused, nothing was written:"
-    log.write_text("\n".join(log.read_text().splitlines()[:2]))
-    assert type_(*asked).out == "1 blocks, 1 of them new\n"
+    nobodys = "198.51.100.7;5000;5999;100.64.0.9;2026-03-02T20:00:00Z;2026-03-02T20:00:00Z"
+    log.write_text("\n".join([*log.read_text().splitlines()[:2], nobodys]))
+    assert type_(*asked).out.splitlines() == [
+        "2 blocks, 1 of them new",
+        "1 of them ended when they began, were nobody's at any time, and are passed over",
+    ]
 
 
 def test_a_log_is_told_where_it_contradicts_a_rule_and_refused_by_its_lines(
