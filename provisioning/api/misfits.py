@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, cast, get_args, get_origin
 
 from fastapi.dependencies.models import Dependant
@@ -36,11 +37,13 @@ async def with_misfits(call: Call, malformed: RequestValidationError, find: Misf
 
 def as_read(shape: type[BaseModel], sound: Mapping[str, Any]) -> dict[str, Any]:
     """Of the well formed parts those that the body of this shape has, as its route would be given them."""
-    fields = {name: field for name, field in shape.model_fields.items() if name in sound}
-    return {
-        name: TypeAdapter[Any](field.rebuild_annotation()).validate_python(sound[name])
-        for name, field in fields.items()
-    }
+    return {name: _reader(shape, name).validate_python(sound[name]) for name in shape.model_fields if name in sound}
+
+
+@cache
+def _reader(shape: type[BaseModel], name: str) -> TypeAdapter[Any]:
+    """Made once: a log may have thousands of blocks."""
+    return TypeAdapter[Any](shape.model_fields[name].rebuild_annotation())
 
 
 def with_known_fields(malformed: RequestValidationError, body: Any) -> list[dict[str, Any]]:
