@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import CTE, ColumnElement, FromClause, and_, bindparam, column, func, or_, select, tuple_, values
+from sqlalchemy import CTE, ColumnElement, FromClause, and_, bindparam, column, func, or_, select, values
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -91,12 +91,9 @@ class _Known:
         """The blocks of that outside address and first port that began just then."""
         key = (_BLOCK.c.outside, _BLOCK.c.first_port, _BLOCK.c.began_at)
         for some in _in_parts(list(keys)):
-            known = select(_BLOCK).where(self._mine)
-            if self._is_postgresql:
-                asked = self._asked([column.name for column in key], some)
-                await self._read(known.join(asked, and_(*(column == asked.c[column.name] for column in key))))
-            else:
-                await self._read(known.where(tuple_(*key).in_(some)))
+            asked = self._asked([column.name for column in key], some)
+            same = and_(*(column == asked.c[column.name] for column in key))  # SQLite looks for no tuple in its index
+            await self._read(select(_BLOCK).join(asked, same).where(self._mine))
 
     async def windows_of(self, fresh: Sequence[Line]) -> dict[bytes, list[_Window]]:
         """When something is told of each outside address; a block without an end ends with the next of its ports."""
