@@ -179,12 +179,25 @@ class NetworkService:
         )
         said, wanted = checked_note(note), static.checked() if static else None
         line = await self._live_line(service_id, service_location)
-        place = await places.find_place(self._db, self._tenant_id, service_location)
+        place = await self._held_place(service_location)
         asked: dict[str, Any] = {"line": line, "place": place, "request_id": request_id, "static": wanted}
         if not await moving.was_made(self._db, tenant_id=self._tenant_id, **asked):
             await moving.move(self._db, holder=self._holder(service_id, line.customer_id, place), note=said, **asked)
             log.debug("service moved", service_id=service_id, location=place.location)
         return await self.resources(service_id)
+
+    async def _held_place(self, service_location: str) -> Place:
+        """The premise where a service goes, which was held before the service; or, if its name leads to another one
+        since, that one.
+
+        Raises:
+            LocationUnknown
+        """
+        while True:
+            held = await places.hold_places(self._db, self._tenant_id, service_location)
+            place = await places.find_place(self._db, self._tenant_id, service_location)
+            if held is None or place.location_id in held:
+                return place
 
     async def route_prefix(
         self, *, service_id: int, pool: str, prefix: str | None = None, count: int = 1

@@ -58,17 +58,7 @@ class Giving:
 
     async def _in_steps(self, order: Order) -> Allocated:
         """Ask, and take what was seen: as often as it takes, or until it is known why not."""
-        premises, plan = (order.service_location,), order.bandwidth_plan
-        await hold_places(self._db, self._tenant_id, *premises, plan=plan, request_id=order.request_id)
-        wish = await resolve(
-            self._db,
-            tenant_id=self._tenant_id,
-            customer_id=order.customer_id,
-            service_location=order.service_location,
-            plan=order.bandwidth_plan,
-            request_id=order.request_id,
-            at=self._now(),
-        )
+        wish = await self._resolved(order)
         seen: list[Sequence[Candidate]] = [wish.bound]
         for _ in range(MOST_NUMBERS - 1):
             with suppress(UsernameTaken):
@@ -78,6 +68,23 @@ class Giving:
             )
             wish = replace(wish, next_service_id=number)
         return await self._once(order, wish, seen)
+
+    async def _resolved(self, order: Order) -> Wish:
+        """What is wished for, at a premise that is held."""
+        premise, plan = order.service_location, order.bandwidth_plan
+        while True:
+            held = await hold_places(self._db, self._tenant_id, premise, plan=plan, request_id=order.request_id)
+            wish = await resolve(
+                self._db,
+                tenant_id=self._tenant_id,
+                customer_id=order.customer_id,
+                service_location=premise,
+                plan=plan,
+                request_id=order.request_id,
+                at=self._now(),
+            )
+            if held is None or wish.place.location_id in held:
+                return wish
 
     async def _once(self, order: Order, wish: Wish, seen: list[Sequence[Candidate]]) -> Allocated:
         """With the service's number as it is in the wish. Raises: UsernameTaken, which leaves nothing of it."""

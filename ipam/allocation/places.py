@@ -112,25 +112,27 @@ _FIND_PLACE = premise(*PLACE_COLUMNS)
 
 async def hold_places(
     db: AsyncSession, tenant_id: str, *service_locations: str, plan: str | None = None, request_id: str | None = None
-) -> None:
+) -> frozenset[int] | None:
     """Until the caller's transaction ends the premises stay at their nodes, those at their BNGs, and the plan as it is:
     who would change that waits for us, as we have waited here for who was at it. So it comes before anything is looked
     up, and before a service is locked. Unknown names are for others to refuse. SQLite has one writer anyway.
 
-    ``request_id``: the premise where the service that it has made is by now is one of them.
+    ``request_id``: the premise where the service that it has made is by now is one of them. Returned is which premises
+    are held (None: all): while this has waited, a name may have come to lead to another one.
     """
     if db.get_bind().dialect.name != "postgresql":
-        return
+        return None
     aliases = [each.strip() for each in service_locations]
     named = (LocationAlias.tenant_id == tenant_id, LocationAlias.alias.in_(aliases))
     meant = select(LocationAlias.location_id).where(*named)
     made = (Service.tenant_id == tenant_id, Service.request_id == request_id)
     asked = meant if request_id is None else union_all(meant, select(Service.location_id).where(*made))
     these = select(Location.id).where(Location.id.in_(asked))
-    await db.execute(these.order_by(Location.id).with_for_update(read=True, key_share=True))
+    held = frozenset(await db.scalars(these.order_by(Location.id).with_for_update(read=True, key_share=True)))
     if plan is not None:
         its = select(AddressPlan.id).where(AddressPlan.tenant_id == tenant_id, AddressPlan.name == plan)
         await db.execute(its.with_for_update(read=True, key_share=True))
+    return held
 
 
 async def find_place(db: AsyncSession, tenant_id: str, service_location: str) -> Place:

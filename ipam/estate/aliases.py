@@ -19,6 +19,8 @@ _ALIAS = table_of(LocationAlias)
 async def give_up(rows: EstateRows, places: Sequence[LocationSpec]) -> set[str]:
     """What leads to one of these premises by now and shall no longer does so no more, before anything is made to lead
     to another one: they may change places. The ids of those that have lost something."""
+    if places:
+        await rows.be_alone()  # whoever changes what leads where is, so that this is true still when it is deleted
     wanted = {place.id: place.found_by for place in places}
     lost: dict[str, list[str]] = defaultdict(list)
     names = list(wanted)
@@ -32,8 +34,6 @@ async def give_up(rows: EstateRows, places: Sequence[LocationSpec]) -> set[str]:
         for name, alias in found:
             if alias not in wanted[name]:
                 lost[name].append(alias)
-    if lost:
-        await rows.be_alone()
     gone = [alias for aliases in lost.values() for alias in aliases]
     for start in range(0, len(gone), AT_ONCE):
         some = gone[start : start + AT_ONCE]

@@ -14,7 +14,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import format_vids, parse_network, parse_vids
-from ipam.errors import AliasTaken, EstateInUse, EstateRefused, Fault, RequestInvalid
+from ipam.errors import AliasTaken, EstateInUse, EstateRefused, Fault, NameUnknown, RequestInvalid
 from ipam.estate import aliases
 from ipam.estate import pools as estate_pools
 from ipam.estate.faults import validate_estate
@@ -138,6 +138,9 @@ class NetworkEstate:
             for entry in entries:
                 try:
                     outcome = await define(entry)
+                except NameUnknown:  # a port of a node that was refused, above all
+                    _refuse_if_any(in_the_way)
+                    raise
                 except (AliasTaken, EstateInUse) as error:
                     if part not in _GUARDED:
                         raise

@@ -496,6 +496,15 @@ async def unserved_after(network: Network, description: dict[str, Any]) -> dict[
         return {each.name: each.unserved for each in await network.estate(db).apply(description)}
 
 
+async def test_a_refused_node_is_told_and_not_that_its_new_port_is_unknown(network: Network) -> None:
+    await network.allocate(1, "LOC-1")
+    [node] = [each for each in small()["access_node"] if each["name"] == "OLT-1"]
+    node |= {"vlan_model": "one_to_one", "ports": [*node["ports"], "0/1/9"]}
+    there = {"id": "LOC-9", "access_node": "OLT-1", "port": "0/1/9"}
+    with pytest.raises(EstateInUse, match="Access node OLT-1 can't be changed"):
+        await network.apply({"access_node": [node], "location": [there]})
+
+
 async def test_who_keeps_what_was_bound_elsewhere_is_told(network: Network) -> None:
     one, other = [(await network.allocate(number, "LOC-1"))["service_id"] for number in (1, 2)]
     elsewhere = (await network.allocate(3, "LOC-2"))["service_id"]

@@ -11,7 +11,8 @@ from pytest import MonkeyPatch
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam import AddressLookup, EstateInUse, RequestConflict, UnitElsewhere
+from ipam import AddressLookup, EstateInUse, RequestConflict, StaticResources, UnitElsewhere
+from ipam.allocation.places import find_place, hold_places
 from ipam.tables import ServiceMove
 from ipam.upkeep import moving as upkeep_moving
 from tests.ipam.conftest import Network, small
@@ -302,4 +303,41 @@ async def test_a_service_is_made_from_what_it_has_waited_for(
         task = await meanwhile(db, isp.allocate(1, **asked))
     given: dict[str, Any] = {**(await task)}
     assert {name: given[name] for name in then} == then
+    assert await isp.violations() == []
+
+
+async def test_an_alias_that_leads_elsewhere_by_now_is_not_taken_from_there(isp: Network) -> None:
+    premise = {"id": "LOC-1", "access_node": "OLT-1", "port": "0/1/0", "aliases": ["OLT-1/0/1/0/7"]}
+    there = {"id": "LOC-3", "access_node": "OLT-1", "aliases": ["DROP-7781"]}
+    async with isp.database.begin() as db:
+        await isp.estate(db).apply({"location": [premise, there]})
+        second = await meanwhile(db, isp.apply({"location": [premise]}))
+    assert await second == []
+
+    assert (await isp.serve("locate", service_location="DROP-7781"))["location"] == "LOC-3"
+
+
+async def held_and_meant(isp: Network, alias: str) -> tuple[frozenset[int] | None, int]:
+    async with isp.database.begin() as db:
+        held = await hold_places(db, isp.tenant_id, alias)
+        return held, (await find_place(db, isp.tenant_id, alias)).location_id
+
+
+async def test_who_waits_for_a_premise_is_told_which_one_it_holds_and_allocates_where_the_name_leads_by_then(
+    isp: Network,
+) -> None:
+    named = {"service_location": "DROP-7781", "bandwidth_plan": "fiber-100", "customer_id": 1}
+    moved = [
+        {"id": "LOC-1", "access_node": "OLT-1", "port": "0/1/1"},
+        {"id": "LOC-2", "access_node": "OLT-2", "port": "0/2/0", "aliases": ["DROP-7781"]},
+    ]
+    async with isp.database.begin() as db:
+        await isp.estate(db).apply({"location": moved})
+        first = await meanwhile(db, held_and_meant(isp, "DROP-7781"))
+        static = StaticResources(ip_address="100.80.0.7")
+        second = await meanwhile(db, isp.serve("allocate_resources", **named, static=static), others=1)
+    held, meant = await first
+    assert held is not None and len(held) == 1 and meant not in held
+    assert (await second)["access_node"] == "OLT-2"
+    assert await held_and_meant(isp, "DROP-7781") == (frozenset({meant}), meant)
     assert await isp.violations() == []
