@@ -23,7 +23,9 @@ POOL_EVENTS = {
 }
 """What is told of a pool that has come to a level, from the best one to the worst. None of them starts a journey."""
 LOOKED_AT_AGAIN = timedelta(seconds=5)
-"""Refusals come by the hundred, and a look at all pools is for the first of them."""
+"""Refusals of one pool come by the hundred, and a look is for the first of them."""
+LOOKS_APART = timedelta(seconds=1)
+"""Many pools may be full at once, and each look is at all of them: whoever comes sooner leaves it to the next one."""
 
 log = structlog.get_logger(__name__)
 
@@ -57,13 +59,15 @@ class Refusals:
         self._look = look
         self._now = now
         self._looked_at: dict[str, datetime] = {}
+        self._last: datetime | None = None
 
     async def follow(self, db: AsyncSession) -> None:
         """After a transaction that was broken off. What fails here is logged: the refusal stays what it is."""
         at = self._now()
         pools = [pool for pool in sorted(exhausted_in(db)) if not self._has_looked(pool, at)]
-        if not pools:
+        if not pools or (self._last is not None and timedelta() <= at - self._last < LOOKS_APART):
             return
+        self._last = at
         self._looked_at |= dict.fromkeys(pools, at)
         try:
             await self._look()

@@ -85,7 +85,7 @@ class Release(Wish):
     "",
     permission="addresses.write",
     status_code=201,
-    responses={200: {"description": "It was there already"}, 404: problem(WORDS[404])},
+    responses={200: {"model": AllocatedResources, "description": "It was there already"}, 404: problem(WORDS[404])},
     shared=True,
     misfits=misfits,
 )

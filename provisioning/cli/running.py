@@ -113,15 +113,23 @@ def exit_status(error: Exception) -> int:
 
 def _told(error: Any, *, as_json: bool, looks: bool = False) -> typer.Exit:
     faults = [_fault(fault) for fault in getattr(error, "faults", ())]
-    if as_json:
-        try:
-            print_json(_as_json(error, faults))
-        except OutputUnwritten:
-            give_up_output()
-            print_json(_as_json(error, faults), to=sys.stderr)
-    else:
-        _print_refusal(error, faults, looks=looks)
+    try:
+        if as_json:
+            _print_as_json(_as_json(error, faults))
+        else:
+            _print_refusal(error, faults, looks=looks)
+    except OSError:  # nothing takes what is to be said: what is left is the exit status
+        give_up_output()
     return typer.Exit(exit_status(error))
+
+
+def _print_as_json(told: dict[str, Any]) -> None:
+    """On standard output, or where that takes nothing on the other one."""
+    try:
+        print_json(told)
+    except OSError:
+        give_up_output()
+        print_json(told, to=sys.stderr)
 
 
 def _as_json(error: Any, faults: Sequence[tuple[str, str]]) -> dict[str, Any]:

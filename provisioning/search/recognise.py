@@ -110,7 +110,9 @@ def recognise(text: str) -> tuple[Clue, ...]:
     if address is not None:
         return (Clue("address", address),)
     if of_port := _port(typed):
-        return of_port
+        is_name = all(each.at is None for each in of_port)  # a line, or a system, may name itself after a DSLAM's port
+        of_name = (Clue("username", typed.lower()), Clue("external_id", typed), Clue("run_key", typed))
+        return (*of_port, *of_name, Clue("reference", typed)) if is_name else of_port
     if _SPELT_MAC.fullmatch(typed):  # a line may log in under its MAC address
         return (*_mac(typed), Clue("username", typed.lower()))
     clues = [*numbers, *_mac(typed), *_serials(typed), *_email(typed), *_phone(typed)]

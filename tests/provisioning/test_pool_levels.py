@@ -16,10 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
 from ipam import NotServed, PoolExhausted
+from ipam.allocation.refusals import note_exhausted
 from ipam.tables import Pool
 from provisioning import pool_levels
 from provisioning.bootstrap import Appliance, open_appliance, utc_now
-from provisioning.pool_levels import LOOKED_AT_AGAIN
+from provisioning.pool_levels import LOOKED_AT_AGAIN, LOOKS_APART, Refusals
 from provisioning.webhooks.tables import Webhook, WebhookMessage
 from provisioning.worker import open_worker
 from tests.support.healthy_estate import HealthyEstate
@@ -200,6 +201,7 @@ async def test_a_route_and_a_move_that_are_refused_have_the_pool_told_where_it_i
         now += timedelta(minutes=1)
         with pytest.raises(PoolExhausted):
             await route(3)
+        now += LOOKS_APART
         with pytest.raises(NotServed, match="Pool tight-v4 is full"):  # besides the routes, which lead nowhere there
             async with appliance.database.begin() as db:
                 await appliance.address_desk(db).move(service_id=north, service_location=TIGHT, note="moves house")
@@ -207,6 +209,29 @@ async def test_a_route_and_a_move_that_are_refused_have_the_pool_told_where_it_i
             [("ok", "exhausted", "clock", 0)],
             [("ok", "exhausted", "clock", 0)],
         ]
+
+
+async def test_however_many_pools_refuse_at_once_they_are_looked_at_once_a_second() -> None:
+    now, looks = utc_now(), list[datetime]()
+
+    async def look() -> int:
+        looks.append(now)
+        return 0
+
+    refusals = Refusals(look, now=lambda: now)
+    for number in range(40):
+        await refusals.follow(refused_by(f"pool-{number}"))
+    now += LOOKS_APART
+    await refusals.follow(refused_by("pool-0"))  # which was looked at just now
+    await refusals.follow(refused_by("pool-7"))
+    await refusals.follow(refused_by("pool-8"))
+    assert looks == [now - LOOKS_APART, now]
+
+
+def refused_by(pool: str) -> AsyncSession:
+    db = AsyncSession()
+    note_exhausted(db, [pool])
+    return db
 
 
 @pytest.mark.both_databases

@@ -328,7 +328,7 @@ def test_who_is_changed_to_another_plan_is_told_for_which_ones_bill_and_addresse
     said = type_(*changing, "fiber-pool", *why)
     assert said.out.splitlines()[1:3] == [
         "  the bill goes on for plan fiber-300: this changes what the line gets, and no subscription",
-        "  addresses and VLAN stay as plan fiber-300 gave them: nothing of them follows a plan",
+        "  its addresses and VLAN stay as plan fiber-300 gave them: nothing of them follows a plan",
     ]
     disconnected = type_("subscribers", "disconnect", DONE, *why, "--json").json
     assert (disconnected["billed_as"], disconnected["addressed_as"]) == ("fiber-300", "fiber-300")
