@@ -10,7 +10,7 @@ import asyncio
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -37,8 +37,10 @@ async def known_around(db: AsyncSession, tenant_id: str, told: Sequence[Line], r
     the next block of its ports."""
     known = _Known(db, tenant_id)
     await known.read_keys({line.key for line in told})
+    nobodys = known.nobodys(told)
+    reopened = await known.read_beside(nobodys, rules)
     fresh = await asyncio.to_thread(known.unsaid, told)
-    for outside, windows in (await known.windows_of(fresh)).items():
+    for outside, windows in (await known.windows_of([*fresh, *reopened], {line.row_id for line in nobodys})).items():
         for window in windows:
             await known.read_window(outside, window)
     said = {(line.block, line.ended_at) for line in told}
@@ -80,11 +82,29 @@ class _Known:
 
     def unsaid(self, told: Iterable[Line]) -> list[Line]:
         """What isn't known yet, with this end if with any."""
-        ends = {line.block: line.ended_at for line in self._by_id.values()}
+        before = {line.block: line for line in self._by_id.values()}
+        fresh: list[Line] = []
+        for line in told:
+            known = before.get(line.block)
+            if not line.for_no_time and (known is None or line.ended_at not in {None, known.ended_at}):
+                fresh.append(line)
+        return fresh
+
+    def nobodys(self, told: Iterable[Line]) -> list[Line]:
+        """What was for no time, as is told now: it may have ended others."""
+        for_no_time = {line.block for line in told if line.for_no_time}
+        return [line for line in self._by_id.values() if line.block in for_no_time]
+
+    async def read_beside(self, nobodys: Sequence[Line], rules: Sequence[Any]) -> list[Line]:
+        """The blocks of the same ports before and after these. Those before that may have ended by them have no end
+        in what comes back: they go on to the next that was for a time."""
+        await self._next_of(nobodys)
+        begins = {(line.ports, line.began_at) for line in nobodys}
+        since = {rule.since for rule in rules}
         return [
-            line
-            for line in told
-            if not line.for_no_time and (line.block not in ends or line.ended_at not in {None, ends[line.block]})
+            replace(line, ended_at=None)
+            for line in await self._next_of(nobodys, backwards=True)
+            if (line.ports, line.ended_at) in begins or line.ended_at in since
         ]
 
     async def read_keys(self, keys: Collection[Key]) -> None:
@@ -95,16 +115,18 @@ class _Known:
             same = and_(*(column == asked.c[column.name] for column in key))  # SQLite looks for no tuple in its index
             await self._read(select(_BLOCK).join(asked, same).where(self._mine))
 
-    async def windows_of(self, fresh: Sequence[Line]) -> dict[bytes, list[_Window]]:
-        """When something is told of each outside address; a block without an end ends with the next of its ports."""
+    async def windows_of(self, fresh: Sequence[Line], nobodys: Collection[int | None]) -> dict[bytes, list[_Window]]:
+        """When something is told of each outside address; a block without an end ends with the next of its ports, but
+        for the rows that were ``nobodys``."""
         begins: dict[tuple[str, bytes, int, int], list[datetime]] = defaultdict(list)
-        for line in (*fresh, *self._by_id.values()):
+        for line in (*fresh, *(line for line in self._by_id.values() if line.row_id not in nobodys)):
             begins[line.ports].append(line.began_at)
         for of_ports in begins.values():
             of_ports.sort()
         last = [line for line in fresh if line.ended_at is None and begins[line.ports][-1] == line.began_at]
         for line in await self._next_of(last):
-            begins[line.ports].append(line.began_at)
+            if line.row_id not in nobodys:
+                begins[line.ports].append(line.began_at)
         windows: dict[bytes, list[_Window]] = defaultdict(list)
         for line in sorted(fresh, key=lambda each: each.began_at):
             of_ports, of_address = begins[line.ports], windows[line.outside]
@@ -143,9 +165,10 @@ class _Known:
         since = {rule.since for rule in rules}
         await self._next_of([line for line, at in ended if at in since])
 
-    async def _next_of(self, lines: Sequence[Line]) -> list[Line]:
-        """The next blocks of the same ports from the same source."""
+    async def _next_of(self, lines: Sequence[Line], *, backwards: bool = False) -> list[Line]:
+        """The next blocks of the same ports from the same source; ``backwards``: those before."""
         found: list[Line] = []
+        began_at = _OTHER.c.began_at
         for some in _in_parts(lines):
             names = ("source", "outside", "first_port", "last_port", "began_at")
             asked = self._asked(names, [(*line.ports, line.began_at) for line in some])
@@ -154,13 +177,15 @@ class _Known:
                 .where(
                     self._other_mine,
                     *(_OTHER.c[name] == asked.c[name] for name in names[:-1]),
-                    _OTHER.c.began_at > asked.c.began_at,
+                    began_at < asked.c.began_at if backwards else began_at > asked.c.began_at,
                 )
-                .order_by(_OTHER.c.began_at)
+                .order_by(began_at.desc() if backwards else began_at)
                 .limit(1)
                 .correlate(asked)
             ).scalar_subquery()
-            found += await self._read(select(_BLOCK).where(self._mine, _BLOCK.c.id.in_(select(next_id))))
+            found += await self._read(
+                select(_BLOCK).where(self._mine, _BLOCK.c.id.in_(select(next_id).select_from(asked)))
+            )
         return found
 
     def _first_ports(self, outside: bytes, up_to: int) -> CTE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
@@ -114,6 +114,30 @@ def reopened(known: Iterable[Line], assumed: Ends, *, told: Iterable[Line]) -> l
         else line
         for line in known
     ]
+
+
+def nobodys(for_no_time: Iterable[Line], told: Iterable[Line], known: Iterable[Line], assumed: Ends) -> list[Line]:
+    """What is known without a told end, of which these lines say only that it was for no time; each is where it is
+    told. Whoever had ended by it has its end no more."""
+    nothing = {line.block: line.where for line in for_no_time}
+    for line in told:
+        nothing.pop(line.block, None)
+    return [
+        replace(line, where=nothing[line.block])
+        for line in known
+        if line.block in nothing and line.ended_at in {None, assumed.get(line.key)}
+    ]
+
+
+def lengthened(lines: Iterable[Line], before: Mapping[int | None, datetime | None], gone: Iterable[Line]) -> list[Line]:
+    """The lines; those that end later than ``before``, as what had ended them is ``gone``, are where that is told."""
+    told = {line.ports: line.where for line in gone}
+
+    def is_longer(line: Line) -> bool:
+        end_before = before.get(line.row_id)
+        return end_before is not None and (line.ended_at is None or line.ended_at > end_before)
+
+    return [replace(line, where=told[line.ports]) if line.ports in told and is_longer(line) else line for line in lines]
 
 
 def clashes(lines: Iterable[Line]) -> list[Fault]:

@@ -19,7 +19,7 @@ from ipam.estate.spec import DEFAULT_VRF
 from ipam.nat import log_faults
 from ipam.nat.contradictions import told_against
 from ipam.nat.known_lines import known_around
-from ipam.nat.log_lines import Line, clashes, compared, ends_by_next, folded, reopened
+from ipam.nat.log_lines import Line, clashes, compared, ends_by_next, folded, lengthened, nobodys, reopened
 from ipam.nat.rule_rows import HAS_HELD, rules_of
 from ipam.tables import NatBlock, NatRule, table_of
 from ipam.upkeep.answers import NatContradiction
@@ -97,7 +97,7 @@ async def import_blocks(
     told = {line.key for line in (*log.new, *log.ended) if line.ended_at is not None}
     return ImportedBlocks(
         new=len(log.new) + len(log.ended) + len(log.gone),
-        ended_by_next=sum(line.key not in told for line in new_ends),
+        ended_by_next=sum(line.ended_at is not None and line.key not in told for line in new_ends),
         contradicts_rule=len(log.against),
         first_contradicting=tuple(log.against[:MOST_TOLD]),
         for_no_time=log.for_no_time,
@@ -138,36 +138,30 @@ def _held_against(lines: Mapping[int, Line], known: Sequence[Line], rules: Seque
     assumed = ends_by_next(known, rules)
     told_now, for_no_time = folded(lines.values())
     new, ended = compared(told_now, known, assumed)
-    nothing = {line.block for line in for_no_time} - {line.block for line in told_now}
-    gone = [
-        line
-        for line in known
-        if line.block in nothing and (line.ended_at is None or line.ended_at == assumed.get(line.key))
-    ]
-    closed = {line.row_id: line for line in (*ended, *gone)}
-    others = (closed.get(line.row_id, line) for line in reopened(known, assumed, told=lines.values()))
-    standing = [*new, *others]
-    ends = ends_by_next(standing, rules)  # also by those that are gone: the ports were given out anew all the same
+    gone = nobodys(for_no_time, told_now, known, assumed)
+    closed = {line.row_id: line for line in ended}
     gone_ids = {line.row_id for line in gone}
-    standing = [
-        replace(line, ended_at=line.ended_at or ends.get(line.key))
-        for line in standing
-        if line.row_id is None or line.row_id not in gone_ids
-    ]
+    others = (line for line in reopened(known, assumed, told=lines.values()) if line.row_id not in gone_ids)
+    standing = [*new, *(closed.get(line.row_id, line) for line in others)]
+    ends = ends_by_next(standing, rules)
+    standing = [replace(line, ended_at=line.ended_at or ends.get(line.key)) for line in standing]
+    before = {line.row_id: line.ended_at for line in known}
     return _Weighed(
-        faults=clashes(standing),
+        faults=clashes(lengthened(standing, before, gone)),
         new=new,
         ended=ended,
         standing=standing,
         gone=gone,
-        before={line.row_id: line.ended_at for line in known},
+        before=before,
         against=told_against(told_now, rules),
         for_no_time=len(for_no_time),
     )
 
 
 async def _write(rows: EstateRows, log: _Weighed) -> list[Line]:
-    """Those with another end than they had before."""
+    """Those with another end than they had before. What is gone makes way first: others may begin just then."""
+    for line in log.gone:
+        await rows.db.execute(delete(_BLOCK).where(_BLOCK.c.id == line.row_id))
     moved = [line for line in log.standing if line.ended_at != log.before.get(line.row_id)]
     changed = [{"known": line.row_id, "ends": line.ended_at} for line in moved if line.row_id is not None]
     change = update(_BLOCK).where(_BLOCK.c.id == bindparam("known")).values(ended_at=bindparam("ends"))
@@ -177,8 +171,6 @@ async def _write(rows: EstateRows, log: _Weighed) -> list[Line]:
     for start in range(0, len(fresh), AT_ONCE):
         some = [_row(rows.tenant_id, line) for line in fresh[start : start + AT_ONCE]]
         await insert_many(rows.db, _BLOCK, some)
-    for line in log.gone:
-        await rows.db.execute(delete(_BLOCK).where(_BLOCK.c.id == line.row_id))
     return moved
 
 

@@ -57,7 +57,13 @@ class PlainLog:
         lines = [Row(block, source, f"blocks.{number}") for number, block in enumerate(blocks)]
         assumed, new, ends_told = self._ends(self.rows), list[Row](), list[Row]()
         before = {row.begins: row for row in self.rows}
-        for line in _folded(lines):
+        told_now, nothing = _folded(lines)
+        gone = {
+            row.begins
+            for row in self.rows
+            if row.said in nothing and row.block.ended_at in {None, assumed.get(row.begins)}
+        }
+        for line in told_now:
             was = before.get(line.begins)
             if was is None or was.said != line.said:
                 new.append(line)
@@ -70,6 +76,8 @@ class PlainLog:
         told_again = {line.block for line in lines}
         ended, standing = {row.begins: row for row in ends_told}, [*new]
         for row in self.rows:
+            if row.begins in gone:
+                continue
             only_assumed = row.block.ended_at == assumed.get(row.begins) and row.block not in told_again
             standing.append(ended.get(row.begins, row.ending(None) if only_assumed else row))
         ends = self._ends(standing)
@@ -80,11 +88,12 @@ class PlainLog:
         by_next = [
             row
             for row in standing
-            if row.begins not in counted
+            if row.block.ended_at is not None
+            and row.begins not in counted
             and row.block.ended_at != (before[row.begins].block.ended_at if row.known else None)
         ]
         self.rows = [replace(row, known=True, where=f"a block imported from {row.source}") for row in standing]
-        return len(new) + len(ends_told), len(by_next)
+        return len(new) + len(ends_told) + len(gone), len(by_next)
 
     def _ends(self, rows: Iterable[Row]) -> dict[Begins, datetime]:
         of_ports: dict[tuple[str, str, int, int], set[datetime]] = defaultdict(set)
@@ -99,14 +108,17 @@ class PlainLog:
         return ends
 
 
-def _folded(lines: Iterable[Row]) -> list[Row]:
+def _folded(lines: Iterable[Row]) -> tuple[list[Row], set[LoggedBlock]]:
+    """Each block once; and of which nothing is said but that they ended when they began."""
     by_block: dict[LoggedBlock, dict[datetime | None, Row]] = defaultdict(dict)
     for line in lines:
         by_block[line.said].setdefault(line.block.ended_at, line)
     for by_end in by_block.values():
         if len(by_end) > 1:
             by_end.pop(None, None)
-    return [line for by_end in by_block.values() for line in by_end.values()]
+    blocks = [line for by_end in by_block.values() for line in by_end.values()]
+    for_a_time = [line for line in blocks if line.block.ended_at != line.block.began_at]
+    return for_a_time, {line.said for line in blocks} - {line.said for line in for_a_time}
 
 
 def _clashes(row: Row, others: Iterable[Row]) -> list[str]:

@@ -31,7 +31,7 @@ def at(minute: float) -> datetime:
 def by_chance(dice: random.Random, until: int, before: Sequence[LoggedBlock]) -> LoggedBlock:
     if before and dice.random() < 0.35:
         again = dice.choice(before)
-        otherwise = dice.choice((again.ended_at, None, again.began_at + timedelta(minutes=dice.randrange(1, 9))))
+        otherwise = dice.choice((again.ended_at, None, again.began_at + timedelta(minutes=dice.randrange(9))))
         return replace(again, ended_at=again.ended_at if otherwise and otherwise >= at(until) else otherwise)
     wide = dice.random() < 0.1
     first = dice.choice((1, 9)) if wide else dice.choice((1, 5, 9, 13))
@@ -127,7 +127,9 @@ async def test_of_a_long_history_a_few_lines_are_held_against_their_neighbours(
     between = replace(new, began_at=at(3020), ended_at=at(3030))
     of_old = replace(new, first_port=2048, last_port=3071, began_at=at(-30), ended_at=None)
 
-    for said in ([new], [new], [between], [of_old], [between, new, of_old]):
+    unended = [replace(between, first_port=1024 * port, last_port=1024 * port + 1023, ended_at=None) for port in (4, 5)]
+
+    for said in ([new], [new], [between], [of_old], [between, new, of_old], unended):
         await empty.ports("import_blocks", blocks=said, source="a")
 
-    assert read == [0, 1, 0, 1, 4]
+    assert read == [0, 1, 0, 1, 4, 2]

@@ -175,5 +175,58 @@ async def test_one_that_was_read_open_and_ended_when_it_began_is_nobodys_after_a
 
     assert await read(empty, block("100.64.0.9", 6, 6)) == ImportedBlocks(1, 0, for_no_time=1)
 
-    assert await holders(empty, 5, 7) == ["100.64.0.8", None]  # the box gave the ports out anew at six all the same
+    assert await holders(empty, 5, 7) == ["100.64.0.8", "100.64.0.8"]  # as one log of all three lines has it
     assert await read(empty, block("100.64.0.9", 6, 6)) == ImportedBlocks(0, 0, for_no_time=1)
+    assert await read(empty, block("100.64.0.8", 0, 7)) == ImportedBlocks(1, 0)
+    assert await holders(empty, 5, 6.5, 7) == ["100.64.0.8", "100.64.0.8", None]
+    assert await empty.violations() == []
+
+
+async def test_one_that_was_nobodys_makes_way_for_who_had_its_ports_from_then_on(empty: Network) -> None:
+    await prepared(empty)
+    await read(empty, block("100.64.0.8", 0), block("100.64.0.9", 6))
+
+    log = (block("100.64.0.9", 6, 6), block("100.64.0.10", 6))
+    assert await read(empty, *log) == ImportedBlocks(2, 0, for_no_time=1)
+
+    assert await holders(empty, 5, 6, 99) == ["100.64.0.8", "100.64.0.10", "100.64.0.10"]
+    assert await read(empty, *log) == ImportedBlocks(0, 0, for_no_time=1)
+
+
+async def test_whom_one_that_was_nobodys_had_ended_is_ended_by_the_one_after_it(empty: Network) -> None:
+    await prepared(empty)
+    await read(empty, block("100.64.0.8", 0), *(block("100.64.0.9", hour) for hour in (6, 7, 20)))
+
+    nobodys = (block("100.64.0.9", 6, 6), block("100.64.0.9", 7, 7))
+    assert await read(empty, *nobodys) == ImportedBlocks(2, 1, for_no_time=2)
+
+    assert await holders(empty, 5, 6, 19, 21) == ["100.64.0.8", "100.64.0.8", "100.64.0.8", "100.64.0.9"]
+    assert await read(empty, block("100.64.0.8", 0, 4)) == ImportedBlocks(1, 0)
+    assert await holders(empty, 3, 5) == ["100.64.0.8", None]
+
+
+async def test_an_end_that_is_told_again_stays_when_the_next_one_was_nobodys(empty: Network) -> None:
+    await prepared(empty)
+    told = block("100.64.0.8", 0, 6)
+    await read(empty, told, block("100.64.0.9", 6))
+
+    assert await read(empty, told, block("100.64.0.9", 6, 6)) == ImportedBlocks(1, 0, for_no_time=1)
+
+    assert await holders(empty, 5, 7) == ["100.64.0.8", None]
+
+
+async def test_whom_one_that_was_nobodys_had_ended_meets_who_had_some_of_its_ports_since(empty: Network) -> None:
+    await prepared(empty)
+    since = STARTED_AT + timedelta(hours=5)
+    await empty.ports("define_rule", pool="cgnat", outside=f"{OUTSIDE}/32", ports_per_subscriber=200, since=since)
+    await read(empty, block("100.64.0.8", 0), block("100.64.0.9", 6))
+    nobodys = block("100.64.0.9", 6, 6, where="line 2")
+    await read(empty, block("100.64.0.10", 5.2, 5.4, first=1500))
+
+    assert await refusal(empty, nobodys) == [
+        f"line 2: {OUTSIDE}:1024-2047 was 100.64.0.10's from 2030-01-01T17:12:00Z to 2030-01-01T17:24:00Z"
+        " (a block imported from box1)"
+    ]
+    told = block("100.64.0.8", 0, 5)
+    assert (await read(empty, told, nobodys)).new == 1
+    assert await holders(empty, 4) == ["100.64.0.8"]
