@@ -81,13 +81,13 @@ class _Known:
         return list(self._by_id.values())
 
     def unsaid(self, told: Iterable[Line]) -> list[Line]:
-        """What isn't known yet, with this end if with any."""
+        """What isn't known yet, with this end if with any. Of what is known otherwise the source is that of then."""
         before = {line.block: line for line in self._by_id.values()}
         fresh: list[Line] = []
         for line in told:
             known = before.get(line.block)
             if not line.for_no_time and (known is None or line.ended_at not in {None, known.ended_at}):
-                fresh.append(line)
+                fresh.append(line if known is None else replace(line, source=known.source))
         return fresh
 
     def nobodys(self, told: Iterable[Line]) -> list[Line]:

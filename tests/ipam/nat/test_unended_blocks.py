@@ -230,3 +230,19 @@ async def test_whom_one_that_was_nobodys_had_ended_meets_who_had_some_of_its_por
     told = block("100.64.0.8", 0, 5)
     assert (await read(empty, told, nobodys)).new == 1
     assert await holders(empty, 4) == ["100.64.0.8"]
+
+
+async def test_one_that_a_known_block_of_another_source_does_not_end_meets_whoever_came_later_too(
+    empty: Network,
+) -> None:
+    await prepared(empty)
+    await read(empty, block("100.64.0.9", 20, 30), block("100.64.0.10", 30, 40))
+    await read(empty, block("100.64.0.11", 50, 60, first=1500), source="box3")
+
+    both = (block("100.64.0.12", 0, where="line 1"), block("100.64.0.9", 20, 25, where="line 2"))
+    was = f"line 1: {OUTSIDE}:1024-2047 was"
+    assert await refusal(empty, *both, source="box2") == [
+        f"{was} 100.64.0.9's from 2030-01-02T08:00:00Z to 2030-01-02T13:00:00Z (line 2)",
+        f"{was} 100.64.0.10's from 2030-01-02T18:00:00Z to 2030-01-03T04:00:00Z (a block imported from box1)",
+        f"{was} 100.64.0.11's from 2030-01-03T14:00:00Z to 2030-01-04T00:00:00Z (a block imported from box3)",
+    ]
