@@ -2,13 +2,14 @@
 
 ``allocator`` asks what could be taken and takes it, service by service. Here what they all may take is read and locked
 at once; each has in turn what is next, in the order that ``allocator`` says; and what they took is written at once.
-What others have locked is passed over, as always: where a pool has nothing else left, ``allocator`` has to come again.
+What others have locked is passed over, as always, and isn't gone therefore: a pool of which all that was found is taken
+is looked at again, and where it has nothing else left, ``allocator`` has to come again for whoever's turn it is.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam.allocation.candidates import Candidate, Holder
 from ipam.allocation.chains import Chains
 from ipam.allocation.patience import OthersWereQuicker
+from ipam.allocation.places import AnySelect
 from ipam.allocator import why_nothing
 from ipam.answers import Held
 from ipam.bulk import insert_many, update_many
@@ -39,20 +41,20 @@ _OWN = (
     .order_by(Allocation.available_at.desc(), Allocation.id.desc())
     .with_for_update(skip_locked=True)
 )
-_RESTED = (
+_ANY_RESTED = (
     select(Allocation.id, Allocation.unit)
     .where(Allocation.pool_id == bindparam("pool_id"), Allocation.available_at <= _AT)
     .order_by(Allocation.available_at, Allocation.id)
     .limit(_MOST)
-    .with_for_update(skip_locked=True)
 )
-_RANGES = (
+_RESTED = _ANY_RESTED.with_for_update(skip_locked=True)
+_ANY_RANGES = (
     select(FreeRange.seq, FreeRange.next_unit, FreeRange.last_unit)
     .where(FreeRange.pool_id == bindparam("pool_id"), FreeRange.seq > bindparam("after"))
     .order_by(FreeRange.pool_id, FreeRange.seq)
     .limit(_MOST)
-    .with_for_update(skip_locked=True)
 )
+_RANGES = _ANY_RANGES.with_for_update(skip_locked=True)
 # Row by row: SQLite would look through the ranges of all pools for a list of pairs.
 _DRY = delete(_RANGE).where(_RANGE.c.pool_id == bindparam("of_pool"), _RANGE.c.seq == bindparam("at_seq"))
 
@@ -85,12 +87,17 @@ class Stock:
         self._db = db
         self._tenant_id = tenant_id
         self._at = at
+        self._has_others = db.get_bind().dialect.name == "postgresql"
+        """Who may hold something of a pool: SQLite has one writer."""
         self._wanted = wanted
         """By pool how many may yet take one of its units: so many are locked, and no more."""
         self._own: dict[str, dict[int, list[_Used]]] = defaultdict(dict)
         """By subject and pool."""
         self._fresh: dict[int, deque[_Range]] = {}
         self._rested: dict[int, deque[_Used]] = {}
+        self._none_fresh: set[int] = set()
+        self._none_rested: set[int] = set()
+        """Pools that have none, held by others or not: they aren't asked again."""
         self._taken: set[tuple[int, int]] = set()
         """Pool and unit: a rested one may be somebody's own as well."""
         self._exhausted: dict[tuple[int, ...], PoolExhausted] = {}
@@ -127,18 +134,14 @@ class Stock:
 
         Raises:
             PoolExhausted: a chain had nothing at all.
-            OthersWereQuicker: what it has is locked by others.
+            OthersWereQuicker: what that pool has is locked by others.
         """
         chosen: list[Candidate] = []
         for chain in chains.values():
-            for candidate in chain:
-                is_given = not candidate.takes or candidate.given is not None
-                if is_given or await self._next(candidate, subject) is not None:
-                    chosen.append(candidate)
-                    break
-            else:
-                raise await self._why_nothing(chain)
-            self._wanted.subtract(candidate.pool_id for candidate in chain)
+            try:
+                chosen.append(await self._first_of(chain, subject))
+            finally:  # who gets nothing here wants nothing more of it either
+                self._wanted.subtract(candidate.pool_id for candidate in chain)
         return chosen
 
     async def take(self, chosen: Iterable[Candidate], holder: Holder) -> list[Held]:
@@ -202,6 +205,15 @@ class Stock:
         self._advanced.clear()
         self._held.clear()
 
+    async def _first_of(self, chain: list[Candidate], subject: str) -> Candidate:
+        for candidate in chain:
+            is_given = not candidate.takes or candidate.given is not None
+            if is_given or await self._next(candidate, subject) is not None:
+                return candidate
+            if self._has_others and candidate.pool_id not in self._none_fresh & self._none_rested:
+                raise OthersWereQuicker([candidate.name])  # the next one's turn is when this one has nothing at all
+        raise await self._why_nothing(chain)
+
     async def _next(self, pool: Candidate, subject: str) -> _Range | _Used | None:
         """What the subject would be given of it, which stays."""
         if (own := self._own_of(pool.pool_id, subject)) is not None:
@@ -215,21 +227,36 @@ class Stock:
         return next((each for each in units if (pool_id, each.unit) not in self._taken), None)
 
     async def _next_fresh(self, pool_id: int) -> _Range | None:
-        if pool_id not in self._fresh:
+        if self._is_to_be_asked(pool_id, self._fresh, self._none_fresh):
+            if any(pool == pool_id for pool, _ in self._advanced):
+                await self.write()  # of what is taken already nothing is found again
             self._fresh[pool_id] = await self._ranges(pool_id)
-        ranges = self._fresh[pool_id]
+            if not self._fresh[pool_id] and not await self._others_hold(_ANY_RANGES, pool_id=pool_id, after=-1):
+                self._none_fresh.add(pool_id)
+        ranges = self._fresh.get(pool_id)
         return ranges[0] if ranges else None
 
     async def _next_rested(self, pool_id: int) -> _Used | None:
-        if pool_id not in self._rested:
-            await self.write()  # of what is taken already nothing is found again
-            given = {"pool_id": pool_id, "at": self._at, "most": max(self._wanted[pool_id], 1)}
-            found = await self._db.execute(_RESTED, given)
-            self._rested[pool_id] = deque(_Used(*row) for row in found)
-        units = self._rested[pool_id]
+        units = self._rested.get(pool_id)
         while units and (pool_id, units[0].unit) in self._taken:
             units.popleft()
+        if self._is_to_be_asked(pool_id, self._rested, self._none_rested):
+            if any(pool == pool_id and row_id is not None for pool, _, row_id, _ in self._held):
+                await self.write()
+            given = {"pool_id": pool_id, "at": self._at}
+            found = await self._db.execute(_RESTED, {**given, "most": max(self._wanted[pool_id], 1)})
+            units = self._rested[pool_id] = deque(_Used(*row) for row in found)
+            if not units and not await self._others_hold(_ANY_RESTED, **given):
+                self._none_rested.add(pool_id)
         return units[0] if units else None
+
+    def _is_to_be_asked(self, pool_id: int, found: Mapping[int, Sized], none: set[int]) -> bool:
+        """Where others may have held something then, again when all that was found is taken."""
+        return pool_id not in none and (pool_id not in found or (self._has_others and not found[pool_id]))
+
+    async def _others_hold(self, what: AnySelect, **given: object) -> bool:
+        """Whether there is any of it, after nothing was found that is unlocked."""
+        return self._has_others and (await self._db.execute(what, {**given, "most": 1})).first() is not None
 
     async def _ranges(self, pool_id: int) -> deque[_Range]:
         """As few as have what is wanted: how long they are is seen when they are ours."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import MovedService, NotServed
+from ipam.allocation.candidates import Candidate, Holder
 from ipam.allocation.stock import Stock
+from ipam.answers import Held
+from ipam.tables import FreeRange, Pool
 from ipam.upkeep import rehoming
 from tests.ipam.conftest import Network, small
 
@@ -103,7 +107,8 @@ async def give_and_take(network: Network) -> list[str]:
         await network.allocate(customer, f"LOC-1-{customer}")
     for customer in range(120, 141):
         await network.allocate(customer, f"LOC-2-{customer - 100}")
-    await network.keep("drain", pool="v4-2", span="100.65.0.12-100.65.0.14", note="goes")
+    for line in others[3:6]:
+        await network.keep("drain", pool="v4-2", span=line["ip_address"], note="goes")
     return [str(line["ip_address"]) for customer, line in zip(FORMER, former, strict=True) if customer in FIRST]
 
 
@@ -252,4 +257,124 @@ async def test_what_others_have_locked_is_passed_over_and_waited_for_where_nothi
 
     assert done.refusal is None
     assert (len(done.moved), (await empty.usage("v4-2"))["assigned"]) == (6, 6)
+    assert await empty.violations() == []
+
+
+def with_overflow(behind: str = "bng-1") -> dict[str, Any]:
+    """Behind BNG 2 there is a small pool, and one for who finds it full."""
+    described = two_bngs("100.65.0.0/29", behind)
+    described["pool"][1]["quarantine_seconds"] = 60
+    bindings = [{"bng": "bng-2", "priority": 200}]
+    described["pool"].append({"name": "v4-more", "kind": "ipv4", "network": "100.66.0.0/24", "bindings": bindings})
+    return described
+
+
+async def test_of_a_pool_that_is_full_the_database_is_asked_once_for_all_of_them(empty: Network) -> None:
+    few, many = (Network(empty.database, empty.clock, tenant_id=tenant) for tenant in ("few", "many"))
+    for network in (few, many):
+        await network.apply(with_overflow("bng-2"))
+        for onu in ONUS[:6]:
+            await network.allocate(100 + onu, f"LOC-2-{onu}")
+        await network.keep("rehome", **{**NEW, "access_nodes": ["OLT-1"], "bng": "bng-1"})
+
+    few_asked, few_moved = await rehome_so_many(few, 2)
+    many_asked, many_moved = await rehome_so_many(many, 50)
+
+    assert (len(few_moved), len(many_moved)) == (2, 50)
+    assert many_asked <= few_asked + 10 <= 70
+    assert {pool_of(each["given"][0]) for each in (*few_moved, *many_moved)} == {"100.66.0"}
+
+
+@asynccontextmanager
+async def held_by_others(network: Network, *, but_for: int = 0) -> AsyncIterator[AsyncSession]:
+    """Somebody has locked the free ranges of the small pool, all but the first so many, until it is rolled back."""
+    of_pool = select(FreeRange.seq).join(Pool, Pool.id == FreeRange.pool_id).where(Pool.name == "v4-2")
+    async with network.database.begin() as db:
+        ranges = of_pool.where(FreeRange.seq >= but_for).with_for_update(of=FreeRange)
+        assert len((await db.scalars(ranges)).all()) > 0
+        yield db
+        await db.rollback()
+
+
+async def six_behind_bng_1(network: Network) -> None:
+    """Who, when they go behind BNG 2, take all that its small pool has."""
+    await network.apply(with_overflow())
+    for onu in ONUS[:6]:
+        await network.allocate(onu, f"LOC-1-{onu}")
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one writer
+@pytest.mark.parametrize("but_for", [0, 1])
+async def test_a_pool_of_which_others_hold_what_is_left_is_not_passed_over_for_the_next_one(
+    empty: Network, monkeypatch: pytest.MonkeyPatch, but_for: int
+) -> None:
+    await six_behind_bng_1(empty)
+    alone: list[int] = []
+    give_alone = rehoming._give_alone
+    async with held_by_others(empty, but_for=but_for) as others:
+
+        async def let_go_then(db: AsyncSession, each: rehoming._Going, stock: Stock) -> None:
+            alone.append(each.line.service_id)
+            await others.rollback()
+            await give_alone(db, each, stock)
+
+        monkeypatch.setattr(rehoming, "_give_alone", let_go_then)
+        async with empty.database.begin() as db:
+            done = await empty.upkeep(db).rehome(**NEW)
+
+    assert len(alone) == 1
+    assert [pool_of(each["given"][0]) for each in done.moved] == 6 * ["100.65.0"]
+    assert await empty.violations() == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one writer
+async def test_what_others_have_let_go_of_meanwhile_is_found_when_the_rest_is_taken(
+    empty: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await six_behind_bng_1(empty)
+    take, give_alone = Stock.take, AsyncMock()
+    monkeypatch.setattr(rehoming, "_give_alone", give_alone)
+    async with held_by_others(empty, but_for=1) as others:
+
+        async def take_then_let_go(stock: Stock, chosen: Iterable[Candidate], holder: Holder) -> list[Held]:
+            taken = await take(stock, chosen, holder)
+            await others.rollback()
+            return taken
+
+        monkeypatch.setattr(Stock, "take", take_then_let_go)
+        async with empty.database.begin() as db:
+            done = await empty.upkeep(db).rehome(**NEW)
+
+    assert give_alone.await_count == 0
+    assert [pool_of(each["given"][0]) for each in done.moved] == 6 * ["100.65.0"]
+    assert await empty.violations() == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one writer
+async def test_a_used_address_is_given_only_while_others_hold_the_never_used_ones(
+    empty: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await empty.apply(with_overflow("bng-2"))
+    used = [await empty.allocate(100 + onu, f"LOC-2-{onu}") for onu in ONUS[:2]]
+    for line in used:
+        await empty.release(line["service_id"])
+    empty.clock.forward(minutes=5)
+    await empty.keep("rehome", **{**NEW, "bng": "bng-1"})
+    for onu in ONUS[:4]:
+        await empty.allocate(onu, f"LOC-1-{onu}")
+    take = Stock.take
+    async with held_by_others(empty) as others:
+
+        async def take_then_let_go(stock: Stock, chosen: Iterable[Candidate], holder: Holder) -> list[Held]:
+            taken = await take(stock, chosen, holder)
+            await others.rollback()
+            return taken
+
+        monkeypatch.setattr(Stock, "take", take_then_let_go)
+        async with empty.database.begin() as db:
+            done = await empty.upkeep(db).rehome(**NEW)
+
+    given = [each["given"][0] for each in done.moved]
+    assert [address in {line["ip_address"] for line in used} for address in given] == [True, False, False, False]
+    assert {pool_of(address) for address in given} == {"100.65.0"}
     assert await empty.violations() == []
