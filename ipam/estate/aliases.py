@@ -17,8 +17,8 @@ _ALIAS = table_of(LocationAlias)
 
 
 async def give_up(rows: EstateRows, places: Sequence[LocationSpec]) -> set[str]:
-    """What leads to one of these premises by now and shall no longer does so no more, before anything is made to lead
-    to another one: they may change places. The ids of those that have lost something."""
+    """Whatever leads to one of these premises, and isn't said to, leads there no more. It comes before anything is made
+    to lead to another one, since they may change places. Returned are the ids of those that have lost something."""
     if places:
         await rows.be_alone()  # whoever changes what leads where is, so that this is true still when it is deleted
     wanted = {place.id: place.found_by for place in places}
