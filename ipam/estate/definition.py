@@ -19,6 +19,7 @@ from ipam.estate import aliases
 from ipam.estate import pools as estate_pools
 from ipam.estate.faults import validate_estate
 from ipam.estate.gateways import without_gateway
+from ipam.estate.holding import hold_changed
 from ipam.estate.present import known_names
 from ipam.estate.rows import EstateRows, Outcome, worst
 from ipam.estate.spec import (
@@ -117,6 +118,7 @@ class NetworkEstate:
 
     async def _apply(self, spec: NetworkEstateSpec) -> AsyncIterator[Change]:
         self._rows.unbound = []
+        await hold_changed(self._rows, spec)  # all of it before the first part, which holds what it changes once more
         lost = await aliases.give_up(self._rows, spec.locations)
         parts: list[tuple[str, Iterable[Any], Callable[[Any], Any]]] = [
             ("vrf", spec.vrfs, self.define_vrf),
@@ -124,7 +126,7 @@ class NetworkEstate:
             ("site", spec.sites, self.define_site),
             ("access_node", spec.access_nodes, self.define_access_node),
             ("location", spec.locations, partial(self._define_location, lost=lost)),
-            ("plan", spec.plans, self.define_plan),  # a new service locks its premise, then its plan
+            ("plan", spec.plans, self.define_plan),
             ("prefix", spec.prefixes, self.define_prefix),
             ("pool", spec.pools, self.define_pool),
             ("nat_rule", spec.nat_rules, self.define_nat_rule),

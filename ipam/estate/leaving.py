@@ -8,10 +8,12 @@ refers to it are the services that were given it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import delete, or_, select
 
+from ipam.allocation.places import AnySelect
 from ipam.estate.exclusions import Excluded
 from ipam.estate.ranges import rewrite_exclusions
 from ipam.estate.rows import EstateRows
@@ -57,10 +59,9 @@ async def is_named(rows: EstateRows, pool_id: int) -> bool:
     return await rows.db.scalar(named) is not None
 
 
-async def hold_served(rows: EstateRows, pool_id: int) -> None:
-    """Nobody is given anything at the premises that the pool serves until our transaction ends, and who was at it has
-    ended: so its live services can be counted, and are counted all."""
-    bound = select(PoolBinding).where(PoolBinding.pool_id == pool_id).subquery()
+def premises_served_by(pool_ids: Collection[int]) -> AnySelect:
+    """The ids of the premises behind the access nodes to which these pools are bound, be it to one port of them."""
+    bound = select(PoolBinding).where(PoolBinding.pool_id.in_(pool_ids)).subquery()
     of_ports = select(AccessPort.node_id).where(AccessPort.id.in_(select(bound.c.port_id)))
     nodes = select(AccessNode.id).where(
         or_(
@@ -70,7 +71,13 @@ async def hold_served(rows: EstateRows, pool_id: int) -> None:
             AccessNode.id.in_(of_ports),
         )
     )
-    await rows.hold(Location, node_id=nodes)
+    return select(Location.id).where(Location.node_id.in_(nodes))
+
+
+async def hold_served(rows: EstateRows, pool_id: int) -> None:
+    """Nobody is given anything at the premises that the pool serves until our transaction ends, and who was at it has
+    ended: so its live services can be counted, and are counted all."""
+    await rows.hold(Location, id=premises_served_by([pool_id]))
 
 
 async def discard(rows: EstateRows, pool_id: int, at: datetime) -> None:

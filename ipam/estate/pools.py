@@ -210,9 +210,9 @@ async def _make_room(rows: EstateRows, pool: Mapping[Any, Any], name: str, at: d
     """For a pool of the same name that counts in other units, or another one of the BNG's; history must keep what it
     refers to."""
     pool_id: int = pool["id"]
+    await hold_served(rows, pool_id)  # who is just being given the first of it has it, or goes without
     past = await past_of(rows, pool_id)
     if not past and pool["framed_pool"] is not None:
-        await hold_served(rows, pool_id)
         past = [SERVES] if await count_live(rows.db, Service.framed_pool_id == pool_id) else []
     if past:
         raise EstateInUse(

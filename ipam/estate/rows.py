@@ -47,11 +47,15 @@ class EstateRows:
         """The pools and S-VLANs that lost a binding, as ``bind`` was told them."""
         self._alone_in: Transaction | None = None
 
+    @property
+    def has_other_writers(self) -> bool:
+        """Whether others may be writing at this moment: SQLite has one writer anyway."""
+        return self.db.get_bind().dialect.name == "postgresql"
+
     async def be_alone(self) -> None:
         """Those who change a network, or what of its pools may be handed out, do so one after the other. It is the
-        first lock that each of them takes, then come a pool's free ranges, then its row. SQLite has one writer anyway.
-        """
-        if self.db.get_bind().dialect.name != "postgresql" or (self._alone_in is not None and self._alone_in.is_active):
+        first lock that each of them takes; then come premises, plans, a pool's free ranges, and its row."""
+        if not self.has_other_writers or (self._alone_in is not None and self._alone_in.is_active):
             return
         connection = (await self.db.connection()).sync_connection
         assert connection is not None
@@ -62,8 +66,8 @@ class EstateRows:
 
     async def hold(self, model: type[IpamBase], **key: Any) -> None:
         """Who makes a service that refers to these rows has ended before this returns, or waits until our transaction
-        does: so their services can be counted, and are counted all. SQLite has one writer anyway."""
-        if self.db.get_bind().dialect.name == "postgresql":
+        does: so their services can be counted, and are counted all."""
+        if self.has_other_writers:
             table = table_of(model)
             which = (table.c.tenant_id == self.tenant_id, *(table.c[name].in_(key[name]) for name in key))
             await self.db.execute(select(table.c.id).where(*which).order_by(table.c.id).with_for_update())
