@@ -1,7 +1,7 @@
 """Where a description contradicts itself or what is there: prefixes that overlap, pools that would become others.
 
 On overlaps the database has the last word (``ipam.ddl``), one at a time. Here all are found beforehand, but none with
-what the description itself gives up: whether it does so in time, the database knows.
+what the description itself gives up, which it does before it takes anything.
 """
 
 from __future__ import annotations

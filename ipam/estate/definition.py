@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -14,8 +14,8 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import format_vids, parse_network, parse_vids
-from ipam.errors import AliasTaken, EstateInUse, EstateRefused, Fault, NameUnknown, RequestInvalid
-from ipam.estate import aliases
+from ipam.errors import AliasTaken, EstateInUse, EstateRefused, Fault, NameUnknown
+from ipam.estate import aliases, nat_rules
 from ipam.estate import pools as estate_pools
 from ipam.estate.faults import validate_estate
 from ipam.estate.gateways import without_gateway
@@ -73,8 +73,8 @@ class Change:
     """The live services that keep something of it though it serves them no more, since it was bound elsewhere."""
 
 
-_GUARDED = frozenset({"access_node", "location", "plan"})
-"""Parts that refuse before they write: what stands in the way of all of them is told at once."""
+_Parts = list[tuple[str, Iterable[Any], Callable[[Any], Awaitable[Outcome]]]]
+"""A section, its entries, and what makes the network be as one of them says."""
 
 
 class NetworkEstate:
@@ -104,7 +104,7 @@ class NetworkEstate:
         Raises:
             EstateRefused: with all faults at once.
             AliasTaken, EstateInUse: one thing that is there contradicts it.
-            Overlap, OutsideShared: somebody else was quicker, or what is in its way is given up too late in it.
+            Overlap, OutsideShared: somebody else was quicker.
         """
         faults = await self.validate(data)
         if faults:
@@ -119,32 +119,56 @@ class NetworkEstate:
     async def _apply(self, spec: NetworkEstateSpec) -> AsyncIterator[Change]:
         self._rows.unbound = []
         await hold_changed(self._rows, spec)  # all of it before the first part, which holds what it changes once more
+        in_the_way: list[AliasTaken | EstateInUse] = []
+        async for change in self._defined(await self._places(spec), in_the_way):
+            yield change
+        _refuse_if_any(in_the_way)
+        async for change in self._defined(await self._numbers(spec)):
+            yield change
+
+    async def _places(self, spec: NetworkEstateSpec) -> _Parts:
+        """What refuses before it writes: what stands in the way of all of it is told at once."""
         lost = await aliases.give_up(self._rows, spec.locations)
-        parts: list[tuple[str, Iterable[Any], Callable[[Any], Any]]] = [
+        return [
             ("vrf", spec.vrfs, self.define_vrf),
             ("bng", spec.bngs, self.define_bng),
             ("site", spec.sites, self.define_site),
             ("access_node", spec.access_nodes, self.define_access_node),
             ("location", spec.locations, partial(self._define_location, lost=lost)),
             ("plan", spec.plans, self.define_plan),
-            ("prefix", spec.prefixes, self.define_prefix),
-            ("pool", spec.pools, self.define_pool),
-            ("nat_rule", spec.nat_rules, self.define_nat_rule),
+        ]
+
+    async def _numbers(self, spec: NetworkEstateSpec) -> _Parts:
+        """What stands on prefixes, each of which is given up before any is taken."""
+        parts: list[PrefixSpec | PoolSpec | NatRuleSpec] = [*spec.prefixes, *spec.pools, *spec.nat_rules]
+        for vrf in {part.vrf for part in parts}:
+            await self._ensure_vrf(vrf)
+        gone = await estate_pools.give_up(self._rows, spec.pools, self._now())
+        blocks = self._port_blocks()
+        ended = await nat_rules.give_up(blocks, spec.nat_rules)
+        containers_first = sorted(spec.prefixes, key=lambda prefix: prefix.role != "container")
+        return [
+            ("prefix", containers_first, self.define_prefix),
+            ("pool", spec.pools, partial(self._define_pool, given_up=gone)),
+            ("nat_rule", spec.nat_rules, partial(nat_rules.define_rule, blocks, given_up=ended)),
             ("vlan_group", spec.vlan_groups, self.define_vlan_group),
             ("svlan", spec.svlans, self.define_svlan),
         ]
-        in_the_way: list[AliasTaken | EstateInUse] = []
+
+    async def _defined(
+        self, parts: _Parts, in_the_way: list[AliasTaken | EstateInUse] | None = None
+    ) -> AsyncIterator[Change]:
+        """``in_the_way``: here what is in the way of a part is left, and the next one is looked at; None: it is
+        raised."""
         for part, entries, define in parts:
-            if part not in _GUARDED:
-                _refuse_if_any(in_the_way)
             for entry in entries:
                 try:
                     outcome = await define(entry)
                 except NameUnknown:  # a port of a node that was refused, above all
-                    _refuse_if_any(in_the_way)
+                    _refuse_if_any(in_the_way or ())
                     raise
                 except (AliasTaken, EstateInUse) as error:
-                    if part not in _GUARDED:
+                    if in_the_way is None:
                         raise
                     in_the_way.append(error)
                     continue
@@ -251,8 +275,12 @@ class NetworkEstate:
             EstateInUse: it has been in use as another one, what would be excluded is assigned, or live IPoE services
                 would have no gateway.
         """
+        return await self._define_pool(pool, ())
+
+    async def _define_pool(self, pool: PoolSpec, given_up: Collection[str]) -> Outcome:
+        """``given_up``: the pools that have gone for others of their names."""
         await self._ensure_vrf(pool.vrf)
-        return await estate_pools.define_pool(self._rows, pool, self._now())
+        return await estate_pools.define_pool(self._rows, pool, self._now(), given_up=given_up)
 
     async def define_vlan_group(self, group: VlanGroupSpec) -> Outcome:
         """
@@ -280,16 +308,13 @@ class NetworkEstate:
             EstateRefused: with all that is wrong with it.
             OutsideShared, Overlap, EstateInUse: as ``PortBlocks.define_rule``.
         """
-        blocks = PortBlocks(self._db, tenant_id=self._rows.tenant_id, now=self._now)
-        known = {each["pool"] for each in await blocks.rules()}
-        try:
-            changed = await blocks.define_rule(**rule.model_dump(), described=True)
-        except RequestInvalid as refused:
-            where = f"nat_rule {rule.pool}"
-            raise EstateRefused([Fault(where, f"{fault.where}: {fault.what}") for fault in refused.faults]) from refused
-        if not changed:
-            return "unchanged"
-        return "changed" if rule.pool in known else "created"
+        blocks = self._port_blocks()
+        return await nat_rules.define_rule(blocks, rule, given_up=await nat_rules.give_up(blocks, [rule]))
+
+    def _port_blocks(self) -> PortBlocks:
+        """At one moment, at which one rule ends and the other begins."""
+        at = self._now()
+        return PortBlocks(self._db, tenant_id=self._rows.tenant_id, now=lambda: at)
 
     async def define_svlan(self, svlan: SvlanSpec) -> Outcome:
         """An S-VLAN, shared or with C-VLANs in it, and its bindings.

@@ -7,49 +7,17 @@ database would take one back. What is described as it is isn't held: nobody wait
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterator
 
 from sqlalchemy import select
 
 from ipam.allocation.places import AnySelect
 from ipam.bulk import AT_ONCE
+from ipam.estate import differing
 from ipam.estate.leaving import premises_served_by
 from ipam.estate.rows import EstateRows
-from ipam.estate.spec import NetworkEstateSpec, PlanSpec
-from ipam.tables import (
-    AccessNode,
-    AccessPort,
-    AddressPlan,
-    Bng,
-    IpamBase,
-    Location,
-    Pool,
-    Prefix,
-    Site,
-    Vrf,
-    table_of,
-)
-
-_PREMISES: AnySelect = (
-    select(Location.id, Location.name, AccessNode.name, AccessPort.name, Location.onu, Location.circuit_id)
-    .join(AccessNode, AccessNode.id == Location.node_id)
-    .outerjoin(AccessPort, AccessPort.id == Location.port_id)
-)
-_NODES: AnySelect = (
-    select(AccessNode.id, AccessNode.name, Site.name, Bng.name, AccessNode.vlan_model)
-    .join(Site, Site.id == AccessNode.site_id)
-    .join(Bng, Bng.id == AccessNode.bng_id)
-)
-_NEEDS = tuple(name for name in PlanSpec.model_fields if name != "name")
-_PLANS: AnySelect = select(AddressPlan.id, AddressPlan.name, *(getattr(AddressPlan, name) for name in _NEEDS))
-_POOLS: AnySelect = (
-    select(Pool.id, Pool.name, Pool.kind, Pool.unit_length, Pool.framed_pool, Prefix.network, Vrf.name)
-    .join(Prefix, Prefix.id == Pool.prefix_id)
-    .join(Vrf, Vrf.id == Prefix.vrf_id)
-)
-_GATEWAYS: AnySelect = select(Pool.id, Pool.name, Prefix.gateway).join(Prefix, Prefix.id == Pool.prefix_id)
-_CVLANS: AnySelect = select(Pool.id, Pool.name, Pool.kind).where(Pool.kind == "cvlan")
+from ipam.estate.spec import NetworkEstateSpec
+from ipam.tables import AddressPlan, IpamBase, Location
 
 
 async def hold_changed(rows: EstateRows, spec: NetworkEstateSpec) -> None:
@@ -62,42 +30,16 @@ async def hold_changed(rows: EstateRows, spec: NetworkEstateSpec) -> None:
     await rows.be_alone()  # nobody else changes what is there, so that it is as we see it when it is held
     if not rows.has_other_writers:
         return
-    places = {each.id: (each.access_node, each.port, each.onu, each.circuit_id) for each in spec.locations}
-    premises = set(await _otherwise(rows, Location, _PREMISES, places))
-    nodes = {node.name: (node.site, node.bng, node.vlan_model) for node in spec.access_nodes}
-    premises |= await _at(rows, _behind, await _otherwise(rows, AccessNode, _NODES, nodes))
-    premises |= await _at(rows, premises_served_by, await _leaving_pools(rows, spec))
+    premises = set(await differing.premises(rows, spec.locations))
+    premises |= await _at(rows, _behind, await differing.nodes(rows, spec.access_nodes))
+    leaving = {
+        **await differing.pools(rows, spec.pools),
+        **await differing.gateways(rows, spec.pools),
+        **await differing.cvlans(rows, spec.svlans),
+    }
+    premises |= await _at(rows, premises_served_by, leaving)
     await _hold(rows, Location, premises)
-    plans = {plan.name: tuple(getattr(plan, name) for name in _NEEDS) for plan in spec.plans}
-    await _hold(rows, AddressPlan, await _otherwise(rows, AddressPlan, _PLANS, plans))
-
-
-async def _leaving_pools(rows: EstateRows, spec: NetworkEstateSpec) -> set[int]:
-    """The ids of the pools that become other ones or lose their gateway, and of the C-VLANs that are handed out no
-    more."""
-    units = {
-        pool.name: (pool.kind, pool.its_unit_length, pool.framed_pool, pool.network, pool.vrf) for pool in spec.pools
-    }
-    without_gateway = {pool.name: (None,) for pool in spec.pools if pool.gateway is None}
-    shared = {svlan.name: (None,) for svlan in spec.svlans if not svlan.cvlans}
-    return {
-        *await _otherwise(rows, Pool, _POOLS, units),
-        *await _otherwise(rows, Pool, _GATEWAYS, without_gateway),
-        *await _otherwise(rows, Pool, _CVLANS, shared),
-    }
-
-
-async def _otherwise(
-    rows: EstateRows, model: type[IpamBase], found: AnySelect, described: Mapping[str, tuple[Any, ...]]
-) -> list[int]:
-    """The ids of those that are there, and not as they are described by their names. ``found``: an id, the name, and
-    what is said of it."""
-    table, names, ids = table_of(model), list(described), list[int]()
-    for start in range(0, len(names), AT_ONCE):
-        some = table.c.name.in_(names[start : start + AT_ONCE])
-        present = await rows.db.execute(found.where(table.c.tenant_id == rows.tenant_id, some))
-        ids += [row_id for row_id, name, *said in present if tuple(said) != described[name]]
-    return ids
+    await _hold(rows, AddressPlan, await differing.plans(rows, spec.plans))
 
 
 def _behind(node_ids: Collection[int]) -> AnySelect:

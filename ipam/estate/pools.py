@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from ipam.addresses import Network, parse_address, parse_network, to_bytes
 from ipam.ddl import PREFIX_ONCE, PREFIX_OVERLAP
 from ipam.errors import EstateInUse, EstateRefused, Fault, Overlap
+from ipam.estate import differing
 from ipam.estate.by_hand import done_by_hand
 from ipam.estate.clashes import RETIRED, becomes_another, sentence, was_its_prefix
 from ipam.estate.faults import binding_fault
@@ -36,8 +37,25 @@ from ipam.tables import (
 )
 
 
-async def define_pool(rows: EstateRows, pool: PoolSpec, at: datetime) -> Outcome:
-    """Make the pool, its prefix and its bindings be as described.
+async def give_up(rows: EstateRows, pools: Sequence[PoolSpec], at: datetime) -> set[str]:
+    """Those that are described as other ones go, and let go of their prefixes, before any of these takes one: they may
+    change places. Returned are their names.
+
+    Raises:
+        EstateInUse: as ``NetworkEstate`` says.
+    """
+    await rows.be_alone()
+    going = set((await differing.pools(rows, pools)).values())
+    for pool in pools:
+        if pool.name in going and (existing := await rows.find(Pool, name=pool.name)) is not None:
+            _refuse_retired(existing, pool.name)
+            await _refuse_former_prefix(rows, existing, pool)
+            await _make_room(rows, existing, pool.name, at)
+    return going
+
+
+async def define_pool(rows: EstateRows, pool: PoolSpec, at: datetime, *, given_up: Collection[str] = ()) -> Outcome:
+    """Make the pool, its prefix and its bindings be as described. ``given_up``: pools that have gone for such ones.
 
     Raises:
         EstateRefused, Overlap, NameUnknown, EstateInUse: as ``NetworkEstate`` says.
@@ -45,23 +63,15 @@ async def define_pool(rows: EstateRows, pool: PoolSpec, at: datetime) -> Outcome
     _refuse_if(f"pool {pool.name}", [*pool_faults(pool), *_binding_faults(pool.bindings)])
     await rows.be_alone()
     vrf_id = await rows.id_of("vrf", pool.vrf)
-    identity = {"kind": pool.kind, "unit_length": pool.its_unit_length, "framed_pool": pool.framed_pool}
+    replaced = pool.name in given_up or bool(await give_up(rows, [pool], at))
     existing = await rows.find(Pool, name=pool.name)
-    if existing is not None and existing["retired_at"] is not None:
-        raise EstateInUse(
-            f"Pool {pool.name}",
-            change=RETIRED,
-            instead="Take it out of the description, or give the new pool another name.",
-        )
-    replaced = existing is not None and not await _is_same(rows, existing, identity, pool.network, vrf_id)
-    if existing is not None and replaced:
-        await _refuse_former_prefix(rows, existing, identity, pool, vrf_id)
-        await _make_room(rows, existing, pool.name, at)
-        existing = None
+    if existing is not None:
+        _refuse_retired(existing, pool.name)
     network = parse_network(pool.network)
     gateway = to_bytes(*parse_address(pool.gateway)) if pool.gateway else None
     if existing is None:
         prefix_id = await add_prefix(rows, network, pool.vrf, vrf_id, role=pool.its_role, gateway=gateway)
+        identity = {"kind": pool.kind, "unit_length": pool.its_unit_length, "framed_pool": pool.framed_pool}
         stands_on = {**identity, "prefix_id": prefix_id}
         pool_id = await _add_pool(rows, pool.name, {**stands_on, **pool.handing_out}, pool_layout(pool), at)
         await rows.bind(pool.bindings, pool_id=pool_id)
@@ -163,25 +173,29 @@ def _binding_faults(bindings: tuple[BindingSpec, ...]) -> list[str]:
     return [fault for binding in bindings if (fault := binding_fault(binding))]
 
 
-async def _is_same(rows: EstateRows, existing: Any, identity: dict[str, Any], network: str, vrf_id: int) -> bool:
-    prefix = await rows.find(Prefix, id=existing["prefix_id"])
-    return (
-        prefix is not None
-        and (prefix["network"], prefix["vrf_id"]) == (network, vrf_id)
-        and all(existing[name] == value for name, value in identity.items())
-    )
+def _refuse_retired(pool: Mapping[Any, Any], name: str) -> None:
+    """
+    Raises:
+        EstateInUse: it was retired.
+    """
+    if pool["retired_at"] is not None:
+        raise EstateInUse(
+            f"Pool {name}",
+            change=RETIRED,
+            instead="Take it out of the description, or give the new pool another name.",
+        )
 
 
-async def _refuse_former_prefix(
-    rows: EstateRows, existing: Any, identity: dict[str, Any], pool: PoolSpec, vrf_id: int
-) -> None:
+async def _refuse_former_prefix(rows: EstateRows, existing: Mapping[Any, Any], pool: PoolSpec) -> None:
     """A description isn't told when its pool is shrunk, so it may have the prefix of before.
 
     Raises:
         EstateInUse: it has.
     """
-    if any(existing[name] != value for name, value in identity.items()):
+    present = (existing["kind"], existing["unit_length"], existing["framed_pool"])
+    if present != (pool.kind, pool.its_unit_length, pool.framed_pool):
         return
+    vrf_id = await rows.id_of("vrf", pool.vrf)
     former = await rows.find(FormerPrefix, pool_id=existing["id"], vrf_id=vrf_id, network=pool.network)
     prefix = await rows.find(Prefix, id=existing["prefix_id"])
     if former is not None and prefix is not None:

@@ -110,6 +110,25 @@ class PortBlocks:
         log.debug("port blocks follow a rule", pool=pool, outside=outside)
         return True
 
+    async def make_room(self, said: Mapping[str, Any]) -> bool:
+        """The pool's rule in force ends if the description says another one, in these terms of ``define_rule``. So all
+        that it changes end before the first of the others begins. False: none had to.
+
+        Raises:
+            NameUnknown, RequestInvalid, EstateInUse: as for ``define_rule``.
+        """
+        await self._rows.be_alone()
+        old = await self._in_force(NatRule.name == said["pool"])
+        if old is None:
+            return False
+        inside, vrf_id, mapping = await self._meant(said)
+        columns = columns_of(mapping)
+        if await self._is(old, columns, vrf_id):
+            return False
+        await described_rules.refuse_former(self._rows, inside, columns, vrf_id)
+        await self._end(old, self._now())
+        return True
+
     async def end_rule(self, *, pool: str, reason: str | None = None) -> bool:
         """The box maps the pool's addresses by this rule no longer; the outside prefix is free for something else.
         False: it has ended already.

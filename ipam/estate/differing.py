@@ -1,0 +1,99 @@
+"""What is there already and is described otherwise, of many at once: by their names, with what is said of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import select
+
+from ipam.allocation.places import AnySelect
+from ipam.bulk import AT_ONCE
+from ipam.estate.rows import EstateRows
+from ipam.estate.spec import AccessNodeSpec, LocationSpec, PlanSpec, PoolSpec, SvlanSpec
+from ipam.tables import (
+    AccessNode,
+    AccessPort,
+    AddressPlan,
+    Bng,
+    IpamBase,
+    Location,
+    Pool,
+    Prefix,
+    Site,
+    Vrf,
+    table_of,
+)
+
+_PREMISES: AnySelect = (
+    select(Location.id, Location.name, AccessNode.name, AccessPort.name, Location.onu, Location.circuit_id)
+    .join(AccessNode, AccessNode.id == Location.node_id)
+    .outerjoin(AccessPort, AccessPort.id == Location.port_id)
+)
+_NODES: AnySelect = (
+    select(AccessNode.id, AccessNode.name, Site.name, Bng.name, AccessNode.vlan_model)
+    .join(Site, Site.id == AccessNode.site_id)
+    .join(Bng, Bng.id == AccessNode.bng_id)
+)
+_NEEDS = tuple(name for name in PlanSpec.model_fields if name != "name")
+_PLANS: AnySelect = select(AddressPlan.id, AddressPlan.name, *(getattr(AddressPlan, name) for name in _NEEDS))
+_POOLS: AnySelect = (
+    select(Pool.id, Pool.name, Pool.kind, Pool.unit_length, Pool.framed_pool, Prefix.network, Vrf.name)
+    .outerjoin(Prefix, Prefix.id == Pool.prefix_id)  # C-VLANs stand on none
+    .outerjoin(Vrf, Vrf.id == Prefix.vrf_id)
+)
+_GATEWAYS: AnySelect = select(Pool.id, Pool.name, Prefix.gateway).join(Prefix, Prefix.id == Pool.prefix_id)
+_CVLANS: AnySelect = select(Pool.id, Pool.name, Pool.kind).where(Pool.kind == "cvlan")
+
+Differing = dict[int, str]
+"""Their ids and names."""
+
+
+async def premises(rows: EstateRows, places: Iterable[LocationSpec]) -> Differing:
+    """At another node or port, or with another ONU or circuit."""
+    said = {each.id: (each.access_node, each.port, each.onu, each.circuit_id) for each in places}
+    return await _otherwise(rows, Location, _PREMISES, said)
+
+
+async def nodes(rows: EstateRows, described: Iterable[AccessNodeSpec]) -> Differing:
+    """At another site, behind another BNG, or in another VLAN model."""
+    said = {node.name: (node.site, node.bng, node.vlan_model) for node in described}
+    return await _otherwise(rows, AccessNode, _NODES, said)
+
+
+async def plans(rows: EstateRows, described: Iterable[PlanSpec]) -> Differing:
+    """With other needs."""
+    said = {plan.name: tuple(getattr(plan, name) for name in _NEEDS) for plan in described}
+    return await _otherwise(rows, AddressPlan, _PLANS, said)
+
+
+async def pools(rows: EstateRows, described: Iterable[PoolSpec]) -> Differing:
+    """Of other units, or handed out by another: such a one is another pool."""
+    said = {
+        pool.name: (pool.kind, pool.its_unit_length, pool.framed_pool, pool.network, pool.vrf) for pool in described
+    }
+    return await _otherwise(rows, Pool, _POOLS, said)
+
+
+async def gateways(rows: EstateRows, described: Iterable[PoolSpec]) -> Differing:
+    """Pools that have one and are described without."""
+    said = {pool.name: (None,) for pool in described if pool.gateway is None}
+    return await _otherwise(rows, Pool, _GATEWAYS, said)
+
+
+async def cvlans(rows: EstateRows, described: Iterable[SvlanSpec]) -> Differing:
+    """Pools of C-VLANs in what is described as shared."""
+    said = {svlan.name: (None,) for svlan in described if not svlan.cvlans}
+    return await _otherwise(rows, Pool, _CVLANS, said)
+
+
+async def _otherwise(
+    rows: EstateRows, model: type[IpamBase], found: AnySelect, said: Mapping[str, tuple[Any, ...]]
+) -> Differing:
+    """``found``: an id, the name, and what is compared with what is ``said`` of it."""
+    table, names, differing = table_of(model), list(said), Differing()
+    for start in range(0, len(names), AT_ONCE):
+        some = table.c.name.in_(names[start : start + AT_ONCE])
+        present = await rows.db.execute(found.where(table.c.tenant_id == rows.tenant_id, some))
+        differing |= {row_id: name for row_id, name, *values in present if tuple(values) != said[name]}
+    return differing
