@@ -1,8 +1,8 @@
 """``firstlight check``: whether everything that must always hold does hold, asked of both databases. Read-only;
 ``provisioning.checking`` keeps what it finds.
 
-The questions are ``provisioning.invariants.INVARIANTS``, ``radius.RADIUS_INVARIANTS`` and the comparison of FreeRADIUS'
-rows with what we want of them.
+The questions are ``provisioning.invariants.INVARIANTS``, ``radius.RADIUS_INVARIANTS`` and two that take knowing both
+databases: the comparison of FreeRADIUS' rows with what we want of them, and whether they give an address twice.
 """
 
 from __future__ import annotations
@@ -18,13 +18,18 @@ from provisioning.invariants import INVARIANTS, Found, Whole
 from provisioning.projections import ALLOCATION, ENDING, usernames_in_work
 from provisioning.signals import TOLD_FROM_OUTSIDE
 from provisioning.vault import VaultError
-from radius import RADIUS_INVARIANTS, Drift, drift_findings
+from radius import RADIUS_INVARIANTS, Drift, doubled_addresses, doubled_findings, drift_findings
 from workflows import open_results
 
 if TYPE_CHECKING:  # an appliance's pages show what was found, so that it imports this
     from provisioning.bootstrap import Appliance
 
 ROWS_AS_WISHED = "radius.rows_as_wished"
+GIVEN_TWICE = "radius.addresses_given_twice"
+_OF_BOTH = (
+    (GIVEN_TWICE, "no address or prefix for two usernames in one VRF"),
+    (ROWS_AS_WISHED, "FreeRADIUS' rows are what each subscriber's state asks, column by column"),
+)
 
 
 @dataclass(frozen=True)
@@ -58,15 +63,16 @@ async def check_everything(appliance: Appliance) -> CheckResult:
     async with appliance.radius_database.read() as radius_db:
         for question in RADIUS_INVARIANTS:
             findings += _as_findings(question.name, await question.find(radius_db, appliance.clock()))
+    findings += await _given_twice(appliance)
     findings += await _rows_as_wished(appliance, whole.in_work)
     broken = {finding.invariant for finding in findings}
-    return CheckResult(len(INVARIANTS) + len(RADIUS_INVARIANTS) + 1, len(broken), findings)
+    return CheckResult(len(every_invariant()), len(broken), findings)
 
 
 def every_invariant() -> list[tuple[str, str]]:
     """(name, meaning) of all that is asked."""
     asked = [(one.name, one.meaning) for one in INVARIANTS] + [(one.name, one.meaning) for one in RADIUS_INVARIANTS]
-    return [*asked, (ROWS_AS_WISHED, "FreeRADIUS' rows are what each subscriber's state asks, column by column")]
+    return [*asked, *_OF_BOTH]
 
 
 async def _look_at(db: AsyncSession, appliance: Appliance) -> Whole:
@@ -94,6 +100,18 @@ async def _look_at(db: AsyncSession, appliance: Appliance) -> Whole:
         in_work=usernames_in_work([*kept, *leaving]),
         billed={bill.service_id for bill in bills if bill.service_id is not None},
     )
+
+
+async def _given_twice(appliance: Appliance) -> list[Finding]:
+    """Two may have one address in two VRFs, and of our own services it is known which these are, whether or not a NAS
+    is told."""
+    async with appliance.radius_database.read() as radius_db:
+        doubled = await doubled_addresses(radius_db)
+    if not doubled:
+        return []
+    async with appliance.database.read() as db:
+        known = await appliance.address_lookup(db).vrfs_of(sorted({name for each in doubled for name in each.told}))
+    return _as_findings(GIVEN_TWICE, doubled_findings(doubled, known))
 
 
 async def _rows_as_wished(appliance: Appliance, in_work: set[str]) -> list[Finding]:

@@ -47,6 +47,7 @@ from radius.dialects import Rate, SessionKey, dialect_named
 from radius.doctor.examination import Examination, examine
 from radius.doctor.traps import Trap
 from radius.doctor.wire import Patient
+from radius.doubled_addresses import DoubledAddress, doubled_addresses, doubled_findings
 from radius.encoder import as_argument
 from radius.errors import (
     AddressConflict,
@@ -198,6 +199,7 @@ __all__ = [
     "DiagnosisTerms",
     "DialectUnknown",
     "Disconnection",
+    "DoubledAddress",
     "Drift",
     "EncodingRefused",
     "Examination",
@@ -325,6 +327,8 @@ __all__ = [
     "addresses_not_as_allocated",
     "as_argument",
     "dialect_named",
+    "doubled_addresses",
+    "doubled_findings",
     "drift_findings",
     "ensure_freeradius_tables",
     "examine",

@@ -4,12 +4,12 @@ holds.
 To add one: a function here that takes a transaction in the radius database and the time, and returns findings, one
 line in ``RADIUS_INVARIANTS``, and in ``tests/radius/test_invariants.py`` the corruption that it must catch. Whether the
 rows are what each subscriber's state asks is answered by ``RadiusProjector.drift()``, and ``drift_findings`` puts it
-into words.
+into words. What takes knowing the allocations to answer is in ``radius.doubled_addresses``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -38,7 +38,6 @@ from radius.projection.freeradius_tables import (
 from radius.projection.labels import is_anothers
 from radius.projection.projection import FramedAddresses, addresses_of, digest
 from radius.projection.radius_database import GIVEN_UP
-from radius.projection.told_vrfs import ToldVrf, is_same_vrf, vrfs_told
 from radius.sessions import clocks
 from radius.sessions.archive import is_archived
 from radius.sessions.reaper import LOOKED_AWAY, guards
@@ -48,13 +47,6 @@ from radius.tables import Subscriber
 
 _BY_USERNAME = (radcheck, radreply)
 _BY_GROUP = (radgroupcheck, radgroupreply)
-_OWN_ADDRESSES = (
-    "Framed-IP-Address",
-    "Framed-IPv6-Prefix",
-    "Delegated-IPv6-Prefix",
-    "Framed-Route",
-    "Framed-IPv6-Route",
-)
 _ADMITTED = ("active", "suspended")
 
 SESSIONS_END_WITHIN = timedelta(minutes=15)
@@ -127,35 +119,6 @@ async def passwords_in_login_log(radius_db: AsyncSession, _now: datetime) -> lis
         Finding(name, f"radpostauth holds {count} password(s) of {name} in clear.")
         for name, count in await radius_db.execute(logged.group_by(radpostauth.c.username))
     ]
-
-
-async def addresses_given_twice(radius_db: AsyncSession, _now: datetime) -> list[Finding]:
-    """One address or prefix for two usernames, unless their plans put them in two VRFs: each may have it there."""
-    given = radreply.c
-    twice = (
-        select(given.attribute, given.value)
-        .where(given.attribute.in_(_OWN_ADDRESSES))
-        .group_by(given.attribute, given.value)
-        .having(func.count(given.username.distinct()) > 1)
-    )
-    found = [(attribute, value) for attribute, value in await radius_db.execute(twice)]
-    if not found:
-        return []
-    to_whom = select(given.attribute, given.value, given.username).where(
-        given.attribute.in_(_OWN_ADDRESSES), among(radius_db, given.value, {value for _, value in found})
-    )
-    names: dict[tuple[str, str], set[str]] = {each: set() for each in found}
-    for attribute, value, name in await radius_db.execute(to_whom):
-        names.get((attribute, value), set()).add(name)
-    vrfs = await vrfs_told(radius_db, set().union(*names.values()))
-    counts = [(value, _in_one_vrf([vrfs[name] for name in some])) for (_, value), some in names.items()]
-    return [Finding(value, f"radreply gives {value} to {count} usernames.") for value, count in counts if count > 1]
-
-
-def _in_one_vrf(vrfs: Sequence[ToldVrf]) -> int:
-    """How many of them have another one there."""
-    numbered = list(enumerate(vrfs))
-    return sum(any(at != place and is_same_vrf(one, other) for at, other in numbered) for place, one in numbered)
 
 
 async def nas_without_dialect(radius_db: AsyncSession, _now: datetime) -> list[Finding]:
@@ -366,9 +329,6 @@ RADIUS_INVARIANTS: tuple[Invariant, ...] = (
     Invariant("radius.mangled_values", "FreeRADIUS hands every value on as it is written", mangled_values),
     Invariant("radius.repeated_single_values", "one row for an attribute with one value", repeated_single_values),
     Invariant("radius.passwords_in_login_log", "no password in the log of logins", passwords_in_login_log),
-    Invariant(
-        "radius.addresses_given_twice", "no address or prefix for two usernames in one VRF", addresses_given_twice
-    ),
     Invariant("radius.nas_without_dialect", "every NAS is told a rate in its words", nas_without_dialect),
     Invariant(
         "radius.sessions_of_terminated",

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import holdings
 from ipam.errors import Fault
-from ipam.lookup import address_facts, places
+from ipam.lookup import address_facts, held_vrfs, places
 from ipam.lookup.answers import AddressFacts, Occupation, PlaceKind, PlaceUsage, ServiceFacts, UnitState
 from ipam.lookup.places import Behind, LinePlace
 from ipam.nat.port_blocks import PortBlocks
@@ -135,6 +135,11 @@ class AddressLookup:
     async def places_of(self, usernames: Sequence[str]) -> list[LinePlace]:
         """Where the lines of these usernames are; those that have an active service."""
         return await places.places_of(self._db, self._tenant_id, usernames)
+
+    async def vrfs_of(self, usernames: Sequence[str]) -> dict[str, dict[str, str]]:
+        """By username, of those that have a live service, the VRF of each prefix that it holds; an address is a prefix
+        of its whole length."""
+        return await held_vrfs.vrfs_of_held(self._db, self._tenant_id, usernames)
 
     async def access_nodes(self, *, after: str = "", limit: int = 50) -> list[tuple[str, str]]:
         """Access nodes by their names, each with its BNG; ``after`` the last one of the page before."""

@@ -43,4 +43,9 @@ def is_same_vrf(one: ToldVrf, other: ToldVrf) -> bool:
     if not one or not other:
         return not one and not other
     both = one.keys() & other.keys()
-    return not both or any(one[dialect] == other[dialect] for dialect in both)
+    return not both or are_told_the_same(one, other)
+
+
+def are_told_the_same(one: ToldVrf, other: ToldVrf) -> bool:
+    """Whether some vendor's NAS puts both into one and the same."""
+    return any(one[dialect] == other[dialect] for dialect in one.keys() & other.keys())

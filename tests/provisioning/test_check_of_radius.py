@@ -212,6 +212,34 @@ async def test_corruption_is_found_and_told_in_a_sentence(spoilable: Appliance, 
     await assert_caught(spoilable, corruption)
 
 
+@pytest.mark.both_databases
+async def test_one_address_that_two_services_hold_in_two_vrfs_is_no_finding(spoilable: Appliance) -> None:
+    async with spoilable.database.begin() as db:
+        [address] = {
+            each["ip_address"]
+            for each in await spoilable.services(db).network_service.all_resources()
+            if each["username"] == DONE
+        }
+        twin = {"name": "biz-v4", "kind": "ipv4", "network": f"{address}/32", "vrf": "biz"}
+        await spoilable.network_estate(db).apply({"vrf": [{"name": "biz"}], "pool": [twin]})
+    given = f"'{address}' WHERE username = '{WAITING}'"
+    with vandal(spoilable.settings.radius_database_url, spoilable.settings.radius_database_schema) as hand:
+        hand.execute(f"UPDATE radreply SET value = {given} AND attribute = 'Framed-IP-Address'")
+
+    async def given_twice() -> list[str]:
+        found = (await check(spoilable)).findings
+        return [one.message for one in found if one.invariant == "radius.addresses_given_twice"]
+
+    assert await given_twice() == [f"radreply gives {address} to 2 usernames."]  # it holds another one, in its VRF
+    with vandal(str(spoilable.settings.database_url)) as hand:
+        hand.execute(
+            "UPDATE ipam_allocation SET unit = 0, pool_id = (SELECT id FROM ipam_pool WHERE name = 'biz-v4')"
+            " WHERE pool_id = (SELECT id FROM ipam_pool WHERE name = 'north-v4')"
+            f" AND service_id = (SELECT service_id FROM ipam_service WHERE username = '{WAITING}')"
+        )
+    assert await given_twice() == []
+
+
 async def test_a_password_in_the_log_of_logins_is_found_and_not_repeated(spoilable: Appliance) -> None:
     async with spoilable.radius_database.begin() as db:
         await db.execute(

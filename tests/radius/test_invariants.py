@@ -19,11 +19,13 @@ from radius import (
     FramedAddresses,
     PlanTerms,
     SubscriberVerbs,
+    doubled_addresses,
+    doubled_findings,
     drift_findings,
     ensure_freeradius_tables,
 )
 from radius import subscribers_of_ended_services as ended
-from radius.invariants import addresses_given_twice, sessions_of_refused, sessions_of_terminated, silent_nases
+from radius.invariants import sessions_of_refused, sessions_of_terminated, silent_nases
 from radius.projection.freeradius_tables import nas, radacct, radcheck, radgroupreply, radpostauth, radreply
 from radius.sessions.tables import radius_nas_heard
 from radius.tables import FormerUsername
@@ -147,7 +149,30 @@ async def test_one_address_for_two_usernames_is_found(stock: Database) -> None:
     async with stock.begin() as db:
         for username in ("anna", "berta"):
             await _row(db, username, "Framed-IP-Address", "100.64.0.9")
-    assert _subjects((await _ask(stock))["radius.addresses_given_twice"]) == ["100.64.0.9"]
+        assert _subjects(doubled_findings(await doubled_addresses(db), {})) == ["100.64.0.9"]
+
+
+async def test_one_address_is_no_finding_where_it_is_allocated_in_two_vrfs_of_which_no_nas_is_told(
+    stock: Database,
+) -> None:
+    route = "198.51.100.8/29 0.0.0.0 1"
+    names = ("anna", "berta", "carl", "dora")
+    async with stock.begin() as db:
+        for username in names:
+            await _row(db, username, "Framed-Route", route)
+        doubled = await doubled_addresses(db)
+
+    def told(*vrfs: str | None) -> list[str]:
+        known = {name: {"198.51.100.8/29": vrf} for name, vrf in zip(names, vrfs, strict=True) if vrf is not None}
+        return [finding.sentence for finding in doubled_findings(doubled, known)]
+
+    assert told("blue", "red", "green", "default") == []
+    assert told("blue", "red", "blue", "default") == [f"radreply gives {route} to 2 usernames."]
+    assert told("blue", "red", "green", None) == [f"radreply gives {route} to 4 usernames."]  # it may be in any
+    another = {name: {"198.51.100.16/29": name} for name in names}
+    assert [finding.sentence for finding in doubled_findings(doubled, another)] == [
+        f"radreply gives {route} to 4 usernames."
+    ]
 
 
 @pytest.mark.both_databases
@@ -160,6 +185,7 @@ async def test_one_address_in_two_vrfs_is_no_finding_and_in_one_of_them_is(site:
             terms = PlanTerms(100_000, 20_000, where_untold="refuse_login", vrf=vrf, priority=priority)
             await service.define_plan(name=plan, terms=terms)
     await site.projector.project_plans()
+    apart: dict[str, dict[str, str]] = {}
 
     async def given(plan: str) -> list[str]:
         """After one more, of that plan, has it."""
@@ -168,13 +194,18 @@ async def test_one_address_in_two_vrfs_is_no_finding_and_in_one_of_them_is(site:
                 customer_id=7, username=site.new_username(), bandwidth_profile=plan, addresses=address
             )
         await site.activate(made["subscriber_id"])
+        apart[made["username"]] = {"100.64.77.9/32": made["username"]}
+        return await found({})
+
+    async def found(known: dict[str, dict[str, str]]) -> list[str]:
         async with site.radius_database.begin() as db:
-            found = await addresses_given_twice(db, site.now())
+            found = doubled_findings(await doubled_addresses(db), known)
         return [finding.sentence for finding in found if finding.subject == address.ipv4]
 
     assert [await given(plan) for plan in (PLAN, "blue", "red")] == [[], [], []]
     assert await given("gold") == ["radreply gives 100.64.77.9 to 2 usernames."]
     assert await given(PLAN) == ["radreply gives 100.64.77.9 to 4 usernames."]
+    assert await found(apart) == ["radreply gives 100.64.77.9 to 2 usernames."]  # whom a NAS puts into one, as told
 
 
 async def test_a_nas_that_is_told_no_rate_is_found(stock: Database) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ipam import AddressLookup
-from tests.ipam.conftest import Network
+from tests.ipam.conftest import Network, one_pool
 
 
 async def look(network: Network, verb: str, *asked: Any, **said: Any) -> Any:
@@ -46,4 +46,26 @@ async def test_a_line_is_behind_its_port_and_counted_there(network: Network) -> 
     assert await look(network, "places_of_locations", ["LOC-1", "LOC-3", "LOC-none"]) == {
         "LOC-1": (bng, "OLT-1", "0/1/0"),
         "LOC-3": (bng, "OLT-1", None),
+    }
+
+
+@pytest.mark.both_databases
+async def test_of_all_that_a_service_holds_its_vrf_is_known(empty: Network) -> None:
+    described = one_pool()
+    described["pool"][0]["bindings"] = [{"bng": "bng-1", "plan": "fiber-100"}]
+    twin = {"name": "twin", "kind": "ipv4", "vrf": "blue", "network": "192.0.2.0/28"}
+    wide = {"name": "wide", "kind": "ipv6_pd", "vrf": "blue", "network": "2001:db8:4000::/40", "unit_length": 56}
+    for pool in (twin, wide):
+        described["pool"].append({**pool, "bindings": [{"bng": "bng-1", "plan": "fiber-blue"}]})
+    plan = {"name": "fiber-blue", "access": "pppoe", "ipv6_pd": True}
+    await empty.apply(described | {"vrf": [{"name": "blue"}], "plan": [*described["plan"], plan]})
+    default = await empty.allocate(1, "LOC-1", ip_address="192.0.2.9")
+    blue = await empty.allocate(2, "LOC-1", "fiber-blue", ip_address="192.0.2.9")
+    gone = await empty.allocate(3, "LOC-1")
+    await empty.release(gone["service_id"])
+
+    names = [each["username"] for each in (default, blue, gone)]
+    assert await look(empty, "vrfs_of", [*names, "nobody@isp.example"]) == {
+        names[0]: {"192.0.2.9/32": "default"},
+        names[1]: {"192.0.2.9/32": "blue", str(blue["delegated_prefix"]): "blue"},
     }
