@@ -32,6 +32,7 @@ from provisioning.errors import Fault, InvalidRequest
 from provisioning.estate_changes import ChangedParts, Unserved, grouped, unserved
 from provisioning.estate_part import Part, attempt
 from provisioning.estate_radius import NasSpec, RadiusSpec, RateSpec, write_rates_and_nases
+from provisioning.estate_told import ToldBefore, told_before
 from provisioning.field import Jobs, Planning
 from provisioning.intake import faults_of
 from provisioning.vault import VaultError
@@ -361,13 +362,14 @@ async def _partner(partners: Partners, spec: PartnerSpec) -> None:
 
 @dataclass(frozen=True)
 class ImportedEstate:
-    """How many of each kind the file names; what it changed in the network (None: it says nothing of it), and what
-    keeps serving who is elsewhere; and the plans and NASes (``nas bng-1``) that FreeRADIUS could not be told of yet,
+    """How many of each kind the file names; what it changed in the network (None: it says nothing of it), what keeps
+    serving who is elsewhere, and what OLTs and CPEs were told before; and the plans and NASes (``nas bng-1``) that FreeRADIUS could not be told of yet,
     each with the reason. The worker goes on with those."""
 
     counts: dict[str, int]
     network: list[ChangedParts] | None
     unserved: list[Unserved]
+    told_before: list[ToldBefore]
     not_carried_over: dict[str, str]
 
 
@@ -401,9 +403,10 @@ async def import_estate(appliance: Appliance, file: Path, *, leave_sessions: boo
             partners=Partners(db, tenant_id=tenant_id, now=now),
         )
         changed = await apply_estate(db, spec, services, leave_sessions=leave_sessions)
+        told = await told_before(db, changed, spec.network.access_nodes, appliance)
     says_of_it = any(getattr(spec.network, kind) for kind in NetworkEstateSpec.model_fields)
     network = grouped(changed) if says_of_it else None
-    return ImportedEstate(_counts(spec), network, unserved(changed), await _not_carried_over(appliance))
+    return ImportedEstate(_counts(spec), network, unserved(changed), told, await _not_carried_over(appliance))
 
 
 async def _not_carried_over(appliance: Appliance) -> dict[str, str]:

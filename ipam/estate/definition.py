@@ -71,8 +71,12 @@ class Change:
     outcome: Outcome
     unserved: tuple[int, ...] = ()
     """The live services that keep something of it though it serves them no more, since it was bound elsewhere."""
+    told_anew: tuple[str, ...] = ()
+    """Of an access node that was there before, ``cpe_vlan_id`` and ``management_vlan`` as far as another one is told
+    to its CPEs and its OLT from now on."""
 
 
+_TOLD = ("cpe_vlan_id", "management_vlan")
 _Parts = list[tuple[str, Iterable[Any], Callable[[Any], Awaitable[Outcome]]]]
 """A section, its entries, and what makes the network be as one of them says."""
 
@@ -173,11 +177,15 @@ class NetworkEstate:
                     in_the_way.append(error)
                     continue
                 if outcome != "unchanged":
-                    yield Change(part, entry.name, outcome, await self._unserved())
+                    yield Change(part, entry.name, outcome, await self._unserved(), self._told_anew())
 
     async def _unserved(self) -> tuple[int, ...]:
         unbound, self._rows.unbound = self._rows.unbound, []
         return tuple([service_id for each in unbound for service_id in await unserved_by(self._rows, **each)])
+
+    def _told_anew(self) -> tuple[str, ...]:
+        told, self._rows.told_anew = self._rows.told_anew, ()
+        return told
 
     async def define_vrf(self, vrf: VrfSpec) -> Outcome:
         return (await self._rows.put(Vrf, {"name": vrf.name}, {}))[1]
@@ -203,6 +211,7 @@ class NetworkEstate:
         """Ports are added, never removed. With live services a node stays at its BNG and its VLAN model."""
 
         async def guard(row: RowMapping, differing: set[str]) -> None:
+            self._rows.told_anew = tuple(name for name in _TOLD if name in differing)
             if rooted := differing & {"site_id", "bng_id", "vlan_model"}:
                 await self._rows.hold(Location, node_id=[row["id"]])
                 behind = Service.location_id.in_(select(Location.id).where(Location.node_id == row["id"]))

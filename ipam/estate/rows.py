@@ -45,6 +45,8 @@ class EstateRows:
         """Tells of pools that leave the network; None: nobody is told."""
         self.unbound: list[dict[str, int]] = []
         """The pools and S-VLANs that lost a binding, as ``bind`` was told them."""
+        self.told_anew: tuple[str, ...] = ()
+        """Which VLANs of an access node were changed that OLT and CPEs are told."""
         self._alone_in: Transaction | None = None
 
     @property

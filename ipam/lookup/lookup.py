@@ -149,6 +149,10 @@ class AddressLookup:
         """How many services are active behind a BNG, an access node or a port, counted up to ``most``."""
         return await places.services_behind(self._db, self._tenant_id, place, most=most)
 
+    async def service_ids_behind(self, access_node: str) -> list[int]:
+        """The services that are active behind an access node, by their numbers."""
+        return await places.service_ids_behind(self._db, self._tenant_id, access_node)
+
     async def places_of_locations(self, locations: Collection[str]) -> dict[str, Behind]:
         """Where these premises are connected; those that there are."""
         return await places.places_of_locations(self._db, self._tenant_id, locations)

@@ -83,6 +83,16 @@ async def services_behind(db: AsyncSession, tenant_id: str, place: Sequence[str 
     return await db.scalar(select(func.count()).select_from(lines.limit(most).subquery())) or 0
 
 
+async def service_ids_behind(db: AsyncSession, tenant_id: str, access_node: str) -> list[int]:
+    """The services that are active behind an access node, by their numbers."""
+    node_id = await db.scalar(
+        select(AccessNode.id).where(AccessNode.tenant_id == tenant_id, AccessNode.name == access_node)
+    )
+    lines = select(Service.service_id).join(Location, Location.id == Service.location_id)
+    found = await db.scalars(lines.where(Location.node_id == node_id, Service.state == "active"))
+    return sorted(found)
+
+
 async def places_of_locations(db: AsyncSession, tenant_id: str, locations: Collection[str]) -> dict[str, Behind]:
     """Where these premises are connected, by their ids; those that there are."""
     query: Any = (

@@ -88,15 +88,16 @@ def import_(
         if json_:
             network = [asdict(each) for each in imported.network or ()]
             kept = [asdict(each) for each in imported.unserved]
+            told = [asdict(each) for each in imported.told_before]
             carried = {"not_carried_over": imported.not_carried_over}
-            print_json({"imported": counts, "network": network, "unserved": kept, **carried})
+            print_json({"imported": counts, "network": network, "unserved": kept, "told_before": told, **carried})
         else:
             say("imported: " + (", ".join(f"{count} {kind}" for kind, count in counts.items() if count) or "nothing"))
             if imported.network == []:
                 say("nothing changed in the network")
             for each in imported.network or ():
                 print_indented(str(each))
-            for kept_on in imported.unserved:
+            for kept_on in (*imported.unserved, *imported.told_before):
                 print_indented(str(kept_on))
             if counts["cpe_plans"]:
                 say(CPE_PLANS)

@@ -20,6 +20,7 @@ from provisioning.errors import InvalidRequest
 from provisioning.estate import EstateSpec, import_estate
 from provisioning.estate_changes import ChangedParts, Unserved
 from provisioning.estate_radius import RateSpec
+from provisioning.estate_told import ToldBefore
 from provisioning.field import Jobs
 from radius import PlanTerms, Projection, RadiusDatabaseUnavailable, RadiusProjector
 from radius.projection.freeradius_tables import nas, radgroupreply
@@ -249,6 +250,31 @@ async def test_what_an_import_changes_in_the_network_is_grouped_and_of_many_the_
     )
     file.write_text(FIELD_WORK)
     assert (await import_estate(appliance, file)).network is None
+
+
+@pytest.mark.both_databases
+async def test_whose_olt_and_cpe_were_told_other_vlans_than_their_node_has_now_is_told(
+    spoilable: Appliance, tmp_path: Path
+) -> None:
+    file = tmp_path / "estate.toml"
+
+    async def told(**vlans: int) -> list[ToldBefore]:
+        words = "".join(f"{name} = {vlan}\n" for name, vlan in vlans.items())
+        node = 'name = "OLT-3"\nkind = "olt"\nsite = "northtown"\nbng = "bng-north"\nvlan_model = "one_to_one"\n'
+        file.write_text(f"[[network.access_node]]\n{node}{words}")
+        return (await import_estate(spoilable, file)).told_before
+
+    line, cpe = ToldBefore("OLT-3", "management_vlan", 2, (1, 3)), ToldBefore("OLT-3", "cpe_vlan_id", 1, (1,))
+    assert await told(cpe_vlan_id=100, management_vlan=4000) == []
+    assert await told(cpe_vlan_id=200, management_vlan=4000) == [cpe]
+    assert await told(cpe_vlan_id=200, management_vlan=4001) == [line]
+    assert await told(cpe_vlan_id=200, management_vlan=4001) == []
+    assert await told() == [line, cpe]
+    assert await told(cpe_vlan_id=100, management_vlan=4000) == []  # as it was told
+    assert str(line).startswith(
+        "access_node OLT-3 has another management_vlan than its OLT was told for services 1, 3: there it stays as"
+    )
+    assert str(cpe).startswith("access_node OLT-3 has another cpe_vlan_id than the CPE of service 1 was told: it tags")
 
 
 async def test_jobs_and_how_technicians_work_are_imported_and_a_file_that_says_nothing_changes_nothing(
