@@ -363,8 +363,8 @@ async def _partner(partners: Partners, spec: PartnerSpec) -> None:
 @dataclass(frozen=True)
 class ImportedEstate:
     """How many of each kind the file names; what it changed in the network (None: it says nothing of it), what keeps
-    serving who is elsewhere, and what OLTs and CPEs were told before; and the plans and NASes (``nas bng-1``) that FreeRADIUS could not be told of yet,
-    each with the reason. The worker goes on with those."""
+    serving who is elsewhere, and what OLTs and CPEs were told before; and the plans and NASes (``nas bng-1``) that
+    FreeRADIUS could not be told of yet, each with the reason. The worker goes on with those."""
 
     counts: dict[str, int]
     network: list[ChangedParts] | None

@@ -34,8 +34,8 @@ class ToldBefore:
         whose = f"service{'s' if self.count > 1 else ''} {', '.join(map(str, self.service_ids))}{more}"
         if self.vlan == "management_vlan":
             return (
-                f"access_node {self.access_node} has another management_vlan than its OLT was told for {whose}: there it"
-                " stays as it was told, until the OLT is configured by hand or the service is installed anew"
+                f"access_node {self.access_node} has another management_vlan than its OLT was told for {whose}: it"
+                " stays so there, until the OLT is configured by hand or the service is installed anew"
             )
         return (
             f"access_node {self.access_node} has another cpe_vlan_id than the CPE of {whose} was told: it tags as it"

@@ -9,8 +9,8 @@ subnet of the link isn't the prefix they come from.
 Kea takes the subnet by the relay's address, which lies in one of those that a BNG serves; a line's address may come
 from another one. So subnets behind one BNG are a shared network, in all of which Kea looks for the line; among them
 those that have none yet, since the relay's may be one of these. Kea knows an address or prefix once: of networks that
-lie across one another, in several routing tables, the pool that was made first is told, and the lines of the others
-take a server of their own.
+lie across one another, in several routing tables, the pool that was made first is told, as far as it has a line that
+is told, and the lines of the others take a server of their own.
 """
 
 from __future__ import annotations
@@ -52,11 +52,9 @@ async def reservations(db: AsyncSession, tenant_id: str) -> KeaExport:
         line.held[row.kind] = row
     times = Counter(line.circuit_id for line in lines.values())
     why = {line.service_id: _why(line.circuit_id, times) for line in lines.values()}
-    pools = _Told()
-    for kind in _KINDS:  # whoever is left out by one kind takes nothing of another one from anybody
-        having = [line for line in lines.values() if kind in line.held and not why[line.service_id]]
-        pools.add_all(line.held[kind] for line in having)
-        why |= {line.service_id: pools.why_not(line.held[kind]) for line in having}
+    having = [line for line in lines.values() if not why[line.service_id]]
+    pools, left_out = _told(line.pools for line in having)
+    why |= {line.service_id: left_out.get(tuple(line.pools), "") for line in having}
     subnets: dict[int, dict[str, Any]] = {}
     behind: dict[int, set[str]] = {}
     delegated: list[dict[str, Any]] = []
@@ -72,9 +70,10 @@ async def reservations(db: AsyncSession, tenant_id: str) -> KeaExport:
             delegated.append({"flex-id": line.identifier, "prefixes": [_value(line.held["ipv6_pd"])]})
     bngs = {bng for served in behind.values() for bng in served}
     bound = [row for row in await db.execute(_bound(tenant_id)) if row.bng in bngs]
-    pools.add_all(bound)
+    for row in sorted(bound, key=lambda row: row.pool_id):
+        pools.add({row.pool_id: row.network})
     for row in bound:
-        if not pools.why_not(row):
+        if pools.has(row.pool_id):
             subnets.setdefault(row.pool_id, _subnet(row))
             behind.setdefault(row.pool_id, set()).add(row.bng)
     return KeaExport(
@@ -103,37 +102,54 @@ class _Line:
         assert self.circuit_id is not None, "Kea would not know it"
         return self.circuit_id.encode().hex(":")
 
+    @property
+    def pools(self) -> dict[int, str]:
+        """Of which it has something that Kea hands out, each with its network."""
+        held = [self.held[kind] for kind in _KINDS if kind in self.held]
+        return {row.pool_id: row.network for row in held}
+
     def left_out(self, why: str) -> LeftOut:
         return LeftOut(service_id=self.service_id, location=self.location, why=why)
 
 
 class _Told:
-    """Pools of which Kea is told: of those that lie across one another, which they may in several routing tables, the
-    one that was made first."""
+    """Pools of which Kea is told: none of them lies across another one, which they may in several routing tables."""
 
     def __init__(self) -> None:
         self._networks: dict[int, Network] = {}
-        self._instead: dict[int, Network] = {}
 
-    def add_all(self, rows: Iterable[Any]) -> None:
-        """After those that were added before, whenever they were made."""
-        new = {row.pool_id: row.network for row in rows}
-        for pool_id in sorted(new.keys() - self._networks.keys() - self._instead.keys()):
-            network = parse_network(new[pool_id])
-            across = next((told for told in self._networks.values() if _overlap(network, told)), None)
-            if across is None:
-                self._networks[pool_id] = network
-            else:
-                self._instead[pool_id] = across
+    def has(self, pool_id: int) -> bool:
+        return pool_id in self._networks
 
-    def why_not(self, row: Any) -> str:
-        """Empty: it is told."""
-        told = self._instead.get(row.pool_id)
-        if told is None:
-            return ""
-        across = "" if row.network == str(told) else f" lies across {told}, which"
-        knows = "a subnet" if told.family == 4 else "a prefix"
-        return f"{row.network}{across} is told for another routing table already, and Kea knows {knows} once"
+    def add(self, pools: Mapping[int, str]) -> None:
+        """All of them, or none."""
+        if not self.why_not(pools):
+            self._networks |= {pool_id: parse_network(network) for pool_id, network in pools.items()}
+
+    def why_not(self, pools: Mapping[int, str]) -> str:
+        """Of the first that lies across another one; empty: they can be told."""
+        for pool_id, written in pools.items():
+            network = parse_network(written)
+            others = (told for pool, told in self._networks.items() if pool != pool_id)
+            if (told := next((told for told in others if _overlap(network, told)), None)) is not None:
+                across = "" if written == str(told) else f" lies across {told}, which"
+                knows = "a subnet" if told.family == 4 else "a prefix"
+                return f"{written}{across} is told for another routing table already, and Kea knows {knows} once"
+        return ""
+
+
+def _told(pools_of_lines: Iterable[dict[int, str]]) -> tuple[_Told, dict[tuple[int, ...], str]]:
+    """Those that were made first, then what else there is room for: whoever is left out for one of its pools takes the
+    place of another one from nobody. And by the pools of a line why they are not told."""
+    sets = {tuple(pools): pools for pools in pools_of_lines}
+    first, told = _Told(), _Told()
+    why: dict[tuple[int, ...], str] = {}
+    for pool_id, network in sorted(each for pools in sets.values() for each in pools.items()):
+        first.add({pool_id: network})
+    for key in sorted(sets, key=lambda key: (not all(first.has(pool_id) for pool_id in key), key)):
+        why[key] = told.why_not(sets[key])
+        told.add(sets[key])
+    return told, why
 
 
 def _overlap(one: Network, other: Network) -> bool:

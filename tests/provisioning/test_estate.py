@@ -272,7 +272,7 @@ async def test_whose_olt_and_cpe_were_told_other_vlans_than_their_node_has_now_i
     assert await told() == [line, cpe]
     assert await told(cpe_vlan_id=100, management_vlan=4000) == []  # as it was told
     assert str(line).startswith(
-        "access_node OLT-3 has another management_vlan than its OLT was told for services 1, 3: there it stays as"
+        "access_node OLT-3 has another management_vlan than its OLT was told for services 1, 3: it stays so there"
     )
     assert str(cpe).startswith("access_node OLT-3 has another cpe_vlan_id than the CPE of service 1 was told: it tags")
 

@@ -219,3 +219,46 @@ async def test_of_delegated_prefixes_in_two_routing_tables_those_of_the_later_po
             " and Kea knows a prefix once",
         )
     ]
+
+
+async def test_a_line_that_is_left_out_for_its_prefix_takes_its_ipv4_network_from_nobody(empty: Network) -> None:
+    described = in_two_tables()
+    described["location"][2]["circuit_id"] = "OLT-1 xpon 0/1/0:9"
+    described["plan"].append({"name": "cable-4", "access": "ipoe", "addressing": "dhcp"})
+    described["pool"][-1]["bindings"] = [{"access_node": "OLT-1", "plan": "cable-4"}]
+    twin = {"name": "pd-twin", "kind": "ipv6_pd", "network": "2001:db8:2000::/47", "vrf": "blue"}
+    described["pool"].append({**twin, "bindings": [{"access_node": "OLT-1", "plan": "cable"}]})
+    await empty.apply(described)
+    with_later_prefix = await empty.allocate(1, "LOC-1", "cable", ip_address="100.64.0.3")
+    with_first_prefix = await empty.allocate(2, "LOC-2", "cable", ip_address="100.64.1.9")
+    with_later_address = await empty.allocate(3, "LOC-3", "cable-4")
+
+    told = await empty.serve("kea_reservations")
+
+    prefixes = [each["prefixes"] for each in told["dhcp6"]["reservations"]]
+    assert prefixes == [[with_first_prefix["delegated_prefix"]]]
+    assert [(each["service_id"], each["why"][:42]) for each in told["left_out"]] == [
+        (with_later_prefix["service_id"], "2001:db8:2000::/47 lies across 2001:db8:20"),
+    ]
+    [network] = told["dhcp4"]["shared-networks"]
+    assert by_subnet(network) == {
+        "100.64.0.0/28": [with_later_address["ip_address"]],
+        "100.64.1.0/28": [with_first_prefix["ip_address"]],
+    }
+
+
+async def test_where_each_of_two_lines_has_one_pool_that_was_made_first_one_of_them_is_told(empty: Network) -> None:
+    described = in_two_tables()
+    described["pool"][-1] |= {"bindings": [{"access_node": "OLT-2"}]}
+    first = {"name": "pd-first", "kind": "ipv6_pd", "network": "2001:db8:2000::/47", "vrf": "blue"}
+    described["pool"].insert(0, {**first, "bindings": [{"access_node": "OLT-2"}]})
+    await empty.apply(described)
+    one = await empty.allocate(1, "LOC-1", "cable", ip_address="100.64.0.3")
+    other = await empty.allocate(2, "LOC-2", "cable")
+
+    told = await empty.serve("kea_reservations")
+
+    assert [each["prefixes"] for each in told["dhcp6"]["reservations"]] == [[one["delegated_prefix"]]]
+    assert [(each["service_id"], each["why"]) for each in told["left_out"]] == [
+        (other["service_id"], "100.64.0.0/28 is told for another routing table already, and Kea knows a subnet once")
+    ]
