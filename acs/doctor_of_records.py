@@ -42,7 +42,8 @@ async def _lost_cpes(db: AsyncSession, tenant_id: str, configured: Collection[st
                 trap="acs_not_configured",
                 what=f"{count} CPE(s) are bound to ACS {acs_name}, which is not configured: {serials}{more}",
                 why="Nobody asks that ACS, so they get no settings, and nothing that is done to them is carried out.",
-                fix=f"name {acs_name} in FIRSTLIGHT_GENIEACS_NBI_URLS, or firstlight devices move SERIAL --acs NAME",
+                fix=f"name {acs_name} in FIRSTLIGHT_GENIEACS_NBI_URLS, or"
+                " firstlight devices move SERIAL --acs NAME --reason ...",
             )
         )
     return traps

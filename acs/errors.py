@@ -266,8 +266,8 @@ class CodesRotatedLately(AcsError):
         super().__init__(
             f"The key of provisioning codes was rotated at {rotated_at:%Y-%m-%d %H:%M} UTC, and codes of the one before"
             f" are good until {former_until:%Y-%m-%d %H:%M} UTC; another one now would end them. Nothing was changed."
-            " If nobody needs them any more, `firstlight devices acs end-codes`; if the present key was seen by"
-            " somebody, `--keep-days 0` ends all codes at once."
+            " If nobody needs them any more, `firstlight devices acs end-codes --reason ...`; if the present key was"
+            " seen by somebody, `--keep-days 0` ends all codes at once."
         )
 
 

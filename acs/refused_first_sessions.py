@@ -60,7 +60,7 @@ CAUSES: Mapping[str, Cause] = {
     ),
     "other_acs": Cause(
         "It has proven who it is, but reports to ACS {acs}, and is bound to another.",
-        "`firstlight devices move {serial} --acs {acs}`, or set in the CPE where it is to report.",
+        "`firstlight devices move {serial} --acs {acs} --reason ...`, or set in the CPE where it is to report.",
     ),
     "wrong_data_model": Cause(
         "It has proven who it is, but speaks another data model than its template is for.",

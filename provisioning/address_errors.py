@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from ipam import Fault as NotServedFault
 from provisioning.errors import Fault, ProvisioningError
-from radius import as_argument
+from radius import command_about
 
 
 class AddressError(ProvisioningError):
@@ -34,7 +34,7 @@ class ServiceServed(AddressError):
         self.username = username
         super().__init__(
             f"Service {service_id} keeps its addresses: {username} is {state}. End the service with"
-            f" `firstlight subscribers terminate {as_argument(username)}`; its bill, account, session, CPE and line"
+            f" `{command_about('subscribers terminate', username)}`; its bill, account, session, CPE and line"
             " end before its addresses are released."
         )
 

@@ -43,12 +43,12 @@ from radius.coa.lanes import NasLanes
 from radius.coa.reopened import ReopenedSessions
 from radius.coa.session_changes import SessionChanges
 from radius.coa.session_control import SessionControl
+from radius.commands import as_argument, command_about
 from radius.dialects import Rate, SessionKey, dialect_named
 from radius.doctor.examination import Examination, examine
 from radius.doctor.traps import Trap
 from radius.doctor.wire import Patient
 from radius.doubled_addresses import DoubledAddress, doubled_addresses, doubled_findings
-from radius.encoder import as_argument
 from radius.errors import (
     AddressConflict,
     AttributeUnknown,
@@ -326,6 +326,7 @@ __all__ = [
     "address_replies",
     "addresses_not_as_allocated",
     "as_argument",
+    "command_about",
     "dialect_named",
     "doubled_addresses",
     "doubled_findings",

@@ -128,11 +128,6 @@ def safe_username(username: str) -> str:
     return username
 
 
-def as_argument(username: str) -> str:
-    """The name as the last word of a command line: one that begins like an option would be taken for it."""
-    return f"-- {username}" if username.startswith("-") else username
-
-
 def _check_tag(fact: AttributeFact, attribute: str) -> None:
     _, tag = split_tag(attribute)
     if not fact.tagged and tag is not None:

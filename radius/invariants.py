@@ -256,7 +256,7 @@ async def lines_that_no_nas_tells_of(db: AsyncSession, *, tenant_id: str) -> lis
     named = ", ".join([*first, "..."] if count > len(first) else first)
     sentence = (
         f"{who} in by line ({named}), and no NAS tells of lines: none is let in. Let one tell of them:"
-        " `firstlight nas change NAS --lines`."
+        " `firstlight nas change NAS --lines --reason ...`."
     )
     return [Finding("lines", sentence)]
 

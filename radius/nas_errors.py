@@ -101,7 +101,8 @@ class NoNasTellsOfLines(NasError):
     def __init__(self) -> None:
         super().__init__(
             "No NAS here tells of lines, so a line that logs in by itself, without a password, is let in nowhere."
-            " First let its NAS tell of them (`firstlight nas change NAS --lines`; `lines` in the API and the estate)."
+            " First let its NAS tell of them (`firstlight nas change NAS --lines --reason ...`; `lines` in the"
+            " API and the estate)."
         )
 
 
@@ -122,7 +123,7 @@ class NasLinesInUse(NasError):
         more = ", ..." if subscribers > len(self.first) else ""
         super().__init__(
             f"{only}, and {who} in by line ({', '.join(self.first)}{more}): they would be let in nowhere. First"
-            " let another NAS tell of lines (`firstlight nas change NAS --lines`), or unbind them."
+            " let another NAS tell of lines (`firstlight nas change NAS --lines --reason ...`), or unbind them."
         )
 
 

@@ -60,7 +60,7 @@ class OperationUnderWay(OperationError):
         self.operation_id = operation_id
         super().__init__(
             f"CPE {serial} is in the middle of operation {operation_id} ({kind.replace('_', ' ')}); let it end, or"
-            f" `firstlight devices cancel {operation_id}`."
+            f" `firstlight devices cancel {operation_id} --reason ...`."
         )
 
 

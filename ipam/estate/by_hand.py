@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from shlex import quote
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.places import AnySelect
 from ipam.answers import span_of
+from ipam.commands import command_about
 from ipam.estate.exclusions import Part, joined
 from ipam.tables import IN_THE_NETWORK, Drain, Exclusion, Pool, Prefix
 
 ANOTHER = "another prefix, kind, unit length or handing-out"
 """By which a pool is another one."""
 MOST_NAMED = 5
+_WHY = "--reason WHY"
 
 
 @dataclass
@@ -49,10 +50,10 @@ class ByHand:
         commands = []
         if self.excluded:
             first, last = min(part.first for part in self.excluded), max(part.last for part in self.excluded)
-            commands.append(f"`firstlight addresses include {quote(self.pool)} {self._span(first, last)} --reason WHY`")
+            commands.append(command_about("include", self.pool, self._span(first, last), options=_WHY))
         if self.drained:
-            commands.append(f"`firstlight addresses undrain {quote(self.pool)} --reason WHY`")
-        return f"end that first, by {' and '.join(commands)}, or leave the pool as it is"
+            commands.append(command_about("undrain", self.pool, options=_WHY))
+        return f"end that first, by {' and '.join(f'`{each}`' for each in commands)}, or leave the pool as it is"
 
 
 async def done_by_hand(db: AsyncSession, tenant_id: str, pool_id: int | None = None) -> dict[str, ByHand]:

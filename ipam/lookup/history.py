@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from shlex import quote
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -28,6 +29,7 @@ from sqlalchemy.orm import aliased
 from ipam.addresses import Network, from_bytes, to_bytes
 from ipam.allocation.places import AnySelect
 from ipam.answers import ServiceAt, value_of
+from ipam.commands import command_about
 from ipam.errors import NameUnknown, RequestInvalid
 from ipam.estate.spec import DEFAULT_VRF
 from ipam.lookup.asked import looked_for, spelt
@@ -158,9 +160,8 @@ async def _looked_for(db: AsyncSession, tenant_id: str, text: str, field: str) -
         named = select(Pool.kind).where(Pool.tenant_id == tenant_id, Pool.name == text, IN_THE_NETWORK)
         if await db.scalar(named) is None:
             raise
-        instead = (
-            f"`addresses usage {text}` says how full it is, `addresses history VALUE --pool {text}` what became of"
-        )
+        usage, became = command_about("usage", text), f"firstlight addresses history VALUE --pool {quote(text)}"
+        instead = f"`{usage}` says how full it is, `{became}` what became of"
         why = f"can't be looked up: {text} is the name of a pool. {instead} something of it"
         raise RequestInvalid(field, why) from fault
 

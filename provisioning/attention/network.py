@@ -14,7 +14,7 @@ from provisioning.days import minute
 from provisioning.forecast import LONGEST
 from provisioning.pool_levels import POOL_EVENTS
 from provisioning.webhooks import FailingWebhook
-from radius import NasGuard, RadiusDatabaseUnavailable, RadiusDatabaseUnfit, SessionsBehind
+from radius import NasGuard, RadiusDatabaseUnavailable, RadiusDatabaseUnfit, SessionsBehind, as_argument
 
 SOON = timedelta(days=60)
 """A pool that lasts for longer is nobody's business yet, unless it is low."""
@@ -63,7 +63,7 @@ def of_sessions_behind(behind: Sequence[SessionsBehind], guards: Sequence[NasGua
             + ("goes" if each["sessions"] == 1 else "go")
             + f" on as before a change; the first is that of {each['username']}"
             f" ({each['act'].replace('_', ' ')}): {each['reason']}. `firstlight subscribers diagnose"
-            f" {each['username']}` says what to do, `subscribers changes --pending` lists all.",
+            f" {as_argument(each['username'])}` says what to do, `subscribers changes --pending` lists all.",
             target=Target("nas", each["nas"] or each["nas_address"]),
             since=each["since"],
             count=each["sessions"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from shlex import quote
 from typing import Annotated, Any, Literal
 
 import typer
@@ -344,7 +345,8 @@ def _print_facts(facts: AddressFacts) -> None:
     for each in facts["within"]:
         say(f"  {each['value']}: {each['state']}{_by(each)}")
     if more := facts["within_total"] - len(facts["within"]):
-        say(f"  and {more} more: `addresses export --pool {facts['pool']}` writes all of that pool")
+        whole = f"firstlight addresses export --pool {quote(str(facts['pool']))}"
+        say(f"  and {more} more: `{whole}` writes all of that pool")
     _print_events(facts["history"])
 
 

@@ -161,6 +161,6 @@ def _say_former(found: CodeKeyRecord) -> None:
 def _say_waiting(found: CodeKeyRecord) -> None:
     cpes = f"{found['waiting']} {'CPE' if found['waiting'] == 1 else 'CPEs'}"
     say(
-        f"{cpes} may yet ask in their first session: `firstlight devices acs codes --waiting` tells"
-        " their codes. One whose code is good no more gets its settings by a task instead."
+        f"{cpes} may yet ask in their first session: `firstlight devices acs codes --waiting --reason ...`"
+        " tells their codes. One whose code is good no more gets its settings by a task instead."
     )

@@ -140,7 +140,8 @@ def unknown(
         say("every CPE that was seen at the ACS serves somebody")
     else:
         print_list(("#", "serial", "product class", "seen first", "last inform"), [_entry(each) for each in found])
-        say("`firstlight devices provision SERIAL USERNAME --template ...` binds one, `devices import` those of a list")
+        bind = "`firstlight devices provision SERIAL USERNAME --template ... --reason ...`"
+        say(f"{bind} binds one, `devices import` those of a list")
 
 
 def fleet(json_: AsJson = False) -> None:

@@ -316,7 +316,7 @@ async def _show_secret(appliance: Appliance, made: NasWithSecret, *, as_json: bo
     nas = made["nas"]
     say_untold(untold)
     if made["secret"] is None:
-        say(f"{nas['name']} is there already; `firstlight keys reveal {nas['secret']}` shows its secret")
+        say(f"{nas['name']} is there already; `firstlight keys reveal {nas['secret']} --reason ...` shows its secret")
         if not_carried is not None:
             say(f"not carried over yet: {not_carried}")
         return
@@ -337,5 +337,5 @@ def _remembered(appliance: Appliance) -> timedelta:
 def _say_when_found(count: int, addresses: list[str]) -> None:
     many = "s" if count != 1 else ""
     say(f"found with their next interim: {count} session{many} open under {' and '.join(addresses)}")
-    closes = " and ".join(f"`firstlight sessions close {each}`" for each in addresses)
+    closes = " and ".join(f"`firstlight sessions close {each} --reason ...`" for each in addresses)
     say(f"  what a restart of the NAS ends before that is closed with {closes}")

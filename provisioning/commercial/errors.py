@@ -56,7 +56,7 @@ class SurveyMissing(SurveyError):
 
     def __init__(self, customer_id: int, service_location: str | None = None) -> None:
         where = f" of {service_location}" if service_location else ""
-        how = f"`firstlight customers survey {customer_id} {service_location or 'LOCATION'}`"
+        how = f"`firstlight customers survey {customer_id} {service_location or 'LOCATION'} --result ...`"
         super().__init__(
             customer_id,
             f"Customer {customer_id} has no completed site survey{where}; record one before installing, by {how}.",

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from radius.coa.treatment import MISSED_INTERIMS
-from radius.encoder import as_argument, safe_username
+from radius.commands import as_argument, command_about
+from radius.encoder import safe_username
 from radius.errors import UsernameRefused
 from radius.logins.diagnosis_of_changes import of_changes
 from radius.logins.diagnosis_of_logins import of_logins
@@ -170,16 +171,16 @@ def _in_service(facts: Facts) -> Iterator[Finding]:
             [],
             "Report the visit (`firstlight visits report`), or look at the run that installs it."
             if by_run
-            else f"`firstlight subscribers activate {name} --reason ...` when it may be served.",
+            else f"`{command_about('subscribers activate', name)}` when it may be served.",
         )
     elif state == "terminated":
         yield finding("terminated", "cause", f"{name} is terminated.", [], "Order it anew if it shall be served.")
     elif state == "suspended" and subscriber["garden"] is None:
-        act = f"`firstlight subscribers resume {name} --reason ...` when it may be served again."
+        act = f"`{command_about('subscribers resume', name)}` when it may be served again."
         yield finding("suspended", "cause", f"{name} is suspended: its logins are refused.", [], act)
     elif state == "suspended":
         words = f"{name} is suspended and served by the walled garden {subscriber['garden']}."
-        yield finding("in_garden", "note", words, [], f"`firstlight subscribers resume {name} --reason ...` ends it.")
+        yield finding("in_garden", "note", words, [], f"`{command_about('subscribers resume', name)}` ends it.")
     elif state == "testing" and until is not None and until <= facts.now:
         words = f"The test of {name} ended {clock(until)}: its logins are refused since."
         yield finding("test_over", "cause", words, [], "Scan again, or look at the run that installs it.")
@@ -187,7 +188,7 @@ def _in_service(facts: Facts) -> Iterator[Finding]:
         yield finding("testing", "fine", f"{name} is tested until {clock(until)}, on its full plan.", [], None)
     elif subscriber["capped"] is not None:
         words = f"{name} has used up the data cap of plan {subscriber['plan']} and is served by {subscriber['capped']}."
-        act = f"`firstlight subscribers lift-cap {name} --reason ...`, or wait for the billing month to end."
+        act = f"`{command_about('subscribers lift-cap', name)}`, or wait for the billing month to end."
         yield finding("data_cap_reached", "note", words, [], act)
     else:
         yield finding("active", "fine", f"{name} is active on plan {subscriber['plan']}.", [], None)

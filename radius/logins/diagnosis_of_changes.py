@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from radius.commands import as_argument, command_about
 from radius.logins.findings import Facts, Finding, clock, finding
 from radius.results import SessionChangeView
 
@@ -37,16 +38,17 @@ def _act_on(facts: Facts, change: SessionChangeView) -> str | None:
         return f"{nas} refuses to end that session: end it at {nas} itself, or take the line out of service.{again}"
     if (nas := left.get("refused")) is not None:
         return (
-            f"`firstlight subscribers disconnect {name} --reason ...` asks {nas} to end that session, and the next"
+            f"`{command_about('subscribers disconnect', name)}` asks {nas} to end that session, and the next"
             f" login has all of it; what {nas} refuses to end is ended there.{again}"
         )
     if (nas := left.get("nas_unknown")) is not None:
         return (
-            f"`firstlight nas show {nas}`, or `nas add` it; of one that is gone, `firstlight sessions close {nas}"
-            f" --reason ...`.{again}"
+            f"`firstlight nas show {as_argument(nas)}`, or `nas add` it; of one that is gone,"
+            f" `{command_about('sessions close', nas)}`.{again}"
         )
     if (nas := left.get("unanswered", left.get("not_asked"))) is not None:
-        return f"`firstlight nas test {nas}` says whether it can be asked (its port and secret for that).{again}"
+        test = f"`firstlight nas test {as_argument(nas)}`"
+        return f"{test} says whether it can be asked (its port and secret for that).{again}"
     return None
 
 

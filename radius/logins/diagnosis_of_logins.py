@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from radius.encoder import as_argument
+from radius.commands import as_argument, command_about
 from radius.logins.findings import Facts, Finding, clock, finding, is_silent, told_login, told_session
 from radius.logins.silence import dropped_since, fresh_misfits, next_act, nothing_since, secrets_unknown, silence
 from radius.logins.views import LoginView
@@ -149,10 +149,10 @@ def _refused(facts: Facts, last: LoginView) -> Finding:
 def _act_on(facts: Facts, reason: str) -> str:
     if reason == "wrong_password":
         if facts.subscriber is not None and facts.subscriber["password_hash_kind"] is not None:
+            rotate = command_about("subscribers rotate-password", facts.subscriber["username"])
             return (
                 "Only a hash of its password is known here, so nobody can look it up: ask the customer for it, or"
-                f" rotate it (`firstlight subscribers rotate-password {facts.subscriber['username']} --reason ...`) and"
-                " give the CPE the new one."
+                f" rotate it (`{rotate}`) and give the CPE the new one."
             )
         reference = facts.subscriber["password"] if facts.subscriber else "secret:subscriber/..."
         return f"Give the CPE the right one (`firstlight keys reveal {reference} --reason ...`), or rotate it."

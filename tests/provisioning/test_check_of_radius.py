@@ -179,7 +179,7 @@ CORRUPTIONS = (
                 "radius.lines_told",
                 "lines",
                 f"1 subscriber logs in by line ({DONE}), and no NAS tells of lines: none is let in. Let one tell of"
-                " them: `firstlight nas change NAS --lines`.",
+                " them: `firstlight nas change NAS --lines --reason ...`.",
             ),
             differs(DONE),
         ),

@@ -197,7 +197,7 @@ async def test_a_premise_without_a_survey_of_its_own_is_refused(appliance: Appli
         found = await faults(appliance, ticket(service_location=premise))
         assert found == {
             "customer_id": "Customer 1001 has no completed site survey of LOC-10294; record one before installing, "
-            "by `firstlight customers survey 1001 LOC-10294`."
+            "by `firstlight customers survey 1001 LOC-10294 --result ...`."
         }
 
 
@@ -210,7 +210,7 @@ async def test_a_customer_without_any_survey_is_named_even_where_the_premise_is_
     assert found.keys() == {"customer_id", "service_location"}
     assert found["customer_id"] == (
         "Customer 1002 has no completed site survey; record one before installing, "
-        "by `firstlight customers survey 1002 LOCATION`."
+        "by `firstlight customers survey 1002 LOCATION --result ...`."
     )
 
 

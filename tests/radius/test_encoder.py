@@ -17,7 +17,7 @@ from sqlalchemy import Table, delete, insert, update
 from sqlalchemy import text as sql
 from sqlalchemy.exc import IntegrityError
 
-from radius import AddressConflict, AttributeUnknown, FramedAddresses, SeveralRefused, ValueRefused, as_argument
+from radius import AddressConflict, AttributeUnknown, FramedAddresses, SeveralRefused, ValueRefused
 from radius.attributes import ATTRIBUTES, VENDORS
 from radius.encoder import EncodedAttribute, Value, encode, encode_reply
 from radius.projection.freeradius_tables import (
@@ -360,12 +360,3 @@ def test_every_fact_names_its_source_and_every_wire_attribute_its_number() -> No
         assert fact.source
         assert (fact.number is None) == (fact.source in ("server", "ours"))
         assert fact.vendor is None or fact.vendor in VENDORS
-
-
-def test_a_name_that_begins_like_an_option_is_written_as_what_it_is() -> None:
-    assert [as_argument(name) for name in ("ada@isp", "-dash", "--all", "a-b")] == [
-        "ada@isp",
-        "-- -dash",
-        "-- --all",
-        "a-b",
-    ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -14,6 +16,9 @@ from provisioning.cli import app
 
 COMMAND = get_command(app)
 """All commands with all their options. Making it takes longer than most of them do."""
+
+UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
+"""What is typed can't be meant. (Typer brings its own copy of click along.)"""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,20 @@ class Typed:
         lines = self.out.splitlines()
         assert len(lines) == 1, self.out
         return json.loads(lines[0])
+
+
+def parsed(line: str) -> dict[str, Any]:
+    """As what a command line would be understood that is typed in a shell, by the name of each parameter; nothing is
+    done.
+
+    Raises: UsageError where it would be refused, and typer's Exit where it would print its help.
+    """
+    program, *words = shlex.split(line)
+    assert program == "firstlight", line
+    command: Any = COMMAND
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    return dict(command.make_context(command.name, words).params)
 
 
 def type_command(*words: object) -> Typed:

@@ -15,7 +15,7 @@ UNDO_HELD_IN, BACK_TO = "authorise_line", "allocate_resources"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 REASON = (
     "payment 7 of 49.90 EUR by bank has not come within 14 days: ask the customer, then confirm it by"
-    " `firstlight payments settle 7` and retry"
+    " `firstlight payments settle 7 --reference WHERE` and retry"
 )
 ORDERED = {
     "order_id": 9,

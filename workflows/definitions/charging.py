@@ -61,7 +61,8 @@ def payment_steps(
         return Hold(
             f"payment {payment['payment_id']} of {payment['amount']} {payment['currency']} by "
             f"{payment['payment_method']} has not come within {run.within('payment')}: ask the customer, then "
-            f"confirm it by `firstlight payments settle {payment['payment_id']}` and retry; or {instead}"
+            f"confirm it by `firstlight payments settle {payment['payment_id']} --reference WHERE` and retry; or"
+            f" {instead}"
         )
 
     payment_settled = wait_for(

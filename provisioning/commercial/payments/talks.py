@@ -74,7 +74,7 @@ def told(talk: Talk, answer: GatewayAnswer, outcome: PaymentOutcome, row: Paymen
     if talk.kind == "capture" and state in OVER:
         raise PaymentOver(row.id, state, reason)
     if talk.kind == "refund" and not isinstance(answer, Refunded):
-        by_hand = f"pay it back and say so by `firstlight payments refunded {row.id}`"
+        by_hand = f"pay it back and say so by `firstlight payments refunded {row.id} --reference WHERE`"
         how = by_hand if row.provider == "manual" else f"{row.provider} has begun it; wait until it is through"
         raise RefundAwaited(row.id, shown_amount(row.amount_minor, row.currency), how)
     if talk.kind == "cancel" and (isinstance(answer, Declined) or state not in (*OVER, "captured")):

@@ -245,7 +245,7 @@ async def test_an_outside_address_in_a_pool_says_so_beside_its_state(empty: Netw
 
 async def test_the_name_of_a_pool_is_told_from_what_is_no_address(network: Network) -> None:
     for name in ("cgnat", "metro/210"):
-        instead = f"{name} is the name of a pool. `addresses usage {name}` says how full it is"
+        instead = f"{name} is the name of a pool. `firstlight addresses usage {name}` says how full it is"
         with pytest.raises(RequestInvalid, match=instead):
             await look(network, "find", name)
     with pytest.raises(RequestInvalid, match="'cgnot' is not an IPv4 or IPv6 address"):

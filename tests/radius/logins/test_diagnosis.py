@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -16,6 +17,7 @@ from radius.logins.views import REASONS, LoginView, UnknownUser
 from radius.projection.drift import Drift
 from radius.results import SubscriberView
 from radius.sessions.sessions import Session
+from tests.support.command_line import parsed
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -509,3 +511,28 @@ def test_names_are_close_but_for_case_realm_blanks_and_a_letter() -> None:
     assert close_to("ann @isp.example", others)[0] == "ann@isp.example"
     assert close_to("c1001-s2@isp.example", others) == ["c1001-s1@isp.example"]
     assert close_to("zoe", others) == close_to("", others) == []
+
+
+@pytest.mark.parametrize("name", ["-x", "--help", "a b", "it's"])
+def test_commands_that_are_proposed_are_about_whom_they_name(name: str) -> None:
+    def named(state: str = "active", **more: Any) -> SubscriberView:
+        return subscriber(state, username=name, **more)
+
+    told: Any = {"session_id": "00a1", "said": "refused", "reason": "no", "confirmed_at": None, "nas_address": BNG}
+    change: Any = {"made_at": NOW, "act": "change_plan", "sessions": [told], "carried_at": NOW, "next_at": None}
+    wrong = login(1, "wrong_password")
+    of_each = {
+        "not_in_service": facts(subscriber=named("pending", service_id=None)),
+        "suspended": facts(subscriber=named("suspended")),
+        "in_garden": facts(subscriber=named("suspended", garden="walled")),
+        "data_cap_reached": facts(subscriber=named(capped="slow")),
+        "wrong_password": facts(subscriber=named(password_hash_kind="nt"), logins=[wrong]),
+        "change_pending": facts(subscriber=named(), pending_changes=[change]),
+    }
+    for code, found in of_each.items():
+        [command] = re.findall(r"`(firstlight subscribers [^`]*)`", one(found, code)["next_act"] or "")
+        assert (parsed(command)["username"], parsed(command)["reason"]) == (name, "..."), code
+    gone: Any = change | {"sessions": [told | {"said": "nas_unknown", "nas_address": name}]}
+    act = one(facts(pending_changes=[gone]), "change_pending")["next_act"] or ""
+    show, close = re.findall(r"`(firstlight [^`]*)`", act)
+    assert (parsed(show)["name"], parsed(close)["nas"], parsed(close)["reason"]) == (name, name, "...")

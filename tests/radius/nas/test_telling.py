@@ -40,7 +40,7 @@ async def test_the_last_nas_that_tells_of_lines_goes_on_while_lines_log_in(site:
     told = (
         "NAS bng-1 is the only one that tells of lines, and 4 subscribers log in by line"
         f" ({', '.join(names[:3])}, ...): they would be let in nowhere. First let another NAS tell of lines"
-        " (`firstlight nas change NAS --lines`), or unbind them."
+        " (`firstlight nas change NAS --lines --reason ...`), or unbind them."
     )
     with pytest.raises(NasLinesInUse) as refused:
         async with site.database.begin() as db:
