@@ -41,7 +41,7 @@ class Planned:
                 hits.append(_pool_hit(facts, value))
                 continue
             name = value if len(each_vrf) == 1 else f"{value} in VRF {facts['vrf']}"
-            hits.append(_held_hit(name, _standing(facts), "the address", "address", NEARLY, facts["holder"]))
+            hits.append(_held_hit(name, _standing(facts, clue), "the address", "address", NEARLY, facts["holder"]))
             hits += await self._whose(facts["holder"], f"{facts['value']} is given to its service", "address")
         return hits
 
@@ -101,10 +101,11 @@ def _pool_hit(facts: AddressFacts, value: str) -> Hit:
     return Hit("pool", pool, pool, about, [f"{value} is a part of it"], ["address"], NEARLY)
 
 
-def _standing(facts: AddressFacts) -> str:
+def _standing(facts: AddressFacts, clue: Clue) -> str:
     where = f"in pool {facts['pool']}" if facts["pool"] is not None else f"in {facts['network']}, in no pool"
     note = f" ({facts['note']})" if facts["note"] else ""
-    outside = "; a CGNAT has it outside: type its port after it, as in 203.0.113.7:40112"
+    hint = "" if clue.beside_port else ": type its port after it, as in 203.0.113.7:40112"
+    outside = f"; a CGNAT has it outside{hint}"
     has_ports = facts["cgnat_of"] is not None or facts["cgnat_logged"]
     return f"{facts['state']} {where}{note}{outside if has_ports else ''}"
 

@@ -80,14 +80,16 @@ class Clue:
     """One meaning of what was typed, in the one spelling in which it is looked for.
 
     ``mac``: hexadecimal digits, four to twelve; ``port``: an IPv4 address, a colon and the port, and ``at`` says when,
-    if that was said; ``address``: an address or prefix; ``serial``: a beginning; ``number``: digits, and ``of`` says of
-    what, if that was said; ``reference``: of a payment; ``pool_or_nas``: the beginning of a pool's or NAS' name.
+    if that was said; ``address``: an address or prefix, and ``beside_port`` says that a port of it was typed;
+    ``serial``: a beginning; ``number``: digits, and ``of`` says of what, if that was said; ``reference``: of a payment;
+    ``pool_or_nas``: the beginning of a pool's or NAS' name.
     """
 
     kind: ClueKind
     value: str
     of: Numbered | None = None
     at: datetime | None = None
+    beside_port: bool = False
 
 
 def cleaned(text: str) -> str:
@@ -161,7 +163,7 @@ def _port(typed: str) -> tuple[Clue, ...]:
         return ()
     port = f"{address}:{int(found['port'])}"
     if found["at"] is None:
-        return (Clue("port", port), Clue("address", address))
+        return (Clue("port", port), Clue("address", address, beside_port=True))
     return (Clue("port", port, at=_moment(found["at"])),)
 
 

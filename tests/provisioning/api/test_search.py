@@ -107,6 +107,26 @@ async def test_the_port_of_a_cgnat_says_who_is_behind_it_or_was_and_leads_to_the
 
 
 @pytest.mark.both_databases
+async def test_who_has_typed_a_port_of_a_cgnat_s_address_is_not_told_to(any_api: Api) -> None:
+    pool = {"name": "outside", "kind": "ipv4", "network": "203.0.113.0/28", "exclude": ["203.0.113.7"]}
+    async with any_api.appliance.database.begin() as db:
+        inside = (await any_api.get(f"/subscribers/{ANNA}")).json()["ipv4"]
+        await any_api.appliance.network_estate(db).apply({"pool": [pool]})
+        block = LoggedBlock("203.0.113.7", 40000, 40999, inside, any_api.appliance.clock() - timedelta(minutes=5))
+        await any_api.appliance.port_blocks(db).import_blocks([block], source="cgn-1")
+
+    [hit] = await search(any_api, "203.0.113.7")
+    assert hit["about"] == (
+        "excluded in pool outside (reserved); a CGNAT has it outside: type its port after it, as in 203.0.113.7:40112"
+    )
+    [hit] = await search(any_api, "203.0.113.7:39999")
+    assert (hit["id"], hit["about"]) == ("203.0.113.7", "excluded in pool outside (reserved); a CGNAT has it outside")
+    about = {hit["id"]: hit["about"] for hit in await search(any_api, "203.0.113.7:40112") if hit["noun"] == "address"}
+    assert about["203.0.113.7"] == "excluded in pool outside (reserved); a CGNAT has it outside"
+    assert about["203.0.113.7:40112"].startswith("ports 40000 to 40999 by log cgn-1")
+
+
+@pytest.mark.both_databases
 async def test_an_address_that_stands_in_two_vrfs_is_a_hit_for_each_with_its_holder(any_api: Api) -> None:
     address = (await any_api.get(f"/subscribers/{ANNA}")).json()["ipv4"]
     twin = {"name": "biz-v4", "kind": "ipv4", "network": f"{address}/32", "vrf": "biz"}

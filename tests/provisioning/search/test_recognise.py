@@ -57,7 +57,7 @@ def test_a_port_of_an_address_is_asked_about_now_or_at_the_time_after_it() -> No
     then = datetime(2026, 3, 2, 21, 14, tzinfo=UTC)
     port = "203.0.113.7:40112"
     named = tuple(Clue(kind, port) for kind in ("username", "external_id", "run_key", "reference"))
-    assert recognise(port) == (Clue("port", port), Clue("address", "203.0.113.7"), *named)
+    assert recognise(port) == (Clue("port", port), Clue("address", "203.0.113.7", beside_port=True), *named)
     for at in ("2026-03-02T21:14Z", "2026-03-02 22:14+01:00"):
         assert recognise(f" {port}  {at}") == (Clue("port", port, at=then),), at
 
