@@ -211,8 +211,10 @@ class NotServed(IpamError):
     MOST_NAMED: ClassVar[int] = 10
     MOST_FAULTS: ClassVar[int] = 200
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        """``faults``: all of them; the error has the first of many, and then how many there are besides."""
+    def __init__(self, faults: Sequence[Fault], *, exhausted: Sequence[PoolExhausted] = ()) -> None:
+        """``faults``: all of them; the error has the first of many, and then how many there are besides. ``exhausted``:
+        the pools among them that are full or have too few, with their numbers."""
+        self.exhausted = tuple(exhausted)
         self.faults = tuple(faults[: self.MOST_FAULTS])
         if len(faults) > self.MOST_FAULTS:
             self.faults += (Fault("others", f"{len(faults) - self.MOST_FAULTS} more stand against it."),)

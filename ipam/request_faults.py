@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from ipam.errors import Fault, IpamError, RequestInvalid
+from ipam.errors import Fault, IpamError, PoolExhausted, RequestInvalid
 
 T = TypeVar("T")
 
@@ -29,6 +29,11 @@ class RequestFaults:
     def errors(self) -> tuple[IpamError, ...]:
         """The same as they were raised."""
         return tuple(error for _, error in self._found)
+
+    @property
+    def exhausted(self) -> tuple[PoolExhausted, ...]:
+        """Pools that are full or have too few, once each."""
+        return tuple({error.pools: error for error in self.errors if isinstance(error, PoolExhausted)}.values())
 
     def add(self, others: RequestFaults) -> None:
         """What was found elsewhere as well."""

@@ -11,9 +11,10 @@ ProvisioningError
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ipam import Fault as NotServedFault
+from ipam import NotServed, PoolExhausted
 from provisioning.errors import Fault, ProvisioningError
 from radius import command_about
 
@@ -76,9 +77,16 @@ class ServicesInTheWay(AddressError):
     MOST_FAULTS: ClassVar[int] = 200
 
     def __init__(
-        self, not_served: Sequence[NotServedFault], runs: Mapping[int, int], lines: Sequence[LineOnOlt]
+        self,
+        not_served: Sequence[NotServedFault],
+        runs: Mapping[int, int],
+        lines: Sequence[LineOnOlt],
+        *,
+        exhausted: Sequence[PoolExhausted] = (),
     ) -> None:
-        """The error has the first of many faults, and then how many there are besides."""
+        """The error has the first of many faults, and then how many there are besides. ``exhausted``: the pools for
+        which services can't be served there, with their numbers."""
+        self.exhausted = tuple(exhausted)
         found = (
             *(Fault(fault.where, fault.what) for fault in not_served),
             *(Fault(f"service {service}", f"Run {run} goes on with it.") for service, run in runs.items()),
@@ -90,3 +98,12 @@ class ServicesInTheWay(AddressError):
         named = "; ".join(f"{each.field}: {each.reason}".removesuffix(".") for each in self.faults[: self.MOST_NAMED])
         more = "; ..." if len(self.faults) > self.MOST_NAMED else ""
         super().__init__(f"{len(found)} things stand against the move, {self.left}: {named}{more}.")
+
+
+def pool_numbers(error: Exception) -> dict[str, Any]:
+    """Of a refusal for pools that are full or have too few, for who reads no sentences: the numbers of the one that it
+    is about, and in ``exhausted`` those of each that is one thing among others."""
+    numbers: dict[str, Any] = {**error.numbers} if isinstance(error, PoolExhausted) else {}
+    if isinstance(error, (NotServed, ServicesInTheWay)) and error.exhausted:
+        numbers["exhausted"] = [pool.numbers for pool in error.exhausted]
+    return numbers

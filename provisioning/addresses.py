@@ -329,6 +329,6 @@ def _refuse_to_rehome(done: Rehomed, under_way: ServiceUnderWay | None, lines: S
     olts = None if not others else LinesOnOlt(others) if len(others) > 1 else others[0]
     against = [each for each in (done.refusal, under_way, olts) if each is not None]
     if len(against) > 1:
-        raise ServicesInTheWay(done.faults, runs, others)
+        raise ServicesInTheWay(done.faults, runs, others, exhausted=done.exhausted)
     if against:
         raise against[0]

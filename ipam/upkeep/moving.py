@@ -136,7 +136,7 @@ async def _move(
     kept = kept_of(line, place, held, found, by_number, named, faults)
     choosing = partial(choose, db, at=holder.at, locked=locked)
     chosen = await chosen_of(line, place, found, kept, by_number, choosing, faults)
-    faults.refuse_if_any(NotServed)
+    faults.refuse_if_any(partial(NotServed, exhausted=faults.exhausted))
     gone = [unit for unit in held if unit not in kept]
     if gone:
         of_pools = [unit.pool_id for unit in gone]

@@ -45,11 +45,13 @@ class Rehomed:
     """Services that lack something there. While there is one, whoever asked has to undo all of it."""
     faults: tuple[Fault, ...]
     """What each of them lacks, with whose it is and which addresses it keeps therefore."""
+    exhausted: tuple[PoolExhausted, ...] = ()
+    """The pools that have too few for them, as they are without them, and how many they want."""
 
     @property
     def refusal(self) -> NotServed | None:
         """With all these faults; None: all services are served there."""
-        return NotServed(self.faults) if self.faults else None
+        return NotServed(self.faults, exhausted=self.exhausted) if self.faults else None
 
 
 @dataclass
@@ -142,7 +144,9 @@ async def rehome(rows: EstateRows, access_nodes: Sequence[str], bng: str, *, not
     for each in refused:
         each.faults.tell(partial(_undone, before, wants))
     faults = tuple(fault for each in refused for fault in each.refusals())
-    return Rehomed(moved, tuple(each.line.service_id for each in refused), faults)
+    exhausted = {error.pools: error for each in refused for error in each.faults.exhausted}
+    not_served = tuple(each.line.service_id for each in refused)
+    return Rehomed(moved, not_served, faults, tuple(exhausted.values()))
 
 
 def _undone(before: Sequence[PoolUsage], wants: Mapping[tuple[str, ...], int], error: IpamError) -> IpamError:

@@ -18,8 +18,9 @@ from starlette.responses import JSONResponse
 from typing_extensions import TypedDict
 
 from acs import AcsError
-from ipam import IpamError, PoolExhausted
+from ipam import IpamError
 from provisioning.access import TokenMissing, TokenRefused
+from provisioning.address_errors import pool_numbers
 from provisioning.api.statuses import RETRY_AFTER_SECONDS, status_of
 from provisioning.database_errors import DatabaseError, as_database_error
 from provisioning.errors import ProvisioningError
@@ -50,8 +51,9 @@ class Problem(TypedDict, total=False):
     """Why nothing was done.
 
     Of pools that are full or have too few (``ipam.pool_exhausted``) also their numbers, how many were wanted, and when
-    the first address comes back; null: none is on its way (RFC 9457 section 3.2). Of a slot that can't be had, the
-    nearest ones that can.
+    the first address comes back; null: none is on its way (RFC 9457 section 3.2). Where such pools are among several
+    things that stand against a move or a re-homing, ``exhausted`` has the same of each of them. Of a slot that can't be
+    had, the nearest ones that can.
     """
 
     type: str
@@ -71,6 +73,7 @@ class Problem(TypedDict, total=False):
     wanted: int
     alternatives: list[dict[str, Any]]
     next_available_at: str | None
+    exhausted: list[dict[str, Any]]
 
 
 def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
@@ -106,8 +109,7 @@ def _of_ours(error: Any) -> tuple[Problem, dict[str, str]]:
         problem["errors"] = faults
     if others := getattr(error, "alternatives", ()):
         problem["alternatives"] = jsonable_encoder(others)
-    if isinstance(error, PoolExhausted):
-        problem.update(jsonable_encoder(error.numbers, custom_encoder={datetime: _in_utc}))
+    problem.update(jsonable_encoder(pool_numbers(error), custom_encoder={datetime: _in_utc}))
     headers = {}
     if error.transient and status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)

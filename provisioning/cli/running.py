@@ -17,7 +17,8 @@ from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 
 from acs import AcsError
-from ipam import IpamError, PoolExhausted
+from ipam import IpamError
+from provisioning.address_errors import pool_numbers
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.cli.account import or_the_account
 from provisioning.cli.audited import audit_changes, has_changed
@@ -133,8 +134,8 @@ def _print_as_json(told: dict[str, Any]) -> None:
 
 
 def _as_json(error: Any, faults: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    others = {"alternatives": error.alternatives} if getattr(error, "alternatives", ()) else {}
-    others |= error.numbers if isinstance(error, PoolExhausted) else {}
+    others: dict[str, Any] = {"alternatives": error.alternatives} if getattr(error, "alternatives", ()) else {}
+    others |= pool_numbers(error)
     return {"error": {"code": error.code, "message": str(error), "faults": faults, **others}}
 
 

@@ -324,6 +324,7 @@ async def test_all_that_speaks_against_a_move_is_named_at_once(empty: Network) -
         strict=True,
     ):
         assert says in fault.what
+    assert [(full.pool, full.draining, full.wanted) for full in refused.value.exhausted] == [("cgnat-south", 14, 1)]
     assert await empty.serve("resources", service_id=line["service_id"]) == line
     assert await empty.violations() == []
 

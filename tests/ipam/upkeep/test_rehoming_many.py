@@ -199,6 +199,11 @@ async def test_a_refusal_in_the_midst_of_many_leaves_nothing_and_names_all_of_th
     assert {fault.what.split(": ", 1)[1].split(". ")[0] for fault in refused.value.faults} == {
         "Pool v4-2 has too few: 50 are wanted, 30 of 30 are free, 0 assigned, 0 in quarantine"
     }
+    [short] = refused.value.exhausted
+    assert short.numbers == {
+        **{"pool": "v4-2", "size": 30, "assigned": 0, "quarantined": 0, "reserved": 0, "draining": 0},
+        **{"free": 30, "wanted": 50, "next_available_at": None},
+    }
     for each in given:
         assert await empty.serve("resources", service_id=each["service_id"]) == each
     assert await empty.usage("v4-2") == {**await empty.usage("v4-2"), "assigned": 0, "quarantined": 0}

@@ -51,6 +51,25 @@ async def test_a_full_pool_is_a_conflict_with_its_numbers_and_never_an_empty_ans
     assert any(pool["level"] == "exhausted" for pool in (await api.get("/addresses/pools")).json())
 
 
+@pytest.mark.both_databases
+async def test_a_re_homing_that_is_refused_for_full_pools_carries_their_numbers(any_api: Api) -> None:
+    asked = {"customer_id": 1090, "service_location": NEXT_DOOR, "bandwidth_plan": "fiber-300", "request_id": "crm-7"}
+    service = (await any_api.post("/addresses/services", asked)).json()["service_id"]
+    await any_api.post(f"/addresses/services/{service}/release", {"reason": "moved out"}, match="*")
+    soon = (await any_api.get("/addresses/lookup?address=192.0.2.2")).json()["available_at"]
+
+    wish = {"access_nodes": ["OLT-3"], "bng": "bng-tight", "reason": "north is full"}
+    refused = (await any_api.post("/addresses/rehome", wish, role="noc")).json()
+
+    assert (refused["status"], refused["code"]) == (409, "addresses.services_in_the_way")
+    assert refused["exhausted"] == [
+        {
+            **{"pool": "tight-v4", "size": 1, "assigned": 0, "quarantined": 1, "reserved": 0, "draining": 0},
+            **{"free": 0, "wanted": 3, "next_available_at": soon},
+        }
+    ]
+
+
 async def test_what_is_asked_for_twice_by_another_system_is_audited_when_something_comes_of_it(any_api: Api) -> None:
     asked = {"customer_id": 1090, "service_location": NEXT_DOOR, "bandwidth_plan": "fiber-300", "request_id": "crm-7"}
     given = await any_api.post("/addresses/services", asked)

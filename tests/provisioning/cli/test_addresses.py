@@ -136,6 +136,20 @@ def test_a_pool_with_a_very_long_name_leaves_the_others_columns_where_they_are_s
     shown = type_("addresses", "show", name)
     told = f"{name} is the name of a pool. `firstlight addresses usage {name}` says"
     assert (shown.status, told in shown.err) == (2, True)
+
+
+def test_an_address_is_shown_with_its_holder_and_history(isp: Settings, type_: Type, address: str) -> None:
+    shown = type_("addresses", "show", address).out.splitlines()
+    assert shown[0] == f"{address}: assigned, pool north-v4 in 100.64.0.0/22 (public)"
+    assert shown[1].startswith(f"  service 1 of customer 1001, {USERNAME} at {HOME} since ")
+    assert shown[2].endswith("assigned service 1 of customer 1001")
+    facts = type_("addresses", "show", "100.64.0.0/22", "--json").json
+    assert facts["state"] == "several"
+    assert {each["service_id"] for each in facts["within"]} == {1, 2, 3, None}
+    assert type_("addresses", "holder", address, "--json").json["holder"]["username"] == USERNAME
+    assert type_("addresses", "show", address, "--at", "2020-01-01T00:00Z").out == f"{address}: nobody\n"
+    beyond = type_("addresses", "show", address, "--at", "0001-01-01T00:00+14:00")
+    assert (beyond.status, "is outside of the calendar, in UTC" in beyond.err) == (2, True)
     unsaid = type_("addresses", "holder", address, "--at", "yesterday")
     assert (unsaid.status, "'yesterday' is no moment with its zone, such as" in unsaid.err) == (2, True)
     service = type_("addresses", "show", "--service", DONE).out.splitlines()
@@ -610,3 +624,6 @@ def test_a_pool_that_refuses_is_told_as_full_at_once_and_the_audit_keeps_no_chan
         ("pool.exhausted", "clock", "tight-v4")
     ]
     assert [action for action, *_ in audited(type_)] == ["addresses allocate"]
+    rehome = ("addresses", "rehome", "OLT-3", "--bng", "bng-tight", "--reason", "north is full", "--json")
+    [full] = type_(*rehome).json["error"]["exhausted"]
+    assert (full["pool"], full["assigned"], full["wanted"], full["next_available_at"]) == ("tight-v4", 1, 3, None)
