@@ -39,7 +39,7 @@ async def test_cpes_of_an_acs_that_is_not_configured_are_named_with_what_to_do(
         "7 CPE(s) are bound to ACS south, which is not configured: HWTC00000001, HWTC00000002, HWTC00000003,"
         " HWTC00000004, HWTC00000005 and 2 more",
     )
-    assert trap["fix"].endswith("firstlight devices move SERIAL --acs NAME")
+    assert trap["fix"].endswith("firstlight devices move SERIAL --acs NAME --reason ...")
 
 
 async def test_one_that_was_withdrawn_is_missed_by_nobody(devices: Devices, clockwork: Clockwork) -> None:

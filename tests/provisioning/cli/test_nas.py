@@ -23,7 +23,7 @@ def test_a_nas_is_added_its_secret_shown_once_and_rotated(any_isp: Settings, typ
     reference = made["nas"]["secret"]
     assert type_("keys", "reveal", reference, "--reason", "look").out == f"{made['secret']}\n"
     again = type_("nas", "add", "bng-9", "198.51.100.9", "--dialect", "mikrotik", *WHY)
-    assert again.out == f"bng-9 is there already; `firstlight keys reveal {reference}` shows its secret\n"
+    assert again.out == f"bng-9 is there already; `firstlight keys reveal {reference} --reason ...` shows its secret\n"
     change = ("nas", "change", "bng-9", "--coa-port", 1700, "--coa-key", "Acct-Session-Id", "--coa-per-second", 200)
     told = type_(*change, "--no-coa-event-timestamp", "--no-coa-may-end", *WHY).out.splitlines()
     assert told[:3] == [
@@ -256,7 +256,8 @@ def test_it_is_said_how_many_sessions_are_found_once_a_nas_is_told_by_what_it_ca
     change = ("nas", "change", nas["name"], *WHY, "--calls-itself", "10.255.0.9")
     assert [line for line in type_(*change).out.splitlines() if "sess" in line and "asked" not in line] == [
         "found with their next interim: 1 session open under 10.255.0.9",
-        "  what a restart of the NAS ends before that is closed with `firstlight sessions close 10.255.0.9`",
+        "  what a restart of the NAS ends before that is closed with `firstlight sessions close 10.255.0.9 --reason"
+        " ...`",
     ]
     assert type_(*change, "--calls-itself", "2001:db8::9", "--json").json["sessions_to_be_found"] == 0  # said before
 
