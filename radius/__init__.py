@@ -48,7 +48,6 @@ from radius.dialects import Rate, SessionKey, dialect_named
 from radius.doctor.examination import Examination, examine
 from radius.doctor.traps import Trap
 from radius.doctor.wire import Patient
-from radius.doubled_addresses import DoubledAddress, doubled_addresses, doubled_findings
 from radius.errors import (
     AddressConflict,
     AttributeUnknown,
@@ -71,6 +70,7 @@ from radius.errors import (
     UsernameTaken,
     ValueRefused,
 )
+from radius.given_twice import DoubledAddress, doubled_addresses, doubled_findings
 from radius.importing.adoption import Adoption, read_beside, read_radius_tables
 from radius.importing.errors import ImportRefused, ImportUnreadable
 from radius.importing.files import SubscriberFile, SubscriberLine, read_subscribers

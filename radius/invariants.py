@@ -4,7 +4,7 @@ holds.
 To add one: a function here that takes a transaction in the radius database and the time, and returns findings, one
 line in ``RADIUS_INVARIANTS``, and in ``tests/radius/test_invariants.py`` the corruption that it must catch. Whether the
 rows are what each subscriber's state asks is answered by ``RadiusProjector.drift()``, and ``drift_findings`` puts it
-into words. What takes knowing the allocations to answer is in ``radius.doubled_addresses``.
+into words. What takes knowing the allocations to answer is in ``radius.given_twice``.
 """
 
 from __future__ import annotations
