@@ -25,6 +25,8 @@ _OWN_ADDRESSES = (
     "Framed-Route",
     "Framed-IPv6-Route",
 )
+_THE_NAS_CHOOSES = ("255.255.255.254", "255.255.255.255")
+"""As an existing server may tell many: no address is given by that (RFC 2865 s5.8)."""
 KnownVrfs = Mapping[str, Mapping[str, str]]
 """By username the VRF of each prefix that is allocated to it; an address is a prefix of its whole length."""
 
@@ -51,7 +53,7 @@ async def doubled_addresses(radius_db: AsyncSession) -> list[DoubledAddress]:
     given = radreply.c
     twice = (
         select(given.attribute, given.value)
-        .where(given.attribute.in_(_OWN_ADDRESSES))
+        .where(given.attribute.in_(_OWN_ADDRESSES), given.value.not_in(_THE_NAS_CHOOSES))
         .group_by(given.attribute, given.value)
         .having(func.count(given.username.distinct()) > 1)
     )

@@ -152,6 +152,14 @@ async def test_one_address_for_two_usernames_is_found(stock: Database) -> None:
         assert _subjects(doubled_findings(await doubled_addresses(db), {})) == ["100.64.0.9"]
 
 
+async def test_that_the_nas_chooses_is_no_address_that_is_given_twice(stock: Database) -> None:
+    async with stock.begin() as db:
+        for username in ("anna", "berta"):
+            for chosen in ("255.255.255.254", "255.255.255.255"):
+                await _row(db, username, "Framed-IP-Address", chosen)
+        assert await doubled_addresses(db) == []
+
+
 async def test_one_address_is_no_finding_where_it_is_allocated_in_two_vrfs_of_which_no_nas_is_told(
     stock: Database,
 ) -> None:
