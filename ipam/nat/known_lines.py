@@ -44,7 +44,8 @@ async def known_around(db: AsyncSession, tenant_id: str, told: Sequence[Line], r
         for window in windows:
             await known.read_window(outside, window)
     said = {(line.block, line.ended_at) for line in told}
-    await known.read_next([line for line in known.lines if (line.block, line.ended_at) not in said], rules)
+    untold = [line for line in known.lines if not line.end_told and (line.block, line.ended_at) not in said]
+    await known.read_next(untold, rules)
     return known.lines
 
 
@@ -104,7 +105,7 @@ class _Known:
         return [
             replace(line, ended_at=None)
             for line in await self._next_of(nobodys, backwards=True)
-            if (line.ports, line.ended_at) in begins or line.ended_at in since
+            if not line.end_told and ((line.ports, line.ended_at) in begins or line.ended_at in since)
         ]
 
     async def read_keys(self, keys: Collection[Key]) -> None:
@@ -212,8 +213,8 @@ class _Known:
         found: list[Line] = []
         for row in await self._db.execute(statement):
             where = f"a block imported from {row.source}"
-            bounds = (row.first_port, row.last_port, row.inside, row.vrf_id, row.began_at, row.ended_at)
-            line = Line(where, row.source, row.outside, *bounds, row_id=row.id)
+            ports, times = (row.first_port, row.last_port), (row.began_at, row.ended_at, row.end_told)
+            line = Line(where, row.source, row.outside, *ports, row.inside, row.vrf_id, *times, row_id=row.id)
             found.append(self._by_id.setdefault(row.id, line))
         return found
 

@@ -32,6 +32,8 @@ class Line:
     vrf_id: int
     began_at: datetime
     ended_at: datetime | None
+    end_told: bool | None = None
+    """As in ``NatBlock``."""
     row_id: int | None = None
 
     @property
@@ -53,9 +55,17 @@ class Line:
         """It ended when it began, as logs in whole seconds have it: it was nobody's at any time."""
         return self.ended_at == self.began_at
 
+    def has_told_end(self, assumed: Ends) -> bool:
+        """Where nobody knows, an end is taken for one that was told unless it is just as it would be ``assumed``."""
+        return self.ended_at not in {None, assumed.get(self.key)} if self.end_told is None else self.end_told
+
     def in_words(self) -> str:
         until = "on" if self.ended_at is None else f"to {told_at(self.ended_at)}"
         return f"{format_address(self.inside)}'s from {told_at(self.began_at)} {until} ({self.where})"
+
+
+Before = Mapping[int | None, Line]
+"""What is known, by its ``row_id``."""
 
 
 def folded(lines: Iterable[Line]) -> tuple[list[Line], list[Line]]:
@@ -87,33 +97,27 @@ def ends_by_next(lines: Iterable[Line], rules: Sequence[Any]) -> Ends:
 
 
 def compared(lines: Iterable[Line], known: Iterable[Line], assumed: Ends) -> tuple[list[Line], list[Line]]:
-    """What is new, and what was open and has ended; what was said before isn't said again. An end that was only
-    ``assumed`` gives way to the one that is told."""
+    """What is new, and what has ended as only these lines tell; what was said before isn't said again. An end that was
+    only ``assumed`` gives way to the one that is told."""
     before_by_key = {line.key: line for line in known}
     new: list[Line] = []
-    ended: list[Line] = []
+    ended: dict[int | None, Line] = {}
     for line in lines:
         before = before_by_key.get(line.key)
         if before is None or before.block != line.block:
             new.append(line)
-        elif line.ended_at is None or line.ended_at == before.ended_at:
+        elif line.ended_at is None or (line.ended_at == before.ended_at and before.end_told):
             continue
-        elif before.ended_at is None or line.ended_at < before.ended_at == assumed.get(line.key):
-            ended.append(replace(line, source=before.source, row_id=before.row_id))
+        elif before.row_id not in ended and (line.ended_at == before.ended_at or not before.has_told_end(assumed)):
+            ended[before.row_id] = replace(line, source=before.source, row_id=before.row_id)
         else:
             new.append(line)
-    return new, ended
+    return new, list(ended.values())
 
 
-def reopened(known: Iterable[Line], assumed: Ends, *, told: Iterable[Line]) -> list[Line]:
+def reopened(known: Iterable[Line], assumed: Ends) -> list[Line]:
     """What is known, without the ends that were only assumed: a delayed line may say who had the ports before that."""
-    said = {(line.block, line.ended_at) for line in told}
-    return [
-        replace(line, ended_at=None)
-        if line.ended_at == assumed.get(line.key) and (line.block, line.ended_at) not in said
-        else line
-        for line in known
-    ]
+    return [line if line.has_told_end(assumed) else replace(line, ended_at=None) for line in known]
 
 
 def nobodys(for_no_time: Iterable[Line], told: Iterable[Line], known: Iterable[Line], assumed: Ends) -> list[Line]:
@@ -125,17 +129,35 @@ def nobodys(for_no_time: Iterable[Line], told: Iterable[Line], known: Iterable[L
     return [
         replace(line, where=nothing[line.block])
         for line in known
-        if line.block in nothing and line.ended_at in {None, assumed.get(line.key)}
+        if line.block in nothing and not line.has_told_end(assumed)
     ]
 
 
-def lengthened(lines: Iterable[Line], before: Mapping[int | None, datetime | None], gone: Iterable[Line]) -> list[Line]:
+def with_ends(lines: Iterable[Line], ends: Ends, before: Before, gone: Iterable[Line]) -> list[Line]:
+    """The lines, with one of ``ends`` where none was told. One that is known moves to a later time only where what had
+    ended the block is ``gone``: of a rule that was dated back since then it can't be seen any more."""
+    freed = {line.ports for line in gone}
+
+    def ended(line: Line) -> Line:
+        end, was = ends.get(line.key), before.get(line.row_id)
+        if was is not None and was.ended_at is not None:
+            is_later = end is None or end > was.ended_at
+            if end == was.ended_at or (is_later and line.ports not in freed):
+                return was
+        return replace(line, ended_at=end, end_told=None if end is None else False)
+
+    return [line if line.ended_at is not None else ended(line) for line in lines]
+
+
+def lengthened(lines: Iterable[Line], before: Before, gone: Iterable[Line]) -> list[Line]:
     """The lines; those that end later than ``before``, as what had ended them is ``gone``, are where that is told."""
     told = {line.ports: line.where for line in gone}
 
     def is_longer(line: Line) -> bool:
-        end_before = before.get(line.row_id)
-        return end_before is not None and (line.ended_at is None or line.ended_at > end_before)
+        was = before.get(line.row_id)
+        if was is None or was.ended_at is None:
+            return False
+        return line.ended_at is None or line.ended_at > was.ended_at
 
     return [replace(line, where=told[line.ports]) if line.ports in told and is_longer(line) else line for line in lines]
 

@@ -9,17 +9,28 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import bindparam, delete, update
+from sqlalchemy import delete
 
 from ipam.addresses import parse_address, to_bytes
-from ipam.bulk import AT_ONCE, insert_many
+from ipam.bulk import AT_ONCE, insert_many, update_many
 from ipam.errors import Fault, RequestInvalid
 from ipam.estate.rows import EstateRows
 from ipam.estate.spec import DEFAULT_VRF
 from ipam.nat import log_faults
 from ipam.nat.contradictions import told_against
 from ipam.nat.known_lines import known_around
-from ipam.nat.log_lines import Line, clashes, compared, ends_by_next, folded, lengthened, nobodys, reopened
+from ipam.nat.log_lines import (
+    Before,
+    Line,
+    clashes,
+    compared,
+    ends_by_next,
+    folded,
+    lengthened,
+    nobodys,
+    reopened,
+    with_ends,
+)
 from ipam.nat.rule_rows import HAS_HELD, rules_of
 from ipam.tables import NatBlock, NatRule, table_of
 from ipam.upkeep.answers import NatContradiction
@@ -74,12 +85,12 @@ class _Weighed:
     faults: list[Fault]
     new: list[Line]
     ended: list[Line]
+    """Those that were known, and of which now an end is told; but for those of which it may have been before."""
     standing: list[Line]
     """Those that are new and those that are known, with the ends that they have now."""
     gone: list[Line]
     """Those that were known without an end and, as is told now, were for no time."""
-    before: Mapping[int | None, datetime | None]
-    """With which ends they are known."""
+    before: Before
     against: list[NatContradiction]
     for_no_time: int
 
@@ -93,11 +104,10 @@ async def import_blocks(
     if log.faults:
         (where, what), *others = log.faults
         raise RequestInvalid(where, what, *others)
-    new_ends = await _write(rows, log)
-    told = {line.key for line in (*log.new, *log.ended) if line.ended_at is not None}
+    moved = await _write(rows, log)
     return ImportedBlocks(
         new=len(log.new) + len(log.ended) + len(log.gone),
-        ended_by_next=sum(line.ended_at is not None and line.key not in told for line in new_ends),
+        ended_by_next=sum(line.end_told is False for line in moved),
         contradicts_rule=len(log.against),
         first_contradicting=tuple(log.against[:MOST_TOLD]),
         for_no_time=log.for_no_time,
@@ -137,19 +147,20 @@ async def _weighed(
 def _held_against(lines: Mapping[int, Line], known: Sequence[Line], rules: Sequence[Any]) -> _Weighed:
     assumed = ends_by_next(known, rules)
     told_now, for_no_time = folded(lines.values())
-    new, ended = compared(told_now, known, assumed)
+    new, ending = compared(told_now, known, assumed)
     gone = nobodys(for_no_time, told_now, known, assumed)
-    closed = {line.row_id: line for line in ended}
+    closed = {line.row_id: line for line in ending}
     gone_ids = {line.row_id for line in gone}
-    others = (line for line in reopened(known, assumed, told=lines.values()) if line.row_id not in gone_ids)
+    others = (line for line in reopened(known, assumed) if line.row_id not in gone_ids)
     standing = [*new, *(closed.get(line.row_id, line) for line in others)]
-    ends = ends_by_next(standing, rules)
-    standing = [replace(line, ended_at=line.ended_at or ends.get(line.key)) for line in standing]
-    before = {line.row_id: line.ended_at for line in known}
+    before = {line.row_id: line for line in known}
+    standing = with_ends(standing, ends_by_next(standing, rules), before, gone)
     return _Weighed(
         faults=clashes(lengthened(standing, before, gone)),
         new=new,
-        ended=ended,
+        ended=[
+            line for line in ending if line.ended_at != (was := before[line.row_id]).ended_at or was.end_told is False
+        ],
         standing=standing,
         gone=gone,
         before=before,
@@ -159,19 +170,26 @@ def _held_against(lines: Mapping[int, Line], known: Sequence[Line], rules: Seque
 
 
 async def _write(rows: EstateRows, log: _Weighed) -> list[Line]:
-    """Those with another end than they had before. What is gone makes way first: others may begin just then."""
+    """Those of which something else is known than before. What is gone makes way first: others may begin just then."""
     for line in log.gone:
         await rows.db.execute(delete(_BLOCK).where(_BLOCK.c.id == line.row_id))
-    moved = [line for line in log.standing if line.ended_at != log.before.get(line.row_id)]
-    changed = [{"known": line.row_id, "ends": line.ended_at} for line in moved if line.row_id is not None]
-    change = update(_BLOCK).where(_BLOCK.c.id == bindparam("known")).values(ended_at=bindparam("ends"))
+    moved = [line for line in log.standing if _end(line) != _end(log.before.get(line.row_id))]
+    changed = [
+        {"id": line.row_id, "ended_at": line.ended_at, "end_told": line.end_told}
+        for line in moved
+        if line.row_id is not None
+    ]
     for start in range(0, len(changed), AT_ONCE):
-        await rows.db.execute(change, changed[start : start + AT_ONCE])
+        await update_many(rows.db, _BLOCK, ("id",), changed[start : start + AT_ONCE])
     fresh = [line for line in log.standing if line.row_id is None]
     for start in range(0, len(fresh), AT_ONCE):
         some = [_row(rows.tenant_id, line) for line in fresh[start : start + AT_ONCE]]
         await insert_many(rows.db, _BLOCK, some)
     return moved
+
+
+def _end(line: Line | None) -> tuple[datetime | None, bool | None]:
+    return (None, None) if line is None else (line.ended_at, line.end_told)
 
 
 def _read(
@@ -216,9 +234,12 @@ def _line(where: str, said: Mapping[str, Any], network: log_faults.KnownNetwork,
     vrf_id = network.vrfs[said["vrf"]]
     assert isinstance(vrf_id, int), "else it is a fault"
     ports = (said["first_port"], said["last_port"])
-    return Line(where, source, outside, *ports, inside, vrf_id, said["began_at"], said["ended_at"])
+    ended_at = said["ended_at"]
+    return Line(
+        where, source, outside, *ports, inside, vrf_id, said["began_at"], ended_at, None if ended_at is None else True
+    )
 
 
 def _row(tenant_id: str, line: Line) -> dict[str, Any]:
-    columns = ("source", "outside", "first_port", "last_port", "inside", "vrf_id", "began_at", "ended_at")
+    columns = ("source", "outside", "first_port", "last_port", "inside", "vrf_id", "began_at", "ended_at", "end_told")
     return {"tenant_id": tenant_id, **{name: getattr(line, name) for name in columns}}

@@ -99,6 +99,7 @@ class PortBlocks:
                 assert inside.vrf_id is not None, "it has IPv4 addresses"
                 dated = rule_times.Dated(self._tenant_id, inside.pool_id, inside.vrf_id, mapping, columns, since)
                 await rule_times.refuse_false(self._db, dated, old=old, is_same=same)
+                await rule_times.end_assumed(self._db, dated)
             if same:
                 await self._rows.change(NatRule, old.id, since=since)
                 return True

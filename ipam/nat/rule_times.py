@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam.addresses import format_address, to_bytes
+from ipam.addresses import format_address
 from ipam.bulk import AT_ONCE
 from ipam.errors import RequestInvalid
 from ipam.nat.contradictions import BLOCK, differs
@@ -55,6 +55,17 @@ async def refuse_false(db: AsyncSession, rule: Dated, *, old: Any, is_same: bool
         raise RequestInvalid("since", f"is {told(rule.since)}, but {begins}")
 
 
+async def end_assumed(db: AsyncSession, rule: Dated) -> None:
+    """Blocks whose end was only assumed had ended when the rule began, as those have of which no end is known."""
+    await db.execute(
+        update(NatBlock)
+        .where(*_under(rule), NatBlock.began_at < rule.since, NatBlock.ended_at > rule.since)
+        .where(NatBlock.end_told.is_(False))
+        .values(ended_at=rule.since)
+        .execution_options(synchronize_session=False)
+    )
+
+
 async def _refuse_doubled(db: AsyncSession, rule: Dated, *, beside: int | None) -> None:
     """No other rule may have mapped the pool, or onto part of the outside, but the one that is replaced."""
     columns, since = rule.columns, rule.since
@@ -82,16 +93,15 @@ async def _refuse_doubled(db: AsyncSession, rule: Dated, *, beside: int | None) 
 async def _refuse_against_logs(db: AsyncSession, rule: Dated) -> None:
     """What a box has logged is known; what it would have computed is not said over it.
 
-    A block without an end may have ended before the rule began: its log has only not said so.
+    A block without an end may have ended before the rule began: its log has only not said so. So may one whose end was
+    only assumed.
     """
     mapping, since = rule.mapping, rule.since
-    first, last = (to_bytes(4, mapping.first_outside + number) for number in (0, mapping.outside_count - 1))
     logged = (
         select(*BLOCK)
         .where(
-            NatBlock.tenant_id == rule.tenant_id,
-            NatBlock.outside.between(first, last),
-            or_(NatBlock.began_at >= since, NatBlock.ended_at > since),
+            *_under(rule),
+            or_(NatBlock.began_at >= since, and_(NatBlock.ended_at > since, NatBlock.end_told.is_not(False))),
         )
         .order_by(NatBlock.id)
         .limit(AT_ONCE)
@@ -103,3 +113,10 @@ async def _refuse_against_logs(db: AsyncSession, rule: Dated) -> None:
                 block = f"{format_address(row.outside)}:{row.first_port}-{row.last_port}"
                 whose = f"log {row.source} gives {block} to {format_address(row.inside)} after that, the rule doesn't"
                 raise RequestInvalid("since", f"is {told(since)}, but {whose}")
+
+
+def _under(rule: Dated) -> tuple[ColumnElement[bool], ...]:
+    """Of a block: the rule maps onto its outside address."""
+    columns = rule.columns
+    of_outside = NatBlock.outside.between(columns["first_outside"], columns["last_outside"])
+    return NatBlock.tenant_id == rule.tenant_id, of_outside

@@ -66,5 +66,8 @@ class NatBlock(IpamBase):
     began_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """None: the block was still the subscriber's when the log was read."""
+    end_told: Mapped[bool | None]
+    """Whether a log has told that end; else it is when the next block of the same ports began, or a rule before that.
+    None: it has no end, or it was read when this wasn't kept, and nobody knows."""
     source: Mapped[str] = mapped_column(Text)
     """Which box or file said so."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -17,13 +17,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, create_engine, insert, inspect, select, text
+from sqlalchemy import URL, Connection, create_engine, insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 import provisioning.migrations
 from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
 from ipam.allocation.serving_tables import SEEN_TABLES
-from ipam.tables import Pool
+from ipam.tables import NatBlock, Pool
 from provisioning.check_records import InvariantCheck
 from provisioning.database import EVERY_TENANT, TENANT_SETTING, Database, sync_engine, sync_url
 from provisioning.migrations import alembic_config, migrate
@@ -536,6 +536,34 @@ async def test_a_pool_retired_by_the_release_before_is_known_as_retired_and_two_
         command.downgrade(config, "0073")
         command.upgrade(config, "head")
         assert connection.execute(retired).all() == [("sold", datetime(2026, 2, 1, tzinfo=UTC))]
+    engine.dispose()
+
+
+@pytest.mark.second_half
+async def test_of_port_blocks_of_old_nobody_knows_whether_their_end_was_told(
+    database: Database, tmp_path: Path
+) -> None:
+    began, ended = "'2026-02-01 00:00:00.000000'", "'2026-02-01 06:00:00.000000'"
+    block = f"'north', {_sixteen_octets(9, database)}, 1024, 2047, 1, {_sixteen_octets(1, database)}, 'cgn-1'"
+    known = select(NatBlock.began_at, NatBlock.ended_at, NatBlock.end_told).order_by(NatBlock.began_at)
+    options = {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"} if database.is_postgresql else {}
+    engine = create_engine(sync_url(database.url), connect_args=options)
+    with engine.begin() as connection:
+        config = alembic_config(connection)
+        command.upgrade(config, "0075")
+        connection.exec_driver_sql("INSERT INTO ipam_vrf (id, tenant_id, name) VALUES (1, 'north', 'default')")
+        connection.exec_driver_sql(
+            "INSERT INTO ipam_nat_block (tenant_id, outside, first_port, last_port, vrf_id, inside, source, began_at,"
+            f" ended_at) VALUES ({block}, {began}, {ended}), ({block}, {ended}, NULL)"
+        )
+        command.upgrade(config, "head")
+        first = datetime(2026, 2, 1, tzinfo=UTC)
+        six = first + timedelta(hours=6)
+        assert connection.execute(known).all() == [(first, six, None), (six, None, None)]
+        connection.execute(update(NatBlock).where(NatBlock.began_at == first).values(end_told=True))
+        command.downgrade(config, "0075")
+        command.upgrade(config, "head")
+        assert connection.execute(known).all() == [(first, six, None), (six, None, None)]
     engine.dispose()
 
 

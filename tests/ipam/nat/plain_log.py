@@ -22,6 +22,8 @@ class Row:
     source: str
     where: str
     known: bool = False
+    told: bool | None = None
+    """Whether a log has told its end; None: it has none, or nobody knows."""
 
     @property
     def begins(self) -> Begins:
@@ -31,8 +33,11 @@ class Row:
     def said(self) -> LoggedBlock:
         return replace(self.block, ended_at=None)
 
-    def ending(self, ended_at: datetime | None) -> Row:
-        return replace(self, block=replace(self.block, ended_at=ended_at))
+    def ending(self, ended_at: datetime | None, *, told: bool | None = None) -> Row:
+        return replace(self, block=replace(self.block, ended_at=ended_at), told=told)
+
+    def is_told(self, assumed: datetime | None) -> bool:
+        return self.block.ended_at not in {None, assumed} if self.told is None else self.told
 
     def meets(self, other: Row) -> bool:
         one, two = self.block, other.block
@@ -54,46 +59,59 @@ class PlainLog:
 
     def read(self, blocks: Sequence[LoggedBlock], source: str) -> tuple[int, int] | list[str]:
         """How many are new and how many were ended by the next one; or all clashes, in which case nothing is kept."""
-        lines = [Row(block, source, f"blocks.{number}") for number, block in enumerate(blocks)]
-        assumed, new, ends_told = self._ends(self.rows), list[Row](), list[Row]()
+        lines = [
+            Row(block, source, f"blocks.{number}", told=None if block.ended_at is None else True)
+            for number, block in enumerate(blocks)
+        ]
+        assumed, new, ends_told = self._ends(self.rows), list[Row](), dict[Begins, Row]()
         before = {row.begins: row for row in self.rows}
         told_now, nothing = _folded(lines)
-        gone = {
-            row.begins
-            for row in self.rows
-            if row.said in nothing and row.block.ended_at in {None, assumed.get(row.begins)}
-        }
+        gone = {row.begins for row in self.rows if row.said in nothing and not row.is_told(assumed.get(row.begins))}
         for line in told_now:
             was = before.get(line.begins)
             if was is None or was.said != line.said:
                 new.append(line)
-            elif line.block.ended_at is None or line.block.ended_at == was.block.ended_at:
+            elif line.block.ended_at is None or (line.block.ended_at == was.block.ended_at and was.told):
                 continue
-            elif was.block.ended_at is None or line.block.ended_at < was.block.ended_at == assumed.get(line.begins):
-                ends_told.append(replace(was.ending(line.block.ended_at), where=line.where))
+            elif line.begins not in ends_told and (
+                line.block.ended_at == was.block.ended_at or not was.is_told(assumed.get(line.begins))
+            ):
+                ends_told[line.begins] = replace(was.ending(line.block.ended_at, told=True), where=line.where)
             else:
                 new.append(line)
-        told_again = {line.block for line in lines}
-        ended, standing = {row.begins: row for row in ends_told}, [*new]
+        standing = [*new]
         for row in self.rows:
-            if row.begins in gone:
-                continue
-            only_assumed = row.block.ended_at == assumed.get(row.begins) and row.block not in told_again
-            standing.append(ended.get(row.begins, row.ending(None) if only_assumed else row))
+            if row.begins not in gone:
+                open_ = row if row.is_told(assumed.get(row.begins)) else row.ending(None)
+                standing.append(ends_told.get(row.begins, open_))
         ends = self._ends(standing)
-        standing = [row.ending(row.block.ended_at or ends.get(row.begins)) for row in standing]
+        standing = [self._ended(row, before.get(row.begins), ends.get(row.begins)) for row in standing]
         if clashes := [clash for nth, row in enumerate(standing) for clash in _clashes(row, standing[nth + 1 :])]:
             return sorted(clashes)
-        counted = {line.begins for line in (*new, *ended.values()) if line.block.ended_at is not None}
         by_next = [
             row
             for row in standing
-            if row.block.ended_at is not None
-            and row.begins not in counted
-            and row.block.ended_at != (before[row.begins].block.ended_at if row.known else None)
+            if row.told is False and (not row.known or row.block.ended_at != before[row.begins].block.ended_at)
+        ]
+        ended = [
+            row
+            for begins, row in ends_told.items()
+            if before[begins].told is False or before[begins].block.ended_at != row.block.ended_at
         ]
         self.rows = [replace(row, known=True, where=f"a block imported from {row.source}") for row in standing]
-        return len(new) + len(ends_told) + len(gone), len(by_next)
+        return len(new) + len(ended) + len(gone), len(by_next)
+
+    def forget_who_told(self) -> None:
+        """As a release before has kept it."""
+        self.rows = [replace(row, told=None) for row in self.rows]
+
+    @staticmethod
+    def _ended(row: Row, was: Row | None, end: datetime | None) -> Row:
+        if row.block.ended_at is not None:
+            return row
+        if row.known and was is not None and was.block.ended_at == end:
+            return was
+        return row.ending(end, told=None if end is None else False)
 
     def _ends(self, rows: Iterable[Row]) -> dict[Begins, datetime]:
         of_ports: dict[tuple[str, str, int, int], set[datetime]] = defaultdict(set)

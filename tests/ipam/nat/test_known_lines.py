@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from ipam import ImportedBlocks, LoggedBlock, RequestInvalid
 from ipam.addresses import format_address, parse_address, to_bytes
@@ -55,10 +55,17 @@ async def outcome(network: Network, blocks: Sequence[LoggedBlock], source: str) 
     return done.new, done.ended_by_next
 
 
+async def forget_who_told(network: Network) -> None:
+    """As a release before has kept it."""
+    async with network.database.begin() as db:
+        await db.execute(update(NatBlock).values(end_told=None))
+
+
 async def kept(network: Network) -> set[tuple[Any, ...]]:
     block = table_of(NatBlock).c
+    asked = select(block.outside, block.first_port, block.began_at, block.ended_at, block.source, block.end_told)
     async with network.database.read() as db:
-        rows = await db.execute(select(block.outside, block.first_port, block.began_at, block.ended_at, block.source))
+        rows = await db.execute(asked)
         return {(format_address(row.outside), *row[1:]) for row in rows}
 
 
@@ -77,6 +84,9 @@ async def test_logs_come_to_the_same_as_if_all_that_is_known_were_read(
         if file == 20:
             await empty.ports("define_rule", pool="cgnat", outside=f"{OUTSIDES[0]}/32", ports_per_subscriber=2000)
             model.ruled[OUTSIDES[0]] = at(until)
+        if file == 15:
+            await forget_who_told(empty)
+            model.forget_who_told()
         blocks = [by_chance(dice, until, before) for _ in range(dice.choice((1, 1, 2, 5)))]
         source = dice.choice(("a", "a", "a", "b"))
 
@@ -86,7 +96,7 @@ async def test_logs_come_to_the_same_as_if_all_that_is_known_were_read(
             taken += 1
             before += blocks
     assert 8 <= taken <= 36
-    rows = {(*row.begins, row.block.ended_at, row.source) for row in model.rows}
+    rows = {(*row.begins, row.block.ended_at, row.source, row.told) for row in model.rows}
     assert await kept(empty) == rows
 
 

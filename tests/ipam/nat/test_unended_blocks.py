@@ -228,7 +228,7 @@ async def test_whom_one_that_was_nobodys_had_ended_meets_who_had_some_of_its_por
         " (a block imported from box1)"
     ]
     told = block("100.64.0.8", 0, 5)
-    assert (await read(empty, told, nobodys)).new == 1
+    assert (await read(empty, told, nobodys)).new == 2
     assert await holders(empty, 4) == ["100.64.0.8"]
 
 
@@ -236,7 +236,7 @@ async def test_one_that_a_known_block_of_another_source_does_not_end_meets_whoev
     empty: Network,
 ) -> None:
     await prepared(empty)
-    await read(empty, block("100.64.0.9", 20, 30), block("100.64.0.10", 30, 40))
+    await read(empty, block("100.64.0.9", 20), block("100.64.0.10", 30, 40))
     await read(empty, block("100.64.0.11", 50, 60, first=1500), source="box3")
 
     both = (block("100.64.0.12", 0, where="line 1"), block("100.64.0.9", 20, 25, where="line 2"))
