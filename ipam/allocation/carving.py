@@ -56,21 +56,26 @@ async def claim(db: AsyncSession, wanted: Unit, row: Mapping[str, Any], *, subje
         of_unit = {"tenant_id": wanted.tenant_id, "pool_id": wanted.pool_id, "unit": wanted.unit}
         await db.execute(insert(_ALLOCATION).values(**of_unit, **row))
         return
-    _refuse_used(used, wanted, subject, at)
+    refuse_used(used, wanted, subject, at)
     again = {"available_at": None, "sticky_until": None, **row}
     await db.execute(update(_ALLOCATION).where(_ALLOCATION.c.id == used.id).values(**again))
 
 
-def _refuse_used(used: Row[Any], wanted: Unit, subject: str | None, at: datetime) -> None:
+def refuse_used(used: Row[Any], wanted: Unit, subject: str | None, at: datetime) -> None:
+    """
+    Raises:
+        UnitTaken, UnitReserved, UnitCooling: what its row says against it.
+    """
     if used.state == "assigned":
-        raise _taken(wanted, used.service_id)
+        raise held_by_another(wanted, used.service_id)
     if used.state == "reserved":
         raise UnitReserved(wanted.value, pool=wanted.pool, note=used.note, follows_from=wanted.computed_from)
     if used.available_at > at and used.subject != subject:
         raise UnitCooling(wanted.value, pool=wanted.pool, available_at=used.available_at)
 
 
-def _taken(wanted: Unit, service_id: int) -> UnitTaken:
+def held_by_another(wanted: Unit, service_id: int) -> UnitTaken:
+    """The refusal of a unit that a service has."""
     return UnitTaken(wanted.value, pool=wanted.pool, service_id=service_id, follows_from=wanted.computed_from)
 
 
@@ -82,7 +87,7 @@ async def why_not(db: AsyncSession, wanted: Unit, *, subject: str | None, at: da
     """
     used = (await db.execute(_of_unit(wanted))).first()
     if used is not None:
-        _refuse_used(used, wanted, subject, at)
+        refuse_used(used, wanted, subject, at)
         return
     around = _around(wanted)
     if (await db.execute(around)).first() is None:
@@ -106,7 +111,7 @@ async def _locked_row(db: AsyncSession, wanted: Unit) -> Row[Any] | None:
     row: Row[Any] | None = (await db.execute(of_unit.with_for_update(skip_locked=True))).first()
     if row is None and (seen := (await db.execute(of_unit)).first()) is not None:
         if seen.state == "assigned":  # locked by whoever changes it, or by whoever has passed it over
-            raise _taken(wanted, seen.service_id)
+            raise held_by_another(wanted, seen.service_id)
         raise OthersWereQuicker([wanted.pool])
     return row
 

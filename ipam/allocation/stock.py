@@ -12,6 +12,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Integer, bindparam, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -76,6 +77,15 @@ class _Used:
     unit: int
 
 
+class Taken(NamedTuple):
+    """A unit that is somebody's from now on, and its row if it had one."""
+
+    pool_id: int
+    unit: int
+    row_id: int | None
+    holder: Holder
+
+
 class Stock:
     """``of()`` all of them; for each ``seen_by()``, ``choose()`` and ``take()``; then ``write()``.
 
@@ -102,8 +112,8 @@ class Stock:
         """Pool and unit: a rested one may be somebody's own as well."""
         self._exhausted: dict[tuple[int, ...], PoolExhausted] = {}
         self._advanced: dict[tuple[int, int], _Range] = {}
-        self._held: list[tuple[int, int, int | None, Holder]] = []
-        """Pool, unit, the unit's row if it had one, and who has it: not yet written."""
+        self._held: list[Taken] = []
+        """Not yet written."""
 
     @classmethod
     async def of(
@@ -159,7 +169,7 @@ class Stock:
     async def let_go(self, pools: Iterable[Candidate]) -> None:
         """What was taken of these is written, and what they have is looked at anew."""
         pool_ids = {pool.pool_id for pool in pools if pool.takes}
-        if any(pool_id in pool_ids for pool_id, *_ in self._held):
+        if any(each.pool_id in pool_ids for each in self._held):
             await self.write()
         for pool_id in pool_ids:
             self._fresh.pop(pool_id, None)
@@ -184,24 +194,7 @@ class Stock:
             if not _is_dry(each)
         ]
         await update_many(self._db, _RANGE, ("pool_id", "seq"), left)
-        first = [
-            {"tenant_id": self._tenant_id, "pool_id": pool, "unit": unit, **_assigned(holder)}
-            for pool, unit, row_id, holder in self._held
-            if row_id is None
-        ]
-        await insert_many(self._db, _ALLOCATION, first)
-        again = [
-            {"id": row_id, "available_at": None, "sticky_until": None, **_assigned(holder)}
-            for _, _, row_id, holder in self._held
-            if row_id is not None
-        ]
-        await update_many(self._db, _ALLOCATION, ("id",), again)
-        told = {"tenant_id": self._tenant_id, "what": "assigned", "at": self._at}
-        events = [
-            {**told, "pool_id": pool, "unit": unit, "service_id": holder.service_id}
-            for pool, unit, _, holder in self._held
-        ]
-        await insert_many(self._db, _EVENT, events)
+        await write_taken(self._db, self._held, tenant_id=self._tenant_id, at=self._at)
         self._advanced.clear()
         self._held.clear()
 
@@ -241,7 +234,7 @@ class Stock:
         while units and (pool_id, units[0].unit) in self._taken:
             units.popleft()
         if self._is_to_be_asked(pool_id, self._rested, self._none_rested):
-            if any(pool == pool_id and row_id is not None for pool, _, row_id, _ in self._held):
+            if any(each.pool_id == pool_id and each.row_id is not None for each in self._held):
                 await self.write()
             given = {"pool_id": pool_id, "at": self._at}
             found = await self._db.execute(_RESTED, {**given, "most": max(self._wanted[pool_id], 1)})
@@ -275,14 +268,14 @@ class Stock:
     def _out_of_stock(self, pool_id: int, this: _Range | _Used, holder: Holder) -> int:
         if isinstance(this, _Used):
             self._taken.add((pool_id, this.unit))
-            self._held.append((pool_id, this.unit, this.row_id, holder))
+            self._held.append(Taken(pool_id, this.unit, this.row_id, holder))
             return this.unit
         unit = this.next_unit
         this.next_unit += 1
         self._advanced[pool_id, this.seq] = this
         if _is_dry(this):
             self._fresh[pool_id].popleft()
-        self._held.append((pool_id, unit, None, holder))
+        self._held.append(Taken(pool_id, unit, None, holder))
         return unit
 
     async def _why_nothing(self, chain: list[Candidate]) -> PoolExhausted | OthersWereQuicker:
@@ -295,6 +288,27 @@ class Stock:
                 return why
             self._exhausted[pools] = why
         return self._exhausted[pools].with_traceback(None)
+
+
+async def write_taken(db: AsyncSession, taken: Sequence[Taken], *, tenant_id: str, at: datetime) -> None:
+    """Whose each is now, and that it is; what was taken out of free ranges is no longer in them."""
+    first = [
+        {"tenant_id": tenant_id, "pool_id": each.pool_id, "unit": each.unit, **_assigned(each.holder)}
+        for each in taken
+        if each.row_id is None
+    ]
+    await insert_many(db, _ALLOCATION, first)
+    again = [
+        {"id": each.row_id, "available_at": None, "sticky_until": None, **_assigned(each.holder)}
+        for each in taken
+        if each.row_id is not None
+    ]
+    await update_many(db, _ALLOCATION, ("id",), again)
+    told = {"tenant_id": tenant_id, "what": "assigned", "at": at}
+    events = [
+        {**told, "pool_id": each.pool_id, "unit": each.unit, "service_id": each.holder.service_id} for each in taken
+    ]
+    await insert_many(db, _EVENT, events)
 
 
 def _is_dry(range_: _Range) -> bool:

@@ -112,7 +112,7 @@ async def cut(rows: EstateRows, pool_id: int, name: str, out: list[Interval], at
 
 async def cut_ranges(rows: EstateRows, pool_id: int, out: list[Interval]) -> set[int]:
     """Take intervals out of the free ranges alone. The numbers of the ranges that are left are returned."""
-    ranges = await _all_locked(rows, pool_id)
+    ranges = await all_locked(rows, pool_id)
     taken = merge(out)
     gone: list[int] = []
     left: list[Interval] = []
@@ -128,7 +128,7 @@ async def cut_ranges(rows: EstateRows, pool_id: int, out: list[Interval]) -> set
     return await insert_ranges(rows, pool_id, left, used)
 
 
-async def _all_locked(rows: EstateRows, pool_id: int) -> Sequence[Row[Any]]:
+async def all_locked(rows: EstateRows, pool_id: int) -> Sequence[Row[Any]]:
     """All ranges of the pool. Whoever splits one holds it, so that its other half is seen when we ask again."""
     all_of_pool = select(_RANGE).where(_RANGE.c.pool_id == pool_id).order_by(_RANGE.c.pool_id, _RANGE.c.seq)
     seen: set[int] | None = None

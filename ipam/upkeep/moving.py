@@ -222,7 +222,7 @@ def _stays(
     if is_asked:
         return by_its_number(serving, unit.unit, place, line.plan).pool_id == unit.pool_id
     its_own = next(candidate for candidate in serving if candidate.pool_id == unit.pool_id)
-    if its_own.cvlan_formula is not None and _follows(its_own, place, line.plan) != unit.unit:
+    if its_own.cvlan_formula is not None and follows(its_own, place, line.plan) != unit.unit:
         return False
     return ends_as_before or unit.pool_id in {candidate.pool_id for candidate in most_specific(serving)}
 
@@ -231,7 +231,7 @@ def _end_of(place: Place) -> tuple[int, int | None, int | None]:
     return place.node_id, place.port_id, place.onu
 
 
-def _follows(candidate: Candidate, place: Place, plan: Plan) -> int | None:
+def follows(candidate: Candidate, place: Place, plan: Plan) -> int | None:
     """The C-VLAN that is computed there; None: none can be, which whoever asks for another one is told."""
     try:
         return computed(candidate, place, plan).given

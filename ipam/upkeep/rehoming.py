@@ -27,7 +27,8 @@ from ipam.kinds import ROUTED, UNITLESS
 from ipam.request_faults import RequestFaults
 from ipam.tables import AccessNode, AllocationEvent, Location, Service, ServiceMove, table_of
 from ipam.upkeep.answers import MovedService
-from ipam.upkeep.moving import chosen_of, cvlans_named, kept_of, missing_of, move_row, whose
+from ipam.upkeep.computed_cvlans import ComputedCvlans
+from ipam.upkeep.moving import chosen_of, cvlans_named, follows, kept_of, missing_of, move_row, whose
 from ipam.upkeep.returning import give_back_units
 from ipam.usage import usage
 from ipam.usage.shortage import short_of
@@ -78,6 +79,13 @@ class _Going:
         for kind in missing_of(self.line, self.line.place, self.kept):
             if kind not in UNITLESS:
                 yield from most_specific([candidate for candidate in self.found if candidate.kind == kind])
+
+    @property
+    def cvlans(self) -> list[Candidate]:
+        """S-VLANs of which it may take a C-VLAN."""
+        if "cvlan" not in missing_of(self.line, self.line.place, self.kept):
+            return []
+        return most_specific([candidate for candidate in self.found if candidate.kind == "cvlan"])
 
     @property
     def wants(self) -> Iterator[tuple[str, ...]]:
@@ -137,7 +145,7 @@ async def rehome(rows: EstateRows, access_nodes: Sequence[str], bng: str, *, not
     for start in range(0, len(service_ids), AT_ONCE):
         some = service_ids[start : start + AT_ONCE]
         going = await _going(db, rows.tenant_id, some, everything, changed=changed, at=at)
-        await _go(db, going, tenant_id=rows.tenant_id, note=note, at=at)
+        await _go(rows, going, note=note, at=at)
         moved += [each.answer() for each in going if not each.faults.all]
         refused += [each for each in going if each.faults.all]
         wants.update(pools for each in going for pools in each.wants)
@@ -185,15 +193,18 @@ async def _going(
     return going
 
 
-async def _go(db: AsyncSession, going: Sequence[_Going], *, tenant_id: str, note: str, at: datetime) -> None:
+async def _go(rows: EstateRows, going: Sequence[_Going], *, note: str, at: datetime) -> None:
     """What is not served there is given back by all of these, before the first of them is given anything."""
+    db, tenant_id = rows.db, rows.tenant_id
     gone = [unit.allocation_id for each in going for unit in each.gone]
     await give_back_units(db, sorted(gone), tenant_id=tenant_id, at=at, note=note)
     wishes = [(each.holder.subject, each.pools) for each in going]
     stock = await Stock.of(db, wishes, tenant_id=tenant_id, at=at)
+    cvlans = await ComputedCvlans.of(rows, _computed(going), at=at)
     for each in going:
-        await _give(db, each, stock)
+        await _give(db, each, stock, cvlans)
     await stock.write()
+    await cvlans.write()
     served = [each for each in going if not each.faults.all]
     told = {"tenant_id": tenant_id, "what": "moved", "at": at, "available_at": None, "note": note}
     events = [
@@ -208,40 +219,50 @@ async def _go(db: AsyncSession, going: Sequence[_Going], *, tenant_id: str, note
     await update_many(db, _SERVICE, ("service_id",), refer)
 
 
-async def _give(db: AsyncSession, each: _Going, stock: Stock) -> None:
+def _computed(going: Sequence[_Going]) -> Iterator[tuple[int, int]]:
+    """Pool and C-VLAN of all that may follow from where their premises end. A pool that serves some as one of several
+    of which the next free one is taken is left out: there the C-VLANs are taken one by one."""
+    chains = [each.cvlans for each in going]
+    mixed = {
+        candidate.pool_id
+        for chain in chains
+        if any(candidate.cvlan_formula is None for candidate in chain)
+        for candidate in chain
+    }
+    for each, chain in zip(going, chains, strict=True):
+        for candidate in chain:
+            if candidate.pool_id not in mixed:
+                number = follows(candidate, each.line.place, each.line.plan)
+                if number is not None:
+                    yield candidate.pool_id, number
+
+
+async def _give(db: AsyncSession, each: _Going, stock: Stock, cvlans: ComputedCvlans) -> None:
     """What it lacks, or a fault for all that can't be had."""
     subject, place, faults = each.holder.subject, each.line.place, RequestFaults()
     choosing = partial(stock.choose, subject)
     try:
         chosen = await chosen_of(each.line, place, stock.seen_by(each.found, subject), each.kept, {}, choosing, faults)
+        each.chosen = chosen
+        each.faults.add(faults)  # of who stays where it is for another one all else that it lacks is told
+        for candidate in chosen:
+            if candidate.is_computed and not each.faults.all:
+                await each.faults.look(whose(each.line), cvlans.take(candidate, each.holder))
     except OthersWereQuicker:
-        await _give_alone(db, each, stock)
+        await _give_alone(db, each, stock, cvlans)
         return
-    each.chosen = chosen
-    each.faults.add(faults)  # of who stays where it is for another one all else that it lacks is told
-    by_number = [candidate for candidate in chosen if candidate.given is not None]
-    if by_number and not each.faults.all:
-        await stock.let_go(by_number)
-        held = await each.faults.look(whose(each.line), patiently(db, partial(_take_given, db, each, by_number)))
-        if held is None:
-            return
-        stock.taken_elsewhere(by_number, held)
     if not each.faults.all:
         each.taken = await stock.take(chosen, each.holder)
 
 
-async def _take_given(
-    db: AsyncSession, each: _Going, by_number: Sequence[Candidate], _locked: frozenset[str]
-) -> list[Held]:
-    return await take(db, by_number, each.holder)
-
-
-async def _give_alone(db: AsyncSession, each: _Going, stock: Stock) -> None:
-    """Others have locked what is left of a pool: it comes again in a moment, until they have let go of it."""
+async def _give_alone(db: AsyncSession, each: _Going, stock: Stock, cvlans: ComputedCvlans) -> None:
+    """Others have locked what is left of a pool, or a C-VLAN: it comes again in a moment, until they have let go."""
     await stock.let_go(each.pools)
+    await cvlans.write()
     await each.faults.look(whose(each.line), patiently(db, partial(_take, db, each)))
     if not each.faults.all:
         stock.taken_elsewhere(each.chosen, each.taken)
+        cvlans.taken_elsewhere(each.chosen, each.holder)
 
 
 async def _take(db: AsyncSession, each: _Going, locked: frozenset[str]) -> None:
