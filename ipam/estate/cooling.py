@@ -8,10 +8,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, Executable, Text, cast, exists, func, insert, literal, null, or_, select
+from sqlalchemy import Interval as TimeSpan
 from sqlalchemy.orm import aliased
 
-from ipam.bulk import AT_ONCE, insert_many
+from ipam.allocation.places import AnySelect
 from ipam.estate.rows import EstateRows
 from ipam.holdings import subject_of
 from ipam.tables import Allocation, AllocationEvent, Pool, Service, ServiceMove, table_of
@@ -19,6 +20,8 @@ from ipam.units import Interval, subtract
 from ipam.usage.looks import begin_rates_anew
 
 _ALLOCATION = table_of(Allocation)
+PARTS_AT_ONCE = 100
+"""So many intervals are named by one statement; SQLite takes a few hundred."""
 
 
 class Cooling(NamedTuple):
@@ -30,10 +33,6 @@ class Cooling(NamedTuple):
     until: datetime
     subject: str
     sticky_until: datetime | None
-
-    def is_claimed(self, at: datetime) -> bool:
-        """Whether it cools off still, or would be its subject's before anybody else's."""
-        return self.until > at or self.sticky_until is None or self.sticky_until >= at
 
 
 async def cooling_in(rows: EstateRows, pool_id: int, parts: list[Interval], at: datetime) -> list[Cooling]:
@@ -57,30 +56,51 @@ async def rest_on(rows: EstateRows, pool_id: int, freed: list[Interval], at: dat
     if not freed:
         return freed
     sticky_seconds = await _sticky_seconds(rows, pool_id)
-    which = []
-    if sticky_seconds is not None:
-        still_claimed = AllocationEvent.at >= at - timedelta(seconds=sticky_seconds)
-        which = [or_(AllocationEvent.available_at > at, still_claimed)]
-    found = await _given_back(rows, pool_id, freed, sticky_seconds, *which)
-    claimed = [each for each in found if each.is_claimed(at)]
-    resting = [
-        {
-            "tenant_id": rows.tenant_id,
-            "pool_id": pool_id,
-            "unit": each.unit,
-            "state": "quarantine",
-            "subject": each.subject,
-            "assigned_at": each.since,
-            "available_at": each.until,
-            "sticky_until": each.sticky_until,
-        }
-        for each in claimed
-    ]
-    for start in range(0, len(resting), AT_ONCE):
-        await insert_many(rows.db, _ALLOCATION, resting[start : start + AT_ONCE])
-    if any(each.until > at for each in claimed):  # that was used up before
+    resting: list[int] = []
+    cools = False
+    for start in range(0, len(freed), PARTS_AT_ONCE):
+        statement = _resting(rows, pool_id, freed[start : start + PARTS_AT_ONCE], sticky_seconds, at)
+        for unit, cools_still in await (await rows.db.connection()).execute(statement):
+            resting.append(unit)
+            cools = cools or cools_still
+    if cools:  # that was used up before
         await begin_rates_anew(rows.db, [pool_id], tenant_id=rows.tenant_id, at=at)
-    return subtract(freed, [(each.unit, each.unit) for each in claimed]) if claimed else freed
+    return subtract(freed, [(unit, unit) for unit in resting]) if resting else freed
+
+
+def _resting(
+    rows: EstateRows, pool_id: int, parts: list[Interval], sticky_seconds: int | None, at: datetime
+) -> Executable:
+    """Puts what is claimed there into quarantine, and returns each unit and whether it cools off still. The database
+    does that by itself: a whole pool's addresses would else be read only to be written."""
+    released = AllocationEvent
+    in_parts = or_(*(released.unit.between(first, last) for first, last in parts))
+    found = _given_back_last(pool_id, in_parts).subquery()
+    claimed: AnySelect = select(
+        literal(rows.tenant_id),
+        literal(pool_id),
+        found.c.unit,
+        literal("quarantine"),
+        cast(found.c.customer_id, Text) + "@" + cast(found.c.location_id, Text),
+        found.c.since,
+        found.c.until,
+        _later(rows, found.c.since, sticky_seconds),
+    ).order_by(found.c.unit)
+    if sticky_seconds is not None:
+        stays_since = at - timedelta(seconds=sticky_seconds)
+        claimed = claimed.where(or_(found.c.until > at, found.c.since >= stays_since))
+    table = _ALLOCATION.c
+    said = ("tenant_id", "pool_id", "unit", "state", "subject", "assigned_at", "available_at", "sticky_until")
+    return insert(_ALLOCATION).from_select(said, claimed).returning(table.unit, table.available_at > at)
+
+
+def _later(rows: EstateRows, since: ColumnElement[datetime], seconds: int | None) -> ColumnElement[Any]:
+    """So many seconds after that; SQLite has times as text, of which its arithmetic drops the microseconds."""
+    if seconds is None:
+        return null()
+    if rows.db.get_bind().dialect.name == "postgresql":
+        return since.op("+")(literal(timedelta(seconds=seconds), TimeSpan))
+    return func.strftime("%Y-%m-%d %H:%M:%S", since, f"+{seconds} seconds").concat(func.substr(since, 20))
 
 
 async def _sticky_seconds(rows: EstateRows, pool_id: int) -> int | None:
@@ -97,30 +117,8 @@ async def _given_back(
 ) -> list[Cooling]:
     """What has no row in these parts of the pool and was given back last, or lifted after that; ``which`` says more of
     that release."""
-    released = AllocationEvent
-    later, lift, used = aliased(AllocationEvent), aliased(AllocationEvent), aliased(Allocation)
-    after = (lift.pool_id == pool_id, lift.unit == released.unit, lift.id > released.id)
-    lifted_at: Any = select(func.max(lift.at, type_=released.at.type)).where(*after).correlate(released)
-    of_unit = (later.pool_id == pool_id, later.unit == released.unit, later.id > released.id)
-    found = await rows.db.execute(
-        select(
-            released.unit,
-            released.at,
-            func.coalesce(lifted_at.scalar_subquery(), released.available_at, released.at),
-            Service.customer_id,
-            _premise(),
-        )
-        .join(Service, Service.service_id == released.service_id)
-        .where(
-            released.pool_id == pool_id,
-            released.unit.between(min(first for first, _ in parts), max(last for _, last in parts)),
-            released.what == "released",
-            ~exists().where(*of_unit, later.what != "lifted"),
-            ~exists().where(used.pool_id == pool_id, used.unit == released.unit),
-            *which,
-        )
-        .order_by(released.unit)
-    )
+    around = AllocationEvent.unit.between(min(first for first, _ in parts), max(last for _, last in parts))
+    found = await rows.db.execute(_given_back_last(pool_id, around, *which).order_by(AllocationEvent.unit))
     stays = None if sticky_seconds is None else timedelta(seconds=sticky_seconds)
     left = iter(sorted(parts))
     part = next(left)
@@ -132,6 +130,30 @@ async def _given_back(
             sticky_until = None if stays is None else since + stays
             given_back.append(Cooling(unit, since, until, subject_of(customer_id, location_id), sticky_until))
     return given_back
+
+
+def _given_back_last(pool_id: int, *which: ColumnElement[bool]) -> AnySelect:
+    """The same of one pool: each unit, since when and until when it cools off, and whose it was where."""
+    released = AllocationEvent
+    later, lift, used = aliased(AllocationEvent), aliased(AllocationEvent), aliased(Allocation)
+    after = (lift.pool_id == pool_id, lift.unit == released.unit, lift.id > released.id)
+    lifted_at: Any = select(func.max(lift.at, type_=released.at.type)).where(*after).correlate(released)
+    of_unit = (later.pool_id == pool_id, later.unit == released.unit, later.id > released.id)
+    until = func.coalesce(lifted_at.scalar_subquery(), released.available_at, released.at)
+    columns: AnySelect = select(
+        released.unit,
+        released.at.label("since"),
+        until.label("until"),
+        Service.customer_id,
+        _premise().label("location_id"),
+    )
+    return columns.join(Service, Service.service_id == released.service_id).where(
+        released.pool_id == pool_id,
+        released.what == "released",
+        ~exists().where(*of_unit, later.what != "lifted"),
+        ~exists().where(used.pool_id == pool_id, used.unit == released.unit),
+        *which,
+    )
 
 
 def _premise() -> ColumnElement[int]:

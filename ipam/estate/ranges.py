@@ -83,17 +83,31 @@ async def drained_of(rows: EstateRows, pool_id: int) -> list[Interval]:
     return [(first, last) for first, last in found]
 
 
-async def set_free(rows: EstateRows, pool_id: int, intervals: list[Interval], most: int, at: datetime) -> None:
-    """What is neither used nor excluded any more may be handed out when it has cooled off, unless it is being
-    drained."""
-    await _free(rows, pool_id, intervals, most, await cut_ranges(rows, pool_id, []), at)
+async def set_free(
+    rows: EstateRows,
+    pool_id: int,
+    intervals: list[Interval],
+    most: int,
+    at: datetime,
+    *,
+    somebodys: Collection[int] = (),
+) -> None:
+    """What isn't excluded any more may be handed out when it has cooled off, unless it is being drained, or has a row:
+    ``somebodys``."""
+    await _free(rows, pool_id, intervals, most, await cut_ranges(rows, pool_id, []), at, somebodys)
 
 
 async def _free(
-    rows: EstateRows, pool_id: int, intervals: list[Interval], most: int, used: set[int], at: datetime
+    rows: EstateRows,
+    pool_id: int,
+    intervals: list[Interval],
+    most: int,
+    used: set[int],
+    at: datetime,
+    somebodys: Collection[int] = (),
 ) -> None:
     undrained = subtract(intervals, await drained_of(rows, pool_id)) if intervals else []
-    left = await rest_on(rows, pool_id, undrained, at)
+    left = subtract(await rest_on(rows, pool_id, undrained, at), [(unit, unit) for unit in somebodys])
     await insert_ranges(rows, pool_id, stripes(left, most), used)
 
 

@@ -102,8 +102,7 @@ async def undrain(rows: EstateRows, pool: KnownPool, interval: Interval, *, at: 
         await cut_ranges(rows, pool.pool_id, [])  # locked first, as by whoever takes something there
         used = await _only_ours(rows, pool, freed)
         excluded = [each.interval for each in await excluded_of(rows, pool.pool_id)]
-        free = subtract(subtract(freed, excluded), [(unit, unit) for unit in used])
-        await set_free(rows, pool.pool_id, free, pool.stripes, at)
+        await set_free(rows, pool.pool_id, subtract(freed, excluded), pool.stripes, at, somebodys=used)
         await _count_as_changed(rows, pool)
 
     await patiently(rows.db, attempt)
