@@ -13,7 +13,10 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, delete, insert, or_, select
+from sqlalchemy.exc import IntegrityError
 
+from ipam.allocation.carving import LONGEST_STEP
+from ipam.allocation.patience import OthersWereQuicker
 from ipam.answers import value_of
 from ipam.bulk import AT_ONCE, insert_many
 from ipam.errors import EstateInUse
@@ -131,15 +134,61 @@ async def cut_ranges(rows: EstateRows, pool_id: int, out: list[Interval]) -> set
     gone: list[int] = []
     left: list[Interval] = []
     for each in ranges:
-        whole = (each.next_unit, each.last_unit)
+        whole = _whole(each)
         if cut_out := touching(taken, whole):
             gone.append(each.seq)
             left += subtract([whole], cut_out)
+    await _delete_ranges(rows, pool_id, gone)
+    used = {each.seq for each in ranges}.difference(gone)
+    return await insert_ranges(rows, pool_id, left, used)
+
+
+async def cut_only(rows: EstateRows, pool_id: int, name: str, out: list[Interval]) -> None:
+    """The same, but of the pool only ranges that have something of it are locked: of the others units are given
+    meanwhile.
+
+    Raises:
+        OthersWereQuicker: whoever has just split another one has taken a number of ours.
+    """
+    taken = merge(out)
+    touched = await lock_with(rows, pool_id, taken)
+    gone = [each.seq for each in touched]
+    left = [part for each in touched if (whole := _whole(each)) for part in subtract([whole], touching(taken, whole))]
+    await _delete_ranges(rows, pool_id, gone)
+    used = set(await rows.db.scalars(select(_RANGE.c.seq).where(_RANGE.c.pool_id == pool_id)))
+    if used:  # of these somebody may be splitting one: his numbers are the next ones
+        used.update(range(max(used), max(used) + LONGEST_STEP + 1))
+    try:
+        async with rows.db.begin_nested():
+            await insert_ranges(rows, pool_id, left, used)
+    except IntegrityError as exc:
+        raise OthersWereQuicker([name]) from exc
+
+
+async def lock_with(rows: EstateRows, pool_id: int, units: list[Interval]) -> Sequence[Row[Any]]:
+    """The ranges of the pool that have some of these units, merged, as they are when they are ours. Whoever is at one
+    of them has been waited for; of one that he split, both halves are looked at."""
+    all_of_pool = select(_RANGE).where(_RANGE.c.pool_id == pool_id).order_by(_RANGE.c.pool_id, _RANGE.c.seq)
+    ours: set[int] = set()
+    while True:
+        ranges = [each for each in await rows.db.execute(all_of_pool) if touching(units, _whole(each))]
+        new = sorted({each.seq for each in ranges}.difference(ours))
+        if not new:
+            return ranges
+        for start in range(0, len(new), AT_ONCE):
+            these = all_of_pool.where(_RANGE.c.seq.in_(new[start : start + AT_ONCE]))
+            await rows.db.execute(these.with_for_update())
+        ours.update(new)
+
+
+def _whole(each: Row[Any]) -> Interval:
+    return each.next_unit, each.last_unit
+
+
+async def _delete_ranges(rows: EstateRows, pool_id: int, gone: Sequence[int]) -> None:
     for start in range(0, len(gone), AT_ONCE):
         these = _RANGE.c.seq.in_(gone[start : start + AT_ONCE])
         await rows.db.execute(delete(_RANGE).where(_RANGE.c.pool_id == pool_id, these))
-    used = {each.seq for each in ranges}.difference(gone)
-    return await insert_ranges(rows, pool_id, left, used)
 
 
 async def all_locked(rows: EstateRows, pool_id: int) -> Sequence[Row[Any]]:

@@ -1,8 +1,9 @@
 """Writing what a file of existing allocations says: all of it or nothing, in a handful of statements by the thousand.
 
-What is wrong with a file is found before anything of a pool is locked, and its services are written before that, too:
-allocations wait for the rest alone. Then what is to be taken is looked at once more; if others have had some of it
-meanwhile, all is undone and done again behind the locks.
+What is wrong with a file is found before anything of a pool is locked, and its services and their history are written
+before that, too: allocations wait for the rest alone, and only where nothing is left of the pool but ranges of which
+the file takes something. Then what is to be taken is looked at once more; if others have had some of it meanwhile, all
+is undone and done again behind the locks.
 
 Free ranges are cut once a pool, by a scan over what the file takes. What is left between stays free ranges, however
 short: a hole that became a row of a rested unit would need a story of its own, and takes more room than the range does.
@@ -11,7 +12,7 @@ short: a hole that became a row of a rested unit would need a story of its own, 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -21,14 +22,14 @@ from sqlalchemy import Table, bindparam, delete, select, update
 from ipam.allocation.patience import OthersWereQuicker, patiently
 from ipam.bulk import count_anew, insert_many
 from ipam.errors import ImportRefused
-from ipam.estate.ranges import cut_ranges
+from ipam.estate.ranges import cut_only, lock_with
 from ipam.estate.rows import EstateRows
 from ipam.inventory.answers import CheckedImport, ImportCounts
 from ipam.inventory.draft import Draft, UnitKey, WantedUnit
 from ipam.inventory.files import ImportFile
 from ipam.inventory.lines import ImportSource, as_note
 from ipam.inventory.new_services import write_moves, write_services
-from ipam.inventory.reading import Standing, chunks, known_network, standing, used_units
+from ipam.inventory.reading import Standing, chunks, known_network, numbers_by_pool, standing, used_units
 from ipam.inventory.services import complete_all
 from ipam.inventory.standing import Settled, settle
 from ipam.kinds import ROUTED
@@ -75,19 +76,21 @@ async def bring_in(rows: EstateRows, file: ImportFile, *, at: datetime, realm: s
         services = settled.services()
         await write_services(rows, services, at=at, realm=realm, places=file.places)
         await write_moves(rows, services, file.source, at=at)
+        await _write_history(rows, settled, file.source, at)
+        values = _allocations(rows, settled, at)
         if not taken_by_others:
             await _hold(rows, [unit.key for unit in settled.new])
             await _see_unchanged(rows, settled, now)
-        await _write(rows, settled, file.source, at)
+        await _write(rows, settled, values, at)
         return _counts(file, draft, settled)
 
     return await patiently(rows.db, attempt)
 
 
 async def _hold(rows: EstateRows, units: Iterable[UnitKey]) -> None:
-    """Who was about to take something in their pools has been waited for, and is seen from here on."""
-    for pool_id in sorted({pool_id for pool_id, _ in units}):
-        await cut_ranges(rows, pool_id, [])
+    """Who was about to take something where they lie has been waited for, and is seen from here on."""
+    for pool_id, numbers in sorted(numbers_by_pool(units).items()):
+        await lock_with(rows, pool_id, merge((unit, unit) for unit in numbers))
 
 
 async def _see_unchanged(rows: EstateRows, settled: Settled, then: Standing) -> None:
@@ -132,24 +135,28 @@ def _counts(file: ImportFile, draft: Draft, settled: Settled) -> ImportCounts:
     )
 
 
-async def _write(rows: EstateRows, settled: Settled, source: ImportSource, at: datetime) -> None:
-    await _take_out(rows, settled)
-    with_row = [unit for unit in settled.new if unit.key not in settled.rowless]
-    by_pool: dict[int, list[int]] = defaultdict(list)
-    for unit in with_row:
-        by_pool[unit.pool.pool_id].append(unit.unit)
-    for pool_id, units in sorted(by_pool.items()):
-        await cut_ranges(rows, pool_id, merge((unit, unit) for unit in units))
-    ordinals = _ordinals(with_row)
-    await _insert(rows, _ALLOCATION, [_allocation(*each, at) for each in zip(with_row, ordinals, strict=True)])
+async def _write_history(rows: EstateRows, settled: Settled, source: ImportSource, at: datetime) -> None:
+    """What nobody has to wait for: it refers to no row of what is taken, and is undone with all else."""
     freed = {"what": "unreserved", "service_id": None}
     await _insert(rows, _EVENT, [{**_event(unit, source, at), **freed} for _, unit in settled.taken_over])
     await _insert(rows, _EVENT, [_event(unit, source, at) for unit in settled.new])
     await _update_notes(rows, settled, source, at)
+    if len(settled.new) >= MANY:
+        await count_anew(rows.db, _SERVICE, _EVENT)
+
+
+async def _write(rows: EstateRows, settled: Settled, values: Sequence[dict[str, Any]], at: datetime) -> None:
+    """``values``: of the rows to be. Allocations wait for this."""
+    await _take_out(rows, settled)
+    names = {unit.pool.pool_id: unit.pool.name for unit in settled.new}
+    for pool_id, units in sorted(numbers_by_pool((each["pool_id"], each["unit"]) for each in values).items()):
+        await cut_only(rows, pool_id, names[pool_id], [(unit, unit) for unit in units])
+    for some in chunks(values):
+        await insert_many(rows.db, _ALLOCATION, some)
     taken_over = {unit.pool.pool_id for unit in settled.new if unit.line.state != "reserved"}
     await begin_rates_anew(rows.db, taken_over, tenant_id=rows.tenant_id, at=at)
     if len(settled.new) >= MANY:
-        await count_anew(rows.db, _RANGE, _SERVICE, _ALLOCATION, _EVENT)
+        await count_anew(rows.db, _RANGE, _ALLOCATION)
 
 
 async def _take_out(rows: EstateRows, settled: Settled) -> None:
@@ -185,6 +192,13 @@ def _ordinals(units: Iterable[WantedUnit]) -> Iterator[int]:
         whose = (unit.pool.pool_id, unit.service.row_id)
         counted[whose] += 1
         yield counted[whose]
+
+
+def _allocations(rows: EstateRows, settled: Settled, at: datetime) -> list[dict[str, Any]]:
+    """The rows of all that is to have one."""
+    with_row = [unit for unit in settled.new if unit.key not in settled.rowless]
+    each = zip(with_row, _ordinals(with_row), strict=True)
+    return [{"tenant_id": rows.tenant_id, **_allocation(unit, ordinal, at)} for unit, ordinal in each]
 
 
 def _allocation(unit: WantedUnit, ordinal: int, at: datetime) -> dict[str, Any]:

@@ -123,7 +123,7 @@ async def _accounts(db: AsyncSession, tenant_id: str, usernames: Collection[str]
 
 async def standing(rows: EstateRows, units: Collection[UnitKey]) -> Standing:
     """How these units stand."""
-    db, by_pool = rows.db, _by_pool(units)
+    db, by_pool = rows.db, numbers_by_pool(units)
     rowless: dict[UnitKey, Cooling] = {}
     last_event_at: dict[UnitKey, datetime] = {}
     last_story_at: dict[UnitKey, datetime] = {}
@@ -144,17 +144,18 @@ async def standing(rows: EstateRows, units: Collection[UnitKey]) -> Standing:
 async def used_units(db: AsyncSession, units: Iterable[UnitKey]) -> dict[UnitKey, UsedUnit]:
     """Those of them that have a row."""
     found: dict[UnitKey, UsedUnit] = {}
-    for pool_id, numbers in _by_pool(units).items():
+    for pool_id, numbers in numbers_by_pool(units).items():
         for some in chunks(sorted(numbers)):
             found |= await _used(db, pool_id, some)
     return found
 
 
-def _by_pool(units: Iterable[UnitKey]) -> dict[int, list[int]]:
-    by_pool: dict[int, list[int]] = defaultdict(list)
+def numbers_by_pool(units: Iterable[UnitKey]) -> dict[int, list[int]]:
+    """The units of each pool."""
+    found: dict[int, list[int]] = defaultdict(list)
     for pool_id, unit in units:
-        by_pool[pool_id].append(unit)
-    return by_pool
+        found[pool_id].append(unit)
+    return found
 
 
 async def _used(db: AsyncSession, pool_id: int, units: Sequence[int]) -> dict[UnitKey, UsedUnit]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from pytest import MonkeyPatch
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
-from ipam import ImportCounts, ImportRefused, read_import
+from ipam import ImportCounts, ImportRefused, StaticResources, read_import
 from ipam.estate.rows import EstateRows
 from ipam.inventory import importing, reading
 from ipam.inventory.draft import UnitKey
@@ -107,6 +107,51 @@ async def test_what_somebody_has_had_since_a_file_was_looked_at_is_brought_in_wi
         ("released", 1),
         ("assigned", 6),
     ]
+    assert await isp.violations() == []
+
+
+async def test_nothing_but_what_is_taken_is_written_while_allocations_wait(isp: Network) -> None:
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        seen.append(statement)
+
+    event.listen(isp.database.engine.sync_engine, "before_cursor_execute", note)
+    await isp.bring_in(FILE)
+
+    locked = next(i for i, statement in enumerate(seen) if "ipam_free_range" in statement and "FOR UPDATE" in statement)
+    written = [statement.split(maxsplit=3)[2] for statement in seen if statement.startswith("INSERT INTO")]
+    behind = [statement.split(maxsplit=3)[2] for statement in seen[locked:] if statement.startswith("INSERT INTO")]
+    assert written[: -len(behind)] == ["ipam_service", "ipam_allocation_event"]
+    assert behind == ["ipam_free_range", "ipam_allocation"]
+
+
+async def test_others_are_given_what_lies_in_other_ranges_of_the_pool_until_the_import_has_ended(isp: Network) -> None:
+    """Also by its number, for which they have to split a range meanwhile."""
+    async with isp.database.begin() as db:
+        await isp.inventory(db).bring_in(read_import(lines_of(FILE), "csv"))
+        given = [await isp.allocate(20, ip_address="192.0.2.58")]
+        given += [await isp.allocate(customer) for customer in range(1, 20)]
+
+    assert not {str(each["ip_address"]) for each in given} & {"192.0.2.5", "192.0.2.6"}
+    assert (await isp.usage("cgnat"))["assigned"] == 22
+    assert await isp.violations() == []
+
+
+async def test_who_is_just_splitting_another_range_of_the_pool_is_not_waited_for(isp: Network) -> None:
+    scattered = "".join(f"192.0.2.{2 * n},{n},u{n},LOC-1,fiber-100\n" for n in range(2, 20))
+    async with isp.database.begin() as db:
+        await isp.service(db).allocate_resources(
+            customer_id=99,
+            service_location="LOC-1",
+            bandwidth_plan="fiber-100",
+            static=StaticResources(ip_address="192.0.2.58"),
+        )
+        assert (await isp.bring_in(f"value,customer_id,username,location,plan\n{scattered}"))["assigned"] == 18
+
+    assert (await isp.usage("cgnat"))["assigned"] == 19
+    assert len({(await isp.allocate(100 + n))["ip_address"] for n in range(62 - 19)}) == 43
+    assert (await isp.usage("cgnat"))["free"] == 0
     assert await isp.violations() == []
 
 
