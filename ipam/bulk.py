@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Insert, Table, TableValuedAlias, Update, bindparam, func, insert, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    Table,
+    TableValuedAlias,
+    Update,
+    bindparam,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+T = TypeVar("T")
 
 AT_ONCE = 1000
 """So many rows, or their ids, are named by one statement."""
@@ -36,6 +52,15 @@ async def update_many(db: AsyncSession, table: Table, key: tuple[str, ...], valu
         await connection.execute(_one_changed(table, key, names), each)
         return
     await connection.execute(_changed(table, key, names), {f"_{name}": [row[name] for row in values] for name in names})
+
+
+def among(db: AsyncSession, column: InstrumentedAttribute[T], values: Collection[T]) -> ColumnElement[bool]:
+    """Which rows have one of these. PostgreSQL is told them as rows, which it joins: of a list it would compare each
+    with every row where it hasn't counted a new table yet (a network just applied: minutes for 20,000 premises)."""
+    if db.get_bind().dialect.name != "postgresql":
+        return column.in_(values)
+    rows = func.unnest(literal(list(values), ARRAY(column.type)))
+    return column.in_(select(rows))
 
 
 @cache

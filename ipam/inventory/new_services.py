@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ipam.allocation.places import AnySelect
 from ipam.allocation.service_rows import username_of
-from ipam.bulk import insert_many
+from ipam.bulk import among, insert_many
 from ipam.errors import ImportRefused
 from ipam.estate.rows import EstateRows
 from ipam.inventory.draft import DraftService
@@ -76,7 +76,7 @@ async def _logging_in(rows: EstateRows, names: Sequence[str]) -> set[str]:
     """Which of these names somebody has or had."""
     found: set[str] = set()
     for some in chunks(names):
-        found |= set(await rows.db.scalars(select(Service.username).where(Service.username.in_(some))))
+        found |= set(await rows.db.scalars(select(Service.username).where(among(rows.db, Service.username, some))))
     return found
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam.allocation.candidates import everything_bound
 from ipam.allocation.carving import excluded_because
 from ipam.allocation.places import PLACE_COLUMNS, PLAN_COLUMNS, AnySelect, Place, Plan, place_from, with_place
+from ipam.bulk import among
 from ipam.estate.cooling import Cooling, given_back_in
 from ipam.estate.rows import EstateRows
 from ipam.inventory.draft import Account, KnownNetwork, UnitKey
@@ -103,7 +104,9 @@ async def _places(db: AsyncSession, tenant_id: str, names: Collection[str]) -> d
     aliases: AnySelect = select(*PLACE_COLUMNS, LocationAlias.alias).select_from(LocationAlias)
     statement = with_place(aliases.join(Location, Location.id == LocationAlias.location_id))
     for some in chunks(names):
-        rows = await db.execute(statement.where(LocationAlias.tenant_id == tenant_id, LocationAlias.alias.in_(some)))
+        rows = await db.execute(
+            statement.where(LocationAlias.tenant_id == tenant_id, among(db, LocationAlias.alias, some))
+        )
         found |= {row.alias: place_from(row) for row in rows}
     return found
 
@@ -116,7 +119,9 @@ async def _plans(db: AsyncSession, tenant_id: str) -> dict[str, Plan]:
 async def _accounts(db: AsyncSession, tenant_id: str, usernames: Collection[str]) -> dict[str, Account]:
     found: dict[str, Account] = {}
     for some in chunks(usernames):
-        rows = await db.execute(select(*_ACCOUNT).where(Service.tenant_id == tenant_id, Service.username.in_(some)))
+        rows = await db.execute(
+            select(*_ACCOUNT).where(Service.tenant_id == tenant_id, among(db, Service.username, some))
+        )
         found |= {row.username: Account(*row) for row in rows}
     return found
 
@@ -171,7 +176,7 @@ async def _used(db: AsyncSession, pool_id: int, units: Sequence[int]) -> dict[Un
     )
     rows = await db.execute(
         statement.outerjoin(Service, Service.service_id == Allocation.service_id).where(
-            Allocation.pool_id == pool_id, Allocation.unit.in_(units)
+            Allocation.pool_id == pool_id, among(db, Allocation.unit, units)
         )
     )
     return {
@@ -193,7 +198,7 @@ async def _last_events(
 ) -> dict[UnitKey, datetime]:
     rows = await db.execute(
         select(AllocationEvent.unit, func.max(AllocationEvent.at, type_=UtcDateTime))
-        .where(AllocationEvent.pool_id == pool_id, AllocationEvent.unit.in_(units), *which)
+        .where(AllocationEvent.pool_id == pool_id, among(db, AllocationEvent.unit, units), *which)
         .group_by(AllocationEvent.unit)
     )
     return {(pool_id, unit): at for unit, at in rows}
