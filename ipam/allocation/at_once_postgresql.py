@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
+from dataclasses import fields, replace
 from datetime import datetime
-from typing import Any, cast
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
 
 import psycopg
 from psycopg.generators import execute
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import Escaping, ExecStatus, TransactionStatus
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,7 +21,7 @@ from ipam.allocation.places import PLACE_COLUMNS, PLAN_COLUMNS, Place, Plan
 from ipam.answers import Held
 
 # In the driver's own words: what SQLAlchemy does about a statement's shape takes longer than the statement.
-_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; "
+_BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED; "
 _CALL = "SELECT ipam_give_at_once(%s::text, %s::bigint, %s::text, %s::text, %s::text, %s::text, %s::timestamptz)"
 _PREPARE = (
     b"PREPARE firstlight_give (text, bigint, text, text, text, text, timestamptz) AS"
@@ -27,13 +29,19 @@ _PREPARE = (
 )
 _PREPARED = "firstlight_give_prepared"
 """Of a connection's ``info``: it knows that statement."""
-_CALL_ALONE = "EXECUTE firstlight_give (%s, %s, %s, %s, %s, %s, %s)"
+_CALL_ALONE = b"EXECUTE firstlight_give (%s)"
 """Where nothing came before it that a refusal could cost."""
 _LEFT_TO_STEPS = (psycopg.errors.LockNotAvailable, psycopg.errors.NoDataFound, psycopg.errors.IntegrityError)
 """So the function refuses."""
 _ROLLBACK = b"ROLLBACK; "
-_ANEW = _ROLLBACK + _BEGIN.encode()
+_ANEW = _ROLLBACK + _BEGIN
 _OF_PLACE, _OF_PLAN = len(PLACE_COLUMNS), len(PLAN_COLUMNS)
+_OF_THE_PREMISE = {
+    [each.name for each in fields(Place)].index(name): name for name in ("location_id", "location", "onu")
+}
+"""What is told of each premise anew, by where it stands in a ``Place``."""
+_KEPT = 1024
+"""So many answers to who serves a place are kept as they were read, each a few kilobytes."""
 
 
 async def give_at_once(
@@ -52,20 +60,21 @@ async def give_at_once(
     answer = await _asked(connection, asked)
     if answer is None:
         return None
-    told = json.loads(answer)
-    if "taken" in told:  # the username that follows from the number which was drawn
+    told, _, facts = answer.partition(b"\n")
+    if not facts:  # the username that follows from the number which was drawn is somebody's
         return None
     connection.info[WROTE] = True
-    return _given(told)
+    return _given(json.loads(told), _served(facts))
 
 
-async def _asked(connection: AsyncConnection, asked: tuple[Any, ...]) -> str | bytes | None:
+async def _asked(connection: AsyncConnection, asked: tuple[Any, ...]) -> bytes | None:
     """The function's answer. A transaction that has yet to begin begins in the same turn: a turn of its own, as the
     driver has it, would cost about as much as half of an allocation."""
     plain = cast("Any", connection.sync_connection)
     driven = plain.connection.driver_connection
     if driven.pgconn.transaction_status != TransactionStatus.IDLE or not _is_read_committed(driven):
-        return cast("str | None", (await connection.exec_driver_sql(_CALL, asked)).scalar_one())
+        answer = cast("str | None", (await connection.exec_driver_sql(_CALL, asked)).scalar_one())
+        return None if answer is None else answer.encode()
     try:
         return await _begun_and_asked(driven, asked, connection.info)
     except psycopg.Error as error:  # told as for each other statement
@@ -85,14 +94,14 @@ def _is_read_committed(driven: psycopg.AsyncConnection[Any]) -> bool:
 
 async def _begun_and_asked(
     driven: psycopg.AsyncConnection[Any], asked: tuple[Any, ...], kept: MutableMapping[Any, Any]
-) -> str | bytes | None:
+) -> bytes | None:
     """What is refused costs the transaction that has begun here, and so nothing; another one has begun then. ``kept``:
     the connection's ``info``.
 
     Raises:
         psycopg.Error: the database has failed, or has gone away.
     """
-    said = psycopg.AsyncClientCursor(driven).mogrify(_BEGIN + _CALL_ALONE, asked).encode()
+    said = _BEGIN + _CALL_ALONE % b", ".join(_literals(driven, asked))
     async with driven.lock:
         try:
             return await _executed(driven, said, kept)
@@ -122,26 +131,61 @@ async def _told(driven: psycopg.AsyncConnection[Any], said: bytes) -> bytes | No
     return answer
 
 
-def _given(told: dict[str, Any]) -> Given:
-    facts = told["facts"]
-    # Many premises are served alike, so that the rest may be what was worked out for another one.
-    here = {name: told[name] for name in ("location_id", "location", "onu")}
-    asked = list({**facts["asked"], **here}.values())
+def _literals(driven: psycopg.AsyncConnection[Any], asked: tuple[Any, ...]) -> list[bytes]:
+    """As the driver writes them, but without a look at what each of them is.
+
+    Raises:
+        psycopg.DataError: a text holds what PostgreSQL can't.
+    """
+    escape, encoding = Escaping(driven.pgconn).escape_literal, driven.info.encoding
+    return [_literal(each, escape, encoding) for each in asked]
+
+
+def _literal(value: Any, escape: Callable[[bytes], Any], encoding: str) -> bytes:
+    if value is None:
+        return b"NULL"
+    if isinstance(value, int):
+        return str(value).encode()
+    text = value if isinstance(value, str) else value.isoformat()
+    if "\0" in text:  # else it would end there
+        raise psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+    return bytes(escape(text.encode(encoding)))
+
+
+class _Served(NamedTuple):
+    """What all premises that are served alike have in common."""
+
+    place: list[Any]
+    plan: Plan
+    bindings: list[Held]
+    """As ``chosen`` counts them, each without its unit."""
+
+
+@lru_cache(_KEPT)
+def _served(facts: bytes) -> _Served:
+    told = json.loads(facts)
+    asked = list(told["asked"].values())
+    columns = (
+        map(_bytes, told["bases"]),
+        told["unit_lengths"],
+        told["lengths"],
+        map(_bytes, told["gateways"]),
+        told["vids"],
+        told["framed"],
+    )
+    bindings = [Held(kind, None, *rest) for kind, *rest in zip(told["kinds"], *columns, strict=True)]
+    return _Served(asked[:_OF_PLACE], Plan(*asked[_OF_PLACE : _OF_PLACE + _OF_PLAN]), bindings)
+
+
+def _given(told: dict[str, Any], served: _Served) -> Given:
+    place = served.place.copy()
+    for at, name in _OF_THE_PREMISE.items():
+        place[at] = told[name]
+    chosen = [served.bindings[number - 1] for number in told["chosen"]]
     held = [
-        Held(
-            facts["kinds"][each],
-            unit,
-            _bytes(facts["bases"][each]),
-            facts["unit_lengths"][each],
-            facts["lengths"][each],
-            _bytes(facts["gateways"][each]),
-            facts["vids"][each],
-            facts["framed"][each],
-        )
-        for each, unit in zip((number - 1 for number in told["chosen"]), told["units"], strict=True)
+        each if unit is None else replace(each, unit=unit) for each, unit in zip(chosen, told["units"], strict=True)
     ]
-    place, plan = Place(*asked[:_OF_PLACE]), Plan(*asked[_OF_PLACE : _OF_PLACE + _OF_PLAN])
-    return Given(told["service_id"], told["username"], place, plan, held)
+    return Given(told["service_id"], told["username"], Place(*place), served.plan, held)
 
 
 def _bytes(written: str | None) -> bytes | None:

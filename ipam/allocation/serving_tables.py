@@ -67,6 +67,14 @@ class Serving(IpamBase):
     last_seqs: Mapped[list[int]] = _an_array_of(Integer)
     """The highest number of a free range by then: a hint of where to look, which may be out of date."""
     svlans: Mapped[list[int | None]] = _an_array_of(Integer)
+    firsts: Mapped[list[int]] = _an_array_of(Integer)
+    """Which of them come first, one of each kind; from 1 on."""
+    drawn: Mapped[list[int] | None] = mapped_column(Text().with_variant(ARRAY(Integer), "postgresql"))
+    """The pools of those, in that order, if never used units can be drawn from each of them, so that one statement is
+    enough for all; None: there is none, or one of them hands out used units first, had none left that was never used,
+    or is the BNG's."""
+    hints: Mapped[list[int]] = _an_array_of(Integer)
+    """``last_seqs`` of the pools that ``drawn`` may name."""
     facts: Mapped[str] = mapped_column(Text)
     """What the answer tells of place, plan and pools (JSON)."""
 

@@ -91,7 +91,19 @@ def _agrees(said: Serving, place: Place, plan: Plan, bound: Sequence[Candidate])
         and asked == _asked(place, plan)
         and facts["asked"]["kinds"] == kinds
         and told == [_expected(each) for each in ranked]
+        and _draws_from_the_first(said)
     )
+
+
+def _draws_from_the_first(said: Serving) -> bool:
+    firsts = [at for at, kind in enumerate(said.kinds) if kind not in said.kinds[:at]]
+    units = [at for at in firsts if said.kinds[at] != "svlan"]
+    if said.firsts != [at + 1 for at in firsts] or said.hints != [said.last_seqs[at] for at in units]:
+        return False
+    if said.drawn is None:
+        return True
+    is_plain = all(said.kinds[at] != "framed_pool" and not said.reuses[at] for at in units)
+    return is_plain and said.drawn == [said.pools[at] for at in units]
 
 
 def _asked(place: Place, plan: Plan) -> dict[str, Any]:

@@ -270,8 +270,8 @@ CORRUPTIONS = (
             "DELETE FROM ipam_network_version",
             "INSERT INTO ipam_network_version (tenant_id, version) SELECT DISTINCT tenant_id, 7 FROM ipam_site",
             "INSERT INTO ipam_serving (tenant_id, node_id, port_id, plan, version, plan_id, wanted, kinds, standings,"
-            " pools, reuses, last_seqs, svlans, facts) SELECT n.tenant_id, n.id, o.id, p.name, 7, p.id, 4, '{ipv4}',"
-            " '{4}', '{1}', '{f}', '{0}', '{NULL}', '{}'"
+            " pools, reuses, last_seqs, svlans, firsts, hints, facts) SELECT n.tenant_id, n.id, o.id, p.name, 7,"
+            " p.id, 4, '{ipv4}', '{4}', '{1}', '{f}', '{0}', '{NULL}', '{1}', '{0}', '{}'"
             " FROM ipam_access_node n JOIN ipam_access_port o ON o.node_id = n.id, ipam_address_plan p"
             " WHERE n.name = 'OLT-3' AND o.name = '0/0/1' AND p.name = 'fiber-300'",
         ),

@@ -60,7 +60,7 @@ async def test_the_migrated_schema_is_what_the_models_describe(database: Databas
     assert differences == []
 
 
-GIVEN_BY = "6f6fb41b682f2e6e347122d37c65efa5d6ca02e3c49296718a0e55b3dae6ece4"
+GIVEN_BY = "4b76bee31678537c0292e20b902fa95cc5464a31fa7b993cc22da76ca249c456"
 
 
 def test_a_function_that_databases_have_is_changed_by_a_new_migration() -> None:

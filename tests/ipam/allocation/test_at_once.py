@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 import ipam.allocation.giving
 from ipam import AllocatedResources, NoPoolBound, PoolExhausted, PreviewedUnit, holdings
@@ -254,4 +254,41 @@ async def test_a_connection_that_has_forgotten_its_statements_prepares_anew(netw
     second = await network.allocate(2)
 
     assert second["service_id"] > first["service_id"]
+    assert await network.violations() == []
+
+
+@pytest.mark.usefixtures("only_at_once")
+async def test_names_and_requests_are_asked_for_as_they_are_whatever_is_written_in_them(network: Network) -> None:
+    odd = 'O\'Hara \\ 100% "two" %s $1 {é} 🏠'
+    described = small()
+    described["location"][0]["aliases"].append(odd)
+    await network.apply(described)
+
+    first = await network.allocate(1, odd, request_id=f"'; ROLLBACK; -- {odd}")
+
+    async with network.database.begin() as db:
+        [row] = (await db.execute(select(Service.service_id, Service.request_id))).all()
+    assert row == (first["service_id"], f"'; ROLLBACK; -- {odd}")
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_what_postgresql_cannot_hold_is_refused_and_not_cut_off_there(network: Network) -> None:
+    with pytest.raises(DBAPIError, match="NUL"):
+        await network.allocate(1, request_id="ticket-1\0and more")
+
+    async with network.database.begin() as db:
+        assert await network.service(db).active_service_ids() == []
+
+
+@pytest.mark.usefixtures("only_at_once")
+async def test_premises_that_are_served_alike_are_each_told_by_their_own_name_and_onu(network: Network) -> None:
+    described = small()
+    beside = [{"id": f"LOC-{number}", "access_node": "OLT-1", "port": "0/1/0", "onu": number} for number in (7, 8)]
+    described["location"] += beside
+    await network.apply(described)
+    given = {name: await network.allocate(number, name) for number, name in enumerate(("LOC-7", "LOC-8", "LOC-1"), 1)}
+
+    for name, each in given.items():
+        at = await network.serve("service_at", address=each["ip_address"])
+        assert (at["location"], each["port"]) == (name, "0/1/0")
     assert await network.violations() == []

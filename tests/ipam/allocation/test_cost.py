@@ -46,8 +46,8 @@ async def statements(network: Network, seen: list[tuple[str, Any]]) -> AsyncIter
 
     asked_with_its_begin = at_once_postgresql._begun_and_asked  # beside SQLAlchemy, so that its events don't tell
 
-    async def noted(driven: Any, asked: tuple[Any, ...], kept: Any) -> str | bytes | None:
-        seen.append((at_once_postgresql._BEGIN + at_once_postgresql._CALL_ALONE, asked))
+    async def noted(driven: Any, asked: tuple[Any, ...], kept: Any) -> bytes | None:
+        seen.append(((at_once_postgresql._BEGIN + at_once_postgresql._CALL_ALONE).decode(), asked))
         return await asked_with_its_begin(driven, asked, kept)
 
     event.listen(engine.sync_engine, "before_cursor_execute", note)

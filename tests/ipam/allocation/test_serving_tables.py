@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text
 
-from ipam.tables import NetworkVersion, Serving
+from ipam.errors import PoolExhausted
+from ipam.tables import NetworkVersion, Pool, Serving
 from provisioning.database import Database
 from tests.ipam.conftest import Network, small
 
@@ -125,6 +126,9 @@ async def test_what_is_worked_out_while_another_changes_the_network_does_not_out
         "pools = (SELECT array_agg(p.id) FROM unnest(pools) AS o (id) LEFT JOIN ipam_pool p ON p.id = o.id + 1)",
         "standings = array_replace(standings, 0, 4)",
         "wanted = wanted + 1",
+        "firsts = firsts || 1",
+        "drawn = ARRAY[drawn[2], drawn[1]] || drawn[3:]",
+        "hints = array_remove(hints, hints[1])",
         "facts = replace(facts, '\"OLT-1\"', '\"OLT-2\"')",
         "facts = '{}'",
         "plan_id = (SELECT id FROM ipam_address_plan AS other WHERE other.id <> plan_id ORDER BY id LIMIT 1)",
@@ -152,3 +156,72 @@ async def test_who_comes_back_is_asked_for_anew_and_nothing_of_it_is_kept_for_ot
 
     assert again["ip_address"] == before["ip_address"] != other["ip_address"]
     assert await kept(network) == [row]
+
+
+async def drawn(network: Network) -> list[list[str] | None]:
+    """Of each row that is kept the pools that are drawn from at once."""
+    async with network.database.begin() as db:
+        names = {number: name for number, name in await db.execute(select(Pool.id, Pool.name))}
+        rows = (await db.scalars(select(Serving.drawn))).all()
+    return [None if pools is None else [names[each] for each in pools] for pools in rows]
+
+
+async def test_what_is_drawn_at_once_is_one_of_each_pool_and_each_of_them_but_once(network: Network) -> None:
+    given = [await network.allocate(number) for number in range(1, 9)]
+
+    assert await drawn(network) == [["cgnat", "pd", "wan6"]]
+    for kind in ("ip_address", "ipv6_wan_prefix", "delegated_prefix"):
+        assert len({each[kind] for each in given}) == 8
+    assert {each["vlan_id"] for each in given} == {110}
+    assert await network.violations() == []
+
+
+async def test_a_pool_that_was_used_up_once_is_drawn_from_with_the_others_no_more_and_the_next_of_its_chain_serves(
+    network: Network,
+) -> None:
+    await network.apply(with_second_pool())
+    given = [await network.allocate(number) for number in range(1, 17)]
+
+    assert await drawn(network) == [None]
+    of_first = [each for each in given if each["ip_address"].startswith("100.64.0.")]
+    assert len(of_first) == 13
+    assert given[:13] == of_first
+    assert len({each["ip_address"] for each in given}) == len({each["delegated_prefix"] for each in given}) == 16
+    assert await network.violations() == []
+
+
+async def test_what_is_drawn_at_once_is_of_nobody_when_one_of_the_pools_has_nothing_left(network: Network) -> None:
+    for number in range(1, 14):
+        await network.allocate(number)
+    before = await free_of(network)
+    with pytest.raises(PoolExhausted):
+        await network.allocate(14)
+
+    assert await free_of(network) == before
+    assert await network.violations() == []
+
+
+async def free_of(network: Network) -> dict[str, int]:
+    return {each["pool"]: each["free"] for each in await network.serve("utilisation")}
+
+
+def with_second_pool() -> dict[str, Any]:
+    described = small()
+    beside = {"name": "cgnat-2", "kind": "ipv4", "network": "100.65.0.0/24", "role": "cgnat", "gateway": "100.65.0.1"}
+    described["pool"].append({**beside, "bindings": [{"bng": "bng-1", "priority": 200}]})
+    return described
+
+
+async def test_where_the_bng_hands_out_one_of_them_the_others_are_gone_through_one_by_one(network: Network) -> None:
+    await network.allocate(1, plan="dynamic")
+
+    assert await drawn(network) == [None]
+
+
+async def test_a_pool_that_hands_out_used_units_first_is_gone_through_by_itself(network: Network) -> None:
+    described = small()
+    described["pool"][0]["policy"] = "reuse_first"
+    await network.apply(described)
+    await network.allocate(1)
+
+    assert await drawn(network) == [None]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from ipam import EstateInUse
 from ipam.estate.rows import EstateRows
@@ -149,4 +149,30 @@ async def test_who_is_just_being_given_the_first_unit_of_a_pool_keeps_it_from_be
         await until_it_waits_for_us(db, task)
     with pytest.raises(EstateInUse, match=f"Pool {taken} .*though it has been in use"):
         await task
+    assert await network.violations() == []
+
+
+async def test_the_first_who_is_served_at_a_place_waits_for_its_premise_before_the_plan(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = {"location": [FIRST], "plan": [part("plan", 0, ipv6_wan=False)]}
+    tasks = once_it_holds(monkeypatch, Location, lambda: network.allocate(1))
+
+    assert await network.apply(described) == ["location LOC-1 changed", "plan fiber-100 changed"]
+    assert (await tasks[0])["ipv6_wan_prefix"] is None
+    assert await network.violations() == []
+
+
+async def test_who_is_given_a_pool_of_the_bng_waits_for_the_premise_before_that_pool(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with network.database.begin() as db:  # as migrations have made it, whose keys come in another order
+        await db.execute(text("ALTER TABLE ipam_service DROP CONSTRAINT ipam_service_location_id_fkey"))
+        await db.execute(text("ALTER TABLE ipam_service ADD FOREIGN KEY (location_id) REFERENCES ipam_location (id)"))
+    described = {"pool": [part("pool", 2, network="100.73.0.0/16")]}
+    await network.release((await network.allocate(9, "LOC-1", "dynamic"))["service_id"])
+    tasks = once_it_holds(monkeypatch, Location, lambda: network.allocate(1, "LOC-1", "dynamic"))
+
+    assert await network.apply(described) == ["pool at-the-bng changed"]
+    assert (await tasks[0])["framed_pool"] == "POOL-A"
     assert await network.violations() == []
