@@ -13,7 +13,8 @@ clients of one process as well (``"processes": 1``): those share COMMITs, as all
 so does their floor. The databases are a SQLite file and a PostgreSQL server of its own that syncs what it commits.
 
 * ``ipam.allocate``: one allocation, from pools of every size. ``fresh``: ``fill_percent`` of a pool is somebody's and
-  the rest was never used. ``churn``: all of it was used before; each allocation is followed by its release, untimed.
+  the rest was never used. ``churn``: all of it was used before; what a client was given it gives back, untimed, some of
+  it at a time, so that allocations come one after the other as the floor's INSERTs do.
 * ``ipam.service``: an IPv4 address, a WAN prefix, a delegated prefix and a C-VLAN in one transaction, against one
   INSERT.
 * ``ipam.api``: the same through the API. ``cpu_ms`` is what the serving processes spend on one (the client's time isn't
@@ -96,12 +97,13 @@ _ids = count(1)
 
 @dataclass(frozen=True)
 class Allocating:
-    """Allocations of one tenant, at its places in turn; after each its release, where that is wanted."""
+    """Allocations of one tenant, at its places in turn. ``keeps``: how many a client has before it releases them all,
+    untimed; None: it releases none."""
 
     url: str
     tenant_id: str
     locations: tuple[str, ...]
-    releases: bool = False
+    keeps: int | None = None
 
     @asynccontextmanager
     async def opened(self, client: int) -> AsyncIterator[Acts]:
@@ -120,6 +122,8 @@ class Allocating:
                 await connection.execute(_INSERT, row)
             return (time.perf_counter() - began) * 1000
 
+        kept: list[int] = []
+
         async def ours() -> float:
             number, where = next(numbers), next(places)
             began = time.perf_counter()
@@ -128,9 +132,12 @@ class Allocating:
                     customer_id=number, service_location=where, bandwidth_plan=PLAN, request_id=f"bench/{number}"
                 )
             took = (time.perf_counter() - began) * 1000
-            if self.releases:
-                async with database.begin() as db:
-                    await self._service(db).release_resources(service_id=given["service_id"])
+            kept.append(given["service_id"])
+            if len(kept) == self.keeps:
+                for service_id in kept:
+                    async with database.begin() as db:
+                        await self._service(db).release_resources(service_id=service_id)
+                kept.clear()
             return took
 
         try:
@@ -201,7 +208,7 @@ async def _one_shape(
     async with opened.begin() as db:
         await make(db, tenant_id, shape)
     await opened.close()
-    work = Allocating(url, tenant_id, shape.locations, releases=shape.state == "churn")
+    work = Allocating(url, tenant_id, shape.locations, keeps=shape.keeps(at_once))
     free = shape.free(at_once)
     processes, each = (1, at_once) if in_one_process else (at_once, 1)
     how: dict[str, Any] = {"runs": RUNS, "seconds": SECONDS, "at_most": free, "warm": WARM_FOR[database]}

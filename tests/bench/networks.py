@@ -34,6 +34,7 @@ PLAN = "bench"
 NETWORKS = {"/24": "10.0.{}.0/24", "/16": "10.0.0.0/16", "/8": "10.0.0.0/8", "/56 of /40": "2001:db8::/40"}
 SMALL_POOLS = {"fresh": 128, "churn": 4}
 """One /24 is used up in no time: so many of them serve a place each, and clients go from place to place."""
+MOST_KEPT = 50
 PORTS = 24
 """Of a whole service's access node: each has an S-VLAN with its 4,093 C-VLANs."""
 CHUNK = 5_000
@@ -71,6 +72,14 @@ class Shape:
         if self.state == "churn" or self.pool != "/24":
             return 1_000_000 if self.state == "churn" else 3_000
         return self.pools * (int(254 * (100 - self.fill_percent) / 100) // clients) * clients
+
+    def keeps(self, clients: int) -> int | None:
+        """In churn, how many services each client may have before it gives them back: together half of what is free."""
+        if self.state != "churn":
+            return None
+        of_each = {"/24": 254, "/16": 65_534, "/56 of /40": 65_536}[self.pool]
+        free = self.pools * int(of_each * (100 - self.fill_percent) / 100)
+        return max(1, min(free // (2 * clients), MOST_KEPT))
 
     def described(self) -> dict[str, Any]:
         """The network as `firstlight network apply` takes it."""
