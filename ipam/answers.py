@@ -52,10 +52,11 @@ HowAllocated = Literal["new", "held", "back"]
 
 
 class Allocated(NamedTuple):
-    """What a service holds, and how it came to that."""
+    """What a service holds, how it came to that, and the name of its premise, by whatever alias it was asked for."""
 
     resources: AllocatedResources
     how: HowAllocated
+    location: str
 
 
 class ReleasedResources(TypedDict):

@@ -125,7 +125,7 @@ class Giving:
         line = await holdings.hold_service(self._db, self._tenant_id, seen.service_id)
         await self._check_same(order, wish, line)
         if not line.released:
-            return Allocated(await holdings.resources_of(self._db, line), "held")
+            return Allocated(await holdings.resources_of(self._db, line), "held", line.place.location)
         wish = replace(wish, place=line.place)  # a move may have taken it elsewhere since, where it belongs still
         holder = self._holder(order, wish, line.service_id)
         chosen = await self._choose(order, wish, holder, locked)
@@ -184,7 +184,7 @@ class Giving:
 def _told(given: Given, how: HowAllocated = "new") -> Allocated:
     # Not yet committed, and so not yet true: the caller's own record tells the operator.
     log.debug("resources taken", service_id=given.service_id, username=given.username, place=given.place.location)
-    return Allocated(given.described(), how)
+    return Allocated(given.described(), how, given.place.location)
 
 
 def _in_words(customer_id: int, location: str, plan: Plan, static: str | None) -> str:

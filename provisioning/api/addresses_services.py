@@ -93,7 +93,7 @@ async def allocate(call: InCall, wish: Allocation, response: Response) -> Alloca
     """Gives a service that your own system looks after its addresses, prefixes and VLANs; 409 when a pool is full. The
     same request again is answered 200, and changes nothing unless its service was released."""
     by_key = hashlib.sha256(f"{call.caller.token_id}/{key_of(call.request)}".encode()).hexdigest()[:32]
-    held, how = await call.appliance.address_desk(call.db).allocate(
+    held, how, location = await call.appliance.address_desk(call.db).allocate(
         customer_id=wish.customer_id,
         service_location=wish.service_location,
         bandwidth_plan=wish.bandwidth_plan,
@@ -107,7 +107,7 @@ async def allocate(call: InCall, wish: Allocation, response: Response) -> Alloca
     if how == "held":
         call.changes_nothing()
     response.headers["Location"] = call.address(f"addresses/services/{held['service_id']}")
-    response.headers["ETag"] = await _etag_of(call, held)
+    response.headers["ETag"] = _etag(location, held)
     return held
 
 
@@ -203,13 +203,9 @@ async def _done(call: Call, changed: ChangedService, response: Response) -> Chan
 
 
 async def _changed(call: Call, changed: ChangedService, response: Response) -> ChangedService:
-    response.headers["ETag"] = await _etag_of(call, changed["resources"])
+    facts = await call.appliance.address_lookup(call.db).service(changed["resources"]["service_id"])
+    response.headers["ETag"] = _etag(facts["location"], changed["resources"])
     return changed
-
-
-async def _etag_of(call: Call, held: AllocatedResources) -> str:
-    facts = await call.appliance.address_lookup(call.db).service(held["service_id"])
-    return _etag(facts["location"], held)
 
 
 def _etag(location: str, held: Mapping[str, Any]) -> str:

@@ -46,7 +46,7 @@ def allocate(
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            held, how = await appliance.address_desk(db).allocate(
+            held, how, _location = await appliance.address_desk(db).allocate(
                 customer_id=customer,
                 service_location=location,
                 bandwidth_plan=plan,
