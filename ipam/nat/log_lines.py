@@ -133,16 +133,15 @@ def nobodys(for_no_time: Iterable[Line], told: Iterable[Line], known: Iterable[L
     ]
 
 
-def with_ends(lines: Iterable[Line], ends: Ends, before: Before, gone: Iterable[Line]) -> list[Line]:
-    """The lines, with one of ``ends`` where none was told. One that is known moves to a later time only where what had
-    ended the block is ``gone``: of a rule that was dated back since then it can't be seen any more."""
-    freed = {line.ports for line in gone}
+def with_ends(lines: Iterable[Line], ends: Ends, before: Before, assumed: Ends) -> list[Line]:
+    """The lines, with one of ``ends`` where none was told. One that is known moves to a later time only where it is
+    seen what had ended the block, as by ``assumed``: a rule that was dated back since then isn't."""
 
     def ended(line: Line) -> Line:
         end, was = ends.get(line.key), before.get(line.row_id)
         if was is not None and was.ended_at is not None:
             is_later = end is None or end > was.ended_at
-            if end == was.ended_at or (is_later and line.ports not in freed):
+            if end == was.ended_at or (is_later and was.ended_at != assumed.get(line.key)):
                 return was
         return replace(line, ended_at=end, end_told=None if end is None else False)
 

@@ -154,7 +154,7 @@ def _held_against(lines: Mapping[int, Line], known: Sequence[Line], rules: Seque
     others = (line for line in reopened(known, assumed) if line.row_id not in gone_ids)
     standing = [*new, *(closed.get(line.row_id, line) for line in others)]
     before = {line.row_id: line for line in known}
-    standing = with_ends(standing, ends_by_next(standing, rules), before, gone)
+    standing = with_ends(standing, ends_by_next(standing, rules), before, assumed)
     return _Weighed(
         faults=clashes(lengthened(standing, before, gone)),
         new=new,

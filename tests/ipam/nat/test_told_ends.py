@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
-from ipam import ImportedBlocks, LoggedBlock, RequestInvalid
+from ipam import ImportedBlocks, LoggedBlock, RequestInvalid, ports_of_two
 from ipam.tables import NatBlock
-from tests.ipam.conftest import STARTED_AT, Network
+from tests.ipam.conftest import STARTED_AT, Network, found
 from tests.ipam.nat.test_unended_blocks import OUTSIDE, block, holders, prepared, read, refusal
 
 pytestmark = pytest.mark.both_databases
@@ -199,3 +199,23 @@ async def test_an_end_from_before_is_assumed_where_the_next_one_began_then_until
     assert await read(empty, block("100.64.0.9", 6, 6)) == ImportedBlocks(1, 1, for_no_time=1)
     assert await holders(empty, 6.5) == ["100.64.0.8"]  # as if no line had told its end
     assert await ends(empty) == [(7, False), (8, False), (9, None)]
+
+
+@pytest.mark.parametrize("read_again", [False, True])
+async def test_what_was_nobodys_moves_no_end_but_one_that_it_had_brought_about(
+    empty: Network, *, read_again: bool
+) -> None:
+    await prepared(empty)
+    await empty.ports("define_rule", **RULE, since=at(8))
+    first, second, last = (of_ruled_ports("100.64.0.9", hours) for hours in (6, 10, 20))
+    await read(empty, first, second, *([last] if read_again else []))
+    await empty.ports("define_rule", **RULE, since=at(5))
+    await read(empty, replace(of_ruled_ports("100.64.0.8", 8.5, 9), last_port=2900), source="box2")
+
+    again, nobodys = ([first], last) if read_again else ([], second)
+    await read(empty, *again, replace(nobodys, ended_at=nobodys.began_at))
+
+    left = [(None, None)] if read_again else []
+    assert await ends(empty) == [(8, False), (9, True), *left]
+    assert await holders(empty, 7, 8.7, port=2900) == ["100.64.0.9", "100.64.0.8"]
+    assert await found(empty, [ports_of_two]) == {}
