@@ -95,12 +95,13 @@ def _resting(
 
 
 def _later(rows: EstateRows, since: ColumnElement[datetime], seconds: int | None) -> ColumnElement[Any]:
-    """So many seconds after that; SQLite has times as text, of which its arithmetic drops the microseconds."""
+    """So many seconds after that; SQLite has times as text, of which its arithmetic would round the microseconds."""
     if seconds is None:
         return null()
     if rows.db.get_bind().dialect.name == "postgresql":
         return since.op("+")(literal(timedelta(seconds=seconds), TimeSpan))
-    return func.strftime("%Y-%m-%d %H:%M:%S", since, f"+{seconds} seconds").concat(func.substr(since, 20))
+    whole = func.substr(since, 1, 19)
+    return func.strftime("%Y-%m-%d %H:%M:%S", whole, f"+{seconds} seconds").concat(func.substr(since, 20))
 
 
 async def _sticky_seconds(rows: EstateRows, pool_id: int) -> int | None:

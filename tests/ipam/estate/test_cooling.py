@@ -50,9 +50,12 @@ async def test_all_that_rests_again_is_written_by_the_database_in_one_statement(
 
 
 @pytest.mark.both_databases
-async def test_until_when_somebody_has_the_first_claim_is_counted_to_the_microsecond(empty: Network) -> None:
+@pytest.mark.parametrize("microsecond", [250_001, 999_999])
+async def test_until_when_somebody_has_the_first_claim_is_counted_to_the_microsecond(
+    empty: Network, microsecond: int
+) -> None:
     await empty.apply(one_pool("192.0.2.0/28", quarantine_seconds=60, sticky_seconds=86_400))
-    empty.clock.at = STARTED_AT.replace(microsecond=250_001)
+    empty.clock.at = STARTED_AT.replace(microsecond=microsecond)
     [address] = await released(empty, range(1, 2))
     async with empty.database.read() as db:
         before = (await db.execute(select(*RESTS))).one()
