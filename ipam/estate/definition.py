@@ -317,6 +317,7 @@ class NetworkEstate:
             EstateRefused: with all that is wrong with it.
             OutsideShared, Overlap, EstateInUse: as ``PortBlocks.define_rule``.
         """
+        await self._rows.be_alone()  # before it is looked at what time it is
         blocks = self._port_blocks()
         return await nat_rules.define_rule(blocks, rule, given_up=await nat_rules.give_up(blocks, [rule]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from sqlalchemy import select
 
 from ipam import EstateInUse, NatRuleSpec
+from ipam.estate.rows import EstateRows
 from ipam.tables import NatRule
 from tests.ipam.conftest import STARTED_AT, Clock, Network, small
+from tests.support.postgres import until_it_waits_for_us
 
 ONE, OTHER = "198.51.100.0/30", "198.51.100.4/30"
 
@@ -164,3 +167,24 @@ async def test_what_is_refused_later_on_gives_up_nothing(ruled: Network) -> None
 
     assert [rule["outside"] for rule in await ruled.ports("rules")] == [ONE, OTHER]
     assert await ruled.violations() == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one writer
+async def test_a_rule_that_waits_for_another_change_begins_after_it(ruled: Network) -> None:
+    alone = NatRuleSpec.model_validate(rules("198.51.100.16/29")["nat_rule"][0])
+
+    async def define() -> str:
+        async with ruled.database.begin() as db:
+            return await ruled.estate(db).define_nat_rule(alone)
+
+    async with ruled.database.begin() as db:
+        await EstateRows(db, ruled.tenant_id).be_alone()
+        task = asyncio.create_task(define())
+        await until_it_waits_for_us(db, task)
+        assert len(await ruled.estate(db).apply(rules("198.51.100.8/30"))) == 1
+    assert await task == "changed"
+
+    async with ruled.database.begin() as db:
+        of_pool = select(NatRule.since, NatRule.until).where(NatRule.name == "cgnat").order_by(NatRule.id)
+        first, second, third = list(await db.execute(of_pool))
+    assert first.until == second.since < second.until == third.since
