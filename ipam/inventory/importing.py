@@ -80,7 +80,8 @@ async def bring_in(rows: EstateRows, file: ImportFile, *, at: datetime, realm: s
         values = _allocations(rows, settled, at)
         if not taken_by_others:
             await _hold(rows, [unit.key for unit in settled.new])
-            await _see_unchanged(rows, settled, now)
+        await _hold_used(rows, settled)
+        await _see_unchanged(rows, settled, now)
         await _write(rows, settled, values, at)
         return _counts(file, draft, settled)
 
@@ -94,7 +95,8 @@ async def _hold(rows: EstateRows, units: Iterable[UnitKey]) -> None:
 
 
 async def _see_unchanged(rows: EstateRows, settled: Settled, then: Standing) -> None:
-    """Whether nothing has become of what is to be taken. Other than by its row it shows in no way: whoever has had it
+    """Whether nothing has become of what is to be taken, and what of it has a row is ours: ranges alone keep nobody
+    from what has rested. Other than by its row it shows in no way: whoever has had it
     meanwhile and has given it back has left it cooling, and where nothing rests nobody is given anything.
 
     Raises:
@@ -159,16 +161,27 @@ async def _write(rows: EstateRows, settled: Settled, values: Sequence[dict[str, 
         await count_anew(rows.db, _RANGE, _ALLOCATION)
 
 
-async def _take_out(rows: EstateRows, settled: Settled) -> None:
-    """What has rested goes out of quarantine, and what is somebody's out of its reservation, unless somebody is at
-    it."""
-    kept = [row_id for row_id, _ in settled.taken_over]
-    for state, row_ids in ((IN_QUARANTINE, settled.rested_rows), (RESERVED, kept)):
+async def _hold_used(rows: EstateRows, settled: Settled) -> None:
+    """What has rested and what is reserved, and is to be taken, is nobody else's any more.
+
+    Raises:
+        OthersWereQuicker: somebody is at it.
+    """
+    for state, row_ids in ((IN_QUARANTINE, settled.rested_rows), (RESERVED, _kept(settled))):
         for some in chunks(row_ids):
             free = select(Allocation.id).where(state, Allocation.id.in_(some)).with_for_update(skip_locked=True)
             if len((await rows.db.scalars(free)).all()) != len(some):
                 raise OthersWereQuicker({unit.pool.name for unit in settled.new})
-            await rows.db.execute(delete(_ALLOCATION).where(_ALLOCATION.c.id.in_(some)))
+
+
+async def _take_out(rows: EstateRows, settled: Settled) -> None:
+    """What has rested goes out of quarantine, and what is somebody's out of its reservation."""
+    for some in chunks([*settled.rested_rows, *_kept(settled)]):
+        await rows.db.execute(delete(_ALLOCATION).where(_ALLOCATION.c.id.in_(some)))
+
+
+def _kept(settled: Settled) -> list[int]:
+    return [row_id for row_id, _ in settled.taken_over]
 
 
 async def _update_notes(rows: EstateRows, settled: Settled, source: ImportSource, at: datetime) -> None:

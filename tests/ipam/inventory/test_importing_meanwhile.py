@@ -11,7 +11,9 @@ import pytest
 from pytest import MonkeyPatch
 from sqlalchemy import event, func, select
 
-from ipam import ImportCounts, ImportRefused, StaticResources, read_import
+from ipam import ImportCounts, ImportRefused, PoolBusy, StaticResources, read_import
+from ipam.allocation import patience
+from ipam.allocation.patience import OthersWereQuicker
 from ipam.estate.rows import EstateRows
 from ipam.inventory import importing, reading
 from ipam.inventory.draft import UnitKey
@@ -168,3 +170,59 @@ async def test_what_is_just_being_given_is_waited_for_and_stays_whose_it_is(isp:
         await task
     assert await services(isp) == 1
     assert await isp.violations() == []
+
+
+async def come_and_go(isp: Network) -> None:
+    """What has rested is somebody else's for a moment, and has to rest once more."""
+    await isp.release((await isp.allocate(9, ip_address="192.0.2.6"))["service_id"])
+
+
+@pytest.fixture
+async def rested(empty: Network) -> Network:
+    """Of the two addresses the second has cooled off, and the first cools off for whom the file has it."""
+    await empty.apply(one_pool("192.0.2.0/26", quarantine_seconds=3600))
+    await empty.release((await empty.allocate(8, ip_address="192.0.2.6"))["service_id"])
+    empty.clock.forward(days=1)
+    return empty
+
+
+RESTS_AGAIN = {3: ("192.0.2.6 of pool cgnat is in quarantine until 2030-01-02 13:00:00 UTC",)}
+
+
+async def test_what_has_rested_is_nobody_elses_from_when_the_import_looks_at_it_for_the_last_time(
+    rested: Network, monkeypatch: MonkeyPatch
+) -> None:
+    look, refused = importing.used_units, list[str]()
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.0)
+
+    async def and_then(*asked: Any) -> Any:
+        seen = await look(*asked)
+        with pytest.raises(PoolBusy) as busy:
+            await come_and_go(rested)
+        refused.append(busy.value.code)
+        return seen
+
+    monkeypatch.setattr(importing, "used_units", and_then)
+    assert (await rested.bring_in(FILE))["assigned"] == 2
+    assert len(refused) == 1
+    assert await rested.violations() == []
+
+
+async def test_what_has_rested_and_is_given_and_given_back_while_a_file_is_looked_at_behind_the_locks_rests_on(
+    rested: Network, monkeypatch: MonkeyPatch
+) -> None:
+    write, times = importing.write_services, list[int]()
+
+    async def and_meanwhile(*given: Any, **more: Any) -> None:
+        times.append(1)
+        if len(times) == 1:
+            raise OthersWereQuicker(["cgnat"])
+        if len(times) == 2:
+            await come_and_go(rested)
+        await write(*given, **more)
+
+    monkeypatch.setattr(importing, "write_services", and_meanwhile)
+    with pytest.raises(ImportRefused) as refused:
+        await rested.bring_in(FILE)
+    assert refused.value.by_line == RESTS_AGAIN
+    assert await rested.violations() == []
