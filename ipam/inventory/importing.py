@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -72,6 +72,8 @@ async def bring_in(rows: EstateRows, file: ImportFile, *, at: datetime, realm: s
         now = await standing(rows, draft.units)
         settled = settle(draft, now, file.source)
         if any(draft.faults.values()):
+            if not taken_by_others:  # else it is told what was half seen
+                await _see_unchanged(rows, draft.units.values(), now)
             raise ImportRefused(draft.faults, file.places)
         services = settled.services()
         await write_services(rows, services, at=at, realm=realm, places=file.places)
@@ -81,7 +83,7 @@ async def bring_in(rows: EstateRows, file: ImportFile, *, at: datetime, realm: s
         if not taken_by_others:
             await _hold(rows, [unit.key for unit in settled.new])
         await _hold_used(rows, settled)
-        await _see_unchanged(rows, settled, now)
+        await _see_unchanged(rows, settled.new, now)
         await _write(rows, settled, values, at)
         return _counts(file, draft, settled)
 
@@ -94,16 +96,15 @@ async def _hold(rows: EstateRows, units: Iterable[UnitKey]) -> None:
         await lock_with(rows, pool_id, merge((unit, unit) for unit in numbers))
 
 
-async def _see_unchanged(rows: EstateRows, settled: Settled, then: Standing) -> None:
-    """Whether nothing has become of what is to be taken, and what of it has a row is ours: ranges alone keep nobody
-    from what has rested. Other than by its row it shows in no way: whoever has had it
+async def _see_unchanged(rows: EstateRows, units: Collection[WantedUnit], then: Standing) -> None:
+    """Whether nothing has become of these units. Other than by its row it shows in no way: whoever has had it
     meanwhile and has given it back has left it cooling, and where nothing rests nobody is given anything.
 
     Raises:
         OthersWereQuicker: something has.
     """
-    now = await used_units(rows.db, (unit.key for unit in settled.new))
-    if taken := {unit.pool.name for unit in settled.new if now.get(unit.key) != then.used.get(unit.key)}:
+    now = await used_units(rows.db, (unit.key for unit in units))
+    if taken := {unit.pool.name for unit in units if now.get(unit.key) != then.used.get(unit.key)}:
         raise OthersWereQuicker(taken)
 
 
@@ -162,7 +163,7 @@ async def _write(rows: EstateRows, settled: Settled, values: Sequence[dict[str, 
 
 
 async def _hold_used(rows: EstateRows, settled: Settled) -> None:
-    """What has rested and what is reserved, and is to be taken, is nobody else's any more.
+    """What has rested and what is reserved, and is to be taken, is nobody else's any more: ranges keep nobody from it.
 
     Raises:
         OthersWereQuicker: somebody is at it.

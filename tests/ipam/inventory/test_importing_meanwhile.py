@@ -11,11 +11,11 @@ import pytest
 from pytest import MonkeyPatch
 from sqlalchemy import event, func, select
 
-from ipam import ImportCounts, ImportRefused, PoolBusy, StaticResources, read_import
+from ipam import AllocatedResources, ImportCounts, ImportRefused, PoolBusy, StaticResources, read_import
 from ipam.allocation import patience
 from ipam.allocation.patience import OthersWereQuicker
 from ipam.estate.rows import EstateRows
-from ipam.inventory import importing, reading
+from ipam.inventory import importing, new_services, reading
 from ipam.inventory.draft import UnitKey
 from ipam.inventory.reading import Standing
 from ipam.tables import Service
@@ -91,6 +91,28 @@ async def test_what_somebody_has_got_since_a_file_was_looked_at_stays_his_and_no
     assert refused.value.by_line == {3: (f"192.0.2.6 of pool cgnat is {words}",)}
     assert (await services(isp), (await isp.usage("cgnat"))["assigned"]) == (1, 1)
     assert await isp.violations() == []
+
+
+async def test_who_has_got_something_while_a_file_is_just_being_looked_at_is_named(
+    isp: Network, monkeypatch: MonkeyPatch
+) -> None:
+    """Of what becomes of a unit its row is read first, and then its history."""
+    look, given = reading.used_units, list[AllocatedResources]()
+
+    async def and_meanwhile(*asked: Any) -> Any:
+        seen = await look(*asked)
+        if not given:
+            isp.clock.forward(seconds=1)
+            given.append(await isp.allocate(1, ip_address="192.0.2.6"))
+        return seen
+
+    monkeypatch.setattr(reading, "used_units", and_meanwhile)
+    with pytest.raises(ImportRefused) as refused:
+        await isp.bring_in(FILE)
+
+    [holder] = given
+    words = f"held by service {holder['service_id']} ({holder['username']}, customer 1)"
+    assert refused.value.by_line == {3: (f"192.0.2.6 of pool cgnat is {words}",)}
 
 
 async def test_what_somebody_has_had_since_a_file_was_looked_at_is_brought_in_with_that_history(
@@ -192,7 +214,7 @@ RESTS_AGAIN = {3: ("192.0.2.6 of pool cgnat is in quarantine until 2030-01-02 13
 async def test_what_has_rested_is_nobody_elses_from_when_the_import_looks_at_it_for_the_last_time(
     rested: Network, monkeypatch: MonkeyPatch
 ) -> None:
-    look, refused = importing.used_units, list[str]()
+    look, refused = reading.used_units, list[str]()
     monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.0)
 
     async def and_then(*asked: Any) -> Any:
@@ -211,7 +233,7 @@ async def test_what_has_rested_is_nobody_elses_from_when_the_import_looks_at_it_
 async def test_what_has_rested_and_is_given_and_given_back_while_a_file_is_looked_at_behind_the_locks_rests_on(
     rested: Network, monkeypatch: MonkeyPatch
 ) -> None:
-    write, times = importing.write_services, list[int]()
+    write, times = new_services.write_services, list[int]()
 
     async def and_meanwhile(*given: Any, **more: Any) -> None:
         times.append(1)
