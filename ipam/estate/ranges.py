@@ -167,7 +167,8 @@ async def cut_only(rows: EstateRows, pool_id: int, name: str, out: list[Interval
 
 async def lock_with(rows: EstateRows, pool_id: int, units: list[Interval]) -> Sequence[Row[Any]]:
     """The ranges of the pool that have some of these units, merged, as they are when they are ours. Whoever is at one
-    of them has been waited for; of one that he split, both halves are looked at."""
+    of them has been waited for; of one that he split, both halves are looked at. One that was gone by then is not ours:
+    its number may be another one's since."""
     all_of_pool = select(_RANGE).where(_RANGE.c.pool_id == pool_id).order_by(_RANGE.c.pool_id, _RANGE.c.seq)
     ours: set[int] = set()
     while True:
@@ -177,8 +178,7 @@ async def lock_with(rows: EstateRows, pool_id: int, units: list[Interval]) -> Se
             return ranges
         for start in range(0, len(new), AT_ONCE):
             these = all_of_pool.where(_RANGE.c.seq.in_(new[start : start + AT_ONCE]))
-            await rows.db.execute(these.with_for_update())
-        ours.update(new)
+            ours.update(each.seq for each in await rows.db.execute(these.with_for_update()))
 
 
 def _whole(each: Row[Any]) -> Interval:
