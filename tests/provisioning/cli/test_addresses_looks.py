@@ -27,7 +27,7 @@ def test_a_prefix_says_how_much_is_not_listed_and_which_pools_lie_in_it(
     assert part[1:] == [
         "  100.64.3.73: reserved: for the museum",
         "  100.64.3.74: reserved: for the museum",
-        "  and 1 more: `addresses export --pool north-v4` writes all of that pool",
+        "  and 1 more: `firstlight addresses export --pool north-v4` writes all of that pool",
     ]
     assert whole[0].startswith("100.64.0.0/10: of no pool as a whole, with these in it")
     assert "  pool north-v4: 100.64.0.0/22" in whole

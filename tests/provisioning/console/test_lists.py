@@ -142,7 +142,7 @@ async def test_a_cpe_that_was_refused_in_its_first_session_is_found_with_what_to
     assert listed.count("</a></th>") == 1 and "but reports to ACS south, and is bound to another." in listed
     one = (await nora.get(f"/devices/{serial}")).text
     assert "Told nothing in its first session" in one
-    assert f"<code>firstlight devices move {serial} --acs south</code>" in one
+    assert f"<code>firstlight devices move {serial} --acs south --reason ...</code>" in one
 
 
 def test_faults_are_counted_by_parameter_the_most_frequent_first() -> None:
