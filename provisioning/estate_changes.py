@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,12 +37,17 @@ class Unserved:
     service_ids: tuple[int, ...]
 
     def __str__(self) -> str:
-        more = f" and {self.count - len(self.service_ids)} more" if self.count > len(self.service_ids) else ""
-        whose = f"service{'s' if self.count > 1 else ''} {', '.join(map(str, self.service_ids))}{more}"
+        whose = services_in_words(self.count, self.service_ids)
         return (
             f"{self.part} {self.name} no longer serves {whose}: they go on with what they have of it, and"
             " `firstlight addresses move`, to where they are, gives them what serves them there"
         )
+
+
+def services_in_words(count: int, first: Sequence[int]) -> str:
+    """``count`` services, of which the ``first`` are named."""
+    more = f" and {count - len(first)} more" if count > len(first) else ""
+    return f"service{'s' if count > 1 else ''} {', '.join(map(str, first))}{more}"
 
 
 def unserved(changes: Iterable[Change]) -> list[Unserved]:

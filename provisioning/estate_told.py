@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import DeviceSearch
 from ipam import AccessNodeSpec, Change
-from provisioning.estate_changes import MOST_NAMED
+from provisioning.estate_changes import MOST_NAMED, services_in_words
 from provisioning.line import live_line_orders
 
 if TYPE_CHECKING:  # an appliance imports estates
@@ -30,8 +30,7 @@ class ToldBefore:
     service_ids: tuple[int, ...]
 
     def __str__(self) -> str:
-        more = f" and {self.count - len(self.service_ids)} more" if self.count > len(self.service_ids) else ""
-        whose = f"service{'s' if self.count > 1 else ''} {', '.join(map(str, self.service_ids))}{more}"
+        whose = services_in_words(self.count, self.service_ids)
         if self.vlan == "management_vlan":
             return (
                 f"access_node {self.access_node} has another management_vlan than its OLT was told for {whose}: it"
