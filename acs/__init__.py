@@ -56,6 +56,7 @@ from acs.campaigns.records import CampaignRecord, CampaignState, MemberRecord, S
 from acs.campaigns.service import CampaignService, stopped_campaigns
 from acs.campaigns.targets import Group
 from acs.campaigns.turning import CampaignTurns
+from acs.commands import command_about
 from acs.convergence.applying import ApplyOutcome
 from acs.convergence.device_convergence import DeviceConvergence, WithdrawOutcome
 from acs.convergence.resetting import ResetOutcome, ResetRequest
@@ -360,6 +361,7 @@ __all__ = [
     "canonical_serial",
     "checked_inputs",
     "claims_without_proof",
+    "command_about",
     "devices_of_ended_services",
     "examine_acs",
     "examine_acs_records",

@@ -53,6 +53,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, TypedDict
 
+from acs.commands import WHY, command_about
+
 
 class Refusal(TypedDict):
     """One parameter that was not taken: its path, the fault code (``9007``, ``missing``, ...) and what that means."""
@@ -309,10 +311,8 @@ class SerialAmbiguous(DeviceError):
 
 def _choose_template(serial: str) -> str:
     """What to do about a template that is for others."""
-    return (
-        "Choose a template for this CPE (`firstlight devices templates`):"
-        f" `firstlight devices provision {serial} USERNAME --template ... --reason ...`."
-    )
+    provision = command_about("devices provision", serial, "USERNAME", options=f"--template ... {WHY}")
+    return f"Choose a template for this CPE (`firstlight devices templates`): `{provision}`."
 
 
 class WrongDataModel(DeviceError):

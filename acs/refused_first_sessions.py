@@ -17,6 +17,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
+from acs.commands import WHY, command_about
 from acs.ports import Now
 from acs.tables import AcsDevice, AcsRefusedSerial
 
@@ -26,13 +27,13 @@ AGAIN_AFTER = timedelta(minutes=1)
 
 
 class Cause(NamedTuple):
-    """Why, as a sentence, and what to do about it."""
+    """Why, as a sentence, and what to do about it; ``told_of`` puts in the commands and the ACS."""
 
     words: str
     remedy: str
 
 
-_ITS_CODE = "Give it the code that `firstlight devices acs codes {serial} --reason ...` tells"
+_ITS_CODE = "Give it the code that `{codes}` tells"
 _BY_TASK = "once it is bound, it gets its settings by a task all the same"
 CAUSES: Mapping[str, Cause] = {
     "no_code": Cause(
@@ -49,7 +50,7 @@ CAUSES: Mapping[str, Cause] = {
     "not_waiting": Cause(
         "It has proven who it is, but no settings waited for it then: it was bound to nobody, its settings had failed,"
         " or somebody was giving them to it.",
-        "Bind it, if it is not (`firstlight devices provision {serial} ...`); otherwise its state says how far it is.",
+        "Bind it, if it is not (`{provision}`); otherwise its state says how far it is.",
     ),
     "not_its_first": Cause(
         "It has proven who it is, and has had settings before.", "Nothing: it gets them again by a task, as a repair."
@@ -60,19 +61,19 @@ CAUSES: Mapping[str, Cause] = {
     ),
     "other_acs": Cause(
         "It has proven who it is, but reports to ACS {acs}, and is bound to another.",
-        "`firstlight devices move {serial} --acs {acs} --reason ...`, or set in the CPE where it is to report.",
+        "`{move}`, or set in the CPE where it is to report.",
     ),
     "wrong_data_model": Cause(
         "It has proven who it is, but speaks another data model than its template is for.",
-        "Give it a template that fits the model (`firstlight devices provision {serial} ... --template ...`).",
+        "Give it a template that fits the model (`{provision}`).",
     ),
     "wrong_model": Cause(
         "It has proven who it is, but its template is for another maker's CPEs, or another model of them.",
-        "Give it a template that fits the model (`firstlight devices provision {serial} ... --template ...`).",
+        "Give it a template that fits the model (`{provision}`).",
     ),
     "settings_unsendable": Cause(
         "It has proven who it is, but a secret of its settings does not open or cannot be sent.",
-        "Set that secret anew (`firstlight devices render {serial}` names them), or restore the keyring.",
+        "Set that secret anew (`{render}` names them), or restore the keyring.",
     ),
 }
 """By the slug that ``FirstSessions`` logs."""
@@ -97,9 +98,18 @@ def told_of(serial: str, at: datetime | None, why: str | None, acs_name: str | N
         refused_at=at,
         why=why,
         acs_name=acs_name,
-        words=cause.words.format(serial=serial, acs=acs_name),
-        remedy=cause.remedy.format(serial=serial, acs=acs_name),
+        words=cause.words.format(acs=acs_name),
+        remedy=cause.remedy.format_map(_commands(serial, acs_name)),
     )
+
+
+def _commands(serial: str, acs_name: str) -> dict[str, str]:
+    return {
+        "codes": command_about("devices acs codes", serial),
+        "provision": command_about("devices provision", serial, "USERNAME", options=f"--template ... {WHY}"),
+        "move": command_about("devices move", serial, options=f"--acs {acs_name} {WHY}"),
+        "render": command_about("devices render", serial, options=""),
+    }
 
 
 class RefusedFirstSessions:

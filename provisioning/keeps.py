@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from acs import SettingsRefused
+from acs import SettingsRefused, command_about
 from provisioning.days import minute, span
 from workflows import RunSummary, RunView
 
@@ -119,7 +119,7 @@ def _otherwise(summary: RunSummary, results: Mapping[str, Any]) -> list[Act]:
     bound = results.get("provision_device")
     if summary.reason_code != SettingsRefused.code or not bound:
         return []
-    command = f"firstlight devices override {bound['device_serial']} PATH=null --reason WHY"
+    command = command_about("devices override", bound["device_serial"], "PATH=null", options="--reason WHY")
     return [Act(command, "leave alone what the CPE refused (or give it another VALUE there), then retry")]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from acs.commands import command_about
 from acs.tables import AcsDevice
 from acs.wishes import mark_left_standing
 
@@ -54,7 +55,7 @@ def begin_repair(
         device.state, device.handed_over_at = "faulted", now
         device.reason = (
             f"{HANDED_OVER} It was given its settings again {device.repairs} times within {hours:g} h, and: {why} Find"
-            f" out why it loses them, then `firstlight devices converge {device.serial} --reason ...`."
+            f" out why it loses them, then `{command_about('devices converge', device.serial)}`."
         )
         log.warning("cpe handed over to a person", serial=device.serial, repairs=device.repairs, why=why)
         return False

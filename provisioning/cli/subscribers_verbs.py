@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from acs import command_about
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, changes_nothing, tells
@@ -346,7 +347,7 @@ def _print(changed: ChangedSubscriber) -> None:
         say(
             f"  CPE {serial} is held back by its campaign, which has stopped or waits for its window, and so does this."
         )
-        say(f"  To send it all now: firstlight devices converge {serial} --reason ...")
+        say(f"  To send it all now: {command_about('devices converge', serial)}")
     print_change(changed["change"])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, func, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from radius.commands import command_about
 from radius.doctor.privileges import privilege_traps
 from radius.doctor.traps import KNOWN_SECRETS, SHORTEST_SECRET, Trap
 from radius.logins.late import late_logins
@@ -148,8 +149,9 @@ async def _never_forgotten(
 async def _of_secrets(db: AsyncSession, _oldest: datetime) -> list[Trap]:
     """Secrets of NASes that are short, known or shared: named by their NASes alone."""
     having: dict[str, list[str]] = {}
-    for name, secret in await db.execute(select(nas.c.shortname, nas.c.secret).order_by(nas.c.shortname)):
-        having.setdefault(secret, []).append(name)
+    rows = select(nas.c.shortname, nas.c.nasname, nas.c.secret).order_by(nas.c.shortname, nas.c.nasname)
+    for name, address, secret in await db.execute(rows):
+        having.setdefault(secret, []).append(name or address)  # a row of others needs no name
     traps = []
     for secret, names in having.items():
         if len(secret) < SHORTEST_SECRET or secret in KNOWN_SECRETS:
@@ -163,7 +165,9 @@ async def _of_secrets(db: AsyncSession, _oldest: datetime) -> list[Trap]:
 
 def _secret_trap(trap: str, names: list[str], what: str, why: str) -> Trap:
     named = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-    fix = f"firstlight nas rotate-secret {names[-1]} --reason ..."
+    fix = (
+        f"{command_about('nas rotate-secret', names[-1])}; what Firstlight did not write, `firstlight nas adopt` first"
+    )
     return Trap(trap=trap, what=f"table nas: the secret of {named} {what}", why=why, fix=fix)
 
 

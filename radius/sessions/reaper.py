@@ -261,7 +261,7 @@ def _guard(row: Any, address: str, name: str | None, sends_interims: bool) -> Na
         sentence = (
             f"Nothing has come from NAS {called} since {silent_since:%Y-%m-%d %H:%M} UTC: its {stay},"
             f" whatever became of {'them' if many else 'it'}. Look whether it runs, and whether its accounting reaches"
-            f" FreeRADIUS; if it is gone for good, `firstlight sessions close {name or address} --reason ...`."
+            f" FreeRADIUS; if it is gone for good, `firstlight sessions close {address} --reason ...`."
         )
     return NasGuard(
         nas=name,

@@ -16,6 +16,7 @@ from provisioning.console.destinations import linked, of_kept
 from provisioning.field.tables import Visit
 from provisioning.keeps import Kept, ways
 from provisioning.ticks import has_ticks
+from tests.support.command_line import parsed
 from tests.support.console import Console
 from workflows import show_run
 from workflows.engine.tables import StepRow
@@ -108,6 +109,10 @@ async def test_a_cpe_that_refused_its_settings_may_be_spared_what_it_refused(con
     refused = replace(held, summary=replace(held.summary, reason_code="acs.settings_refused"), steps=steps)
     [way] = ways(refused)
     assert way.command == "firstlight devices override HWTC00000003 PATH=null --reason WHY"
+    bound["device_serial"] = "-ZX~9"
+    [way] = ways(refused)
+    typed = parsed(way.command)
+    assert (typed["serial"], typed["changes"], typed["reason"]) == ("-ZX~9", ["PATH=null"], "WHY")
 
 
 async def test_no_secret_of_a_result_is_shown_and_nothing_of_it_is_taken_for_markup(console: Console) -> None:

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.database import Database, sync_url
 from radius import AuthDoor, Examination, LoginCarrier, Patient, ensure_freeradius_tables, examine, nas_doors
 from radius.doctor import running
+from radius.doctor.database import database_traps
 from radius.doctor.examination import PROGRAM_FOLDERS
 from radius.doctor.privileges import privilege_traps
 from radius.doctor.raddb import Raddb, read_raddb
@@ -32,6 +33,7 @@ from radius.logins.tables import radius_login, radius_unknown_nas, radius_unknow
 from radius.projection.freeradius_tables import radacct
 from radius.testing import FreeRadiusServer
 from tests.radius.conftest import Site
+from tests.support.command_line import parsed
 from tests.support.freeradius import RADDB, RadiusBackend
 from tests.support.postgres import as_superuser
 
@@ -386,6 +388,10 @@ async def test_a_database_that_nobody_has_cared_for_is_found_out(bare: Database)
         "table nas: the secret of bng-2, bng-3 is the same",
     ]
     assert not [each for each in ("testing123", SHARED) if each in str(found)]
+    first = (
+        "firstlight nas rotate-secret bng-1 --reason ...; what Firstlight did not write, `firstlight nas adopt` first"
+    )
+    assert ("weak_secret", first) in traps
     wal = [] if bare.is_postgresql else ["sqlite_not_wal"]
     assert [trap for trap, _ in traps] == [
         "index_missing",
@@ -454,6 +460,22 @@ async def test_what_is_down_missing_or_unread_is_a_trap_and_the_rest_is_looked_a
     assert [trap["trap"] for trap in dead["traps"]] == ["passwords_logged", "database_unavailable"]
     assert [trap["trap"] for trap in unread["traps"]] == ["configuration_unread", "database_unavailable"]
     assert "FreeRADIUS' answers" in dead["not_looked_at"][1]
+
+
+@pytest.mark.parametrize(
+    ("called", "typed"), [("bng 1's", "bng 1's"), ("-x", "-x"), ("--reason", "--reason"), (None, "192.0.2.1")]
+)
+async def test_a_nas_whose_secret_is_weak_can_be_named_whatever_others_have_called_it(
+    bare: Database, called: str | None, typed: str
+) -> None:
+    async with bare.engine.begin() as connection:
+        renamed = text("UPDATE nas SET shortname = :called WHERE nasname = '192.0.2.1'")
+        await connection.execute(renamed, {"called": called})
+    unseen: list[str] = []
+    traps = await database_traps(bare.read, unseen, oldest=datetime.now(UTC), now=datetime.now(UTC))
+    [weak] = [each for each in traps if each["trap"] == "weak_secret"]
+    assert weak["what"] == f"table nas: the secret of {typed} is short or known"
+    assert parsed(weak["fix"].partition(";")[0])["name"] == typed
 
 
 async def door_of(site: Site, server: FreeRadiusServer) -> AuthDoor:

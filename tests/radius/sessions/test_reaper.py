@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,9 +12,10 @@ from sqlalchemy import update
 
 from radius import NasNotSilent, Reaper, Session, SessionLooks, SilentSessions
 from radius.invariants import silent_nases
-from radius.projection.freeradius_tables import radacct
+from radius.projection.freeradius_tables import nas, radacct
 from radius.testing import LabNas, LabSession, Usage
 from tests.radius.conftest import Site
+from tests.support.command_line import parsed
 
 BEGAN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
 
@@ -158,6 +160,21 @@ async def test_nothing_is_closed_while_the_nas_is_silent_and_for_three_intervals
     assert (guard["silent_since"], guard["sentence"].split(" from ")[0]) == (None, "Accounting comes")
     assert await hours.pass_minutes(1, other) == 1
     assert (await hours.last(ghost)).stopped_at == BEGAN
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("name", ["bng 1's", "-x", None])
+async def test_what_is_to_be_typed_of_a_nas_that_is_gone_is_about_it_whatever_a_row_of_others_calls_it(
+    hours: Hours, name: str | None
+) -> None:
+    await hours.online()
+    await hours.pass_minutes(8)
+    async with hours.site.radius_database.begin() as db:
+        mine = nas.c.nasname == hours.nas.source_address
+        await db.execute(update(nas).where(mine).values(shortname=name or ""))
+    [guard] = await hours.looks.guards()
+    [command] = re.findall("`(firstlight [^`]*)`", guard["sentence"])
+    assert parsed(command)["nas"] == hours.nas.source_address
 
 
 async def test_who_has_looked_away_begins_to_watch_a_nas_anew(hours: Hours) -> None:
