@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 from acs.nbi.client import NbiClient
 from acs.nbi.errors import NbiError
 from acs.presets.baseline import FIRST_SESSION, Baseline, baseline
-from acs.presets.differences import differences
+from acs.presets.differences import Change, Differences, differences
 
 OLDEST_SAFE = (1, 2, 15)
 """The follow-up of CVE-2021-46704 (code run through the web interface's ping, without a login) is closed from here."""
@@ -82,43 +82,11 @@ async def examine_acs(
         return AcsExamination(traps=traps, not_looked_at=unseen)
     traps += _version_traps(door, nbi.genieacs_version, unseen)
     traps += _clock_traps(door, nbi.clock_of_acs, now(), unseen)
-    for poison in found["poison"]:
-        traps.append(
-            AcsTrap(
-                trap="preset_stops_sessions",
-                what=f"ACS {door.acs_name}: preset {poison['name']}: {', '.join(poison['faults'])}",
-                why="The CWMP workers die of it at the next refresh of their copy, and all CPE sessions stop.",
-                fix=f"delete or mend preset {poison['name']} in GenieACS",
-            )
-        )
-    for rival in found["rivals"]:
-        traps.append(
-            AcsTrap(
-                trap="inform_interval_rival",
-                what=f"ACS {door.acs_name}: script {rival}, which is not ours, says how often CPEs report",
-                why="It and we set intervals in turn: that reads as drift, is repaired, and ends as a repair loop.",
-                fix=f"take PeriodicInformEnable and PeriodicInformInterval out of provision {rival} in GenieACS",
-            )
-        )
+    traps += _traps_of_others(door, found)
     if unanswered:
-        traps.append(
-            AcsTrap(
-                trap="first_session_extension_silent",
-                what=f"ACS {door.acs_name}: the first sessions of {unanswered} CPEs waited for an extension in vain",
-                why="Each new CPE costs a session 3 s, and gets its settings by a task as if nobody had been asked.",
-                fix="put deploy/genieacs/ext/firstlight.js into GenieACS's folder of extensions, as docs/acs.md says",
-            )
-        )
+        traps.append(_extension_silent(door, unanswered))
     if found["changes"]:
-        traps.append(
-            AcsTrap(
-                trap="presets_differ",
-                what=f"ACS {door.acs_name} has not, or not as they should be: "
-                + ", ".join(sorted({change["name"] for change in found["changes"]})),
-                why="Without them a CPE that was reset keeps factory defaults, since the ACS believes its old copy.",
-                fix=f"firstlight devices acs install --acs {door.acs_name}",
-            )
-        )
+        traps.append(_presets_differ(door, found["changes"]))
     return AcsExamination(traps=traps, not_looked_at=unseen)
 
 
@@ -195,6 +163,43 @@ def _clock_traps(door: AcsDoor, said: str | None, now: datetime, unseen: list[st
             why="Reports of CPEs are noticed late or too early, and their expiry dates are wrong.",
             fix="timedatectl set-ntp true on both machines",
         )
+
+
+def _traps_of_others(door: AcsDoor, found: Differences) -> Iterator[AcsTrap]:
+    """What stands at the ACS that is not ours, and stops sessions or works against us."""
+    for poison in found["poison"]:
+        yield AcsTrap(
+            trap="preset_stops_sessions",
+            what=f"ACS {door.acs_name}: preset {poison['name']}: {', '.join(poison['faults'])}",
+            why="The CWMP workers die of it at the next refresh of their copy, and all CPE sessions stop.",
+            fix=f"delete or mend preset {poison['name']} in GenieACS",
+        )
+    for rival in found["rivals"]:
+        yield AcsTrap(
+            trap="inform_interval_rival",
+            what=f"ACS {door.acs_name}: script {rival}, which is not ours, says how often CPEs report",
+            why="It and we set intervals in turn: that reads as drift, is repaired, and ends as a repair loop.",
+            fix=f"take PeriodicInformEnable and PeriodicInformInterval out of provision {rival} in GenieACS",
+        )
+
+
+def _extension_silent(door: AcsDoor, unanswered: int) -> AcsTrap:
+    return AcsTrap(
+        trap="first_session_extension_silent",
+        what=f"ACS {door.acs_name}: the first sessions of {unanswered} CPEs waited for an extension in vain",
+        why="Each new CPE costs a session 3 s, and gets its settings by a task as if nobody had been asked.",
+        fix="put deploy/genieacs/ext/firstlight.js into GenieACS's folder of extensions, as docs/acs.md says",
+    )
+
+
+def _presets_differ(door: AcsDoor, changes: Sequence[Change]) -> AcsTrap:
+    return AcsTrap(
+        trap="presets_differ",
+        what=f"ACS {door.acs_name} has not, or not as they should be: "
+        + ", ".join(sorted({change["name"] for change in changes})),
+        why="Without them a CPE that was reset keeps factory defaults, since the ACS believes its old copy.",
+        fix=f"firstlight devices acs install --acs {door.acs_name}",
+    )
 
 
 def own_addresses(proc: Path = Path("/proc")) -> list[str]:

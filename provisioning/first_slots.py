@@ -26,6 +26,7 @@ from provisioning.field import (
     InvitationOver,
     InvitationRecord,
     Invitations,
+    JobRecord,
     Jobs,
     NobodyFree,
     NoTimeAwaited,
@@ -165,12 +166,7 @@ class FirstSlots:
         if not 1 <= days <= MOST_DAYS:
             faults.add("days", f"are {days}; a link opens for 1 to {MOST_DAYS}")
         kind = await self._jobs.job(job)
-        if not await self._search.is_anybody_able(kind):
-            faults.add("job", f"is {kind['name']}, and no technician is able to do it: {', '.join(kind['skills'])}")
-        if not _is_orders(run, said):
-            faults.add("run_id", "is of no order, so its customer can't choose: book the time that they name")
-        if self._furthest(run) <= self._moves.earliest + timedelta(minutes=kind["duration_minutes"]):
-            faults.add("run_id", "gives its addresses back before anybody could come whose time is still to be chosen")
+        await self._find_hopeless(faults, run, kind, is_orders=_is_orders(run, said))
         faults.refuse_if_any()
         order_id = await self._order(run, said)
         if await self._visits.of_order(customer_id=run.customer_id, order_id=order_id) is not None:
@@ -192,6 +188,15 @@ class FirstSlots:
         note = f"the customer may choose a time by the link in their mail, until {until}"
         await self._runs.note(self._db, run_id, by=by, text=note)
         return invitation
+
+    async def _find_hopeless(self, faults: Faults, run: RunSummary, kind: JobRecord, *, is_orders: bool) -> None:
+        """Why nothing could come of inviting the customer, whatever they choose."""
+        if not await self._search.is_anybody_able(kind):
+            faults.add("job", f"is {kind['name']}, and no technician is able to do it: {', '.join(kind['skills'])}")
+        if not is_orders:
+            faults.add("run_id", "is of no order, so its customer can't choose: book the time that they name")
+        if self._furthest(run) <= self._moves.earliest + timedelta(minutes=kind["duration_minutes"]):
+            faults.add("run_id", "gives its addresses back before anybody could come whose time is still to be chosen")
 
     async def look(self, invitation_id: int, *, starts_after: datetime | None = None) -> Choice:
         """What there is to choose, within a week.

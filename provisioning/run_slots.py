@@ -146,9 +146,7 @@ class RunSlots:
         """
         if (known := await self._visits.of_request(request_id)) is not None:
             return known
-        wanted = await self.wanted(run_id)
-        of_visit = [] if wanted.visit is None else await self._about(wanted.visit)
-        await self._runs.lock(self._db, sorted({run_id, *of_visit}))  # all runs before the visit, as everybody does
+        await self._hold(run_id)
         if (known := await self._visits.of_request(request_id)) is not None:  # it was made twice at once
             return known
         wanted = await self.wanted(run_id)
@@ -182,8 +180,11 @@ class RunSlots:
         await self._tell(wanted, visit, by=by)
         return visit
 
-    async def _about(self, visit: VisitRecord) -> list[int]:
-        return await self._runs.about(self._db, VISIT, str(visit["visit_id"]))
+    async def _hold(self, run_id: int) -> None:
+        """Nobody else changes this run, or one that is about the visit it would move, until the transaction ends."""
+        visit = (await self.wanted(run_id)).visit
+        of_visit = [] if visit is None else await self._runs.about(self._db, VISIT, str(visit["visit_id"]))
+        await self._runs.lock(self._db, sorted({run_id, *of_visit}))  # all runs before the visit, as everybody does
 
     async def _tell(self, wanted: WantedVisit, visit: VisitRecord, *, by: str) -> None:
         news = News(wanted.run.id, wanted.purpose, visit["visit_id"], visit["technician_id"], visit["starts_at"])

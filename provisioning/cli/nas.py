@@ -21,7 +21,7 @@ from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, By, Reason, ReasonToSee, run
 from provisioning.days import second
 from provisioning.errors import Fault, InvalidRequest
-from provisioning.nas_desk import NasWithSecret, coa_said, in_audit, newly_called, taken_up
+from provisioning.nas_desk import ChangedNas, NasWithSecret, coa_said, in_audit, newly_called, taken_up
 from provisioning.vault import VaultError
 from radius import (
     LOGIN_METHODS,
@@ -162,31 +162,12 @@ def change(  # noqa: PLR0913, PLR0917 - each is a fact about the NAS
         )
         async with appliance.database.begin() as db:
             changed = await appliance.nas_desk(db).change(name, said, leave_sessions=leave_sessions)
-            nas, before, left = changed["nas"], changed["before"], changed["sessions_left"]
-            found = changed["sessions_to_be_found"]
+            nas, before = changed["nas"], changed["before"]
             if nas["version"] == before["version"]:
                 changes_nothing(db)
-            told = {"nas": in_audit(nas), "sessions_left": left}
+            told = {"nas": in_audit(nas), "sessions_left": changed["sessions_left"]}
             tells(subject=subject_of("nas", nas["nas_id"]), before=in_audit(before), after=told)
-        nas, not_carried = await _carried(appliance, nas)
-        when = taken_up(nas, remembered=_remembered(appliance))
-        untold = await _untold(appliance, nas["name"])
-        if json_:
-            how_far = {"taken_up": when, "not_carried_over": not_carried}
-            counts = {"sessions_left": left, "sessions_to_be_found": found}
-            print_json({"nas": nas, **how_far, **counts, "untold": untold})
-            return
-        say_terms(nas)
-        say_untold(untold)
-        if left:
-            many = "s" if left != 1 else ""
-            say(f"out of CoA's reach until they log in again: {left} session{many} open under {before['address']}")
-        if found:
-            _say_when_found(found, newly_called(before, nas))
-        if not_carried is not None:
-            say(f"committed, not carried over yet: {not_carried}")
-        elif when["latest"] is not None:
-            say(f"what FreeRADIUS has to know of it counts from {second(when['latest'])} at the latest")
+        await _show_changed(appliance, changed, as_json=json_)
 
     run(act, as_json=json_)
 
@@ -304,6 +285,29 @@ async def _carried_over(appliance: Appliance, nas: DefinedNas) -> str | None:
 async def _untold(appliance: Appliance, name: str) -> list[UntoldPlan]:
     async with appliance.database.read() as db:
         return await appliance.services(db).radius_service.untold_plans(nas=name)
+
+
+async def _show_changed(appliance: Appliance, changed: ChangedNas, *, as_json: bool) -> None:
+    nas, not_carried = await _carried(appliance, changed["nas"])
+    before, left, found = changed["before"], changed["sessions_left"], changed["sessions_to_be_found"]
+    when = taken_up(nas, remembered=_remembered(appliance))
+    untold = await _untold(appliance, nas["name"])
+    if as_json:
+        how_far = {"taken_up": when, "not_carried_over": not_carried}
+        counts = {"sessions_left": left, "sessions_to_be_found": found}
+        print_json({"nas": nas, **how_far, **counts, "untold": untold})
+        return
+    say_terms(nas)
+    say_untold(untold)
+    if left:
+        many = "s" if left != 1 else ""
+        say(f"out of CoA's reach until they log in again: {left} session{many} open under {before['address']}")
+    if found:
+        _say_when_found(found, newly_called(before, nas))
+    if not_carried is not None:
+        say(f"committed, not carried over yet: {not_carried}")
+    elif when["latest"] is not None:
+        say(f"what FreeRADIUS has to know of it counts from {second(when['latest'])} at the latest")
 
 
 async def _show_secret(appliance: Appliance, made: NasWithSecret, *, as_json: bool) -> None:
