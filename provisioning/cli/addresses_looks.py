@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import datetime
-from shlex import quote
 from typing import Annotated, Any, Literal
 
 import typer
 
 from ipam import (
-    AddressFacts,
-    AllocatedResources,
     KeaExport,
-    LeftBehind,
-    NatHolder,
-    PreviewedUnit,
-    ServiceAt,
-    ServiceFacts,
     ServiceReleased,
     StaticResources,
-    UnitEvent,
 )
 from provisioning.bootstrap import Appliance
+from provisioning.cli.address_words import (
+    entry_of,
+    holder_in_words,
+    say_behind,
+    say_events,
+    say_facts,
+    say_service,
+    which_unit,
+)
 from provisioning.cli.choices import chosen
 from provisioning.cli.moments import as_moment
 from provisioning.cli.printing import (
     Entry,
-    at_second,
-    clock_time,
     err,
     print_indented,
     print_json,
@@ -104,7 +101,7 @@ def show(
         else:
             async with appliance.database.read() as db:
                 facts = await appliance.address_lookup(db).find(str(address), vrf=vrf)
-            print_json(facts) if json_ else _print_facts(facts)
+            print_json(facts) if json_ else say_facts(facts)
 
     run(act, as_json=json_, looks=True)
 
@@ -146,8 +143,8 @@ def history_(
         if not found:
             say("nobody has had it, as far as is known here")
         if facts is not None:
-            _print_facts(facts)
-        _print_events(found)
+            say_facts(facts)
+        say_events(found)
 
     run(act, as_json=json_, looks=True)
 
@@ -175,16 +172,10 @@ def preview(
         if json_:
             print_json(found)
         else:
-            entries = [Entry((each["kind"], each["pool"], each["how"], _which(each))) for each in found]
+            entries = [Entry((each["kind"], each["pool"], each["how"], which_unit(each))) for each in found]
             print_list(("kind", "pool", "how", "value"), entries)
 
     run(act, as_json=json_, looks=True)
-
-
-def _which(previewed: PreviewedUnit) -> str:
-    if previewed["drawn_from"] is not None:
-        return f"one of {previewed['drawn_from']} never used, drawn when it is taken"
-    return previewed["value"] or ""
 
 
 def left_behind(
@@ -206,7 +197,7 @@ def left_behind(
         elif not found:
             say("nobody has anything in it")
         else:
-            print_list(("value", "state", "service", "location"), [_left(each) for each in found])
+            print_list(("value", "state", "service", "location"), [entry_of(each) for each in found])
             if any(each["service_id"] is not None for each in found):
                 print_indented(WAYS_OUT.get(kind, MOVED_OUT), indent=0)
 
@@ -275,19 +266,9 @@ async def _show_holder(
     if as_json:
         print_json({"holder": behind["holder"] if behind else held, "behind": behind})
     elif port is not None:
-        _print_behind(address, port, behind)
+        say_behind(address, port, behind)
     else:
-        say(f"{address}: nobody" if held is None else f"{address}: {_holder_in_words(held)}")
-
-
-def _print_behind(address: str, port: int, behind: NatHolder | None) -> None:
-    if behind is None:
-        say(f"{address}:{port}: nobody")
-        return
-    block, held = behind["block"], behind["holder"]
-    who = "no service" if held is None else _holder_in_words(held)
-    say(f"{address}:{port}: {block['inside']}, {who}")
-    say(f"  ports {block['first_port']} to {block['last_port']} by {block['source']}")
+        say(f"{address}: nobody" if held is None else f"{address}: {holder_in_words(held)}")
 
 
 async def _show_service(appliance: Appliance, service_id: int, *, as_json: bool) -> None:
@@ -296,92 +277,6 @@ async def _show_service(appliance: Appliance, service_id: int, *, as_json: bool)
         try:
             held = await appliance.services(db).network_service.resources(service_id)
         except ServiceReleased as released:
-            print_json(gone(facts, released.released_at)) if as_json else _print_service(facts, None)
+            print_json(gone(facts, released.released_at)) if as_json else say_service(facts, None)
             return
-    print_json(in_full(facts, held)) if as_json else _print_service(facts, held)
-
-
-def _print_service(facts: ServiceFacts, held: AllocatedResources | None) -> None:
-    say(f"service {facts['service_id']} of customer {facts['customer_id']}: {facts['username']}, plan {facts['plan']}")
-    if held is None:
-        say(f"  released {at_second(facts['released_at'])}; it was at {facts['location']}")
-        return
-    where = held["access_node"] if held["port"] is None else f"{held['access_node']} {held['port']}"
-    say(f"  {facts['state']} at {facts['location']}: {where}, {held['bng']}")
-    vlan = str(held["svlan"]) if held["cvlan"] is None else f"{held['svlan']}.{held['cvlan']}"
-    named = {
-        "IPv4": held["ip_address"],
-        "pool of the BNG": held["framed_pool"],
-        "IPv6 WAN": held["ipv6_wan_prefix"],
-        "delegated": held["delegated_prefix"],
-        "VLAN": vlan,
-        "routed": ", ".join([*held.get("framed_routes", ()), *held.get("framed_ipv6_routes", ())]),
-    }
-    for name, value in named.items():
-        if value:
-            say(f"  {name}: {value}")
-
-
-def _print_facts(facts: AddressFacts) -> None:
-    where = f", pool {facts['pool']}" if facts["pool"] else ""
-    inside = f" in {facts['network']} ({facts['role']})" if facts["network"] else ""
-    note = f": {facts['note']}" if facts["note"] else ""
-    state = facts["state"]
-    cools = f" until {at_second(facts['available_at'])}" if facts["available_at"] else ""
-    until = cools if state == "cooling" else ""
-    if state == "unpooled":
-        state = "of no pool as a whole, with these in it" if facts["pools"] else "of no pool here"
-    say(f"{facts['value']}: {state}{until}{note}{where}{inside}")
-    if cools and not until:
-        say(f"  cools off{cools} all the same")
-    if facts["drained"] is not None and facts["state"] != "draining":
-        say(f"  in a part of the pool that is being drained ({facts['drained']}): nobody is given it after that")
-    if facts["holder"] is not None:
-        say(f"  {_holder_in_words(facts['holder'])}")
-    _print_cgnat(facts)
-    for pool in facts["pools"]:
-        vrf = "" if pool["vrf"] == (facts["vrf"] or "default") else f" in VRF {pool['vrf']}"
-        say(f"  pool {pool['pool']}: {pool['network']}{vrf}")
-    for each in facts["within"]:
-        say(f"  {each['value']}: {each['state']}{_by(each)}")
-    if more := facts["within_total"] - len(facts["within"]):
-        whole = f"firstlight addresses export --pool {quote(str(facts['pool']))}"
-        say(f"  and {more} more: `{whole}` writes all of that pool")
-    _print_events(facts["history"])
-
-
-def _print_cgnat(facts: AddressFacts) -> None:
-    for block in facts["outside"]:
-        say(f"  outside {block['outside']} ports {block['first_port']} to {block['last_port']} by {block['source']}")
-    if facts["cgnat_of"]:
-        say(f"  the CGNAT of pool {facts['cgnat_of']} has it outside: with :PORT after it, who is behind that port")
-    elif facts["cgnat_logged"]:
-        say("  the log of a CGNAT has it outside: with :PORT after it, who is behind that port (or was, --at TIME)")
-
-
-def _by(each: LeftBehind) -> str:
-    if each["service_id"] is None:
-        until = f" until {at_second(each['available_at'])}" if each["available_at"] else ""
-        return f"{until}: {each['note']}" if each["note"] else until
-    return f", service {each['service_id']} of customer {each['customer_id']} at {each['location']}"
-
-
-def _left(each: LeftBehind) -> Entry:
-    service = "" if each["service_id"] is None else f"{each['service_id']} of customer {each['customer_id']}"
-    until = f" until {at_second(each['available_at'])}" if each["available_at"] else ""
-    return Entry((each["value"], f"{each['state']}{until}", service, each["location"] or ""), each["note"] or "")
-
-
-def _holder_in_words(held: ServiceAt) -> str:
-    until = f" until {at_second(held['until'])}" if held["until"] else ""
-    return (
-        f"service {held['service_id']} of customer {held['customer_id']}, {held['username']} at {held['location']}"
-        f" since {at_second(held['since'])}{until}"
-    )
-
-
-def _print_events(events: Sequence[UnitEvent]) -> None:
-    for each in events:
-        who = f" service {each['service_id']} of customer {each['customer_id']}" if each["service_id"] else ""
-        note = f": {each['note']}" if each["note"] else ""
-        print_indented(f"{clock_time(each['at'])}  {each['what']}{who}{note}", indent=4, first="  ")
+    print_json(in_full(facts, held)) if as_json else say_service(facts, held)
