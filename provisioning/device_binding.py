@@ -24,7 +24,8 @@ from provisioning.device_desk import OltHasOldCpe
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.line import LineService
 from provisioning.projections import ALLOCATION
-from provisioning.subscriber_desk import LOGIN_INPUT, Who
+from provisioning.subscriber_cpes import LOGIN_INPUT
+from provisioning.subscriber_looks import Who
 from provisioning.under_way import refuse_under_way
 from radius import SubscriberView
 

@@ -21,7 +21,7 @@ from acs import AcsError, canonical_serial, is_serial
 from provisioning.bootstrap import Appliance
 from provisioning.device_binding import DeviceBinding
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
-from provisioning.subscriber_desk import ExternalId, Who
+from provisioning.subscriber_looks import ExternalId, Who
 from radius import RadiusError
 
 WHAT = "The list of CPEs"

@@ -213,7 +213,7 @@ ProvisioningError
 |-- RunMoved                      in ``provisioning.run_desk``: somebody else was quicker with the run
 |-- RunHandedOver                 there too: a team has it already as it stands
 |-- ServiceUnderWay               in ``provisioning.under_way``: a run goes on with the service
-|-- CpeHoldsUsername              in ``provisioning.subscriber_desk``: a CPE logs in under the name that is to change
+|-- CpeHoldsUsername              in ``provisioning.subscriber_cpes``: a CPE logs in under the name that is to change
 |-- SubscriberMoved               in ``provisioning.truth``: somebody else was quicker with the subscriber
 |-- OltHasOldCpe                  in ``provisioning.device_desk``: the OLT lets in the CPE that is to be replaced
 |-- RunLooksAfter                 in ``provisioning.subscriber_desk``: a run begins and ends this subscriber

@@ -4,40 +4,34 @@ What is decided here is committed with what open sessions are still to be told. 
 command does so at once.
 
 ProvisioningError
-|-- CpeHoldsUsername    a CPE logs in under the name that is to change
-`-- RunLooksAfter       what is asked for is a run's to do
+`-- RunLooksAfter    what is asked for is a run's to do
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from typing_extensions import TypedDict
 
-from acs import GenieAcsService, OverridesRefused, TemplateInputsRefused, TemplateUnknown
 from ipam import NetworkService, NetworkUpkeep
 from provisioning.errors import ProvisioningError
+from provisioning.subscriber_cpes import SubscriberCpes
+from provisioning.subscriber_looks import SubscriberLooks, SubscriberNumber, Who
 from radius import (
     CapPeriod,
-    HeldName,
     LineIdentity,
     RadiusService,
     SessionChangeView,
-    SubscriberRenamed,
     SubscriberUnknown,
     SubscriberVerbs,
     SubscriberView,
-    UntoldPlan,
 )
 
 ANY_CUSTOMER = "the customers are another system's, and any number will do"
 """What ``customers_elsewhere`` says, at every door."""
 _OF_PLANS = frozenset({"plan", "garden"})
 """Parts of what is asked of a subscriber that are wrong whoever it is."""
-LOGIN_INPUT = "pppoe_username"
-"""What a CPE template calls the name its CPE logs in with."""
 
 
 class ChangedSubscriber(TypedDict):
@@ -57,62 +51,10 @@ class ChangedSubscriber(TypedDict):
     cpes_held_back: list[str]
 
 
-@dataclass(frozen=True)
-class ExternalId:
-    """The ISP's own number of a subscriber, in its username's place."""
-
-    value: str
-
-
-@dataclass(frozen=True)
-class LastKnownAs:
-    """The same, also of the last one that had it and was terminated: who asks for its end may ask again."""
-
-    value: str
-
-
-@dataclass(frozen=True)
-class SubscriberNumber:
-    """Our own number of a subscriber, in its username's place."""
-
-    value: int
-
-
-LONGEST_NUMBER = 19
-
-
-def subscriber_number(word: str) -> SubscriberNumber:
-    """
-    Raises: SubscriberUnknown, of what is no number.
-    """
-    if not (word.isascii() and word.isdigit() and len(word) <= LONGEST_NUMBER):
-        raise SubscriberUnknown(word)
-    return SubscriberNumber(int(word))
-
-
 class Unregistered(Protocol):
     """As ``commercial.unregistered``, of the desk's own ISP."""
 
     def __call__(self, numbers: Collection[int], /, *, elsewhere: bool) -> Awaitable[Mapping[int, str]]: ...
-
-
-Who = str | ExternalId | LastKnownAs | SubscriberNumber
-"""A username, or what stands in its place."""
-
-
-class CpeHoldsUsername(ProvisioningError):
-    """A CPE logs in under this name."""
-
-    code = "subscriber.cpe_holds_username"
-
-    def __init__(self, username: str, serials: Sequence[str]) -> None:
-        self.username = username
-        self.serials = tuple(serials)
-        super().__init__(
-            f"CPE {', '.join(self.serials)} was given the name {username} and can't be told another one, since its"
-            " template is gone or takes no such name; nothing was changed. Tell it the new name right after this, and"
-            " say so: --cpe-by-hand."
-        )
 
 
 class RunLooksAfter(ProvisioningError):
@@ -140,7 +82,7 @@ def was_so_already(before: SubscriberView | None, done: ChangedSubscriber) -> bo
     return done["subscriber"] == before and not is_told
 
 
-class SubscriberDesk:
+class SubscriberDesk(SubscriberLooks):
     """Changes what a subscriber is served by and who it is, within the caller's transaction.
 
     Each raises ServiceUnderWay while the subscriber's installation has more to do: it would lift a suspension, or fail
@@ -152,7 +94,7 @@ class SubscriberDesk:
         *,
         radius: RadiusService,
         verbs: SubscriberVerbs,
-        cpes: GenieAcsService,
+        cpes: SubscriberCpes,
         network: NetworkUpkeep,
         addresses: NetworkService,
         period_of: Callable[[int | None], Awaitable[CapPeriod]],
@@ -165,7 +107,7 @@ class SubscriberDesk:
         """``period_of`` says the billing month that goes on for a service, ``used_of`` how many octets a subscriber has
         used of its data cap in it; ``tell_lifted`` tells others of a data cap that serves nobody otherwise any more;
         ``billed_plan`` says for which plan a service is billed, ``addressed_plan`` for which one it has addresses."""
-        self._radius = radius
+        super().__init__(radius=radius)
         self._verbs = verbs
         self._cpes = cpes
         self._network = network
@@ -223,46 +165,6 @@ class SubscriberDesk:
         number = found["subscriber_id"]
         return await self._radius.faults_by_part({**said, "customer_id": found["customer_id"]}, subscriber_id=number)
 
-    async def named(self, who: Who) -> SubscriberView:
-        """The subscriber as it shall be now. Raises: SubscriberUnknown; of a name that was given up, SubscriberRenamed,
-        which says the present one."""
-        if isinstance(who, ExternalId):
-            return await self._radius.subscriber_known_as(external_id=who.value)
-        if isinstance(who, LastKnownAs):
-            return await self._radius.subscriber_last_known_as(external_id=who.value)
-        if isinstance(who, SubscriberNumber):
-            return await self._radius.subscriber(subscriber_id=who.value)
-        return await self._radius.subscriber_named(username=who)
-
-    async def names(self, who: Who) -> list[str]:
-        """A subscriber's name, and those it gave up that nobody has taken since: sessions stand under the one they
-        logged in with. A name that nobody has is one of its own, whoever had it.
-
-        Raises: SubscriberUnknown, unless it is a username.
-        """
-        try:
-            found = await self.named(who)
-        except SubscriberUnknown:
-            if isinstance(who, str):
-                return [who]
-            raise
-        return [found["username"], *await self._radius.former_names(subscriber_id=found["subscriber_id"])]
-
-    async def held_names(self, who: Who) -> list[HeldName]:
-        """The same for its sessions and what was used: also names that others have taken since, each with whose it was
-        when. Raises: as ``names``."""
-        try:
-            found = await self.named(who)
-        except SubscriberUnknown:
-            if isinstance(who, str):
-                return [HeldName(who)]
-            raise
-        return await self._radius.held_names(subscriber_id=found["subscriber_id"])
-
-    async def untold(self, plan: str, over: str | None) -> list[UntoldPlan]:
-        """The NASes where nobody of this plan is let in, and why; ``over``: nobody whom that plan serves instead."""
-        return await self._radius.untold_plans(plan=plan, over=over)
-
     async def change_plan(self, who: Who, *, plan: str, request_id: str | None = None) -> ChangedSubscriber:
         """What FreeRADIUS and the sessions are told; bill and addresses stay as they are, and ``billed_as`` and
         ``addressed_as`` say so. What CPEs of the plan have otherwise than their templates say is written down for those
@@ -278,8 +180,8 @@ class SubscriberDesk:
         service_id = changed["subscriber"]["service_id"]
         if service_id is None:
             return changed
-        told = await self._cpes.plan_changed(service_id=service_id, plan=changed["subscriber"]["plan"])
-        return await self._telling(changed, [device["device_serial"] for device in told])
+        told = await self._cpes.plan_changed(service_id, plan=changed["subscriber"]["plan"])
+        return await self._telling(changed, told)
 
     async def suspend(self, who: Who, *, garden: str | None = None, request_id: str | None = None) -> ChangedSubscriber:
         """Raises: as ``SubscriberVerbs.suspend``."""
@@ -339,8 +241,7 @@ class SubscriberDesk:
         )
         service_id = found["service_id"]
         if service_id is not None and found["state"] != "terminated":  # else it may be somebody else's by now
-            for each in await self._cpes.devices_of_service(service_id=service_id):
-                await self._cpes.withdraw_device(device_serial=each["device_serial"], service_id=service_id)
+            await self._cpes.withdraw(service_id)
             await self._addresses.release_resources(service_id=service_id)
         return done
 
@@ -366,8 +267,8 @@ class SubscriberDesk:
         found, is_new = changed["subscriber"], not newest or changed["change"]["change_id"] > newest[0]["change_id"]
         if not is_new or found["service_id"] is None:
             return changed
-        told = await self._cpes.secret_changed(ref=found["password"], service_id=found["service_id"])
-        return await self._telling(changed, [device["device_serial"] for device in told])
+        told = await self._cpes.password_changed(found["service_id"], ref=found["password"])
+        return await self._telling(changed, told)
 
     async def rename(
         self,
@@ -389,7 +290,7 @@ class SubscriberDesk:
         number, service_id = before["subscriber_id"], before["service_id"]
         told: list[str] = []
         if service_id is not None and not cpe_by_hand and before["username"] != username:
-            told = await self._tell_cpes(service_id, former=before["username"], username=username)
+            told = await self._cpes.renamed(service_id, former=before["username"], username=username)
         change = await self._verbs.rename(
             subscriber_id=number, username=username, end_sessions=end_sessions, request_id=request_id
         )
@@ -397,25 +298,6 @@ class SubscriberDesk:
         if service_id is not None:
             await self._network.rename_service(service_id=service_id, username=after["username"])
         return await self._telling(await self._changed(after, change), told)
-
-    async def _tell_cpes(self, service_id: int, *, former: str, username: str) -> list[str]:
-        """Write the new name down for each CPE of the service that has the former one; their serials."""
-        bound = await self._cpes.devices_of_service(service_id=service_id)
-        holding = [each for each in bound if each["inputs"].get(LOGIN_INPUT) == former]
-        for each in holding:
-            values = {**each["inputs"], LOGIN_INPUT: username}  # a WiFi may have the same name, and keeps it
-            try:
-                await self._cpes.provision_device(
-                    customer_id=each["customer_id"],
-                    device_serial=each["device_serial"],
-                    config_template=each["template"],
-                    service_id=service_id,
-                    values=values,
-                    plan=each["plan"],
-                )
-            except (TemplateUnknown, TemplateInputsRefused, OverridesRefused) as error:
-                raise CpeHoldsUsername(former, [each["device_serial"]]) from error
-        return [each["device_serial"] for each in holding]
 
     async def bind(
         self, who: Who, *, line: LineIdentity, logs_in: bool = False, request_id: str | None = None
@@ -434,18 +316,6 @@ class SubscriberDesk:
         """Let it be known by this number of the ISP's own, or by none. Raises: as ``RadiusService.give_external_id``"""
         number = (await self.named(who))["subscriber_id"]
         return await self._radius.give_external_id(subscriber_id=number, external_id=external_id)
-
-    async def to_be_renamed(self, who: Who, username: str) -> SubscriberView:
-        """The subscriber, also if the same was asked for before and it has the new name already.
-
-        Raises: as ``named``.
-        """
-        try:
-            return await self.named(who)
-        except SubscriberRenamed as renamed:
-            if renamed.present != username:
-                raise
-            return await self.named(username)
 
     async def _done(self, who: Who, act: Callable[[int], Awaitable[SessionChangeView]]) -> ChangedSubscriber:
         number = (await self.named(who))["subscriber_id"]
@@ -469,5 +339,5 @@ class SubscriberDesk:
     async def _telling(self, changed: ChangedSubscriber, serials: Sequence[str]) -> ChangedSubscriber:
         """The same, and of which CPEs the settings were written down anew by it."""
         changed["cpes_to_be_told"] = list(serials)
-        changed["cpes_held_back"] = await self._cpes.held_back(device_serials=serials) if serials else []
+        changed["cpes_held_back"] = await self._cpes.held_back(serials)
         return changed

@@ -23,14 +23,8 @@ from provisioning.api.routes import Doors
 from provisioning.api.subscribers_parts import misfits, misfits_of_end
 from provisioning.api.whom import Whom, WhomToEnd
 from provisioning.api.wishes import Reason, Wish
-from provisioning.subscriber_desk import (
-    ANY_CUSTOMER,
-    ChangedSubscriber,
-    SubscriberDesk,
-    SubscriberNumber,
-    Who,
-    was_so_already,
-)
+from provisioning.subscriber_desk import ANY_CUSTOMER, ChangedSubscriber, SubscriberDesk, was_so_already
+from provisioning.subscriber_looks import SubscriberNumber, Who
 from radius import DataCapView, LineIdentity, State, SubscriberUnknown, SubscriberView
 
 NOT_THERE = {404: problem(WORDS[404])}

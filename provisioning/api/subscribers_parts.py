@@ -7,7 +7,7 @@ from typing import Any, cast, get_args
 
 from provisioning.api.calls import Call
 from provisioning.api.whom import By, whom, whom_to_end
-from provisioning.subscriber_desk import Who
+from provisioning.subscriber_looks import Who
 from radius import LineIdentity
 
 _LINE = ("station", "port", "circuit", "remote")

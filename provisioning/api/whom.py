@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Path, Query
 
-from provisioning.subscriber_desk import ExternalId, LastKnownAs, Who, subscriber_number
+from provisioning.subscriber_looks import ExternalId, LastKnownAs, Who, subscriber_number
 
 By = Literal["username", "id", "external_id"]
 

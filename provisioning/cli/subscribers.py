@@ -20,7 +20,8 @@ from provisioning.days import minute
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Faults
 from provisioning.projections import ProjectedAll
-from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, SubscriberNumber, Who, ends_by_hand
+from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, ends_by_hand
+from provisioning.subscriber_looks import SubscriberNumber, Who
 from radius import SubscriberUnknown, SubscriberView
 
 app = typer.Typer(no_args_is_help=True, help="RADIUS subscribers: how they shall be, and making it so.")

@@ -20,7 +20,8 @@ from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, Reason, run
 from provisioning.cli.whom import ByExternalId, ById, Username, whom
 from provisioning.days import second
-from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, SubscriberNumber, Who, was_so_already
+from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, was_so_already
+from provisioning.subscriber_looks import SubscriberNumber, Who
 from provisioning.vault import VaultError
 from radius import (
     LineIdentity,

@@ -8,7 +8,8 @@ import typer
 
 from provisioning.bootstrap import Appliance
 from provisioning.errors import Fault, InvalidRequest
-from provisioning.subscriber_desk import ANY_CUSTOMER, ExternalId, LastKnownAs, Who, subscriber_number
+from provisioning.subscriber_desk import ANY_CUSTOMER
+from provisioning.subscriber_looks import ExternalId, LastKnownAs, Who, subscriber_number
 from radius import HeldName
 
 Username = Annotated[str, typer.Argument(help="The RADIUS username, realm included.")]

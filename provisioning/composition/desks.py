@@ -42,6 +42,7 @@ from provisioning.run_slots import RunSlots
 from provisioning.settings import Settings
 from provisioning.signals import SignalDesk
 from provisioning.starters import Starters
+from provisioning.subscriber_cpes import SubscriberCpes
 from provisioning.subscriber_desk import SubscriberDesk
 from provisioning.terminations import TerminationDesk
 from provisioning.tickets import InstallationDesk
@@ -135,7 +136,7 @@ class WithDesks(WithServices):
         return SubscriberDesk(
             radius=services.radius_service,
             verbs=self.subscriber_verbs(db),
-            cpes=services.genieacs_service,
+            cpes=SubscriberCpes(services.genieacs_service),
             network=self.network_upkeep(db),
             addresses=services.network_service,
             period_of=lambda service_id: self.data_caps.period_of(db, service_id),

@@ -54,7 +54,7 @@ class WithViews(WithDesks):
             db,
             now=self.clock,
             sight=sight,
-            desk=self.subscriber_desk(db),
+            subscribers=self.subscriber_desk(db),
             verbs=self.subscriber_verbs(db),
             devices=self.device_desk(db),
             rows=SubscriberRows(
@@ -74,7 +74,7 @@ class WithViews(WithDesks):
             db,
             tenant_id=self.tenant_id,
             sight=sight,
-            desk=self.subscriber_desk(db),
+            subscribers=self.subscriber_desk(db),
             verbs=self.subscriber_verbs(db),
             devices=self.device_desk(db),
             logins=LoginLog(self.radius_database.read, self.radius_database.read),

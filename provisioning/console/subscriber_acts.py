@@ -19,7 +19,8 @@ from provisioning.console.doors import ConsoleDoors, Form, form_of
 from provisioning.console.pages import show, to
 from provisioning.console.subscriber_pages import CONVERGING
 from provisioning.errors import Fault, InvalidRequest
-from provisioning.subscriber_desk import ChangedSubscriber, SubscriberNumber, was_so_already
+from provisioning.subscriber_desk import ChangedSubscriber, was_so_already
+from provisioning.subscriber_looks import SubscriberNumber
 from provisioning.truth import ACTS, Act
 from provisioning.truth.previews import OF_CPES
 

@@ -15,7 +15,7 @@ from provisioning.console.pages import show
 from provisioning.console.run_pages import read_customer
 from provisioning.console.topics import subscriber_topic
 from provisioning.errors import Fault, InvalidRequest
-from provisioning.subscriber_desk import SubscriberNumber
+from provisioning.subscriber_looks import SubscriberNumber
 from provisioning.truth import Outcome, Truth, acts_of
 from radius import State
 

@@ -16,7 +16,7 @@ from provisioning.days import begin_of, day_of, end_of
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.field import KnownVisits
 from provisioning.sight import ALL_SIGHT
-from provisioning.subscriber_desk import SubscriberNumber
+from provisioning.subscriber_looks import SubscriberNumber
 from workflows import held_mark, newest_mark, run_marks
 
 HELD, NEWEST, TODAY = "held", "runs", "visits"

@@ -12,7 +12,7 @@ from datetime import datetime
 from ipaddress import ip_network
 
 from acs import DeviceReading, DeviceRecord, Reading
-from provisioning.subscriber_desk import LOGIN_INPUT
+from provisioning.subscriber_cpes import LOGIN_INPUT
 from provisioning.truth.facts import Comparison, Fact, Matter, Side, known, unknown
 from radius import SessionView, ShownSubscriber, SubscriberView
 

@@ -15,7 +15,7 @@ from provisioning.device_desk import DeviceDesk
 from provisioning.errors import ProvisioningError
 from provisioning.intake import Clock
 from provisioning.sight import Sight
-from provisioning.subscriber_desk import SubscriberDesk, Who
+from provisioning.subscriber_looks import SubscriberLooks, Who
 from provisioning.truth.comparing import Sides, comparisons, served_by
 from provisioning.truth.differing import differences, summed_up
 from provisioning.truth.facts import Truth
@@ -64,7 +64,7 @@ class TruthDesk:
         *,
         now: Clock,
         sight: Sight,
-        desk: SubscriberDesk,
+        subscribers: SubscriberLooks,
         verbs: SubscriberVerbs,
         devices: DeviceDesk,
         rows: SubscriberRows,
@@ -74,7 +74,7 @@ class TruthDesk:
         self._db = db
         self._now = now
         self._sight = sight
-        self._desk = desk
+        self._subscribers = subscribers
         self._verbs = verbs
         self._devices = devices
         self._rows = rows
@@ -87,7 +87,7 @@ class TruthDesk:
         Raises:
             SubscriberUnknown
         """
-        subscriber = await self._desk.named(who)
+        subscriber = await self._subscribers.named(who)
         service_id = subscriber["service_id"]
         devices = [] if service_id is None else await self._devices.of_service(service_id)
         return _mark(subscriber, devices, await self._asked(subscriber, devices))
@@ -95,7 +95,7 @@ class TruthDesk:
     async def live_mark(self, who: Who) -> str:
         """Another one as soon as anything of it has moved that the databases tell, sessions among it."""
         try:
-            subscriber = await self._desk.named(who)
+            subscriber = await self._subscribers.named(who)
         except SubscriberUnknown:
             return "unknown"
         devices = await self._bound(subscriber["service_id"])
@@ -111,7 +111,7 @@ class TruthDesk:
     async def require_seen(self, who: Who, mark: str) -> None:
         """Raises: SubscriberMoved, SubscriberUnknown."""
         if await self.mark(who) != mark:
-            subscriber = await self._desk.named(who)
+            subscriber = await self._subscribers.named(who)
             raise SubscriberMoved(subscriber["username"], subscriber["state"])
 
     async def look(self, who: Who, *, ask_acs: bool = True) -> Truth:
@@ -120,7 +120,7 @@ class TruthDesk:
         Raises:
             SubscriberUnknown
         """
-        subscriber = await self._desk.named(who)
+        subscriber = await self._subscribers.named(who)
         wanted_since = await self._rows.wanted_since(self._db, subscriber["subscriber_id"])
         rows = await self._shown(subscriber)
         sessions, ended = await self._of_sessions(who)
@@ -156,7 +156,7 @@ class TruthDesk:
     ) -> ActPreview:
         """What an act would touch (``provisioning.truth.previews``), and where it would shut its logins out."""
         served = plans_after(truth, act, plan)
-        untold = [] if served is None else await self._desk.untold(*served)
+        untold = [] if served is None else await self._subscribers.untold(*served)
         return preview(truth, act, serial=serial, plan=plan, garden=garden, untold=untold)
 
     async def _shown(self, subscriber: SubscriberView) -> ShownSubscriber | str:
@@ -168,7 +168,8 @@ class TruthDesk:
     async def _of_sessions(self, who: Who) -> tuple[list[SessionView] | str, SessionView | None]:
         """Those that are open, and the newest of the others."""
         try:
-            found = await self._sessions.of_subscriber(await self._desk.held_names(who), limit=SESSIONS_LOOKED_AT)
+            names = await self._subscribers.held_names(who)
+            found = await self._sessions.of_subscriber(names, limit=SESSIONS_LOOKED_AT)
         except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
             return str(error), None
         still_open = [each for each in found if each["stopped_at"] is None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from provisioning.subscriber_desk import LOGIN_INPUT
+from provisioning.subscriber_cpes import LOGIN_INPUT
 from provisioning.truth.comparing import WORDS, Sides, served_by
 from provisioning.truth.facts import Comparison, Difference, Matter
 from radius import ShownSubscriber, as_argument

@@ -21,7 +21,7 @@ from provisioning.device_desk import DeviceDesk
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import LARGEST_NUMBER
 from provisioning.sight import Sight
-from provisioning.subscriber_desk import SubscriberDesk, Who
+from provisioning.subscriber_looks import SubscriberLooks, Who
 from provisioning.truth.outcomes import Standing, of_change, of_operation
 from radius import (
     HeldName,
@@ -83,7 +83,7 @@ class Timeline:
         *,
         tenant_id: str,
         sight: Sight,
-        desk: SubscriberDesk,
+        subscribers: SubscriberLooks,
         verbs: SubscriberVerbs,
         devices: DeviceDesk,
         logins: LoginLog,
@@ -92,7 +92,7 @@ class Timeline:
         self._db = db
         self._tenant_id = tenant_id
         self._sight = sight
-        self._desk = desk
+        self._subscribers = subscribers
         self._verbs = verbs
         self._devices = devices
         self._logins = logins
@@ -104,8 +104,8 @@ class Timeline:
         Raises:
             SubscriberUnknown, InvalidRequest
         """
-        subscriber = await self._desk.named(who)
-        held = await self._desk.held_names(who)
+        subscriber = await self._subscribers.named(who)
+        held = await self._subscribers.held_names(who)
         reached = _numbers(after)
         unread: list[str] = []
         found: list[tuple[datetime, str, int, Entry]] = []

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from provisioning.field import Visits
-from provisioning.subscriber_desk import ExternalId
+from provisioning.subscriber_looks import ExternalId
 from provisioning.under_way import ServiceUnderWay
 from tests.support.estate import AT_THE_TIGHT_OLT, MORE_ADDRESSES, Household
 from tests.support.lab import JourneyLab
