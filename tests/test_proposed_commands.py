@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -44,15 +45,47 @@ def proposed(text: str) -> Iterator[str]:
             yield line
 
 
+def put_together(file: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Every command that ``command_about`` makes there, with a number in place of whatever it is about."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_about(node.func)]
+    known = vars(import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))) if calls else {}
+    for call in calls:
+        options = {str(each.arg): _said(each.value, known) for each in call.keywords}
+        yield call.lineno, known["command_about"](*(_said(each, known) for each in call.args), **options)
+
+
+def _is_about(function: ast.expr) -> bool:
+    return isinstance(function, ast.Name) and function.id == "command_about"
+
+
+def _said(word: ast.expr, known: dict[str, object]) -> str:
+    if isinstance(word, ast.JoinedStr):
+        return "".join(_said(part, known) for part in word.values)
+    if isinstance(word, ast.FormattedValue):
+        return _said(word.value, known)
+    return str(word.value) if isinstance(word, ast.Constant) else str(known.get(ast.unparse(word), "7"))
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_command_that_is_proposed_has_all_that_it_needs(package: str) -> None:
     wrong = []
     for file in sorted((ROOT / package).rglob("*.py")):
-        for number, text in strings(ast.parse(file.read_text())):
-            for line in proposed(text):
-                try:
-                    parsed(line)
-                except UsageError as error:
-                    if type(error).__name__ != "BadParameter":  # whoever types it puts something in a word's place
-                        wrong.append(f"{file.relative_to(ROOT)}:{number}: {line}: {error!r}")
+        tree = _tree(file)
+        found = [(number, line) for number, text in strings(tree) for line in proposed(text)]
+        for number, line in [*found, *put_together(file, tree)]:
+            try:
+                parsed(line)
+            except UsageError as error:
+                if type(error).__name__ != "BadParameter":  # whoever types it puts something in a word's place
+                    wrong.append(f"{file.relative_to(ROOT)}:{number}: {line}: {error!r}")
     assert wrong == []
+
+
+def test_of_a_command_that_is_put_together_it_is_known_what_it_would_be() -> None:
+    made = [line for file in sorted((ROOT / "acs").rglob("*.py")) for _, line in put_together(file, _tree(file))]
+    assert "firstlight devices provision 7 USERNAME --template ... --reason ..." in made
+    assert "firstlight devices move 7 --acs 7 --reason ..." in made
+
+
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
