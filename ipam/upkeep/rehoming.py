@@ -139,16 +139,22 @@ async def rehome(rows: EstateRows, access_nodes: Sequence[str], bng: str, *, not
     )
     service_ids = list(await db.scalars(behind))
     everything = await everything_bound(db, rows.tenant_id)
-    moved: list[MovedService] = []
-    refused: list[_Going] = []
-    wants: Counter[tuple[str, ...]] = Counter()
+    parts: list[list[_Going]] = []
     for start in range(0, len(service_ids), AT_ONCE):
         some = service_ids[start : start + AT_ONCE]
         going = await _going(db, rows.tenant_id, some, everything, changed=changed, at=at)
+        await _give_back(rows, going, note=note, at=at)
+        parts.append(going)
+    for going in parts:
         await _go(rows, going, note=note, at=at)
-        moved += [each.answer() for each in going if not each.faults.all]
-        refused += [each for each in going if each.faults.all]
-        wants.update(pools for each in going for pools in each.wants)
+    return _rehomed([each for going in parts for each in going], before)
+
+
+def _rehomed(going: Sequence[_Going], before: Sequence[PoolUsage]) -> Rehomed:
+    """What has become of each; what a pool lacks is told with its numbers as they were ``before``."""
+    moved = [each.answer() for each in going if not each.faults.all]
+    refused = [each for each in going if each.faults.all]
+    wants = Counter(pools for each in going for pools in each.wants)
     for each in refused:
         each.faults.tell(partial(_undone, before, wants))
     faults = tuple(fault for each in refused for fault in each.refusals())
@@ -193,11 +199,15 @@ async def _going(
     return going
 
 
-async def _go(rows: EstateRows, going: Sequence[_Going], *, note: str, at: datetime) -> None:
-    """What is not served there is given back by all of these, before the first of them is given anything."""
-    db, tenant_id = rows.db, rows.tenant_id
+async def _give_back(rows: EstateRows, going: Sequence[_Going], *, note: str, at: datetime) -> None:
+    """What is not served there, before the first of all that go is given anything: one may need what another one has."""
     gone = [unit.allocation_id for each in going for unit in each.gone]
-    await give_back_units(db, sorted(gone), tenant_id=tenant_id, at=at, note=note)
+    await give_back_units(rows.db, sorted(gone), tenant_id=rows.tenant_id, at=at, note=note)
+
+
+async def _go(rows: EstateRows, going: Sequence[_Going], *, note: str, at: datetime) -> None:
+    """Each of these is given what it lacks, and what it keeps goes with it."""
+    db, tenant_id = rows.db, rows.tenant_id
     wishes = [(each.holder.subject, each.pools) for each in going]
     stock = await Stock.of(db, wishes, tenant_id=tenant_id, at=at)
     cvlans = await ComputedCvlans.of(rows, _computed(going), at=at)
