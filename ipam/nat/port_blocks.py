@@ -7,29 +7,23 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import structlog
-from sqlalchemy import delete, select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam.addresses import Network, format_address, parse_network, to_bytes
-from ipam.errors import Fault, NameUnknown, OutsideShared, RequestInvalid
-from ipam.estate.pools import add_prefix
+from ipam.addresses import format_address, to_bytes
+from ipam.errors import Fault, RequestInvalid
 from ipam.estate.rows import EstateRows
 from ipam.estate.spec import DEFAULT_VRF
 from ipam.lookup import history
 from ipam.lookup.asked import by_then, ipv4
-from ipam.nat import described_rules, known_blocks, logged_blocks, rule_times
-from ipam.nat.deterministic import FIRST_PORT, LAST_PORT, Algorithm, PortMapping
+from ipam.nat import known_blocks, logged_blocks, rule_changes
+from ipam.nat.deterministic import FIRST_PORT, LAST_PORT, Algorithm
 from ipam.nat.logged_blocks import ImportedBlocks, LoggedBlock
-from ipam.nat.rule_checks import checked_rule
-from ipam.nat.rule_rows import columns_of, held_at, mapping_of, rules_of
+from ipam.nat.rule_rows import first_rule, held_at, mapping_of, rules_of
 from ipam.request_faults import RequestFaults
 from ipam.tables import NatRule, Prefix, Vrf, table_of
 from ipam.units import subtract
 from ipam.upkeep.answers import NatBlockAt, NatHolder, NatRuleInForce
-from ipam.upkeep.pool_units import KnownPool, checked_note, find_pool
-
-log = structlog.get_logger(__name__)
 
 
 class PortBlocks:
@@ -70,46 +64,11 @@ class PortBlocks:
             Overlap: the outside prefix is in use otherwise.
             EstateInUse: it is described as it was before it was changed or ended by hand.
         """
-        said = {
-            "pool": pool,
-            "vrf": vrf,
-            "outside": outside,
-            "ports_per_subscriber": ports_per_subscriber,
-            "algorithm": algorithm,
-            "first_port": first_port,
-            "last_port": last_port,
-        }
-        optional = {name: value for name, value in (("since", since), ("reason", reason)) if value is not None}
-        inside, vrf_id, mapping = await self._meant(said | optional)
-        await self._rows.be_alone()
-        network = parse_network(outside)
-        columns = columns_of(mapping)
-        await self._refuse_shared(inside, network, columns, vrf)
-        begins = since or self._now()
-        async with self._db.begin_nested():
-            old = await self._in_force(NatRule.pool_id == inside.pool_id)
-            same = old is not None and await self._is(old, columns, vrf_id)
-            if described and not same:
-                await described_rules.refuse_former(self._rows, inside, columns, vrf_id)
-            elif described and not old.described:  # it is the description's from now on
-                await self._rows.change(NatRule, old.id, described=True)
-            if same and (since is None or since >= old.since):
-                return False
-            if since is not None:
-                assert inside.vrf_id is not None, "it has IPv4 addresses"
-                dated = rule_times.Dated(self._tenant_id, inside.pool_id, inside.vrf_id, mapping, columns, since)
-                await rule_times.refuse_false(self._db, dated, old=old, is_same=same)
-                await rule_times.end_assumed(self._db, dated)
-            if same:
-                await self._rows.change(NatRule, old.id, since=since)
-                return True
-            if old is not None:
-                await self._end(old, begins)
-            prefix_id = await add_prefix(self._rows, network, vrf, vrf_id, role="public")
-            of_rule = {"name": pool, "pool_id": inside.pool_id, "prefix_id": prefix_id, "since": begins}
-            await self._rows.add(NatRule, **of_rule, **columns, described=described)
-        log.debug("port blocks follow a rule", pool=pool, outside=outside)
-        return True
+        said: dict[str, Any] = {"pool": pool, "vrf": vrf, "outside": outside, "algorithm": algorithm}
+        said |= {"ports_per_subscriber": ports_per_subscriber, "first_port": first_port, "last_port": last_port}
+        said |= {name: value for name, value in (("since", since), ("reason", reason)) if value is not None}
+        rule = await rule_changes.meant(self._rows, said, self._now)
+        return await rule_changes.define(self._rows, rule, since=since, described=described, now=self._now)
 
     async def make_room(self, said: Mapping[str, Any]) -> bool:
         """The pool's rule in force ends if the description says another one, in these terms of ``define_rule``. So all
@@ -118,17 +77,7 @@ class PortBlocks:
         Raises:
             NameUnknown, RequestInvalid, EstateInUse: as for ``define_rule``.
         """
-        await self._rows.be_alone()
-        old = await self._in_force(NatRule.name == said["pool"])
-        if old is None:
-            return False
-        inside, vrf_id, mapping = await self._meant(said)
-        columns = columns_of(mapping)
-        if await self._is(old, columns, vrf_id):
-            return False
-        await described_rules.refuse_former(self._rows, inside, columns, vrf_id)
-        await self._end(old, self._now())
-        return True
+        return await rule_changes.make_room(self._rows, said, self._now)
 
     async def end_rule(self, *, pool: str, reason: str | None = None) -> bool:
         """The box maps the pool's addresses by this rule no longer; the outside prefix is free for something else.
@@ -137,19 +86,7 @@ class PortBlocks:
         Raises:
             NameUnknown: no such pool, or it never had a rule.
         """
-        faults = RequestFaults()
-        inside = await faults.look("pool", find_pool(self._db, self._tenant_id, pool))
-        if reason is not None:
-            faults.check("reason", partial(checked_note, reason))
-        faults.refuse_if_any()
-        assert inside is not None, "what is missing has left a fault"
-        await self._rows.be_alone()
-        old = await self._in_force(NatRule.pool_id == inside.pool_id)
-        if old is not None:
-            await self._end(old, self._now())
-        elif await self._rows.find(NatRule, pool_id=inside.pool_id) is None:
-            raise NameUnknown("rule of port blocks for pool", pool)
-        return old is not None
+        return await rule_changes.end(self._rows, pool=pool, reason=reason, now=self._now)
 
     async def rules(self) -> list[NatRuleInForce]:
         """The rules in force, by the names of their pools."""
@@ -195,7 +132,7 @@ class PortBlocks:
 
     async def faults_in_rule(self, said: Mapping[str, Any]) -> tuple[Fault, ...]:
         """All that speaks against a rule of which these parts are known, named as for ``define_rule``."""
-        return (await self._looked_at(said))[0].all
+        return (await rule_changes.looked_at(self._rows, said, self._now))[0].all
 
     async def faults_in_log(self, source: str | None, blocks: Sequence[Mapping[str, Any]]) -> tuple[Fault, ...]:
         """All that speaks against a log of which these parts are known, named as in ``LoggedBlock``."""
@@ -212,7 +149,8 @@ class PortBlocks:
         """
         number, when = await self._address("address", outside, vrf, port, at=at), at or self._now()
         stored = to_bytes(4, number)
-        rule = await self._rule(NatRule.first_outside <= stored, NatRule.last_outside >= stored, *held_at(when))
+        its = (NatRule.first_outside <= stored, NatRule.last_outside >= stored)
+        rule = await first_rule(self._db, self._tenant_id, *its, *held_at(when))
         logged = await known_blocks.covering(self._db, self._tenant_id, stored, port, when)
         if logged is not None:  # it is surer than what a rule says
             return None if vrf not in (None, logged[1]) else await self._held(*logged, when)
@@ -264,67 +202,9 @@ class PortBlocks:
         assert number is not None, "what is none has left a fault"
         return number
 
-    async def _meant(self, said: Mapping[str, Any]) -> tuple[KnownPool, int, PortMapping]:
-        """Whose rule, in which VRF, and how it maps; when nothing speaks against any of it."""
-        faults, inside, vrf_id, mapping = await self._looked_at(said)
-        faults.refuse_if_any()
-        assert inside is not None, "what is missing has left a fault"
-        assert vrf_id is not None, "so has a VRF"
-        assert mapping is not None, "and a rule"
-        return inside, vrf_id, mapping
-
-    async def _looked_at(
-        self, said: Mapping[str, Any]
-    ) -> tuple[RequestFaults, KnownPool | None, int | None, PortMapping | None]:
-        faults, inside, vrf_id = RequestFaults(), None, None
-        if "pool" in said:
-            inside = await faults.look("pool", find_pool(self._db, self._tenant_id, said["pool"]))
-        if "vrf" in said:
-            vrf_id = await faults.look("vrf", self._rows.id_of("vrf", said["vrf"]))
-        if "reason" in said:
-            faults.check("reason", partial(checked_note, said["reason"]))
-        mapping = faults.check("outside", partial(checked_rule, inside, said))
-        if "since" in said:
-            faults.check("since", partial(rule_times.past, said["since"], self._now()))
-        return faults, inside, vrf_id, mapping
-
-    async def _refuse_shared(self, inside: KnownPool, network: Network, columns: dict[str, Any], vrf: str) -> None:
-        other = await self._in_force(
-            NatRule.pool_id != inside.pool_id,
-            NatRule.first_outside <= columns["last_outside"],
-            NatRule.last_outside >= columns["first_outside"],
-        )
-        if other is None:
-            return
-        its = select(Prefix.network, Vrf.name).join(Vrf, Vrf.id == Prefix.vrf_id).where(Prefix.id == other.prefix_id)
-        outside, its_vrf = (await self._db.execute(its)).one()
-        raise OutsideShared(str(network), vrf=vrf, other_outside=outside, other_vrf=its_vrf, other_pool=other.name)
-
     async def _held(self, block: NatBlockAt, vrf: str, at: datetime) -> NatHolder:
         service = await history.service_at(self._db, tenant_id=self._tenant_id, address=block["inside"], at=at, vrf=vrf)
         return NatHolder(block=block, holder=service)
-
-    async def _in_force(self, *which: Any) -> Any:
-        return await self._rule(NatRule.until.is_(None), *which)
-
-    async def _rule(self, *which: Any) -> Any:
-        return (await self._db.execute(rules_of(self._tenant_id).where(*which))).first()
-
-    async def _is(self, rule: Any, columns: dict[str, Any], vrf_id: int) -> bool:
-        of_prefix = await self._db.scalar(select(Prefix.vrf_id).where(Prefix.id == rule.prefix_id))
-        return of_prefix == vrf_id and all(getattr(rule, name) == value for name, value in columns.items())
-
-    async def _end(self, rule: Any, at: datetime) -> None:
-        """Its prefix stands for nothing any more, but stays for the rule's sake."""
-        await self._rows.change(NatRule, rule.id, until=max(rule.since, at))
-        prefix = await self._rows.find(Prefix, id=rule.prefix_id)
-        assert prefix is not None
-        same = await self._rows.find(Prefix, vrf_id=prefix["vrf_id"], network=prefix["network"], role="container")
-        if same is None:
-            await self._rows.change(Prefix, prefix["id"], role="container")
-            return
-        await self._db.execute(update(NatRule).where(NatRule.prefix_id == prefix["id"]).values(prefix_id=same["id"]))
-        await self._db.execute(delete(Prefix).where(Prefix.id == prefix["id"]))
 
 
 def _block(block: tuple[int, int, int], inside: int, source: str) -> NatBlockAt:

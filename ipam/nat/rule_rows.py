@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import from_bytes, to_bytes
 from ipam.nat.deterministic import PortMapping
@@ -24,6 +25,11 @@ def rules_of(tenant_id: str) -> Any:
         .join(Vrf, Vrf.id == Prefix.vrf_id)
         .where(NatRule.tenant_id == tenant_id)
     )
+
+
+async def first_rule(db: AsyncSession, tenant_id: str, *which: ColumnElement[bool]) -> Any:
+    """The first of these that ``which`` says; None: none is so."""
+    return (await db.execute(rules_of(tenant_id).where(*which))).first()
 
 
 def held_at(at: datetime) -> tuple[ColumnElement[bool], ...]:
