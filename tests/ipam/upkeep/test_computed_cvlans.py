@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from ipam.tables import Allocation, Pool
 from ipam.upkeep import rehoming
 from tests.ipam.conftest import Network
 from tests.ipam.upkeep.test_rehoming_many import NEW, ONUS, asked, one_by_one, rehome_so_many, two_bngs
+from tests.support.postgres import until_it_waits_for_us
 
 
 async def test_computed_c_vlans_follow_behind_the_other_bng_and_one_that_is_another_ones_is_a_fault(
@@ -178,4 +180,31 @@ async def test_where_the_next_free_c_vlan_is_taken_first_computed_ones_beside_it
     done = await empty.keep("rehome", **NEW)
 
     assert [each["given"][-1] for each in done.moved] == [str(200 + onu) for onu in ONUS[:5]]
+    assert await empty.violations() == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one writer
+async def test_who_is_just_being_given_a_computed_c_vlan_there_is_waited_for_and_comes_again_meanwhile(
+    empty: Network,
+) -> None:
+    described = two_bngs()
+    described["access_node"].append({**described["access_node"][1], "name": "OLT-9", "bng": "bng-2"})
+    described["location"] += [
+        {"id": f"LOC-9-{onu}", "access_node": "OLT-9", "port": "0/2/0", "onu": onu} for onu in (70, 71)
+    ]
+    await empty.apply(described)
+    for onu in ONUS[:3]:
+        await empty.allocate(onu, f"LOC-2-{onu}")
+
+    async with empty.database.begin() as db:
+        first = await empty.service(db).allocate_resources(
+            customer_id=70, service_location="LOC-9-70", bandwidth_plan="fiber-100"
+        )
+        rehoming = asyncio.create_task(empty.keep("rehome", **NEW))
+        await until_it_waits_for_us(db, rehoming)
+        second = asyncio.create_task(empty.allocate(71, "LOC-9-71"))
+    done = await rehoming
+
+    assert [each["given"][-1] for each in done.moved] == ["201", "202", "203"]
+    assert (first["cvlan"], (await second)["cvlan"]) == (270, 271)
     assert await empty.violations() == []
