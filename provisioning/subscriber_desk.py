@@ -10,11 +10,12 @@ ProvisioningError
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from typing_extensions import TypedDict
 
-from ipam import NetworkService, NetworkUpkeep
+from ipam import NetworkService, NetworkUpkeep, ServiceUnknown
 from provisioning.errors import ProvisioningError
 from provisioning.subscriber_cpes import SubscriberCpes
 from provisioning.subscriber_looks import SubscriberLooks, SubscriberNumber, Who
@@ -103,10 +104,12 @@ class SubscriberDesk(SubscriberLooks):
         billed_plan: Callable[[int], Awaitable[str | None]],
         addressed_plan: Callable[[int], Awaitable[str | None]],
         unregistered: Unregistered,
+        hold_service: Callable[[int], Awaitable[object]],
     ) -> None:
         """``period_of`` says the billing month that goes on for a service, ``used_of`` how many octets a subscriber has
         used of its data cap in it; ``tell_lifted`` tells others of a data cap that serves nobody otherwise any more;
-        ``billed_plan`` says for which plan a service is billed, ``addressed_plan`` for which one it has addresses."""
+        ``billed_plan`` says for which plan a service is billed, ``addressed_plan`` for which one it has addresses, and
+        ``hold_service`` keeps others from changing it."""
         super().__init__(radius=radius)
         self._verbs = verbs
         self._cpes = cpes
@@ -118,6 +121,7 @@ class SubscriberDesk(SubscriberLooks):
         self._billed_plan = billed_plan
         self._addressed_plan = addressed_plan
         self._unregistered = unregistered
+        self._hold_service = hold_service
 
     async def create(
         self,
@@ -234,7 +238,7 @@ class SubscriberDesk(SubscriberLooks):
 
         Raises: RunLooksAfter, and as ``SubscriberVerbs.terminate``.
         """
-        found = await self._by_hand(who)
+        found = await self._held(await self._by_hand(who))
         checked = SubscriberNumber(found["subscriber_id"])  # a name or an id may be somebody else's meanwhile
         done = await self._done(
             checked, lambda number: self._verbs.terminate(subscriber_id=number, request_id=request_id)
@@ -286,7 +290,7 @@ class SubscriberDesk(SubscriberLooks):
             CpeHoldsUsername: the settings of such a CPE can't be written anew.
             UsernameTaken (of ``radius`` or ``ipam``), and as ``SubscriberVerbs.rename``.
         """
-        before = await self.to_be_renamed(who, username)
+        before = await self._held(await self.to_be_renamed(who, username))
         number, service_id = before["subscriber_id"], before["service_id"]
         told: list[str] = []
         if service_id is not None and not cpe_by_hand and before["username"] != username:
@@ -316,6 +320,14 @@ class SubscriberDesk(SubscriberLooks):
         """Let it be known by this number of the ISP's own, or by none. Raises: as ``RadiusService.give_external_id``"""
         number = (await self.named(who))["subscriber_id"]
         return await self._radius.give_external_id(subscriber_id=number, external_id=external_id)
+
+    async def _held(self, found: SubscriberView) -> SubscriberView:
+        """The subscriber as it stands when nobody else changes it. Its service comes first, as for whoever changes the
+        addresses of both, so that nobody waits in a circle; who was imported may have another system's."""
+        if found["service_id"] is not None:
+            with suppress(ServiceUnknown):
+                await self._hold_service(found["service_id"])
+        return await self._radius.hold(subscriber_id=found["subscriber_id"])
 
     async def _done(self, who: Who, act: Callable[[int], Awaitable[SessionChangeView]]) -> ChangedSubscriber:
         number = (await self.named(who))["subscriber_id"]

@@ -18,6 +18,7 @@ from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.check import check_everything
 from provisioning.line import LineOrderRow
 from provisioning.under_way import ServiceUnderWay, refuse_under_way
+from radius import SessionChangeView, SubscriberVerbs
 from radius.tables import Subscriber
 from tests.support.healthy_estate import HealthyEstate
 from tests.support.postgres import until_it_waits_for_us
@@ -161,6 +162,37 @@ async def test_nodes_go_after_a_service_that_is_just_being_moved_and_neither_wai
     monkeypatch.setattr(addresses, "refuse_under_way", and_meanwhile)
     moved = await act(appliance, "move", service_id=DONE, service_location=HOME, note="out of the drain")
     assert (moved["resources"]["service_id"], await rehoming[0]) == (DONE, [])
+
+
+@pytest.mark.parametrize("estate", ["postgresql"], indirect=True)  # SQLite has one writer
+@pytest.mark.parametrize(
+    ("verb", "told", "said"), [("rename", "rename", {"username": "eve@isp.example"}), ("end", "terminate", {})]
+)
+async def test_nodes_go_after_a_subscriber_that_is_just_being_changed_with_its_service_and_neither_waits_for_ever(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch, verb: str, told: str, said: dict[str, str]
+) -> None:
+    async with appliance.database.begin() as db:
+        await db.execute(update(RunRow).where(RunRow.id.in_((2, 3))).values(state="partial"))
+        await db.execute(update(Subscriber).where(Subscriber.service_id == DONE).values(origin="imported"))
+    (before, _), rehoming = await given(appliance), list[asyncio.Task[Any]]()
+    change = getattr(SubscriberVerbs, told)
+
+    async def and_its_node_goes(verbs: SubscriberVerbs, **asked: Any) -> SessionChangeView:
+        done: SessionChangeView = await change(verbs, **asked)
+        there = {"access_nodes": ["OLT-3"], "bng": "bng-tight", "note": "north is full"}
+        rehoming.append(asyncio.create_task(act(appliance, "rehome", **there)))
+        await until_it_waits_for_us(verbs._db, rehoming[0])
+        return done
+
+    monkeypatch.setattr(SubscriberVerbs, told, and_its_node_goes)
+    async with appliance.database.begin() as db:
+        done = await getattr(appliance.subscriber_desk(db), verb)("c1001-s1@isp.example", **said)
+    moved = await rehoming[0]
+
+    assert done["change"]["act"] == told
+    renamed = ["eve@isp.example"] if verb == "rename" else []
+    assert [each["username"] for each in moved] == [*renamed, "c1002-s2@isp.example", "c1003-s3@isp.example"]
+    assert verb == "end" or (await given(appliance))[1]["ipv4"] not in (None, before["ipv4"])
 
 
 async def test_another_management_vlan_of_the_node_changes_nothing_for_lines_that_stay_there(
