@@ -18,6 +18,7 @@ from ipam.allocation.places import (
     Place,
     Plan,
     hold_places,
+    lead_to,
     place_from,
     plan_from,
     with_place,
@@ -133,11 +134,12 @@ async def hold_service(db: AsyncSession, tenant_id: str, service_id: int, *going
             return seen
         connection = await db.connection()
         async with connection.begin_nested() as held:
-            await hold_places(db, tenant_id, *going_to, seen.place.location)
-            line = await find_service(db, tenant_id, service_id, to_change=True)
-            if line.place.location_id == seen.place.location_id:
-                return line
-            await held.rollback()  # lets go of the service, before the premise that it has gone to is waited for
+            premises = await hold_places(db, tenant_id, *going_to, seen.place.location)
+            if await lead_to(db, tenant_id, premises, *going_to):
+                line = await find_service(db, tenant_id, service_id, to_change=True)
+                if line.place.location_id == seen.place.location_id:
+                    return line
+            await held.rollback()  # lets go of all, before the premise that it has gone to, or is to, is waited for
 
 
 async def live_lines(db: AsyncSession, tenant_id: str) -> list[Line]:

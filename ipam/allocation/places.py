@@ -135,6 +135,16 @@ async def hold_places(
     return held
 
 
+async def lead_to(db: AsyncSession, tenant_id: str, held: frozenset[int] | None, *service_locations: str) -> bool:
+    """Whether none of these names leads to another premise than those that are held (None: all), and so none will until
+    our transaction ends: who would have it lead elsewhere waits for the premise where it leads."""
+    if held is None or not service_locations:
+        return True
+    names = [each.strip() for each in service_locations]
+    named = (LocationAlias.tenant_id == tenant_id, LocationAlias.alias.in_(names))
+    return held.issuperset(await db.scalars(select(LocationAlias.location_id).where(*named)))
+
+
 async def find_place(db: AsyncSession, tenant_id: str, service_location: str) -> Place:
     """The premise of that ``LOC-...`` id or alias.
 

@@ -238,6 +238,8 @@ class NetworkEstate:
         Raises:
             AliasTaken: an alias leads elsewhere already.
         """
+        await self._rows.be_alone()
+        await self._rows.hold(Location, name=[place.id])  # before anything that leads to it leads elsewhere
         return await self._define_location(place, await aliases.give_up(self._rows, [place]))
 
     async def _define_location(self, place: LocationSpec, lost: set[str]) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -18,6 +18,7 @@ from ipam.tables import (
     Bng,
     IpamBase,
     Location,
+    LocationAlias,
     Pool,
     Prefix,
     Site,
@@ -53,6 +54,21 @@ async def premises(rows: EstateRows, places: Iterable[LocationSpec]) -> Differin
     """At another node or port, or with another ONU or circuit."""
     said = {each.id: (each.access_node, each.port, each.onu, each.circuit_id) for each in places}
     return await _otherwise(rows, Location, _PREMISES, said)
+
+
+async def names(rows: EstateRows, places: Sequence[LocationSpec]) -> set[int]:
+    """The ids of the premises to which something leads that isn't said to, or not all that is."""
+    said, present = {each.id: each.found_by for each in places}, dict[int, tuple[str, set[str]]]()
+    ids = list(said)
+    for start in range(0, len(ids), AT_ONCE):
+        found = await rows.db.execute(
+            select(Location.id, Location.name, LocationAlias.alias)
+            .outerjoin(LocationAlias, LocationAlias.location_id == Location.id)
+            .where(Location.tenant_id == rows.tenant_id, Location.name.in_(ids[start : start + AT_ONCE]))
+        )
+        for row_id, name, alias in found:
+            present.setdefault(row_id, (name, set()))[1].add(alias)
+    return {row_id for row_id, (name, leading) in present.items() if leading != said[name]}
 
 
 async def nodes(rows: EstateRows, described: Iterable[AccessNodeSpec]) -> Differing:

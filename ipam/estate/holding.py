@@ -24,13 +24,15 @@ async def hold_changed(rows: EstateRows, spec: NetworkEstateSpec) -> None:
     """Nobody is given anything at these premises, or on these plans, until our transaction ends, and who was at it has
     ended: so their services can be counted, and are counted all.
 
-    Premises are held that are described otherwise than they are, that are behind an access node whose site, BNG or VLAN
-    model is, or served by a pool that becomes another one or loses its gateway; and plans that become other ones.
+    Premises are held that are described otherwise than they are, be it in what leads to them, that are behind an access
+    node whose site, BNG or VLAN model is, or served by a pool that becomes another one or loses its gateway; and plans
+    that become other ones.
     """
     await rows.be_alone()  # nobody else changes what is there, so that it is as we see it when it is held
     if not rows.has_other_writers:
         return
     premises = set(await differing.premises(rows, spec.locations))
+    premises |= await differing.names(rows, spec.locations)
     premises |= await _at(rows, _behind, await differing.nodes(rows, spec.access_nodes))
     leaving = {
         **await differing.pools(rows, spec.pools),

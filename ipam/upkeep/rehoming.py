@@ -200,7 +200,7 @@ async def _going(
 
 
 async def _give_back(rows: EstateRows, going: Sequence[_Going], *, note: str, at: datetime) -> None:
-    """What is not served there, before the first of all that go is given anything: one may need what another one has."""
+    """What is not served there, before the first of all is given anything: one may need what another one has."""
     gone = [unit.allocation_id for each in going for unit in each.gone]
     await give_back_units(rows.db, sorted(gone), tenant_id=rows.tenant_id, at=at, note=note)
 

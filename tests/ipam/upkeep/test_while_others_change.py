@@ -341,3 +341,38 @@ async def test_who_waits_for_a_premise_is_told_which_one_it_holds_and_allocates_
     assert (await second)["access_node"] == "OLT-2"
     assert await held_and_meant(isp, "DROP-7781") == (frozenset({meant}), meant)
     assert await isp.violations() == []
+
+
+async def test_a_name_leads_where_it_led_while_a_service_that_goes_there_is_held_and_nobody_waits_in_a_circle(
+    isp: Network,
+) -> None:
+    """The premise where it leads afterwards is one of those that go, and comes first among them."""
+    before = [{"id": "LOC-1", "access_node": "OLT-1", "port": "0/1/0"}, {"id": "LOC-3", "access_node": "OLT-1"}]
+    await isp.apply({"location": [before[0], {**before[1], "aliases": ["DROP-7781"]}]})
+    service_id = (await isp.allocate(1, "LOC-4"))["service_id"]
+    async with isp.database.begin() as db:
+        await held(isp, db, service_id, going_to="DROP-7781")
+        renaming = await meanwhile(db, isp.apply({"location": [{**before[0], "aliases": ["DROP-7781"]}, before[1]]}))
+        rehoming = asyncio.create_task(isp.keep("rehome", **NEW))
+        await isp.service(db).move_service(service_id=service_id, service_location="DROP-7781", note="moves house")
+
+    assert await renaming == ["location LOC-1 changed", "location LOC-3 changed"]
+    assert [each["location"] for each in (await rehoming).moved] == ["LOC-3"]
+    assert (await isp.serve("locate", service_location="DROP-7781"))["location"] == "LOC-1"
+    assert await isp.violations() == []
+
+
+async def test_a_service_goes_to_where_the_name_leads_that_was_waited_for_and_lets_go_of_all_else_before(
+    isp: Network,
+) -> None:
+    service_id = (await isp.allocate(1, "LOC-4"))["service_id"]
+    before = [{"id": "LOC-1", "access_node": "OLT-1", "port": "0/1/0"}, {"id": "LOC-3", "access_node": "OLT-1"}]
+    to = {"service_id": service_id, "service_location": "DROP-7781", "note": "moves house"}
+    async with isp.database.begin() as db:
+        await isp.estate(db).apply({"location": [before[0], {**before[1], "aliases": ["DROP-7781"]}]})
+        moving = await meanwhile(db, isp.serve("move_service", **to))
+    await moving
+
+    [moved] = (await isp.keep("rehome", **NEW)).moved
+    assert (moved["service_id"], moved["location"]) == (service_id, "LOC-3")
+    assert await isp.violations() == []
