@@ -107,7 +107,8 @@ class PoolUsage(TypedDict):
 
     ``used_percent`` is of ``size``, the units that may be handed out at all; ``draining`` are those of them that nobody
     has and nobody gets, since their part of the pool is being emptied. They count as used, too. ``role`` is the
-    prefix's (public, cgnat, wan6, pd, infra); C-VLANs stand on none. Events name the pool by ``pool_id``.
+    prefix's (public, cgnat, wan6, pd, infra), and ``vrf`` the routing table it is in: two VRFs may have the same
+    network. C-VLANs stand on none. Events name the pool by ``pool_id``.
     """
 
     pool_id: int
@@ -115,6 +116,7 @@ class PoolUsage(TypedDict):
     kind: str
     role: str | None
     network: str
+    vrf: str | None
     size: int
     assigned: int
     quarantined: int

@@ -20,6 +20,7 @@ from ipam.estate import pools as estate_pools
 from ipam.estate.faults import validate_estate
 from ipam.estate.gateways import without_gateway
 from ipam.estate.holding import hold_changed
+from ipam.estate.one_vrf import chains_of_several
 from ipam.estate.present import known_names
 from ipam.estate.rows import EstateRows, Outcome, worst
 from ipam.estate.spec import (
@@ -129,6 +130,8 @@ class NetworkEstate:
         _refuse_if_any(in_the_way)
         async for change in self._defined(await self._numbers(spec)):
             yield change
+        if mixed := await chains_of_several(self._rows, {pool.name for pool in spec.pools}):
+            raise EstateRefused(mixed)
 
     async def _places(self, spec: NetworkEstateSpec) -> _Parts:
         """What refuses before it writes: what stands in the way of all of it is told at once."""

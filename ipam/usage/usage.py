@@ -37,6 +37,7 @@ from ipam.tables import (
     Svlan,
     UtcDateTime,
     VlanGroup,
+    Vrf,
 )
 from ipam.upkeep.drained_units import nobodys_by_pool
 
@@ -52,10 +53,12 @@ _POOLS = (
         Prefix.role,
         Pool.size,
         Prefix.network,
+        Vrf.name.label("vrf"),
         VlanGroup.name.label("vlan_group"),
         Svlan.vid,
     )
     .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
+    .outerjoin(Vrf, Vrf.id == Prefix.vrf_id)
     .outerjoin(Svlan, Svlan.id == Pool.svlan_id)
     .outerjoin(VlanGroup, VlanGroup.id == Svlan.group_id)
     .where(Pool.tenant_id == _TENANT_ID, Pool.framed_pool.is_(None), IN_THE_NETWORK)
@@ -117,6 +120,7 @@ async def read(db: AsyncSession, tenant_id: str, *, at: datetime) -> list[PoolUs
                 kind=pool.kind,
                 role=pool.role,
                 network=pool.network or f"{pool.vlan_group}/{pool.vid}",
+                vrf=pool.vrf,
                 size=pool.size,
                 assigned=used - quarantined - reserved - nobodys,
                 quarantined=quarantined,

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from ipam import PlaceKind, PlaceUsage, PoolOutlook, PoolUsage
+from ipam import DEFAULT_VRF, PlaceKind, PlaceUsage, PoolOutlook, PoolUsage
 from provisioning.bootstrap import Appliance
 from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, at_second, print_json, print_list, say
@@ -125,7 +125,12 @@ def _below(pool: PoolOutlook) -> str:
     role = f"{pool['role']} " if pool["role"] else ""
     soon = pool["next_available_at"]
     back = f"; the next one comes back {at_second(soon)}" if soon else ""
-    return f"{role}{pool['network']} ({pool['kind']}): {_made_of(pool)}{back}"
+    return f"{role}{_network(pool)} ({pool['kind']}): {_made_of(pool)}{back}"
+
+
+def _network(used: PoolUsage) -> str:
+    """Two VRFs may have the same one."""
+    return used["network"] if used["vrf"] in (None, DEFAULT_VRF) else f"{used['network']} in VRF {used['vrf']}"
 
 
 def _made_of(used: PoolUsage | PlaceUsage) -> str:
@@ -151,7 +156,7 @@ def _print_pools(found: Sequence[PoolUsage]) -> None:
 
 
 def _line_below(used: PoolUsage) -> str:
-    return f"{used['network']}: {_made_of(used)}, {used['free']} of {used['size']} free"
+    return f"{_network(used)}: {_made_of(used)}, {used['free']} of {used['size']} free"
 
 
 def _print_places(found: Sequence[PlaceUsage]) -> None:

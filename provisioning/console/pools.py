@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Query, Response
 from markupsafe import Markup
 
-from ipam import NetworkService, PoolOutlook, PoolSampleAt
+from ipam import DEFAULT_VRF, NetworkService, PoolOutlook, PoolSampleAt
 from provisioning.api import Call, InCall
 from provisioning.api.addresses import Picture
 from provisioning.console.doors import ConsoleDoors
@@ -44,7 +44,16 @@ async def pools(call: InCall) -> Response:
     found.sort(key=lambda pool: (-pool["used_percent"], pool["pool"]))
     now = call.appliance.clock()
     rows = [(pool, _line(pool, samples, now), forecast(pool, now)) for pool in found]
-    return show(call, "pools.html.j2", "Pools", rows=rows, hands_out=hands_out, levels=LEVELS, days=POOLS_FOR.days)
+    return show(
+        call,
+        "pools.html.j2",
+        "Pools",
+        rows=rows,
+        hands_out=hands_out,
+        levels=LEVELS,
+        days=POOLS_FOR.days,
+        default_vrf=DEFAULT_VRF,
+    )
 
 
 @doors.page("/pools/of", permission="addresses.read")

@@ -22,6 +22,7 @@ def pool(name: str, used: float) -> PoolOutlook:
         kind="ipv4",
         role="public",
         network="192.0.2.0/24",
+        vrf="default",
         size=100,
         assigned=int(used),
         quarantined=0,

@@ -220,6 +220,7 @@ async def test_utilisation_counts_what_cools_off_as_used(empty: Network) -> None
         "kind": "ipv6_wan",
         "role": "wan6",
         "network": "2001:db8:1000::/62",
+        "vrf": "default",
         "size": 4,
         "assigned": 1,
         "quarantined": 1,
@@ -231,4 +232,4 @@ async def test_utilisation_counts_what_cools_off_as_used(empty: Network) -> None
     }
     assert usage["office"]["used_percent"] == 0.0
     assert usage["office"]["next_available_at"] is None
-    assert usage["metro/210"]["network"] == "metro/210"
+    assert (usage["metro/210"]["network"], usage["metro/210"]["vrf"]) == ("metro/210", None)

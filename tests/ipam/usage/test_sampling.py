@@ -182,6 +182,7 @@ async def test_the_outlook_follows_from_the_last_seven_days(empty: Network) -> N
         "kind": "ipv4",
         "role": "public",
         "network": "192.0.2.0/24",
+        "vrf": "default",
         "level": "ok",
         "chain": ["cgnat"],
         "chain_size": 254,
