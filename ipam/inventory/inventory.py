@@ -7,7 +7,7 @@ from contextlib import aclosing
 from datetime import datetime
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.estate.rows import EstateRows
@@ -17,7 +17,7 @@ from ipam.inventory.files import ImportFile
 from ipam.inventory.netbox import SHAPES, ExportShape, shaped
 from ipam.inventory.new_services import REQUESTS
 from ipam.inventory.reconciling import Reconciliation
-from ipam.tables import Service
+from ipam.tables import ASSIGNED, Allocation, Service
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +72,17 @@ class AddressInventory:
             async for row in rows:
                 if (cells := shaped(row, shape)) is not None:
                     yield cells
+
+    async def not_exported(self) -> list[int]:
+        """Live services that hold no unit of their own (the BNG chooses their address, and they share their VLAN): no
+        export has a row of them, and so no import brings them back."""
+        holds = exists().where(Allocation.service_id == Service.service_id, ASSIGNED)
+        found = await self._db.scalars(
+            select(Service.service_id)
+            .where(Service.tenant_id == self._tenant_id, Service.state == "active", ~holds)
+            .order_by(Service.service_id)
+        )
+        return list(found)
 
     def reconciliation(self) -> Reconciliation:
         """What is allocated, to be compared with what RADIUS replies with."""

@@ -17,7 +17,7 @@ from provisioning.address_files import opened, with_errors
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import tells
 from provisioning.cli.choices import chosen
-from provisioning.cli.printing import Entry, print_json, print_list, say
+from provisioning.cli.printing import Entry, err, print_json, print_list, say
 from provisioning.cli.replacing import replacing
 from provisioning.cli.running import AsJson, run
 from provisioning.intake import Faults
@@ -140,23 +140,29 @@ def export(
 ) -> None:
     """Write everything that is held, reserved or cooling as CSV, as `addresses import` reads it, or NetBox."""
 
-    async def act(appliance: Appliance) -> int:
+    async def act(appliance: Appliance) -> tuple[int, list[int]]:
         shape: ExportShape = chosen("as", as_, ExportShape)
         async with appliance.database.read() as db:
             inventory = appliance.inventory(db)
             columns, found = inventory.columns(shape), inventory.export(pool=pool, shape=shape)
+            unlisted = await inventory.not_exported() if pool is None and shape == "csv" else []
             if json_ and to is None:
                 rows = [dict(zip(columns, row, strict=True)) async for row in found]
                 print_json(rows)
-                return len(rows)
+                return len(rows), unlisted
             if to is None:
-                return await _write(sys.stdout, columns, found)
+                return await _write(sys.stdout, columns, found), unlisted
             with replacing(to) as target:
-                return await _write(target, columns, found)
+                return await _write(target, columns, found), unlisted
 
-    written = run(act, as_json=json_)
-    if to is not None:
-        print_json({"file": str(to), "lines": written}) if json_ else say(f"{written} lines in {to}")
+    written, unlisted = run(act, as_json=json_)
+    if to is not None and json_:
+        print_json({"file": str(to), "lines": written, "left_out": unlisted})
+    elif to is not None:
+        say(f"{written} lines in {to}")
+    if unlisted and not json_:
+        some = _some(len(unlisted), list(map(str, unlisted[:MOST_SHOWN])))
+        err.print(f"without a line, since they hold nothing of their own: services {some}")
 
 
 async def _write(target: TextIO, columns: Sequence[str], rows: AsyncIterator[Sequence[str]]) -> int:

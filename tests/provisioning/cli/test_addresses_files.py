@@ -138,6 +138,47 @@ def test_what_goes_out_is_what_comes_in(isp: Settings, type_: Type, tmp_path: Pa
     assert type_("addresses", "export", "--pool", "nowhere").status == 2
 
 
+POOLED = """
+[[network.plan]]
+name = "pooled"
+access = "pppoe"
+addressing = "framed_pool"
+cvlan = "never"
+
+[[network.pool]]
+name = "bng-own"
+kind = "ipv4"
+network = "100.72.0.0/22"
+framed_pool = "cust-pool"
+bindings = [{ bng = "bng-north", plan = "pooled" }]
+
+[[network.svlan]]
+group = "aggregation-north"
+vid = 102
+bindings = [{ access_node = "OLT-3" }]
+"""
+
+
+@pytest.mark.both_databases
+def test_an_export_names_the_services_that_have_no_line_in_it(any_isp: Settings, type_: Type, tmp_path: Path) -> None:
+    estate, everything = tmp_path / "pooled.toml", tmp_path / "all.csv"
+    estate.write_text(POOLED)
+    assert type_("import", estate).status == 0
+    words = ("--customer", 1005, "--location", "LOC-20005", "--plan", "pooled", "--request", "bss-9", "--json")
+    service_id = type_("addresses", "allocate", *words).json["service_id"]
+
+    said = type_("addresses", "export", "--to", everything)
+
+    named = f"without a line, since they hold nothing of their own: services 1 ({service_id})\n"
+    assert (said.status, said.err) == (0, named)
+    assert "c1005-" not in everything.read_text()
+    assert type_("addresses", "export", "--to", everything, "--json").json["left_out"] == [service_id]
+    assert type_("addresses", "export").err == named
+    assert type_("addresses", "export", "--pool", "north-v4").err == ""
+    assert type_("addresses", "release", service_id, "--reason", "cancelled").status == 0
+    assert type_("addresses", "export", "--to", everything).err == ""
+
+
 def test_what_is_refused_leaves_files_of_before_as_they_were_and_writes_no_heading(
     isp: Settings, type_: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,7 +375,7 @@ def test_what_can_not_be_read_is_refused_in_a_sentence(isp: Settings, type_: Typ
     binary.write_bytes(b"value\n\xff\xfe\n")
     for words, said in (
         ((tmp_path / "none.csv",), "No such file"),
-        ((binary,), "file: is not UTF-8 text (byte 7)"),
+        ((binary,), "file: is not UTF-8 text (line 2, byte 7 of the file)"),
         ((binary, "--from", "excel"), "from: excel is none of csv, netbox, phpipam, radreply"),
         ((), "file: is needed; only radreply can be read from its database"),
     ):
