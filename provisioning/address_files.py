@@ -11,6 +11,7 @@ from typing import Any
 from ipam import ImportFile, ImportMapping, ImportSource, read_import, read_mapping, reply_file
 from provisioning.bootstrap import Appliance
 from provisioning.errors import Fault, InvalidRequest
+from provisioning.text_files import lines_of
 from radius import address_replies
 
 FILE, MAPPING = "file", "mapping"
@@ -26,9 +27,11 @@ async def opened(
         RequestInvalid: it is no such file.
         RadiusDatabaseUnavailable, RadiusDatabaseUnfit
     """
-    known = read_mapping(_lines(mapping, MAPPING)) if mapping is not None else ImportMapping()
+    known = (
+        read_mapping(lines_of(mapping, what="The import", field=MAPPING)) if mapping is not None else ImportMapping()
+    )
     if content is not None:
-        return await asyncio.to_thread(read_import, _lines(content, FILE), source, known)
+        return await asyncio.to_thread(read_import, lines_of(content, what="The import", field=FILE), source, known)
     if source != "radreply":
         raise InvalidRequest("The import", [Fault(FILE, "is needed; only radreply can be read from its database")])
     replies = address_replies(appliance.radius_database.read, tenant_id=appliance.tenant_id)
@@ -45,14 +48,3 @@ def as_csv(rows: Iterable[Sequence[Any]], separator: str = ",") -> str:
     written = io.StringIO()
     csv.writer(written, delimiter=separator, lineterminator="\n").writerows(rows)
     return written.getvalue()
-
-
-def _lines(content: bytes, what: str) -> list[str]:
-    """
-    Raises: InvalidRequest
-    """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidRequest("The import", [Fault(what, f"is not UTF-8 text (byte {error.start + 1})")]) from error
-    return io.StringIO(text, newline="").readlines()

@@ -22,6 +22,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.device_binding import DeviceBinding
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from provisioning.subscriber_looks import ExternalId, Who
+from provisioning.text_files import lines_of
 from radius import RadiusError
 
 WHAT = "The list of CPEs"
@@ -211,10 +212,7 @@ def _batches(lines: Sequence[CpeLine], size: int) -> Iterable[Sequence[CpeLine]]
 
 def _read(content: bytes, inputs: frozenset[str], template: str | None) -> CpeFile:
     """Raises: InvalidRequest."""
-    try:
-        text = io.StringIO(content.decode("utf-8-sig"), newline="").readlines()
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(WHAT, [Fault("file", f"is not UTF-8 text (byte {error.start + 1})")]) from error
+    text = lines_of(content, what=WHAT, field="file")
     separator, header = _header(text)
     names = [_plain(name) for name in header]
     _refuse_columns(names, inputs, template)

@@ -25,6 +25,7 @@ from provisioning.commercial import unregistered
 from provisioning.database import Database
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.projections import many_more, projected_or_why_not
+from provisioning.text_files import lines_of
 from radius import (
     Adoption,
     GivingWay,
@@ -69,7 +70,7 @@ async def opened(content: bytes) -> SubscriberFile:
         InvalidRequest: it is no text.
         ImportUnreadable: it is no such list.
     """
-    return await asyncio.to_thread(read_subscribers, _lines(content))
+    return await asyncio.to_thread(read_subscribers, lines_of(content, what="The import", field=FILE))
 
 
 async def opened_tables(
@@ -256,7 +257,7 @@ def _rows_beside(content: bytes) -> list[dict[str, str]]:
     Raises: InvalidRequest, ImportUnreadable
     """
     rows: list[dict[str, str]] = []
-    reader = csv.DictReader(_lines(content), restval="", strict=True)
+    reader = csv.DictReader(lines_of(content, what="The import", field=FILE), restval="", strict=True)
     try:
         names = reader.fieldnames or ()
         for row in reader:
@@ -268,17 +269,6 @@ def _rows_beside(content: bytes) -> list[dict[str, str]]:
         where = f"{error} in line {reader.reader.line_num}"
         raise ImportUnreadable(f"what is said beside the tables is no CSV, {where}") from error
     return rows
-
-
-def _lines(content: bytes) -> list[str]:
-    """
-    Raises: InvalidRequest
-    """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidRequest("The import", [Fault(FILE, f"is not UTF-8 text (byte {error.start + 1})")]) from error
-    return io.StringIO(text, newline="").readlines()
 
 
 def _refuse_no_file(url: URL) -> None:

@@ -102,6 +102,6 @@ async def test_a_file_that_is_no_such_list_is_refused_before_anything_is_compare
     }.items():
         with pytest.raises(InvalidRequest, match=fault):
             await opened(text)
-    with pytest.raises(InvalidRequest, match=r"is not UTF-8 text \(byte 1\)"):
+    with pytest.raises(InvalidRequest, match=r"is not UTF-8 text \(line 1, byte 1 of the file\)"):
         await device_files.opened(b"\xff", inputs=INPUTS)
     assert [line.template for line in (await opened("serial,username\nA,b\n", "tr181-pppoe")).lines] == ["tr181-pppoe"]
