@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -28,6 +28,11 @@ T = TypeVar("T")
 
 AT_ONCE = 1000
 """So many rows, or their ids, are named by one statement."""
+
+
+def in_parts(many: Sequence[T]) -> Iterator[Sequence[T]]:
+    """In their order, so many at once as one statement may name."""
+    return (many[start : start + AT_ONCE] for start in range(0, len(many), AT_ONCE))
 
 
 async def insert_many(db: AsyncSession, table: Table, values: Sequence[dict[str, Any]]) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import select
 
 from ipam.allocation.places import AnySelect
-from ipam.bulk import AT_ONCE
 from ipam.estate.rows import EstateRows
 from ipam.estate.spec import AccessNodeSpec, LocationSpec, PlanSpec, PoolSpec, SvlanSpec
 from ipam.tables import (
@@ -23,10 +22,9 @@ from ipam.tables import (
     Prefix,
     Site,
     Vrf,
-    table_of,
 )
 
-_PREMISES: AnySelect = (
+PREMISES: AnySelect = (
     select(Location.id, Location.name, AccessNode.name, AccessPort.name, Location.onu, Location.circuit_id)
     .join(AccessNode, AccessNode.id == Location.node_id)
     .outerjoin(AccessPort, AccessPort.id == Location.port_id)
@@ -36,8 +34,8 @@ _NODES: AnySelect = (
     .join(Site, Site.id == AccessNode.site_id)
     .join(Bng, Bng.id == AccessNode.bng_id)
 )
-_NEEDS = tuple(name for name in PlanSpec.model_fields if name != "name")
-_PLANS: AnySelect = select(AddressPlan.id, AddressPlan.name, *(getattr(AddressPlan, name) for name in _NEEDS))
+NEEDS = tuple(name for name in PlanSpec.model_fields if name != "name")
+PLANS: AnySelect = select(AddressPlan.id, AddressPlan.name, *(getattr(AddressPlan, name) for name in NEEDS))
 _POOLS: AnySelect = (
     select(Pool.id, Pool.name, Pool.kind, Pool.unit_length, Pool.framed_pool, Prefix.network, Vrf.name)
     .outerjoin(Prefix, Prefix.id == Pool.prefix_id)  # C-VLANs stand on none
@@ -53,7 +51,7 @@ Differing = dict[int, str]
 async def premises(rows: EstateRows, places: Iterable[LocationSpec]) -> Differing:
     """At another node or port, or with another ONU or circuit."""
     said = {each.id: (each.access_node, each.port, each.onu, each.circuit_id) for each in places}
-    return await _otherwise(rows, Location, _PREMISES, said)
+    return await _otherwise(rows, Location, PREMISES, said)
 
 
 async def names(rows: EstateRows, places: Sequence[LocationSpec]) -> set[int]:
@@ -79,8 +77,8 @@ async def nodes(rows: EstateRows, described: Iterable[AccessNodeSpec]) -> Differ
 
 async def plans(rows: EstateRows, described: Iterable[PlanSpec]) -> Differing:
     """With other needs."""
-    said = {plan.name: tuple(getattr(plan, name) for name in _NEEDS) for plan in described}
-    return await _otherwise(rows, AddressPlan, _PLANS, said)
+    said = {plan.name: tuple(getattr(plan, name) for name in NEEDS) for plan in described}
+    return await _otherwise(rows, AddressPlan, PLANS, said)
 
 
 async def pools(rows: EstateRows, described: Iterable[PoolSpec]) -> Differing:
@@ -107,9 +105,5 @@ async def _otherwise(
     rows: EstateRows, model: type[IpamBase], found: AnySelect, said: Mapping[str, tuple[Any, ...]]
 ) -> Differing:
     """``found``: an id, the name, and what is compared with what is ``said`` of it."""
-    table, names, differing = table_of(model), list(said), Differing()
-    for start in range(0, len(names), AT_ONCE):
-        some = table.c.name.in_(names[start : start + AT_ONCE])
-        present = await rows.db.execute(found.where(table.c.tenant_id == rows.tenant_id, some))
-        differing |= {row_id: name for row_id, name, *values in present if tuple(values) != said[name]}
-    return differing
+    present = await rows.named(model, found, said)
+    return {row_id: name for row_id, name, *values in present if tuple(values) != said[name]}

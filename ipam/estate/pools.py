@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, or_, select
+from sqlalchemy import ColumnElement, and_, delete, or_, select
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
 
@@ -14,6 +14,7 @@ from ipam.addresses import Network, parse_address, parse_network, to_bytes
 from ipam.ddl import PREFIX_ONCE, PREFIX_OVERLAP
 from ipam.errors import EstateInUse, EstateRefused, Fault, Overlap
 from ipam.estate import differing
+from ipam.estate.bindings import bind
 from ipam.estate.by_hand import done_by_hand
 from ipam.estate.clashes import RETIRED, becomes_another, sentence, was_its_prefix
 from ipam.estate.faults import binding_fault
@@ -35,6 +36,12 @@ from ipam.tables import (
     Svlan,
     table_of,
 )
+
+FREE: ColumnElement[bool] = and_(
+    Prefix.id.not_in(select(Pool.prefix_id).where(Pool.prefix_id.is_not(None))),
+    Prefix.id.not_in(select(NatRule.prefix_id)),
+)
+"""Of a prefix: no pool stands on it, and no rule of port blocks."""
 
 
 async def give_up(rows: EstateRows, pools: Sequence[PoolSpec], at: datetime) -> set[str]:
@@ -74,14 +81,14 @@ async def define_pool(rows: EstateRows, pool: PoolSpec, at: datetime, *, given_u
         identity = {"kind": pool.kind, "unit_length": pool.its_unit_length, "framed_pool": pool.framed_pool}
         stands_on = {**identity, "prefix_id": prefix_id}
         pool_id = await _add_pool(rows, pool.name, {**stands_on, **pool.handing_out}, pool_layout(pool), at)
-        await rows.bind(pool.bindings, pool_id=pool_id)
+        await bind(rows, pool.bindings, "pool_id", pool_id)
         return "changed" if replaced else "created"
     if gateway is None:
         await _refuse_gateway_in_use(rows, existing, pool.name)
     _, in_prefix = await rows.put(Prefix, {"id": existing["prefix_id"]}, {"role": pool.its_role, "gateway": gateway})
     layout = pool_layout(pool)
     in_pool = await _change_pool(rows, existing["id"], pool, layout, at)
-    return worst(in_pool, in_prefix, await rows.bind(pool.bindings, pool_id=existing["id"]))
+    return worst(in_pool, in_prefix, await bind(rows, pool.bindings, "pool_id", existing["id"]))
 
 
 async def define_svlan(rows: EstateRows, svlan: SvlanSpec, at: datetime) -> Outcome:
@@ -97,7 +104,7 @@ async def define_svlan(rows: EstateRows, svlan: SvlanSpec, at: datetime) -> Outc
     if not svlan.cvlans:
         if existing is not None:
             await _make_room(rows, existing, svlan.name, at)
-        bound = await rows.bind(svlan.bindings, svlan_id=svlan_id)
+        bound = await bind(rows, svlan.bindings, "svlan_id", svlan_id)
         return worst(outcome, bound, "unchanged" if existing is None else "changed")
     await rows.hold(Svlan, id=[svlan_id])
     if sharing := await count_live(rows.db, Service.svlan_id == svlan_id):
@@ -106,7 +113,7 @@ async def define_svlan(rows: EstateRows, svlan: SvlanSpec, at: datetime) -> Outc
             change=f"{sharing} live services share it, so it can't carry a C-VLAN for each line",
             instead="Use another S-VLAN for 1:1, and move the services first.",
         )
-    shared = await rows.bind((), svlan_id=svlan_id)
+    shared = await bind(rows, (), "svlan_id", svlan_id)
     layout = cvlan_layout(svlan)
     if existing is None:
         stands_on = {"kind": "cvlan", "svlan_id": svlan_id, **svlan.handing_out}
@@ -115,7 +122,7 @@ async def define_svlan(rows: EstateRows, svlan: SvlanSpec, at: datetime) -> Outc
     else:
         pool_id = existing["id"]
         in_pool = await _change_pool(rows, pool_id, svlan, layout, at)
-    return worst(outcome, shared, in_pool, await rows.bind(svlan.bindings, pool_id=pool_id))
+    return worst(outcome, shared, in_pool, await bind(rows, svlan.bindings, "pool_id", pool_id))
 
 
 async def add_prefix(
@@ -288,14 +295,12 @@ async def define_prefix(rows: EstateRows, network: Network, vrf: str, role: str)
     """
     await rows.be_alone()
     vrf_id = await rows.id_of("vrf", vrf)
-    pooled = select(Pool.prefix_id).where(Pool.prefix_id.is_not(None))
-    free = and_(Prefix.id.not_in(pooled), Prefix.id.not_in(select(NatRule.prefix_id)))
     existing = (
         await rows.db.execute(
             select(Prefix.id, Prefix.role).where(
                 Prefix.vrf_id == vrf_id,
                 Prefix.network == str(network),
-                or_(free, and_(Prefix.role == role, Prefix.role == "container")),
+                or_(FREE, and_(Prefix.role == role, Prefix.role == "container")),
             )
         )
     ).first()

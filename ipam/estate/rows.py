@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.engine import RowMapping, Transaction
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ipam.allocation.places import AnySelect
+from ipam.bulk import in_parts
 from ipam.errors import NameUnknown
 from ipam.estate.faults import KIND_OF
-from ipam.estate.spec import BindingSpec
-from ipam.tables import AccessNode, AccessPort, AddressPlan, Bng, IpamBase, PoolBinding, Site, VlanGroup, Vrf, table_of
+from ipam.tables import AccessNode, AccessPort, AddressPlan, Bng, IpamBase, Site, VlanGroup, Vrf, table_of
 from ipam.usage.ending import TellCrossing
 
 Outcome = Literal["created", "changed", "unchanged"]
@@ -44,7 +45,7 @@ class EstateRows:
         self.tell = tell
         """Tells of pools that leave the network; None: nobody is told."""
         self.unbound: list[dict[str, int]] = []
-        """The pools and S-VLANs that lost a binding, as ``bind`` was told them."""
+        """The pools (``pool_id``) and S-VLANs (``svlan_id``) that lost a binding."""
         self.told_anew: tuple[str, ...] = ()
         """Which VLANs of an access node were changed that OLT and CPEs are told."""
         self._alone_in: Transaction | None = None
@@ -80,6 +81,15 @@ class EstateRows:
             select(table).where(table.c.tenant_id == self.tenant_id, *(table.c[name] == key[name] for name in key))
         )
         return found.mappings().first()
+
+    async def named(self, model: type[IpamBase], found: AnySelect, names: Iterable[str]) -> list[Row[*tuple[Any, ...]]]:
+        """What ``found`` finds of the rows of these names, in one question for so many as a statement may name."""
+        table = table_of(model)
+        of_tenant = found.where(table.c.tenant_id == self.tenant_id)
+        rows: list[Row[*tuple[Any, ...]]] = []
+        for some in in_parts(list(names)):
+            rows += await self.db.execute(of_tenant.where(table.c.name.in_(some)))
+        return rows
 
     async def add(self, model: type[IpamBase], **values: Any) -> int:
         table = table_of(model)
@@ -129,37 +139,3 @@ class EstateRows:
         if row is None:
             raise NameUnknown(f"port of access node {node}", port)
         return int(row["id"])
-
-    async def bind(self, bindings: tuple[BindingSpec, ...], **target: int) -> Outcome:
-        """Make these the bindings of the pool (``pool_id=``) or S-VLAN (``svlan_id=``), and no others."""
-        table = table_of(PoolBinding)
-        columns = ("bng_id", "site_id", "node_id", "port_id", "plan_id", "priority")
-        wanted = {await self._place_of(binding) for binding in bindings}
-        of_target = [table.c[name] == target[name] for name in target]
-        rows = await self.db.execute(select(table.c.id, *(table.c[name] for name in columns)).where(*of_target))
-        present = {tuple(row[1:]): row[0] for row in rows}
-        gone = [row_id for place, row_id in present.items() if place not in wanted]
-        if gone:
-            await self.db.execute(table.delete().where(table.c.id.in_(gone)))
-            self.unbound.append(target)
-        missing = [place for place in wanted if place not in present]
-        for place in missing:
-            await self.add(PoolBinding, **target, **dict(zip(columns, place, strict=True)))
-        return "changed" if gone or missing else "unchanged"
-
-    async def _place_of(self, binding: BindingSpec) -> tuple[int | None, ...]:
-        node_id = await self._id_or_none("access_node", binding.access_node)
-        port_id = None
-        if node_id is not None and binding.access_node is not None and binding.port is not None:
-            port_id = await self.port_id(node_id, binding.access_node, binding.port)
-        return (
-            await self._id_or_none("bng", binding.bng),
-            await self._id_or_none("site", binding.site),
-            node_id if port_id is None else None,
-            port_id,
-            await self._id_or_none("plan", binding.plan),
-            binding.priority,
-        )
-
-    async def _id_or_none(self, kind: str, name: str | None) -> int | None:
-        return None if name is None else await self.id_of(kind, name)
