@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -73,10 +73,11 @@ def _read(data: Mapping[str, Any], known: KnownNames) -> tuple[NetworkEstateSpec
         set(known.ipoe_plans),
         dict(known.pools),
         known.present,
-        list(known.taken),
+        known.taken,
         known.gateways,
     )
     faults: list[Fault] = []
+    wrong: set[tuple[str, str | None]] = set()
     right: dict[str, list[Spec]] = {}
     for section, entries in data.items():
         if section not in models:
@@ -90,6 +91,8 @@ def _read(data: Mapping[str, Any], known: KnownNames) -> tuple[NetworkEstateSpec
                 except ValidationError as exc:
                     faults.extend(_entry_faults(section, number, entry, exc, models[section]))
                     _claim(section, entry, claimed)
+                    wrong.add((section, _name_in(entry)))
+    claimed.taken = [part for part in known.taken if (part.section, part.name) not in wrong]
     return NetworkEstateSpec.model_validate(right), faults, claimed
 
 
@@ -121,7 +124,6 @@ def _name_in(entry: Any) -> str | None:
 def _claim(section: str, entry: Any, claimed: KnownNames) -> None:
     if name := _name_in(entry):
         claimed.names.setdefault(section, set()).add(name)
-        claimed.taken = [part for part in claimed.taken if (part.section, part.name) != (section, name)]
         ports = entry.get("ports", ())
         if section == "access_node" and isinstance(ports, list | tuple):
             claimed.ports |= {(name, port) for port in ports if isinstance(port, str)}
@@ -174,10 +176,13 @@ def _twice(spec: NetworkEstateSpec) -> Iterator[Fault]:
     for node in spec.access_nodes:
         for port in _repeated(node.ports):
             yield Fault(f"access_node {node.name}", f"port {port} is listed twice")
-    found_by = [(alias, place.id) for place in spec.locations for alias in place.found_by]
-    for alias in _repeated(alias for alias, _ in found_by):
-        places = ", ".join(sorted(place for each, place in found_by if each == alias))
-        yield Fault(f"location {places}", f"{alias} would lead to each of them")
+    led_to: defaultdict[str, list[str]] = defaultdict(list)
+    for place in spec.locations:
+        for alias in sorted(place.found_by):
+            led_to[alias].append(place.id)
+    for alias, places in led_to.items():
+        if len(places) > 1:
+            yield Fault(f"location {', '.join(sorted(places))}", f"{alias} would lead to each of them")
 
 
 def _repeated(names: Iterable[str]) -> list[str]:
