@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Insert,
     Table,
@@ -59,7 +60,7 @@ async def update_many(db: AsyncSession, table: Table, key: tuple[str, ...], valu
     await connection.execute(_changed(table, key, names), {f"_{name}": [row[name] for row in values] for name in names})
 
 
-def among(db: AsyncSession, column: InstrumentedAttribute[T], values: Collection[T]) -> ColumnElement[bool]:
+def among(db: AsyncSession, column: InstrumentedAttribute[T] | Column[T], values: Collection[T]) -> ColumnElement[bool]:
     """Which rows have one of these. PostgreSQL is told them as rows, which it joins: of a list it would compare each
     with every row where it hasn't counted a new table yet (a network just applied: minutes for 20,000 premises)."""
     if db.get_bind().dialect.name != "postgresql":

@@ -7,13 +7,18 @@ from collections.abc import Sequence
 
 from sqlalchemy import delete, insert, select
 
-from ipam.bulk import AT_ONCE
+from ipam.allocation.places import AnySelect
+from ipam.bulk import among, in_parts
 from ipam.errors import AliasTaken
 from ipam.estate.rows import EstateRows
 from ipam.estate.spec import LocationSpec
 from ipam.tables import Location, LocationAlias, table_of
 
 _ALIAS = table_of(LocationAlias)
+LEADING: AnySelect = select(Location.name, LocationAlias.alias).join(
+    LocationAlias, LocationAlias.location_id == Location.id
+)
+"""Ids of premises, each with everything that leads to it."""
 
 
 async def give_up(rows: EstateRows, places: Sequence[LocationSpec]) -> set[str]:
@@ -23,21 +28,12 @@ async def give_up(rows: EstateRows, places: Sequence[LocationSpec]) -> set[str]:
         await rows.be_alone()  # whoever changes what leads where is, so that this is true still when it is deleted
     wanted = {place.id: place.found_by for place in places}
     lost: dict[str, list[str]] = defaultdict(list)
-    names = list(wanted)
-    for start in range(0, len(names), AT_ONCE):
-        some = names[start : start + AT_ONCE]
-        found = await rows.db.execute(
-            select(Location.name, LocationAlias.alias)
-            .join(Location, Location.id == LocationAlias.location_id)
-            .where(Location.tenant_id == rows.tenant_id, Location.name.in_(some))
-        )
-        for name, alias in found:
-            if alias not in wanted[name]:
-                lost[name].append(alias)
-    gone = [alias for aliases in lost.values() for alias in aliases]
-    for start in range(0, len(gone), AT_ONCE):
-        some = gone[start : start + AT_ONCE]
-        await rows.db.execute(delete(_ALIAS).where(_ALIAS.c.tenant_id == rows.tenant_id, _ALIAS.c.alias.in_(some)))
+    for name, alias in await rows.named(Location, LEADING, wanted):
+        if alias not in wanted[name]:
+            lost[name].append(alias)
+    for some in in_parts([alias for aliases in lost.values() for alias in aliases]):
+        these = (_ALIAS.c.tenant_id == rows.tenant_id, among(rows.db, _ALIAS.c.alias, some))
+        await rows.db.execute(delete(_ALIAS).where(*these))
     return set(lost)
 
 

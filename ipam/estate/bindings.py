@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
 from ipam.allocation.places import AnySelect
-from ipam.bulk import in_parts, insert_many
+from ipam.bulk import among, in_parts, insert_many
 from ipam.estate.rows import EstateRows, Outcome
 from ipam.estate.spec import BindingSpec
 from ipam.tables import AccessNode, AccessPort, AddressPlan, Bng, PoolBinding, Site, table_of
@@ -67,7 +67,7 @@ async def standing(
     may name."""
     found: defaultdict[int, dict[Bound, int]] = defaultdict(dict)
     if ids:
-        of_these = _STANDING.add_columns(_BINDING.c[of]).where(_BINDING.c[of].in_(ids))
+        of_these = _STANDING.add_columns(_BINDING.c[of]).where(among(rows.db, _BINDING.c[of], ids))
         for row_id, *names, target in await rows.db.execute(of_these):
             found[target][Bound(*names)] = row_id
     return found

@@ -15,11 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import format_vids, parse_network, parse_vids
 from ipam.errors import AliasTaken, EstateInUse, EstateRefused, Fault, NameUnknown
-from ipam.estate import aliases, nat_rules
+from ipam.estate import aliases, nat_rules, new_places
 from ipam.estate import pools as estate_pools
 from ipam.estate.faults import validate_estate
 from ipam.estate.gateways import without_gateway
 from ipam.estate.holding import hold_changed
+from ipam.estate.left_to_do import left_to_do
 from ipam.estate.one_vrf import chains_of_several
 from ipam.estate.present import known_names
 from ipam.estate.rows import EstateRows, Outcome, worst
@@ -44,7 +45,6 @@ from ipam.nat.port_blocks import PortBlocks
 from ipam.tables import (
     ASSIGNED,
     AccessNode,
-    AccessPort,
     AddressPlan,
     Allocation,
     Bng,
@@ -78,8 +78,8 @@ class Change:
 
 
 _TOLD = ("cpe_vlan_id", "management_vlan")
-_Parts = list[tuple[str, Iterable[Any], Callable[[Any], Awaitable[Outcome]]]]
-"""A section, its entries, and what makes the network be as one of them says."""
+_Parts = AsyncIterator[tuple[str, Iterable[Any], Callable[[Any], Awaitable[Outcome]]]]
+"""A section, its entries, and what makes the network be as one of them says; the next one comes when they are."""
 
 
 class NetworkEstate:
@@ -123,51 +123,49 @@ class NetworkEstate:
 
     async def _apply(self, spec: NetworkEstateSpec) -> AsyncIterator[Change]:
         self._rows.unbound = []
-        await hold_changed(self._rows, spec)  # all of it before the first part, which holds what it changes once more
+        await self._rows.be_alone()  # nobody else changes what is there, so that what is as described stays so
+        left = await left_to_do(self._rows, spec)
+        await hold_changed(self._rows, left)  # all of it before the first part, which holds what it changes once more
         in_the_way: list[AliasTaken | EstateInUse] = []
-        async for change in self._defined(await self._places(spec), in_the_way):
+        async for change in self._defined(self._places(left), in_the_way):
             yield change
         _refuse_if_any(in_the_way)
-        async for change in self._defined(await self._numbers(spec)):
+        async for change in self._defined(self._numbers(left)):
             yield change
-        if mixed := await chains_of_several(self._rows, {pool.name for pool in spec.pools}):
+        if mixed := await chains_of_several(self._rows, {pool.name for pool in left.pools}):
             raise EstateRefused(mixed)
 
     async def _places(self, spec: NetworkEstateSpec) -> _Parts:
         """What refuses before it writes: what stands in the way of all of it is told at once."""
         lost = await aliases.give_up(self._rows, spec.locations)
-        return [
-            ("vrf", spec.vrfs, self.define_vrf),
-            ("bng", spec.bngs, self.define_bng),
-            ("site", spec.sites, self.define_site),
-            ("access_node", spec.access_nodes, self.define_access_node),
-            ("location", spec.locations, partial(self._define_location, lost=lost)),
-            ("plan", spec.plans, self.define_plan),
-        ]
+        yield "vrf", spec.vrfs, self.define_vrf
+        yield "bng", spec.bngs, self.define_bng
+        yield "site", spec.sites, self.define_site
+        yield "access_node", spec.access_nodes, self.define_access_node
+        added = await new_places.add_premises(self._rows, spec.locations)
+        yield "location", spec.locations, partial(self._define_location, lost=lost, added=added)
+        yield "plan", spec.plans, self.define_plan
 
     async def _numbers(self, spec: NetworkEstateSpec) -> _Parts:
         """What stands on prefixes, each of which is given up before any is taken."""
         parts: list[PrefixSpec | PoolSpec | NatRuleSpec] = [*spec.prefixes, *spec.pools, *spec.nat_rules]
-        for vrf in {part.vrf for part in parts}:
-            await self._ensure_vrf(vrf)
+        if any(part.vrf == DEFAULT_VRF for part in parts):
+            await self._ensure_vrf(DEFAULT_VRF)
         gone = await estate_pools.give_up(self._rows, spec.pools, self._now())
         blocks = self._port_blocks()
         ended = await nat_rules.give_up(blocks, spec.nat_rules)
-        containers_first = sorted(spec.prefixes, key=lambda prefix: prefix.role != "container")
-        return [
-            ("prefix", containers_first, self.define_prefix),
-            ("pool", spec.pools, partial(self._define_pool, given_up=gone)),
-            ("nat_rule", spec.nat_rules, partial(nat_rules.define_rule, blocks, given_up=ended)),
-            ("vlan_group", spec.vlan_groups, self.define_vlan_group),
-            ("svlan", spec.svlans, self.define_svlan),
-        ]
+        yield "prefix", sorted(spec.prefixes, key=lambda prefix: prefix.role != "container"), self.define_prefix
+        yield "pool", spec.pools, partial(self._define_pool, given_up=gone)
+        yield "nat_rule", spec.nat_rules, partial(nat_rules.define_rule, blocks, given_up=ended)
+        yield "vlan_group", spec.vlan_groups, self.define_vlan_group
+        yield "svlan", spec.svlans, self.define_svlan
 
     async def _defined(
         self, parts: _Parts, in_the_way: list[AliasTaken | EstateInUse] | None = None
     ) -> AsyncIterator[Change]:
         """``in_the_way``: here what is in the way of a part is left, and the next one is looked at; None: it is
         raised."""
-        for part, entries, define in parts:
+        async for part, entries, define in parts:
             for entry in entries:
                 try:
                     outcome = await define(entry)
@@ -231,8 +229,8 @@ class NetworkEstate:
             "management_vlan": node.management_vlan,
         }
         node_id, outcome = await self._rows.put(AccessNode, {"name": node.name}, values, guard)
-        ports = [await self._rows.put(AccessPort, {"node_id": node_id, "name": port}, {}) for port in node.ports]
-        return worst(outcome, *(port_outcome for _, port_outcome in ports))
+        has_gained = await new_places.add_ports(self._rows, node_id, node.ports)
+        return worst(outcome, "changed" if has_gained else "unchanged")
 
     async def define_location(self, place: LocationSpec) -> Outcome:
         """A premise with live services stays at its node, and at a port whose pool or VLAN they hold, or of which
@@ -245,8 +243,10 @@ class NetworkEstate:
         await self._rows.hold(Location, name=[place.id])  # before anything that leads to it leads elsewhere
         return await self._define_location(place, await aliases.give_up(self._rows, [place]))
 
-    async def _define_location(self, place: LocationSpec, lost: set[str]) -> Outcome:
-        """``lost``: the premises to which less leads than before."""
+    async def _define_location(self, place: LocationSpec, lost: set[str], added: Collection[str] = ()) -> Outcome:
+        """``lost``: the premises to which less leads than before; ``added``: those that have just been added."""
+        if place.id in added:
+            return "created"
         node_id = await self._rows.id_of("access_node", place.access_node)
         port_id = None if place.port is None else await self._rows.port_id(node_id, place.access_node, place.port)
 

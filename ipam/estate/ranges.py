@@ -36,7 +36,7 @@ MOST_NAMED = 5
 
 async def cut_first(rows: EstateRows, pool_id: int, layout: Layout) -> None:
     """A new pool's exclusions and free ranges."""
-    await _write_exclusions(rows, pool_id, laid_over(_described(layout), []))
+    await _write_exclusions(rows, pool_id, laid_over(described_by(layout), []))
     await insert_ranges(rows, pool_id, stripes(layout.free, layout.stripes))
 
 
@@ -49,7 +49,7 @@ async def recut(rows: EstateRows, pool_id: int, name: str, layout: Layout, at: d
         EstateInUse: a live service holds something that would be excluded.
     """
     present = await excluded_of(rows, pool_id)
-    before, wanted, by_hand = described_in(present), _described(layout), by_hand_in(present)
+    before, wanted, by_hand = described_in(present), described_by(layout), by_hand_in(present)
     if before == wanted:
         return False
     out = [each.interval for each in wanted]
@@ -60,7 +60,8 @@ async def recut(rows: EstateRows, pool_id: int, name: str, layout: Layout, at: d
     return True
 
 
-def _described(layout: Layout) -> list[Part]:
+def described_by(layout: Layout) -> list[Part]:
+    """The description's layer of what is never handed out."""
     return joined(Part(each.first, each.last, each.reason) for each in layout.excluded)
 
 

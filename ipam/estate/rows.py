@@ -10,7 +10,7 @@ from sqlalchemy.engine import RowMapping, Transaction
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.places import AnySelect
-from ipam.bulk import in_parts
+from ipam.bulk import among, in_parts
 from ipam.errors import NameUnknown
 from ipam.estate.faults import KIND_OF
 from ipam.tables import AccessNode, AccessPort, AddressPlan, Bng, IpamBase, Site, VlanGroup, Vrf, table_of
@@ -88,7 +88,7 @@ class EstateRows:
         of_tenant = found.where(table.c.tenant_id == self.tenant_id)
         rows: list[Row[*tuple[Any, ...]]] = []
         for some in in_parts(list(names)):
-            rows += await self.db.execute(of_tenant.where(table.c.name.in_(some)))
+            rows += await self.db.execute(of_tenant.where(among(self.db, table.c.name, some)))
         return rows
 
     async def add(self, model: type[IpamBase], **values: Any) -> int:
