@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.check import check_everything
@@ -250,6 +250,32 @@ async def test_what_an_import_changes_in_the_network_is_grouped_and_of_many_the_
     )
     file.write_text(FIELD_WORK)
     assert (await import_estate(appliance, file)).network is None
+
+
+@pytest.mark.both_databases
+async def test_premises_that_are_as_the_file_says_cost_an_import_no_statement_each(
+    appliance: Appliance, tmp_path: Path
+) -> None:
+    file, seen, asked = tmp_path / "estate.toml", list[str](), list[int]()
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        seen.append(statement)
+
+    for premises in (10, 200):
+        ports = [f"0/{number}" for number in range(premises)]
+        node = f'[[network.access_node]]\nname = "OLT-9"\nsite = "northtown"\nbng = "bng-north"\nports = {ports}\n'
+        places = [
+            f'[[network.location]]\nid = "LOC-9-{number}"\naccess_node = "OLT-9"\nport = "{port}"\n'
+            for number, port in enumerate(ports)
+        ]
+        file.write_text(ESTATE.read_text() + node + "".join(places))
+        assert (await import_estate(appliance, file)).network != []
+        event.listen(appliance.database.engine.sync_engine, "before_cursor_execute", note)
+        assert (await import_estate(appliance, file)).network == []
+        event.remove(appliance.database.engine.sync_engine, "before_cursor_execute", note)
+        asked.append(len(seen))
+        seen.clear()
+    assert asked[0] == asked[1]
 
 
 @pytest.mark.both_databases
