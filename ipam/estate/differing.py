@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from ipam.allocation.places import AnySelect
+from ipam.bulk import among, in_parts
 from ipam.estate.rows import EstateRows
 from ipam.estate.spec import AccessNodeSpec, LocationSpec, PlanSpec, PoolSpec, SvlanSpec
 from ipam.tables import (
@@ -57,12 +58,11 @@ async def premises(rows: EstateRows, places: Iterable[LocationSpec]) -> Differin
 async def names(rows: EstateRows, places: Sequence[LocationSpec]) -> set[int]:
     """The ids of the premises to which something leads that isn't said to, or not all that is."""
     said, present = {each.id: each.found_by for each in places}, dict[int, tuple[str, set[str]]]()
-    ids = list(said)
-    for start in range(0, len(ids), AT_ONCE):
+    for some in in_parts(list(said)):
         found = await rows.db.execute(
             select(Location.id, Location.name, LocationAlias.alias)
             .outerjoin(LocationAlias, LocationAlias.location_id == Location.id)
-            .where(Location.tenant_id == rows.tenant_id, Location.name.in_(ids[start : start + AT_ONCE]))
+            .where(Location.tenant_id == rows.tenant_id, among(rows.db, Location.name, some))
         )
         for row_id, name, alias in found:
             present.setdefault(row_id, (name, set()))[1].add(alias)

@@ -7,12 +7,12 @@ database would take one back. What is described as it is isn't held: nobody wait
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 
 from sqlalchemy import select
 
 from ipam.allocation.places import AnySelect
-from ipam.bulk import AT_ONCE
+from ipam.bulk import in_parts
 from ipam.estate import differing
 from ipam.estate.leaving import premises_served_by
 from ipam.estate.rows import EstateRows
@@ -50,16 +50,10 @@ def _behind(node_ids: Collection[int]) -> AnySelect:
 
 async def _at(rows: EstateRows, which: Callable[[Collection[int]], AnySelect], ids: Collection[int]) -> set[int]:
     """The ids of the premises that belong to these."""
-    return {premise for some in _some_of(ids) for premise in await rows.db.scalars(which(some))}
+    return {premise for some in in_parts(sorted(ids)) for premise in await rows.db.scalars(which(some))}
 
 
 async def _hold(rows: EstateRows, model: type[IpamBase], ids: Collection[int]) -> None:
     """In the order of their ids, however many statements it takes."""
-    for some in _some_of(ids):
+    for some in in_parts(sorted(ids)):
         await rows.hold(model, id=some)
-
-
-def _some_of(ids: Collection[int]) -> Iterator[list[int]]:
-    """In their order, so many as one statement may name."""
-    in_order = sorted(ids)
-    return (in_order[start : start + AT_ONCE] for start in range(0, len(in_order), AT_ONCE))
