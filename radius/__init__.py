@@ -4,7 +4,8 @@ What we want stands in our own tables (``RadiusService``, and ``SubscriberVerbs`
 subscriber that is served; one transaction, no network). ``RadiusProjector`` carries it into FreeRADIUS' own tables, as
 often as it is asked to, and finds what differs there; ``SessionChanges`` carries it to the sessions that are open,
 ``ReopenedSessions`` to those that were closed too early.
-``SessionReader`` reads the sessions FreeRADIUS has written down, and ``SessionControl`` asks their NASes to end them.
+``SessionReader`` reads the sessions FreeRADIUS has written down by their names, ``OwnSessions`` those of one
+subscriber, whoever else has had its name, and ``SessionControl`` asks their NASes to end them.
 ``SessionLooks`` and ``UsageLooks`` answer operators; ``Reaper`` closes what has fallen silent, ``UsageCount`` splits
 what was used by days, and ``SessionArchive`` keeps radacct small.
 ``StationBook`` keeps by MAC address who has logged in, for ``StationLooks``; ``SubscriberSearch`` finds subscribers by
@@ -155,6 +156,7 @@ from radius.sessions.clocks import wrong_clock_of
 from radius.sessions.closing import SilentSessions
 from radius.sessions.looks import SessionLooks, SessionState, SessionView
 from radius.sessions.losses import LostSession, SessionLosses
+from radius.sessions.own_sessions import OwnSessions
 from radius.sessions.reaper import NasGuard, Reaped, Reaper
 from radius.sessions.sessions import Session, SessionReader
 from radius.sessions.stations import OnlineView, StationBook, StationLooks, StationView
@@ -242,6 +244,7 @@ __all__ = [
     "NoDataCap",
     "NothingToAdopt",
     "OnlineView",
+    "OwnSessions",
     "PasswordStorage",
     "PasswordStorageRefused",
     "Patient",

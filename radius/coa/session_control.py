@@ -16,13 +16,13 @@ from radius.coa.disconnect import DisconnectAnswer, ask_to_disconnect
 from radius.coa.doors import KnownNas, close_ghosts, identity_of, nas_doors
 from radius.coa.dynamic_authorization import Retransmission
 from radius.coa.lanes import NasLanes
-from radius.coa.namesakes import namesakes_of, those_of
 from radius.errors import SessionsStillOpen
 from radius.escapes import shown
 from radius.ports import Begin, Now, Secrets
 from radius.results import Disconnection, SessionAnswer, SessionsEnded
+from radius.sessions.own_sessions import OwnSessions
 from radius.sessions.sessions import Session, SessionReader
-from radius.subscribers.former_names import who_go_by
+from radius.subscribers import subscribers
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +49,7 @@ class SessionControl:
         self._begin = begin
         self._radius_begin = radius_begin
         self._reader = SessionReader(radius_begin)
+        self._own = OwnSessions(begin, self._reader, tenant_id=tenant_id)
         self._tenant_id = tenant_id
         self._now = now
         self._secrets = secrets
@@ -56,14 +57,16 @@ class SessionControl:
         self._sleep = sleep
         self._lanes = lanes or NasLanes()
 
-    async def disconnect(self, username: str) -> Disconnection:
-        """Ask the NAS of every open session to end it. Whether it is over is for ``require_ended``.
+    async def disconnect(self, subscriber_id: int) -> Disconnection:
+        """Ask the NAS of every open session of a subscriber to end it. Whether it is over is for ``require_ended``.
+        Somebody else who has, or had, its name is asked nothing.
 
         Raises:
+            SubscriberUnknown
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
             UsernameRefused: FreeRADIUS writes no session under such a name.
         """
-        sessions = await self._open_sessions(username)
+        username, sessions = await self._username(subscriber_id), await self._own.open_of(subscriber_id)
         addresses = {session.nas_address for session in sessions}
         doors = await nas_doors(self._begin, addresses, tenant_id=self._tenant_id, secrets=self._secrets)
         answers = await asyncio.gather(*(self._ask(session, doors.get(session.nas_address)) for session in sessions))
@@ -75,25 +78,26 @@ class SessionControl:
             log.info("session asked to end", username=username, nas_address=session.nas_address, said=answer.said)
         return Disconnection(username=username, sessions=[_told(*each) for each in asked])
 
-    async def ended(self, username: str) -> Disconnection | None:
-        """For whoever doesn't know how far an earlier ``disconnect`` got: None while a session is open.
+    async def ended(self, subscriber_id: int) -> Disconnection | None:
+        """For whoever doesn't know how far an earlier ``disconnect`` got: None while a session of it is open.
 
         Raises: as ``disconnect``.
         """
-        if await self._open_sessions(username):
+        if await self._own.open_of(subscriber_id):
             return None
-        return Disconnection(username=username, sessions=[])
+        return Disconnection(username=await self._username(subscriber_id), sessions=[])
 
-    async def require_ended(self, username: str) -> SessionsEnded:
-        """Returns when accounting shows no open session; what is still open is asked for once more.
+    async def require_ended(self, subscriber_id: int) -> SessionsEnded:
+        """Returns when accounting shows no open session of a subscriber; what is still open is asked for once more.
 
         Raises:
             SessionsStillOpen: transient; with each session and what its NAS said.
-            RadiusDatabaseUnavailable, RadiusDatabaseUnfit, UsernameRefused
+            SubscriberUnknown, RadiusDatabaseUnavailable, RadiusDatabaseUnfit, UsernameRefused
         """
-        asked = (await self.disconnect(username))["sessions"]
+        disconnection = await self.disconnect(subscriber_id)
+        username, asked = disconnection["username"], disconnection["sessions"]
         for pause_seconds in (*LOOKS_SECONDS, None):
-            still_open = await self._open_sessions(username)
+            still_open = await self._own.open_of(subscriber_id)
             if not still_open:
                 return SessionsEnded(username=username, asked=asked)
             if pause_seconds is None or not any(answer["said"] == "disconnected" for answer in asked):
@@ -102,13 +106,9 @@ class SessionControl:
         reasons = {answer["session_id"]: answer["reason"] for answer in asked}
         raise SessionsStillOpen(username, [_in_words(session, reasons) for session in still_open])
 
-    async def _open_sessions(self, username: str) -> list[Session]:
-        """Also those that go on under a name which that subscriber has given up; none of somebody who has such a name
-        by now, or had this one and has another."""
+    async def _username(self, subscriber_id: int) -> str:
         async with self._begin() as db:
-            numbers, names = await who_go_by(db, self._tenant_id, username)
-            namesakes = await namesakes_of(db, self._tenant_id, names) if numbers else {}
-        return those_of(numbers, await self._reader.open_sessions(*names), namesakes)
+            return (await subscribers.found(db, self._tenant_id, subscriber_id)).username
 
     async def _ask(self, session: Session, known: KnownNas | None) -> DisconnectAnswer:
         if known is None:

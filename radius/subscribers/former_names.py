@@ -84,17 +84,6 @@ async def hold_again(db: AsyncSession, subscriber: Subscriber, username: str) ->
     return True
 
 
-async def who_go_by(db: AsyncSession, tenant_id: str, username: str) -> tuple[set[int], tuple[str, ...]]:
-    """The numbers of those that have a name, or were terminated under it; and the name with the ones they gave up,
-    under which they may still be online."""
-    numbers = await db.scalars(
-        select(Subscriber.id).where(Subscriber.tenant_id == tenant_id, Subscriber.username == username)
-    )
-    theirs = set(numbers)
-    given_up = await given_up_by(db, tenant_id, theirs) if theirs else {}
-    return theirs, tuple(dict.fromkeys((username, *(name for names in given_up.values() for name in names))))
-
-
 @asynccontextmanager
 async def across_tenants(db: AsyncSession, usernames: Collection[str]) -> AsyncIterator[None]:
     """Within it whoever has or had one of these names is seen, whichever ISP's they are: on PostgreSQL a policy of

@@ -5,6 +5,7 @@ The good way on both databases, and its bad days: a NAS that says nothing, a CPE
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from sqlalchemy import select
 from acs.testing import LabCpe, Quirks
 from provisioning.commercial.helpdesk.ticket_tables import Ticket
 from provisioning.commercial.tables import Subscription
-from radius.testing import Mood
+from radius.testing import LabSession, Mood, Usage
 from tests.support.estate import Household
 from tests.support.lab import NOC, Installation, JourneyLab
 from tests.support.traces import NOTHING, apart_from_slowing, pools_in_quarantine, traces_of
@@ -21,6 +22,7 @@ from workflows import RunNotOpenFor
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+OTHER_CPE = "02-00-00-00-00-77"
 EVERY_POOL = ("aggregation-north/101", "north-pd", "north-v4", "north-wan6")
 REASON = "moves to another town"
 
@@ -207,6 +209,53 @@ async def test_a_session_that_its_nas_does_not_end_is_over_when_it_is_known_to_b
     else:
         assert (answer["said"], last.terminate_cause) == ("refused", "Lost-Carrier")
     assert await traces_of(lab, house) == NOTHING
+    assert await lab.broken_invariants() == []
+
+
+async def next_of_the_name(lab: JourneyLab, house: Household, username: str) -> tuple[int, LabSession]:
+    """The same customer takes the name again for something new, and is online by it at once, from another line."""
+    async with lab.appliance.database.begin() as db:
+        radius = lab.appliance.services(db).radius_service
+        made = await radius.create_subscriber(
+            customer_id=house.customer_id, username=username, bandwidth_profile="fiber-300"
+        )
+        await radius.activate(subscriber_id=made["subscriber_id"])
+    await lab.appliance.projector.project_subscriber(made["subscriber_id"])
+    async with lab.appliance.database.begin() as db:
+        reply = await lab.nas.login(username, await lab.appliance.vault.reveal(db, made["password"]))
+    session = replace(LabSession.after(username, reply), session_id=f"next-{username}", calling_station=OTHER_CPE)
+    await lab.nas.accounting_start(session)
+    return made["subscriber_id"], session
+
+
+@pytest.mark.both_databases
+async def test_a_service_ends_though_somebody_else_is_online_by_its_name_by_now(lab: JourneyLab) -> None:
+    house = lab.household()
+    installed, _ = await live(lab, house)
+    username = (await installed.result("create_subscriber"))["username"]
+    lab.nas.disconnects.mood = Mood(silent=True)
+    try:
+        async with lab.no_dialling():
+            run = await ends(lab, installed)
+            await run.until_retrying("see_sessions_ended", "radius.sessions_still_open")
+        number, theirs = await next_of_the_name(lab, house, username)
+    finally:
+        lab.nas.disconnects.mood = Mood()
+    asked_before = len(lab.nas.disconnects.requests)
+    ended = await run.until_ended()  # its NAS ends the session of the former one
+
+    assert ended.summary.state == "completed"
+    [answer] = (await run.result("see_sessions_ended"))["asked"]
+    assert (answer["said"], answer["session_id"] == theirs.session_id) == ("disconnected", False)
+    asked = [each.attributes["Acct-Session-Id"] for each in lab.nas.disconnects.requests[asked_before:]]
+    assert asked == [answer["session_id"]]
+    assert theirs.session_id in lab.nas.sessions
+    assert await pools_in_quarantine(lab, (await installed.result("allocate_resources"))["service_id"]) == EVERY_POOL
+
+    await lab.nas.accounting_stop(theirs, Usage(seconds=60))
+    async with lab.appliance.database.begin() as db:
+        await lab.appliance.services(db).radius_service.terminate(subscriber_id=number)
+    await lab.appliance.projector.project_subscriber(number)
     assert await lab.broken_invariants() == []
 
 

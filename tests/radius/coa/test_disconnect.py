@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from radius import (
     CoaChange,
@@ -23,6 +24,7 @@ from radius import (
 )
 from radius.coa.disconnect import DisconnectAnswer, ask_to_disconnect
 from radius.coa.dynamic_authorization import NasDoor, SessionIdentity
+from radius.projection.freeradius_tables import radacct
 from radius.testing import LabNas, LabSession, Usage
 from tests.radius.conftest import Site
 
@@ -138,6 +140,10 @@ class Online:
     def username(self) -> str:
         return self.subscriber["username"]
 
+    @property
+    def id(self) -> int:
+        return self.subscriber["subscriber_id"]
+
     async def last(self) -> Session:
         found = await self.site.sessions.last_session(self.username)
         assert found is not None
@@ -167,8 +173,8 @@ async def online(site: Site) -> AsyncIterator[Online]:
 
 
 async def test_an_acknowledged_session_is_over_when_its_stop_is_in_accounting(online: Online) -> None:
-    assert await online.control.ended(online.username) is None
-    asked = await online.control.disconnect(online.username)
+    assert await online.control.ended(online.id) is None
+    asked = await online.control.disconnect(online.id)
     assert asked == {
         "username": online.username,
         "sessions": [
@@ -182,29 +188,29 @@ async def test_an_acknowledged_session_is_over_when_its_stop_is_in_accounting(on
         ],
     }
     await online.nas.stops_told()
-    await online.control.require_ended(online.username)
+    await online.control.require_ended(online.id)
     last = await online.last()
     assert (last.stopped_at is not None, last.terminate_cause) == (True, "Admin-Reset")
     nobody = Disconnection(username=online.username, sessions=[])
-    assert await online.control.ended(online.username) == nobody
-    assert await online.control.disconnect(online.username) == nobody
+    assert await online.control.ended(online.id) == nobody
+    assert await online.control.disconnect(online.id) == nobody
 
 
 async def test_every_open_session_is_asked_for(online: Online) -> None:
     second = replace(online.session, session_id="second")
     await online.nas.accounting_start(second)
-    asked = await online.control.disconnect(online.username)
+    asked = await online.control.disconnect(online.id)
     assert sorted(one["session_id"] for one in asked["sessions"]) == sorted([online.session.session_id, "second"])
-    await online.control.require_ended(online.username)
+    await online.control.require_ended(online.id)
     assert await online.site.sessions.open_sessions(online.username) == []
 
 
 async def test_a_silent_nas_leaves_it_open_and_says_so_until_the_session_has_ended_otherwise(online: Online) -> None:
     online.nas.disconnects.mood.silent = True
-    [answer] = (await online.control.disconnect(online.username))["sessions"]
+    [answer] = (await online.control.disconnect(online.id))["sessions"]
     assert answer["said"] == "unanswered"
     with pytest.raises(SessionsStillOpen) as open_:
-        await online.control.require_ended(online.username)
+        await online.control.require_ended(online.id)
     assert open_.value.transient
     assert str(open_.value) == (
         f"{online.username} is still online: session {online.session.session_id} at {online.nas.source_address}"
@@ -212,7 +218,7 @@ async def test_a_silent_nas_leaves_it_open_and_says_so_until_the_session_has_end
         " looked at again, and the NAS asked again."
     )
     await online.nas.accounting_stop(online.session, Usage(seconds=60), cause="Lost-Carrier")
-    assert (await online.control.require_ended(online.username))["asked"] == []
+    assert (await online.control.require_ended(online.id))["asked"] == []
 
 
 async def test_a_session_its_nas_does_not_know_is_closed_as_of_its_last_sign_of_life(online: Online) -> None:
@@ -220,7 +226,7 @@ async def test_a_session_its_nas_does_not_know_is_closed_as_of_its_last_sign_of_
     before = await online.last()
     online.nas.sessions.clear()  # the NAS lost it, and the Stop never came
 
-    await online.control.require_ended(online.username)
+    await online.control.require_ended(online.id)
 
     last = await online.last()
     assert (last.stopped_at, last.terminate_cause) == (before.updated_at, "Lost-Carrier-Reaped")
@@ -237,21 +243,16 @@ async def test_a_nas_that_never_accounts_for_the_end_is_asked_again_and_then_bel
     hurried: Callable[[float], Awaitable[None]] = no_pause
     online.control._sleep = hurried
     with pytest.raises(SessionsStillOpen, match=r"has ended it, but accounting has not heard of it"):
-        await online.control.require_ended(online.username)
-    [answer] = (await online.control.require_ended(online.username))["asked"]
+        await online.control.require_ended(online.id)
+    [answer] = (await online.control.require_ended(online.id))["asked"]
     assert (answer["said"], answer["error_cause"]) == ("unknown_to_nas", 503)
 
 
 async def test_a_nas_that_is_not_known_here_is_not_asked(online: Online) -> None:
-    stranger = SessionControl(
-        online.site.database.begin,
-        online.site.radius_database.begin,
-        tenant_id="somebody-else",
-        now=online.site.now,
-        secrets=online.site.secrets,
-        retransmission=QUICKLY,
-    )
-    [answer] = (await stranger.disconnect(online.username))["sessions"]
+    async with online.site.radius_database.begin() as db:
+        mine = update(radacct).where(radacct.c.username == online.username)
+        await db.execute(mine.values(nasipaddress="192.0.2.77"))
+    [answer] = (await online.control.disconnect(online.id))["sessions"]
     assert answer["said"] == "nas_unknown"
     assert online.nas.disconnects.requests == []
     assert len(await online.site.sessions.open_sessions(online.username)) == 1
@@ -269,12 +270,12 @@ async def test_many_that_are_ended_are_told_their_nas_no_faster_than_it_takes(si
         slept.append(seconds)
 
     lanes._sleep = sleep
-    names = []
+    numbers = []
     for _ in range(4):
         subscriber = await site.active()
         reply = await nas.login(subscriber["username"], await site.password(subscriber))
         await nas.accounting_start(LabSession.after(subscriber["username"], reply))
-        names.append(subscriber["username"])
+        numbers.append(subscriber["subscriber_id"])
     control = SessionControl(
         site.database.begin,
         site.radius_database.begin,
@@ -284,7 +285,7 @@ async def test_many_that_are_ended_are_told_their_nas_no_faster_than_it_takes(si
         retransmission=QUICKLY,
         lanes=lanes,
     )
-    told = await asyncio.gather(*(control.disconnect(name) for name in names))
+    told = await asyncio.gather(*(control.disconnect(number) for number in numbers))
     await nas.stops_told()
     await nas.close()
     assert [each["said"] for one in told for each in one["sessions"]] == ["disconnected"] * 4

@@ -49,11 +49,6 @@ async def is_free(line: Line) -> bool:
         return await db.scalar(free_at) is not None
 
 
-async def goes_by(line: Line) -> str:
-    async with line.site.database.begin() as db:
-        return (await line.site.service(db).subscriber(subscriber_id=line.id))["username"]
-
-
 async def created(line: Line) -> CreatedSubscriber:
     """Somebody else of that customer, by its former name."""
     async with line.site.database.begin() as db:
@@ -147,10 +142,10 @@ async def test_a_session_of_whom_the_name_is_now_is_not_ended_with_the_former_on
 
 
 async def test_a_run_that_ends_whoever_has_the_name_by_now_leaves_the_former_ones_session(line: Line) -> None:
-    await created(line)
-    assert (await control(line).require_ended(line.subscriber["username"]))["asked"] == []
+    other = await created(line)
+    assert (await control(line).require_ended(other["subscriber_id"]))["asked"] == []
     assert line.session.session_id in line.nas.sessions
-    asked = (await control(line).require_ended(await goes_by(line)))["asked"]
+    asked = (await control(line).require_ended(line.id))["asked"]
     assert [(each["session_id"], each["said"]) for each in asked] == [(line.session.session_id, "disconnected")]
 
 

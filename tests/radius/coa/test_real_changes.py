@@ -77,7 +77,7 @@ async def test_a_change_of_plan_and_an_end_are_read_at_the_nas_as_the_appliance_
             secrets=site.secrets,
             retransmission=PATIENTLY,
         )
-        ended = await control.disconnect(line.session.username)
+        ended = await control.disconnect(line.id)
         assert [one["said"] for one in ended["sessions"]] == ["disconnected"]
         changed, disconnected = receiver.received(line.session.session_id)
     assert_fresh(changed, "CoA-Request")

@@ -9,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
-from radius import SessionControl, SessionsStillOpen
+from radius import Disconnection, SessionControl, SessionsStillOpen
 from radius.coa.behind import sessions_behind
 from radius.coa.reopened import ReopenedSessions
+from radius.projection.freeradius_tables import radacct
 from radius.testing import LabSession, Usage
 from tests.radius.conftest import PLAN, Site
 from tests.radius.online import FASTER, GARDEN, QUICKLY, Line, go_online
@@ -92,7 +94,7 @@ async def test_where_a_nas_goes_by_the_id_alone_it_is_told_more_of_one_that_two_
 
 async def test_a_run_ends_no_session_of_somebody_else(line: Line) -> None:
     theirs = await anothers(line, line.session.session_id)
-    ended = await control_of(line).require_ended(line.subscriber["username"])
+    ended = await control_of(line).require_ended(line.id)
     assert [each["said"] for each in ended["asked"]] == ["unknown_to_nas"]
     assert line.nas.sessions[theirs.session_id].username == theirs.username
 
@@ -168,6 +170,33 @@ async def test_whoever_has_a_name_after_one_that_was_terminated_stays_online(lin
     assert theirs.session_id in line.nas.sessions
 
 
+@pytest.mark.both_databases
+@pytest.mark.parametrize("has_class", [True, False])
+async def test_a_run_that_ends_one_who_was_terminated_leaves_whoever_has_its_name_by_now(
+    line: Line, has_class: bool
+) -> None:
+    former, control = line.session, control_of(line)
+    async with line.site.database.begin() as db:
+        await line.site.service(db).terminate(subscriber_id=line.id)
+    ending = line.id
+    theirs = await made_anew(line)
+    if not has_class:  # their NAS doesn't repeat it
+        async with line.site.radius_database.begin() as db:
+            mine = update(radacct).where(radacct.c.username == former.username)
+            await db.execute(mine.values({radacct.c["class"]: None}))
+    assert await control.ended(ending) is None
+    line.nas.disconnects.mood.silent = True
+    with pytest.raises(SessionsStillOpen) as open_:
+        await control.require_ended(ending)
+    assert [former.session_id in str(open_.value), theirs.session_id in str(open_.value)] == [True, False]
+    line.nas.disconnects.mood.silent = False
+    asked = (await control.require_ended(ending))["asked"]
+    assert [(each["session_id"], each["said"]) for each in asked] == [(former.session_id, "disconnected")]
+    assert await control.ended(ending) == Disconnection(username=former.username, sessions=[])
+    assert theirs.session_id in line.nas.sessions
+    assert await control.ended(line.id) is None
+
+
 async def test_a_session_of_one_that_was_terminated_is_not_told_what_the_next_one_of_its_name_shall_have(
     line: Line,
 ) -> None:
@@ -240,7 +269,7 @@ async def test_who_waited_for_another_change_carries_its_own_out_when_that_is_th
 async def test_a_run_says_that_a_session_goes_on_which_its_nas_does_not_end(line: Line) -> None:
     line.nas.disconnects.mood.refuses = 404
     with pytest.raises(SessionsStillOpen, match="Invalid Request"):
-        await control_of(line).require_ended(line.subscriber["username"])
+        await control_of(line).require_ended(line.id)
 
 
 async def test_a_session_that_its_nas_disowns_stays_open_however_often_it_is_asked_between_two_interims(

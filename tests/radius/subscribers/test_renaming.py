@@ -118,7 +118,7 @@ async def test_who_terminates_a_renamed_subscriber_ends_its_session_of_the_forme
         secrets=site.secrets,
         retransmission=QUICKLY,
     )
-    assert [one["said"] for one in (await control.require_ended(new))["asked"]] == ["disconnected"]
+    assert [one["said"] for one in (await control.require_ended(line.id))["asked"]] == ["disconnected"]
 
 
 async def test_an_older_wish_that_comes_late_does_not_bring_the_former_name_back(line: Line) -> None:

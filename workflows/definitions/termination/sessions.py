@@ -19,16 +19,16 @@ async def remove_from_radius(outside: Outside, run: Leaving) -> ProjectedSubscri
 
 
 async def already_offline(outside: Outside, run: Leaving) -> Disconnection | None:
-    return await outside.sessions_control.ended(run[end_service]["username"])
+    return await outside.sessions_control.ended(run[end_service]["subscriber_id"])
 
 
 @step.probeable(probe=already_offline, undo=FOR_GOOD, retry=PATIENT)
 async def disconnect_sessions(outside: Outside, run: Leaving) -> Disconnection:
     """What each NAS says. One that says nothing holds nobody up here: the session ends with the line as well."""
-    return await outside.sessions_control.disconnect(run[end_service]["username"])
+    return await outside.sessions_control.disconnect(run[end_service]["subscriber_id"])
 
 
 @step.keyed(undo=FOR_GOOD, retry=SESSION_PATIENCE)
 async def see_sessions_ended(outside: Outside, run: Leaving) -> SessionsEnded:
     """Nobody else is given an address that somebody is still online with."""
-    return await outside.sessions_control.require_ended(run[end_service]["username"])
+    return await outside.sessions_control.require_ended(run[end_service]["subscriber_id"])
