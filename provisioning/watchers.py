@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import AcsError, ConvergenceBySite, NbiLeftInPeace, NbiUnreachable, SeenDevice
-from radius import RadiusError, SessionReader
+from radius import OwnSessions, RadiusError
 from workflows import Lookout, RunNotOpenFor, Runs, RunSummary, WorkflowError, waiting_runs
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -34,7 +34,7 @@ class Watchers:
         runs: Runs,
         lookout: Lookout,
         acs: ConvergenceBySite,
-        sessions: SessionReader,
+        sessions: OwnSessions,
         tenant_id: str,
     ) -> None:
         self._begin = begin
@@ -83,7 +83,8 @@ class Watchers:
         return told
 
     async def watch_sessions(self) -> int:
-        """Looks for the open session of every subscriber that a run waits for; returns how many runs were told."""
+        """Looks for the open session of every subscriber that a run waits for, and of nobody who had its name before;
+        returns how many runs were told."""
         told = 0
         for run in await self._waiting("session_started"):
             with _about(run):
@@ -92,7 +93,7 @@ class Watchers:
 
     async def _watch_session(self, run: RunSummary, username: str) -> int:
         try:
-            sessions = await self._sessions.open_sessions(username)
+            sessions = await self._sessions.open_under(username)
         except RadiusError as error:
             log.warning("accounting could not be read", username=username, code=error.code)
             await self._lost(run, "accounting can't be read", error)

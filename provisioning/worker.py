@@ -157,7 +157,7 @@ async def open_worker(
             runs=appliance.runs,
             lookout=Lookout(definitions=appliance.definitions, clock=appliance.clock, tenant_id=appliance.tenant_id),
             acs=outside.acs,
-            sessions=appliance.sessions,
+            sessions=appliance.own_sessions,
             tenant_id=appliance.tenant_id,
         )
         ticks = _ticks(appliance, dispatch, watchers, outside, pace)
@@ -198,7 +198,7 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
         ),
         line=LineHandOver(begin, adapters, **common, adapter=settings.line_adapter),
         mail=MailDelivery(begin, smtp=smtp_settings(settings), **common),
-        sessions=appliance.sessions,
+        sessions=appliance.own_sessions,
         sessions_control=SessionControl(
             begin,
             appliance.radius_database.begin,

@@ -21,7 +21,7 @@ from typing_extensions import Doc, TypedDict
 
 from acs import ConvergenceBySite, GenieAcsService
 from ipam import NetworkService
-from radius import RadiusProjector, RadiusService, SessionControl, SessionReader
+from radius import OwnSessions, RadiusProjector, RadiusService, SessionControl
 from workflows.answers import (
     AcceptedQuote,
     AllocatedLicenses,
@@ -521,7 +521,7 @@ class Outside:
     acs: ConvergenceBySite
     line: LineHandOver
     mail: MailDelivery
-    sessions: SessionReader
+    sessions: OwnSessions
     sessions_control: SessionControl
     payments: PaymentCapture
     tenants: TenantProbe

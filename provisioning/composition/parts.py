@@ -21,6 +21,7 @@ from radius import (
     GivingWay,
     LoginLog,
     NasLanes,
+    OwnSessions,
     RadiusProjector,
     SessionLooks,
     SessionReader,
@@ -65,6 +66,7 @@ class Parts:
         )
         self.links = SignedLinks(self.vault, tenant_id=settings.tenant_id, now=clock, public_url=settings.public_url)
         self.sessions = SessionReader(self.radius_database.look)
+        self.own_sessions = OwnSessions(self.database.read, self.sessions, tenant_id=settings.tenant_id)
         self.logins = LoginLog(self.radius_database.read, self.radius_database.begin)
         self.giving_way = GivingWay(self.logins)
         self.session_looks = SessionLooks(

@@ -96,7 +96,7 @@ async def _radius(
     dialled = next((d for d in reversed(world.dial_ins) if d.username == username and d.session), None)
     reply = dialled.reply if dialled else None
     wrong = await world.nas.login(username, "not-the-password")
-    sessions = await appliance.sessions.open_sessions(username)
+    sessions = await appliance.own_sessions.open_of(subscriber["subscriber_id"])
     rate = await _rate(appliance, world.nas.name, subscriber["subscriber_id"])
     claims += [
         (reply is not None and reply.accepted, "the CPE's own login was not accepted"),

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from acs import AcsError, ConvergenceBySite, NbiLeftInPeace, NbiUnreachable
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.watchers import CLOCK_TOLERANCE, Watchers
-from radius import RadiusDatabaseUnavailable, Session, SessionReader
+from radius import OwnSessions, RadiusDatabaseUnavailable, Session
 from tests.support.healthy_estate import HealthyEstate
 from workflows import Lookout
 from workflows.engine.tables import RunNote, RunRow, SignalRow, StepRow
@@ -63,7 +63,7 @@ class Accounting:
         self.sessions: list[Session] = []
         self.down = False
 
-    async def open_sessions(self, username: str) -> list[Session]:
+    async def open_under(self, username: str) -> list[Session]:
         if self.down:
             raise RadiusDatabaseUnavailable("away")
         return [session for session in self.sessions if session.username == username]
@@ -80,7 +80,7 @@ class Watch:
             runs=appliance.runs,
             lookout=Lookout(definitions=appliance.definitions, clock=lambda: NOW, tenant_id=appliance.tenant_id),
             acs=cast(ConvergenceBySite, self.acs),
-            sessions=cast(SessionReader, self.accounting),
+            sessions=cast(OwnSessions, self.accounting),
             tenant_id=appliance.tenant_id,
         )
 
@@ -252,14 +252,14 @@ async def test_a_run_that_cannot_be_told_is_named(watch: Watch, log_lines: LogLi
 
 async def test_a_run_that_ended_between_the_look_and_the_word_is_left_alone(watch: Watch) -> None:
     await watch.wait_for("session_started", USERNAME)
-    look = watch.accounting.open_sessions
+    look = watch.accounting.open_under
 
     async def and_meanwhile_it_ends(username: str) -> list[Session]:
         async with watch.appliance.database.begin() as db:
             await db.execute(update(RunRow).where(RunRow.id == RUN).values(state="cancelled"))
         return await look(username)
 
-    watch.accounting.open_sessions = and_meanwhile_it_ends  # type: ignore[method-assign]
+    watch.accounting.open_under = and_meanwhile_it_ends  # type: ignore[method-assign]
     watch.accounting.sessions = [session()]
     assert await watch.watchers.watch_sessions() == 0
     assert await watch.told() == []

@@ -77,8 +77,8 @@ def _port(run: Installation) -> str | None:
 
 @step.keyed(undo=NothingToUndo("looking changes nothing"))
 async def see_open_sessions(outside: Outside, run: Installation) -> OpenSessions:
-    """The sessions that are open before the line is: ghosts of an earlier CPE, never proof of this one."""
-    sessions = await outside.sessions.open_sessions(run[create_subscriber]["username"])
+    """The subscriber's sessions that are open before the line is: ghosts of an earlier CPE, never proof of this one."""
+    sessions = await outside.sessions.open_of(run[create_subscriber]["subscriber_id"])
     return {"sessions": [f"{session.nas_address}/{session.session_id}" for session in sessions]}
 
 
