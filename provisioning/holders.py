@@ -1,4 +1,4 @@
-"""Who had an address: the sessions, and whose they are by their Class, whatever name that subscriber has by now."""
+"""Who had an address: the sessions, and whose they are, whatever name that subscriber has by now."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing_extensions import TypedDict
 
 from provisioning.bootstrap import Appliance
-from radius import SessionView
+from radius import SessionMark, SessionView
 
 
 class SessionBearer(TypedDict):
@@ -18,7 +18,8 @@ class SessionBearer(TypedDict):
 
 
 class HolderView(SessionView):
-    """A session that had an address. ``subscriber``: whose it is; None: its Class names nobody here."""
+    """A session that had an address. ``subscriber``: whose it is; None: neither its Class nor its name
+    tells of anybody here."""
 
     subscriber: SessionBearer | None
 
@@ -30,8 +31,11 @@ async def who_had(appliance: Appliance, address: str, *, at: datetime) -> list[H
         RadiusDatabaseUnavailable, RadiusDatabaseUnfit, LookRefused
     """
     found = await appliance.session_looks.who_had(address, at=at)
-    labels = {each["label"] for each in found if each["label"]}
+    marks = [SessionMark(each["username"], each["label"], each["started_at"]) for each in found]
     async with appliance.database.read() as db:
-        bearers = await appliance.services(db).radius_service.bearers(labels) if labels else {}
-    named = {label: SessionBearer(subscriber_id=number, username=name) for label, (number, name) in bearers.items()}
-    return [HolderView(**each, subscriber=named.get(each["label"] or "")) for each in found]
+        owners = await appliance.services(db).radius_service.owners(marks) if marks else []
+    return [HolderView(**each, subscriber=_bearer(owner)) for each, owner in zip(found, owners, strict=True)]
+
+
+def _bearer(owner: tuple[int, str] | None) -> SessionBearer | None:
+    return None if owner is None else SessionBearer(subscriber_id=owner[0], username=owner[1])

@@ -41,6 +41,7 @@ from radius.coa.disconnect import NasSaid
 from radius.coa.doors import nas_doors
 from radius.coa.dynamic_authorization import Retransmission
 from radius.coa.lanes import NasLanes
+from radius.coa.namesakes import SessionMark
 from radius.coa.reopened import ReopenedSessions
 from radius.coa.session_changes import SessionChanges
 from radius.coa.session_control import SessionControl
@@ -284,6 +285,7 @@ __all__ = [
     "SessionKey",
     "SessionLooks",
     "SessionLosses",
+    "SessionMark",
     "SessionReader",
     "SessionState",
     "SessionView",

@@ -6,16 +6,17 @@ wish there afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import or_, select
 
-from radius.coa.namesakes import bearers_of
+from radius.coa.namesakes import SessionMark, owners_of
 from radius.definitions import Definitions
 from radius.encoder import encode
 from radius.errors import SubscriberRenamed, SubscriberUnknown
+from radius.lists import among
 from radius.projection.projection import FramedAddresses
 from radius.results import CreatedSubscriber, SubscriberView
 from radius.states import State
@@ -196,10 +197,13 @@ class RadiusService(Definitions):
         """The name of a subscriber and then all that it gave up, the latest first, each with all who have or had it."""
         return list((await names_of_each(self._db, self._tenant_id, [subscriber_id]))[subscriber_id])
 
-    async def bearers(self, labels: Collection[str]) -> dict[str, tuple[int, str]]:
-        """By Class of sessions the number and present name of the subscriber whose they are; what tells nobody is left
-        out."""
-        return await bearers_of(self._db, self._tenant_id, labels)
+    async def owners(self, marks: Sequence[SessionMark]) -> list[tuple[int, str] | None]:
+        """Of each of these sessions the number and present name of the subscriber whose it is; None: nobody here."""
+        numbers = await owners_of(self._db, self._tenant_id, marks)
+        theirs = {number for number in numbers if number is not None}
+        present = select(Subscriber.id, Subscriber.username).where(among(self._db, Subscriber.id, theirs))
+        names = {number: name for number, name in await self._db.execute(present)}
+        return [None if number is None else (number, names[number]) for number in numbers]
 
     async def subscriber_known_as(self, *, external_id: str) -> SubscriberView:
         """The subscriber that has this number of the ISP's own, and is not terminated; or ``SubscriberUnknown``."""

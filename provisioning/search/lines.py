@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,6 +18,7 @@ from radius import (
     RadiusDatabaseUnavailable,
     RadiusDatabaseUnfit,
     SessionLooks,
+    SessionMark,
     StationLooks,
     StationView,
     SubscriberSearch,
@@ -58,8 +59,9 @@ class Lines:
         score = WHOLE if len(clue.value) == LONGEST_MAC else BEGINS
         asked = self._stations.with_mac(clue.value, limit=self._limit)
         seen = await self._of_radius(asked, "who has logged in from such a MAC address") or []
-        known = _by_name(await self._subscribers.with_names({each["username"] for each in seen}))
-        hits = [_logged_in(each, known.get(each["username"]), score) for each in seen]
+        marks = [SessionMark(each["username"], None, each["seen_at"]) for each in seen]
+        known = await self._subscribers.of_sessions(marks)
+        hits = [_logged_in(each, subscriber, score) for each, subscriber in zip(seen, known, strict=True)]
         bound = await self._subscribers.bound_to(clue.value, limit=self._limit)
         return hits + [
             subscriber_hit(each, f"its line is {spelt(each['line']['station'])}", "mac", score) for each in bound
@@ -74,11 +76,9 @@ class Lines:
         if network.version == 6 or is_one:
             asked = self._sessions.who_had(clue.value, at=self._now())
             had = await self._of_radius(asked, f"whose session has {clue.value}") or []
-            since = {each["username"]: each["started_at"] for each in had}
-            known = _by_name(await self._subscribers.with_names(since))
-            for username, began in since.items():
-                why = f"its session has {clue.value} since {moment(began)}"
-                hits.append(_of_name(username, known.get(username), why, "address", WHOLE))
+            marks = [SessionMark(each["username"], each["label"], each["started_at"]) for each in had]
+            whose = await self._subscribers.of_sessions(marks)
+            hits += [_having(clue.value, mark, owner) for mark, owner in zip(marks, whose, strict=True)]
         if network.version == 4 and is_one:
             given = await self._subscribers.given(str(network.network_address), limit=self._limit)
             hits += [subscriber_hit(each, f"it is given {clue.value}", "address", NEARLY) for each in given]
@@ -142,8 +142,10 @@ class Lines:
         return {customer: names[0] for customer, names in by_customer.items() if len(names) == 1}
 
     async def sessions_of(self, usernames: Iterable[str]) -> dict[str, str] | None:
-        """Of those who are online: since when and where, in words; None: nobody knows."""
-        online = await self._of_radius(self._stations.online(set(usernames)), "who is online")
+        """Of those who are online, under whichever of their names: since when and where, in words; None: nobody
+        knows."""
+        names = await self._subscribers.names_of(set(usernames))
+        online = await self._of_radius(self._stations.online(names), "who is online")
         if online is None:
             return None
         return {
@@ -190,13 +192,6 @@ def moment(at: datetime | None) -> str:
     return "a time that nobody told" if at is None else minute(at)
 
 
-def _by_name(found: Iterable[SubscriberView]) -> Mapping[str, SubscriberView]:
-    known: dict[str, SubscriberView] = {}
-    for each in found:
-        known.setdefault(each["username"], each)  # those in service come first
-    return known
-
-
 def _of_name(username: str, subscriber: SubscriberView | None, why: str, kind: ClueKind, score: int) -> Hit:
     """A name in accounting; one that is no subscriber of ours leads to its sessions."""
     if subscriber is not None:
@@ -205,9 +200,33 @@ def _of_name(username: str, subscriber: SubscriberView | None, why: str, kind: C
     return Hit("session", username, username, about, [why], [kind], min(score, ASIDE), username=username)
 
 
+def _having(address: str, session: SessionMark, subscriber: SubscriberView | None) -> Hit:
+    has = f"has {address} since {moment(session.began)}"
+    if _is_over(subscriber):
+        why = f"a session of {_over(subscriber)} {has}"
+    else:
+        why = f"its session{_under(' under ', session.username, subscriber)} {has}"
+    return _of_name(session.username, subscriber, why, "address", WHOLE)
+
+
 def _logged_in(seen: StationView, subscriber: SubscriberView | None, score: int) -> Hit:
-    why = f"it has logged in from {spelt(seen['station'])}, last at {moment(seen['seen_at'])}"
-    return _of_name(seen["username"], subscriber, why, "mac", score)
+    who = _over(subscriber) if _is_over(subscriber) else "it"
+    why = f"{who} has logged in{_under(' as ', seen['username'], subscriber)} from {spelt(seen['station'])}"
+    return _of_name(seen["username"], subscriber, f"{why}, last at {moment(seen['seen_at'])}", "mac", score)
+
+
+def _is_over(subscriber: SubscriberView | None) -> TypeGuard[SubscriberView]:
+    return subscriber is not None and subscriber["state"] == "terminated"
+
+
+def _over(subscriber: SubscriberView) -> str:
+    """Said by its number, since somebody else may have its name by now and be found by the same."""
+    return f"subscriber {subscriber['subscriber_id']}, which was terminated,"
+
+
+def _under(word: str, username: str, subscriber: SubscriberView | None) -> str:
+    """The name that a session has, where its owner has another one by now."""
+    return "" if subscriber is None or subscriber["username"] == username else f"{word}{username}"
 
 
 def _device_hit(device: DeviceRecord, beginning: str, names: Mapping[int, str]) -> Hit:

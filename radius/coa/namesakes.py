@@ -5,6 +5,8 @@ another name since, and somebody has this one by now.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,6 +20,14 @@ from radius.tables import Subscriber
 
 Namesakes = Mapping[str, Sequence[Holder]]
 """Of each name that several have had, who, the first one first."""
+
+
+class SessionMark(NamedTuple):
+    """What of a session tells whose it is."""
+
+    username: str
+    label: str | None
+    began: datetime | None
 
 
 async def namesakes_of(db: AsyncSession, tenant_id: str, names: Collection[str]) -> Namesakes:
@@ -43,6 +53,22 @@ async def bearers_of(db: AsyncSession, tenant_id: str, labels: Collection[str]) 
         if tenant == tenant_id:
             found.setdefault(class_label(number, service_id), []).append((number, username))
     return {label: of_one[0] for label, of_one in found.items() if len(of_one) == 1}
+
+
+async def owners_of(db: AsyncSession, tenant_id: str, marks: Sequence[SessionMark]) -> list[int | None]:
+    """Of each of these sessions the number of the one whose it is: by its Class; where that tells nobody, or one of
+    several, by who has or had its name. None: nobody here."""
+    bearers = await bearers_of(db, tenant_id, {mark.label for mark in marks if mark.label})
+    untold = {mark.username for mark in marks if mark.label not in bearers}
+    holders = await holders_of(db, tenant_id, untold) if untold else {}
+    owners: list[int | None] = []
+    for mark in marks:
+        if mark.label in bearers:
+            owners.append(bearers[mark.label][0])
+        else:
+            theirs = holders[mark.username]
+            owners.append(owner_of(mark.label, mark.began, theirs) if theirs else None)
+    return owners
 
 
 def those_of(who: Collection[int], sessions: Sequence[Session], namesakes: Namesakes) -> list[Session]:

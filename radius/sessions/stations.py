@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,7 @@ from radius.sessions.sessions import host
 from radius.sessions.tables import insert_into, radius_read_up_to, radius_station
 from radius.sessions.usage_count import BETWEEN_BATCHES_SECONDS
 from radius.subscribers.line_identity import LineIdentity
+from radius.subscribers.name_holders import HeldName
 
 AT_ONCE = 5_000
 """Sessions that one commit reads."""
@@ -44,7 +45,7 @@ class StationView(TypedDict):
 
 
 class OnlineView(TypedDict):
-    """An open session of a username, the newest: where it is, and since when."""
+    """An open session of a line, the newest: under which name it goes on, where it is, and since when."""
 
     username: str
     station: str | None
@@ -142,25 +143,41 @@ class StationLooks:
                     found.setdefault((row.username, row.station), view)
         return sorted(found.values(), key=lambda one: one["seen_at"], reverse=True)[:limit]
 
-    async def online(self, usernames: Collection[str]) -> dict[str, OnlineView]:
-        """Of each of these that has an open session, the newest one.
+    async def online(self, lines: Mapping[str, Sequence[HeldName]]) -> dict[str, OnlineView]:
+        """Of each of these lines, by what it is called here, that has an open session of its own under one of its
+        names: the newest one.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        names = [in_accounting(each) for each in usernames]
+        names = list({in_accounting(held.username) for theirs in lines.values() for held in theirs})
         async with radius_transaction(self._radius_read) as db:
             rows: list[Any] = []
             for some in [names] if dialect_of(db) == "postgresql" else [[name] for name in names]:
                 rows += await db.execute(_open_of(some))  # of several SQLite would read all open sessions
             known = await _names_of(db, {host(row.nasipaddress) for row in rows})
-        return {row.username: _online(row, known) for row in sorted(rows, key=lambda row: row.radacctid)}
+        by_name: dict[str, list[Any]] = {}
+        for row in rows:
+            by_name.setdefault(row.username, []).append(row)
+        newest = {line: _newest_of(theirs, by_name) for line, theirs in lines.items()}
+        return {line: _online(row, known) for line, row in newest.items() if row is not None}
+
+
+def _newest_of(held: Sequence[HeldName], by_name: Mapping[str, Sequence[Any]]) -> Any:
+    """Of their owner's open sessions; None: there is none."""
+    own = [
+        row
+        for each in held
+        for row in by_name.get(in_accounting(each.username), ())
+        if not each.is_anothers(row.label, row.acctstarttime)
+    ]
+    return max(own, key=lambda row: row.radacctid, default=None)
 
 
 def _open_of(usernames: Sequence[str]) -> Any:
     columns = ("radacctid", "username", "callingstationid", "framedipaddress", "nasipaddress", "acctstarttime")
     mine = and_(radacct.c.acctstoptime.is_(None), radacct.c.username.in_(usernames))
-    return select(*(radacct.c[name] for name in columns)).where(mine)
+    return select(*(radacct.c[name] for name in columns), radacct.c["class"].label("label")).where(mine)
 
 
 async def _names_of(db: AsyncSession, addresses: set[str]) -> dict[str, str]:

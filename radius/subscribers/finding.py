@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, UnaryExpression, and_, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.operators import custom_op
 
+from radius.coa.namesakes import SessionMark, owners_of
 from radius.results import SubscriberView
+from radius.subscribers.name_holders import HeldName, names_of_each
+from radius.subscribers.subscribers import LIVE_LAST
 from radius.subscribers.views import SUBSCRIBER, VIEWS, subscriber_view
-from radius.tables import FormerUsername
+from radius.tables import FormerUsername, Subscriber
 
 LAST = "\U0010ffff"
 HEX_DIGITS_OF_A_MAC = 12
@@ -44,9 +47,22 @@ class SubscriberSearch:
             order = UnaryExpression(order, modifier=custom_op("USING ~<~"))
         return await self._found(begins, limit, order=order)
 
-    async def with_names(self, usernames: Collection[str]) -> list[SubscriberView]:
-        """Those of exactly these names."""
-        return await self._found(SUBSCRIBER.username.in_(usernames), None) if usernames else []
+    async def of_sessions(self, marks: Sequence[SessionMark]) -> list[SubscriberView | None]:
+        """Of each of these sessions whose it is, whatever name that one has by now; None: nobody here."""
+        owners = await owners_of(self._db, self._tenant_id, marks)
+        numbers = {number for number in owners if number is not None}
+        found = await self._found(SUBSCRIBER.id.in_(numbers), None) if numbers else []
+        by_number = {each["subscriber_id"]: each for each in found}
+        return [None if number is None else by_number[number] for number in owners]
+
+    async def names_of(self, usernames: Collection[str]) -> Mapping[str, Sequence[HeldName]]:
+        """Of each who has one of these names all that it has or had, each with whose it was when. A name that nobody
+        here has is one of its own."""
+        columns = select(Subscriber.username, Subscriber.id)
+        mine = columns.where(Subscriber.tenant_id == self._tenant_id, Subscriber.username.in_(usernames))
+        numbers = {name: number for name, number in await self._db.execute(mine.order_by(*LIVE_LAST))}
+        names = await names_of_each(self._db, self._tenant_id, set(numbers.values())) if numbers else {}
+        return {name: names[numbers[name]] if name in numbers else [HeldName(name)] for name in usernames}
 
     async def formerly_named(self, username: str) -> list[SubscriberView]:
         """Those who had exactly this name before the one that they have."""

@@ -179,6 +179,56 @@ async def test_a_subscriber_is_found_by_its_line_by_your_number_and_by_the_name_
         assert (hit["id"], hit["why"], hit["is_online"]) == (waiting, [why], False), q
 
 
+@pytest.mark.both_databases
+async def test_a_session_leads_to_whose_it_is_by_the_name_that_it_has_now(online: Api) -> None:
+    known = (await online.get(f"/subscribers/{ANNA}")).json()
+    address, appliance = known["ipv4"], online.appliance
+    async with appliance.database.begin() as db:
+        await appliance.subscriber_desk(db).rename(ANNA, username="anna@isp.example", cpe_by_hand=True)
+        await db.execute(update(FormerUsername).values(free_at=appliance.clock()))
+
+    for q in (address, STATION):
+        [best, *_] = await search(online, q)
+        assert (best["id"], best["username"], best["is_online"]) == ("anna@isp.example", "anna@isp.example", True), q
+    found = await search(online, address)
+    assert f"its session under {ANNA} has {address} since " in found[0]["why"][0]
+    assert [hit for hit in found if hit["id"] == ANNA] == []
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("has_class", [True, False])
+async def test_a_session_under_a_name_that_another_has_by_now_does_not_lead_to_that_one(
+    online: Api, has_class: bool
+) -> None:
+    known = (await online.get(f"/subscribers/{ANNA}")).json()
+    address, appliance = known["ipv4"], online.appliance
+    async with appliance.database.begin() as db:
+        await appliance.subscriber_desk(db).rename(ANNA, username="anna@isp.example", cpe_by_hand=True)
+        await db.execute(update(FormerUsername).values(free_at=appliance.clock()))
+        radius = appliance.services(db).radius_service
+        made = await radius.create_subscriber(
+            customer_id=known["customer_id"], username=ANNA, bandwidth_profile=known["plan"]
+        )
+    if not has_class:
+        async with appliance.radius_database.begin() as db:
+            await db.execute(update(radacct).values({radacct.c["class"]: None}))
+
+    for q in (address, STATION):
+        by_name = {hit["id"]: hit for hit in await search(online, q) if hit["noun"] == "subscriber"}
+        assert list(by_name) == ["anna@isp.example"], q
+        assert by_name["anna@isp.example"]["is_online"] is True, q
+    [other] = [hit for hit in await search(online, ANNA) if hit["id"] == ANNA]
+    assert other["is_online"] is False
+    [had] = (await online.get(f"/sessions/who-had?address={address}")).json()
+    assert had["subscriber"] == {"subscriber_id": known["subscriber_id"], "username": "anna@isp.example"}
+
+    async with appliance.database.begin() as db:
+        await appliance.services(db).radius_service.terminate(subscriber_id=known["subscriber_id"])
+    [was] = [hit for hit in await search(online, address) if hit["noun"] == "subscriber" and hit["why"]]
+    assert (was["id"], was["username"], made["username"]) == ("anna@isp.example", None, ANNA)
+    assert f"a session of subscriber {known['subscriber_id']}, which was terminated, has {address} since " in str(was)
+
+
 async def test_each_role_sees_what_its_permissions_say(online: Api) -> None:
     assert await search(online, "a4:7b:2c", role="sales") == await search(online, SERIAL, role="sales") == []
     assert await search(online, "order 1", role="dispatch") != []

@@ -44,7 +44,8 @@ def test_a_session_is_listed_shown_counted_and_found_by_its_address(any_isp: Set
     assert (nowhere.status, nowhere.err) == (2, "refused: There is no NAS 'bng-9'; known are: bng-north.\n")
     assert type_("sessions", "list", "--plan", "gold").status == 2
     assert type_("sessions", "show", "nobody@isp.example").out == "no session of nobody@isp.example is known\n"
-    assert type_("sessions", "who-had", "100.64.9.1", "--json").json == [{**listed, "subscriber": None}]
+    whose = {"subscriber_id": type_("subscribers", "show", ANNA, "--json").json["subscriber_id"], "username": ANNA}
+    assert type_("sessions", "who-had", "100.64.9.1", "--json").json == [{**listed, "subscriber": whose}]
     early = (began - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%MZ")
     assert type_("sessions", "who-had", "100.64.9.200").out.startswith("100.64.9.200: no session has it now; --at TIME")
     assert type_("sessions", "who-had", "100.64.9.1", "--at", early).out == "100.64.9.1: no session had it\n"

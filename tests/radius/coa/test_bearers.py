@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from radius.coa.namesakes import bearers_of
 from tests.radius.conftest import PLAN, Site
 
 pytestmark = pytest.mark.both_databases
@@ -28,7 +29,7 @@ async def test_whose_a_class_is_does_not_cost_a_look_at_all_subscribers(site: Si
     labels = [f"subscriber-{number}", f"subscriber-{other}", "subscriber-999", "service-7", "service-8", "else"]
     async with site.database.begin() as db:
         event.listen(engine, "before_cursor_execute", heard)
-        found = await site.service(db).bearers(labels)
+        found = await bearers_of(db, site.tenant_id, labels)
         event.remove(engine, "before_cursor_execute", heard)
     assert found == {f"subscriber-{number}": (number, alone["username"]), "service-7": (other, served["username"])}
     if site.database.is_postgresql:

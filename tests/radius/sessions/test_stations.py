@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete, func, insert, select
 
 from provisioning.database import Database
-from radius import StationBook, StationLooks
+from radius import HeldName, StationBook, StationLooks
 from radius.projection.freeradius_tables import radacct, radius_projection
 from radius.sessions.tables import radius_read_up_to, radius_station
 
@@ -124,8 +124,9 @@ async def test_nobody_is_shown_who_is_anothers_and_whoever_is_online_is_said_to_
     await book(empty).note()
     looks = StationLooks(empty.read, tenant_id=TENANT)
     assert [one["username"] for one in await looks.with_mac("0200", limit=20)] == ["anna@isp"]
-    assert await looks.online(["anna@isp", "bob@isp", "eve@isp"]) == {
-        "anna@isp": {
+    lines = {name: [HeldName(f"{name}@isp")] for name in ("anna", "bob", "eve")}
+    assert await looks.online(lines) == {
+        "anna": {
             "username": "anna@isp",
             "station": "020000000002",
             "ipv4": "100.64.1.2",
@@ -133,4 +134,4 @@ async def test_nobody_is_shown_who_is_anothers_and_whoever_is_online_is_said_to_
             "started_at": NOW - timedelta(hours=1),
         }
     }
-    assert await looks.online([]) == {}
+    assert await looks.online({}) == {}
