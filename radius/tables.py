@@ -289,7 +289,8 @@ def hash_ref_beside(password_ref: str) -> str | None:
 
 class FormerUsername(RadiusBase):
     """A name that a subscriber gave up for another one. Nobody has it before ``free_at``: sessions may be open under
-    it."""
+    it. One that it has taken back since (``taken_back_at``) is given up no longer; its row tells until when the
+    subscriber had it before, and with the others who had which name when (``radius.subscribers.name_holders``)."""
 
     __tablename__ = "radius_former_username"
     __table_args__ = (
@@ -304,6 +305,7 @@ class FormerUsername(RadiusBase):
     username: Mapped[str] = mapped_column(String(128))
     given_up_at: Mapped[datetime]
     free_at: Mapped[datetime | None]
+    taken_back_at: Mapped[datetime | None]
 
 
 class RadiusEstate(RadiusBase):

@@ -33,7 +33,7 @@ class SessionMark(NamedTuple):
 async def namesakes_of(db: AsyncSession, tenant_id: str, names: Collection[str]) -> Namesakes:
     """Of these names."""
     every = await holders_of(db, tenant_id, names)
-    return {name: whose for name, whose in every.items() if len(whose) > 1}
+    return {name: whose for name, whose in every.items() if len({each.subscriber_id for each in whose}) > 1}
 
 
 async def bearers_of(db: AsyncSession, tenant_id: str, labels: Collection[str]) -> dict[str, tuple[int, str]]:

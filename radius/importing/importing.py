@@ -35,7 +35,7 @@ from radius.nas.telling import is_told_of_lines
 from radius.plan_errors import NoPlans
 from radius.plans.plans import random_password, while_definitions_stand
 from radius.ports import ManySecrets, Now
-from radius.subscribers.former_names import across_tenants
+from radius.subscribers.former_names import IS_GIVEN_UP, across_tenants
 from radius.subscribers.password_storage import not_kept
 from radius.subscribers.subscribers import PASSWORD_LENGTH
 from radius.tables import FormerUsername, Plan, Subscriber, password_hash_ref_of, password_ref_of
@@ -229,7 +229,7 @@ class SubscriberImport:
         had = (
             select(FormerUsername.username, FormerUsername.tenant_id, Subscriber.customer_id, FormerUsername.free_at)
             .outerjoin(Subscriber, Subscriber.id == FormerUsername.subscriber_id)
-            .where(among(self._db, FormerUsername.username, list(names)))
+            .where(among(self._db, FormerUsername.username, list(names)), IS_GIVEN_UP)
         )
         given_up: defaultdict[str, list[tuple[str, int, bool]]] = defaultdict(list)
         for name, tenant_id, customer_id, free_at in await self._db.execute(had):

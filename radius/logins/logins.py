@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.logins.forgetting import forget
@@ -212,12 +212,15 @@ def _of(names: Sequence[str | HeldName]) -> ColumnElement[bool]:
     held = [HeldName(each) if isinstance(each, str) else each for each in names]
     mine: ColumnElement[bool] = told.username.in_([each.username for each in held])
     for each in held:
-        since, until = each.span if each.is_shared else (None, None)
-        if since is not None:
-            mine &= or_(told.username != each.username, told.happened_at >= since)
-        if until is not None:
-            mine &= or_(told.username != each.username, told.happened_at < until)
+        if each.is_shared:
+            mine &= or_(told.username != each.username, *(_within(*span) for span in each.spans))
     return mine
+
+
+def _within(since: datetime | None, until: datetime | None) -> ColumnElement[bool]:
+    happened = radius_login.c.happened_at
+    begun = true() if since is None else happened >= since
+    return begun if until is None else and_(begun, happened < until)
 
 
 def _kind_of(row: Row[Any]) -> object:

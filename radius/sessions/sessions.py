@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Text, cast, func, select
@@ -123,8 +124,8 @@ class SessionReader:
         """
         if not held.is_shared:
             return await self.last_session(held.username)
-        since, until = held.span
-        for table in (radacct, radius_session_archive):
+        spans = [*reversed(held.spans)]
+        for table, (since, until) in product((radacct, radius_session_archive), spans):
             mine = select(*as_read(table)).where(table.c.username == safe_username(held.username))
             if since is not None:
                 mine = mine.where(table.c.acctstarttime >= since)

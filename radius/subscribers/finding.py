@@ -67,7 +67,9 @@ class SubscriberSearch:
     async def formerly_named(self, username: str) -> list[SubscriberView]:
         """Those who had exactly this name before the one that they have."""
         former = FormerUsername.__table__.c
-        gave_up = select(former.subscriber_id).where(former.tenant_id == self._tenant_id, former.username == username)
+        gave_up = select(former.subscriber_id).where(
+            former.tenant_id == self._tenant_id, former.username == username, former.taken_back_at.is_(None)
+        )
         numbers = list(await self._db.scalars(gave_up))
         return await self._found(SUBSCRIBER.id.in_(numbers), None) if numbers else []
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.lists import among
 from radius.projection.projection import class_label
+from radius.subscribers.former_names import IS_GIVEN_UP
 from radius.tables import FormerUsername, Subscriber
 
 
@@ -49,20 +50,25 @@ class HeldName:
     @property
     def is_shared(self) -> bool:
         """Whether what stands under it may be somebody else's."""
-        return len(self.holders) > 1
+        return any(each.subscriber_id != self.owner for each in self.holders)
 
     def is_anothers(self, label: str | None, began: datetime | None) -> bool:
         """Whether a session under it is somebody else's."""
         return bool(self.holders) and owner_of(label, began, self.holders) != self.owner
 
     @property
-    def span(self) -> tuple[datetime | None, datetime | None]:
-        """From when to when a session under it began that is the owner's; None: nobody else had it before, or has had
-        it since."""
-        place = next((at for at, each in enumerate(self.holders) if each.subscriber_id == self.owner), 0)
-        behind = self.holders[place + 1 : place + 2]
-        since = _second(self.holders[place].since) if place else None
-        return since, _second(behind[0].since) if behind else None
+    def spans(self) -> Sequence[tuple[datetime | None, datetime | None]]:
+        """From when to when a session under it began that is the owner's, of each time that it had it, the first one
+        first; None: nobody else had it before, or has had it since."""
+        found: list[tuple[datetime | None, datetime | None]] = []
+        for at, each in enumerate(self.holders):
+            if each.subscriber_id != self.owner:
+                continue
+            goes_on = at > 0 and self.holders[at - 1].subscriber_id == self.owner
+            since = found.pop()[0] if goes_on else _second(each.since) if at else None
+            behind = self.holders[at + 1 : at + 2]
+            found.append((since, _second(behind[0].since) if behind else None))
+        return found
 
     def had_at(self, moment: datetime) -> int:
         """Who had it then."""
@@ -78,7 +84,9 @@ async def names_of_each(
         among(db, Subscriber.id, subscriber_ids)
     )
     former = select(FormerUsername.subscriber_id, FormerUsername.username).where(
-        FormerUsername.tenant_id == tenant_id, among(db, FormerUsername.subscriber_id, subscriber_ids)
+        FormerUsername.tenant_id == tenant_id,
+        among(db, FormerUsername.subscriber_id, subscriber_ids),
+        IS_GIVEN_UP,
     )
     # asked for the tenant as well, SQLite would read all of its subscribers, and below all names that it has seen
     whose = await db.execute(present)
@@ -90,8 +98,8 @@ async def names_of_each(
 
 
 async def holders_of(db: AsyncSession, tenant_id: str, names: Collection[str]) -> dict[str, list[Holder]]:
-    """Of each of these names who has or had it. A name that a subscriber gave up and took back counts as its own from
-    the second time on. Nobody of another tenant can have had it (``refuse_taken``)."""
+    """Of each of these names who has or had it: one that gave it up and took it back is told for each time. Nobody of
+    another tenant can have had it (``refuse_taken``)."""
     gave_up = select(FormerUsername.subscriber_id, FormerUsername.tenant_id).where(
         among(db, FormerUsername.username, names)
     )

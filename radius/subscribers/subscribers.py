@@ -18,7 +18,7 @@ from radius.ports import Secrets
 from radius.projection.projection import FramedAddresses, addresses_of, checked_addresses
 from radius.states import State, may_become
 from radius.subscribers.external_ids import refuse_taken_number
-from radius.subscribers.former_names import refuse_taken
+from radius.subscribers.former_names import given_again, refuse_taken
 from radius.subscribers.line_identity import LineIdentity, give_line
 from radius.subscribers.requests import (
     MAX_ID,
@@ -158,6 +158,7 @@ async def _revived(
         await refuse_taken_number(db, tenant_id, had_number)
         await refuse_taken(db, tenant_id, request.customer_id, request.username)
         raise UsernameTaken(request.username, customer_id=request.customer_id, owner=None, state=None) from exc
+    await given_again(db, subscriber, now=now)
     await secrets.seal(db, password_ref, random_password(PASSWORD_LENGTH))
     return subscriber
 

@@ -19,6 +19,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, create_engine, insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 import provisioning.migrations
 from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
@@ -33,7 +34,7 @@ from radius.coa.former import kept
 from radius.coa.tables import SessionChange
 from radius.plans.history import FormerTerms
 from radius.plans.terms import columns_of
-from radius.tables import FormerPlanTerms, Plan, Subscriber
+from radius.tables import FormerPlanTerms, FormerUsername, Plan, Subscriber
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.both_databases
@@ -536,6 +537,58 @@ async def test_a_pool_retired_by_the_release_before_is_known_as_retired_and_two_
         command.downgrade(config, "0073")
         command.upgrade(config, "head")
         assert connection.execute(retired).all() == [("sold", datetime(2026, 2, 1, tzinfo=UTC))]
+    engine.dispose()
+
+
+@pytest.mark.second_half
+async def test_names_that_were_taken_back_are_forgotten_on_the_way_back(database: Database, tmp_path: Path) -> None:
+    at = datetime(2026, 2, 1, tzinfo=UTC)
+    given_up = select(FormerUsername.username, FormerUsername.taken_back_at).order_by(FormerUsername.id)
+    options = {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"} if database.is_postgresql else {}
+    engine = create_engine(sync_url(database.url), connect_args=options)
+    with engine.begin() as connection:
+        config = alembic_config(connection)
+        command.upgrade(config, "head")
+        plan = Plan(
+            tenant_id="north",
+            name="fiber",
+            download_kbps=1000,
+            upload_kbps=1000,
+            interim_interval_seconds=300,
+            idle_timeout_seconds=0,
+            version=1,
+            created_at=at,
+            updated_at=at,
+        )
+        with Session(connection) as db:
+            db.add(plan)
+            db.flush()
+            anna = Subscriber(
+                tenant_id="north",
+                customer_id=1,
+                username="anna@isp",
+                plan_id=plan.id,
+                state="active",
+                request_fingerprint="anna",
+                version=1,
+                created_at=at,
+                updated_at=at,
+            )
+            db.add(anna)
+            db.flush()
+            whose = {"tenant_id": "north", "subscriber_id": anna.id, "given_up_at": at, "free_at": at}
+            db.add_all(
+                [
+                    FormerUsername(**whose, username="anna@isp", taken_back_at=at),
+                    FormerUsername(**whose, username="ann@isp"),
+                ]
+            )
+            db.flush()
+        assert connection.execute(given_up).all() == [("anna@isp", at), ("ann@isp", None)]
+        command.downgrade(config, "0077")
+        assert connection.exec_driver_sql("SELECT username FROM radius_former_username").all() == [("ann@isp",)]
+        command.upgrade(config, "head")
+        assert connection.execute(given_up).all() == [("ann@isp", None)]
     engine.dispose()
 
 
