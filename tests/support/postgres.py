@@ -33,10 +33,16 @@ HOME = "firstlight-pg-"
 NO_RUN_LASTS_SECONDS = 3 * 3600
 
 
-WHO_WAITS_FOR_US = text(
-    "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+WHO_WAITS_FOR_US = text("""
+WITH RECURSIVE waiting AS MATERIALIZED (
+    SELECT pid, pg_blocking_pids(pid) AS holders FROM pg_locks WHERE NOT granted
+), ours (pid) AS (
+    SELECT pg_backend_pid() UNION SELECT waiting.pid FROM waiting JOIN ours ON ours.pid = ANY (waiting.holders)
 )
-"""How many wait for a lock that this transaction has; those of other tests, on the same server, wait for others."""
+SELECT count(*) - 1 FROM ours
+""")
+"""How many wait for a lock that this transaction has, or for one that is behind it: who comes second to a row waits for
+who waits for it already. Those of other tests, on the same server, wait for others."""
 
 
 async def until_it_waits_for_us(db: AsyncSession, task: asyncio.Task[Any], *, others: int = 0) -> None:

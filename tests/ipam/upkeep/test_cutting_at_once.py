@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import EstateInUse
 from ipam.tables import FreeRange, NetworkVersion, Pool
 from tests.ipam.conftest import Network, one_pool
+from tests.support.postgres import until_it_waits_for_us
 
 pytestmark = pytest.mark.both_databases
 ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -25,18 +28,10 @@ async def with_one_kept(network: Network, how: str) -> None:
     await network.keep("exclude" if how == "include" else "drain", pool="cgnat", span=UPPER, note="for a test")
 
 
-async def until_it_waits(network: Network, act: Awaitable[bool]) -> asyncio.Task[bool]:
-    """It has come to where the database has it wait for another's transaction."""
-    task = asyncio.ensure_future(act)
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    while not task.done():
-        async with network.database.read() as db:  # a look of its own each: one transaction sees one moment
-            if await db.scalar(waiting):
-                break
-    assert not task.done()
-    assert isinstance(task, asyncio.Task)
+async def behind(db: AsyncSession, act: Coroutine[Any, Any, bool]) -> asyncio.Task[bool]:
+    """It has come to where it waits for what this transaction has locked."""
+    task = asyncio.create_task(act)
+    await until_it_waits_for_us(db, task)
     return task
 
 
@@ -59,7 +54,7 @@ async def test_a_part_is_let_in_while_something_is_unreserved(
 
     async with empty.database.begin() as db:
         assert await getattr(empty.upkeep(db), now)(pool="cgnat", **acts[now]) is True
-        after = await until_it_waits(empty, empty.keep(then, pool="cgnat", **acts[then]))
+        after = await behind(db, empty.keep(then, pool="cgnat", **acts[then]))
 
     assert await after is True
     await all_is_free_again(empty)
@@ -78,7 +73,7 @@ async def test_who_was_refused_something_before_is_alone_all_the_same(
         with pytest.raises(EstateInUse, match="reserved"):
             await upkeep.exclude(pool="cgnat", span=KEPT, note="x")
         assert await upkeep.unreserve(pool="cgnat", value=KEPT, note="closed") is True
-        after = await until_it_waits(empty, empty.keep(how, pool="cgnat", span=UPPER))
+        after = await behind(db, empty.keep(how, pool="cgnat", span=UPPER))
 
     assert await after is True
     await all_is_free_again(empty)
@@ -111,9 +106,10 @@ async def test_where_to_look_for_free_ranges_is_worked_out_anew_when_a_part_is_d
 ) -> None:
     await empty.apply(one_pool("192.0.2.0/28"))
     versions = []
+    version = select(NetworkVersion.version).where(NetworkVersion.tenant_id == empty.tenant_id)
     for verb, said in (("drain", {"note": "for a test"}), ("undrain", {}), ("undrain", {})):
         await empty.keep(verb, pool="cgnat", **said)
         async with empty.database.begin() as db:
-            versions.append(await db.scalar(select(NetworkVersion.version)))
+            versions.append(await db.scalar(version))
 
     assert versions == [2, 3, 3]

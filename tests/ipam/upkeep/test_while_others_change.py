@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from pytest import MonkeyPatch
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import AddressLookup, EstateInUse, RequestConflict, StaticResources, UnitElsewhere
@@ -165,16 +165,6 @@ async def test_a_service_that_has_gone_elsewhere_meanwhile_is_held_there_after_i
     assert [each["service_id"] for each in (await rehoming).moved] == [service_id]
 
 
-async def until_so_many_wait(db: AsyncSession, tasks: list[asyncio.Task[Any]]) -> None:
-    """For whatever lock: who comes second to a row waits for who waits for it already."""
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    while (await db.scalar(waiting) or 0) < len(tasks):
-        assert not any(task.done() for task in tasks)
-        await db.execute(text("SELECT pg_stat_clear_snapshot()"))
-
-
 async def test_a_request_that_is_made_again_and_a_node_that_goes_wait_for_a_release_and_not_for_one_another(
     isp: Network,
 ) -> None:
@@ -184,11 +174,9 @@ async def test_a_request_that_is_made_again_and_a_node_that_goes_wait_for_a_rele
     await isp.serve("move_service", service_id=service_id, service_location="LOC-1", note="moves in")
     async with isp.database.begin() as db:
         await isp.service(db).release_resources(service_id=service_id)
-        tasks: list[asyncio.Task[Any]] = []
-        for other in (isp.allocate(1, **asked), isp.keep("rehome", **NEW)):
-            tasks.append(asyncio.create_task(other))
-            await until_so_many_wait(db, tasks)
-    again, rehomed = await asyncio.gather(*tasks)
+        asking = await meanwhile(db, isp.allocate(1, **asked))
+        rehoming = await meanwhile(db, isp.keep("rehome", **NEW), others=1)
+    again, rehomed = await asyncio.gather(asking, rehoming)
 
     assert (again["service_id"], again["ip_address"][:7]) == (service_id, "100.80.")
     assert [each["service_id"] for each in rehomed.moved] == [service_id]
