@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from ipam import LoggedBlock
 from ipam.addresses import format_address, parse_address, to_bytes
@@ -49,7 +49,7 @@ async def known(network: Network, rows: list[dict[str, Any]]) -> None:
     first = LoggedBlock("198.51.100.1", 1, 9, "100.64.0.9", at(-9), at(-8))
     await network.ports("import_blocks", blocks=[first], source="a")
     async with network.database.begin() as db:
-        vrf_id = await db.scalar(table_of(NatBlock).select().with_only_columns(NatBlock.vrf_id))
+        vrf_id = (await db.scalars(select(table_of(NatBlock).c.vrf_id))).one()
         same = {"tenant_id": network.tenant_id, "vrf_id": vrf_id, "inside": to_bytes(*parse_address("100.64.0.9"))}
         await db.execute(insert(table_of(NatBlock)), [same | row for row in rows])
 

@@ -115,7 +115,7 @@ async def test_of_a_long_history_a_few_lines_are_held_against_their_neighbours(
     line = LoggedBlock(OUTSIDES[0], 1, 9, "100.64.0.2", at(-9), at(-8))
     await empty.ports("import_blocks", blocks=[line], source="a")
     async with empty.database.begin() as db:
-        vrf_id = await db.scalar(select(table_of(NatBlock).c.vrf_id))
+        vrf_id = (await db.scalars(select(table_of(NatBlock).c.vrf_id))).one()
         history = [
             {
                 "tenant_id": empty.tenant_id,
