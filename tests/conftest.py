@@ -47,8 +47,8 @@ def pytest_configure() -> None:
         os.environ["FIRSTLIGHT_TEST_GENIEACS_NBI_URL"] = os.environ[REAL_GENIEACS]
     for name in settings_in(os.environ):
         del os.environ[name]
-    # A machine that is busy makes no example wrong, and none that failed elsewhere is tried first here.
-    hypothesis.settings.register_profile("firstlight", deadline=None, database=None)
+    # A machine that is busy makes no example wrong; and each run tries the same ones, so that what fails fails again.
+    hypothesis.settings.register_profile("firstlight", deadline=None, database=None, derandomize=True)
     hypothesis.settings.load_profile("firstlight")
     plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])

@@ -1,4 +1,4 @@
-"""How Hypothesis state machines run here: the same walks each time, and little said of them."""
+"""How Hypothesis state machines run here: so many walks of so many steps, and little said of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ def walk(machine: type[RuleBasedStateMachine], *, walks: int, steps: int, **give
         max_examples=walks,
         stateful_step_count=steps,
         phases=[Phase.generate],
-        derandomize=True,
         suppress_health_check=list(HealthCheck),
     )
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))

@@ -135,7 +135,6 @@ async def test_whatever_is_sent_the_answer_is_one_that_is_documented(api: Api, r
 
                 @settings(
                     max_examples=examples,
-                    derandomize=True,
                     phases=[Phase.generate],
                     suppress_health_check=list(HealthCheck),
                 )

@@ -99,7 +99,7 @@ def test_every_prefix_that_contains_it_is_found_and_no_other(database_url: str) 
     with asyncio.Runner() as runner:
         kept = runner.run(_open(database_url))
 
-        @settings(max_examples=80, deadline=None)
+        @settings(max_examples=80)
         @given(hot=held, old=held, asked=st.one_of(_said(), _said(shortest=0)).map(_without_bits_behind))
         def found_as_wanted(hot: _Held, old: _Held, asked: IPv6Interface) -> None:
             shortest = min(SHORTEST_PREFIX, asked.network.prefixlen)
