@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from radius import Disconnection, SessionControl, SessionsStillOpen
+from radius import Disconnection, Retransmission, SessionControl, SessionsStillOpen
 from radius.coa.behind import sessions_behind
 from radius.coa.reopened import ReopenedSessions
 from radius.projection.freeradius_tables import radacct
@@ -255,13 +255,29 @@ async def test_freeradius_goes_by_a_suspension_while_another_change_waits_for_a_
 
 
 async def test_who_waited_for_another_change_carries_its_own_out_when_that_is_through(line: Line) -> None:
-    line.nas.disconnects.mood.late_seconds = 0.04
+    asked, answering = asyncio.Event(), asyncio.Event()
+    line.retransmission = Retransmission(sends=1, first_wait_seconds=60)
+
+    async def busy() -> None:
+        line.nas.disconnects.mood.first = None
+        asked.set()
+        await answering.wait()
+
+    class Pauses(list[float]):
+        """After the first of them, when it was seen that the other change isn't through, its NAS answers."""
+
+        def __iter__(self) -> Iterator[float]:
+            for seconds in super().__iter__():
+                yield seconds
+                answering.set()
+
+    line.nas.disconnects.mood.first = busy
     first = await line.act("change_plan", plan=FASTER)
     worker = asyncio.create_task(line.changes.deliver(first["change_id"]))
-    while not line.nas.disconnects.requests:  # noqa: ASYNC110 - a double tells no event of it
-        await asyncio.sleep(0)
+    await asked.wait()
     suspension = await line.act("suspend")
-    seen = await line.changes.deliver(suspension["change_id"], pauses=(0.05,) * 100)
+    seen = await line.changes.deliver(suspension["change_id"], pauses=Pauses([0.02] * 1000))
+    assert answering.is_set()
     assert [each["said"] for each in seen["sessions"]] == ["disconnected"]
     assert (await worker)["state"] == "superseded"
 
