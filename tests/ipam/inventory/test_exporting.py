@@ -140,7 +140,7 @@ async def test_a_vrf_is_known_by_its_whole_name_when_netbox_s_lists_come_back(em
     assert (await empty.faults(unknown, "netbox"))[2][-1] == "there is no VRF 'elsewhere'"
 
 
-async def test_a_network_with_a_past_comes_in_elsewhere_as_it_was(database: Database, database_url: str) -> None:
+async def test_a_network_with_a_past_comes_in_elsewhere_as_it_was(database: Database) -> None:
     here, there = Network(database, tenant_id="here"), Network(database, tenant_id="there")
     for network in (here, there):
         await network.apply(small())
@@ -164,7 +164,7 @@ async def test_a_network_with_a_past_comes_in_elsewhere_as_it_was(database: Data
 @pytest.mark.parametrize("how", ["drain", "exclude"])
 @pytest.mark.parametrize("is_so_before", [False, True])
 async def test_what_was_left_behind_at_another_premise_is_that_one_s_where_nobody_is_given_it(
-    database: Database, database_url: str, how: str, is_so_before: bool
+    database: Database, how: str, is_so_before: bool
 ) -> None:
     here, there = Network(database, tenant_id="here"), Network(database, tenant_id="there")
     for network in (here, there):
@@ -203,7 +203,7 @@ async def test_what_was_left_behind_at_another_premise_is_that_one_s_where_nobod
 @pytest.mark.parametrize("how", ["drain", "exclude"])
 @pytest.mark.parametrize("is_so_there", [False, True])
 async def test_what_cools_off_where_nobody_is_given_it_goes_out_too_and_is_no_sooner_free_elsewhere(
-    database: Database, database_url: str, how: str, is_so_there: bool
+    database: Database, how: str, is_so_there: bool
 ) -> None:
     here, there = Network(database, tenant_id="here"), Network(database, tenant_id="there")
     for network in (here, there):
@@ -314,12 +314,7 @@ def test_whatever_comes_in_goes_out_as_it_came(database_url: str) -> None:
         finally:
             await network.database.close()
 
-    @settings(
-        max_examples=8,
-        derandomize=True,
-        phases=[Phase.generate],
-        suppress_health_check=[HealthCheck.too_slow],
-    )
+    @settings(max_examples=8, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
     @given(_LINES)
     def property_(lines: dict[int, tuple[Any, ...]]) -> None:
         asyncio.run(there_and_back(lines))

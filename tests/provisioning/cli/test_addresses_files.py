@@ -267,7 +267,7 @@ def test_of_many_differences_of_a_kind_some_are_shown_and_all_are_counted(
     assert lines[-1] == "unknown_to_ipam: 3, of which 2 are shown; --csv FILE writes all of them"
 
 
-def test_each_difference_ends_by_its_command(isp: Settings, type_: Type, tmp_path: Path) -> None:
+def test_each_difference_ends_by_its_command(isp: Settings, type_: Type) -> None:
     with vandal(isp.radius_database_url, isp.radius_database_schema) as hand:
         hand.execute(
             f"DELETE FROM radreply WHERE username = '{DONE}'",
