@@ -82,7 +82,7 @@ class Shape:
         return max(1, min(free // (2 * clients), MOST_KEPT))
 
     def described(self) -> dict[str, Any]:
-        """The network as `firstlight network apply` takes it."""
+        """The network as `firstlight import` takes it."""
         of_v6 = self.pool.startswith("/56")
         nodes = [f"OLT-{number}" for number in range(self.pools)]
         return {
