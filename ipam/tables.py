@@ -285,8 +285,9 @@ class Allocation(IpamBase):
     note: Mapped[str | None] = mapped_column(Text)
     """What a reserved unit is kept for."""
     ordinal: Mapped[int] = mapped_column(SmallInteger, server_default="1")
-    """The how-manyeth of this pool its service has. Only of routed prefixes there may be a second one: whoever takes a
-    unit takes it as the first, so that the database itself refuses another address to who has one."""
+    """Of all that its service has of this pool, whether it is the first, the second and so on. Only of routed prefixes
+    there may be a second one: whoever takes a unit takes it as the first, so that the database itself refuses another
+    address to who has one."""
 
 
 IN_THE_NETWORK = Pool.retired_at.is_(None)

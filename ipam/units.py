@@ -1,7 +1,7 @@
 """Arithmetic on units: a pool counts what it hands out as whole numbers 0..span-1, and never looks at an address.
 
-An *interval* is an inclusive pair ``(first, last)``. Everything here is pure and costs what there
-are intervals, whatever the size of the pool.
+An *interval* is an inclusive pair ``(first, last)``. Everything here is pure, and what it
+takes grows with the intervals, not with the size of the pool.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 FreeRADIUS 3.2 does things to a value it reads from SQL that nobody who writes one expects. In back-ticks it is
 *expanded*, which runs SQL (and programs, where exec or echo is loaded) in the server's name; in ' or " it silently
-loses its quotes; a backslash starts an escape (``a\\101b`` reaches the NAS as ``aAb``). An attribute of an unknown
+loses its quotes; a backslash starts an escape (``a\\101b`` reaches the NAS as "aAb"). An attribute of an unknown
 name and a value that does not parse reject the subscriber, or everybody on the plan. All of it was measured on 3.2.1;
 ``tests/radius/test_encoder.py`` shows that what passes here reaches a NAS unchanged.
 """

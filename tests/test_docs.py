@@ -7,6 +7,7 @@ import html
 import re
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ SOURCES = [
     for file in ROOT.glob(f"{package}/**/*.py")
 ]
 DRAWN = re.compile(r"(?:[ │|]*(?:├── |└── |\|-- |`-- )| *(?=\w+Error$))(\w+)")
+BESIDE = [*ROOT.glob("acs/**/*.toml"), *ROOT.glob("deploy/freeradius/raddb/**/*.conf"), *ROOT.glob("tests/**/*.py")]
+WORD, NAMED = re.compile(r"[A-Za-z_]\w*"), re.compile(r"``([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:\(\))?``")
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 CODE_OF_THE_ENGINE = re.compile(r'"(workflow\.[a-z_]+)"')
 
 
@@ -104,6 +108,30 @@ def test_every_code_that_the_engine_gives_by_itself_is_documented() -> None:
     written = {code for file in SOURCES for code in CODE_OF_THE_ENGINE.findall(file.read_text(encoding="utf-8"))}
     assert written <= {facts.code for facts in every_error()}
     assert "workflow.unexpected_error" in written
+
+
+def test_whatever_a_docstring_names_stands_somewhere_else_too() -> None:
+    """In the code, in its tests, or in a file that belongs to them: else it has been renamed or is gone."""
+    docstrings = {file: list(docstrings_of(file)) for file in SOURCES}
+    written = Counter(word for file in [*SOURCES, *BESIDE] for word in WORD.findall(file.read_text(encoding="utf-8")))
+    written.subtract(word for told in docstrings.values() for each in told for word in WORD.findall(each))
+    files = {part for file in [*SOURCES, *BESIDE] for part in (*file.parent.parts, *file.name.split("."))}
+    gone = [
+        f"{file.relative_to(ROOT)}: {named}"
+        for file, told in docstrings.items()
+        for named in NAMED.findall("\n".join(told))
+        if not all(part in files or written[part] > 0 or re.search(r"\d", part) for part in named.split("."))
+    ]
+    assert gone == []
+
+
+def docstrings_of(file: Path) -> Iterator[str]:
+    """Of the module, its classes and functions, and of what is explained below its name."""
+    for node in walk_of(file):
+        if isinstance(node, DOCUMENTED):
+            for each in node.body:
+                if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant):
+                    yield from [each.value.value] if isinstance(each.value.value, str) else []
 
 
 def test_everything_is_caught_only_where_the_rule_says_so() -> None:

@@ -1,6 +1,6 @@
 """The network as an operator writes it down: plain models, whose shape is that of the TOML file.
 
-Field by field they check what one value can say about itself; what only the whole can say is in ``estate_faults``.
+Field by field they check what one value can say about itself; what only the whole can say is in ``ipam.estate.faults``.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ async def _givers(db: AsyncSession, pool_id: int, cooling: Sequence[Any]) -> dic
 
 
 def _cells(pool: KnownPool, row: Any, holder: Holder) -> list[str]:
-    """In the order of ``import_shapes.IMPORT_COLUMNS``."""
+    """In the order of ``shapes.IMPORT_COLUMNS``."""
     return [
         pool.vrf or "",
         pool.name,

@@ -196,8 +196,8 @@ async def _update_notes(rows: EstateRows, settled: Settled, source: ImportSource
 
 
 def _ordinals(units: Iterable[WantedUnit]) -> Iterator[int]:
-    """The how-manyeth of its pool each is that its service has: services of a file have nothing but what it says. Of
-    what isn't routed the database is to refuse a second one."""
+    """Whether each is the first, the second and so on that its service has of its pool: services of a file have nothing
+    but what it says. Of what isn't routed the database is to refuse a second one."""
     counted: Counter[tuple[int, int]] = Counter()
     for unit in units:
         if unit.service is None or unit.line.state != "assigned" or unit.pool.kind not in ROUTED:

@@ -1,4 +1,4 @@
-"""What who looks at the pools (``sampling``) and who changes what was seen of them agree on."""
+"""What those who look at the pools (``sampling``) and those who change what was seen of them agree on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``firstlight addresses move | route | withdraw | release``: what changes what a service holds."""
+"""``firstlight addresses allocate | move | route | withdraw | release``: what changes what a service holds."""
 
 from __future__ import annotations
 
