@@ -160,8 +160,8 @@ async def all_pools(db: AsyncSession, tenant_id: str, kind: Kind | None = None) 
     return [KnownPool(*row) for row in found]
 
 
-async def find_pool(db: AsyncSession, tenant_id: str, name: str, *, whosever: bool = False) -> KnownPool:
-    """``whosever``: also one that the BNG hands out.
+async def find_pool(db: AsyncSession, tenant_id: str, name: str, *, include_framed: bool = False) -> KnownPool:
+    """``include_framed``: also one that the BNG hands out.
 
     Raises:
         NameUnknown: there is none of that name.
@@ -171,7 +171,7 @@ async def find_pool(db: AsyncSession, tenant_id: str, name: str, *, whosever: bo
     if found is None:
         raise NameUnknown("pool", name)
     pool = KnownPool(*found)
-    if pool.framed_pool is not None and not whosever:
+    if pool.framed_pool is not None and not include_framed:
         raise RequestInvalid("pool", f"{name} is handed out by the BNG, which knows it as {pool.framed_pool}")
     return pool
 

@@ -127,7 +127,7 @@ async def _live(db: AsyncSession, tenant_id: str, service_id: int) -> None:
 async def _look_at_pool(faults: RequestFaults, db: AsyncSession, tenant_id: str, said: Mapping[str, Any]) -> None:
     """A pool, and what is said of it; of a pool that there isn't, at least whether that can be meant at all."""
     if "leaving_pool" in said:
-        await faults.look("pool", find_pool(db, tenant_id, said["leaving_pool"], whosever=True))
+        await faults.look("pool", find_pool(db, tenant_id, said["leaving_pool"], include_framed=True))
     pool = await faults.look("pool", find_pool(db, tenant_id, said["pool"])) if "pool" in said else None
     if pool is None:
         _check_spelling(faults, said)

@@ -168,7 +168,7 @@ class NetworkUpkeep:
                 a live service may have.
         """
         await refuse_faults(self._db, self._tenant_id, leaving_pool=pool, note=note)
-        said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool, whosever=True)
+        said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool, include_framed=True)
         async with self._db.begin_nested():
             await retiring.retire(self._rows, known, note=said, at=self._now())
         self._log("pool retired", True, pool=pool, network=known.network)
