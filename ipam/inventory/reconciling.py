@@ -15,25 +15,16 @@ from ipam.allocation.places import AnySelect
 from ipam.answers import value_of
 from ipam.inventory.answers import Difference, DifferenceKind
 from ipam.inventory.lines import parsed, spelt_anew
-from ipam.inventory.shapes import THE_NAS_CHOOSES
+from ipam.inventory.shapes import ATTRIBUTES, INSIDE, THE_NAS_CHOOSES
 from ipam.inventory.unclaimed import Given, Unclaimed
 from ipam.kinds import ROUTED
 from ipam.tables import ASSIGNED, Allocation, Pool, Prefix, Service
 
-ATTRIBUTES: Mapping[str, str] = {
-    "ipv4": "Framed-IP-Address",
-    "ipv6_wan": "Framed-IPv6-Prefix",
-    "ipv6_pd": "Delegated-IPv6-Prefix",
-    "ipv4_routed": "Framed-Route",
-    "ipv6_routed": "Framed-IPv6-Route",
-}
-"""Which attribute tells a NAS of a unit of each kind; only these are compared, and ``_INSIDE``."""
-_INSIDE = "Framed-IPv6-Address"
-"""It tells of an address in a prefix (RFC 6911 s3.1): who holds the prefix may have it."""
 _THE_NAS_CHOOSES = frozenset((ATTRIBUTES["ipv4"], address) for address in THE_NAS_CHOOSES)
 _ROUTES = frozenset(ATTRIBUTES[kind] for kind in ROUTED)
 """Behind their prefix stand a gateway and a metric (RFC 2865 s5.22, RFC 3162 s2.5)."""
-_OURS = {name.lower(): name for name in (*ATTRIBUTES.values(), _INSIDE)}
+_OURS = {name.lower(): name for name in (*ATTRIBUTES.values(), INSIDE)}
+"""Only these are compared."""
 
 NAMES_AT_ONCE = 1_000
 ReplyRow = tuple[str, str, str]
@@ -136,7 +127,7 @@ def _gives(rows: Iterable[ReplyRow], claim: Claim | None) -> frozenset[Given]:
 
 def _as_held(given: Given, claim: Claim) -> Given:
     """Of an address in a prefix that its service holds, that prefix."""
-    if given[0] != _INSIDE or spelt_anew(given[1]) is None:
+    if given[0] != INSIDE or spelt_anew(given[1]) is None:
         return given
     address = parsed(given[1])
     prefixes = (ours for ours in claim.gives if parsed(ours[1]).holds(address.family, address.first))

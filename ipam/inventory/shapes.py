@@ -40,16 +40,17 @@ IMPORT_COLUMNS = (
     "note",
 )
 """Our own, in the order in which an export has them."""
-REPLY_KINDS = {
-    "framed-ip-address": "ipv4",
-    "framed-ipv6-prefix": "ipv6_wan",
-    "delegated-ipv6-prefix": "ipv6_pd",
-    "framed-route": "ipv4_routed",
-    "framed-ipv6-route": "ipv6_routed",
-    "framed-ipv6-address": "",
+ATTRIBUTES: Mapping[str, str] = {
+    "ipv4": "Framed-IP-Address",
+    "ipv6_wan": "Framed-IPv6-Prefix",
+    "ipv6_pd": "Delegated-IPv6-Prefix",
+    "ipv4_routed": "Framed-Route",
+    "ipv6_routed": "Framed-IPv6-Route",
 }
-"""What a reply attribute gives (RFC 2865, RFC 3162, RFC 4818). An address (RFC 6911 s3.1) lies in what is given, of
-whichever kind that is."""
+"""Which attribute tells a NAS of a unit of each kind (RFC 2865, RFC 3162, RFC 4818)."""
+INSIDE = "Framed-IPv6-Address"
+"""It tells of an address in a prefix (RFC 6911 s3.1), of whichever kind that is: who holds the prefix may have it."""
+_REPLY_KINDS = {name.lower(): kind for kind, name in ATTRIBUTES.items()} | {INSIDE.lower(): ""}
 THE_NAS_CHOOSES = ("255.255.255.254", "255.255.255.255")  # RFC 2865 s5.8
 _GIVES = ("=", ":=", "+=")
 
@@ -168,7 +169,7 @@ def _foreign(
 def reply_line(number: int, cells: Cells) -> ImportLine:
     """A row of radreply."""
     attribute, op, value = cells.text("attribute"), cells.text("op"), cells.text("value")
-    kind = REPLY_KINDS.get(attribute.lower())
+    kind = _REPLY_KINDS.get(attribute.lower())
     if kind is None:
         return ImportLine(number, skipped=f"{attribute or 'no attribute'} gives no address")
     if kind == "ipv4" and value in THE_NAS_CHOOSES:
