@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 from ipam.addresses import BITS, FIRST_VID, LAST_VID, Network, parse_address, parse_network
 from ipam.kinds import KIND_IN_WORDS, UNITLESS
 from ipam.upkeep.pool_units import LONGEST_NOTE
 
 ImportSource = Literal["csv", "netbox", "phpipam", "radreply"]
-SOURCES: tuple[ImportSource, ...] = get_args(ImportSource)
 SOURCE_NAMES: Mapping[ImportSource, str] = {
     "csv": "CSV",
     "netbox": "NetBox",

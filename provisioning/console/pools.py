@@ -22,11 +22,9 @@ from provisioning.occupation_svg import occupation_in_page, occupation_svg
 LEVELS = {"ok": "good", "low": "warn", "critical": "bad", "exhausted": "bad"}
 KINDS = {
     "ipv4": "IPv4",
-    "framed_pool": "a pool of the BNG's own",
     "ipv6_wan": "IPv6 WAN prefixes",
     "ipv6_pd": "delegated IPv6 prefixes",
     "cvlan": "C-VLANs",
-    "svlan": "S-VLANs",
     "ipv4_routed": "routed IPv4 prefixes",
     "ipv6_routed": "routed IPv6 prefixes",
 }
