@@ -16,13 +16,18 @@ import subprocess
 import tempfile
 import time
 import uuid
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.database import Database
+
+T = TypeVar("T")
 
 SUPERUSER, OWNER = "postgres", "firstlight"
 INSTALL = "apt-get install postgresql"
@@ -50,6 +55,21 @@ async def until_it_waits_for_us(db: AsyncSession, task: asyncio.Task[Any], *, ot
     while (await db.scalar(WHO_WAITS_FOR_US) or 0) <= others:
         assert not task.done()
         await asyncio.sleep(0)
+
+
+async def tried_in_vain(database: Database, act: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """The act under way, when it has undone its first attempt: it waits for no lock, and comes again in a moment."""
+    undone = asyncio.Event()
+
+    def note(*_: object) -> None:
+        undone.set()
+
+    engine = database.engine.sync_engine
+    event.listen(engine, "rollback_savepoint", note)
+    task = asyncio.create_task(act)
+    await undone.wait()
+    event.remove(engine, "rollback_savepoint", note)
+    return task
 
 
 class PostgresServer:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from ipam import AllocatedResources, EstateInUse, IpamError, PoolBusy, PoolExhausted
 from ipam.tables import Pool
 from tests.ipam.conftest import Network, one_pool, small
+from tests.support.postgres import tried_in_vain
 
 pytestmark = pytest.mark.both_databases
 
@@ -97,7 +98,7 @@ async def test_the_last_address_is_waited_for_while_somebody_may_still_give_it_u
     held = await empty.service(db).allocate_resources(
         customer_id=1, service_location="LOC-1", bandwidth_plan="fiber-100"
     )
-    waiting = await tried_in_vain(empty, 2)
+    waiting = await tried_in_vain(empty.database, empty.allocate(2))
 
     await db.rollback()
     await undecided.__aexit__(None, None, None)
@@ -111,7 +112,7 @@ async def test_the_last_address_that_somebody_keeps_is_gone(empty: Network) -> N
     await empty.apply(one_pool("192.0.2.0/30", exclude=["192.0.2.1"]))
     async with empty.database.begin() as db:
         await empty.service(db).allocate_resources(customer_id=1, service_location="LOC-1", bandwidth_plan="fiber-100")
-        waiting = await tried_in_vain(empty, 2)
+        waiting = await tried_in_vain(empty.database, empty.allocate(2))
 
     with pytest.raises(PoolExhausted) as full:
         await waiting
@@ -161,7 +162,7 @@ async def test_a_pool_that_is_being_recut_is_waited_for(empty: Network) -> None:
     await empty.apply(one_pool("192.0.2.0/29", exclude=["192.0.2.1", "192.0.2.2", "192.0.2.4-192.0.2.6"]))
     async with empty.database.begin() as db:
         await empty.estate(db).apply(one_pool("192.0.2.0/29", exclude=["192.0.2.1-192.0.2.3", "192.0.2.5-192.0.2.6"]))
-        waiting = await tried_in_vain(empty, 1)
+        waiting = await tried_in_vain(empty.database, empty.allocate(1))
 
     assert (await waiting)["ip_address"] == "192.0.2.4"
     assert await empty.violations() == []
@@ -205,18 +206,3 @@ async def test_two_descriptions_at_once_are_carried_out_one_after_the_other(empt
     async with empty.database.begin() as db:
         assert len(list(await db.scalars(select(Pool.name)))) == 6
     assert await empty.violations() == []
-
-
-async def tried_in_vain(network: Network, customer: int) -> asyncio.Task[AllocatedResources]:
-    """An allocation under way that has undone its first attempt."""
-    undone = asyncio.Event()
-
-    def note(*_: object) -> None:
-        undone.set()
-
-    engine = network.database.engine.sync_engine
-    event.listen(engine, "rollback_savepoint", note)
-    task = asyncio.create_task(network.allocate(customer))
-    await undone.wait()
-    event.remove(engine, "rollback_savepoint", note)
-    return task

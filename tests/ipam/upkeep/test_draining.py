@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import select, text
@@ -24,10 +22,9 @@ from ipam import (
     UnitTaken,
     badly_partitioned,
 )
-from ipam.allocation.patience import OthersWereQuicker
 from ipam.tables import Prefix
-from ipam.upkeep import draining
 from tests.ipam.conftest import STARTED_AT, Network, one_pool
+from tests.support.postgres import tried_in_vain
 
 UPPER = "192.0.2.8/29"
 
@@ -248,27 +245,13 @@ async def test_a_pool_and_a_service_that_history_names_stay_whatever_else_is_gon
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_what_is_given_back_while_its_drain_ends_is_not_lost(
-    empty: Network, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    was_late = asyncio.Event()
-    only_ours = draining._only_ours
-
-    async def noticed(*asked: Any) -> Sequence[int]:
-        try:
-            return await only_ours(*asked)
-        except OthersWereQuicker:
-            was_late.set()
-            raise
-
-    monkeypatch.setattr(draining, "_only_ours", noticed)
+async def test_what_is_given_back_while_its_drain_ends_is_not_lost(empty: Network) -> None:
     await empty.apply(one_pool("192.0.2.0/29", quarantine_seconds=600))
     held = await empty.allocate(1, ip_address="192.0.2.5")
     await empty.keep("drain", pool="cgnat", note="by mistake")
     async with empty.database.begin() as db:
         await empty.service(db).release_resources(service_id=held["service_id"])
-        undrained = asyncio.create_task(empty.keep("undrain", pool="cgnat"))
-        await was_late.wait()
+        undrained = await tried_in_vain(empty.database, empty.keep("undrain", pool="cgnat"))
 
     assert await undrained is True
     usage = await empty.usage("cgnat")
