@@ -22,7 +22,7 @@ async def names(network: Network) -> list[str]:
 
 async def test_a_pool_goes_when_it_is_empty_and_its_space_may_be_used_by_another(empty: Network) -> None:
     await empty.apply(one_pool(NETWORK, quarantine_seconds=600))
-    given = await empty.allocate(1)
+    given = await empty.allocate(1, ip_address="192.0.2.5")
     await empty.keep("reserve", pool="cgnat", value="192.0.2.14", note="for the museum")
 
     with pytest.raises(PoolNotEmpty) as refused:

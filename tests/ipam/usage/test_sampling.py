@@ -284,7 +284,7 @@ async def test_an_import_of_reservations_leaves_what_was_known_of_use(empty: Net
     await empty.apply(one_pool("192.0.2.0/24"))
     await look(empty)
     empty.clock.forward(days=1)
-    await empty.allocate(1)
+    await empty.allocate(1, ip_address="192.0.2.5")
     await empty.bring_in("value,state,note\n192.0.2.77,reserved,for the museum\n")
 
     assert (await outlook_of(empty, "cgnat"))["units_per_day"] == 1.0
