@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.errors import ChangeRaced
@@ -16,10 +15,9 @@ from provisioning.estate import import_estate
 from provisioning.field import Visits
 from tests.provisioning.test_order_visits import install, waiting
 from tests.support.appliances import ESTATE, Original
+from tests.support.postgres import until_it_waits_for_us
 from workflows.engine.journal import waits_on
 from workflows.engine.tables import StepRow
-
-PATIENCE_SECONDS = 30
 
 
 @pytest.fixture
@@ -43,15 +41,6 @@ async def report(appliance: Appliance, visit_id: int) -> list[int]:
     return told
 
 
-async def until_somebody_waits_for_a_lock(appliance: Appliance) -> None:
-    blocked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            async with appliance.database.read() as db:
-                if await db.scalar(text(blocked)):
-                    return
-
-
 async def test_a_report_on_a_visit_that_a_run_joins_at_that_moment_is_refused_and_told_to_both_the_next_time(
     appliance: Appliance,
 ) -> None:
@@ -62,7 +51,7 @@ async def test_a_report_on_a_visit_that_a_run_joins_at_that_moment_is_refused_an
     async with appliance.database.begin() as joining:
         await Visits(joining, tenant_id=appliance.tenant_id, now=appliance.clock).visit(visit_id, lock=True)
         reported = asyncio.create_task(report(appliance, visit_id))
-        await until_somebody_waits_for_a_lock(appliance)
+        await until_it_waits_for_us(joining, reported)
         joining.add(needs(appliance, second, visit_id))
     with pytest.raises(ChangeRaced):
         await reported
