@@ -38,12 +38,12 @@ class _Impostor(asyncio.DatagramProtocol):
             self._transport.sendto(packet, addr)
 
 
-async def _login_at(answer: Answer) -> str:
-    """What a NAS takes from a server that answers like this."""
+async def _login_at(answer: Answer, *, timeout_seconds: float = 6.0) -> str:
+    """What a NAS takes from a server that answers like this. Short is its patience only with one that never answers."""
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(lambda: _Impostor(answer), local_addr=("127.0.0.1", 0))
     port = transport.get_extra_info("sockname")[1]
-    nas = LabNas(name="bng", secret=SECRET, auth_port=port, acct_port=port, timeout_seconds=0.3)
+    nas = LabNas(name="bng", secret=SECRET, auth_port=port, acct_port=port, timeout_seconds=timeout_seconds)
     try:
         return (await nas.login("anna", "sesame")).code
     finally:
@@ -84,7 +84,7 @@ async def test_a_forged_or_broken_reply_is_dropped_and_the_genuine_one_behind_it
 ) -> None:
     assert await _login_at(lambda request: [forge(request), _reply(request, code=3)]) == "Access-Reject"
     with pytest.raises(NoAnswer):
-        await _login_at(lambda request: [forge(request)])
+        await _login_at(lambda request: [forge(request)], timeout_seconds=0.3)
 
 
 async def test_a_request_is_sent_again_unchanged_while_nobody_answers() -> None:
@@ -94,13 +94,13 @@ async def test_a_request_is_sent_again_unchanged_while_nobody_answers() -> None:
         seen.append(request)
         return [_reply(request)] if len(seen) == 3 else []
 
-    assert await _login_at(answer_the_third) == "Access-Accept"
+    assert await _login_at(answer_the_third, timeout_seconds=1.5) == "Access-Accept"
     assert len(set(seen)) == 1
 
 
 async def test_silence_is_no_reject_and_may_pass() -> None:
     with pytest.raises(NoAnswer) as silence:
-        await _login_at(lambda request: [])
+        await _login_at(lambda request: [], timeout_seconds=0.3)
     assert silence.value.transient
     assert silence.value.code == "radius.no_answer"
     nobody = LabNas(name="bng", secret=SECRET, auth_port=9, acct_port=9, timeout_seconds=0.1)
