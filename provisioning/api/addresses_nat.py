@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -17,6 +18,7 @@ from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import Moment
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Reason, Wish
+from provisioning.nat_deeds import deed_of_log, deed_of_rule
 
 doors = Doors(prefix="/addresses/nat", tags=["addresses"])
 
@@ -135,22 +137,14 @@ async def rules(call: InCall) -> list[NatRuleInForce]:
 @doors.post("/rules", permission="addresses.write", responses=NOT_THERE, misfits=_misfits_of_rule)
 async def define_rule(call: InCall, wish: Rule) -> Ruled:
     """The box maps like this, from now on or since a time before; what was so earlier stays known for its time."""
-    call.tells(subject=f"pool/{wish.pool}", reason=wish.reason, before={"rule": await _in_force(call, wish.pool)})
     with pointing():
-        done = await call.appliance.port_blocks(call.db).define_rule(**wish.model_dump(exclude={"reason"}))
-    if not done:
-        call.changes_nothing()
-    return Ruled(pool=wish.pool, changed=done)
+        return await _ruled(call, wish, call.appliance.port_blocks(call.db).define_rule(**wish.model_dump()))
 
 
 @doors.post("/end-rule", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def end_rule(call: InCall, wish: RuleEnd) -> Ruled:
     """The box maps by this rule no longer; the outside prefix is free for something else."""
-    call.tells(subject=f"pool/{wish.pool}", reason=wish.reason, before={"rule": await _in_force(call, wish.pool)})
-    done = await call.appliance.port_blocks(call.db).end_rule(pool=wish.pool)
-    if not done:
-        call.changes_nothing()
-    return Ruled(pool=wish.pool, changed=done)
+    return await _ruled(call, wish, call.appliance.port_blocks(call.db).end_rule(**wish.model_dump()))
 
 
 @doors.get("/blocks", permission="addresses.read", responses=NOT_THERE, misfits=misfits)
@@ -171,18 +165,15 @@ async def import_blocks(call: InCall, wish: Log) -> ImportedNatBlocks:
     found = [LoggedBlock(**each.model_dump()) for each in wish.blocks]
     with pointing():
         done = await call.appliance.port_blocks(call.db).import_blocks(found, source=wish.source)
-    counts = {
-        "blocks": len(found),
-        "new": done.new,
-        "ended_by_next": done.ended_by_next,
-        "contradicts_rule": done.contradicts_rule,
-        "for_no_time": done.for_no_time,
-    }
-    call.tells(subject=f"nat_log/{wish.source}", after=counts)
+    call.tells(**deed_of_log(wish.source, len(found), done))
     if not done.new:
         call.changes_nothing()
-    return ImportedNatBlocks(**counts, first_contradicting=list(done.first_contradicting))
+    return ImportedNatBlocks(blocks=len(found), **asdict(done))
 
 
-async def _in_force(call: Call, pool: str) -> NatRuleInForce | None:
-    return next((rule for rule in await call.appliance.port_blocks(call.db).rules() if rule["pool"] == pool), None)
+async def _ruled(call: Call, wish: Rule | RuleEnd, change: Awaitable[bool]) -> Ruled:
+    changed, deed = await deed_of_rule(call.appliance.port_blocks(call.db), wish.pool, change)
+    call.tells(**deed, reason=wish.reason)
+    if not changed:
+        call.changes_nothing()
+    return Ruled(pool=wish.pool, changed=changed)

@@ -10,7 +10,6 @@ from typing import Annotated, Any, cast
 import typer
 
 from ipam import NatAlgorithm, NatBlockAt, NatContradiction, RequestInvalid
-from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.addresses_looks import At, Vrf
 from provisioning.cli.audited import tells
@@ -18,6 +17,7 @@ from provisioning.cli.moments import as_moment
 from provisioning.cli.printing import Entry, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
 from provisioning.days import minute
+from provisioning.nat_deeds import deed_of_log, deed_of_rule
 from provisioning.nat_logs import import_log, read_blocks
 
 Pool = Annotated[str, typer.Argument(help="The pool of the inside addresses, by its name.")]
@@ -58,11 +58,10 @@ def rule(  # noqa: PLR0913, PLR0917 - each is a term of the rule
 
     async def act(appliance: Appliance) -> None:
         bounds: dict[str, Any] = {"first_port": first_port, "last_port": last_port}
-        dated = {} if since is None else {"since": since}
-        tells(subject=subject_of("pool", pool), after={"pool": pool, "outside": outside, "ports": ports, **dated})
         try:
             async with appliance.database.begin() as db:
-                changed = await appliance.port_blocks(db).define_rule(
+                port_blocks = appliance.port_blocks(db)
+                change = port_blocks.define_rule(
                     pool=pool,
                     outside=outside,
                     ports_per_subscriber=ports,
@@ -72,6 +71,8 @@ def rule(  # noqa: PLR0913, PLR0917 - each is a term of the rule
                     reason=reason,
                     **{name: port for name, port in bounds.items() if port is not None},
                 )
+                changed, deed = await deed_of_rule(port_blocks, pool, change)
+                tells(**deed)
         except RequestInvalid as refused:
             raise refused.placed(lambda where: "ports" if where == "ports_per_subscriber" else where) from refused
         if json_:
@@ -110,9 +111,10 @@ def end_rule(pool: Pool, reason: Reason, json_: AsJson = False) -> None:
     """Say that the CGNAT maps a pool by its rule no longer; the outside prefix is free for something else."""
 
     async def act(appliance: Appliance) -> None:
-        tells(subject=subject_of("pool", pool), after={"pool": pool})
         async with appliance.database.begin() as db:
-            changed = await appliance.port_blocks(db).end_rule(pool=pool, reason=reason)
+            port_blocks = appliance.port_blocks(db)
+            changed, deed = await deed_of_rule(port_blocks, pool, port_blocks.end_rule(pool=pool, reason=reason))
+            tells(**deed)
         if json_:
             print_json({"pool": pool, "changed": changed})
         else:
@@ -139,9 +141,9 @@ def import_blocks(
     async def act(appliance: Appliance) -> None:
         log = read_blocks(file)
         lines = len(log.blocks)
-        tells(subject=subject_of("nat_log", source), after={"lines": lines})
         async with appliance.database.begin() as db:
             done = await import_log(log, appliance.port_blocks(db), source=source)
+            tells(**deed_of_log(source, lines, done))
         if json_:
             print_json({"lines": lines, **asdict(done)})
             return

@@ -486,8 +486,11 @@ async def addresses(script: Script) -> None:
     await script("/addresses/services/{service_id}/release", {"reason": WHY}, service_id=asked["service_id"])
     rule = {"pool": "north-v4", "outside": "203.0.113.0/27", "ports_per_subscriber": 2016, "reason": WHY}
     await script("/addresses/nat/rules", rule)
+    assert script.last["before"] == {"rule": None}
+    begun = script.last["after"]["rule"]
+    assert (begun["outside"], begun["ports_per_subscriber"]) == ("203.0.113.0/27", 2016)
     await script("/addresses/nat/end-rule", {"pool": "north-v4", "reason": WHY})
-    assert script.last["before"]["rule"]["outside"] == "203.0.113.0/27"
+    assert (script.last["before"], script.last["after"]) == ({"rule": begun}, {"rule": None})
     block = {"outside": "198.51.100.77", "first_port": 1024, "last_port": 2047, "inside": "100.64.0.7"}
     log = {"source": "cgn-1", "blocks": [{**block, "began_at": "2026-03-02T20:00:00Z"}]}
     await script("/addresses/nat/blocks", log)
