@@ -27,10 +27,11 @@ class NetworkUpkeep:
     """Reserves, excludes, lifts, drains and re-homes for one tenant, within the caller's transaction.
 
     Each is all or nothing, ``rehome`` together with its caller; those that answer True or False say whether anything
-    was changed, so these may be repeated. ``note`` says why, for whoever finds it later. All raise ``NameUnknown`` for
-    a pool that isn't there, ``RequestInvalid`` for what can't be meant (with all faults, names that nobody knows among
-    them), and ``PoolBusy`` (transient) when others held its rows for too long. ``tell``: how a pool that leaves the
-    network is told as recovered, if it was told as anything worse.
+    was changed, so these may be repeated. ``note`` says why, for whoever finds it later; that of ``include`` and
+    ``undrain``, which leave nothing that could keep it, is for whoever audits it. All raise ``NameUnknown`` for a pool
+    that isn't there, ``RequestInvalid`` for what can't be meant (with all faults, names that nobody knows among them),
+    and ``PoolBusy`` (transient) when others held its rows for too long. ``tell``: how a pool that leaves the network is
+    told as recovered, if it was told as anything worse.
     """
 
     def __init__(
@@ -109,9 +110,9 @@ class NetworkUpkeep:
         self._log("units excluded", done, pool=pool, span=known.part(span))
         return done
 
-    async def include(self, *, pool: str, span: str) -> bool:
+    async def include(self, *, pool: str, span: str, note: str) -> bool:
         """Let in again what was excluded by hand; what has not cooled off goes on to."""
-        known = await self._found(pool, span=span)
+        _, known = await self._asked(pool, note, span=span)
         async with self._db.begin_nested():
             done = await excluding.include(self._rows, known, known.interval(span), at=self._now())
         self._log("units included", done, pool=pool, span=known.part(span))
@@ -125,9 +126,9 @@ class NetworkUpkeep:
         self._log("drain begun", done, pool=pool, span=span)
         return done
 
-    async def undrain(self, *, pool: str, span: str | None = None) -> bool:
+    async def undrain(self, *, pool: str, note: str, span: str | None = None) -> bool:
         """Hand it out again, when it has cooled off."""
-        known = await self._found(pool, span=span)
+        _, known = await self._asked(pool, note, span=span)
         async with self._db.begin_nested():
             done = await draining.undrain(self._rows, known, known.interval(span), at=self._now())
         self._log("drain ended", done, pool=pool, span=span)

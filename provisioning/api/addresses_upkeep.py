@@ -119,7 +119,7 @@ async def exclude(call: InCall, wish: Some) -> Upkept:
 async def include(call: InCall, wish: Some) -> Upkept:
     """Lets in what was excluded by hand; what the estate excludes stays out."""
     upkeep = await _upkeep(call, wish)
-    return await _cut(call, upkeep, wish, await upkeep.include(pool=wish.pool, span=wish.span))
+    return await _cut(call, upkeep, wish, await upkeep.include(**_said(wish)))
 
 
 @doors.post("/drain", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
@@ -133,7 +133,7 @@ async def drain(call: InCall, wish: SomeOrAll) -> Upkept:
 async def undrain(call: InCall, wish: SomeOrAll) -> Upkept:
     """Hands it out again."""
     upkeep = await _upkeep(call, wish)
-    return await _cut(call, upkeep, wish, await upkeep.undrain(pool=wish.pool, span=wish.span))
+    return await _cut(call, upkeep, wish, await upkeep.undrain(**_said(wish)))
 
 
 @doors.post("/shrink", permission="addresses.write", responses=NOT_THERE, misfits=misfits)

@@ -69,7 +69,11 @@ def exclude(pool: Pool, span: Span, reason: Reason, json_: AsJson = False) -> No
 def include(pool: Pool, span: Span, reason: Reason, json_: AsJson = False) -> None:
     """Let in what was excluded by hand; what the estate excludes stays out."""
     _do(
-        pool, span, "no longer excluded by hand", lambda to: to.include(pool=pool, span=span), as_json=json_, why=reason
+        pool,
+        span,
+        "no longer excluded by hand",
+        lambda to: to.include(pool=pool, span=span, note=reason),
+        as_json=json_,
     )
 
 
@@ -80,7 +84,7 @@ def drain(pool: Pool, reason: Reason, span: PartOf = None, json_: AsJson = False
 
 def undrain(pool: Pool, reason: Reason, span: PartOf = None, json_: AsJson = False) -> None:
     """Hand it out again."""
-    _do(pool, span, "handed out again", lambda to: to.undrain(pool=pool, span=span), as_json=json_, why=reason)
+    _do(pool, span, "handed out again", lambda to: to.undrain(pool=pool, span=span, note=reason), as_json=json_)
 
 
 def shrink(
@@ -132,18 +136,13 @@ def _named(value: str) -> str:
     return f"C-VLAN {value}" if value.isdecimal() else value
 
 
-def _do(
-    pool: str, what: str | None, becomes: str, act: Act, *, as_json: bool, why: str | None = None, frees: bool = False
-) -> None:
-    """One act of the upkeep; ``becomes`` says how it is afterwards, whether or not it was so before. ``why``: the
-    reason of an act that does not look at it itself. What it ``frees`` may lie in a drained or excluded part, which is
-    told, as is all of the ``what`` that it took."""
+def _do(pool: str, what: str | None, becomes: str, act: Act, *, as_json: bool, frees: bool = False) -> None:
+    """One act of the upkeep; ``becomes`` says how it is afterwards, whether or not it was so before. What it ``frees``
+    may lie in a drained or excluded part, which is told, as is all of the ``what`` that it took."""
 
     async def done(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
             upkeep = appliance.network_upkeep(db)
-            if why is not None:
-                await appliance.address_lookup(db).refuse_faults(pool=pool, span=what, reason=why)
             before = await appliance.address_desk(db).numbers_of(pool)
             tells(subject=subject_of("pool", pool), before=before)
             changed = await act(upkeep) is not False  # None: it can be done but once

@@ -127,7 +127,8 @@ class Network:
             )
 
     async def keep(self, verb: str, **said: Any) -> Any:
-        """One act of upkeep, such as ``reserve``."""
+        """One act of upkeep, such as ``reserve``. Why something ends is the same for most tests."""
+        said = {"note": "it is over", **said} if verb in ("include", "undrain") else said
         async with self.database.begin() as db:
             return await getattr(self.upkeep(db), verb)(**said)
 

@@ -49,7 +49,7 @@ async def test_a_part_is_let_in_while_something_is_unreserved(
 ) -> None:
     monkeypatch.setattr("ipam.allocation.carving.LONGEST_STEP", 1)  # both want the same number for their range
     await with_one_kept(empty, how)
-    acts = {"unreserve": {"value": KEPT, "note": "closed"}, how: {"span": UPPER}}
+    acts = {"unreserve": {"value": KEPT, "note": "closed"}, how: {"span": UPPER, "note": "it is over"}}
     now, then = acts if first == "unreserve" else reversed(acts)
 
     async with empty.database.begin() as db:

@@ -61,6 +61,8 @@ async def test_what_can_not_be_reserved_or_unreserved_says_why(network: Network)
         (UnitNotHeld, "not reserved, it is neither held nor", "unreserve", {"value": "100.64.0.9", "note": "x"}),
         (UnitNotHeld, "not in quarantine, it is reserved", "lift", {"value": "100.64.0.6", "note": "x"}),
         (RequestInvalid, "must say why", "lift", {"value": "100.64.0.5", "note": " "}),
+        (RequestInvalid, "must say why", "include", {"span": "100.64.0.5", "note": " "}),
+        (RequestInvalid, "must say why", "undrain", {"span": "100.64.0.5", "note": " "}),
         (RequestInvalid, "is nothing that pool cgnat hands out", "reserve", {"value": "8.8.8.8", "note": "x"}),
         (RequestInvalid, "is not an IPv4 or IPv6", "reserve", {"value": "100.64", "note": "x"}),
     ]
