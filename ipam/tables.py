@@ -51,6 +51,7 @@ from ipam.upkeep.tables import Drain, FormerPrefix, PoolSample, ServiceMove
 
 __all__ = [
     "ASSIGNED",
+    "IN_A_DRAIN",
     "IN_QUARANTINE",
     "IN_THE_NETWORK",
     "RESERVED",
@@ -300,6 +301,10 @@ IN_QUARANTINE = Allocation.state == literal_column("'quarantine'")
 RESTS = Allocation.available_at.is_not(None)
 """The same rows: by ``IN_QUARANTINE`` those of a subject are found, by this one those of a pool, each by an index of
 its own, whatever the database believes about their number."""
+
+
+IN_A_DRAIN = (Drain.pool_id == Allocation.pool_id) & Allocation.unit.between(Drain.first_unit, Drain.last_unit)
+"""Of an allocation and a drain: its unit lies in it. Of one pool no two drains have a unit in common."""
 
 
 class AllocationEvent(IpamBase):

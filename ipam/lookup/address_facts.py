@@ -17,7 +17,8 @@ from ipam.estate.rows import EstateRows
 from ipam.lookup import history
 from ipam.lookup.answers import AddressFacts, PoolWithin, UnitState
 from ipam.lookup.asked import looked_for, spelt
-from ipam.tables import IN_THE_NETWORK, Allocation, NatBlock, NatRule, Pool, Prefix, Vrf
+from ipam.moments import at_second
+from ipam.tables import IN_THE_NETWORK, Allocation, FormerPrefix, NatBlock, NatRule, Pool, Prefix, Vrf
 from ipam.unit_errors import UnitCooling, UnitDraining, UnitExcluded, UnitReserved, UnitTaken
 from ipam.units import Interval
 from ipam.upkeep import drained_units, draining
@@ -72,8 +73,8 @@ async def _several(
     if total == MOST_WITHIN:
         held = (*inside(pool.pool_id, [units]), draining.not_rested(at))
         total = await db.scalar(select(func.count()).where(*held)) or 0
-    rowless = await cooling_in(rows, pool.pool_id, [units], at)  # in what is drained or excluded of it
-    within += [draining.cools(pool, each) for each in rowless[: MOST_WITHIN - len(within)]]
+    rowless = await draining.rowless_in(rows, pool, [units], at)  # in what is drained or excluded of it
+    within += rowless[: MOST_WITHIN - len(within)]
     return _facts(asked, "several", within=within, within_total=total + len(rowless), **known)
 
 
@@ -101,12 +102,28 @@ async def _unpooled(
     return _facts(
         asked,
         "unpooled",
+        note=await _was_of(db, tenant_id, first, last, vrf),
         pools=[PoolWithin(pool=row.name, kind=row.kind, network=row.network, vrf=row.vrf) for row in pools],
         cgnat_of=await db.scalar(rule),
         cgnat_logged=await _is_logged(db, tenant_id, asked, vrf),
         history=await history.events_ever(db, tenant_id, asked, vrf),
         **known,
     )
+
+
+async def _was_of(db: AsyncSession, tenant_id: str, first: bytes, last: bytes, vrf: str | None) -> str | None:
+    """Which pool had it last, until when, and why it hasn't any more; None: none ever had all of it."""
+    former = (
+        select(Pool.name, FormerPrefix.until, FormerPrefix.note)
+        .join(Pool, Pool.id == FormerPrefix.pool_id)
+        .join(Vrf, Vrf.id == FormerPrefix.vrf_id)
+        .where(FormerPrefix.tenant_id == tenant_id, *([Vrf.name == vrf] if vrf else []))
+        .where(FormerPrefix.first_address <= first, FormerPrefix.last_address >= last)
+        .order_by(FormerPrefix.until.desc(), FormerPrefix.id.desc())
+        .limit(1)
+    )
+    found = (await db.execute(former)).first()
+    return None if found is None else f"pool {found.name} had it until {at_second(found.until)} ({found.note})"
 
 
 async def _is_logged(db: AsyncSession, tenant_id: str, asked: Network, vrf: str | None) -> bool:
@@ -147,8 +164,8 @@ async def _of_unit(
 ) -> AddressFacts:
     numbered = pool.numbered(units[0])
     state, note, until = await _state(db, pool, units[0], at)
-    drained = await drained_units.why_drained(db, pool.pool_id, units)
-    facts = _facts(None, state, note=note, drained=drained, available_at=until, **known)
+    drained, since = await drained_units.drained_since(db, pool.pool_id, units) or (None, None)
+    facts = _facts(None, state, note=note, drained=drained, drained_since=since, available_at=until, **known)
     facts["value"] = numbered.value
     facts["history"] = await history.events_ever(db, pool.tenant_id, looked_for(numbered.value), known["vrf"])
     if state == "assigned":
@@ -205,6 +222,7 @@ def _facts(asked: Network | None, state: str, **known: Any) -> AddressFacts:
         vrf=None,
         note=None,
         drained=None,
+        drained_since=None,
         available_at=None,
         holder=None,
         outside=[],

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from ipam.answers import ServiceAt
@@ -43,8 +44,12 @@ class AddressFacts(TypedDict):
     role: str | None
     network: str | None
     vrf: str | None
-    note: str | None
+    note: Annotated[
+        str | None,
+        Field(description="Why it is as it is; of what is *unpooled*: which pool had it last, until when and why then"),
+    ]
     drained: str | None
+    drained_since: datetime | None
     available_at: datetime | None
     holder: ServiceAt | None
     outside: list[NatBlockAt]

@@ -102,6 +102,7 @@ class LeftBehind(TypedDict):
     state: str
     note: str | None
     available_at: datetime | None
+    drained_since: Annotated[datetime | None, Field(description="Since when its part of the pool is being drained")]
     service_id: int | None
     customer_id: int | None
     username: str | None

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import datetime
 
-from sqlalchemy import and_, exists, func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.carving import excluded_because
-from ipam.tables import Allocation, AllocationEvent, Drain, Exclusion
+from ipam.tables import IN_A_DRAIN, Allocation, AllocationEvent, Drain, Exclusion
 from ipam.units import Interval, count, subtract
+
+
+async def drained_since(db: AsyncSession, pool_id: int, units: Interval) -> tuple[str, datetime] | None:
+    """The note of the first drain that one of the units lies in, and when it began; None: none of them lies in any."""
+    first, last = units
+    touching = (Drain.pool_id == pool_id, Drain.first_unit <= last, Drain.last_unit >= first)
+    drains = select(Drain.note, Drain.began_at).where(*touching).order_by(Drain.first_unit).limit(1)
+    found = (await db.execute(drains)).first()
+    return None if found is None else (found.note, found.began_at)
 
 
 async def why_drained(db: AsyncSession, pool_id: int, units: Interval) -> str | None:
     """The note of the first drain that one of the units lies in; None: none of them lies in any."""
-    first, last = units
-    touching = select(Drain.note).where(Drain.pool_id == pool_id, Drain.first_unit <= last, Drain.last_unit >= first)
-    return await db.scalar(touching.order_by(Drain.first_unit).limit(1))
+    drained = await drained_since(db, pool_id, units)
+    return drained and drained[0]
 
 
 async def why_excluded(db: AsyncSession, pool_id: int, units: Interval) -> str | None:
@@ -48,8 +57,7 @@ async def nobodys_by_pool(db: AsyncSession, tenant_id: str) -> dict[int, int]:
     out = select(Exclusion.pool_id, Exclusion.first_unit, Exclusion.last_unit).where(Exclusion.pool_id.in_(drained))
     for pool_id, first, last in await db.execute(out):
         excluded[pool_id].append((first, last))
-    inside = and_(Drain.pool_id == Allocation.pool_id, Allocation.unit.between(Drain.first_unit, Drain.last_unit))
-    held = select(Allocation.pool_id, func.count()).join(Drain, inside).where(Drain.tenant_id == tenant_id)
+    held = select(Allocation.pool_id, func.count()).join(Drain, IN_A_DRAIN).where(Drain.tenant_id == tenant_id)
     somebodys = {pool_id: number for pool_id, number in await db.execute(held.group_by(Allocation.pool_id))}
     return {
         pool_id: count(subtract(spans, excluded[pool_id])) - somebodys.get(pool_id, 0)

@@ -24,6 +24,7 @@ from ipam.estate.ranges import (
 )
 from ipam.estate.rows import EstateRows
 from ipam.tables import (
+    IN_A_DRAIN,
     IN_QUARANTINE,
     Allocation,
     Drain,
@@ -145,22 +146,26 @@ async def left_in(rows: EstateRows, pool: KnownPool, at: datetime) -> list[LeftB
     drained = await drained_of(rows, pool.pool_id)
     if not drained:
         return []
-    cooling = await cooling_in(rows, pool.pool_id, drained, at)
-    return [*await held_in(rows, pool, drained), *(cools(pool, each) for each in cooling)]
+    return [*await held_in(rows, pool, drained), *await rowless_in(rows, pool, drained, at)]
 
 
-def cools(pool: KnownPool, cooling: Cooling) -> LeftBehind:
-    """What has to cool off, as one of those that are left."""
-    return LeftBehind(
-        value=pool.value(cooling.unit),
-        state="quarantine",
-        note=None,
-        available_at=cooling.until,
-        service_id=None,
-        customer_id=None,
-        username=None,
-        location=None,
-    )
+async def rowless_in(rows: EstateRows, pool: KnownPool, intervals: list[Interval], at: datetime) -> list[LeftBehind]:
+    """What has to cool off in these parts of the pool where nothing rests, by number."""
+    drains = (await rows.db.execute(select(_DRAIN).where(_DRAIN.c.pool_id == pool.pool_id))).all()
+    return [
+        LeftBehind(
+            value=pool.value(unit),
+            state="quarantine",
+            note=None,
+            available_at=until,
+            drained_since=next((each.began_at for each in drains if each.first_unit <= unit <= each.last_unit), None),
+            service_id=None,
+            customer_id=None,
+            username=None,
+            location=None,
+        )
+        for unit, _, until, *_ in await cooling_in(rows, pool.pool_id, intervals, at)
+    ]
 
 
 async def held_in(
@@ -179,11 +184,13 @@ async def held_in(
             Allocation.state,
             Allocation.note,
             Allocation.available_at,
+            Drain.began_at,
             Allocation.service_id,
             Service.customer_id,
             Service.username,
             Location.name,
         )
+        .outerjoin(Drain, IN_A_DRAIN)
         .outerjoin(Service, Service.service_id == Allocation.service_id)
         .outerjoin(Location, Location.id == Service.location_id)
         .where(*inside(pool.pool_id, intervals), *([] if at is None else [not_rested(at)]))
@@ -196,12 +203,13 @@ async def held_in(
             state=state,
             note=note,
             available_at=available_at,
+            drained_since=drained_since,
             service_id=service_id,
             customer_id=customer_id,
             username=username,
             location=location,
         )
-        for unit, state, note, available_at, service_id, customer_id, username, location in found
+        for unit, state, note, available_at, drained_since, service_id, customer_id, username, location in found
     ]
 
 

@@ -65,14 +65,15 @@ def say_facts(facts: AddressFacts) -> None:
     note = f": {facts['note']}" if facts["note"] else ""
     state = facts["state"]
     cools = f" until {at_second(facts['available_at'])}" if facts["available_at"] else ""
-    until = cools if state == "cooling" else ""
+    since = f" since {at_second(facts['drained_since'])}" if facts["drained_since"] else ""
+    until = cools if state == "cooling" else since if state == "draining" else ""
     if state == "unpooled":
         state = "of no pool as a whole, with these in it" if facts["pools"] else "of no pool here"
     say(f"{facts['value']}: {state}{until}{note}{where}{inside}")
-    if cools and not until:
+    if cools and state != "cooling":
         say(f"  cools off{cools} all the same")
     if facts["drained"] is not None and facts["state"] != "draining":
-        say(f"  in a part of the pool that is being drained ({facts['drained']}): nobody is given it after that")
+        say(f"  in a part of the pool that is being drained{since} ({facts['drained']}): nobody is given it after that")
     if facts["holder"] is not None:
         say(f"  {holder_in_words(facts['holder'])}")
     _say_cgnat(facts)
@@ -107,7 +108,8 @@ def entry_of(each: LeftBehind) -> Entry:
     """One line of what is still held in a pool that is being drained."""
     service = "" if each["service_id"] is None else f"{each['service_id']} of customer {each['customer_id']}"
     until = f" until {at_second(each['available_at'])}" if each["available_at"] else ""
-    return Entry((each["value"], f"{each['state']}{until}", service, each["location"] or ""), each["note"] or "")
+    cells = each["value"], f"{each['state']}{until}", service, each["location"] or "", clock_time(each["drained_since"])
+    return Entry(cells, each["note"] or "")
 
 
 def holder_in_words(held: ServiceAt) -> str:

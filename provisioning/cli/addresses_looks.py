@@ -197,7 +197,7 @@ def left_behind(
         elif not found:
             say("nobody has anything in it")
         else:
-            print_list(("value", "state", "service", "location"), [entry_of(each) for each in found])
+            print_list(("value", "state", "service", "location", "drained since"), [entry_of(each) for each in found])
             if any(each["service_id"] is not None for each in found):
                 print_indented(WAYS_OUT.get(kind, MOVED_OUT), indent=0)
 

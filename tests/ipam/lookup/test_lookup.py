@@ -59,6 +59,65 @@ async def test_an_address_says_how_it_stands_who_has_it_and_what_has_become_of_i
     }
 
 
+@pytest.mark.both_databases
+async def test_what_is_drained_says_since_when_alone_and_in_a_list(empty: Network) -> None:
+    await in_every_state(empty)
+    began = empty.clock()
+    empty.clock.forward(hours=1)
+    await empty.keep("undrain", pool="cgnat", span="192.0.2.8")
+    await empty.keep("drain", pool="cgnat", span="192.0.2.0/30", note="goes east")
+    later = empty.clock()
+
+    alone = {last: (await look(empty, "find", f"192.0.2.{last}"))["drained_since"] for last in (2, 5, 8, 9, 10)}
+    listed = (await look(empty, "find", "192.0.2.0/28"))["within"]
+    left = await empty.keep("left_behind", pool="cgnat")
+
+    assert alone == {2: later, 5: None, 8: None, 9: began, 10: began}
+    assert {each["value"]: each["drained_since"] for each in listed} == {
+        "192.0.2.2": later,
+        "192.0.2.5": None,
+        "192.0.2.9": began,
+    }
+    assert {each["value"]: each["drained_since"] for each in left} == {"192.0.2.2": later, "192.0.2.9": began}
+
+
+async def test_what_cools_off_in_a_drained_part_says_since_when_it_is_drained(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/28", quarantine_seconds=600))
+    given = await empty.allocate(1, ip_address="192.0.2.9")
+    began = empty.clock()
+    await empty.keep("drain", pool="cgnat", span="192.0.2.8/29", note="goes south")
+    empty.clock.forward(minutes=1)
+    await empty.release(given["service_id"])
+
+    [listed] = (await look(empty, "find", "192.0.2.0/28"))["within"]
+    [left] = await empty.keep("left_behind", pool="cgnat")
+
+    assert listed == left
+    assert (left["state"], left["drained_since"]) == ("quarantine", began)
+
+
+@pytest.mark.both_databases
+async def test_what_no_pool_has_any_more_says_which_had_it_until_when_and_why_it_went(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/28", quarantine_seconds=0))
+    given = await empty.allocate(1, ip_address="192.0.2.2")
+    await empty.keep("shrink", pool="cgnat", network="192.0.2.0/29", note="to the south")
+    await empty.release(given["service_id"])
+    empty.clock.forward(hours=1)
+    await empty.keep("retire", pool="cgnat", note="sold")
+
+    found = {each: await look(empty, "find", each) for each in ("192.0.2.2", "192.0.2.9", "192.0.2.0/28", "192.0.3.2")}
+
+    assert {each: (facts["state"], facts["note"]) for each, facts in found.items()} == {
+        "192.0.2.2": ("unpooled", "pool cgnat had it until 2030-01-01 13:00:00 UTC (sold)"),
+        "192.0.2.9": ("unpooled", "pool cgnat had it until 2030-01-01 12:00:00 UTC (to the south)"),
+        "192.0.2.0/28": ("unpooled", "pool cgnat had it until 2030-01-01 12:00:00 UTC (to the south)"),
+        "192.0.3.2": ("unpooled", None),
+    }
+    again = {"name": "next", "kind": "ipv4", "network": "192.0.2.0/28", "bindings": [{"bng": "bng-1"}]}
+    await empty.apply({"pool": [again]})
+    assert (await look(empty, "find", "192.0.2.9"))["note"] is None
+
+
 async def test_a_prefix_lists_what_is_held_in_it_and_one_that_is_handed_out_is_as_an_address(network: Network) -> None:
     given = await network.allocate(1, "LOC-1")
 

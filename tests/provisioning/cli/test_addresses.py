@@ -328,7 +328,7 @@ def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(any_isp: Sett
     release = ("addresses", "release", held["service_id"], "--reason", "a trial")
     assert type_("addresses", "drain", "north-v4", held["ip_address"], "--reason", "goes south").status == 0
     shown = type_("addresses", "show", held["ip_address"]).out
-    assert "  in a part of the pool that is being drained (goes south): nobody is given it after that" in shown
+    assert re.search(r"  in a part of the pool that is being drained since \S+ \S+ UTC \(goes south\): nobody", shown)
     released = type_(*release).out
     assert f"  {held['ip_address']} of pool north-v4 is in a part that is being drained: nobody is given it" in released
     assert f"  {held['delegated_prefix']} of pool north-pd is free from " in released
@@ -336,8 +336,11 @@ def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(any_isp: Sett
     assert type_(*release).out.splitlines() == [f"{first}, as before", *units]
     cooling = [line for line in type_("addresses", "left-behind", "north-v4").out.splitlines() if "quarantine" in line]
     assert cooling[0].split()[:3] == [held["ip_address"], "quarantine", "until"]
+    began = cooling[0].split()[-2:]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", " ".join(began))
     state, rests, *_ = type_("addresses", "show", held["ip_address"]).out.splitlines()
-    assert state.startswith(f"{held['ip_address']}: draining: goes south, pool north-v4")
+    since = f"{' '.join(began).removesuffix('Z')} UTC"
+    assert state.startswith(f"{held['ip_address']}: draining since {since}: goes south, pool north-v4")
     assert (rests[:18], rests[-17:]) == ("  cools off until ", " UTC all the same")
     lifted = type_("addresses", "lift", "north-v4", held["ip_address"], "--reason", "a trial").out.splitlines()
     assert lifted[0] == f"{held['ip_address']} of pool north-v4: out of quarantine"
@@ -405,7 +408,8 @@ def test_a_pool_of_the_bngs_is_changed_and_retired_once_its_services_are_release
 def test_a_service_is_moved_out_of_a_drain_and_not_away_from_its_olt(isp: Settings, type_: Type, address: str) -> None:
     assert type_("addresses", "drain", "north-v4", address, "--reason", "goes south").status == 0
     left = type_("addresses", "left-behind", "north-v4").out.splitlines()
-    assert left[1].split() == [address, "assigned", "1", "of", "customer", "1001", HOME]
+    assert left[0].split() == ["value", "state", "service", "location", "drained", "since"]
+    assert left[1].split()[:-2] == [address, "assigned", "1", "of", "customer", "1001", HOME]
     assert left[2:] == ["`addresses move` to where they are gets them out"]
     moved = type_("addresses", "move", DONE, "--to", HOME, "--reason", "out of the drain")
     assert "of subscriber 1, readdress: pending" in moved.out
