@@ -16,13 +16,11 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.places import AnySelect
+from ipam.bulk import AT_ONCE, in_parts
 from ipam.estate.cooling import cooling_in
 from ipam.estate.rows import EstateRows
-from ipam.inventory.reading import chunks
 from ipam.tables import ASSIGNED, IN_QUARANTINE, RESERVED, AddressPlan, Allocation, AllocationEvent, Location, Service
 from ipam.upkeep.pool_units import KnownPool, all_pools, find_pool
-
-ROWS_AT_ONCE = 1000
 
 
 async def export(
@@ -72,10 +70,10 @@ async def _units_of(db: AsyncSession, pool: KnownPool, at: datetime) -> AsyncGen
         last = page[-1].unit
         before = bisect_left(rowless, last, key=lambda each: each.unit)
         both: list[Any] = [*page, *rowless[told:before]]
-        for some in chunks(sorted(both, key=lambda each: each.unit)):
-            yield some
+        for some in in_parts(sorted(both, key=lambda each: each.unit)):
+            yield [*some]
         told = before
-    for rest in chunks(rowless[told:]):
+    for rest in in_parts(rowless[told:]):
         yield [*rest]
 
 
@@ -101,7 +99,7 @@ def _page(pool_id: int, last: int, at: datetime) -> AnySelect:
         .outerjoin(AddressPlan, AddressPlan.id == Service.plan_id)
         .where(Allocation.pool_id == pool_id, Allocation.unit > last, or_(ASSIGNED, RESERVED, cooling))
         .order_by(Allocation.unit)
-        .limit(ROWS_AT_ONCE)
+        .limit(AT_ONCE)
     )
 
 

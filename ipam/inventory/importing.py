@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import Table, bindparam, delete, select, update
 
 from ipam.allocation.patience import OthersWereQuicker, patiently
-from ipam.bulk import count_anew, insert_many
+from ipam.bulk import count_anew, in_parts, insert_many
 from ipam.errors import ImportRefused
 from ipam.estate.ranges import cut_only, lock_with
 from ipam.estate.rows import EstateRows
@@ -29,7 +29,7 @@ from ipam.inventory.draft import Draft, UnitKey, WantedUnit
 from ipam.inventory.files import ImportFile
 from ipam.inventory.lines import ImportSource, as_note
 from ipam.inventory.new_services import write_moves, write_services
-from ipam.inventory.reading import Standing, chunks, known_network, numbers_by_pool, standing, used_units
+from ipam.inventory.reading import Standing, known_network, numbers_by_pool, standing, used_units
 from ipam.inventory.services import complete_all
 from ipam.inventory.standing import Settled, settle
 from ipam.kinds import ROUTED
@@ -154,7 +154,7 @@ async def _write(rows: EstateRows, settled: Settled, values: Sequence[dict[str, 
     names = {unit.pool.pool_id: unit.pool.name for unit in settled.new}
     for pool_id, units in sorted(numbers_by_pool((each["pool_id"], each["unit"]) for each in values).items()):
         await cut_only(rows, pool_id, names[pool_id], [(unit, unit) for unit in units])
-    for some in chunks(values):
+    for some in in_parts(values):
         await insert_many(rows.db, _ALLOCATION, some)
     taken_over = {unit.pool.pool_id for unit in settled.new if unit.line.state != "reserved"}
     await begin_rates_anew(rows.db, taken_over, tenant_id=rows.tenant_id, at=at)
@@ -169,7 +169,7 @@ async def _hold_used(rows: EstateRows, settled: Settled) -> None:
         OthersWereQuicker: somebody is at it.
     """
     for state, row_ids in ((IN_QUARANTINE, settled.rested_rows), (RESERVED, _kept(settled))):
-        for some in chunks(row_ids):
+        for some in in_parts(row_ids):
             free = select(Allocation.id).where(state, Allocation.id.in_(some)).with_for_update(skip_locked=True)
             if len((await rows.db.scalars(free)).all()) != len(some):
                 raise OthersWereQuicker({unit.pool.name for unit in settled.new})
@@ -177,7 +177,7 @@ async def _hold_used(rows: EstateRows, settled: Settled) -> None:
 
 async def _take_out(rows: EstateRows, settled: Settled) -> None:
     """What has rested goes out of quarantine, and what is somebody's out of its reservation."""
-    for some in chunks([*settled.rested_rows, *_kept(settled)]):
+    for some in in_parts([*settled.rested_rows, *_kept(settled)]):
         await rows.db.execute(delete(_ALLOCATION).where(_ALLOCATION.c.id.in_(some)))
 
 
@@ -187,7 +187,7 @@ def _kept(settled: Settled) -> list[int]:
 
 async def _update_notes(rows: EstateRows, settled: Settled, source: ImportSource, at: datetime) -> None:
     said = update(_ALLOCATION).where(_ALLOCATION.c.id == bindparam("row_id")).values(note=bindparam("said"))
-    for some in chunks(settled.updated):
+    for some in in_parts(settled.updated):
         kept = select(Allocation.id).where(RESERVED, Allocation.id.in_([row_id for row_id, _ in some]))
         if len((await rows.db.scalars(kept.with_for_update(skip_locked=True))).all()) != len(some):
             raise OthersWereQuicker({unit.pool.name for _, unit in some})
@@ -250,5 +250,5 @@ def _service_id(unit: WantedUnit) -> int | None:
 
 
 async def _insert(rows: EstateRows, table: Table, values: Sequence[dict[str, Any]]) -> None:
-    for some in chunks([{"tenant_id": rows.tenant_id, **each} for each in values]):
+    for some in in_parts([{"tenant_id": rows.tenant_id, **each} for each in values]):
         await insert_many(rows.db, table, some)

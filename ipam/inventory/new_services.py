@@ -12,12 +12,11 @@ from sqlalchemy.exc import IntegrityError
 
 from ipam.allocation.places import AnySelect
 from ipam.allocation.service_rows import username_of
-from ipam.bulk import among, insert_many
+from ipam.bulk import among, in_parts, insert_many
 from ipam.errors import ImportRefused
 from ipam.estate.rows import EstateRows
 from ipam.inventory.draft import DraftService
 from ipam.inventory.lines import ImportSource, as_note
-from ipam.inventory.reading import chunks
 from ipam.tables import Service, ServiceMove, table_of
 
 REQUESTS = "import/"
@@ -75,7 +74,7 @@ async def _number(rows: EstateRows, services: Sequence[DraftService], names: set
 async def _logging_in(rows: EstateRows, names: Sequence[str]) -> set[str]:
     """Which of these names somebody has or had."""
     found: set[str] = set()
-    for some in chunks(names):
+    for some in in_parts(names):
         found |= set(await rows.db.scalars(select(Service.username).where(among(rows.db, Service.username, some))))
     return found
 
@@ -99,7 +98,7 @@ async def write_moves(
     """What a service has given back elsewhere than where it is says that it was moved since: what cools off without a
     row is known by that for that premise's (``ipam.estate.cooling``)."""
     moves = [{**move, "note": as_note(source)} for service in services for move in _moves(service, at)]
-    for some in chunks(moves):
+    for some in in_parts(moves):
         await insert_many(rows.db, _MOVE, [{"tenant_id": rows.tenant_id, **move} for move in some])
 
 
@@ -116,7 +115,7 @@ def _moves(service: DraftService, at: datetime) -> Iterator[dict[str, Any]]:
 async def _written_but(rows: EstateRows, services: Sequence[DraftService], at: datetime) -> list[DraftService]:
     """All are written but these: others have their usernames."""
     taken: list[DraftService] = []
-    for some in chunks(services):
+    for some in in_parts(services):
         taken += await _taken(rows, some, at, most=MOST_TAKEN - len(taken))
         if len(taken) >= MOST_TAKEN:
             break

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam.allocation.candidates import everything_bound
 from ipam.allocation.carving import excluded_because
 from ipam.allocation.places import PLACE_COLUMNS, PLAN_COLUMNS, AnySelect, Place, Plan, place_from, with_place
-from ipam.bulk import among
+from ipam.bulk import among, in_parts
 from ipam.estate.cooling import Cooling, given_back_in
 from ipam.estate.rows import EstateRows
 from ipam.inventory.draft import Account, KnownNetwork, UnitKey
@@ -36,10 +35,6 @@ from ipam.tables import (
 )
 from ipam.units import intersect
 from ipam.upkeep.pool_units import all_pools
-
-T = TypeVar("T")
-
-AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -103,7 +98,7 @@ async def _places(db: AsyncSession, tenant_id: str, names: Collection[str]) -> d
     found: dict[str, Place] = {}
     aliases: AnySelect = select(*PLACE_COLUMNS, LocationAlias.alias).select_from(LocationAlias)
     statement = with_place(aliases.join(Location, Location.id == LocationAlias.location_id))
-    for some in chunks(names):
+    for some in in_parts(list(names)):
         rows = await db.execute(
             statement.where(LocationAlias.tenant_id == tenant_id, among(db, LocationAlias.alias, some))
         )
@@ -118,7 +113,7 @@ async def _plans(db: AsyncSession, tenant_id: str) -> dict[str, Plan]:
 
 async def _accounts(db: AsyncSession, tenant_id: str, usernames: Collection[str]) -> dict[str, Account]:
     found: dict[str, Account] = {}
-    for some in chunks(usernames):
+    for some in in_parts(list(usernames)):
         rows = await db.execute(
             select(*_ACCOUNT).where(Service.tenant_id == tenant_id, among(db, Service.username, some))
         )
@@ -134,7 +129,7 @@ async def standing(rows: EstateRows, units: Collection[UnitKey]) -> Standing:
     last_story_at: dict[UnitKey, datetime] = {}
     used = await used_units(db, units)
     for pool_id, numbers in by_pool.items():
-        for some in chunks(sorted(numbers)):
+        for some in in_parts(sorted(numbers)):
             last_event_at |= await _last_events(db, pool_id, some)
             last_story_at |= await _last_events(db, pool_id, some, AllocationEvent.what != "reserved")
     excluded = await _spans(db, Exclusion, by_pool, lambda row: excluded_because(row.reason, row.note))
@@ -150,7 +145,7 @@ async def used_units(db: AsyncSession, units: Iterable[UnitKey]) -> dict[UnitKey
     """Those of them that have a row."""
     found: dict[UnitKey, UsedUnit] = {}
     for pool_id, numbers in numbers_by_pool(units).items():
-        for some in chunks(sorted(numbers)):
+        for some in in_parts(sorted(numbers)):
             found |= await _used(db, pool_id, some)
     return found
 
@@ -209,15 +204,8 @@ async def _spans(
 ) -> dict[int, list[tuple[int, int, str]]]:
     """Of exclusions or drains."""
     found: dict[int, list[tuple[int, int, str]]] = defaultdict(list)
-    for some in chunks(pools):
+    for some in in_parts(list(pools)):
         rows = await db.scalars(select(model).where(model.pool_id.in_(some)).order_by(model.first_unit))
         for row in rows:
             found[row.pool_id].append((row.first_unit, row.last_unit, why(row)))
     return found
-
-
-def chunks(all_of_them: Iterable[T]) -> Iterator[list[T]]:
-    """As many as one statement takes well."""
-    rest = iter(all_of_them)
-    while some := list(islice(rest, AT_ONCE)):
-        yield some

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ipam.bulk import in_parts
 from ipam.inventory.draft import UnitKey
 from ipam.inventory.lines import ImportLine, as_note
 from ipam.inventory.pools import PoolIndex
 from ipam.tables import ASSIGNED, RESERVED, Allocation, Service
-
-AT_ONCE = 1_000
 
 
 async def known_by_name(db: AsyncSession, pools: PoolIndex, lines: Iterable[ImportLine]) -> Mapping[UnitKey, str]:
@@ -28,13 +27,11 @@ async def known_by_name(db: AsyncSession, pools: PoolIndex, lines: Iterable[Impo
                 asked[pool.pool_id].add(first)
     found: dict[UnitKey, str] = {}
     for pool_id, units in asked.items():
-        numbers = sorted(units)
-        for start in range(0, len(numbers), AT_ONCE):
-            some = Allocation.unit.in_(numbers[start : start + AT_ONCE])
+        for some in in_parts(sorted(units)):
             rows = await db.execute(
                 select(Allocation.unit, Allocation.note, Service.username)
                 .outerjoin(Service, Service.service_id == Allocation.service_id)
-                .where(Allocation.pool_id == pool_id, some, or_(ASSIGNED, RESERVED))
+                .where(Allocation.pool_id == pool_id, Allocation.unit.in_(some), or_(ASSIGNED, RESERVED))
             )
             found |= {(pool_id, unit): username or notes.get(note or "", "") for unit, note, username in rows}
     return found

@@ -9,10 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import prefix_of_unit
+from ipam.bulk import in_parts
 from ipam.tables import ASSIGNED, Allocation, Pool, Prefix, Service, Vrf
-
-MOST_VALUES = 1_000
-"""Of an IN list."""
 
 
 async def vrfs_of_held(db: AsyncSession, tenant_id: str, usernames: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -26,10 +24,11 @@ async def vrfs_of_held(db: AsyncSession, tenant_id: str, usernames: Sequence[str
         .join(Vrf, Vrf.id == Prefix.vrf_id)
     )
     found: dict[str, dict[str, str]] = {}
-    for start in range(0, len(usernames), MOST_VALUES):
-        some = Service.username.in_(usernames[start : start + MOST_VALUES])
+    for some in in_parts(usernames):
         # whose they are is looked at afterwards: by tenant SQLite would read all services
-        for owner, username, base, unit_length, unit, vrf in await db.execute(query.where(some, ASSIGNED)):
+        for owner, username, base, unit_length, unit, vrf in await db.execute(
+            query.where(Service.username.in_(some), ASSIGNED)
+        ):
             if owner == tenant_id:
                 found.setdefault(username, {})[str(prefix_of_unit(base, unit_length, unit))] = vrf
     return found

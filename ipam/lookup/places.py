@@ -9,10 +9,9 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
+from ipam.bulk import in_parts
 from ipam.tables import AccessNode, AccessPort, Bng, Location, Service
 
-MOST_VALUES = 1_000
-"""Of an IN list."""
 Behind = tuple[str, str, str | None]
 """BNG, access node, and port where that is known."""
 
@@ -39,10 +38,9 @@ async def places_of(db: AsyncSession, tenant_id: str, usernames: Sequence[str]) 
         .outerjoin(AccessPort, AccessPort.id == Location.port_id)
     )
     found = []
-    for start in range(0, len(usernames), MOST_VALUES):
-        some = Service.username.in_(usernames[start : start + MOST_VALUES])
+    for some in in_parts(usernames):
         # whose they are is looked at afterwards: by tenant SQLite would read all services
-        for owner, *place in await db.execute(query.where(some, Service.state == "active")):
+        for owner, *place in await db.execute(query.where(Service.username.in_(some), Service.state == "active")):
             if owner == tenant_id:
                 found.append(_place(*place))
     return found

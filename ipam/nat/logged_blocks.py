@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import delete
 
 from ipam.addresses import parse_address, to_bytes
-from ipam.bulk import AT_ONCE, insert_many, update_many
+from ipam.bulk import in_parts, insert_many, update_many
 from ipam.errors import Fault, RequestInvalid
 from ipam.estate.rows import EstateRows
 from ipam.estate.spec import DEFAULT_VRF
@@ -179,12 +179,11 @@ async def _write(rows: EstateRows, log: _Weighed) -> list[Line]:
         for line in moved
         if line.row_id is not None
     ]
-    for start in range(0, len(changed), AT_ONCE):
-        await update_many(rows.db, _BLOCK, ("id",), changed[start : start + AT_ONCE])
+    for part in in_parts(changed):
+        await update_many(rows.db, _BLOCK, ("id",), part)
     fresh = [line for line in log.standing if line.row_id is None]
-    for start in range(0, len(fresh), AT_ONCE):
-        some = [_row(rows.tenant_id, line) for line in fresh[start : start + AT_ONCE]]
-        await insert_many(rows.db, _BLOCK, some)
+    for some in in_parts(fresh):
+        await insert_many(rows.db, _BLOCK, [_row(rows.tenant_id, line) for line in some])
     return moved
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.carving import Unit, claim, give_up
 from ipam.allocation.patience import OthersWereQuicker, patiently
-from ipam.bulk import AT_ONCE, insert_many
+from ipam.bulk import in_parts, insert_many
 from ipam.estate.cooling import cooling_in
 from ipam.estate.ranges import inside
 from ipam.estate.rows import EstateRows
@@ -93,8 +93,8 @@ async def _lift_all(
     resting = (IN_QUARANTINE, Allocation.available_at > at, *inside(pool.pool_id, [interval]))
     nobodys = select(Allocation.id, Allocation.unit).where(*resting).with_for_update(skip_locked=True)
     found = (await rows.db.execute(nobodys)).all()
-    for start in range(0, len(found), AT_ONCE):
-        ids = [row.id for row in found[start : start + AT_ONCE]]
+    for some in in_parts(found):
+        ids = [row.id for row in some]
         await rows.db.execute(update(_ALLOCATION).where(_ALLOCATION.c.id.in_(ids)).values(available_at=at))
     if await rows.db.scalar(select(func.count()).select_from(Allocation).where(*resting)):
         raise OthersWereQuicker([pool.name])
@@ -103,8 +103,8 @@ async def _lift_all(
     )
     lifted = {"tenant_id": pool.tenant_id, "pool_id": pool.pool_id, "what": "lifted", "at": at, "note": note}
     events = [{**lifted, "unit": unit, "available_at": at} for unit in units]
-    for start in range(0, len(events), AT_ONCE):
-        await insert_many(rows.db, _EVENT, events[start : start + AT_ONCE])
+    for part in in_parts(events):
+        await insert_many(rows.db, _EVENT, part)
     return bool(units)
 
 

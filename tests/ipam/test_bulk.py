@@ -5,9 +5,19 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from ipam.bulk import among
+from ipam.bulk import AT_ONCE, among, in_parts
 from ipam.tables import LocationAlias, Pool
 from tests.ipam.conftest import Network
+
+
+def test_many_are_named_in_their_order_so_many_at_once_as_one_statement_takes() -> None:
+    many = list(range(2 * AT_ONCE + 1))
+
+    parts = list(in_parts(many))
+
+    assert [len(part) for part in parts] == [AT_ONCE, AT_ONCE, 1]
+    assert [each for part in parts for each in part] == many
+    assert list(in_parts([])) == []
 
 
 @pytest.mark.both_databases
