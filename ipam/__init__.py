@@ -160,6 +160,7 @@ from ipam.errors import (
     ServiceReleased,
     ServiceUnknown,
     UsernameTaken,
+    against_the_move,
 )
 from ipam.estate.definition import Change, NetworkEstate
 from ipam.estate.faults import validate_estate
@@ -356,6 +357,7 @@ __all__ = [
     "Violation",
     "VlanGroupSpec",
     "VrfSpec",
+    "against_the_move",
     "badly_partitioned",
     "cvlans_not_as_computed",
     "exhausted_in",

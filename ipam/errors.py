@@ -36,7 +36,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, NamedTuple
 
+from ipam.moments import at_second
+
 _PLACE = re.compile(r"#|line \d|\w+\.\d")
+
+MOST_FAULTS, MOST_NAMED = 200, 10
+"""So many faults an error carries, and so many its sentence names."""
 
 
 class Fault(NamedTuple):
@@ -137,7 +142,8 @@ class ServiceReleased(IpamError):
     def __init__(self, service_id: int, released_at: datetime) -> None:
         self.service_id = service_id
         self.released_at = released_at
-        super().__init__(f"Service {service_id} holds nothing: its addresses were released at {_clock(released_at)}.")
+        when = at_second(released_at)
+        super().__init__(f"Service {service_id} holds nothing: its addresses were released at {when}.")
 
 
 class ServiceIncomplete(IpamError):
@@ -208,20 +214,13 @@ class NotServed(IpamError):
     code = "ipam.not_served"
     what = "The move"
     left = "nothing was changed"
-    MOST_NAMED: ClassVar[int] = 10
-    MOST_FAULTS: ClassVar[int] = 200
 
     def __init__(self, faults: Sequence[Fault], *, exhausted: Sequence[PoolExhausted] = ()) -> None:
         """``faults``: all of them; the error has the first of many, and then how many there are besides. ``exhausted``:
         the pools among them that are full or have too few, with their numbers."""
         self.exhausted = tuple(exhausted)
-        self.faults = tuple(faults[: self.MOST_FAULTS])
-        if len(faults) > self.MOST_FAULTS:
-            self.faults += (Fault("others", f"{len(faults) - self.MOST_FAULTS} more stand against it."),)
-        listed = "; ".join(str(fault).removesuffix(".") for fault in self.faults[: self.MOST_NAMED])
-        more = "; ..." if len(self.faults) > self.MOST_NAMED else ""
-        things = "1 thing stands" if len(faults) == 1 else f"{len(faults)} things stand"
-        super().__init__(f"{things} against the move, {self.left}: {listed}{more}.")
+        self.faults, against = against_the_move(faults, left=self.left)
+        super().__init__(against)
 
 
 class PoolExhausted(IpamError):
@@ -259,7 +258,7 @@ class PoolExhausted(IpamError):
         self.next_available_at = next_available_at
         kept = "".join(f", {number} {how}" for number, how in ((reserved, "reserved"), (draining, "drained")) if number)
         soon = (
-            f"The next one comes out of quarantine at {_clock(next_available_at)}."
+            f"The next one comes out of quarantine at {at_second(next_available_at)}."
             if next_available_at
             else "None is on its way back."
         )
@@ -300,7 +299,6 @@ class ImportRefused(IpamError):
     """Lines of a file of allocations are wrong."""
 
     code = "ipam.import_refused"
-    MOST_NAMED: ClassVar[int] = 10
 
     def __init__(self, by_line: Mapping[int, Sequence[str]], places: Mapping[int, str] | None = None) -> None:
         """``by_line``: all that is wrong with each line, by its number; ``places``: where each stands, in words."""
@@ -309,8 +307,8 @@ class ImportRefused(IpamError):
         self.faults = tuple(
             Fault(known.get(line, f"line {line}"), what) for line, found in self.by_line.items() for what in found
         )
-        listed = "; ".join(map(str, self.faults[: self.MOST_NAMED]))
-        more = "; ..." if len(self.faults) > self.MOST_NAMED else ""
+        listed = "; ".join(map(str, self.faults[:MOST_NAMED]))
+        more = "; ..." if len(self.faults) > MOST_NAMED else ""
         super().__init__(
             f"The import has {len(self.faults)} fault(s) in {len(self.by_line)} line(s), nothing was written:"
             f" {listed}{more}."
@@ -412,9 +410,17 @@ class EstateInUse(EstateError):
         return Fault(self.what, f"can't be changed ({self.change}). {self.instead}")
 
 
+def against_the_move(faults: Sequence[Fault], *, left: str) -> tuple[tuple[Fault, ...], str]:
+    """What an error keeps of what stands against it, which may be thousands of faults: the first, then how many there
+    are besides; and its sentence, which names the very first and what is ``left``."""
+    kept = tuple(faults[:MOST_FAULTS])
+    if len(faults) > MOST_FAULTS:
+        kept += (Fault("others", f"{len(faults) - MOST_FAULTS} more stand against it."),)
+    listed = "; ".join(str(fault).removesuffix(".") for fault in kept[:MOST_NAMED])
+    end = "; ..." if len(kept) > MOST_NAMED else "."
+    things = "1 thing stands" if len(faults) == 1 else f"{len(faults)} things stand"
+    return kept, f"{things} against the move, {left}: {listed}{end}"
+
+
 def _ended(sentence: str) -> str:
     return sentence if sentence.endswith(("?", ".")) else f"{sentence}."
-
-
-def _clock(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ipam.errors import IpamError
+from ipam.moments import at_second
 
 
 class UnitError(IpamError):
@@ -74,7 +75,7 @@ class UnitCooling(UnitError):
         self.available_at = available_at
         super().__init__(
             f"{value} of pool {pool} was somebody else's and is in quarantine until"
-            f" {available_at:%Y-%m-%d %H:%M:%S} UTC; nothing was changed. Wait, or lift its quarantine with a reason."
+            f" {at_second(available_at)}; nothing was changed. Wait, or lift its quarantine with a reason."
         )
 
 

@@ -11,10 +11,10 @@ ProvisioningError
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
-from ipam import Fault as NotServedFault
-from ipam import NotServed, PoolExhausted
+from ipam import Fault as InTheWay
+from ipam import NotServed, PoolExhausted, against_the_move
 from provisioning.errors import Fault, ProvisioningError
 from radius import command_about
 
@@ -73,12 +73,10 @@ class ServicesInTheWay(AddressError):
     code = "addresses.services_in_the_way"
     what = "The move"
     left = "nothing was changed"
-    MOST_NAMED: ClassVar[int] = 10
-    MOST_FAULTS: ClassVar[int] = 200
 
     def __init__(
         self,
-        not_served: Sequence[NotServedFault],
+        not_served: Sequence[InTheWay],
         runs: Mapping[int, int],
         lines: Sequence[LineOnOlt],
         *,
@@ -88,16 +86,13 @@ class ServicesInTheWay(AddressError):
         which services can't be served there, with their numbers."""
         self.exhausted = tuple(exhausted)
         found = (
-            *(Fault(fault.where, fault.what) for fault in not_served),
-            *(Fault(f"service {service}", f"Run {run} goes on with it.") for service, run in runs.items()),
-            *(Fault(f"service {line.service_id}", str(line)) for line in lines),
+            *not_served,
+            *(InTheWay(f"service {service}", f"Run {run} goes on with it.") for service, run in runs.items()),
+            *(InTheWay(f"service {line.service_id}", str(line)) for line in lines),
         )
-        self.faults = found[: self.MOST_FAULTS]
-        if len(found) > self.MOST_FAULTS:
-            self.faults += (Fault("others", f"{len(found) - self.MOST_FAULTS} more stand against it."),)
-        named = "; ".join(f"{each.field}: {each.reason}".removesuffix(".") for each in self.faults[: self.MOST_NAMED])
-        more = "; ..." if len(self.faults) > self.MOST_NAMED else ""
-        super().__init__(f"{len(found)} things stand against the move, {self.left}: {named}{more}.")
+        kept, against = against_the_move(found, left=self.left)
+        self.faults = tuple(Fault(*each) for each in kept)
+        super().__init__(against)
 
 
 def pool_numbers(error: Exception) -> dict[str, Any]:

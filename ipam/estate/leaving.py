@@ -17,6 +17,7 @@ from ipam.allocation.places import AnySelect
 from ipam.estate.exclusions import Excluded
 from ipam.estate.ranges import rewrite_exclusions
 from ipam.estate.rows import EstateRows
+from ipam.moments import at_second
 from ipam.tables import (
     AccessNode,
     AccessPort,
@@ -101,7 +102,7 @@ async def keep_retired(rows: EstateRows, pool_id: int, *, note: str, at: datetim
 
 async def keep_replaced(rows: EstateRows, pool_id: int, name: str, at: datetime) -> None:
     """The same with one whose name another pool gets now: the services that had it still say what they had."""
-    when = f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    when = at_second(at)
     await keep_retired(rows, pool_id, note=f"replaced by another pool {name}", at=at)
     await rows.change(Pool, pool_id, name=f"{name} until {when} (number {pool_id})")
 

@@ -17,6 +17,7 @@ from ipam.allocation.places import Place, Plan
 from ipam.holdings import subject_of
 from ipam.inventory.lines import ImportLine, kinds_meant
 from ipam.inventory.pools import Located, NotLocated, PoolIndex
+from ipam.moments import at_second
 from ipam.upkeep.pool_units import KnownPool
 
 UnitKey = tuple[int, int]
@@ -140,7 +141,7 @@ class Draft:
         for fault in line.faults:
             self.fault(line, fault)
         if line.since is not None and line.since > self.now:
-            self.fault(line, f"since: {line.since:%Y-%m-%d %H:%M:%S} UTC has not come yet")
+            self.fault(line, f"since: {at_second(line.since)} has not come yet")
         if line.state == "quarantine":
             self._rests_after(line)
         service, subject = self._service_of(line)
@@ -160,7 +161,7 @@ class Draft:
             why = "and that is when it was given back where since is left out: say since when it rests"
         for name, until in (("available_at", line.available_at), ("sticky_until", line.sticky_until)):
             if until is not None and until < since:
-                before = f"{until:%Y-%m-%d %H:%M:%S} UTC is before {since:%Y-%m-%d %H:%M:%S} UTC"
+                before = f"{at_second(until)} is before {at_second(since)}"
                 self.fault(line, f"{name}: {before}, {why}")
 
     def _add_units(self, line: ImportLine, located: Located, service: DraftService | None, subject: str) -> None:

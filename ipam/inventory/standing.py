@@ -11,6 +11,7 @@ from ipam.inventory.draft import Account, Draft, DraftService, UnitKey, WantedUn
 from ipam.inventory.lines import ImportSource, is_note_of
 from ipam.inventory.netbox import says_the_same
 from ipam.inventory.reading import Standing, UsedUnit
+from ipam.moments import at_second
 
 _LISTS: tuple[ImportSource, ...] = ("netbox", "phpipam")
 """What has an address for nobody in particular, too; what radreply has is a name's."""
@@ -191,7 +192,7 @@ def _story(unit: WantedUnit, now: Standing, at: datetime, rested_at: datetime | 
 
 def _is_before(unit: WantedUnit, at: datetime, last: datetime | None) -> str | None:
     if last is not None and (unit.line.since or at) < last:
-        return f"since: {unit.value} had another story until {last:%Y-%m-%d %H:%M:%S} UTC (see its history)"
+        return f"since: {unit.value} had another story until {at_second(last)} (see its history)"
     return None
 
 
@@ -209,7 +210,7 @@ def _whose(unit: WantedUnit, used: UsedUnit, at: datetime) -> str | None:
 
 
 def _rests(until: datetime) -> str:
-    return f"in quarantine until {until:%Y-%m-%d %H:%M:%S} UTC"
+    return f"in quarantine until {at_second(until)}"
 
 
 def _exists(account: Account, service: DraftService) -> str:

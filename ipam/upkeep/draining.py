@@ -23,6 +23,7 @@ from ipam.estate.ranges import (
     set_free,
 )
 from ipam.estate.rows import EstateRows
+from ipam.moments import at_second
 from ipam.tables import (
     IN_A_DRAIN,
     IN_QUARANTINE,
@@ -220,4 +221,4 @@ def not_rested(at: datetime) -> ColumnElement[bool]:
 
 def in_quarantine(pool: KnownPool, cooling: Cooling) -> str:
     """What has to cool off, and until when."""
-    return f"{pool.value(cooling.unit)} (in quarantine until {cooling.until:%Y-%m-%d %H:%M:%S} UTC)"
+    return f"{pool.value(cooling.unit)} (in quarantine until {at_second(cooling.until)})"

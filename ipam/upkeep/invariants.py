@@ -12,6 +12,7 @@ from ipam.allocation.cvlan_formula import parse_formula
 from ipam.answers import value_of
 from ipam.invariants import Violation
 from ipam.lookup.history import HOLDING
+from ipam.moments import at_second
 from ipam.tables import (
     ASSIGNED,
     IN_QUARANTINE,
@@ -91,7 +92,7 @@ async def _rows_off_their_history(db: AsyncSession, tenant_id: str) -> list[Viol
 
 def _other_than_said(row: Any) -> str:
     if row.state == "quarantine" and row.what in _ENDS_IN["quarantine"]:
-        stands, said = (f"until {moment:%Y-%m-%d %H:%M:%S} UTC" for moment in (row.available_at, row.until))
+        stands, said = (f"until {at_second(moment)}" for moment in (row.available_at, row.until))
         return f"is in quarantine {stands}, but its history says {said}"
     return f"is {_words(row.state, row.service_id)}, but its history says {_words(row.what, row.of_service)}"
 

@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam import NetworkEstate, ServiceReleased, StaticResources
+from ipam import Fault, NetworkEstate, ServiceReleased, StaticResources
 from provisioning import addresses
 from provisioning.address_errors import LineOnOlt, LinesOnOlt, ServiceServed, ServicesInTheWay
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.check import check_everything
+from provisioning.errors import Fault as InvalidPart
 from provisioning.line import LineOrderRow
 from provisioning.under_way import ServiceUnderWay, refuse_under_way
 from radius import SessionChangeView, SubscriberVerbs
@@ -280,6 +281,22 @@ async def test_what_can_not_be_served_there_is_named_with_the_runs_and_lines_tha
     assert routed["resources"]["framed_routes"][0].split()[0] in routes.reason
     assert (run.reason, "in VLAN 102" in line.reason) == ("Run 2 goes on with it.", True)
     assert await given(appliance) == before
+
+
+def test_of_very_many_that_stand_against_a_move_the_first_are_carried_and_the_others_counted() -> None:
+    served = [Fault(f"service {number}", "Pool north is full.") for number in range(150)]
+
+    refused = ServicesInTheWay(served, {number: 7 for number in range(150, 300)}, [])
+
+    assert [refused.faults[place].field for place in (0, 149, 150, 199)] == [
+        "service 0",
+        "service 149",
+        "service 150",
+        "service 199",
+    ]
+    assert refused.faults[200:] == (InvalidPart("others", "100 more stand against it."),)
+    named = "; ".join(f"service {number}: Pool north is full" for number in range(10))
+    assert str(refused) == f"300 things stand against the move, nothing was changed: {named}; ..."
 
 
 async def test_what_is_in_use_is_not_released_and_what_an_ended_run_has_left_is(appliance: Appliance) -> None:
