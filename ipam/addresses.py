@@ -48,6 +48,11 @@ class Network:
         return f"{netaddr.IPAddress(self.first, self.family)}/{self.length}"
 
 
+def spelt(network: Network) -> str:
+    """The one spelling of an address or prefix: an address has no length behind it."""
+    return str(network).removesuffix(f"/{network.bits}")
+
+
 def parse_network(text: str) -> Network:
     """A prefix such as ``100.64.0.0/22`` or ``2001:db8::/40``.
 

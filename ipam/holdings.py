@@ -26,7 +26,7 @@ from ipam.allocation.places import (
 from ipam.answers import AllocatedResources, Held, describe, value_of
 from ipam.errors import ServiceIncomplete, ServiceUnknown
 from ipam.kinds import Kind
-from ipam.tables import ASSIGNED, AddressPlan, Allocation, Drain, Location, Pool, Prefix, Service, Svlan
+from ipam.tables import ASSIGNED, IN_A_DRAIN, AddressPlan, Allocation, Location, Pool, Prefix, Service, Svlan
 
 LARGEST_SERVICE = 2**31 - 1
 """Services are counted in 32 bits: PostgreSQL fails at comparing them with more."""
@@ -221,9 +221,7 @@ async def units_of(db: AsyncSession, service_id: int) -> list[HeldUnit]:
 
 async def units_of_each(db: AsyncSession, service_ids: Collection[int]) -> dict[int, list[HeldUnit]]:
     """The same of each of these services."""
-    drained = exists().where(
-        Drain.pool_id == Allocation.pool_id, Allocation.unit.between(Drain.first_unit, Drain.last_unit)
-    )
+    drained = exists().where(IN_A_DRAIN)
     rows = await db.execute(
         select(
             Allocation.service_id,

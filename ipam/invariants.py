@@ -20,6 +20,7 @@ from ipam.holdings import live_lines
 from ipam.kinds import KIND_IN_WORDS, ROUTED, wanted
 from ipam.tables import (
     ASSIGNED,
+    IN_A_DRAIN,
     IN_QUARANTINE,
     IN_THE_NETWORK,
     Allocation,
@@ -272,10 +273,7 @@ _CLASHES: Mapping[str, tuple[type[FreeRange | Allocation], ColumnElement[bool]]]
     ),
     "unit(s) in quarantine in what is being drained": (
         Allocation,
-        IN_QUARANTINE
-        & exists().where(
-            Drain.pool_id == Allocation.pool_id, Allocation.unit.between(Drain.first_unit, Drain.last_unit)
-        ),
+        IN_QUARANTINE & exists().where(IN_A_DRAIN),
     ),
     "free range(s) that reach into what is being drained": (
         FreeRange,

@@ -20,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     func,
     literal_column,
+    or_,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -51,6 +52,7 @@ from ipam.upkeep.tables import Drain, FormerPrefix, PoolSample, ServiceMove
 
 __all__ = [
     "ASSIGNED",
+    "BOUND_THERE",
     "IN_A_DRAIN",
     "IN_QUARANTINE",
     "IN_THE_NETWORK",
@@ -302,7 +304,13 @@ RESTS = Allocation.available_at.is_not(None)
 """The same rows: by ``IN_QUARANTINE`` those of a subject are found, by this one those of a pool, each by an index of
 its own, whatever the database believes about their number."""
 
-
+BOUND_THERE = or_(
+    PoolBinding.bng_id == AccessNode.bng_id,
+    PoolBinding.site_id == AccessNode.site_id,
+    PoolBinding.node_id == AccessNode.id,
+    PoolBinding.port_id == Location.port_id,
+)
+"""Of a binding, a premise and its access node: something is bound to one of the places around the premise."""
 IN_A_DRAIN = (Drain.pool_id == Allocation.pool_id) & Allocation.unit.between(Drain.first_unit, Drain.last_unit)
 """Of an allocation and a drain: its unit lies in it. Of one pool no two drains have a unit in common."""
 

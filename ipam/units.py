@@ -10,6 +10,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
 Interval = tuple[int, int]
+UnitKey = tuple[int, int]
+"""A pool's id and a unit of it."""
 
 MOST_STRIPES = 64
 FEWEST_STRIPES = 8

@@ -42,7 +42,7 @@ from ipam.allocation.service_rows import number_of_free_name
 from ipam.errors import LocationUnknown, PlanUnknown
 from ipam.holdings import subject_of
 from ipam.request_faults import RequestFaults
-from ipam.tables import AccessNode, AddressPlan, Location, PoolBinding, Service
+from ipam.tables import BOUND_THERE, AddressPlan, Location, PoolBinding, Service
 
 
 @dataclass(frozen=True)
@@ -128,14 +128,8 @@ async def number_after(db: AsyncSession, number: int, *, customer_id: int, realm
 
 
 def _bound_there() -> Any:
-    of_place = (
-        PoolBinding.bng_id == AccessNode.bng_id,
-        PoolBinding.site_id == AccessNode.site_id,
-        PoolBinding.node_id == AccessNode.id,
-        PoolBinding.port_id == Location.port_id,
-    )
     of_plan = or_(PoolBinding.plan_id.is_(None), PoolBinding.plan_id == AddressPlan.id)
-    return and_(PoolBinding.tenant_id == TENANT, or_(*of_place), of_plan)
+    return and_(PoolBinding.tenant_id == TENANT, BOUND_THERE, of_plan)
 
 
 def _drawn_service_id() -> CTE:

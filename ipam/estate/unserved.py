@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, exists, or_, select
 
 from ipam.estate.rows import EstateRows
-from ipam.tables import ASSIGNED, AccessNode, Allocation, Location, PoolBinding, Service
+from ipam.tables import ASSIGNED, BOUND_THERE, AccessNode, Allocation, Location, PoolBinding, Service
 
 
 async def unserved_by(rows: EstateRows, *, pool_id: int | None = None, svlan_id: int | None = None) -> list[int]:
@@ -13,12 +13,7 @@ async def unserved_by(rows: EstateRows, *, pool_id: int | None = None, svlan_id:
     is_served = exists().where(
         PoolBinding.svlan_id == svlan_id if pool_id is None else PoolBinding.pool_id == pool_id,
         or_(PoolBinding.plan_id.is_(None), PoolBinding.plan_id == Service.plan_id),
-        or_(
-            PoolBinding.bng_id == AccessNode.bng_id,
-            PoolBinding.site_id == AccessNode.site_id,
-            PoolBinding.node_id == AccessNode.id,
-            PoolBinding.port_id == Location.port_id,
-        ),
+        BOUND_THERE,
     )
     found = (
         select(Service.service_id)

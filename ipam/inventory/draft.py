@@ -18,10 +18,9 @@ from ipam.holdings import subject_of
 from ipam.inventory.lines import ImportLine, kinds_meant
 from ipam.inventory.pools import Located, NotLocated, PoolIndex
 from ipam.moments import at_second
+from ipam.units import UnitKey
 from ipam.upkeep.pool_units import KnownPool
 
-UnitKey = tuple[int, int]
-"""A pool's id and a unit of it."""
 ServiceKey = str | tuple[int, int, int]
 """By which lines of one service are known: its username, or else its customer, premise and plan."""
 

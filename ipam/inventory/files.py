@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
+from ipam.addresses import spelt
 from ipam.errors import RequestInvalid
-from ipam.inventory.lines import OWNER, Cells, ImportLine, ImportSource, held_as, parsed, spelt, spelt_anew
+from ipam.inventory.lines import OWNER, Cells, ImportLine, ImportSource, held_as, parsed, spelt_anew
 from ipam.inventory.shapes import BESIDE, IMPORT_COLUMNS, NEEDED, READERS
 
 ERRORS = "errors"

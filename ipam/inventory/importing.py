@@ -25,7 +25,7 @@ from ipam.errors import ImportRefused
 from ipam.estate.ranges import cut_only, lock_with
 from ipam.estate.rows import EstateRows
 from ipam.inventory.answers import CheckedImport, ImportCounts
-from ipam.inventory.draft import Draft, UnitKey, WantedUnit
+from ipam.inventory.draft import Draft, WantedUnit
 from ipam.inventory.files import ImportFile
 from ipam.inventory.lines import ImportSource, as_note
 from ipam.inventory.new_services import write_moves, write_services
@@ -34,7 +34,7 @@ from ipam.inventory.services import complete_all
 from ipam.inventory.standing import Settled, settle
 from ipam.kinds import ROUTED
 from ipam.tables import IN_QUARANTINE, RESERVED, Allocation, AllocationEvent, FreeRange, Service, table_of
-from ipam.units import merge
+from ipam.units import UnitKey, merge
 from ipam.upkeep.reserving import NOBODY
 from ipam.usage.looks import begin_rates_anew
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-from ipam.addresses import BITS, FIRST_VID, LAST_VID, Network, parse_address, parse_network
+from ipam.addresses import BITS, FIRST_VID, LAST_VID, Network, parse_address, parse_network, spelt
 from ipam.kinds import KIND_IN_WORDS, UNITLESS
 from ipam.upkeep.pool_units import LONGEST_NOTE
 
@@ -177,11 +177,6 @@ def parsed(text: str) -> Network:
         return parse_network(text)
     family, number = parse_address(text)
     return Network(family, number, BITS[family])
-
-
-def spelt(network: Network) -> str:
-    """The one spelling of an address or prefix."""
-    return str(network).removesuffix(f"/{network.bits}")
 
 
 def spelt_anew(text: str) -> str | None:

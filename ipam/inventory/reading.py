@@ -17,7 +17,7 @@ from ipam.allocation.places import PLACE_COLUMNS, PLAN_COLUMNS, AnySelect, Place
 from ipam.bulk import among, in_parts
 from ipam.estate.cooling import Cooling, given_back_in
 from ipam.estate.rows import EstateRows
-from ipam.inventory.draft import Account, KnownNetwork, UnitKey
+from ipam.inventory.draft import Account, KnownNetwork
 from ipam.inventory.lines import ImportLine
 from ipam.inventory.pools import PoolIndex
 from ipam.inventory.several import known_by_name
@@ -33,7 +33,7 @@ from ipam.tables import (
     UtcDateTime,
     Vrf,
 )
-from ipam.units import intersect
+from ipam.units import UnitKey, intersect
 from ipam.upkeep.pool_units import all_pools
 
 

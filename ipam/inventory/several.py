@@ -9,10 +9,10 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.bulk import in_parts
-from ipam.inventory.draft import UnitKey
 from ipam.inventory.lines import ImportLine, as_note
 from ipam.inventory.pools import PoolIndex
 from ipam.tables import ASSIGNED, RESERVED, Allocation, Service
+from ipam.units import UnitKey
 
 
 async def known_by_name(db: AsyncSession, pools: PoolIndex, lines: Iterable[ImportLine]) -> Mapping[UnitKey, str]:

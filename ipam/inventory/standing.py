@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from ipam.inventory.draft import Account, Draft, DraftService, UnitKey, WantedUnit
+from ipam.inventory.draft import Account, Draft, DraftService, WantedUnit
 from ipam.inventory.lines import ImportSource, is_note_of
 from ipam.inventory.netbox import says_the_same
 from ipam.inventory.reading import Standing, UsedUnit
 from ipam.moments import at_second
+from ipam.units import UnitKey
 
 _LISTS: tuple[ImportSource, ...] = ("netbox", "phpipam")
 """What has an address for nobody in particular, too; what radreply has is a name's."""

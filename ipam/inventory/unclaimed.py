@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.estate.rows import EstateRows
 from ipam.inventory.answers import DifferenceKind
-from ipam.inventory.draft import UnitKey
 from ipam.inventory.lines import Cells, ImportLine
 from ipam.inventory.pools import PoolIndex
 from ipam.inventory.reading import Standing, standing
 from ipam.inventory.shapes import NEEDED, reply_line
 from ipam.inventory.standing import covering
+from ipam.units import UnitKey
 from ipam.upkeep.pool_units import all_pools
 
 Given = tuple[str, str]

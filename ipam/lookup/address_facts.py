@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam.addresses import Network, to_bytes
+from ipam.addresses import Network, spelt, to_bytes
 from ipam.allocation.carving import Unit, why_not
 from ipam.errors import NameUnknown, RequestInvalid
 from ipam.estate.cooling import cooling_in
@@ -16,7 +16,7 @@ from ipam.estate.ranges import inside
 from ipam.estate.rows import EstateRows
 from ipam.lookup import history
 from ipam.lookup.answers import AddressFacts, PoolWithin, UnitState
-from ipam.lookup.asked import looked_for, spelt
+from ipam.lookup.asked import looked_for
 from ipam.moments import at_second
 from ipam.tables import IN_THE_NETWORK, Allocation, FormerPrefix, NatBlock, NatRule, Pool, Prefix, Vrf
 from ipam.unit_errors import UnitCooling, UnitDraining, UnitExcluded, UnitReserved, UnitTaken

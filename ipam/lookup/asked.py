@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from ipam.addresses import BITS, Family, Network, format_address, from_bytes, parse_address, parse_network, to_bytes
+from ipam.addresses import BITS, Family, Network, from_bytes, parse_address, parse_network, to_bytes
 from ipam.errors import RequestInvalid
 
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -25,11 +25,6 @@ def looked_for(text: str, field: str = "address") -> Network:
     except ValueError as exc:
         raise RequestInvalid(field, f"can't be looked up: {exc}") from exc
     return Network(family, number, BITS[family])
-
-
-def spelt(asked: Network) -> str:
-    """An address without its length."""
-    return str(asked) if asked.length < asked.bits else format_address(to_bytes(asked.family, asked.first))
 
 
 def by_then(at: datetime | None, now: datetime) -> datetime:

@@ -26,13 +26,13 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from ipam.addresses import Network, from_bytes, to_bytes
+from ipam.addresses import Network, from_bytes, spelt, to_bytes
 from ipam.allocation.places import AnySelect
 from ipam.answers import ServiceAt, value_of
 from ipam.commands import command_about
 from ipam.errors import NameUnknown, RequestInvalid
 from ipam.estate.spec import DEFAULT_VRF
-from ipam.lookup.asked import looked_for, spelt
+from ipam.lookup.asked import looked_for
 from ipam.request_faults import RequestFaults
 from ipam.tables import (
     IN_THE_NETWORK,

@@ -23,11 +23,9 @@ from ipam.estate.ranges import all_locked, cut_ranges, excluded_of
 from ipam.estate.rows import EstateRows
 from ipam.tables import Allocation, Drain, table_of
 from ipam.unit_errors import UnitDraining, UnitExcluded
-from ipam.units import Interval, merge, touching
+from ipam.units import Interval, UnitKey, merge, touching
 
 _ALLOCATION = table_of(Allocation)
-UnitKey = tuple[int, int]
-"""A pool's id and a unit of it."""
 _Reasons = list[tuple[Interval, str]]
 
 

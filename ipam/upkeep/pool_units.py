@@ -12,17 +12,14 @@ from ipam.addresses import (
     BITS,
     LAST_VID,
     Network,
-    format_span,
-    format_vids,
     from_bytes,
     parse_span,
     parse_vids,
-    prefix_of_unit,
     unit_numbered,
 )
 from ipam.allocation.carving import Unit
 from ipam.allocation.places import AnySelect
-from ipam.answers import value_of
+from ipam.answers import span_of, value_of
 from ipam.errors import NameUnknown, RequestInvalid
 from ipam.kinds import Kind
 from ipam.lookup.history import Numbered
@@ -121,13 +118,7 @@ class KnownPool:
 
     def part(self, span: str) -> str:
         """All of the units that the span touches, which may be more than it says, in one spelling for each."""
-        if self.base is None or self.unit_length is None:
-            return format_vids([self.interval(span)])
-        first, last = self.interval(span)
-        if first == last:
-            return self.value(first)
-        lowest, highest = (prefix_of_unit(self.base, self.unit_length, unit) for unit in (first, last))
-        return format_span(lowest.family, lowest.first, highest.last)
+        return span_of(self.base, self.unit_length, *self.interval(span))
 
 
 _POOLS: AnySelect = (

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, exists, func, select, update
+from sqlalchemy import bindparam, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -14,6 +14,7 @@ from ipam.answers import ReleasedResources, ReleasedUnit, value_of
 from ipam.bulk import AT_ONCE, insert_many, update_many
 from ipam.tables import (
     ASSIGNED,
+    IN_A_DRAIN,
     Allocation,
     AllocationEvent,
     Drain,
@@ -52,12 +53,7 @@ _RELEASED = (
     .values(state="released", released_at=bindparam("at", type_=UtcDateTime))
 )
 _DRAINED = (
-    select(Allocation.id)
-    .join(
-        Drain,
-        and_(Drain.pool_id == Allocation.pool_id, Allocation.unit.between(Drain.first_unit, Drain.last_unit)),
-    )
-    .where(Allocation.id.in_(bindparam("allocation_ids", expanding=True)))
+    select(Allocation.id).join(Drain, IN_A_DRAIN).where(Allocation.id.in_(bindparam("allocation_ids", expanding=True)))
 )
 
 

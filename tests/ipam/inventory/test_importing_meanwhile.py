@@ -16,9 +16,9 @@ from ipam.allocation import patience
 from ipam.allocation.patience import OthersWereQuicker
 from ipam.estate.rows import EstateRows
 from ipam.inventory import importing, new_services, reading
-from ipam.inventory.draft import UnitKey
 from ipam.inventory.reading import Standing
 from ipam.tables import Service
+from ipam.units import UnitKey
 from tests.ipam.conftest import Network, lines_of, one_pool
 from tests.support.postgres import until_it_waits_for_us
 
