@@ -82,8 +82,8 @@ async def take(db: AsyncSession, chosen: Iterable[Candidate], holder: Holder) ->
     """Take a unit of every chosen pool, and write down who has it.
 
     Raises:
-        UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining: one that is asked for by its number can't be
-            had; RequestInvalid with all such numbers.
+        UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining, UnitLost: one that is asked for by its number
+            can't be had; RequestInvalid with all such numbers.
         OthersWereQuicker: what was taken must be rolled back.
     """
     candidates = list(chosen)

@@ -84,8 +84,8 @@ class NetworkService:
         Raises:
             RequestInvalid, RequestConflict, LocationUnknown, PlanUnknown, NoPoolBound, GatewayMissing, UsernameTaken:
                 nothing helps but to change the request or the network.
-            UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining, UnitElsewhere, CvlanNotComputable: why
-                what was asked for by its number, or is computed, can't be had.
+            UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining, UnitLost, UnitElsewhere,
+                CvlanNotComputable: why what was asked for by its number, or is computed, can't be had.
             PoolExhausted: with the numbers of the pool.
             PoolBusy: transient; others held the pool's last rows for too long.
         """

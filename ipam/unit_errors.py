@@ -8,6 +8,7 @@
     ├── UnitCooling         it is in quarantine, and not this customer's former one
     ├── UnitExcluded        it is never handed out, with the reason
     ├── UnitDraining        its prefix is being emptied
+    ├── UnitLost            nobody has it, and yet it isn't free: the tables of its pool have lost it
     ├── UnitElsewhere       no pool that serves the premise has it
     ├── UnitNotHeld         what is to be given back or lifted isn't held or in quarantine
     ├── CvlanNotComputable  the premise lacks what the C-VLAN is computed from
@@ -103,6 +104,20 @@ class UnitDraining(UnitError):
         super().__init__(
             f"{value} of pool {pool} is in a part that is being drained ({note}), so it goes to nobody."
             f"{_another_one(follows_from)}, or end the drain."
+        )
+
+
+class UnitLost(UnitError):
+    """The tables of its pool have lost this address, prefix or VLAN: nobody has it, and it is not free."""
+
+    code = "ipam.unit_lost"
+
+    def __init__(self, value: str, *, pool: str, follows_from: str | None = None) -> None:
+        self.value = value
+        self.pool = pool
+        super().__init__(
+            f"{value} of pool {pool} is nobody's and yet not free: somebody has changed the tables by hand, see"
+            f" `firstlight check` (ipam.partition); nothing was changed.{_another_one(follows_from)}."
         )
 
 

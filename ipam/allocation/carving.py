@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, func, insert, literal, select, update
+from sqlalchemy import Row, Select, delete, func, insert, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.patience import OthersWereQuicker
 from ipam.tables import Allocation, Drain, Exclusion, FreeRange, table_of
-from ipam.unit_errors import UnitCooling, UnitDraining, UnitExcluded, UnitReserved, UnitTaken
+from ipam.unit_errors import UnitCooling, UnitDraining, UnitExcluded, UnitLost, UnitReserved, UnitTaken
 
 _ALLOCATION = table_of(Allocation)
 _RANGE = table_of(FreeRange)
@@ -47,7 +47,7 @@ async def claim(db: AsyncSession, wanted: Unit, row: Mapping[str, Any], *, subje
     ``subject``: who may have it back before its quarantine is over.
 
     Raises:
-        UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining: why it can't be had.
+        UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining, UnitLost: why it can't be had.
         OthersWereQuicker: somebody is at it just now.
     """
     used = await _locked_row(db, wanted)
@@ -80,17 +80,19 @@ def held_by_another(wanted: Unit, service_id: int) -> UnitTaken:
 
 
 async def why_not(db: AsyncSession, wanted: Unit, *, subject: str | None, at: datetime) -> None:
-    """Looks without locking anything.
+    """Looks without locking anything, and again when others have changed it between one look and the next.
 
     Raises:
-        UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining: what ``claim`` would.
+        UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining, UnitLost: what ``claim`` would.
     """
-    used = (await db.execute(_of_unit(wanted))).first()
-    if used is not None:
-        refuse_used(used, wanted, subject, at)
-        return
     around = _around(wanted)
-    if (await db.execute(around)).first() is None:
+    while True:
+        used = (await db.execute(_of_unit(wanted))).first()
+        if used is not None:
+            refuse_used(used, wanted, subject, at)
+            return
+        if (await db.execute(around)).first() is not None:
+            return
         refusal = await _why_not_free(db, wanted, around)
         if not isinstance(refusal, OthersWereQuicker):
             raise refusal
@@ -161,8 +163,8 @@ async def give_up(db: AsyncSession, wanted: Unit, allocation_id: int) -> None:
 
 async def _why_not_free(
     db: AsyncSession, wanted: Unit, around: Select[Any]
-) -> UnitExcluded | UnitDraining | OthersWereQuicker:
-    """Excluded or drained; else somebody holds its range, or has just taken it."""
+) -> UnitExcluded | UnitDraining | UnitLost | OthersWereQuicker:
+    """Excluded, drained or lost; else somebody holds its range, or has just taken it."""
     excluded = (await db.execute(_covering(Exclusion, Exclusion.reason, wanted).add_columns(Exclusion.note))).first()
     if excluded is not None:
         reason = excluded_because(excluded.reason, excluded.note)
@@ -170,7 +172,15 @@ async def _why_not_free(
     drained = await db.scalar(_covering(Drain, Drain.note, wanted))
     if drained is not None and (await db.execute(around)).first() is None:
         return UnitDraining(wanted.value, pool=wanted.pool, note=drained, follows_from=wanted.computed_from)
-    return OthersWereQuicker([wanted.pool])
+    if await _belongs_somewhere(db, wanted, around):
+        return OthersWereQuicker([wanted.pool])
+    return UnitLost(wanted.value, pool=wanted.pool, follows_from=wanted.computed_from)
+
+
+async def _belongs_somewhere(db: AsyncSession, wanted: Unit, around: Select[Any]) -> bool:
+    """By one statement: between two of them others may bring it from one place to the other."""
+    out, drained = (_covering(model, model.id, wanted).exists() for model in (Exclusion, Drain))
+    return bool(await db.scalar(select(or_(_of_unit(wanted).exists(), around.exists(), out, drained))))
 
 
 def excluded_because(reason: str, note: str | None) -> str:

@@ -19,7 +19,7 @@ from ipam.lookup.answers import AddressFacts, PoolWithin, UnitState
 from ipam.lookup.asked import looked_for
 from ipam.moments import at_second
 from ipam.tables import IN_THE_NETWORK, Allocation, FormerPrefix, NatBlock, NatRule, Pool, Prefix, Vrf
-from ipam.unit_errors import UnitCooling, UnitDraining, UnitExcluded, UnitReserved, UnitTaken
+from ipam.unit_errors import UnitCooling, UnitDraining, UnitExcluded, UnitLost, UnitReserved, UnitTaken
 from ipam.units import Interval
 from ipam.upkeep import drained_units, draining
 from ipam.upkeep.pool_units import KnownPool, find_pool
@@ -202,6 +202,8 @@ async def _state(db: AsyncSession, pool: KnownPool, unit: int, at: datetime) -> 
         return "excluded", out.reason, await _cool_from(db, pool, unit, at)
     except UnitDraining as drained:
         return "draining", drained.note, await _cool_from(db, pool, unit, at)
+    except UnitLost:
+        return "lost", "nobody has it, and yet it isn't free: see `firstlight check` (ipam.partition)", None
     return "free", None, None
 
 

@@ -28,13 +28,14 @@ class AddressFacts(TypedDict):
 
     ``value`` is what a pool hands out: the address, the delegated prefix around it, or the prefix that was asked for.
     ``state``: *assigned*, *reserved*, *cooling* (in quarantine), *free*, *draining* (nobody has it and nobody gets it),
-    *excluded*; a prefix of several units is *several*, with what is held in it; *by the BNG* is handed out by the BNG;
-    of what no pool has, *unpooled*. ``available_at``: until when it cools off, also where nobody is given it after that
-    (*draining*, *excluded*). ``drained``: why its part of the pool is being drained, so that nobody is given it after
-    whoever has it. ``role`` and ``network`` are the smallest known prefix around it. ``outside``: the ports that an
-    inside address of the CGNAT has; ``cgnat_of``: the pool whose subscribers the CGNAT now has behind this outside
-    address or prefix; ``cgnat_logged``: the log of a CGNAT has had this address outside. ``within`` are the first that
-    hold something in a prefix, of ``within_total``; ``pools`` are those that lie in one which is larger than they are.
+    *excluded*, *lost* (by the tables of its pool: neither anybody's nor free); a prefix of several units is *several*,
+    with what is held in it; *by the BNG* is handed out by the BNG; of what no pool has, *unpooled*. ``available_at``:
+    until when it cools off, also where nobody is given it after that (*draining*, *excluded*). ``drained``: why its
+    part of the pool is being drained, so that nobody is given it after whoever has it. ``role`` and ``network`` are the
+    smallest known prefix around it. ``outside``: the ports that an inside address of the CGNAT has; ``cgnat_of``: the
+    pool whose subscribers the CGNAT now has behind this outside address or prefix; ``cgnat_logged``: the log of a CGNAT
+    has had this address outside. ``within`` are the first that hold something in a prefix, of ``within_total``;
+    ``pools`` are those that lie in one which is larger than they are.
     """
 
     value: str

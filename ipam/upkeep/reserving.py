@@ -31,7 +31,7 @@ async def reserve(db: AsyncSession, unit: Unit, *, note: str, at: datetime) -> b
     """Keep a free unit; False: it was reserved for this already.
 
     Raises:
-        UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining, PoolBusy: why it can't be kept.
+        UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining, UnitLost, PoolBusy: why it can't be kept.
     """
     try:
         await patiently(db, partial(_reserve, db, unit, note, at))

@@ -46,7 +46,7 @@ class NetworkUpkeep:
         """Keep a free address, prefix or C-VLAN for something: nobody is given it until it is unreserved.
 
         Raises:
-            UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining: why it can't be kept.
+            UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining, UnitLost: why it can't be kept.
         """
         said, known = await self._asked(pool, note, value=value)
         await self._rows.be_alone()

@@ -183,6 +183,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "ipam.unit_elsewhere",
         "ipam.unit_error",
         "ipam.unit_excluded",
+        "ipam.unit_lost",
         "ipam.unit_not_held",
         "ipam.unit_reserved",
         "ipam.unit_taken",

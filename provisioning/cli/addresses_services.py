@@ -144,6 +144,7 @@ def _stands(unit: UnitState) -> str:
         "draining": _from_when(None),
         "free": "is free now",
         "gone": "is no longer in the network",
+        "lost": "is nobody's and yet not free now: see `firstlight check` (ipam.partition)",
     }.get(unit["state"], f"is {unit['state']} now")
 
 

@@ -17,10 +17,11 @@ from ipam import (
     UnitCooling,
     UnitElsewhere,
     UnitExcluded,
+    UnitLost,
     UnitReserved,
     UnitTaken,
 )
-from tests.ipam.conftest import Network, one_pool, small
+from tests.ipam.conftest import Network, corrupt, one_pool, small
 
 
 async def test_what_is_named_is_had_exactly_and_the_rest_is_the_pools_choice(network: Network) -> None:
@@ -118,6 +119,27 @@ async def test_what_is_in_the_way_is_told_and_nothing_is_taken(network: Network)
     assert (await network.usage("cgnat"))["assigned"] == 1
     assert (await network.usage("pd"))["assigned"] == 1
     assert await network.violations() == []
+
+
+@pytest.mark.parametrize("verb", ["preview", "allocate_resources"])
+async def test_what_neither_anybody_has_nor_is_free_is_refused_at_once_with_where_to_look(
+    empty: Network, verb: str
+) -> None:
+    await empty.apply(one_pool())
+    await corrupt(empty, "DELETE FROM ipam_free_range")
+
+    with pytest.raises(UnitLost, match=r"^192\.0\.2\.5 of pool cgnat is nobody's and yet not free") as refused:
+        await empty.serve(
+            verb,
+            customer_id=1,
+            service_location="LOC-1",
+            bandwidth_plan="fiber-100",
+            static=StaticResources(ip_address="192.0.2.5"),
+        )
+
+    assert "`firstlight check` (ipam.partition)" in str(refused.value)
+    with pytest.raises(UnitLost):
+        await empty.keep("reserve", pool="cgnat", value="192.0.2.5", note="for the museum")
 
 
 async def test_all_numbers_that_somebody_else_has_are_named_at_once(network: Network) -> None:

@@ -10,7 +10,7 @@ import pytest
 from ipam import AddressLookup, LoggedBlock, NameUnknown, RequestInvalid, ServiceUnknown
 from ipam.lookup import address_facts
 from ipam.usage.occupation import by_cell, units_per_cell
-from tests.ipam.conftest import STARTED_AT, Network, one_pool, small
+from tests.ipam.conftest import STARTED_AT, Network, corrupt, one_pool, small
 
 
 async def look(network: Network, verb: str, *asked: Any, **said: Any) -> Any:
@@ -116,6 +116,17 @@ async def test_what_no_pool_has_any_more_says_which_had_it_until_when_and_why_it
     again = {"name": "next", "kind": "ipv4", "network": "192.0.2.0/28", "bindings": [{"bng": "bng-1"}]}
     await empty.apply({"pool": [again]})
     assert (await look(empty, "find", "192.0.2.9"))["note"] is None
+
+
+async def test_what_neither_anybody_has_nor_is_free_is_told_as_lost(empty: Network) -> None:
+    await in_every_state(empty)
+    await corrupt(empty, "DELETE FROM ipam_free_range")
+
+    facts = {last: await look(empty, "find", f"192.0.2.{last}") for last in (1, 3, 7, 10)}
+
+    assert {last: each["state"] for last, each in facts.items()} == {1: "excluded", 3: "free", 7: "lost", 10: "draining"}
+    assert facts[7]["note"] == "nobody has it, and yet it isn't free: see `firstlight check` (ipam.partition)"
+    assert (await look(empty, "state_of", pool="cgnat", value="192.0.2.7"))["state"] == "lost"
 
 
 async def test_a_prefix_lists_what_is_held_in_it_and_one_that_is_handed_out_is_as_an_address(network: Network) -> None:
