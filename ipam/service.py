@@ -265,7 +265,11 @@ class NetworkService:
         return list(found)
 
     async def all_resources(self) -> list[AllocatedResources]:
-        """What each live service holds: to be compared with what others believe."""
+        """What each live service holds: to be compared with what others believe.
+
+        One that lacks a part of what its plan needs is left out: ``resources`` of it tells which, and the invariant
+        ``incomplete`` of all of these.
+        """
         return await holdings.resources_of_all(self._db, self._tenant_id)
 
     async def kea_reservations(self) -> KeaExport:

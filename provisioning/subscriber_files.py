@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam import AllocatedResources
+from ipam import AllocatedResources, NetworkService, ServiceIncomplete, ServiceReleased
 from provisioning.bootstrap import Appliance
 from provisioning.commercial import unregistered
 from provisioning.database import Database
@@ -226,19 +226,41 @@ async def _faults_of_services(
     appliance: Appliance, db: AsyncSession, lines: Sequence[SubscriberLine]
 ) -> list[tuple[int, str]]:
     """Lines of a service must be as that service has been allocated its username and addresses."""
-    if all(line.service_id is None for line in lines):
+    named = {line.service_id for line in lines if line.service_id is not None}
+    if not named:
         return []
-    network = appliance.services(db).network_service
-    allocated = {each["service_id"]: each for each in await network.all_resources()}
+    allocated = await _allocated(appliance.services(db).network_service, named)
     return [(line.number, fault) for line in lines for fault in _service_faults(line, allocated)]
 
 
-def _service_faults(line: SubscriberLine, allocated: Mapping[int, AllocatedResources]) -> Iterator[str]:
+async def _allocated(
+    network: NetworkService, service_ids: Collection[int]
+) -> Mapping[int, AllocatedResources | ServiceIncomplete]:
+    """What these services hold, or what they lack; a service that holds nothing is left out."""
+    allocated: dict[int, AllocatedResources | ServiceIncomplete] = {
+        each["service_id"]: each for each in await network.all_resources()
+    }
+    active = await network.active_service_ids()
+    for service_id in (set(service_ids) & set(active)) - allocated.keys():
+        try:
+            allocated[service_id] = await network.resources(service_id)
+        except ServiceIncomplete as lacking:
+            allocated[service_id] = lacking
+        except ServiceReleased:  # while we looked
+            continue
+    return allocated
+
+
+def _service_faults(
+    line: SubscriberLine, allocated: Mapping[int, AllocatedResources | ServiceIncomplete]
+) -> Iterator[str]:
     if line.service_id is None:
         return
     service = allocated.get(line.service_id)
     if service is None:
         yield f"service_id: no service {line.service_id} holds addresses"
+    elif isinstance(service, ServiceIncomplete):
+        yield f"service_id: {service}"
     elif service["username"] != line.username:
         yield f"service_id: service {line.service_id} is {service['username']}'s"
     elif framed_addresses(service) != line.addresses:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import chain, repeat
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from provisioning import projections
 from provisioning.bootstrap import Appliance
-from provisioning.subscriber_files import bring_in
+from provisioning.subscriber_files import bring_in, check
 from radius import LoginLog, read_subscribers
 from tests.support.healthy_estate import HealthyEstate
 
@@ -66,3 +66,23 @@ async def test_who_came_in_is_counted_anew_at_each_doubling_and_at_the_end(
     doubled = [2, 4, 8, lines] if spoilable.database.is_postgresql else []
     for table in ("radius_subscriber", "radcheck"):
         assert [so_many for so_many, counted_table in counted if counted_table == table] == doubled
+
+
+async def test_a_line_of_a_service_that_lacks_a_part_is_told_so_and_not_that_it_holds_nothing(
+    spoilable: Appliance, estate: HealthyEstate
+) -> None:
+    async with spoilable.database.begin() as db:
+        pools = "SELECT id FROM ipam_pool WHERE kind = 'ipv6_pd'"
+        await db.execute(text(f"DELETE FROM ipam_allocation WHERE service_id = 1 AND pool_id IN ({pools})"))  # noqa: S608
+    lines = ["username,customer_id,plan,service_id\n", *(f"n{each}@isp.example,7,fiber-300,{each}\n" for each in (1, 99))]
+
+    checked = await check(spoilable, read_subscribers(lines), customers_elsewhere=True)
+
+    of_services = {number: [each for each in told if "ervice" in each] for number, told in checked.faults.items()}
+    assert of_services == {
+        2: [
+            "service_id: Service 1 is active but holds nothing of a pool of delegated prefixes, which its plan needs."
+            " Somebody has changed the tables by hand. Release the service and allocate it again."
+        ],
+        3: ["service_id: no service 99 holds addresses"],
+    }
