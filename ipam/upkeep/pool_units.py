@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,14 +85,12 @@ class KnownPool:
         """
         try:
             unit = self.unit(text).unit
-        except RequestInvalid as none:
-            try:
+        except RequestInvalid:
+            with suppress(RequestInvalid):
                 first, last = self.interval(text)
-            except RequestInvalid:
-                raise none from none
-            if first == last:
-                raise
-            return first, last
+                if first != last:
+                    return first, last
+            raise
         return unit, unit
 
     def interval(self, span: str | None) -> Interval:

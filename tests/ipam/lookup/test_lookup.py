@@ -124,7 +124,12 @@ async def test_what_neither_anybody_has_nor_is_free_is_told_as_lost(empty: Netwo
 
     facts = {last: await look(empty, "find", f"192.0.2.{last}") for last in (1, 3, 7, 10)}
 
-    assert {last: each["state"] for last, each in facts.items()} == {1: "excluded", 3: "free", 7: "lost", 10: "draining"}
+    assert {last: each["state"] for last, each in facts.items()} == {
+        1: "excluded",
+        3: "free",
+        7: "lost",
+        10: "draining",
+    }
     assert facts[7]["note"] == "nobody has it, and yet it isn't free: see `firstlight check` (ipam.partition)"
     assert (await look(empty, "state_of", pool="cgnat", value="192.0.2.7"))["state"] == "lost"
 

@@ -48,6 +48,22 @@ async def test_what_is_reserved_is_given_to_nobody_until_it_is_unreserved(empty:
     assert await empty.violations() == []
 
 
+@pytest.mark.parametrize(
+    ("value", "cause"),
+    [("198.51.100.7", type(None)), ("198.51.100.0/29", type(None)), ("192.0.2", ValueError), ("a-b", ValueError)],
+)
+async def test_what_is_nothing_that_the_pool_hands_out_is_refused_for_that_and_not_for_itself(
+    empty: Network, value: str, cause: type[object]
+) -> None:
+    await empty.apply(one_pool())
+
+    with pytest.raises(RequestInvalid, match="nothing that pool cgnat hands out") as refused:
+        await empty.keep("lift", pool="cgnat", value=value, note="the customer is back")
+
+    assert isinstance(refused.value.__cause__, cause)
+    assert [fault.where for fault in refused.value.faults] == ["value"]
+
+
 async def test_what_can_not_be_reserved_or_unreserved_says_why(network: Network) -> None:
     given = await network.allocate(1, ip_address="100.64.0.4")
     cooling = await network.allocate(2, ip_address="100.64.0.5")
