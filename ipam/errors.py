@@ -287,12 +287,16 @@ class PoolBusy(IpamError):
     transient = True
 
     def __init__(self, pool: str, *, waited_seconds: float) -> None:
+        """``waited_seconds``: 0 if nobody held it up, but it was another at each look."""
         self.pool = pool
         self.waited_seconds = waited_seconds
-        super().__init__(
-            f"Pool {pool} is not full, but others held its last free rows for more than {waited_seconds:g} s;"
-            " nothing was allocated. Try again; if it stays so, look for a transaction that hangs."
-        )
+        others = "changed its last free rows at each look; nothing was allocated. Try again."
+        if waited_seconds:
+            others = (
+                f"held its last free rows for more than {waited_seconds:g} s; nothing was allocated."
+                " Try again; if it stays so, look for a transaction that hangs."
+            )
+        super().__init__(f"Pool {pool} is not full, but others {others}")
 
 
 class ImportRefused(IpamError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 
 from sqlalchemy import func, select
@@ -9,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.candidates import Candidate, Holder
 from ipam.allocation.carving import why_not
-from ipam.allocation.chains import find_chains
+from ipam.allocation.chains import Chains, find_chains
 from ipam.allocation.patience import OthersWereQuicker
 from ipam.allocation.places import Place, Plan
 from ipam.allocation.static_requests import StaticResources
@@ -18,6 +20,9 @@ from ipam.answers import value_of
 from ipam.errors import PoolBusy
 from ipam.tables import Allocation, FreeRange
 from ipam.upkeep.answers import PreviewedUnit
+
+MOST_LOOKS = 3
+"""So often in a row a pool may have nothing, but something a moment later."""
 
 
 async def preview(
@@ -28,13 +33,25 @@ async def preview(
     Raises:
         What the allocation would raise, were it made now.
     """
-    chains = await find_chains(db, place=place, plan=plan, holder=holder, static=static)
-    try:
-        chosen = await choose(db, chains, holder.at)
-    except OthersWereQuicker as late:  # it had nothing at one look, but something at the next
-        raise PoolBusy(" and ".join(late.pools), waited_seconds=0) from late
+    looking = partial(find_chains, db, place=place, plan=plan, holder=holder, static=static)
+    chosen = await _chosen(db, looking, holder.at)
     await each_given(chosen, partial(_look_at_given, db, holder))
     return [await _previewed(db, candidate) for candidate in chosen]
+
+
+async def _chosen(db: AsyncSession, looking: Callable[[], Awaitable[Chains]], at: datetime) -> list[Candidate]:
+    """
+    Raises:
+        PoolBusy: whenever a pool had nothing, it had something a moment later.
+    """
+    looks = 0
+    while True:
+        try:
+            return await choose(db, await looking(), at)
+        except OthersWereQuicker as late:
+            looks += 1
+            if looks == MOST_LOOKS:
+                raise PoolBusy(" and ".join(late.pools), waited_seconds=0) from late
 
 
 async def _look_at_given(db: AsyncSession, holder: Holder, pool: Candidate, number: int) -> None:

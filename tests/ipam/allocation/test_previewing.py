@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from ipam import IpamError, LocationUnknown, PoolExhausted, StaticResources, UnitTaken
+from ipam import IpamError, LocationUnknown, PoolBusy, PoolExhausted, StaticResources, UnitTaken
+from ipam.allocation import previewing
+from ipam.allocation.patience import OthersWereQuicker
 from ipam.tables import AllocationEvent, IpamBase
 from tests.ipam.conftest import Network, one_pool, small
+
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 async def preview(network: Network, customer: int, location: str, plan: str = "fiber-100", **named: Any) -> list[Any]:
@@ -73,6 +77,43 @@ async def test_a_preview_names_the_fresh_unit_that_is_next_or_of_how_many_one_is
     assert await drawn_from(empty, 14) == [None]
     [last] = [each[3] for each in await preview(empty, 14, "LOC-1") if each[0] == "ipv4"]
     assert last == (await empty.allocate(14))["ip_address"]  # the only one, on either database
+
+
+@on_postgresql
+async def test_a_pool_that_is_full_at_one_look_and_not_at_the_next_is_looked_at_anew(
+    empty: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await empty.apply(one_pool("192.0.2.0/30", quarantine_seconds=0))
+    held = [await empty.allocate(customer) for customer in (1, 2)]
+    choose = previewing.choose
+
+    async def choose_later(*asked: Any) -> Any:
+        if held:
+            await empty.release(held.pop()["service_id"])
+        return await choose(*asked)
+
+    monkeypatch.setattr(previewing, "choose", choose_later)
+    async with empty.database.begin() as db:
+        told = await empty.service(db).preview(customer_id=3, service_location="LOC-1", bandwidth_plan="fiber-100")
+
+    assert [(each["pool"], each["how"]) for each in told] == [("cgnat", "reused"), ("metro/110", "shared")]
+
+
+async def test_a_preview_of_what_others_change_at_each_look_says_so_and_that_it_may_be_tried_again(
+    empty: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await empty.apply(one_pool())
+
+    async def choose_in_vain(*_asked: Any) -> Any:
+        raise OthersWereQuicker(["cgnat"])
+
+    monkeypatch.setattr(previewing, "choose", choose_in_vain)
+    with pytest.raises(PoolBusy) as busy:
+        await preview(empty, 1, "LOC-1")
+
+    assert str(busy.value) == (
+        "Pool cgnat is not full, but others changed its last free rows at each look; nothing was allocated. Try again."
+    )
 
 
 async def test_a_preview_refuses_what_the_allocation_would(empty: Network) -> None:
