@@ -123,6 +123,7 @@ How to add something:
 """
 
 from ipam.allocation.given import WROTE
+from ipam.allocation.orders import LONGEST_REQUEST_ID
 from ipam.allocation.refusals import exhausted_in
 from ipam.allocation.static_requests import StaticResources
 from ipam.answers import (
@@ -253,6 +254,7 @@ from ipam.usage.sampling import sample_pools
 
 __all__ = [
     "DEFAULT_VRF",
+    "LONGEST_REQUEST_ID",
     "MOST_ROUTED_OF_A_POOL",
     "WROTE",
     "AccessNodeSpec",

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from ipam import (
+    LONGEST_REQUEST_ID,
     AddressLookup,
     Allocated,
     AllocatedResources,
@@ -40,7 +41,7 @@ from workflows import Services, framed_addresses
 
 IN_SERVICE = ("active", "suspended")
 
-LONGEST_REQUEST = 200 - len(TOLD_FROM_OUTSIDE)
+LONGEST_REQUEST = LONGEST_REQUEST_ID - len(TOLD_FROM_OUTSIDE)
 """So many characters a request id may have that another system chooses."""
 
 _Seen = tuple[str, AllocatedResources | None]
@@ -97,9 +98,10 @@ class AddressDesk:
         Raises:
             As ``NetworkService.allocate_resources``.
         """
-        if len(request_id) > LONGEST_REQUEST:
+        length = len(request_id) if request_id.strip() else 0
+        if not 0 < length <= LONGEST_REQUEST:
             await self._refuse_request(
-                request_id,
+                length,
                 customer_id=customer_id,
                 service_location=service_location,
                 bandwidth_plan=bandwidth_plan,
@@ -110,7 +112,7 @@ class AddressDesk:
                 customer_id=customer_id,
                 service_location=service_location,
                 bandwidth_plan=bandwidth_plan,
-                request_id=TOLD_FROM_OUTSIDE + request_id if request_id.strip() else "",
+                request_id=TOLD_FROM_OUTSIDE + request_id,
                 static=static,
             )
         except RequestConflict as other:  # told by the name that whoever asked has given it
@@ -118,13 +120,13 @@ class AddressDesk:
                 request_id, service_id=other.service_id, recorded=other.recorded, given=other.given
             ) from other
 
-    async def _refuse_request(self, request_id: str, **parts: Any) -> NoReturn:
+    async def _refuse_request(self, length: int, **parts: Any) -> NoReturn:
         """
         Raises:
-            RequestInvalid: it is too long; with whatever else is wrong.
+            RequestInvalid: its id is empty or too long; with whatever else is wrong.
         """
         others = await self._lookup.faults_in(parts)
-        why = f"has {len(request_id)} characters; it takes 1 to {LONGEST_REQUEST}"
+        why = f"has {length} characters; it takes 1 to {LONGEST_REQUEST}"
         raise RequestInvalid("request_id", why, *others)
 
     async def move(

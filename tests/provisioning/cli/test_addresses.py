@@ -60,14 +60,14 @@ def test_a_service_is_told_by_command_as_by_the_api_and_so_is_who_had_an_address
     assert type_("addresses", "allocate", *asked).out.splitlines()[0].endswith(", back after its release")
 
 
-def test_a_request_that_is_too_long_and_a_count_that_cannot_be_meant_are_told_with_all_else(
+def test_a_request_that_is_too_long_or_blank_and_a_count_that_cannot_be_meant_are_told_with_all_else(
     isp: Settings, type_: Type
 ) -> None:
-    long = type_(
-        "addresses", "allocate", "--customer", "7", "--location", HOME, "--plan", "gold", "--request", "r" * 196
-    )
-    assert long.status == 2
-    assert "request_id: has 196 characters; it takes 1 to 195" in long.err and "'gold'" in long.err
+    asked = ("addresses", "allocate", "--customer", "7", "--location", HOME, "--plan", "gold", "--request")
+    for request, length in (("r" * 196, 196), ("  ", 0)):
+        refused = type_(*asked, request)
+        assert refused.status == 2
+        assert f"request_id: has {length} characters; it takes 1 to 195" in refused.err and "'gold'" in refused.err
     count = type_("addresses", "route", DONE, "--pool", "nope", "--count", 0, "--reason", "x")
     assert count.status == 2
     assert "count: is 0; a service has 1 to 16 prefixes of a pool" in count.err and "'nope'" in count.err
