@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, NoReturn
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
@@ -19,6 +18,7 @@ from ipam import (
     AddressLookup,
     Allocated,
     AllocatedResources,
+    Fault,
     MovedService,
     NetworkUpkeep,
     Rehomed,
@@ -98,36 +98,20 @@ class AddressDesk:
         Raises:
             As ``NetworkService.allocate_resources``.
         """
-        length = len(request_id) if request_id.strip() else 0
-        if not 0 < length <= LONGEST_REQUEST:
-            await self._refuse_request(
-                length,
-                customer_id=customer_id,
-                service_location=service_location,
-                bandwidth_plan=bandwidth_plan,
-                **(asdict(static) if static else {}),
-            )
         try:
             return await self._network.allocate(
                 customer_id=customer_id,
                 service_location=service_location,
                 bandwidth_plan=bandwidth_plan,
-                request_id=TOLD_FROM_OUTSIDE + request_id,
+                request_id=TOLD_FROM_OUTSIDE + request_id if request_id.strip() else "",
                 static=static,
             )
+        except RequestInvalid as refused:
+            raise _as_named(refused, request_id) from refused
         except RequestConflict as other:  # told by the name that whoever asked has given it
             raise RequestConflict(
                 request_id, service_id=other.service_id, recorded=other.recorded, given=other.given
             ) from other
-
-    async def _refuse_request(self, length: int, **parts: Any) -> NoReturn:
-        """
-        Raises:
-            RequestInvalid: its id is empty or too long; with whatever else is wrong.
-        """
-        others = await self._lookup.faults_in(parts)
-        why = f"has {length} characters; it takes 1 to {LONGEST_REQUEST}"
-        raise RequestInvalid("request_id", why, *others)
 
     async def move(
         self,
@@ -172,8 +156,9 @@ class AddressDesk:
             ServiceUnderWay
             As ``NetworkService.route_prefix``.
         """
-        said = {"pool": pool, "prefix": prefix, "count": count, "reason": reason}
-        await self._lookup.refuse_faults(live_service_id=service_id, **said)
+        await self._lookup.refuse_faults(
+            live_service_id=service_id, pool=pool, prefix=prefix, count=count, reason=reason
+        )
         before = await self._hold(service_id)
         async with self._db.begin_nested():
             given = await self._network.route_prefix(service_id=service_id, pool=pool, prefix=prefix, count=count)
@@ -318,6 +303,16 @@ class AddressDesk:
             ServiceUnderWay: a run has more to do with one of them.
         """
         await refuse_under_way(self._db, self._tenant_id, service_ids, steps=(ALLOCATION, ENDING))
+
+
+def _as_named(refused: RequestInvalid, request_id: str) -> RequestInvalid:
+    """The same, with the length that a request id may have at this door."""
+    length = len(request_id) if request_id.strip() else 0
+    why = f"has {length} characters; it takes 1 to {LONGEST_REQUEST}"
+    (where, what), *others = [
+        Fault(fault.where, why) if fault.where == "request_id" else fault for fault in refused.faults
+    ]
+    return RequestInvalid(where, what, *others)
 
 
 def _refuse_to_rehome(done: Rehomed, under_way: ServiceUnderWay | None, lines: Sequence[LineOnOlt]) -> None:
