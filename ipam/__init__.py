@@ -248,6 +248,7 @@ from ipam.upkeep.answers import (
 )
 from ipam.upkeep.invariants import cvlans_not_as_computed, given_too_early, off_its_history
 from ipam.upkeep.rehoming import Rehomed
+from ipam.upkeep.request_parts import RequestParts
 from ipam.upkeep.serving_invariants import served_otherwise
 from ipam.upkeep.upkeep import NetworkUpkeep
 from ipam.usage.sampling import sample_pools
@@ -337,6 +338,7 @@ __all__ = [
     "ReleasedUnit",
     "RequestConflict",
     "RequestInvalid",
+    "RequestParts",
     "RouteNotServed",
     "ServiceAt",
     "ServiceFacts",

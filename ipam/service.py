@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import Unpack
 
 from ipam import holdings
 from ipam.allocation import places, previewing
@@ -39,7 +40,7 @@ from ipam.tables import Service
 from ipam.upkeep import moving, returning, routing
 from ipam.upkeep.answers import KeaExport, PoolOutlook, PoolSampleAt, PreviewedUnit
 from ipam.upkeep.pool_units import checked_note
-from ipam.upkeep.request_parts import refuse_faults
+from ipam.upkeep.request_parts import RequestParts, refuse_faults
 from ipam.usage import sampling, usage
 
 log = structlog.get_logger(__name__)
@@ -144,8 +145,12 @@ class NetworkService:
         Raises:
             What ``allocate_resources`` would, were it called now.
         """
-        asked = {"service_location": service_location, "bandwidth_plan": bandwidth_plan}
-        await self._refuse_faults(customer_id=customer_id, **asked, **_numbers(static))
+        await self._refuse_faults(
+            customer_id=customer_id,
+            service_location=service_location,
+            bandwidth_plan=bandwidth_plan,
+            **_numbers(static),
+        )
         place = await places.find_place(self._db, self._tenant_id, service_location)
         plan = await places.find_plan(self._db, self._tenant_id, bandwidth_plan)
         holder = self._holder(0, customer_id, place)
@@ -307,8 +312,8 @@ class NetworkService:
             self._db, tenant_id=self._tenant_id, address=address, at=by_then(at, self._now()), vrf=vrf
         )
 
-    async def _refuse_faults(self, **parts: Any) -> None:
-        await refuse_faults(self._db, self._tenant_id, **parts)
+    async def _refuse_faults(self, **parts: Unpack[RequestParts]) -> None:
+        await refuse_faults(self._db, self._tenant_id, parts)
 
     def _holder(self, service_id: int, customer_id: int, place: Place) -> Holder:
         subject = holdings.subject_of(customer_id, place.location_id)

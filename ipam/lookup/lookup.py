@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import Unpack
 
 from ipam import holdings
 from ipam.errors import Fault
@@ -18,6 +18,7 @@ from ipam.nat.port_blocks import PortBlocks
 from ipam.tables import AccessNode, AddressPlan, Bng, Service
 from ipam.upkeep import request_parts
 from ipam.upkeep.pool_units import find_pool
+from ipam.upkeep.request_parts import RequestParts
 from ipam.usage import occupation, place_usage, usage
 
 
@@ -87,18 +88,22 @@ class AddressLookup:
         )
         return plan
 
-    async def faults_in(self, parts: Mapping[str, Any]) -> tuple[Fault, ...]:
-        """All that speaks against a request of which these parts are known, by their names in the verbs: `pool` and so
-        on, `service_id`, or `live_service_id`, which must hold something still."""
+    async def faults_in(self, parts: RequestParts) -> tuple[Fault, ...]:
+        """All that speaks against a request of which these parts are known.
+
+        Raises:
+            TypeError: a request has no such part.
+        """
         return (await request_parts.faults_in(self._db, self._tenant_id, parts)).all
 
-    async def refuse_faults(self, **parts: Any) -> None:
+    async def refuse_faults(self, **parts: Unpack[RequestParts]) -> None:
         """
         Raises:
             RequestInvalid: with all that ``faults_in`` finds; where that is one thing alone, its own error, such as
                 LocationUnknown.
+            TypeError: a request has no such part.
         """
-        await request_parts.refuse_faults(self._db, self._tenant_id, **parts)
+        await request_parts.refuse_faults(self._db, self._tenant_id, parts)
 
     async def services_of_requests(self, prefix: str) -> list[int]:
         """The services that hold resources now and were asked for under a request id that begins like this."""

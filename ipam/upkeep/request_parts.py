@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import TypedDict
 
 from ipam import holdings
 from ipam.addresses import parse_network, parse_span, parse_vids, unit_numbered
@@ -26,10 +27,46 @@ WHYS = ("note", "reason")
 """Whoever asks knows both as the reason; what is kept of it is a note."""
 
 
-async def refuse_faults(db: AsyncSession, tenant_id: str, **parts: Any) -> None:
+class RequestParts(TypedDict, total=False):
+    """What is known of a request; what is None says nothing.
+
+    They are named as in the verbs of the face. Where one of these means something else, it has another name here:
+    ``units`` is a ``value`` that may also be several of the pool, ``leaving_pool`` a ``pool`` that may be one which the
+    BNG hands out, ``live_service_id`` a ``service_id`` of a service that must hold something still.
+    """
+
+    customer_id: int | None
+    request_id: str | None
+    service_id: int | None
+    live_service_id: int | None
+    service_location: str | None
+    bandwidth_plan: str | None
+    ip_address: str | None
+    ipv6_wan_prefix: str | None
+    delegated_prefix: str | None
+    cvlan: int | None
+    prefix: str | None
+    count: int | None
+    address: str | None
+    inside: str | None
+    vrf: str | None
+    bng: str | None
+    access_nodes: Sequence[str] | None
+    pool: str | None
+    leaving_pool: str | None
+    value: str | None
+    units: str | None
+    span: str | None
+    network: str | None
+    note: str | None
+    reason: str | None
+
+
+async def refuse_faults(db: AsyncSession, tenant_id: str, parts: RequestParts) -> None:
     """
     Raises:
         RequestInvalid: with all that ``faults_in`` finds; where that is one thing alone, its own error.
+        TypeError: a request has no such part, so that nothing would be looked at.
     """
     faults, said = await _faults(db, tenant_id, parts)
     if faults.all:  # else a number that no pool has is refused with the pools that serve the premise
@@ -37,19 +74,21 @@ async def refuse_faults(db: AsyncSession, tenant_id: str, **parts: Any) -> None:
     faults.refuse_if_any()
 
 
-async def faults_in(db: AsyncSession, tenant_id: str, parts: Mapping[str, Any]) -> RequestFaults:
-    """``parts``: named as in the verbs of the face, each of a fitting type; those that are None say nothing, and what
-    isn't known here isn't looked at. A ``live_service_id`` is one that must hold something still, a ``leaving_pool``
-    may be one that the BNG hands out."""
+async def faults_in(db: AsyncSession, tenant_id: str, parts: RequestParts) -> RequestFaults:
+    """All that speaks against a request of which these parts are known.
+
+    Raises:
+        TypeError: a request has no such part, so that nothing would be looked at.
+    """
     faults, said = await _faults(db, tenant_id, parts)
     await _look_at_numbers(faults, db, tenant_id, said)
     return faults
 
 
-async def _faults(
-    db: AsyncSession, tenant_id: str, parts: Mapping[str, Any]
-) -> tuple[RequestFaults, Mapping[str, Any]]:
+async def _faults(db: AsyncSession, tenant_id: str, parts: RequestParts) -> tuple[RequestFaults, Mapping[str, Any]]:
     """All but what ``_look_at_numbers`` finds, and the parts that say something."""
+    if unknown := parts.keys() - RequestParts.__optional_keys__:
+        raise TypeError(f"A request about addresses has no {' and no '.join(sorted(unknown))}")
     faults = RequestFaults()
     said = {name: value for name, value in parts.items() if value is not None}
     _check(faults, said)

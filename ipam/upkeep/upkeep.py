@@ -17,7 +17,7 @@ from ipam.upkeep import drained_units, draining, excluding, rehoming, renaming, 
 from ipam.upkeep.answers import LeftBehind, UnitEvent
 from ipam.upkeep.pool_units import KnownPool, checked_note, find_pool
 from ipam.upkeep.rehoming import Rehomed
-from ipam.upkeep.request_parts import refuse_faults
+from ipam.upkeep.request_parts import RequestParts, refuse_faults
 from ipam.usage.ending import TellCrossing
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class NetworkUpkeep:
         Raises:
             UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining, UnitLost: why it can't be kept.
         """
-        said, known = await self._asked(pool, note, value=value)
+        said, known = await self._asked(pool, note, {"value": value})
         await self._rows.be_alone()
         done = await reserving.reserve(self._db, known.unit(value), note=said, at=self._now())
         self._log("unit reserved", done, pool=pool, value=value)
@@ -60,7 +60,7 @@ class NetworkUpkeep:
         Raises:
             UnitNotHeld: it wasn't reserved.
         """
-        said, known = await self._asked(pool, note, value=value)
+        said, known = await self._asked(pool, note, {"value": value})
         await self._rows.be_alone()
         done = await reserving.unreserve(self._db, known.unit(value), note=said, at=self._now())
         self._log("unit unreserved", done, pool=pool, value=value)
@@ -73,7 +73,7 @@ class NetworkUpkeep:
         Raises:
             UnitNotHeld: the one isn't in quarantine, and wasn't.
         """
-        said, known = await self._asked(pool, note, units=value)
+        said, known = await self._asked(pool, note, {"units": value})
         await self._rows.be_alone()
         first, last = known.units(value)
         if first == last:
@@ -85,12 +85,12 @@ class NetworkUpkeep:
 
     async def why_drained(self, *, pool: str, value: str) -> str | None:
         """Why the part that it, or some of it, lies in is being drained; None: it isn't."""
-        known = await self._found(pool, units=value)
+        known = await self._found(pool, {"units": value})
         return await drained_units.why_drained(self._db, known.pool_id, known.units(value))
 
     async def why_excluded(self, *, pool: str, value: str) -> str | None:
         """Why what was lifted or unreserved of it is excluded, so that it goes to nobody; None: nothing of that is."""
-        known = await self._found(pool, units=value)
+        known = await self._found(pool, {"units": value})
         return await drained_units.why_excluded(self._db, known.pool_id, known.units(value))
 
     async def part(self, *, pool: str, span: str) -> str:
@@ -104,7 +104,7 @@ class NetworkUpkeep:
         Raises:
             EstateInUse: a live service holds a part of it, or a part is reserved.
         """
-        said, known = await self._asked(pool, note, span=span)
+        said, known = await self._asked(pool, note, {"span": span})
         async with self._db.begin_nested():
             done = await excluding.exclude(self._rows, known, known.interval(span), note=said, at=self._now())
         self._log("units excluded", done, pool=pool, span=known.part(span))
@@ -112,7 +112,7 @@ class NetworkUpkeep:
 
     async def include(self, *, pool: str, span: str, note: str) -> bool:
         """Let in again what was excluded by hand; what has not cooled off goes on to."""
-        _, known = await self._asked(pool, note, span=span)
+        _, known = await self._asked(pool, note, {"span": span})
         async with self._db.begin_nested():
             done = await excluding.include(self._rows, known, known.interval(span), at=self._now())
         self._log("units included", done, pool=pool, span=known.part(span))
@@ -120,7 +120,7 @@ class NetworkUpkeep:
 
     async def drain(self, *, pool: str, note: str, span: str | None = None) -> bool:
         """Hand out nothing of the pool, or of a part of it, any more. Who has something keeps it until released."""
-        said, known = await self._asked(pool, note, span=span)
+        said, known = await self._asked(pool, note, {"span": span})
         async with self._db.begin_nested():
             done = await draining.drain(self._rows, known, known.interval(span), note=said, at=self._now())
         self._log("drain begun", done, pool=pool, span=span)
@@ -128,7 +128,7 @@ class NetworkUpkeep:
 
     async def undrain(self, *, pool: str, note: str, span: str | None = None) -> bool:
         """Hand it out again, when it has cooled off."""
-        _, known = await self._asked(pool, note, span=span)
+        _, known = await self._asked(pool, note, {"span": span})
         async with self._db.begin_nested():
             done = await draining.undrain(self._rows, known, known.interval(span), at=self._now())
         self._log("drain ended", done, pool=pool, span=span)
@@ -154,7 +154,7 @@ class NetworkUpkeep:
             RequestInvalid: the pool could not be described like that: by its gateway, by what would be left of it.
             PrefixNotEmpty: something outside of it is in use, or hasn't cooled off yet.
         """
-        said, known = await self._asked(pool, note, network=network)
+        said, known = await self._asked(pool, note, {"network": network})
         async with self._db.begin_nested():
             done = await shrinking.shrink(self._rows, known, network, note=said, at=self._now())
         self._log("prefix shrunk", done, pool=pool, network=network)
@@ -168,7 +168,7 @@ class NetworkUpkeep:
             PoolNotEmpty: somebody has something of it, or it hasn't cooled off yet; of a pool that the BNG hands out:
                 a live service may have.
         """
-        await refuse_faults(self._db, self._tenant_id, leaving_pool=pool, note=note)
+        await refuse_faults(self._db, self._tenant_id, {"leaving_pool": pool, "note": note})
         said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool, include_framed=True)
         async with self._db.begin_nested():
             await retiring.retire(self._rows, known, note=said, at=self._now())
@@ -182,7 +182,7 @@ class NetworkUpkeep:
         served there. Whoever asks may have more to look at, so services that can't be served there are answered and
         not raised: while there is a ``refusal``, the caller has to undo all that was done.
         """
-        await refuse_faults(self._db, self._tenant_id, access_nodes=access_nodes, bng=bng, note=note)
+        await refuse_faults(self._db, self._tenant_id, {"access_nodes": access_nodes, "bng": bng, "note": note})
         said = checked_note(note)
         async with self._db.begin_nested():
             done = await rehoming.rehome(self._rows, access_nodes, bng, note=said, at=self._now())
@@ -205,7 +205,7 @@ class NetworkUpkeep:
         Raises:
             RequestInvalid: a C-VLAN that the S-VLAN doesn't have, or keeps back, and that nobody had.
         """
-        known = await self._found(pool, value=value, vrf=vrf)
+        known = await self._found(pool, {"value": value, "vrf": vrf})
         if vrf not in (None, known.vrf):
             raise RequestInvalid("vrf", f"is {vrf}, but pool {pool} is in {known.vrf or 'none'}")
         unit = known.unit(value).unit
@@ -230,13 +230,13 @@ class NetworkUpkeep:
             await history.unit_at(self._db, tenant_id=self._tenant_id, at=self._now(), **asked)
         return events
 
-    async def _asked(self, pool: str, note: str, **parts: str | None) -> tuple[str, KnownPool]:
+    async def _asked(self, pool: str, note: str, parts: RequestParts) -> tuple[str, KnownPool]:
         """The note and the pool, when nothing speaks against any part of what is asked for."""
-        known = await self._found(pool, note=note, **parts)
+        known = await self._found(pool, {**parts, "note": note})
         return checked_note(note), known
 
-    async def _found(self, pool: str, **parts: str | None) -> KnownPool:
-        await refuse_faults(self._db, self._tenant_id, pool=pool, **parts)
+    async def _found(self, pool: str, parts: RequestParts) -> KnownPool:
+        await refuse_faults(self._db, self._tenant_id, {**parts, "pool": pool})
         return await find_pool(self._db, self._tenant_id, pool)
 
     def _log(self, event: str, done: bool, **fields: str | None) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import Field, model_validator
 
-from ipam import Fault, RequestInvalid
+from ipam import Fault, RequestInvalid, RequestParts
 from provisioning.api.calls import Call
 from provisioning.api.wishes import Reason, Wish
 
@@ -62,11 +62,12 @@ async def misfits_of_live(call: Call, sound: Mapping[str, Any]) -> tuple[Fault, 
 
 
 async def _found(call: Call, sound: Mapping[str, Any], *, service: str) -> tuple[Fault, ...]:
-    parts = {name: told for name, value in sound.items() if (told := _fitting(name, value)) is not None}
+    looked_at = {name: value for name, value in sound.items() if name in RequestParts.__optional_keys__}
+    parts = {name: told for name, value in looked_at.items() if (told := _fitting(name, value)) is not None}
     in_address = str(call.request.path_params.get("service_id", ""))
     if in_address.isdecimal():
         parts[service] = int(in_address)
-    return await call.appliance.address_lookup(call.db).faults_in(parts)
+    return await call.appliance.address_lookup(call.db).faults_in(cast(RequestParts, parts))
 
 
 def _fitting(name: str, value: Any) -> Any:

@@ -10,6 +10,7 @@ import typer
 
 from ipam import (
     KeaExport,
+    RequestParts,
     ServiceReleased,
     StaticResources,
 )
@@ -248,7 +249,7 @@ async def _refuse_mixed(
     if mixed:
         asked = None if address is None else address.partition(":")[0] if OF_A_PORT.fullmatch(address) else address
         async with appliance.database.read() as db:
-            parts = {"service_id": service, "address": asked, "vrf": vrf}
+            parts: RequestParts = {"service_id": service, "address": asked, "vrf": vrf}
             found = await appliance.address_lookup(db).faults_in(parts)
         raise InvalidRequest("The look-up", [*mixed, *(Fault(*fault) for fault in found)])
 

@@ -73,7 +73,7 @@ async def test_a_line_of_a_service_that_lacks_a_part_is_told_so_and_not_that_it_
 ) -> None:
     async with spoilable.database.begin() as db:
         pools = "SELECT id FROM ipam_pool WHERE kind = 'ipv6_pd'"
-        await db.execute(text(f"DELETE FROM ipam_allocation WHERE service_id = 1 AND pool_id IN ({pools})"))  # noqa: S608
+        await db.execute(text(f"DELETE FROM ipam_allocation WHERE service_id = 1 AND pool_id IN ({pools})"))
     lines = [
         "username,customer_id,plan,service_id\n",
         *(f"n{each}@isp.example,7,fiber-300,{each}\n" for each in (1, 99)),

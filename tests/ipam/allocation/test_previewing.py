@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from ipam import IpamError, LocationUnknown, PoolBusy, PoolExhausted, StaticResources, UnitTaken
 from ipam.allocation import previewing
 from ipam.allocation.patience import OthersWereQuicker
+from ipam.allocator import choose
 from ipam.tables import AllocationEvent, IpamBase
 from tests.ipam.conftest import Network, one_pool, small
 
@@ -85,7 +86,6 @@ async def test_a_pool_that_is_full_at_one_look_and_not_at_the_next_is_looked_at_
 ) -> None:
     await empty.apply(one_pool("192.0.2.0/30", quarantine_seconds=0))
     held = [await empty.allocate(customer) for customer in (1, 2)]
-    choose = previewing.choose
 
     async def choose_later(*asked: Any) -> Any:
         if held:
