@@ -124,7 +124,8 @@ class NetworkService:
             raise
 
     async def release_resources(self, *, service_id: int) -> ReleasedResources:
-        """Take back all that a service holds, into its pools' quarantine. Again: the same answer.
+        """Take back all that a service holds, into its pools' quarantine. Again: the same answer, whatever has become
+        of it since; only what lay in a drain that has ended is told with when its quarantine ends.
 
         Raises:
             ServiceUnknown: there never was such a service.

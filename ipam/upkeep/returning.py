@@ -141,14 +141,22 @@ async def _drop_drained(db: AsyncSession, allocation_ids: list[int]) -> set[int]
 
 
 async def released(db: AsyncSession, *, service_id: int, at: datetime) -> ReleasedResources:
-    """What the service gave back when it was last released, from its history: for who asks again."""
+    """What the service gave back when it was last released, from its history: for who asks again.
+
+    When each was to come out of quarantine is told as then, also of what was drained or lifted since. Of a drain that
+    has ended since nothing is left: what was in it then is told with when its quarantine ends.
+    """
     last_given = select(func.coalesce(func.max(AllocationEvent.id), 0)).where(
         AllocationEvent.service_id == service_id, AllocationEvent.what == "assigned"
     )
     since = aliased(AllocationEvent)
-    lies_in = exists().where(Drain.pool_id == since.pool_id, since.unit.between(Drain.first_unit, Drain.last_unit))
+    was_drained = exists().where(
+        Drain.pool_id == since.pool_id,
+        since.unit.between(Drain.first_unit, Drain.last_unit),
+        Drain.began_at <= at,
+    )
     rows = await db.execute(
-        select(Pool.name, Prefix.first_address, Pool.unit_length, since.unit, since.available_at, lies_in)
+        select(Pool.name, Prefix.first_address, Pool.unit_length, since.unit, since.available_at, was_drained)
         .join(Pool, Pool.id == since.pool_id)
         .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
         .where(
@@ -160,7 +168,7 @@ async def released(db: AsyncSession, *, service_id: int, at: datetime) -> Releas
         .order_by(Pool.name, since.unit)
     )
     units = [
-        _unit(name, base, unit_length, unit, None if is_drained else available_at or at)
+        _unit(name, base, unit_length, unit, None if is_drained else available_at)
         for name, base, unit_length, unit, available_at, is_drained in rows
     ]
     return ReleasedResources(service_id=service_id, released_at=at, released=units)

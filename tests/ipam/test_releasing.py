@@ -33,6 +33,37 @@ async def test_release_again_gives_the_same_answer_and_changes_nothing(network: 
     assert await network.violations() == []
 
 
+async def test_release_again_tells_the_quarantine_of_then_whatever_has_become_of_it_since(empty: Network) -> None:
+    await empty.apply(one_pool(quarantine_seconds=3600))
+    lifted, drained = await empty.allocate(1, ip_address="192.0.2.3"), await empty.allocate(2, ip_address="192.0.2.9")
+    first = [await empty.release(each["service_id"]) for each in (lifted, drained)]
+    empty.clock.forward(seconds=60)
+    await empty.keep("lift", pool="cgnat", value="192.0.2.3", note="the customer is back")
+    await empty.keep("drain", pool="cgnat", span="192.0.2.8/29", note="goes south")
+
+    again = [await empty.release(each["service_id"]) for each in (lifted, drained)]
+
+    assert again == first
+    rests_until = STARTED_AT + timedelta(hours=1)
+    assert [unit["available_at"] for each in again for unit in each["released"]] == [rests_until] * 2
+
+
+async def test_release_again_tells_of_a_drain_that_has_ended_when_the_quarantine_of_then_is_over(
+    empty: Network,
+) -> None:
+    await empty.apply(one_pool(quarantine_seconds=3600))
+    given = await empty.allocate(1, ip_address="192.0.2.9")
+    await empty.keep("drain", pool="cgnat", span="192.0.2.8/29", note="goes south")
+    first = await empty.release(given["service_id"])
+    again = await empty.release(given["service_id"])
+    await empty.keep("undrain", pool="cgnat", span="192.0.2.8/29")
+
+    undrained = await empty.release(given["service_id"])
+
+    told = [[unit["available_at"] for unit in each["released"]] for each in (first, again, undrained)]
+    assert told == [[None], [None], [STARTED_AT + timedelta(hours=1)]]
+
+
 async def test_a_c_vlan_comes_back_as_its_number(network: Network) -> None:
     given = await network.allocate(location="LOC-2")
 
