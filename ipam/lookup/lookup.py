@@ -35,6 +35,7 @@ class AddressLookup:
 
         Raises:
             RequestInvalid: neither, or one that several VRFs have and ``vrf`` doesn't say which.
+            NameUnknown: there is no such VRF.
         """
         facts = await address_facts.facts_of(self._db, self._tenant_id, address, at=self._now(), vrf=vrf)
         if facts["kind"] == "ipv4" and facts["state"] != "several":

@@ -85,6 +85,7 @@ class PortBlocks:
 
         Raises:
             NameUnknown: no such pool, or it never had a rule.
+            RequestInvalid: the BNG hands the pool out, or the reason says nothing or too much; with all that is wrong.
         """
         return await rule_changes.end(self._rows, pool=pool, reason=reason, now=self._now)
 
