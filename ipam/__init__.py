@@ -15,7 +15,8 @@ What doors are made of; each is bound to the caller's transaction, and all but t
   when), ``kea_reservations`` (for lines on DHCP plans).
 * ``NetworkUpkeep``, by hand and with a note: ``reserve`` and ``unreserve``, ``lift`` (a quarantine), ``exclude`` and
   ``include``, ``drain``, ``left_behind`` (who still has something there; a move to where they are gets them out),
-  ``undrain``, ``shrink`` and ``retire``, ``rehome`` (access nodes to another BNG), ``history``, ``history_of_address``.
+  ``undrain``, ``shrink`` and ``retire``, ``rehome`` (access nodes to another BNG), ``history``, ``history_of_address``;
+  and ``hold_service``, for whoever looks at more before one is changed.
 * ``PortBlocks``, for CGNAT: ``define_rule`` (RFC 7422), ``rules`` and ``end_rule``, or ``import_blocks`` from logs;
   ``holder`` (who had 203.0.113.7:40112 at 21:14?) and its inverse ``blocks_of``.
 * ``AddressLookup``, which only reads: ``find`` (what is this address or prefix, who has it, what has become of it),

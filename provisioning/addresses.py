@@ -218,7 +218,7 @@ class AddressDesk:
             ServiceUnknown: there never was such a service.
         """
         await self._lookup.refuse_faults(service_id=service_id, reason=reason)
-        facts = await self._lookup.service(service_id, hold=True)
+        facts = await self._upkeep.hold_service(service_id=service_id)
         if facts["released_at"] is None:
             await self._refuse_under_way([service_id])
             subscriber = await self._subscriber(facts["username"], service_id)
@@ -283,7 +283,7 @@ class AddressDesk:
 
         Raises: ServiceUnknown, ServiceUnderWay
         """
-        facts = await self._lookup.service(service_id, hold=True, going_to=going_to)
+        facts = await self._upkeep.hold_service(service_id=service_id, going_to=going_to)
         await self._refuse_under_way([service_id])
         try:
             return facts["location"], await self._network.resources(service_id)

@@ -9,6 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from ipam.answers import ServiceAt
+from ipam.holdings import Line
 from ipam.upkeep.answers import LeftBehind, NatBlockAt, UnitEvent
 
 PlaceKind = Literal["bng", "site", "access_node"]
@@ -83,6 +84,19 @@ class ServiceFacts(TypedDict):
     plan: str
     state: str
     released_at: datetime | None
+
+
+def service_facts(line: Line) -> ServiceFacts:
+    """What is told of a service that was found."""
+    return ServiceFacts(
+        service_id=line.service_id,
+        customer_id=line.customer_id,
+        username=line.username,
+        location=line.place.location,
+        plan=line.plan.name,
+        state=line.state,
+        released_at=line.released_at,
+    )
 
 
 class OccupationCell(TypedDict):

@@ -12,7 +12,15 @@ from typing_extensions import Unpack
 from ipam import holdings
 from ipam.errors import Fault
 from ipam.lookup import address_facts, held_vrfs, places
-from ipam.lookup.answers import AddressFacts, Occupation, PlaceKind, PlaceUsage, ServiceFacts, UnitState
+from ipam.lookup.answers import (
+    AddressFacts,
+    Occupation,
+    PlaceKind,
+    PlaceUsage,
+    ServiceFacts,
+    UnitState,
+    service_facts,
+)
 from ipam.lookup.places import Behind, LinePlace
 from ipam.nat.port_blocks import PortBlocks
 from ipam.tables import AccessNode, AddressPlan, Bng, Service
@@ -57,27 +65,13 @@ class AddressLookup:
         """How something stands now that the pool handed out once; of a pool that is gone by now, too."""
         return await address_facts.state_of(self._db, self._tenant_id, pool, value, at=self._now())
 
-    async def service(self, service_id: int, *, hold: bool = False, going_to: str | None = None) -> ServiceFacts:
-        """A service, also one that was released; ``hold`` keeps others from changing it until the transaction ends,
-        and its premise and the one where it may be ``going_to`` where they are.
+    async def service(self, service_id: int) -> ServiceFacts:
+        """A service, also one that was released.
 
         Raises:
             ServiceUnknown
         """
-        if hold:
-            premises = () if going_to is None else (going_to,)
-            line = await holdings.hold_service(self._db, self._tenant_id, service_id, *premises)
-        else:
-            line = await holdings.find_service(self._db, self._tenant_id, service_id)
-        return ServiceFacts(
-            service_id=line.service_id,
-            customer_id=line.customer_id,
-            username=line.username,
-            location=line.place.location,
-            plan=line.plan.name,
-            state=line.state,
-            released_at=line.released_at,
-        )
+        return service_facts(await holdings.find_service(self._db, self._tenant_id, service_id))
 
     async def plan_of(self, service_id: int) -> str | None:
         """The plan that an active service was given its addresses for; None: no such service is active."""

@@ -9,10 +9,12 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ipam import holdings
 from ipam.errors import RequestInvalid
 from ipam.estate.ranges import drained_of, excluded_of
 from ipam.estate.rows import EstateRows
 from ipam.lookup import history
+from ipam.lookup.answers import ServiceFacts, service_facts
 from ipam.upkeep import drained_units, draining, excluding, rehoming, renaming, reserving, retiring, shrinking
 from ipam.upkeep.answers import LeftBehind, UnitEvent
 from ipam.upkeep.pool_units import KnownPool, checked_note, find_pool
@@ -188,6 +190,16 @@ class NetworkUpkeep:
             done = await rehoming.rehome(self._rows, access_nodes, bng, note=said, at=self._now())
         log.debug("access nodes re-homed", nodes=list(access_nodes), bng=bng, services=len(done.moved))
         return done
+
+    async def hold_service(self, *, service_id: int, going_to: str | None = None) -> ServiceFacts:
+        """A service, also one that was released, which nobody else changes until the transaction ends; its premise and
+        the one where it may be ``going_to`` stay where they are until then.
+
+        Raises:
+            ServiceUnknown
+        """
+        premises = () if going_to is None else (going_to,)
+        return service_facts(await holdings.hold_service(self._db, self._tenant_id, service_id, *premises))
 
     async def rename_service(self, *, service_id: int, username: str) -> bool:
         """Another name for who logs in to a service.

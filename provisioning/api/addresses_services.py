@@ -163,7 +163,7 @@ async def withdraw(call: InCall, service_id: Number, wish: Withdrawal, response:
 @doors.post("/{service_id}/release", permission="addresses.write", if_match=True, misfits=misfits)
 async def release(call: InCall, service_id: Number, wish: Release) -> ReleasedService:
     """Takes back what nobody makes use of any more; again: it was so already. One in use ends by its termination."""
-    facts = await call.appliance.address_lookup(call.db).service(service_id, hold=True)
+    facts = await call.appliance.network_upkeep(call.db).hold_service(service_id=service_id)
     if facts["released_at"] is not None:
         call.changes_nothing()
         return await call.appliance.address_desk(call.db).release(service_id=service_id, reason=wish.reason)
@@ -185,7 +185,7 @@ async def _seen(
     PreconditionFailed.
     """
     await call.appliance.address_lookup(call.db).refuse_faults(live_service_id=service_id, **wish.model_dump())
-    facts = await call.appliance.address_lookup(call.db).service(service_id, hold=True, going_to=going_to)
+    facts = await call.appliance.network_upkeep(call.db).hold_service(service_id=service_id, going_to=going_to)
     try:
         held = await call.appliance.services(call.db).network_service.resources(service_id)
     except ServiceIncomplete:

@@ -11,7 +11,7 @@ from pytest import MonkeyPatch
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam import AddressLookup, EstateInUse, RequestConflict, StaticResources, UnitElsewhere
+from ipam import EstateInUse, RequestConflict, StaticResources, UnitElsewhere
 from ipam.allocation.places import find_place, hold_places
 from ipam.tables import ServiceMove
 from ipam.upkeep import moving as upkeep_moving
@@ -133,8 +133,7 @@ async def test_a_request_that_is_made_again_while_its_service_moves_is_answered_
 
 async def held(isp: Network, db: AsyncSession, service_id: int, *, going_to: str | None = None) -> None:
     """As whoever has more to look at holds a service before it is changed."""
-    lookup = AddressLookup(db, tenant_id=isp.tenant_id, now=isp.clock)
-    await lookup.service(service_id, hold=True, going_to=going_to)
+    await isp.upkeep(db).hold_service(service_id=service_id, going_to=going_to)
 
 
 @pytest.mark.parametrize("going_to", ["LOC-1", "LOC-4"])
