@@ -27,7 +27,9 @@ from __future__ import annotations
 # - Where never used units are drawn from all pools, one statement picks and writes for all: a whole service takes a
 #   tenth less than pool by pool. It writes nothing unless it has picked one of each; else the pools are gone through
 #   one by one, as they are where used units come first. A pool of which no unit is left that was never used is noted,
-#   and from then on that statement isn't tried there.
+#   and from then on that statement isn't tried there. Which unit is of which pool is told by their order: one of each
+#   that comes in another order than it was drawn in has been written all the same, so it is undone and left to the
+#   steps.
 # - A premise comes before the plan and the pools, for whoever changes both: a foreign key that would lock one of those
 #   first is preceded by a lock of the premise.
 # - What is told of place, plan and pools is a line of its own, as it is kept: most of the answer, and the same for all
@@ -255,6 +257,9 @@ BEGIN
             units := array_append(units, NULL);
         END IF;
     ELSE
+        IF cardinality(taken) = cardinality(drawn) THEN
+            RAISE lock_not_available;
+        END IF;
         units := '{}';
         FOR i IN 1 .. cardinality(kinds) LOOP
             CONTINUE WHEN kinds[i] = served;
@@ -350,19 +355,10 @@ _OR_NOTHING = """
 CREATE OR REPLACE FUNCTION ipam_give_at_once(
     of_tenant text, for_customer bigint, at_place text, on_plan text, by_request text, at_realm text, now_at timestamptz
 ) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    refused_by text;
 BEGIN
     RETURN ipam_give_or_refuse(of_tenant, for_customer, at_place, on_plan, by_request, at_realm, now_at);
 EXCEPTION
-    WHEN lock_not_available OR no_data_found THEN
-        RETURN NULL;
-    WHEN integrity_constraint_violation THEN
-        GET STACKED DIAGNOSTICS refused_by = CONSTRAINT_NAME;
-        IF refused_by = 'ipam_service_username_once' THEN
-            RETURN json_build_object('taken',
-                'c' || for_customer || '-s' || currval('ipam_service_service_id_seq') || at_realm);
-        END IF;
+    WHEN lock_not_available OR no_data_found OR integrity_constraint_violation THEN
         RETURN NULL;
 END $$
 """

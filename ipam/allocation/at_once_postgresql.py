@@ -61,8 +61,6 @@ async def give_at_once(
     if answer is None:
         return None
     told, _, facts = answer.partition(b"\n")
-    if not facts:  # the username that follows from the number which was drawn is somebody's
-        return None
     connection.info[WROTE] = True
     return _given(json.loads(told), _served(facts))
 

@@ -61,7 +61,7 @@ async def test_the_migrated_schema_is_what_the_models_describe(database: Databas
     assert differences == []
 
 
-GIVEN_BY = "4b76bee31678537c0292e20b902fa95cc5464a31fa7b993cc22da76ca249c456"
+GIVEN_BY = "13d1e1c70442b44c7d50f281fff34973b03dfbf78361ca65290236200f593657"
 
 
 def test_a_function_that_databases_have_is_changed_by_a_new_migration() -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import ipam.allocation.giving
 from ipam import AllocatedResources, NoPoolBound, PoolExhausted, PreviewedUnit, holdings
+from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
 from ipam.tables import Allocation, Pool, Service
 from provisioning.database import Database
 from tests.ipam.conftest import Network, corrupt, one_pool, small
@@ -255,6 +256,31 @@ async def test_who_is_called_off_while_its_turn_waits_gets_nothing_and_holds_up_
     assert (await network.allocate(2))["service_id"]
     assert await network.violations() == []
     await elsewhere.database.close()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_units_that_come_in_another_order_than_they_were_drawn_in_are_given_once(network: Network) -> None:
+    picked, in_turn = "INTO taken, units FROM picked AS p", "ORDER BY array_position(drawn, pool_id) DESC"
+    assert picked in GIVE_AT_ONCE[0]
+    backwards = GIVE_AT_ONCE[0].replace(picked, f"INTO taken, units FROM (SELECT * FROM picked {in_turn}) AS p")
+    await network.allocate(1)  # what serves the place is kept by then
+    async with network.database.begin() as db:
+        connection = await db.connection()
+        await connection.exec_driver_sql(backwards)
+        await connection.exec_driver_sql("DROP INDEX ipam_allocation_held_by")  # which alone would refuse a second set
+
+        given = await network.service(db).allocate_resources(
+            customer_id=2, service_location="LOC-1", bandwidth_plan="fiber-100"
+        )
+        held = await holdings.units_of(db, given["service_id"])
+        await db.rollback()
+
+    assert {unit.pool: unit.value for unit in held} == {
+        "cgnat": given["ip_address"],
+        "pd": given["delegated_prefix"],
+        "wan6": given["ipv6_wan_prefix"],
+    }
+    assert len(held) == 3
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
