@@ -104,12 +104,10 @@ class SubscriberDesk(SubscriberLooks):
         billed_plan: Callable[[int], Awaitable[str | None]],
         addressed_plan: Callable[[int], Awaitable[str | None]],
         unregistered: Unregistered,
-        hold_service: Callable[[int], Awaitable[object]],
     ) -> None:
         """``period_of`` says the billing month that goes on for a service, ``used_of`` how many octets a subscriber has
         used of its data cap in it; ``tell_lifted`` tells others of a data cap that serves nobody otherwise any more;
-        ``billed_plan`` says for which plan a service is billed, ``addressed_plan`` for which one it has addresses, and
-        ``hold_service`` keeps others from changing it."""
+        ``billed_plan`` says for which plan a service is billed, ``addressed_plan`` for which one it has addresses."""
         super().__init__(radius=radius)
         self._verbs = verbs
         self._cpes = cpes
@@ -121,7 +119,6 @@ class SubscriberDesk(SubscriberLooks):
         self._billed_plan = billed_plan
         self._addressed_plan = addressed_plan
         self._unregistered = unregistered
-        self._hold_service = hold_service
 
     async def create(
         self,
@@ -326,7 +323,7 @@ class SubscriberDesk(SubscriberLooks):
         addresses of both, so that nobody waits in a circle; who was imported may have another system's."""
         if found["service_id"] is not None:
             with suppress(ServiceUnknown):
-                await self._hold_service(found["service_id"])
+                await self._network.hold_service(service_id=found["service_id"])
         return await self._radius.hold(subscriber_id=found["subscriber_id"])
 
     async def _done(self, who: Who, act: Callable[[int], Awaitable[SessionChangeView]]) -> ChangedSubscriber:

@@ -144,7 +144,6 @@ class WithDesks(WithServices):
             billed_plan=lambda service_id: billed_plan(db, self.tenant_id, service_id),
             addressed_plan=self.address_lookup(db).plan_of,
             unregistered=partial(unregistered, db, self.tenant_id),
-            hold_service=partial(self.address_lookup(db).service, hold=True),
             tell_lifted=lambda done: tell_lifted(db, self.publish, done["subscriber"], done["change"]),
         )
 

@@ -7,7 +7,7 @@ from alembic import op
 from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
 
 revision = "0079"
-down_revision = "0077"
+down_revision = "0078"
 branch_labels = None
 depends_on = None
 

@@ -12,8 +12,9 @@ from pytest import MonkeyPatch
 
 from ipam import AllocatedResources, NotServed, ReleasedResources
 from ipam.estate.rows import EstateRows
+from ipam.units import UnitKey
 from ipam.upkeep import rehoming
-from ipam.upkeep.computed_cvlans import ComputedCvlans, UnitKey
+from ipam.upkeep.computed_cvlans import ComputedCvlans
 from tests.ipam.conftest import Network, small
 from tests.ipam.upkeep.test_rehoming_many import NEW, asked, give_and_take, rehomed_and_undone
 from tests.support.postgres import until_it_waits_for_us
