@@ -119,8 +119,8 @@ How to add something:
 * a pool, a premise, a plan: an entry in that description, and apply it again;
 * a kind of resource: its name in ``kinds.Kind`` and in the check of ``tables.Pool``, when a plan wants it in
   ``kinds.wanted``, its key in ``answers.AllocatedResources``;
-* an invariant: a function in ``ipam/invariants.py`` (of rows as they are) or ``ipam/upkeep/invariants.py`` (of how they
-  came to be), named below, and a test that seeds the corruption it finds.
+* an invariant: a function in ``ipam/invariants.py`` (of rows as they are) or ``ipam/upkeep/*invariants.py`` (of how
+  they came to be, and of the network), named below, and a test that seeds the corruption it finds.
 """
 
 from ipam.allocation.given import WROTE
@@ -247,9 +247,13 @@ from ipam.upkeep.answers import (
     PreviewedUnit,
     UnitEvent,
 )
+from ipam.upkeep.guard_invariants import unguarded
+from ipam.upkeep.history_invariants import histories_out_of_order
 from ipam.upkeep.invariants import cvlans_not_as_computed, given_too_early, off_its_history
+from ipam.upkeep.network_invariants import badly_founded, never_handed_out
 from ipam.upkeep.rehoming import Rehomed
 from ipam.upkeep.request_parts import RequestParts
+from ipam.upkeep.row_invariants import rows_off_their_holders
 from ipam.upkeep.serving_invariants import served_otherwise
 from ipam.upkeep.upkeep import NetworkUpkeep
 from ipam.usage.sampling import sample_pools
@@ -365,14 +369,17 @@ __all__ = [
     "VlanGroupSpec",
     "VrfSpec",
     "against_the_move",
+    "badly_founded",
     "badly_partitioned",
     "cvlans_not_as_computed",
     "exhausted_in",
     "given_too_early",
     "given_twice",
     "held_after_release",
+    "histories_out_of_order",
     "incomplete",
     "leaked",
+    "never_handed_out",
     "not_as_written",
     "off_its_history",
     "overlapping",
@@ -381,7 +388,9 @@ __all__ = [
     "read_import",
     "read_mapping",
     "reply_file",
+    "rows_off_their_holders",
     "sample_pools",
     "served_otherwise",
+    "unguarded",
     "validate_estate",
 ]

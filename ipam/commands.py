@@ -13,3 +13,9 @@ def command_about(verb: str, *names: str, options: str = "") -> str:
     if any(name.startswith("-") for name in names):
         return f"firstlight addresses {verb}{more} -- {words}"
     return f"firstlight addresses {verb} {words}{more}"
+
+
+def command_to_move(service_id: int, location: str, *, options: str = "") -> str:
+    """The move of a service to that premise; to where it is, it is given what it lacks there."""
+    more = f" {options}" if options else ""
+    return f"firstlight addresses move {service_id} --to={quote(location)}{more} --reason WHY"

@@ -15,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import parse_network, to_bytes
 from ipam.answers import value_of
+from ipam.commands import command_to_move
 from ipam.estate.layout import VLAN_SPAN
 from ipam.holdings import live_lines
-from ipam.kinds import KIND_IN_WORDS, ROUTED, wanted
+from ipam.kinds import ONE_IN_WORDS, ROUTED, wanted
 from ipam.tables import (
     ASSIGNED,
     IN_A_DRAIN,
@@ -35,6 +36,9 @@ from ipam.tables import (
     Vrf,
 )
 from ipam.upkeep.drained_units import nobodys_by_pool
+
+SEE = "what to do: docs/invariants.md"
+"""Where no one command mends it."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,7 @@ async def held_after_release(db: AsyncSession, *, tenant_id: str) -> list[Violat
     return [
         Violation(
             f"service {service_id}",
-            f"is released but still holds {value_of(base, unit_length, unit)} of pool {pool}",
+            f"is released but still holds {value_of(base, unit_length, unit)} of pool {pool}; {SEE}",
             service_id,
         )
         for service_id, pool, base, unit_length, unit in await db.execute(statement)
@@ -168,7 +172,7 @@ async def leaked(db: AsyncSession, *, tenant_id: str, live_service_ids: Collecti
         Violation(
             f"service {service_id}",
             f"of customer {customer_id} ({username}, request {request_id or 'without id'}) holds its addresses, but no"
-            " run and no subscriber wants it; release it",
+            f" run and no subscriber wants it; release it: `firstlight addresses release {service_id} --reason WHY`",
             service_id,
         )
         for service_id, customer_id, username, request_id in await db.execute(statement.order_by(Service.service_id))
@@ -188,7 +192,10 @@ async def incomplete(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
         named |= {"framed_pool"} if line.framed_pool is not None else set()
         for kind in wanted(line.plan, line.place):
             if kind not in held[line.service_id] | named:
-                what = f"is active on plan {line.plan.name} without {KIND_IN_WORDS[kind]}"
+                gives = command_to_move(line.service_id, line.place.location)
+                what = (
+                    f"is active on plan {line.plan.name} without {ONE_IN_WORDS[kind]}; `{gives}` gives it what it lacks"
+                )
                 found.append(Violation(f"service {line.service_id}", what, line.service_id))
     return found
 
@@ -199,26 +206,28 @@ async def badly_partitioned(db: AsyncSession, *, tenant_id: str) -> list[Violati
     out = await _by_pool(db, tenant_id, Exclusion, func.sum(Exclusion.last_unit - Exclusion.first_unit + 1))
     used = await _by_pool(db, tenant_id, Allocation, func.count())
     drained = await nobodys_by_pool(db, tenant_id)
-    clashes = {
-        words: await _by_pool(db, tenant_id, counted, func.count(), clash)
-        for words, (counted, clash) in _CLASHES.items()
-    }
+    clashes = {words: await _clashing(db, tenant_id, *which) for words, which in _CLASHES.items()}
     clashes |= await _ranges_that_clash(db, tenant_id)
     found: list[Violation] = []
     pools = await db.execute(
-        select(Pool.id, Pool.name, Pool.span, Pool.size)
+        select(Pool.id, Pool.name, Pool.span, Pool.size, Prefix.first_address, Pool.unit_length)
+        .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
         .where(Pool.tenant_id == tenant_id, Pool.framed_pool.is_(None))
         .order_by(Pool.name)
     )
-    for pool_id, name, span, size in pools:
-        faults = [f"has {counts[pool_id]} {words}" for words, counts in clashes.items() if pool_id in counts]
+    for pool_id, name, span, size, base, unit_length in pools:
+        clashing = ((words, *counts[pool_id]) for words, counts in clashes.items() if pool_id in counts)
+        faults = [
+            f"has {number} {words} (first {value_of(base, unit_length, unit) if unit < span else f'unit {unit}'})"
+            for words, number, unit in clashing
+        ]
         never, once, excluded = free.get(pool_id, 0), used.get(pool_id, 0), out.get(pool_id, 0)
         if never + once + (nobodys := drained.get(pool_id, 0)) != size:
             emptied = f" and {nobodys} drained" if nobodys else ""
             faults.append(f"has {never} never used and {once} used{emptied} units, but should have {size} in all")
         if size + excluded != span:
             faults.append(f"has {size} usable and {excluded} excluded units, but spans {span}")
-        found.extend(Violation(f"pool {name}", fault) for fault in faults)
+        found.extend(Violation(f"pool {name}", f"{fault}; {SEE}") for fault in faults)
     return found
 
 
@@ -233,9 +242,18 @@ async def _by_pool(
     return {pool_id: int(number) for pool_id, number in await db.execute(statement.group_by(counted.pool_id))}
 
 
-async def _ranges_that_clash(db: AsyncSession, tenant_id: str) -> dict[str, dict[int, int]]:
-    """By words and pool: used units in free ranges, and ranges that overlap others. A pool may have as many ranges as
-    units, so both are looked through in their order once."""
+async def _clashing(
+    db: AsyncSession, tenant_id: str, counted: type[FreeRange | Allocation], clash: ColumnElement[bool]
+) -> dict[int, tuple[int, int]]:
+    """By pool, how many there are and the first unit."""
+    first = FreeRange.next_unit if counted is FreeRange else Allocation.unit
+    statement = select(counted.pool_id, func.count(), func.min(first)).where(counted.tenant_id == tenant_id, clash)
+    return {pool_id: (number, unit) for pool_id, number, unit in await db.execute(statement.group_by(counted.pool_id))}
+
+
+async def _ranges_that_clash(db: AsyncSession, tenant_id: str) -> dict[str, dict[int, tuple[int, int]]]:
+    """By words and pool, with the first unit: used units in free ranges, and ranges that overlap others. A pool may
+    have as many ranges as units, so both are looked through in their order once."""
     nothing = cast(null(), BigInteger).label("last")
     of_used = (Allocation.pool_id, Allocation.unit.label("first"), nothing, literal(1).label("is_used"))
     of_free = (FreeRange.pool_id, FreeRange.next_unit, FreeRange.last_unit, literal(0), FreeRange.seq)
@@ -252,12 +270,14 @@ async def _ranges_that_clash(db: AsyncSession, tenant_id: str) -> dict[str, dict
     seen = select(both, before.label("before"), after.label("after")).subquery()
     clash = or_(seen.c.before >= seen.c.first, and_(seen.c.is_used == 0, seen.c.after <= seen.c.last))
     counted = await db.execute(
-        select(seen.c.is_used, seen.c.pool_id, func.count()).where(clash).group_by(seen.c.is_used, seen.c.pool_id)
+        select(seen.c.is_used, seen.c.pool_id, func.count(), func.min(seen.c.first))
+        .where(clash)
+        .group_by(seen.c.is_used, seen.c.pool_id)
     )
     words = ("free range(s) that overlap another one", "used unit(s) that also lie in a free range")
-    found: dict[str, dict[int, int]] = {each: {} for each in words}
-    for is_used, pool_id, number in counted:
-        found[words[is_used]][pool_id] = int(number)
+    found: dict[str, dict[int, tuple[int, int]]] = {each: {} for each in words}
+    for is_used, pool_id, number, unit in counted:
+        found[words[is_used]][pool_id] = number, unit
     return found
 
 

@@ -25,6 +25,18 @@ KIND_IN_WORDS: dict[Kind, str] = {
     "ipv6_routed": "a pool of routed IPv6 prefixes",
 }
 
+ONE_IN_WORDS: dict[Kind, str] = {
+    "ipv4": "an IPv4 address",
+    "framed_pool": "a pool of the BNG's own",
+    "ipv6_wan": "an IPv6 WAN prefix",
+    "ipv6_pd": "a delegated prefix",
+    "cvlan": "a C-VLAN",
+    "svlan": "an S-VLAN",
+    "ipv4_routed": "a routed IPv4 prefix",
+    "ipv6_routed": "a routed IPv6 prefix",
+}
+"""What a service has of such a pool."""
+
 
 def wanted(plan: Plan, place: Place) -> list[Kind]:
     """What the plan needs here."""

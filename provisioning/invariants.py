@@ -126,10 +126,39 @@ INVARIANTS: tuple[Invariant, ...] = (
         lambda on: ipam.badly_partitioned(on.db, **on.scope),
     ),
     Invariant(
+        "ipam.never_handed_out",
+        "no pool may hand out C-VLAN 0, 1 or 4095, or its network, broadcast or gateway address, and an S-VLAN is one"
+        " that its group may use",
+        lambda on: ipam.never_handed_out(on.db, **on.scope),
+    ),
+    Invariant(
+        "ipam.founded",
+        "a pool stands on an assignable prefix that has its gateway, a rule of port blocks maps all of its pool, a"
+        " premise's port is one of its access node, and what a BNG hands out isn't handed out here",
+        lambda on: ipam.badly_founded(on.db, **on.scope),
+    ),
+    Invariant(
         "ipam.history",
         "what has become of a unit last is what its row says, with the end of its quarantine, and a service is where it"
         " was moved to last",
         lambda on: ipam.off_its_history(on.db, **on.scope),
+    ),
+    Invariant(
+        "ipam.history_in_order",
+        "a unit is given back by whoever was given it, nothing else becomes of it meanwhile, no service had two of a"
+        " kind at one time, and times don't run backwards",
+        lambda on: ipam.histories_out_of_order(on.db, **on.scope),
+    ),
+    Invariant(
+        "ipam.rows_as_held",
+        "a used unit's row says who is to get it again, since when it is held and what it is reserved for as its"
+        " service and its history do",
+        lambda on: ipam.rows_off_their_holders(on.db, **on.scope),
+    ),
+    Invariant(
+        "ipam.guarded",
+        "the database refuses to have the history of addresses rewritten",
+        lambda on: ipam.unguarded(on.db, **on.scope),
     ),
     Invariant(
         "ipam.quarantine_kept",

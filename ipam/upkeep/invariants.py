@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 
 from ipam.allocation.cvlan_formula import parse_formula
 from ipam.answers import value_of
-from ipam.invariants import Violation
+from ipam.invariants import SEE, Violation
 from ipam.lookup.history import HOLDING
 from ipam.moments import at_second
 from ipam.tables import (
@@ -93,8 +93,8 @@ async def _rows_off_their_history(db: AsyncSession, tenant_id: str) -> list[Viol
 def _other_than_said(row: Any) -> str:
     if row.state == "quarantine" and row.what in _ENDS_IN["quarantine"]:
         stands, said = (f"until {at_second(moment)}" for moment in (row.available_at, row.until))
-        return f"is in quarantine {stands}, but its history says {said}"
-    return f"is {_words(row.state, row.service_id)}, but its history says {_words(row.what, row.of_service)}"
+        return f"is in quarantine {stands}, but its history says {said}; {SEE}"
+    return f"is {_words(row.state, row.service_id)}, but its history says {_words(row.what, row.of_service)}; {SEE}"
 
 
 async def _histories_without_rows(db: AsyncSession, tenant_id: str) -> list[Violation]:
@@ -119,7 +119,7 @@ async def _histories_without_rows(db: AsyncSession, tenant_id: str) -> list[Viol
     return [
         Violation(
             f"{value_of(row.first_address, row.unit_length, row.unit)} of pool {row.name}",
-            f"is nobody's, but its history says {_words('assigned', row.service_id)}",
+            f"is nobody's, but its history says {_words('assigned', row.service_id)}; {SEE}",
             row.service_id,
         )
         for row in rows

@@ -36,12 +36,15 @@ from ipam import (
     ReleasedResources,
     StaticResources,
     Violation,
+    badly_founded,
     badly_partitioned,
     cvlans_not_as_computed,
     given_too_early,
     given_twice,
     held_after_release,
+    histories_out_of_order,
     incomplete,
+    never_handed_out,
     not_as_written,
     off_its_history,
     overlapping,
@@ -49,7 +52,9 @@ from ipam import (
     ports_off_rules,
     read_import,
     read_mapping,
+    rows_off_their_holders,
     served_otherwise,
+    unguarded,
 )
 from ipam.tables import IpamBase
 from provisioning.database import Database
@@ -59,11 +64,23 @@ from tests.support.postgres import SUPERUSER, PostgresServer
 TENANT = "acme"
 Check = Callable[..., Coroutine[Any, Any, list[Violation]]]
 REALM = "isp.example"
-CHECKS = (given_twice, overlapping, not_as_written, held_after_release, incomplete, badly_partitioned)
+CHECKS = (
+    given_twice,
+    overlapping,
+    not_as_written,
+    held_after_release,
+    incomplete,
+    badly_partitioned,
+    never_handed_out,
+    badly_founded,
+)
 """What holds of the rows as they are; ``leaked`` is asked apart."""
 HISTORY_CHECKS = (
     off_its_history,
+    histories_out_of_order,
+    rows_off_their_holders,
     given_too_early,
+    unguarded,
     cvlans_not_as_computed,
     ports_of_two,
     ports_off_rules,

@@ -13,6 +13,9 @@ UNIT_OF_ANOTHER = (
     " WHERE service_id = 2 AND pool_id = (SELECT pool_id FROM ipam_allocation other JOIN ipam_pool ON"
     " ipam_pool.id = other.pool_id WHERE other.service_id = 1 AND ipam_pool.kind = '{kind}')"
 )
+FORGED = (
+    "nothing of ours writes history so: compare it with a backup (docs/running.md) before you tell anybody who had it"
+)
 POOL_ID = "(SELECT id FROM ipam_pool WHERE name = 'north-v4')"
 
 CORRUPTIONS = (
@@ -29,12 +32,14 @@ CORRUPTIONS = (
             (
                 "ipam.history",
                 "$v4_1 of pool north-v4",
-                "$v4_1 of pool north-v4 is held by service 2, but its history says held by service 1.",
+                "$v4_1 of pool north-v4 is held by service 2, but its history says held by service 1;"
+                " what to do: docs/invariants.md.",
             ),
             (
                 "ipam.history",
                 "$v4_2 of pool north-v4",
-                "$v4_2 of pool north-v4 is nobody's, but its history says held by service 2.",
+                "$v4_2 of pool north-v4 is nobody's, but its history says held by service 2;"
+                " what to do: docs/invariants.md.",
             ),
         ),
         ours=(UNIT_OF_ANOTHER.format(kind="ipv4"),),
@@ -51,12 +56,14 @@ CORRUPTIONS = (
             (
                 "ipam.history",
                 "$cvlan_1 of pool aggregation-north/101",
-                "$cvlan_1 of pool aggregation-north/101 is held by service 2, but its history says held by service 1.",
+                "$cvlan_1 of pool aggregation-north/101 is held by service 2, but its history says held by service 1;"
+                " what to do: docs/invariants.md.",
             ),
             (
                 "ipam.history",
                 "$cvlan_2 of pool aggregation-north/101",
-                "$cvlan_2 of pool aggregation-north/101 is nobody's, but its history says held by service 2.",
+                "$cvlan_2 of pool aggregation-north/101 is nobody's, but its history says held by service 2;"
+                " what to do: docs/invariants.md.",
             ),
         ),
         ours=(UNIT_OF_ANOTHER.format(kind="cvlan"),),
@@ -104,22 +111,23 @@ CORRUPTIONS = (
             (
                 "ipam.held_after_release",
                 "service 1",
-                "Service 1 is released but still holds $v4_1 of pool north-v4.",
+                "Service 1 is released but still holds $v4_1 of pool north-v4; what to do: docs/invariants.md.",
             ),
             (
                 "ipam.held_after_release",
                 "service 1",
-                "Service 1 is released but still holds $pd_1 of pool north-pd.",
+                "Service 1 is released but still holds $pd_1 of pool north-pd; what to do: docs/invariants.md.",
             ),
             (
                 "ipam.held_after_release",
                 "service 1",
-                "Service 1 is released but still holds $wan_1 of pool north-wan6.",
+                "Service 1 is released but still holds $wan_1 of pool north-wan6; what to do: docs/invariants.md.",
             ),
             (
                 "ipam.held_after_release",
                 "service 1",
-                "Service 1 is released but still holds $cvlan_1 of pool aggregation-north/101.",
+                "Service 1 is released but still holds $cvlan_1 of pool aggregation-north/101; what to do:"
+                " docs/invariants.md.",
             ),
             ("radius.subscribers_of_ended_services", DONE, f"{DONE} is active, but service 1 has ended."),
             (
@@ -147,7 +155,8 @@ CORRUPTIONS = (
                 "ipam.leaked",
                 "service 2",
                 f"Service 2 of customer 1002 ({WAITING}, request ticket/T-2/allocate_resources) holds its addresses,"
-                " but no run and no subscriber wants it; release it.",
+                " but no run and no subscriber wants it; release it:"
+                " `firstlight addresses release 2 --reason WHY`.",
             ),
             (
                 "radius.subscribers_nobody_wants",
@@ -172,17 +181,20 @@ CORRUPTIONS = (
             (
                 "ipam.incomplete",
                 "service 2",
-                "Service 2 is active on plan fiber-300 without a pool of delegated prefixes.",
+                "Service 2 is active on plan fiber-300 without a delegated prefix; `firstlight addresses move 2"
+                " --to=LOC-20002 --reason WHY` gives it what it lacks.",
             ),
             (
                 "ipam.partition",
                 "pool north-pd",
-                "Pool north-pd has 65532 never used and 3 used units, but should have 65536 in all.",
+                "Pool north-pd has 65532 never used and 3 used units, but should have 65536 in all; what to do:"
+                " docs/invariants.md.",
             ),
             (
                 "ipam.history",
                 "$pd_2 of pool north-pd",
-                "$pd_2 of pool north-pd is nobody's, but its history says held by service 2.",
+                "$pd_2 of pool north-pd is nobody's, but its history says held by service 2;"
+                " what to do: docs/invariants.md.",
             ),
         ),
         ours=(
@@ -196,7 +208,8 @@ CORRUPTIONS = (
             (
                 "ipam.partition",
                 "pool north-v4",
-                "Pool north-v4 has 1017 never used and 4 used units, but should have 1022 in all.",
+                "Pool north-v4 has 1017 never used and 4 used units, but should have 1022 in all; what to do:"
+                " docs/invariants.md.",
             ),
         ),
         ours=(
@@ -212,6 +225,18 @@ CORRUPTIONS = (
                 "ipam.quarantine_kept",
                 "100.64.3.132 of pool north-v4",
                 "100.64.3.132 of pool north-v4 went from service 1 to service 2 before its quarantine was over.",
+            ),
+            (
+                "ipam.history_in_order",
+                "100.64.3.132 of pool north-v4",
+                "100.64.3.132 of pool north-v4 was given back by service 1 at 2026-01-01 00:00:00 UTC by its history,"
+                f" which says that nobody had it until then; {FORGED}.",
+            ),
+            (
+                "ipam.history_in_order",
+                "100.64.3.132 of pool north-v4",
+                "100.64.3.132 of pool north-v4 was given to service 2 at 2026-01-01 00:00:00 UTC by its history, while"
+                f" that had another of its kind; {FORGED}.",
             ),
         ),
         ours=tuple(
@@ -233,7 +258,7 @@ CORRUPTIONS = (
                     "ipam.history",
                     "$v4_cooling of pool north-v4",
                     f"$v4_cooling of pool north-v4 is in quarantine until {day} 00:00:00 UTC, but its history says"
-                    " until $cools_until.",
+                    " until $cools_until; what to do: docs/invariants.md.",
                 ),
             ),
             ours=(
@@ -242,6 +267,60 @@ CORRUPTIONS = (
             ),
         )
         for how, day in (("in a hundred years", "2126-01-01"), ("before its time", "2020-01-01"))
+    ),
+    Corruption(
+        "an address that somebody else is to get again",
+        (
+            (
+                "ipam.rows_as_held",
+                "$v4_1 of pool north-v4",
+                "$v4_1 of pool north-v4 is had by service 1 of customer 1001, but 7@7 (customer@premise) is to get it"
+                " again; what to do: docs/invariants.md.",
+            ),
+        ),
+        ours=(f"UPDATE ipam_allocation SET subject = '7@7' WHERE service_id = 1 AND pool_id = {POOL_ID}",),
+    ),
+    Corruption(
+        "an address of the network itself that may be handed out",
+        (
+            (
+                "ipam.never_handed_out",
+                "100.64.0.0 of pool north-v4",
+                "100.64.0.0 of pool north-v4 is its network's own address, which no line may have, but isn't excluded:"
+                " bring the network's description in again (`firstlight import ESTATE`).",
+            ),
+            (
+                "ipam.partition",
+                "pool north-v4",
+                "Pool north-v4 has 1022 usable and 1 excluded units, but spans 1024; what to do: docs/invariants.md.",
+            ),
+        ),
+        ours=(f"DELETE FROM ipam_exclusion WHERE pool_id = {POOL_ID} AND first_unit = 0",),
+    ),
+    Corruption(
+        "a pool whose prefix others may overlap",
+        (
+            (
+                "ipam.founded",
+                "pool north-v4",
+                "Pool north-v4 stands on 100.64.0.0/22, a container, which others may overlap: bring the network's"
+                " description in again (`firstlight import ESTATE`).",
+            ),
+        ),
+        ours=("UPDATE ipam_prefix SET role = 'container' WHERE network = '100.64.0.0/22'",),
+    ),
+    Corruption(
+        "a history that anybody may rewrite",
+        (
+            (
+                "ipam.guarded",
+                "table ipam_service",
+                "Table ipam_service may be rewritten by anybody: its trigger ipam_service_kept is gone or disabled;"
+                " make it again (`CREATE TRIGGER ipam_service_kept` as ipam/ddl.py has it), and compare the table with"
+                " a backup (docs/running.md).",
+            ),
+        ),
+        strip=("ipam_service",),
     ),
     Corruption(
         "a C-VLAN that doesn't follow from its port",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ipam import AllocatedResources, LoggedBlock
+from ipam.invariants import SEE
 from tests.ipam.allocation.test_cvlan_formula import computed
 from tests.ipam.conftest import HISTORY_CHECKS, STARTED_AT, Network, corrupt, found, one_pool
 
@@ -71,7 +72,9 @@ async def test_a_unit_off_its_history_is_found(
     await corrupt(network, corruption)
 
     values = {"cooling": cooling, "pd": first["delegated_prefix"], "v4": first["ip_address"], "cvlan": second["cvlan"]}
-    assert await found(network, HISTORY_CHECKS) == {"off_its_history": [each.format(**values) for each in told]}
+    assert await found(network, HISTORY_CHECKS) == {
+        "off_its_history": [f"{each.format(**values)}; {SEE}" for each in told]
+    }
 
 
 @pytest.mark.parametrize(
@@ -100,9 +103,9 @@ async def test_a_service_that_is_not_where_it_was_moved_to_is_found(network: Net
 
     await corrupt(network, "UPDATE ipam_service SET location_id = (SELECT id FROM ipam_location WHERE name = 'LOC-1')")
 
-    assert await found(network, HISTORY_CHECKS) == {
-        "off_its_history": ["service 1: is at LOC-1, but was moved to LOC-3 last"]
-    }
+    assert (await found(network, HISTORY_CHECKS))["off_its_history"] == [
+        "service 1: is at LOC-1, but was moved to LOC-3 last"
+    ]
 
 
 async def test_what_went_to_another_customer_too_early_is_found(empty: Network) -> None:
