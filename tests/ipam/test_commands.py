@@ -7,7 +7,7 @@ import re
 import pytest
 
 from ipam import EstateRefused, RequestInvalid
-from ipam.commands import command_about
+from ipam.commands import command_about, command_to_move
 from tests.ipam.conftest import Network, one_pool
 from tests.ipam.lookup.test_lookup import look
 from tests.support.command_line import parsed
@@ -22,6 +22,12 @@ def test_a_command_is_about_the_pool_that_it_names(name: str) -> None:
     assert (include["pool"], include["span"], include["reason"]) == (name, "192.0.2.1-192.0.2.9", "WHY")
     undrain = parsed(command_about("undrain", name, options="--reason WHY"))
     assert (undrain["pool"], undrain["reason"]) == (name, "WHY")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_command_that_moves_a_service_names_where_it_goes(name: str) -> None:
+    move = parsed(command_to_move(7, name, options="--ip 192.0.2.9"))
+    assert (move["service"], move["to"], move["ip"], move["reason"]) == (7, name, "192.0.2.9", "WHY")
 
 
 async def test_commands_about_a_pool_that_is_called_like_an_option_can_be_typed(empty: Network) -> None:
