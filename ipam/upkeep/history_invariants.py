@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -15,6 +15,7 @@ from ipam.invariants import Violation
 from ipam.inventory.new_services import REQUESTS
 from ipam.kinds import ROUTED
 from ipam.lookup.history import HOLDING
+from ipam.moments import at_second
 from ipam.tables import AllocationEvent, Pool, Prefix, Service, UtcDateTime
 
 CLOCKS_DIFFER_BY = timedelta(hours=1)
@@ -104,13 +105,9 @@ def _faults(row: Any) -> Iterator[str]:
             "lifted": "was taken out of quarantine",
         }[row.what]
         holder = f"service {row.before_service_id}" if row.before_what in HOLDING else "nobody"
-        yield f"{what} at {_time(row.at)} by its history, which says that {holder} had it until then"
+        yield f"{what} at {at_second(row.at)} by its history, which says that {holder} had it until then"
     if row.before_at is not None and row.before_at - row.at > CLOCKS_DIFFER_BY:
-        yield f"has an entry of {_time(row.at)} in its history ({row.what}) after one of {_time(row.before_at)}"
+        yield f"has an entry of {at_second(row.at)} in its history ({row.what}) after one of {at_second(row.before_at)}"
     if row.what == row.before_of_kind == "assigned" and row.kind not in ROUTED:
-        whose = f"was given to service {row.service_id} at {_time(row.at)} by its history"
+        whose = f"was given to service {row.service_id} at {at_second(row.at)} by its history"
         yield f"{whose}, while that had another of its kind"
-
-
-def _time(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

@@ -13,6 +13,7 @@ from ipam.answers import value_of
 from ipam.holdings import subject_of
 from ipam.invariants import SEE, Violation
 from ipam.kinds import ROUTED
+from ipam.moments import at_second
 from ipam.tables import ASSIGNED, IN_QUARANTINE, RESERVED, Allocation, AllocationEvent, Pool, Prefix, Service
 from ipam.upkeep.history_invariants import CLOCKS_DIFFER_BY
 from ipam.upkeep.reserving import NOBODY
@@ -110,8 +111,8 @@ def _faults(row: Any) -> Iterator[str]:
     given_at = row.at if row.state == "assigned" and row.of_service == row.service_id else None
     if given_at is not None and abs(given_at - row.assigned_at) > CLOCKS_DIFFER_BY:
         yield (
-            f"is service {row.service_id}'s since {row.assigned_at:%Y-%m-%d %H:%M:%S} UTC, but its history says since"
-            f" {given_at:%Y-%m-%d %H:%M:%S} UTC; {SEE}"
+            f"is service {row.service_id}'s since {at_second(row.assigned_at)}, but its history says since"
+            f" {at_second(given_at)}; {SEE}"
         )
     if row.ordinal != 1 and not (row.state == "assigned" and row.kind in ROUTED):
         yield (
