@@ -28,6 +28,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from ipam import ddl
 from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
 from ipam.allocation.serving_tables import NetworkVersion, Serving, count_changes
+from ipam.kept_ddl import keep
 from ipam.nat.tables import NatBlock, NatRule
 from ipam.network_tables import (
     AccessNode,
@@ -357,4 +358,5 @@ class AllocationEvent(IpamBase):
 ddl.after_create(table_of(Pool), postgresql=ddl.POSTGRESQL_POOLS, sqlite=ddl.SQLITE_POOLS)
 ddl.after_create(table_of(Service), postgresql=ddl.POSTGRESQL_SERVICES, sqlite=ddl.SQLITE_SERVICES)
 ddl.after_create(table_of(AllocationEvent), postgresql=ddl.POSTGRESQL_HISTORY + GIVE_AT_ONCE, sqlite=ddl.SQLITE_HISTORY)
+keep(IpamBase.metadata)
 count_changes(IpamBase.metadata)

@@ -152,9 +152,20 @@ SQLITE_AUDIT = tuple(
     for verb in ("UPDATE", "DELETE")
 )
 
+SQLITE_NO_REPLACE = (
+    "CREATE TRIGGER audit_entry_no_replace BEFORE INSERT ON audit_entry"  # noqa: S608 - a sentence of ours, and no value
+    " WHEN NEW.id > 0 AND EXISTS (SELECT 1 FROM audit_entry WHERE id = NEW.id)"
+    f" BEGIN SELECT RAISE(ABORT, '{_APPEND_ONLY}'); END"
+)
+"""REPLACE deletes, and SQLite asks the trigger against that only where a connection wants it, as ours do."""
+
 
 def _keep_it(table: Table) -> None:
-    for dialect, statements in (("postgresql", (*POSTGRESQL_AUDIT, POSTGRESQL_NO_TRUNCATE)), ("sqlite", SQLITE_AUDIT)):
+    guards = {
+        "postgresql": (*POSTGRESQL_AUDIT, POSTGRESQL_NO_TRUNCATE),
+        "sqlite": (*SQLITE_AUDIT, SQLITE_NO_REPLACE),
+    }
+    for dialect, statements in guards.items():
         for statement in statements:
             ddl = DDL(statement)  # type: ignore[no-untyped-call]
             event.listen(table, "after_create", ddl.execute_if(dialect=dialect))

@@ -8,7 +8,8 @@ import io
 import re
 import shutil
 import tomllib
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -390,6 +391,23 @@ async def corrupt(network: Network, *statements: str) -> None:
     """Write what no service of ours would."""
     async with network.database.begin() as db:
         for statement in statements:
+            await db.execute(text(statement))
+
+
+@asynccontextmanager
+async def unguarded(network: Network, table: str) -> AsyncIterator[AsyncSession]:
+    """A transaction in which no trigger of the table refuses anything."""
+    async with network.database.begin() as db:
+        if network.database.is_postgresql:
+            guards, again = [f"ALTER TABLE {table} DISABLE TRIGGER USER"], [f"ALTER TABLE {table} ENABLE TRIGGER USER"]
+        else:
+            asked = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table")
+            found = (await db.execute(asked, {"table": table})).all()
+            guards, again = [f"DROP TRIGGER {each.name}" for each in found], [each.sql for each in found]
+        for statement in guards:
+            await db.execute(text(statement))
+        yield db
+        for statement in again:
             await db.execute(text(statement))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -24,6 +25,7 @@ from sqlalchemy.orm import Session
 import provisioning.migrations
 from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
 from ipam.allocation.serving_tables import SEEN_TABLES
+from ipam.kept_ddl import POSTGRESQL_KEPT, SQLITE_KEPT
 from ipam.tables import NatBlock, Pool
 from provisioning.check_records import InvariantCheck
 from provisioning.database import EVERY_TENANT, TENANT_SETTING, Database, sync_engine, sync_url
@@ -87,15 +89,21 @@ async def test_triggers_and_exclusions_are_those_that_create_all_makes(database:
                 *(f"{table}_counted" for table in SEEN_TABLES),
             }
             wanted |= {"partner_pool_ledger_append_only", "audit_entry_append_only", "audit_entry_no_truncate"}
+            wanted |= _triggers_in(POSTGRESQL_KEPT)
         else:
             found = await db.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
             wanted = {"ipam_prefix_overlap_insert", "ipam_prefix_overlap_update", "visit_technician_once_on_insert"}
             wanted |= {"partner_pool_ledger_no_update", "partner_pool_ledger_no_delete"}
             wanted |= {f"ipam_{table}_no_{verb}" for table in ("allocation_event", "service_move") for verb in VERBS}
-            wanted |= {"audit_entry_no_update", "audit_entry_no_delete"}
+            wanted |= {"audit_entry_no_update", "audit_entry_no_delete", "audit_entry_no_replace"}
+            wanted |= _triggers_in(SQLITE_KEPT)
         names = set(found)
     await radius.close()
     assert wanted <= names, names
+
+
+def _triggers_in(kept: dict[str, tuple[str, ...]]) -> set[str]:
+    return {name for statements in kept.values() for name in re.findall(r"CREATE TRIGGER (\w+)", " ".join(statements))}
 
 
 async def test_every_table_of_tenants_is_walled_and_so_is_what_hangs_on_a_run(postgres: PostgresServer) -> None:
@@ -468,6 +476,7 @@ async def test_addresses_and_their_history_live_on_and_find_the_way_back(databas
     for refused in (
         "UPDATE ipam_allocation_event SET unit = 7",
         "DELETE FROM ipam_allocation_event",
+        "UPDATE ipam_service SET customer_id = 43",
         "UPDATE ipam_allocation SET note = 'x'",
         "UPDATE ipam_allocation SET state = 'reserved', service_id = NULL, available_at = NULL",
         "UPDATE ipam_allocation SET ordinal = 2 WHERE state = 'quarantine'",

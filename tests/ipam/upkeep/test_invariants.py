@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from ipam import AllocatedResources, LoggedBlock
 from ipam.invariants import SEE
 from tests.ipam.allocation.test_cvlan_formula import computed
-from tests.ipam.conftest import HISTORY_CHECKS, STARTED_AT, Network, corrupt, found, one_pool
+from tests.ipam.conftest import HISTORY_CHECKS, STARTED_AT, Network, corrupt, found, one_pool, unguarded
 
 
 async def test_a_network_in_which_everything_was_done_has_no_violations(empty: Network) -> None:
@@ -149,11 +150,12 @@ async def test_ports_that_two_had_at_one_time_are_found(empty: Network) -> None:
     await empty.ports("import_blocks", blocks=[block], source="a")
     assert await found(empty, HISTORY_CHECKS) == {}
 
+    async with unguarded(empty, "ipam_nat_rule") as db:
+        first = "(SELECT {} FROM ipam_nat_rule WHERE name = 'cgnat')"
+        same = ", ".join(f"{column} = {first.format(column)}" for column in ("first_outside", "last_outside"))
+        await db.execute(text(f"UPDATE ipam_nat_rule SET {same} WHERE name = 'more'"))
     await corrupt(
         empty,
-        "UPDATE ipam_nat_rule SET"
-        " first_outside = (SELECT first_outside FROM ipam_nat_rule WHERE name = 'cgnat'),"
-        " last_outside = (SELECT last_outside FROM ipam_nat_rule WHERE name = 'cgnat') WHERE name = 'more'",
         "INSERT INTO ipam_nat_block (tenant_id, outside, first_port, last_port, vrf_id, inside, began_at, source)"
         " SELECT tenant_id, outside, 1535, 2046, vrf_id, inside, began_at, 'b' FROM ipam_nat_block",
     )

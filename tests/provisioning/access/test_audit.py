@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
@@ -33,6 +35,9 @@ async def test_the_database_refuses_to_rewrite_it(database: Database, rewriting:
     with pytest.raises(DBAPIError, match="audit_entry is append-only"):
         async with database.begin() as db:
             await db.execute(text(rewriting))
+    if not database.is_postgresql:  # which deletes without a trigger's being asked, unless a connection wants it
+        with closing(sqlite3.connect(str(database.url.database))) as anothers, pytest.raises(sqlite3.IntegrityError):
+            anothers.execute(REPLACING)
     async with database.read() as db:
         [entry] = await list_audit(db, tenant_id="north", subject="run/7", actor="nora")
         assert (entry.before, entry.after, entry.at) == ({"state": "held"}, {"b": 1}, NOW)
