@@ -45,6 +45,7 @@ class PresentPool:
     unit_length: int | None
     framed_pool: str | None
     network: str | None
+    role: str | None
     vrf: str | None
     is_retired: bool
     past: Sequence[str]

@@ -40,8 +40,8 @@ class KnownNames:
     group_vids: dict[str, str] = field(default_factory=dict)
     """VLAN group to its usable numbers."""
     ipoe_plans: set[str] = field(default_factory=set)
-    pools: dict[str, tuple[str, str | None]] = field(default_factory=dict)
-    """Pool to its kind and prefix; the prefix of one that the BNG hands out is none of ours."""
+    pools: dict[str, tuple[str, str | None, str | None]] = field(default_factory=dict)
+    """Pool to its kind, prefix and role; the prefix of one that the BNG hands out is none of ours."""
     present: dict[str, PresentPool] = field(default_factory=dict)
     taken: list[Taken] = field(default_factory=list)
     gateways: Mapping[str, GatewayInUse] = field(default_factory=dict)
@@ -160,7 +160,7 @@ def _names_of(spec: NetworkEstateSpec, known: KnownNames) -> KnownNames:
     ports = {(node.name, port) for node in spec.access_nodes for port in node.ports}
     mentioned = {plan.name for plan in spec.plans}
     ipoe = {plan.name for plan in spec.plans if plan.access == "ipoe"} | (known.ipoe_plans - mentioned)
-    pools = {pool.name: (pool.kind, None if pool.framed_pool else pool.network) for pool in spec.pools}
+    pools = {pool.name: (pool.kind, None if pool.framed_pool else pool.network, pool.its_role) for pool in spec.pools}
     return KnownNames(names, known.ports | ports, group_vids, ipoe, {**known.pools, **pools})
 
 
@@ -274,7 +274,7 @@ def _faults_of_rule(rule: NatRuleSpec, here: KnownNames) -> Iterator[Fault]:
     where = f"nat_rule {rule.pool}"
     yield from _must_exist(where, here, pool=rule.pool, vrf=rule.vrf)
     if rule.pool in here.pools:
-        kind, network = here.pools[rule.pool]
+        kind, network, role = here.pools[rule.pool]
         inside = parse_network(network) if network else None
-        for fault in rule_faults(rule.terms, pool=rule.pool, kind=kind, inside=inside):
+        for fault in rule_faults(rule.terms, pool=rule.pool, kind=kind, role=role, inside=inside):
             yield Fault(where, fault.what)

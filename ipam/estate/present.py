@@ -58,7 +58,7 @@ async def known_names(db: AsyncSession, tenant_id: str, *, without_gateway: Coll
         {(node, port) for node, port in ports},
         group_vids,
         set(ipoe),
-        {name: (pool.kind, None if pool.framed_pool else pool.network) for name, pool in present.items()},
+        {name: (pool.kind, None if pool.framed_pool else pool.network, pool.role) for name, pool in present.items()},
         present,
         await _taken(db, tenant_id),
         await gateways_in_use(db, tenant_id, without_gateway),
@@ -71,7 +71,7 @@ async def _pools(db: AsyncSession, tenant_id: str) -> dict[str, PresentPool]:
         words: exists().where(table_of(model).c.pool_id == Pool.id) for model, words in PAST.items()
     }
     past[SERVES] = served
-    columns = (Pool.name, Pool.kind, Pool.unit_length, Pool.framed_pool, Pool.retired_at, Prefix.network)
+    columns = (Pool.name, Pool.kind, Pool.unit_length, Pool.framed_pool, Pool.retired_at, Prefix.network, Prefix.role)
     statement: AnySelect = select(*columns, Vrf.name.label("vrf"), *past.values())
     former = await _former(db, tenant_id)
     by_hand = await done_by_hand(db, tenant_id)
@@ -82,6 +82,7 @@ async def _pools(db: AsyncSession, tenant_id: str) -> dict[str, PresentPool]:
             unit_length=row.unit_length,
             framed_pool=row.framed_pool,
             network=row.network,
+            role=row.role,
             vrf=row.vrf,
             is_retired=row.retired_at is not None,
             past=[words for words, refers in zip(past, row[len(columns) + 1 :], strict=True) if refers],

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ipam.addresses import Network
+from ipam.addresses import Network, parse_network
 from ipam.errors import Fault
 
 Algorithm = Literal["by_address", "by_block"]
 FIRST_PORT = 1024
 LAST_PORT = 65535
+_OF_NOBODY = tuple(map(parse_network, ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")))
+"""Of these nobody is reached on the Internet (RFC 1918, RFC 6598), whatever their pool is said to be."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,16 @@ class RuleTerms:
         )
 
 
-def rule_faults(terms: RuleTerms, *, pool: str, kind: str, inside: Network | None) -> list[Fault]:
-    """All that is wrong with a rule for a pool of that kind, which stands on ``inside``: of which term, in words that
-    name it."""
+def rule_faults(terms: RuleTerms, *, pool: str, kind: str, role: str | None, inside: Network | None) -> list[Fault]:
+    """All that is wrong with a rule for a pool of that kind and role, which stands on ``inside``: of which term, in
+    words that name it."""
     faults: list[Fault] = []
     first_port, last_port, ports = terms.first_port, terms.last_port, terms.ports_per_subscriber
     if kind != "ipv4" or inside is None:
         faults.append(Fault("pool", f"pool {pool} hands out no IPv4 addresses"))
+    elif role != "cgnat" and not any(inside.first >= each.first and inside.last <= each.last for each in _OF_NOBODY):
+        instead = "name the pool whose addresses it maps, or give this one the role cgnat in the estate"
+        faults.append(Fault("pool", f"pool {pool} ({inside}, role {role}) is not behind a CGNAT: {instead}"))
     most = last_port - first_port + 1
     if not 1 <= first_port <= last_port <= LAST_PORT:
         where = "last_port" if 1 <= first_port <= LAST_PORT else "first_port"

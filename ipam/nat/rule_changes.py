@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -46,13 +46,15 @@ class Meant:
 
 
 async def looked_at(
-    rows: EstateRows, said: Mapping[str, Any], now: Now
+    rows: EstateRows, said: Mapping[str, Any], now: Now, *, may_get_role: bool = False
 ) -> tuple[RequestFaults, KnownPool | None, int | None, PortMapping | None]:
     """What speaks against a rule of which these parts are known, and its pool, VRF and mapping where they can be
-    meant."""
+    meant. ``may_get_role``: the pool's is said with the rule, and hasn't been written yet."""
     faults, inside, vrf_id = RequestFaults(), None, None
     if "pool" in said:
         inside = await faults.look("pool", find_pool(rows.db, rows.tenant_id, said["pool"]))
+    if inside is not None and may_get_role:
+        inside = replace(inside, role="cgnat")
     if "vrf" in said:
         vrf_id = await faults.look("vrf", rows.id_of("vrf", said["vrf"]))
     if "reason" in said:
@@ -63,12 +65,13 @@ async def looked_at(
     return faults, inside, vrf_id, mapping
 
 
-async def meant(rows: EstateRows, said: Mapping[str, Any], now: Now) -> Meant:
-    """
+async def meant(rows: EstateRows, said: Mapping[str, Any], now: Now, *, may_get_role: bool = False) -> Meant:
+    """``may_get_role``: see ``looked_at``.
+
     Raises:
         NameUnknown, RequestInvalid: with all that is wrong with it.
     """
-    faults, inside, vrf_id, mapping = await looked_at(rows, said, now)
+    faults, inside, vrf_id, mapping = await looked_at(rows, said, now, may_get_role=may_get_role)
     faults.refuse_if_any()
     assert inside is not None, "what is missing has left a fault"
     assert vrf_id is not None, "so has a VRF"
@@ -112,7 +115,7 @@ async def make_room(rows: EstateRows, said: Mapping[str, Any], now: Now) -> bool
     old = await in_force(rows, NatRule.name == said["pool"])
     if old is None:
         return False
-    rule = await meant(rows, said, now)
+    rule = await meant(rows, said, now, may_get_role=True)
     if await _is(rows, old, rule):
         return False
     await described_rules.refuse_former(rows, rule.inside, rule.columns, rule.vrf_id)

@@ -28,7 +28,9 @@ def checked_rule(pool: KnownPool | None, said: Mapping[str, Any]) -> PortMapping
         RequestInvalid: with all that is wrong with it.
     """
     inside = _OF_NO_POOL if pool is None else None if pool.network is None else parse_network(pool.network)
-    of_pool: dict[str, Any] = {"pool": "", "kind": "ipv4"} if pool is None else {"pool": pool.name, "kind": pool.kind}
+    of_pool: dict[str, Any] = {"pool": "", "kind": "ipv4", "role": "cgnat"}
+    if pool is not None:
+        of_pool = {"pool": pool.name, "kind": pool.kind, "role": pool.role}
     ports = {name: said[name] for name in _ANY_PORTS if name in said} if "ports_per_subscriber" in said else _ANY_PORTS
     algorithm = {"algorithm": said["algorithm"]} if "algorithm" in said else {}
     outside, unread = _ALL, list[Fault]()

@@ -48,6 +48,7 @@ class KnownPool:
     gateway: bytes | None
     vrf_id: int | None
     vrf: str | None
+    role: str | None
 
     @property
     def stripes(self) -> int:
@@ -136,6 +137,7 @@ _POOLS: AnySelect = (
         Prefix.gateway,
         Vrf.id,
         Vrf.name,
+        Prefix.role,
     )
     .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
     .outerjoin(Vrf, Vrf.id == Prefix.vrf_id)

@@ -395,3 +395,34 @@ async def test_what_was_logged_is_surer_than_a_rule_unless_it_may_have_ended_bef
     empty.clock.forward(hours=1)
     assert await empty.ports("holder", outside="203.0.113.1", port=9100) is None
     assert await empty.ports("blocks_of", inside="100.64.0.8") == []
+
+
+async def test_a_pool_whose_addresses_are_reached_by_themselves_has_no_rule(empty: Network) -> None:
+    described = one_pool("192.0.2.0/28")
+    await empty.apply(described)
+    rule = {**RULE, "outside": "203.0.113.64/28"}
+
+    with pytest.raises(RequestInvalid) as refused:
+        await empty.ports("define_rule", **rule)
+    with pytest.raises(EstateRefused) as by_estate:
+        await empty.apply(described | {"nat_rule": [rule]})
+
+    said = "pool cgnat (192.0.2.0/28, role public) is not behind a CGNAT: name the pool whose addresses it maps, or give"
+    assert str(refused.value) == f"{said} this one the role cgnat in the estate."
+    assert f"nat_rule cgnat: {said} this one the role cgnat in the estate" in str(by_estate.value)
+    assert await empty.ports("rules") == []
+
+    private: dict[str, Any] = {"name": "private", "kind": "ipv4", "network": "10.64.0.0/28"}  # reached by nobody
+    inside = one_pool("192.0.2.0/28", role="cgnat")
+    rules = [rule, {**rule, "pool": "private", "outside": "203.0.113.80/28"}]
+    await empty.apply(inside | {"pool": [*inside["pool"], private], "nat_rule": rules})
+    assert [each["inside"] for each in await empty.ports("rules")] == ["192.0.2.0/28", "10.64.0.0/28"]
+
+
+async def test_a_pool_that_has_a_rule_from_before_is_given_its_role_with_it(empty: Network) -> None:
+    described = one_pool("192.0.2.0/28", role="cgnat")
+    await empty.apply(described | {"nat_rule": [RULE]})
+    await empty.apply(one_pool("192.0.2.0/28"))
+
+    assert await empty.apply(described | {"nat_rule": [RULE]}) == ["pool cgnat changed"]
+    assert [each["pool"] for each in await empty.ports("rules")] == ["cgnat"]

@@ -14,7 +14,7 @@ from tests.ipam.conftest import HISTORY_CHECKS, STARTED_AT, Network, corrupt, fo
 
 
 async def test_a_network_in_which_everything_was_done_has_no_violations(empty: Network) -> None:
-    await empty.apply(one_pool("192.0.2.0/28", quarantine_seconds=600))
+    await empty.apply(one_pool("192.0.2.0/28", quarantine_seconds=600, role="cgnat"))
     lines = [await empty.allocate(customer, ip_address=f"192.0.2.{customer}") for customer in (1, 2, 3)]
     await empty.serve("move_service", service_id=lines[0]["service_id"], service_location="LOC-3", note="moves")
     for line in lines[1:]:

@@ -153,7 +153,7 @@ async def test_who_had_an_address_then_is_found_also_when_its_pools_successor_ha
 
 async def test_a_pool_goes_whose_network_was_the_outside_of_a_rule_that_has_ended(empty: Network) -> None:
     outside = "198.51.100.0/30"
-    await empty.apply(one_pool(NETWORK, quarantine_seconds=0))
+    await empty.apply(one_pool(NETWORK, quarantine_seconds=0, role="cgnat"))
     await empty.ports("define_rule", pool="cgnat", outside=outside, ports_per_subscriber=1000)
     empty.clock.forward(minutes=1)
     await empty.ports("end_rule", pool="cgnat")
