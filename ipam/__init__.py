@@ -244,6 +244,7 @@ from ipam.upkeep.answers import (
     PoolCrossing,
     PoolOutlook,
     PoolSampleAt,
+    PortsKnown,
     PreviewedUnit,
     UnitEvent,
 )
@@ -334,6 +335,7 @@ __all__ = [
     "PoolSpec",
     "PoolUsage",
     "PortBlocks",
+    "PortsKnown",
     "PrefixNotEmpty",
     "PrefixSpec",
     "PreviewedUnit",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, exists, or_, select
+from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import format_address
-from ipam.nat.rule_rows import HAS_HELD
+from ipam.nat.rule_rows import HAS_HELD, held_at
 from ipam.tables import NatBlock, NatRule, Vrf
 from ipam.units import Interval
-from ipam.upkeep.answers import NatBlockAt
+from ipam.upkeep.answers import NatBlockAt, PortsKnown
 
 
 async def covering(
@@ -39,6 +39,22 @@ async def of_inside(
     in_vrf = [Vrf.name == vrf] if vrf else []
     rows = await db.execute(_at(tenant_id, at).where(NatBlock.inside == inside, *in_vrf))
     return [(_told(row), row.vrf) for row in rows]
+
+
+async def is_told(db: AsyncSession, tenant_id: str, outside: bytes, at: datetime) -> PortsKnown:
+    """Whether anything tells whose the ports of an outside address were then."""
+    over = (NatRule.tenant_id == tenant_id, NatRule.first_outside <= outside, NatRule.last_outside >= outside)
+    ruled = select(NatRule.id).where(*over, *held_at(at)).limit(1)
+    logged = _at(tenant_id, at).where(NatBlock.outside == outside).limit(1)
+    if any([(await db.execute(each)).first() is not None for each in (ruled, logged)]):
+        return PortsKnown(known=True, known_from=None)
+    of_address = (NatBlock.tenant_id == tenant_id, NatBlock.outside == outside)
+    begins = (
+        select(func.min(NatRule.since)).where(*over, NatRule.since > at, HAS_HELD),
+        select(func.min(NatBlock.began_at)).where(*of_address, NatBlock.began_at > at),
+    )
+    found = [await db.scalar(each) for each in begins]
+    return PortsKnown(known=False, known_from=min((each for each in found if each is not None), default=None))
 
 
 def _at(tenant_id: str, at: datetime) -> Any:

@@ -23,7 +23,7 @@ from ipam.nat.rule_rows import first_rule, held_at, mapping_of, rules_of
 from ipam.request_faults import RequestFaults
 from ipam.tables import NatRule, Prefix, Vrf, table_of
 from ipam.units import subtract
-from ipam.upkeep.answers import NatBlockAt, NatHolder, NatRuleInForce
+from ipam.upkeep.answers import NatBlockAt, NatHolder, NatRuleInForce, PortsKnown
 
 
 class PortBlocks:
@@ -142,7 +142,8 @@ class PortBlocks:
     async def holder(
         self, *, outside: str, port: int, at: datetime | None = None, vrf: str | None = None
     ) -> NatHolder | None:
-        """Who had this port of this outside address then (or now). None: nobody had, or nobody of that VRF.
+        """Who had this port of this outside address then (or now). None: nobody had, or nobody of that VRF, or nobody
+        knows, as ``is_known`` tells.
 
         Raises:
             RequestInvalid: no IPv4 address (which whoever asks calls ``address``), or no port.
@@ -163,6 +164,15 @@ class PortBlocks:
         if inside is None or block is None:
             return None
         return await self._held(_block(block, inside, f"rule of pool {rule.name}"), rule.vrf, when)
+
+    async def is_known(self, *, outside: str, at: datetime | None = None) -> PortsKnown:
+        """Whether it is known who had the ports of this outside address then (or now), so that who had none had none.
+
+        Raises:
+            RequestInvalid: as for ``holder``.
+        """
+        number = await self._address("address", outside, None, at=at)
+        return await known_blocks.is_told(self._db, self._tenant_id, to_bytes(4, number), at or self._now())
 
     async def blocks_of(self, *, inside: str, at: datetime | None = None, vrf: str | None = None) -> list[NatBlockAt]:
         """The outside address and ports that an inside address had then (or has now).

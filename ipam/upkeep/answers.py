@@ -41,6 +41,17 @@ class NatHolder(TypedDict):
     holder: ServiceAt | None
 
 
+class PortsKnown(TypedDict):
+    """Whether anything tells whose the ports of an outside address were at a time: a rule held for the address then, or
+    a log gave some port of it to somebody. A port that is nobody's by that was nobody's.
+
+    Else nobody knows; ``known_from`` is when a rule or a log first tells of the address after that, None: nothing does.
+    """
+
+    known: bool
+    known_from: datetime | None
+
+
 class NatRuleInForce(TypedDict):
     """How a box maps the addresses of a pool onto blocks of ports of outside addresses, and since when."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query, Response
+from pydantic import Field
 
 from ipam import (
     AddressFacts,
@@ -47,10 +49,25 @@ class Picture(Response):
 
 
 class Holder(Wish):
-    """Who had it; null: nobody. ``behind`` if a port was asked for: who had that port of a CGNAT's outside address."""
+    """Who had it; null: nobody. ``behind`` if a port was asked for: who had that port of a CGNAT's outside address;
+    null: nobody had it if it is ``known``, else nothing tells who had."""
 
     holder: ServiceAt | None
     behind: NatHolder | None = None
+    known: Annotated[
+        bool | None,
+        Field(
+            description="Of a port: whether a rule held for the address then, or a log gave some port of it to"
+            " somebody; false: it isn't known who had the port. Null: no port was asked for"
+        ),
+    ] = None
+    known_from: Annotated[
+        datetime | None,
+        Field(
+            description="Where it isn't known: when a rule or a log first tells of the address after that; null:"
+            " nothing does"
+        ),
+    ] = None
 
 
 @doors.get("/pools", permission="addresses.read")
@@ -96,8 +113,10 @@ async def holder(
 ) -> Holder:
     """Who has this address, or had it then; with a port, who was behind it."""
     if port is not None:
-        behind = await call.appliance.port_blocks(call.db).holder(outside=address, port=port, at=at, vrf=vrf)
-        return Holder(holder=behind["holder"] if behind else None, behind=behind)
+        ports = call.appliance.port_blocks(call.db)
+        behind = await ports.holder(outside=address, port=port, at=at, vrf=vrf)
+        told = await ports.is_known(outside=address, at=at)
+        return Holder(holder=behind["holder"] if behind else None, behind=behind, **told)
     network = call.appliance.services(call.db).network_service
     return Holder(holder=await network.service_at(address=address, at=at, vrf=vrf))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from shlex import quote
 
 from ipam import (
@@ -10,6 +11,7 @@ from ipam import (
     AllocatedResources,
     LeftBehind,
     NatHolder,
+    PortsKnown,
     PreviewedUnit,
     ServiceAt,
     ServiceFacts,
@@ -25,8 +27,14 @@ def which_unit(previewed: PreviewedUnit) -> str:
     return previewed["value"] or ""
 
 
-def say_behind(address: str, port: int, behind: NatHolder | None) -> None:
-    """Who was behind a port of a CGNAT's outside."""
+def say_behind(address: str, port: int, behind: NatHolder | None, told: PortsKnown, at: datetime | None) -> None:
+    """Who was behind a port of a CGNAT's outside; nobody is a statement, and is made only where it is known."""
+    if behind is None and not told["known"]:
+        when = "are" if at is None else f"were at {_to_its_fraction(at)}"
+        first = told["known_from"]
+        later = "" if first is None else f"; the first that does begins {_to_its_fraction(first)}"
+        say(f"{address}:{port}: not known: no rule and no log tells whose the ports of {address} {when}{later}")
+        return
     if behind is None:
         say(f"{address}:{port}: nobody")
         return
@@ -34,6 +42,11 @@ def say_behind(address: str, port: int, behind: NatHolder | None) -> None:
     who = "no service" if held is None else holder_in_words(held)
     say(f"{address}:{port}: {block['inside']}, {who}")
     say(f"  ports {block['first_port']} to {block['last_port']} by {block['source']}")
+
+
+def _to_its_fraction(at: datetime) -> str:
+    """Whoever asks again for that very moment is to be answered."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def say_service(facts: ServiceFacts, held: AllocatedResources | None) -> None:

@@ -114,7 +114,8 @@ def holder(
     vrf: Vrf = None,
     json_: AsJson = False,
 ) -> None:
-    """Say who has an address, or had it then; with --port, who was behind that port of a CGNAT."""
+    """Say who has an address, or had it then; with --port, who was behind that port of a CGNAT: status 1 if nothing
+    tells."""
 
     async def act(appliance: Appliance) -> None:
         await _show_holder(appliance, address, port, at, vrf, as_json=json_)
@@ -257,19 +258,30 @@ async def _refuse_mixed(
 async def _show_holder(
     appliance: Appliance, address: str, port: int | None, at: datetime | None, vrf: str | None, *, as_json: bool
 ) -> None:
+    if port is not None:
+        await _show_behind(appliance, address, port, at, vrf, as_json=as_json)
+        return
     async with appliance.database.read() as db:
-        if port is not None:
-            behind = await appliance.port_blocks(db).holder(outside=address, port=port, at=at, vrf=vrf)
-            held = None
-        else:
-            behind = None
-            held = await appliance.services(db).network_service.service_at(address=address, at=at, vrf=vrf)
+        held = await appliance.services(db).network_service.service_at(address=address, at=at, vrf=vrf)
     if as_json:
-        print_json({"holder": behind["holder"] if behind else held, "behind": behind})
-    elif port is not None:
-        say_behind(address, port, behind)
+        print_json({"holder": held, "behind": None, "known": None, "known_from": None})
     else:
         say(f"{address}: nobody" if held is None else f"{address}: {holder_in_words(held)}")
+
+
+async def _show_behind(
+    appliance: Appliance, address: str, port: int, at: datetime | None, vrf: str | None, *, as_json: bool
+) -> None:
+    async with appliance.database.read() as db:
+        ports = appliance.port_blocks(db)
+        behind = await ports.holder(outside=address, port=port, at=at, vrf=vrf)
+        told = await ports.is_known(outside=address, at=at)
+    if as_json:
+        print_json({"holder": behind["holder"] if behind else None, "behind": behind, **told})
+    else:
+        say_behind(address, port, behind, told, at)
+    if behind is None and not told["known"]:
+        raise typer.Exit(1)
 
 
 async def _show_service(appliance: Appliance, service_id: int, *, as_json: bool) -> None:

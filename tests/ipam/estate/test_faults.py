@@ -319,8 +319,8 @@ def test_what_is_wrong_with_rules_of_the_cgnat_is_named_with_all_else() -> None:
         "nat_rule pd: pool pd hands out no IPv4 addresses",
         "nat_rule at-the-bng: pool at-the-bng hands out no IPv4 addresses",
         "nat_rule nowhere: there is no pool nowhere",
-        "nat_rule office: pool office (203.0.113.0/29, role public) is not behind a CGNAT: name the pool whose addresses"
-        " it maps, or give this one the role cgnat in the estate",
+        "nat_rule office: pool office (203.0.113.0/29, role public) is not behind a CGNAT: name the pool whose"
+        " addresses it maps, or give this one the role cgnat in the estate",
         "nat_rule office: ports_per_subscriber 60000 is not in 1..7977",
         "nat_rule nowhere: 203.0.113.0/29 overlaps 203.0.113.0/29 of pool office in VRF default",
         "nat_rule pd: 203.0.113.0/30 overlaps 203.0.113.0/29 of nat_rule nowhere in VRF default, and whoever asks for"

@@ -407,7 +407,9 @@ async def test_a_pool_whose_addresses_are_reached_by_themselves_has_no_rule(empt
     with pytest.raises(EstateRefused) as by_estate:
         await empty.apply(described | {"nat_rule": [rule]})
 
-    said = "pool cgnat (192.0.2.0/28, role public) is not behind a CGNAT: name the pool whose addresses it maps, or give"
+    said = (
+        "pool cgnat (192.0.2.0/28, role public) is not behind a CGNAT: name the pool whose addresses it maps, or give"
+    )
     assert str(refused.value) == f"{said} this one the role cgnat in the estate."
     assert f"nat_rule cgnat: {said} this one the role cgnat in the estate" in str(by_estate.value)
     assert await empty.ports("rules") == []
@@ -426,3 +428,40 @@ async def test_a_pool_that_has_a_rule_from_before_is_given_its_role_with_it(empt
 
     assert await empty.apply(described | {"nat_rule": [RULE]}) == ["pool cgnat changed"]
     assert [each["pool"] for each in await empty.ports("rules")] == ["cgnat"]
+
+
+async def test_nobody_had_a_port_only_where_a_rule_or_a_log_tells_whose_the_others_were(empty: Network) -> None:
+    await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
+    await empty.ports("define_rule", **RULE, since=at(-4))
+    await empty.ports("end_rule", pool="cgnat")
+    logged = [block("203.0.113.1", 1024, "100.64.0.7", -8, -6), block("203.0.113.9", 1024, "100.64.0.7", -8)]
+    await empty.ports("import_blocks", blocks=logged, source="cgn-1")
+
+    known = {
+        (outside, hours): await empty.ports("is_known", outside=outside, at=at(hours))
+        for outside, hours in (
+            ("203.0.113.1", -9),
+            ("203.0.113.1", -7),
+            ("203.0.113.1", -5),
+            ("203.0.113.1", -1),
+            ("203.0.113.1", 0),
+            ("203.0.113.9", -9),
+            ("203.0.113.9", 0),
+            ("198.51.100.1", -1),
+        )
+    }
+
+    assert {key: (each["known"], each["known_from"]) for key, each in known.items()} == {
+        ("203.0.113.1", -9): (False, at(-8)),
+        ("203.0.113.1", -7): (True, None),
+        ("203.0.113.1", -5): (False, at(-4)),
+        ("203.0.113.1", -1): (True, None),
+        ("203.0.113.1", 0): (False, None),
+        ("203.0.113.9", -9): (False, at(-8)),
+        ("203.0.113.9", 0): (True, None),
+        ("198.51.100.1", -1): (False, None),
+    }
+    for hours in (-7, -5):
+        assert await empty.ports("holder", outside="203.0.113.1", port=80, at=at(hours)) is None
+    with pytest.raises(RequestInvalid, match="nowhere"):
+        await empty.ports("is_known", outside="nowhere")

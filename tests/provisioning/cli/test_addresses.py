@@ -475,7 +475,9 @@ def test_who_was_behind_a_port_is_said_by_rule_and_by_log(any_isp: Settings, typ
         "pool north-v4: its rule has ended\n",
         "pool north-v4: its rule has ended, as before\n",
     ]
-    assert type_("addresses", "show", outside).out == f"{outside}: nobody\n"
+    not_known = type_("addresses", "show", outside)
+    told = f"not known: no rule and no log tells whose the ports of {block['outside']} are\n"
+    assert (not_known.status, not_known.out) == (1, f"{outside}: {told}")
 
     log = tmp_path / "cgn.csv"
     log.write_text(
@@ -505,8 +507,18 @@ def test_times_are_taken_as_they_are_printed(isp: Settings, type_: Type) -> None
     assert "." in since
     assert type_(*rule, "--ports", 1008, "--since", since).status == 0
     assert [each["since"] for each in type_("addresses", "nat-rules", "--json").json] == [since]
-    asked = type_("addresses", "holder", "203.0.113.1", "--port", 80, "--at", "2026-03-02T20:59:59.999Z")
-    assert (asked.status, asked.out) == (0, "203.0.113.1:80: nobody\n")
+    of_port = ("addresses", "holder", "203.0.113.1", "--port", 80)
+    asked = type_(*of_port, "--at", "2026-03-02T20:59:59.999Z")
+    assert (asked.status, asked.out) == (
+        1,
+        "203.0.113.1:80: not known: no rule and no log tells whose the ports of 203.0.113.1 were at"
+        f" 2026-03-02T20:59:59.999000Z; the first that does begins {since}\n",
+    )
+    as_json = type_(*of_port, "--at", "2026-03-02T20:59:59.999Z", "--json")
+    told = {"holder": None, "behind": None, "known": False, "known_from": since}
+    assert (as_json.status, as_json.json) == (1, told)
+    under_the_rule = type_(*of_port, "--at", since)
+    assert (under_the_rule.status, under_the_rule.out) == (0, "203.0.113.1:80: nobody\n")
     bare = type_("addresses", "holder", "203.0.113.1", "--port", 80, "--at", "1772485200")
     assert (bare.status, "is no moment with its zone" in bare.err) == (2, True)
 
