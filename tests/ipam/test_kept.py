@@ -17,14 +17,8 @@ from ipam.kept_ddl import POSTGRESQL_KEPT
 from tests.ipam.conftest import STARTED_AT, Network
 
 HISTORY = tuple(POSTGRESQL_KEPT)
-COPY = "INSERT OR REPLACE INTO {table} SELECT * FROM {table} WHERE {which}"
 REPLACING = [
-    *(COPY.format(table=table, which="true") for table in HISTORY),
-    "INSERT OR REPLACE INTO ipam_service (tenant_id, username, customer_id, location_id, plan_id, state, created_at)"
-    " SELECT tenant_id, username, 666, location_id, plan_id, state, created_at FROM ipam_service WHERE service_id = 1",
-    "INSERT OR REPLACE INTO ipam_service (tenant_id, request_id, username, customer_id, location_id, plan_id, state,"
-    " created_at) SELECT tenant_id, request_id, 'eve', 666, location_id, plan_id, state, created_at FROM ipam_service"
-    " WHERE service_id = 1",
+    *(f"INSERT OR REPLACE INTO {name} SELECT * FROM {name}" for name in HISTORY if name != "ipam_service"),
     "UPDATE OR REPLACE ipam_service SET username = 'c1-s1@isp.example' WHERE service_id = 2",
     "INSERT OR REPLACE INTO ipam_service_move (tenant_id, service_id, from_location_id, to_location_id, request_id,"
     " note, at) SELECT tenant_id, service_id, to_location_id, from_location_id, request_id, note, at"

@@ -29,7 +29,8 @@ async def statements(network: Network, seen: list[tuple[str, Any]]) -> AsyncIter
     if not network.database.is_postgresql:
 
         def trace(statement: str) -> None:
-            if not statement.startswith("--"):  # so SQLite comments on what its triggers do
+            # So SQLite comments on what its triggers do; or it says the statement again that has set them off.
+            if not statement.startswith("--") and statement not in [each for each, _ in seen[-1:]]:
                 seen.append((statement, ()))
 
         async with engine.connect() as connection:

@@ -434,11 +434,11 @@ async def test_who_was_behind_a_port_is_answered_by_rule_and_by_what_was_logged(
     assert [answer.json()["changed"] for answer in ended] == [True, False]
     not_known = {"holder": None, "behind": None, "known": False, "known_from": None}
     assert (await api.get("/addresses/holder", params=asked)).json() == not_known
-    then = {**asked, "at": "2025-12-31T00:00:00Z"}
-    not_known["known_from"] = "2026-01-01T00:00:00Z"
-    assert (await api.get("/addresses/holder", params=then)).json() == not_known
-    nobodys = await api.get("/addresses/holder", params={**asked, "port": 80, "at": "2026-01-01T00:00:00Z"})
-    assert nobodys.json() == {"holder": None, "behind": None, "known": True, "known_from": None}
+    before = {**asked, "at": "2025-12-31T00:00:00Z"}
+    told_later = not_known | {"known_from": "2026-01-01T00:00:00Z"}
+    assert (await api.get("/addresses/holder", params=before)).json() == told_later
+    unheld = await api.get("/addresses/holder", params={**asked, "port": 80, "at": "2026-01-01T00:00:00Z"})
+    assert unheld.json() == {"holder": None, "behind": None, "known": True, "known_from": None}
     line: dict[str, Any] = {
         "outside": "198.51.100.7",
         "first_port": 1024,
