@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import ddl
 from ipam.invariants import Violation
+from ipam.kept_ddl import POSTGRESQL_KEPT, SQLITE_KEPT
 
-_POSTGRESQL = (*ddl.POSTGRESQL_HISTORY, *ddl.POSTGRESQL_SERVICES, *ddl.POSTGRESQL_POOLS, *ddl.POSTGRESQL_MOVES)
-_SQLITE = (*ddl.SQLITE_HISTORY, *ddl.SQLITE_SERVICES, *ddl.SQLITE_POOLS, *ddl.SQLITE_MOVES)
+_POSTGRESQL = (
+    *(*ddl.POSTGRESQL_HISTORY, *ddl.POSTGRESQL_SERVICES, *ddl.POSTGRESQL_POOLS, *ddl.POSTGRESQL_MOVES),
+    *chain.from_iterable(POSTGRESQL_KEPT.values()),
+)
+_SQLITE = (
+    *(*ddl.SQLITE_HISTORY, *ddl.SQLITE_SERVICES, *ddl.SQLITE_POOLS, *ddl.SQLITE_MOVES),
+    *chain.from_iterable(SQLITE_KEPT.values()),
+)
 _MADE = re.compile(r"CREATE TRIGGER (\w+) BEFORE .*? ON (\w+)")
 _AT_WORK = {
     "postgresql": (
@@ -33,8 +41,8 @@ async def unguarded(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
     return [
         Violation(
             f"table {table}",
-            f"may be rewritten by anybody: its trigger {name} is gone or disabled; make it again (`CREATE TRIGGER"
-            f" {name}` as ipam/ddl.py has it), and compare the table with a backup (docs/running.md)",
+            f"may be rewritten by anybody: its trigger {name} is gone or disabled; make it again (`CREATE TRIGGER {name}`"
+            " as ipam/ddl.py or ipam/kept_ddl.py has it), and compare the table with a backup (docs/running.md)",
         )
         for name, table in wanted
         if name not in at_work

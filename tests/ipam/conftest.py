@@ -395,7 +395,7 @@ async def corrupt(network: Network, *statements: str) -> None:
 
 
 @asynccontextmanager
-async def unguarded(network: Network, table: str) -> AsyncIterator[AsyncSession]:
+async def laid_open(network: Network, table: str) -> AsyncIterator[AsyncSession]:
     """A transaction in which no trigger of the table refuses anything."""
     async with network.database.begin() as db:
         if network.database.is_postgresql:

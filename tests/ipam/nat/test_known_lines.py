@@ -16,7 +16,7 @@ from ipam.addresses import format_address, parse_address, to_bytes
 from ipam.nat import known_lines, logged_blocks
 from ipam.nat.log_lines import Line
 from ipam.tables import NatBlock, table_of
-from tests.ipam.conftest import STARTED_AT, Network, one_pool, unguarded
+from tests.ipam.conftest import STARTED_AT, Network, laid_open, one_pool
 from tests.ipam.nat.plain_log import PlainLog
 
 pytestmark = pytest.mark.both_databases
@@ -57,7 +57,7 @@ async def outcome(network: Network, blocks: Sequence[LoggedBlock], source: str) 
 
 async def forget_who_told(network: Network) -> None:
     """As a release before has kept it."""
-    async with unguarded(network, "ipam_nat_block") as db:
+    async with laid_open(network, "ipam_nat_block") as db:
         await db.execute(update(NatBlock).values(end_told=None))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from ipam import ImportedBlocks, LoggedBlock, RequestInvalid, ports_of_two
 from ipam.tables import NatBlock
-from tests.ipam.conftest import STARTED_AT, Network, found, unguarded
+from tests.ipam.conftest import STARTED_AT, Network, found, laid_open
 from tests.ipam.nat.test_unended_blocks import OUTSIDE, block, holders, prepared, read, refusal
 
 pytestmark = pytest.mark.both_databases
@@ -38,7 +38,7 @@ async def ends(network: Network) -> list[tuple[float | None, bool | None]]:
 
 async def from_before(network: Network) -> None:
     """The blocks as a release before has kept them."""
-    async with unguarded(network, "ipam_nat_block") as db:
+    async with laid_open(network, "ipam_nat_block") as db:
         await db.execute(update(NatBlock).values(end_told=None))
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from ipam import AllocatedResources, LoggedBlock
 from ipam.invariants import SEE
 from tests.ipam.allocation.test_cvlan_formula import computed
-from tests.ipam.conftest import HISTORY_CHECKS, STARTED_AT, Network, corrupt, found, one_pool, unguarded
+from tests.ipam.conftest import HISTORY_CHECKS, STARTED_AT, Network, corrupt, found, laid_open, one_pool
 
 
 async def test_a_network_in_which_everything_was_done_has_no_violations(empty: Network) -> None:
@@ -150,7 +150,7 @@ async def test_ports_that_two_had_at_one_time_are_found(empty: Network) -> None:
     await empty.ports("import_blocks", blocks=[block], source="a")
     assert await found(empty, HISTORY_CHECKS) == {}
 
-    async with unguarded(empty, "ipam_nat_rule") as db:
+    async with laid_open(empty, "ipam_nat_rule") as db:
         first = "(SELECT {} FROM ipam_nat_rule WHERE name = 'cgnat')"
         same = ", ".join(f"{column} = {first.format(column)}" for column in ("first_outside", "last_outside"))
         await db.execute(text(f"UPDATE ipam_nat_rule SET {same} WHERE name = 'more'"))

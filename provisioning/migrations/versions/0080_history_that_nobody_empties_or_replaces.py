@@ -9,8 +9,8 @@ from alembic import op
 from ipam.kept_ddl import POSTGRESQL_KEPT, SQLITE_KEPT
 from provisioning.access.audit import SQLITE_NO_REPLACE
 
-revision = "0081"
-down_revision = "0077"
+revision = "0080"
+down_revision = "0079"
 branch_labels = None
 depends_on = None
 
