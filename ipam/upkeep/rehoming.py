@@ -117,7 +117,8 @@ class _Going:
 
 
 async def rehome(rows: EstateRows, access_nodes: Sequence[str], bng: str, *, note: str, at: datetime) -> Rehomed:
-    """
+    """A node that is behind that BNG already is left as it is, with all that its services hold.
+
     Raises:
         NameUnknown: no such BNG or access node.
     """
@@ -126,15 +127,15 @@ async def rehome(rows: EstateRows, access_nodes: Sequence[str], bng: str, *, not
     before = await usage.read(db, rows.tenant_id, at=at)
     bng_id = await rows.id_of("bng", bng)
     node_ids = [await rows.id_of("access_node", name) for name in access_nodes]
-    await rows.hold(Location, node_id=node_ids)
     leaving = select(AccessNode.id).where(AccessNode.id.in_(node_ids), AccessNode.bng_id != bng_id)
-    changed = set(await db.scalars(leaving))
+    changed = set(await db.scalars(leaving))  # and so they stay, as we are alone
+    await rows.hold(Location, node_id=changed)
     for node_id in changed:
         await rows.change(AccessNode, node_id, bng_id=bng_id)
     behind = (
         select(Service.service_id)
         .join(Location, Location.id == Service.location_id)
-        .where(Service.state == "active", Location.node_id.in_(node_ids))
+        .where(Service.state == "active", Location.node_id.in_(changed))
         .order_by(Service.service_id)
     )
     service_ids = list(await db.scalars(behind))
@@ -181,21 +182,19 @@ async def _going(
     changed: set[int],
     at: datetime,
 ) -> list[_Going]:
-    """Those of the services that have to go, locked: all of a node that went, and else whoever holds what isn't served
-    where it is, as one does that was just being given its resources while its access node went."""
+    """Those of the services that go with a node of ``changed``, locked."""
     lines = await holdings.lines_to_change(db, tenant_id, service_ids)
     held = await holdings.units_of_each(db, [line.service_id for line in lines])
     named = await cvlans_named(db, lines)
     going = []
     for line in lines:
-        if line.released:
-            continue  # while we waited for it
+        if line.released or line.place.node_id not in changed:
+            continue  # by now, as others had it when we came
         place, units, faults = line.place, held[line.service_id], RequestFaults()  # as it is by now
         holder = Holder(tenant_id, line.service_id, holdings.subject_of(line.customer_id, place.location_id), at)
         found = everything.at(place, line.plan)
         kept = kept_of(line, place, units, found, {}, named[line.service_id], faults)
-        if place.node_id in changed or len(kept) < len(units):
-            going.append(_Going(line, holder, units, kept, found, faults))
+        going.append(_Going(line, holder, units, kept, found, faults))
     return going
 
 

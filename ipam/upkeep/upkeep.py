@@ -179,10 +179,10 @@ class NetworkUpkeep:
     async def rehome(self, *, access_nodes: Sequence[str], bng: str, note: str) -> Rehomed:
         """Put access nodes behind another BNG, and give their live services what is served there.
 
-        What the new BNG can serve is kept; what it can't goes into quarantine. The answer lists every service that was
-        behind them, and what it was given anew; again, only those that were given something meanwhile which isn't
-        served there. Whoever asks may have more to look at, so services that can't be served there are answered and
-        not raised: while there is a ``refusal``, the caller has to undo all that was done.
+        What the new BNG can serve is kept; what it can't goes into quarantine. The answer lists every service that
+        went, and what it was given anew; a node that is behind that BNG already is left as it is, and so are its
+        services. Whoever asks may have more to look at, so services that can't be served there are answered and not
+        raised: while there is a ``refusal``, the caller has to undo all that was done.
         """
         await refuse_faults(self._db, self._tenant_id, {"access_nodes": access_nodes, "bng": bng, "note": note})
         said = checked_note(note)

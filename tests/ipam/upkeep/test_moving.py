@@ -23,9 +23,9 @@ from ipam import (
     StaticResources,
     UnitTaken,
 )
-from ipam.tables import AllocationEvent
+from ipam.tables import AllocationEvent, ServiceMove
 from ipam.upkeep import rehoming
-from tests.ipam.conftest import STARTED_AT, Network, corrupt, small
+from tests.ipam.conftest import STARTED_AT, Network, small
 
 
 def two_bngs() -> dict[str, Any]:
@@ -278,22 +278,41 @@ async def test_access_nodes_go_behind_another_bng_with_all_their_services(empty:
     assert await empty.violations() == []
 
 
-async def test_re_homing_again_finds_who_was_given_something_meanwhile(empty: Network) -> None:
+async def test_a_node_that_is_behind_that_bng_already_is_left_as_it_is_also_where_its_addresses_are_drained(
+    empty: Network,
+) -> None:
     await empty.apply(two_bngs())
-    late = await empty.allocate(1, "LOC-1")
-    await corrupt(
-        empty,
-        "UPDATE ipam_access_node SET bng_id = (SELECT id FROM ipam_bng WHERE name = 'bng-2') WHERE name = 'OLT-1'",
-    )
+    there = await empty.allocate(9, "LOC-9")
+    here = await empty.allocate(1, "LOC-1")
+    await empty.keep("drain", pool="cgnat-south", span=there["ip_address"], note="goes")
+    await empty.keep("drain", pool="wan6-south", span=there["ipv6_wan_prefix"], note="goes")
 
-    [moved] = await rehome(empty, "OLT-1", note="BNG 1 is retired")
+    assert await rehome(empty, "OLT-9", note="it was forgotten that it is there") == []
+    [moved] = await rehome(empty, "OLT-9", "OLT-1", note="BNG 1 is retired")
 
-    assert (moved["service_id"], moved["given_back"]) == (
-        late["service_id"],
-        [late["ip_address"], late["ipv6_wan_prefix"]],
-    )
-    assert await rehome(empty, "OLT-1", note="again") == []
+    assert moved["service_id"] == here["service_id"]
+    assert await empty.serve("resources", service_id=there["service_id"]) == there
+    async with empty.database.read() as db:
+        moves = list(await db.scalars(select(ServiceMove.service_id)))
+        told = select(AllocationEvent.what).where(AllocationEvent.service_id == there["service_id"])
+        assert (moves, set(await db.scalars(told))) == ([here["service_id"]], {"assigned"})
     assert await empty.violations() == []
+
+
+async def test_what_is_not_served_where_a_node_is_already_is_for_a_move_to_mend(empty: Network) -> None:
+    """As when a pool was bound elsewhere: a re-homing to where the node is changes nothing about it."""
+    described = two_bngs()
+    described["pool"].append(
+        {"name": "more", "kind": "ipv4", "network": "100.66.0.0/28", "bindings": [{"bng": "bng-2"}]}
+    )
+    await empty.apply(described)
+    given = await empty.allocate(9, "LOC-9", ip_address="100.66.0.5")
+    described["pool"][-1]["bindings"] = [{"bng": "bng-1"}]
+    await empty.apply(described)
+
+    assert await rehome(empty, "OLT-9", note="once more") == []
+    assert await empty.serve("resources", service_id=given["service_id"]) == given
+    assert (await move(empty, given["service_id"], "LOC-9"))["ip_address"].startswith("100.65.0.")
 
 
 async def test_all_that_speaks_against_a_move_is_named_at_once(empty: Network) -> None:

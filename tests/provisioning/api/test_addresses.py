@@ -344,8 +344,8 @@ async def test_nodes_are_rehomed_after_a_service_that_is_just_being_changed(
     its_own = getattr(AddressDesk, verb)
 
     async def and_meanwhile(desk: AddressDesk, **said: Any) -> Any:
-        again = {"access_nodes": ["OLT-3"], "bng": "bng-north", "reason": "once more"}
-        rehoming.append(asyncio.create_task(any_api.post("/addresses/rehome", again, role="noc")))
+        there = {"access_nodes": ["OLT-3"], "bng": "bng-tight", "reason": "north is full"}
+        rehoming.append(asyncio.create_task(any_api.post("/addresses/rehome", there, role="noc")))
         await until_it_waits_for_us(desk._db, rehoming[0])
         return await its_own(desk, **said)
 
@@ -353,7 +353,21 @@ async def test_nodes_are_rehomed_after_a_service_that_is_just_being_changed(
     changed = await any_api.post(f"/addresses/services/1/{verb}", {**wish, "reason": "tidy"}, match="*")
     assert changed.status_code == status, changed.text
     rehomed = await rehoming[0]
+    assert (rehomed.status_code, rehomed.json()["code"]) == (409, "addresses.services_in_the_way")
+
+
+@pytest.mark.both_databases
+async def test_a_re_homing_to_where_the_node_is_changes_nothing_and_is_not_audited(any_api: Api) -> None:
+    before = (await any_api.get("/addresses/services/1")).json()
+    drained = {"pool": "north-v4", "span": before["ip_address"], "reason": "goes"}
+    assert (await any_api.post("/addresses/drain", drained)).json()["changed"] is True
+
+    wish = {"access_nodes": ["OLT-3"], "bng": "bng-north", "reason": "once more"}
+    rehomed = await any_api.post("/addresses/rehome", wish, role="noc")
+
     assert (rehomed.status_code, rehomed.json()) == (200, [])
+    assert (await any_api.get("/addresses/services/1")).json() == before
+    assert await any_api.audit(subject="bng/bng-north") == []
 
 
 @pytest.mark.both_databases
