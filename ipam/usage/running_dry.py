@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -11,8 +12,8 @@ Level = Literal["ok", "low", "critical", "exhausted"]
 LEVELS: tuple[Level, ...] = ("ok", "low", "critical", "exhausted")
 HYSTERESIS_PERCENT = 5
 """How far a pool must fall below a threshold before it has recovered, so that no alarm flutters."""
-FEWEST_AGAIN = 2
-"""Of a small pool so many units, since one alone comes and goes."""
+HYSTERESIS_UNITS = 1
+"""How many units that is at least, however small the pool: one alone comes and goes."""
 SHORTEST_LOOK = timedelta(hours=1)
 """From less than this nothing is foretold."""
 
@@ -28,24 +29,35 @@ class Limits:
 
 def level_of(*, size: int, free: int, before: Level, limits: Limits, kept: int = 0) -> Level:
     """How bad it is now, if it was ``before`` when last looked at. ``kept``: units that can't become free, since they
-    are reserved, or drained and nobody's."""
-    if free <= 0:
-        return "exhausted"
-    if before == "exhausted" and free < min(size - kept, max(FEWEST_AGAIN, _percent(size, HYSTERESIS_PERCENT))):
-        return "exhausted"
-    used_percent = 100 * (size - free) / size
-    was = LEVELS.index(before)
-    again = HYSTERESIS_PERCENT if was >= LEVELS.index("critical") else 0
-    floor = limits.minimum_free + (_percent(limits.minimum_free, HYSTERESIS_PERCENT) if again else 0)
-    if used_percent >= limits.crit_percent - again or free < floor:
-        return "critical"
-    again = HYSTERESIS_PERCENT if was >= LEVELS.index("low") else 0
-    return "low" if used_percent >= limits.warn_percent - again else "ok"
+    are reserved, or drained and nobody's. When all others are free, a pool has recovered as far as it can."""
+    was, most = LEVELS.index(before), size - kept
+    for level, enough, again in _floors(size, limits):
+        recovered = min(max(again, enough + HYSTERESIS_UNITS), most)
+        if free < enough or (was >= LEVELS.index(level) and free < recovered):
+            return level
+    return "ok"
+
+
+def _floors(size: int, limits: Limits) -> Iterator[tuple[Level, int, int]]:
+    """Of each level, the worst first, with how many free units a pool isn't at it, and with how many it has recovered
+    from it by percent."""
+    yield "exhausted", 1, _percent(size, HYSTERESIS_PERCENT)
+    least, more = limits.minimum_free, _percent(limits.minimum_free, HYSTERESIS_PERCENT)
+    percent = limits.crit_percent
+    enough, again = _below(size, percent), _below(size, percent - HYSTERESIS_PERCENT)
+    yield "critical", max(enough, least), max(again, least + more)
+    percent = limits.warn_percent
+    yield "low", _below(size, percent), _below(size, percent - HYSTERESIS_PERCENT)
 
 
 def shown(level: Level, free: int) -> Level:
     """What is said of a pool at that level: one that was exhausted, and of which a few units are free by now, isn't."""
     return "critical" if level == "exhausted" and free > 0 else level
+
+
+def _below(size: int, used_percent: int) -> int:
+    """The fewest free units with which less than that is in use."""
+    return size * (100 - used_percent) // 100 + 1
 
 
 def _percent(units: int, percent: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -54,7 +55,8 @@ def test_fewer_than_the_least_that_must_be_free_is_critical(before: Level, free:
     ("size", "kept", "free", "level"),
     [
         (6, 0, 1, "exhausted"),
-        (6, 0, 2, "ok"),
+        (6, 0, 2, "low"),
+        (6, 0, 3, "ok"),
         (3, 0, 1, "exhausted"),
         (3, 0, 2, "ok"),
         (2, 0, 1, "exhausted"),
@@ -69,6 +71,51 @@ def test_a_small_pool_has_room_again_with_two_units_or_with_all_that_can_be_free
     size: int, kept: int, free: int, level: Level
 ) -> None:
     assert level_of(size=size, free=free, before="exhausted", limits=LIMITS, kept=kept) == level
+
+
+@pytest.mark.parametrize(
+    ("size", "limits", "levels"),
+    [
+        (5, LIMITS, "1 low 2 low 1 low 2 low 3 ok 2 ok 3 ok 2 ok 1 low"),
+        (10, LIMITS, "2 low 3 low 2 low 3 low 4 ok 3 ok 4 ok 3 ok 2 low"),
+        (20, LIMITS, "1 critical 2 critical 1 critical 2 critical 3 low 2 low 1 critical"),
+        (20, LIMITS, "4 low 5 low 4 low 6 ok 5 ok 6 ok 5 ok 4 low"),
+        (14, Limits(100, 100, 3), "2 critical 3 critical 2 critical 4 ok 3 ok 4 ok 3 ok 2 critical"),
+        (14, Limits(70, 70, 4), "4 critical 5 critical 4 critical 6 ok 5 ok 4 critical"),
+        (4, Limits(50, 75, 1), "2 low 1 critical 2 critical 3 low 2 low 4 ok 3 ok"),
+        (1000, LIMITS, "200 low 201 low 250 low 251 ok 250 ok 201 ok 200 low"),
+    ],
+)
+def test_one_unit_that_comes_and_goes_changes_nothing_however_small_the_pool(
+    size: int, limits: Limits, levels: str
+) -> None:
+    said = levels.split()
+    level: Level = "ok"
+    seen: list[str] = []
+    for free in said[::2]:
+        level = level_of(size=size, free=int(free), before=level, limits=limits)
+        seen += [free, level]
+
+    assert seen == said
+
+
+@pytest.mark.parametrize(
+    ("size", "kept", "limits"),
+    [
+        (2, 0, Limits(50, 95, 0)),
+        (5, 0, Limits(80, 95, 5)),
+        (1000, 0, Limits(3, 4, 0)),
+        (100, 90, Limits(90, 92, 9)),
+    ],
+)
+def test_a_pool_of_which_all_is_free_that_can_be_has_recovered_as_far_as_it_can(
+    size: int, kept: int, limits: Limits
+) -> None:
+    fresh = level_of(size=size, free=size - kept, before="ok", limits=limits, kept=kept)
+
+    again = [level_of(size=size, free=size - kept, before=before, limits=limits, kept=kept) for before in LEVELS]
+
+    assert again == 4 * [fresh]
 
 
 def test_a_pool_that_is_still_told_as_exhausted_is_shown_as_critical_when_a_unit_is_free() -> None:
@@ -90,6 +137,34 @@ def test_looking_again_at_the_same_never_changes_the_level(size: int, data: st.D
     assert once == "exhausted" or free > 0
     if before != "exhausted" or free == size - kept:
         assert (once == "exhausted") == (free == 0)
+
+
+@given(st.integers(2, 400), st.data(), st.sampled_from(LEVELS))
+@settings(max_examples=200)
+def test_after_a_crossing_one_unit_back_never_crosses_again(size: int, data: st.DataObject, before: Level) -> None:
+    """But where that unit is the last one in use, for then nothing more could become free."""
+    warn = data.draw(st.integers(1, 100))
+    limits = Limits(warn, data.draw(st.integers(warn, 100)), data.draw(st.integers(0, size)))
+    kept = data.draw(st.integers(0, size - 2))
+    free = data.draw(st.integers(0, size - kept - 1))
+    looked = partial(level_of, size=size, limits=limits, kept=kept)
+
+    once = looked(free=free, before=before)
+
+    if LEVELS.index(once) > LEVELS.index(before):
+        assert free + 1 == size - kept or looked(free=free + 1, before=once) == once
+    if LEVELS.index(once) < LEVELS.index(before):
+        assert looked(free=free - 1, before=once) == once
+
+
+@given(st.integers(1, 40), st.data())
+@settings(max_examples=100)
+def test_the_fewer_are_free_the_worse_it_is(size: int, data: st.DataObject) -> None:
+    warn = data.draw(st.integers(1, 100))
+    limits = Limits(warn, data.draw(st.integers(warn, 100)), data.draw(st.integers(0, size)))
+    for before in LEVELS:
+        levels = [level_of(size=size, free=free, before=before, limits=limits) for free in range(size + 1)]
+        assert levels == sorted(levels, key=LEVELS.index, reverse=True)
 
 
 def test_days_are_told_from_the_slope_when_there_is_one() -> None:

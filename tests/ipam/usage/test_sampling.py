@@ -98,7 +98,7 @@ async def test_a_full_pool_of_which_one_unit_comes_and_goes_is_told_of_once(empt
         await empty.release(each["service_id"])
     empty.clock.forward(minutes=5)
 
-    assert await look(empty) == [("cgnat", "exhausted", "ok", 2)]
+    assert await look(empty) == [("cgnat", "exhausted", "low", 2)]
 
 
 @pytest.mark.parametrize(("out", "size"), [("192.0.2.2-192.0.2.6", 1), ("192.0.2.3-192.0.2.6", 2)])
