@@ -115,10 +115,18 @@ async def each_given(chosen: Iterable[Candidate], looking: Callable[[Candidate, 
     faults.refuse_if_any()
 
 
+def may_take_reserved(pool: Candidate, holder: Holder) -> bool | None:
+    """As ``claim`` takes it: nobody has asked for what is computed."""
+    return None if pool.is_computed else holder.takes_reserved
+
+
 async def _take_given(db: AsyncSession, holder: Holder, pool: Candidate, number: int) -> None:
     unit = pool.unit(number, holder.tenant_id)
     held = {"state": "assigned", "service_id": holder.service_id, "subject": holder.subject, "assigned_at": holder.at}
-    await claim(db, unit, held, subject=holder.subject, at=holder.at)
+    takes = may_take_reserved(pool, holder)
+    if await claim(db, unit, held, subject=holder.subject, at=holder.at, takes_reserved=takes):
+        note = f"for service {holder.service_id}, which has asked for it"
+        await note_event(db, unit, what="unreserved", at=holder.at, note=note)
     await note_event(db, unit, what="assigned", at=holder.at, service_id=holder.service_id)
 
 

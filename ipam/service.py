@@ -77,7 +77,8 @@ class NetworkService:
         request_id: str | None = None,
         static: StaticResources | None = None,
     ) -> AllocatedResources:
-        """Give a new service its address, prefixes, VLANs and username; of what ``static`` names, exactly that.
+        """Give a new service its address, prefixes, VLANs and username; of what ``static`` names, exactly that, also
+        where it is reserved if ``take_reserved`` says so.
 
         The same ``request_id`` gives the same answer again. When its service has been released meanwhile, the same
         service comes back to life, with its former addresses as far as nobody else was given them.
@@ -154,8 +155,8 @@ class NetworkService:
         )
         place = await places.find_place(self._db, self._tenant_id, service_location)
         plan = await places.find_plan(self._db, self._tenant_id, bandwidth_plan)
-        holder = self._holder(0, customer_id, place)
         wanted = static.checked() if static else None
+        holder = self._holder(0, customer_id, place, wanted)
         return await previewing.preview(self._db, place=place, plan=plan, holder=holder, static=wanted)
 
     async def move_service(
@@ -188,7 +189,8 @@ class NetworkService:
         place = await self._held_place(service_location)
         asked: dict[str, Any] = {"line": line, "place": place, "request_id": request_id, "static": wanted}
         if not await moving.was_made(self._db, tenant_id=self._tenant_id, **asked):
-            await moving.move(self._db, holder=self._holder(service_id, line.customer_id, place), note=said, **asked)
+            holder = self._holder(service_id, line.customer_id, place, wanted)
+            await moving.move(self._db, holder=holder, note=said, **asked)
             log.debug("service moved", service_id=service_id, location=place.location)
         return await self.resources(service_id)
 
@@ -316,9 +318,10 @@ class NetworkService:
     async def _refuse_faults(self, **parts: Unpack[RequestParts]) -> None:
         await refuse_faults(self._db, self._tenant_id, parts)
 
-    def _holder(self, service_id: int, customer_id: int, place: Place) -> Holder:
+    def _holder(self, service_id: int, customer_id: int, place: Place, static: StaticResources | None = None) -> Holder:
         subject = holdings.subject_of(customer_id, place.location_id)
-        return Holder(self._tenant_id, service_id, subject, self._now())
+        takes_reserved = static.take_reserved if static else None
+        return Holder(self._tenant_id, service_id, subject, self._now(), takes_reserved)
 
     async def _live_line(self, service_id: int, *going_to: str) -> Line:
         """The service, which nobody else changes meanwhile.

@@ -55,13 +55,18 @@ class UnitReserved(UnitError):
 
     code = "ipam.unit_reserved"
 
-    def __init__(self, value: str, *, pool: str, note: str, follows_from: str | None = None) -> None:
+    def __init__(
+        self, value: str, *, pool: str, note: str, follows_from: str | None = None, may_be_taken: bool = False
+    ) -> None:
+        """``may_be_taken``: by who says so."""
         self.value = value
         self.pool = pool
         self.note = note
+        ways = "or unreserve it"
+        if may_be_taken:
+            ways = "or, if it is kept for this service, ask for it with take_reserved (`--take-reserved`)"
         super().__init__(
-            f"{value} of pool {pool} is reserved ({note}); nothing was changed.{_another_one(follows_from)},"
-            " or unreserve it."
+            f"{value} of pool {pool} is reserved ({note}); nothing was changed.{_another_one(follows_from)}, {ways}."
         )
 
 

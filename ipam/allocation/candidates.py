@@ -126,6 +126,8 @@ class Holder:
     service_id: int
     subject: str
     at: datetime
+    takes_reserved: bool | None = None
+    """Whether what is asked for by its number may be reserved; None: that can't be said where they ask."""
 
 
 async def bound(db: AsyncSession, place: Place, plan: Plan, holder: Holder) -> list[Candidate]:

@@ -41,10 +41,19 @@ class Unit:
     computed_from: str | None = None
 
 
-async def claim(db: AsyncSession, wanted: Unit, row: Mapping[str, Any], *, subject: str | None, at: datetime) -> None:
-    """Makes the unit's row be ``row``: a new one, or the one it had when it was last used.
+async def claim(
+    db: AsyncSession,
+    wanted: Unit,
+    row: Mapping[str, Any],
+    *,
+    subject: str | None,
+    at: datetime,
+    takes_reserved: bool | None = None,
+) -> bool:
+    """Makes the unit's row be ``row``: a new one, or the one it had when it was last used. Whether it was reserved.
 
-    ``subject``: who may have it back before its quarantine is over.
+    ``subject``: who may have it back before its quarantine is over. ``takes_reserved``: whether whoever asks has said
+    that it may be reserved; None: that can't be said where they ask.
 
     Raises:
         UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining, UnitLost: why it can't be had.
@@ -55,13 +64,17 @@ async def claim(db: AsyncSession, wanted: Unit, row: Mapping[str, Any], *, subje
         await _carve(db, wanted)
         of_unit = {"tenant_id": wanted.tenant_id, "pool_id": wanted.pool_id, "unit": wanted.unit}
         await db.execute(insert(_ALLOCATION).values(**of_unit, **row))
-        return
-    refuse_used(used, wanted, subject, at)
-    again = {"available_at": None, "sticky_until": None, **row}
+        return False
+    refuse_used(used, wanted, subject, at, takes_reserved)
+    await _refuse_drained(db, used, wanted)
+    again = {"available_at": None, "sticky_until": None, "note": None, **row}
     await db.execute(update(_ALLOCATION).where(_ALLOCATION.c.id == used.id).values(**again))
+    return bool(used.state == "reserved")
 
 
-def refuse_used(used: Row[Any], wanted: Unit, subject: str | None, at: datetime) -> None:
+def refuse_used(
+    used: Row[Any], wanted: Unit, subject: str | None, at: datetime, takes_reserved: bool | None = None
+) -> None:
     """
     Raises:
         UnitTaken, UnitReserved, UnitCooling: what its row says against it.
@@ -69,9 +82,27 @@ def refuse_used(used: Row[Any], wanted: Unit, subject: str | None, at: datetime)
     if used.state == "assigned":
         raise held_by_another(wanted, used.service_id)
     if used.state == "reserved":
-        raise UnitReserved(wanted.value, pool=wanted.pool, note=used.note, follows_from=wanted.computed_from)
+        if takes_reserved:
+            return
+        raise UnitReserved(
+            wanted.value,
+            pool=wanted.pool,
+            note=used.note,
+            follows_from=wanted.computed_from,
+            may_be_taken=takes_reserved is False,
+        )
     if used.available_at > at and used.subject != subject:
         raise UnitCooling(wanted.value, pool=wanted.pool, available_at=used.available_at)
+
+
+async def _refuse_drained(db: AsyncSession, used: Row[Any], wanted: Unit) -> None:
+    """What is reserved stays so in a part that is drained, where it would go to nobody if it weren't.
+
+    Raises:
+        UnitDraining
+    """
+    if used.state == "reserved" and (note := await db.scalar(_covering(Drain, Drain.note, wanted))) is not None:
+        raise UnitDraining(wanted.value, pool=wanted.pool, note=note)
 
 
 def held_by_another(wanted: Unit, service_id: int) -> UnitTaken:
@@ -79,7 +110,9 @@ def held_by_another(wanted: Unit, service_id: int) -> UnitTaken:
     return UnitTaken(wanted.value, pool=wanted.pool, service_id=service_id, follows_from=wanted.computed_from)
 
 
-async def why_not(db: AsyncSession, wanted: Unit, *, subject: str | None, at: datetime) -> None:
+async def why_not(
+    db: AsyncSession, wanted: Unit, *, subject: str | None, at: datetime, takes_reserved: bool | None = None
+) -> None:
     """Looks without locking anything, and again when others have changed it between one look and the next.
 
     Raises:
@@ -89,7 +122,8 @@ async def why_not(db: AsyncSession, wanted: Unit, *, subject: str | None, at: da
     while True:
         used = (await db.execute(_of_unit(wanted))).first()
         if used is not None:
-            refuse_used(used, wanted, subject, at)
+            refuse_used(used, wanted, subject, at, takes_reserved)
+            await _refuse_drained(db, used, wanted)
             return
         if (await db.execute(around)).first() is not None:
             return

@@ -178,7 +178,8 @@ class Giving:
 
     def _holder(self, order: Order, wish: Wish, service_id: int) -> Holder:
         subject = holdings.subject_of(order.customer_id, wish.place.location_id)
-        return Holder(self._tenant_id, service_id, subject, self._now())
+        takes_reserved = order.static.take_reserved if order.static else None
+        return Holder(self._tenant_id, service_id, subject, self._now(), takes_reserved)
 
 
 def _told(given: Given, how: HowAllocated = "new") -> Allocated:

@@ -15,7 +15,7 @@ from ipam.allocation.chains import Chains, find_chains
 from ipam.allocation.patience import OthersWereQuicker
 from ipam.allocation.places import Place, Plan
 from ipam.allocation.static_requests import StaticResources
-from ipam.allocator import choose, each_given
+from ipam.allocator import choose, each_given, may_take_reserved
 from ipam.answers import value_of
 from ipam.errors import PoolBusy
 from ipam.tables import Allocation, FreeRange
@@ -55,7 +55,8 @@ async def _chosen(db: AsyncSession, looking: Callable[[], Awaitable[Chains]], at
 
 
 async def _look_at_given(db: AsyncSession, holder: Holder, pool: Candidate, number: int) -> None:
-    await why_not(db, pool.unit(number, holder.tenant_id), subject=holder.subject, at=holder.at)
+    unit, takes = pool.unit(number, holder.tenant_id), may_take_reserved(pool, holder)
+    await why_not(db, unit, subject=holder.subject, at=holder.at, takes_reserved=takes)
 
 
 async def _previewed(db: AsyncSession, candidate: Candidate) -> PreviewedUnit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ipam.addresses import FIRST_VID, LAST_VID, format_address, parse_address, parse_network, to_bytes
@@ -22,12 +22,21 @@ NAME_OF = {kind: name for name, kind in _KINDS.items()}
 
 @dataclass(frozen=True)
 class StaticResources:
-    """What a service is to have and nothing else; what isn't named, its pools choose. The names are the answer's."""
+    """What a service is to have and nothing else; what isn't named, its pools choose. The names are the answer's.
+
+    ``take_reserved``: also what is reserved, which is no longer kept then. It isn't a part of what makes a request the
+    same again.
+    """
 
     ip_address: str | None = None
     ipv6_wan_prefix: str | None = None
     delegated_prefix: str | None = None
     cvlan: int | None = None
+    take_reserved: bool = False
+
+    @property
+    def _named(self) -> dict[str, str | int]:
+        return {name: value for name in STATIC if (value := getattr(self, name)) is not None}
 
     def checked(self) -> StaticResources | None:
         """The same in the one spelling of each; None: nothing is named.
@@ -37,23 +46,24 @@ class StaticResources:
         """
         faults: list[Fault] = []
         spelt: dict[str, Any] = {}
-        for name, value in asdict(self).items():
-            if value is not None:
-                try:
-                    spelt[name] = _spelt(name, value)
-                except ValueError as exc:
-                    faults.append(Fault(name, str(exc)))
+        for name, value in self._named.items():
+            try:
+                spelt[name] = _spelt(name, value)
+            except ValueError as exc:
+                faults.append(Fault(name, str(exc)))
+        if self.take_reserved and not self._named:
+            faults.append(Fault("take_reserved", f"must come with what is reserved: {', '.join(STATIC)}"))
         if faults:
             (where, what), *others = faults
             raise RequestInvalid(where, what, *others)
-        return StaticResources(**spelt) if spelt else None
+        return StaticResources(**spelt, take_reserved=self.take_reserved) if spelt else None
 
     def by_kind(self) -> dict[Kind, str | int]:
-        return {_KINDS[name]: value for name, value in asdict(self).items() if value is not None}
+        return {_KINDS[name]: value for name, value in self._named.items()}
 
     def as_text(self) -> str:
         """For the record: the same wishes make the same text."""
-        return json.dumps({name: value for name, value in asdict(self).items() if value is not None}, sort_keys=True)
+        return json.dumps(self._named, sort_keys=True)
 
 
 def _spelt(name: str, value: str | int) -> str | int:

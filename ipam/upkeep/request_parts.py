@@ -106,7 +106,9 @@ def _check(faults: RequestFaults, said: Mapping[str, Any]) -> None:
         faults.check("customer_id", partial(check_customer, said["customer_id"]))
     if "request_id" in said:
         faults.check("request_id", partial(check_request_id, said["request_id"]))
-    faults.check("static", StaticResources(**{name: said[name] for name in STATIC if name in said}).checked)
+    numbers = {name: said[name] for name in STATIC if name in said}
+    takes_reserved = said.get("take_reserved") is True
+    faults.check("static", StaticResources(**numbers, take_reserved=takes_reserved).checked)
     if "prefix" in said:
         faults.check("prefix", partial(checked_prefix, said["prefix"]))
     if "count" in said:

@@ -150,13 +150,14 @@ async def preview(
     ipv6_wan_prefix: Annotated[str | None, Query(max_length=64)] = None,
     delegated_prefix: Annotated[str | None, Query(max_length=64)] = None,
     cvlan: Annotated[int | None, Query(ge=0, le=4095)] = None,
+    take_reserved: Annotated[bool, Query(description="Also what is reserved, of what is named")] = False,
 ) -> list[PreviewedUnit]:
     """What this customer would be given there now; nothing is written, and nothing is kept for them."""
     return await call.appliance.services(call.db).network_service.preview(
         customer_id=customer_id,
         service_location=service_location,
         bandwidth_plan=bandwidth_plan,
-        static=StaticResources(ip_address, ipv6_wan_prefix, delegated_prefix, cvlan),
+        static=StaticResources(ip_address, ipv6_wan_prefix, delegated_prefix, cvlan, take_reserved),
     )
 
 

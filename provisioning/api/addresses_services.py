@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ipam import MOST_ROUTED_OF_A_POOL, AllocatedResources, ServiceIncomplete, ServiceReleased, StaticResources
 from provisioning.addresses import LONGEST_REQUEST, AddressDesk, ChangedService, ReleasedService
-from provisioning.api.addresses_parts import ByHand, Why, misfits, misfits_of_live
+from provisioning.api.addresses_parts import ByHand, Why, misfits, misfits_of_live, pointing
 from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.idempotency import key_of
 from provisioning.api.openapi import WORDS, problem
@@ -24,6 +24,9 @@ from provisioning.service_views import ServiceGone, ServiceHeld, gone, in_full
 doors = Doors(prefix="/addresses/services", tags=["addresses"])
 
 Prefix = Annotated[str, Field(max_length=64)]
+TakeReserved = Annotated[
+    bool, Field(description="Also what is reserved, of what is named by its number: it is no longer kept then")
+]
 
 
 class Allocation(Wish):
@@ -46,6 +49,7 @@ class Allocation(Wish):
     ipv6_wan_prefix: Prefix | None = None
     delegated_prefix: Prefix | None = None
     cvlan: Annotated[int, Field(ge=0, le=4095)] | None = None
+    take_reserved: TakeReserved = False
 
 
 class ServiceToMove(ByHand):
@@ -57,6 +61,7 @@ class ServiceToMove(ByHand):
     ipv6_wan_prefix: Prefix | None = None
     delegated_prefix: Prefix | None = None
     cvlan: Annotated[int, Field(ge=0, le=4095)] | None = None
+    take_reserved: TakeReserved = False
 
 
 class Route(Wish):
@@ -98,7 +103,7 @@ async def allocate(call: InCall, wish: Allocation, response: Response) -> Alloca
         service_location=wish.service_location,
         bandwidth_plan=wish.bandwidth_plan,
         request_id=f"api/{by_key}" if wish.request_id is None else wish.request_id,
-        static=StaticResources(wish.ip_address, wish.ipv6_wan_prefix, wish.delegated_prefix, wish.cvlan),
+        static=_static(wish),
     )
     before = {"state": "released"} if how == "back" else None
     call.tells(subject=f"service/{held['service_id']}", customer_id=wish.customer_id, before=before)
@@ -137,10 +142,10 @@ async def of_service(
 @doors.post("/{service_id}/move", permission="addresses.write", if_match=True, misfits=misfits_of_live)
 async def move(call: InCall, service_id: Number, wish: ServiceToMove, response: Response) -> ChangedService:
     """Lets it go on at another premise; named where it is, it gets out of what is being drained."""
+    static = _static(wish)
     desk = await _seen(call, service_id, wish, reason=wish.reason, going_to=wish.service_location)
-    numbers = StaticResources(wish.ip_address, wish.ipv6_wan_prefix, wish.delegated_prefix, wish.cvlan)
     changed = await desk.move(
-        service_id=service_id, service_location=wish.service_location, note=wish.reason, static=numbers
+        service_id=service_id, service_location=wish.service_location, note=wish.reason, static=static
     )
     return await _changed(call, changed, response)
 
@@ -169,6 +174,15 @@ async def release(call: InCall, service_id: Number, wish: Release) -> ReleasedSe
         return await call.appliance.address_desk(call.db).release(service_id=service_id, reason=wish.reason)
     desk = await _seen(call, service_id, wish, reason=wish.reason)
     return await desk.release(service_id=service_id, reason=wish.reason)
+
+
+def _static(wish: Allocation | ServiceToMove) -> StaticResources | None:
+    """
+    Raises: RequestInvalid.
+    """
+    numbers = (wish.ip_address, wish.ipv6_wan_prefix, wish.delegated_prefix, wish.cvlan)
+    with pointing():
+        return StaticResources(*numbers, wish.take_reserved).checked()
 
 
 async def _seen(

@@ -87,7 +87,8 @@ class Freed(Upkept):
 
 @doors.post("/reserve", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def reserve(call: InCall, wish: OneUnit) -> Upkept:
-    """Keeps a free one for something: nobody is given it until it is unreserved."""
+    """Keeps a free one for something: nobody is given it until it is unreserved, but who names it with
+    `take_reserved`."""
     upkeep = await _upkeep(call, wish)
     done = await upkeep.reserve(**_said(wish))
     return _upkept(call, wish.pool, await upkeep.part(pool=wish.pool, span=wish.value), done)

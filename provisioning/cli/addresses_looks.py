@@ -63,6 +63,9 @@ Ip = Annotated[str | None, typer.Option("--ip", help="Exactly this IPv4 address.
 Wan6 = Annotated[str | None, typer.Option("--wan6", help="Exactly this IPv6 WAN prefix.")]
 DelegatedPrefix = Annotated[str | None, typer.Option("--pd", help="Exactly this delegated prefix.")]
 Cvlan = Annotated[int | None, typer.Option("--cvlan", help="Exactly this C-VLAN.")]
+TakeReserved = Annotated[
+    bool, typer.Option("--take-reserved", help="Also what is reserved, of what is named: it is no longer kept then.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -75,9 +78,11 @@ def add_to(app: typer.Typer) -> None:
     app.command()(kea)
 
 
-def static_of(ip: str | None, wan6: str | None, pd: str | None, cvlan: int | None) -> StaticResources | None:
+def static_of(
+    ip: str | None, wan6: str | None, pd: str | None, cvlan: int | None, take_reserved: bool
+) -> StaticResources | None:
     """What is asked for by its number; nothing of it is nothing."""
-    wanted = StaticResources(ip_address=ip, ipv6_wan_prefix=wan6, delegated_prefix=pd, cvlan=cvlan)
+    wanted = StaticResources(ip, wan6, pd, cvlan, take_reserved)
     return None if wanted == StaticResources() else wanted
 
 
@@ -159,6 +164,7 @@ def preview(
     wan6: Wan6 = None,
     pd: DelegatedPrefix = None,
     cvlan: Cvlan = None,
+    take_reserved: TakeReserved = False,
     json_: AsJson = False,
 ) -> None:
     """Say what this customer would be given there now; nothing is written, and nothing is kept for them."""
@@ -169,7 +175,7 @@ def preview(
                 customer_id=customer,
                 service_location=location,
                 bandwidth_plan=plan,
-                static=static_of(ip, wan6, pd, cvlan),
+                static=static_of(ip, wan6, pd, cvlan, take_reserved),
             )
         if json_:
             print_json(found)

@@ -12,7 +12,7 @@ from ipam import MOST_ROUTED_OF_A_POOL, AllocatedResources, HowAllocated, UnitSt
 from provisioning.access import subject_of
 from provisioning.addresses import AddressDesk, ChangedService
 from provisioning.bootstrap import Appliance
-from provisioning.cli.addresses_looks import Cvlan, DelegatedPrefix, Ip, Wan6, static_of
+from provisioning.cli.addresses_looks import Cvlan, DelegatedPrefix, Ip, TakeReserved, Wan6, static_of
 from provisioning.cli.audited import tells
 from provisioning.cli.printing import at_second, print_json, say
 from provisioning.cli.running import AsJson, run
@@ -31,7 +31,7 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def allocate(
+def allocate(  # noqa: PLR0913, PLR0917 - each is a fact about what it is to have
     customer: Annotated[int, typer.Option(help="The customer's number.")],
     location: Annotated[str, typer.Option(help="The premise, by its id or an alias.")],
     plan: Annotated[str, typer.Option(help="The network plan.")],
@@ -40,6 +40,7 @@ def allocate(
     wan6: Wan6 = None,
     pd: DelegatedPrefix = None,
     cvlan: Cvlan = None,
+    take_reserved: TakeReserved = False,
     json_: AsJson = False,
 ) -> None:
     """Give a service that another system looks after its addresses and VLANs; an installation takes its own."""
@@ -51,7 +52,7 @@ def allocate(
                 service_location=location,
                 bandwidth_plan=plan,
                 request_id=request,
-                static=static_of(ip, wan6, pd, cvlan),
+                static=static_of(ip, wan6, pd, cvlan, take_reserved),
             )
             tells(subject=subject_of("service", held["service_id"]))
         print_json(held) if json_ else _print_held(held, HOW[how])
@@ -59,7 +60,7 @@ def allocate(
     run(act, as_json=json_)
 
 
-def move(
+def move(  # noqa: PLR0913, PLR0917 - each is a fact about what it is to have
     service: Service,
     to: Annotated[str, typer.Option(help="The premise where it goes on, by its id or an alias.")],
     reason: Reason,
@@ -68,10 +69,11 @@ def move(
     wan6: Wan6 = None,
     pd: DelegatedPrefix = None,
     cvlan: Cvlan = None,
+    take_reserved: TakeReserved = False,
     json_: AsJson = False,
 ) -> None:
     """Let a service go on at another premise; named where it is, it gets out of what is being drained."""
-    static = static_of(ip, wan6, pd, cvlan)
+    static = static_of(ip, wan6, pd, cvlan, take_reserved)
     _change(
         lambda desk: desk.move(service_id=service, service_location=to, note=reason, request_id=request, static=static),
         {},

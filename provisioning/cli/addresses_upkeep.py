@@ -32,7 +32,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def reserve(pool: Pool, value: Value, reason: Reason, json_: AsJson = False) -> None:
-    """Keep a free address, prefix or C-VLAN for something: nobody is given it until it is unreserved."""
+    """Keep a free address, prefix or C-VLAN for something: nobody is given it until it is unreserved, but who names it
+    with `--take-reserved`."""
     _do(pool, value, "reserved", lambda to: to.reserve(pool=pool, value=value, note=reason), as_json=json_)
 
 

@@ -32,7 +32,7 @@ from workflows.payloads import CustomerData, WhiteLabelConfig
         (
             StaticResources,
             "`{ip_address?: text or null, ipv6_wan_prefix?: text or null, delegated_prefix?: text or null, "
-            "cvlan?: whole number or null}`",
+            "cvlan?: whole number or null, take_reserved?: true or false}`",
         ),
     ],
 )

@@ -15,6 +15,7 @@ from ipam import (
     RequestInvalid,
     StaticResources,
     UnitCooling,
+    UnitDraining,
     UnitElsewhere,
     UnitExcluded,
     UnitLost,
@@ -22,6 +23,7 @@ from ipam import (
     UnitTaken,
 )
 from tests.ipam.conftest import Network, corrupt, one_pool, small
+from tests.ipam.upkeep.test_rehoming_many import two_bngs
 
 
 async def test_what_is_named_is_had_exactly_and_the_rest_is_the_pools_choice(network: Network) -> None:
@@ -229,3 +231,123 @@ async def test_many_who_name_numbers_at_once_and_many_who_do_not_share_one_pool(
     assert await empty.violations() == []
     with pytest.raises(RequestInvalid):
         StaticResources(cvlan=1).checked()
+
+
+RESERVED: dict[str, tuple[str, str]] = {
+    "ip_address": ("cgnat", "100.64.0.6"),
+    "ipv6_wan_prefix": ("wan6", "2001:db8:1000:5::/64"),
+    "delegated_prefix": ("pd", "2001:db8:2000:700::/56"),
+    "cvlan": ("metro/210", "300"),
+}
+"""By the name under which it can be asked for, a pool and what of it is reserved."""
+
+
+async def reserved(network: Network) -> dict[str, Any]:
+    """One of each kind, and how it is asked for."""
+    for pool, value in RESERVED.values():
+        await network.keep("reserve", pool=pool, value=value, note="for Mrs Smith")
+    return {name: int(value) if name == "cvlan" else value for name, (_, value) in RESERVED.items()}
+
+
+async def told_of(network: Network) -> list[list[tuple[str, int | None]]]:
+    """What has become of each of them, and whose it was."""
+    async with network.database.read() as db:
+        histories = [await network.upkeep(db).history(pool=pool, value=value) for pool, value in RESERVED.values()]
+    return [[(each["what"], each["service_id"]) for each in history] for history in histories]
+
+
+async def test_what_is_reserved_is_given_to_who_says_so_and_the_history_tells_both(network: Network) -> None:
+    static = await reserved(network)
+    with pytest.raises(RequestInvalid) as refused:
+        await network.allocate(1, "LOC-2", request_id="order-1", **static)
+    assert [fault.where for fault in refused.value.faults] == list(static)
+    assert all("ask for it with take_reserved (`--take-reserved`)" in fault.what for fault in refused.value.faults)
+    assert await told_of(network) == 4 * [[("reserved", None)]]
+
+    given = await network.allocate(1, "LOC-2", request_id="order-1", **static, take_reserved=True)
+    again = await network.allocate(1, "LOC-2", request_id="order-1", **static, take_reserved=True)
+    without = await network.allocate(1, "LOC-2", request_id="order-1", **static)
+
+    assert {name: dict(given)[name] for name in static} == static
+    assert given == again == without
+    service_id = given["service_id"]
+    assert await told_of(network) == 4 * [[("reserved", None), ("unreserved", None), ("assigned", service_id)]]
+    assert [(await network.usage(pool))["reserved"] for pool, _ in RESERVED.values()] == [0, 0, 0, 0]
+    assert await network.violations() == []
+
+    await network.release(service_id)
+    assert [(await network.usage(pool))["quarantined"] for pool, _ in RESERVED.values()] == [1, 1, 1, 1]
+    assert await network.violations() == []
+
+
+async def test_a_service_is_moved_to_what_is_reserved_for_it(network: Network) -> None:
+    static = await reserved(network)
+    service_id = (await network.allocate(1, "LOC-1"))["service_id"]
+    asked = {"service_id": service_id, "service_location": "LOC-2", "note": "moves house", "request_id": "move-1"}
+    with pytest.raises(RequestInvalid, match="take_reserved"):
+        await network.serve("move_service", **asked, static=StaticResources(**static))
+
+    wanted = StaticResources(**static, take_reserved=True)
+    moved = await network.serve("move_service", **asked, static=wanted)
+
+    assert {name: moved[name] for name in static} == static
+    assert await network.serve("move_service", **asked, static=wanted) == moved
+    assert await told_of(network) == 4 * [[("reserved", None), ("unreserved", None), ("assigned", service_id)]]
+    assert await network.violations() == []
+
+
+async def test_a_reservation_stays_where_something_else_stands_in_the_way(network: Network) -> None:
+    static = await reserved(network)
+    await network.allocate(2, "LOC-2", cvlan=301)
+    asked = {"customer_id": 1, "service_location": "LOC-2", "bandwidth_plan": "fiber-100"}
+    taken = StaticResources(**{**static, "cvlan": 301}, take_reserved=True)
+
+    for verb in ("allocate_resources", "preview"):
+        with pytest.raises(UnitTaken, match="301 of pool metro/210 is held by service 1"):
+            await network.serve(verb, **asked, static=taken)
+    await network.keep("drain", pool="cgnat", span="100.64.0.6", note="goes")
+    for verb in ("allocate_resources", "preview"):
+        with pytest.raises(UnitDraining, match="of pool cgnat is in a part that is being drained"):
+            await network.serve(verb, **asked, static=StaticResources(**static, take_reserved=True))
+
+    assert await told_of(network) == 4 * [[("reserved", None)]]
+    assert await network.violations() == []
+
+
+async def test_a_preview_takes_what_is_reserved_and_leaves_it_reserved(network: Network) -> None:
+    static = await reserved(network)
+    asked = {"customer_id": 1, "service_location": "LOC-2", "bandwidth_plan": "fiber-100"}
+    with pytest.raises(RequestInvalid, match="take_reserved"):
+        await network.serve("preview", **asked, static=StaticResources(**static))
+
+    found = await network.serve("preview", **asked, static=StaticResources(**static, take_reserved=True))
+
+    assert {(each["how"], each["value"]) for each in found} == {("named", value) for _, value in RESERVED.values()}
+    assert await told_of(network) == 4 * [[("reserved", None)]]
+
+
+async def test_who_takes_what_is_reserved_names_it(network: Network) -> None:
+    with pytest.raises(RequestInvalid, match="take_reserved must come with what is reserved: ip_address"):
+        await network.allocate(1, take_reserved=True)
+    await network.keep("reserve", pool="cgnat", value="100.64.0.6", note="for Mrs Smith")
+    with pytest.raises(UnitReserved, match="Choose another one, or unreserve it"):
+        await network.keep("reserve", pool="cgnat", value="100.64.0.6", note="for the zoo")
+
+
+async def test_what_is_computed_or_routed_stays_reserved(empty: Network) -> None:
+    """Nobody has asked for a computed C-VLAN; and a routed prefix is asked for without saying so."""
+    described = two_bngs()
+    nets = {"name": "nets", "kind": "ipv4_routed", "network": "198.51.100.0/28", "unit_length": 29}
+    described["pool"].append({**nets, "bindings": [{"bng": "bng-1"}]})
+    await empty.apply(described)
+    await empty.keep("reserve", pool="metro/211", value="101", note="for Mrs Smith")
+    await empty.keep("reserve", pool="nets", value="198.51.100.8/29", note="for Mrs Smith")
+
+    with pytest.raises(UnitReserved, match=r"It is the C-VLAN that follows from .*, or unreserve it"):
+        await empty.allocate(1, "LOC-2-1", ip_address="100.64.0.9", take_reserved=True)
+    given = await empty.allocate(1, "LOC-2-1", cvlan=101, take_reserved=True)
+    with pytest.raises(UnitReserved, match="Choose another one, or unreserve it"):
+        await empty.serve("route_prefix", service_id=given["service_id"], pool="nets", prefix="198.51.100.8/29")
+
+    assert (given["svlan"], given["cvlan"]) == (211, 101)
+    assert await empty.violations() == []

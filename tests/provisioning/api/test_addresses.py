@@ -357,6 +357,52 @@ async def test_nodes_are_rehomed_after_a_service_that_is_just_being_changed(
 
 
 @pytest.mark.both_databases
+async def test_what_is_reserved_is_given_to_who_says_so(any_api: Api) -> None:
+    kept = {"pool": "tight-v4", "value": "192.0.2.2", "reason": "for Mrs Smith"}
+    assert (await any_api.post("/addresses/reserve", kept, role="noc")).status_code == 200
+    line = {"customer_id": 1090, "service_location": NEXT_DOOR, "bandwidth_plan": "fiber-300"}
+    asked = {**line, "ip_address": "192.0.2.2"}
+
+    refused = await any_api.post("/addresses/services", {**asked, "request_id": "crm-7"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "ipam.unit_reserved")
+    assert "take_reserved" in refused.json()["detail"]
+    assert (await any_api.get("/addresses/preview", params=asked)).json()["code"] == "ipam.unit_reserved"
+    preview = await any_api.get("/addresses/preview", params={**asked, "take_reserved": "true"})
+    assert ("named", "192.0.2.2") in {(each["how"], each["value"]) for each in preview.json()}
+    nothing = await any_api.post("/addresses/services", {**line, "take_reserved": True})
+    assert (nothing.status_code, [each["pointer"] for each in nothing.json()["errors"]]) == (422, ["#/take_reserved"])
+
+    taking = {**asked, "request_id": "crm-7", "take_reserved": True}
+    given = await any_api.post("/addresses/services", taking)
+    again = [await any_api.post("/addresses/services", {**taking, "take_reserved": said}) for said in (True, False)]
+
+    assert (given.status_code, given.json()["ip_address"]) == (201, "192.0.2.2")
+    assert [(each.status_code, each.json()) for each in again] == [(200, given.json())] * 2
+    history = (await any_api.get("/addresses/history?value=192.0.2.2")).json()
+    service = given.json()["service_id"]
+    assert [(each["what"], each["service_id"], each["note"]) for each in history] == [
+        ("reserved", None, "for Mrs Smith"),
+        ("unreserved", None, f"for service {service}, which has asked for it"),
+        ("assigned", service, None),
+    ]
+    assert (await check_everything(any_api.appliance)).findings == []
+
+
+@pytest.mark.both_databases
+async def test_a_service_is_moved_to_what_is_reserved_by_who_says_so(any_api: Api) -> None:
+    kept = {"pool": "north-v4", "value": "100.64.3.9", "reason": "for Mrs Smith"}
+    assert (await any_api.post("/addresses/reserve", kept, role="noc")).status_code == 200
+    wish = {"service_location": HOME, "ip_address": "100.64.3.9", "reason": "hers"}
+
+    refused = await any_api.post("/addresses/services/1/move", wish, match="*")
+    moved = await any_api.post("/addresses/services/1/move", {**wish, "take_reserved": True}, match="*")
+
+    assert "take_reserved" in refused.json()["detail"]
+    assert (refused.status_code, moved.status_code) == (409, 200), moved.text
+    assert moved.json()["resources"]["ip_address"] == "100.64.3.9"
+
+
+@pytest.mark.both_databases
 async def test_a_re_homing_to_where_the_node_is_changes_nothing_and_is_not_audited(any_api: Api) -> None:
     before = (await any_api.get("/addresses/services/1")).json()
     drained = {"pool": "north-v4", "span": before["ip_address"], "reason": "goes"}

@@ -60,6 +60,27 @@ def test_a_service_is_told_by_command_as_by_the_api_and_so_is_who_had_an_address
     assert type_("addresses", "allocate", *asked).out.splitlines()[0].endswith(", back after its release")
 
 
+def test_what_is_reserved_is_given_by_the_option_that_the_refusal_names(isp: Settings, type_: Type) -> None:
+    kept = "100.64.3.9"
+    assert type_("addresses", "reserve", "north-v4", kept, "--reason", "for Mrs Smith").status == 0
+    line = ("--customer", "7", "--location", HOME, "--plan", "fiber-300", "--ip", kept)
+    asked = ("addresses", "allocate", *line, "--request", "crm-1")
+
+    refused = type_(*asked)
+    assert (refused.status, "`--take-reserved`" in refused.err) == (2, True)
+    assert kept in type_("addresses", "preview", *line, "--take-reserved").out
+    assert type_(*asked, "--take-reserved", "--json").json["ip_address"] == kept
+    assert type_(*asked, "--take-reserved").out.splitlines()[0].endswith(", as before")
+    history = type_("addresses", "history", kept, "--json").json
+    assert [each["what"] for each in history] == ["reserved", "unreserved", "assigned"]
+
+    other = "100.64.3.10"
+    assert type_("addresses", "reserve", "north-v4", other, "--reason", "for Mr Smith").status == 0
+    move = ("addresses", "move", DONE, "--to", HOME, "--ip", other, "--reason", "his")
+    assert "`--take-reserved`" in type_(*move).err
+    assert type_(*move, "--take-reserved", "--json").json["resources"]["ip_address"] == other
+
+
 def test_a_request_that_is_too_long_or_blank_and_a_count_that_cannot_be_meant_are_told_with_all_else(
     isp: Settings, type_: Type
 ) -> None:
