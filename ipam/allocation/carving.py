@@ -12,18 +12,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Row, Select, and_, delete, exists, func, insert, literal, not_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.patience import OthersWereQuicker
-from ipam.tables import Allocation, Drain, Exclusion, FreeRange, table_of
+from ipam.tables import IN_THE_NETWORK, Allocation, Drain, Exclusion, FreeRange, Pool, table_of
 from ipam.unit_errors import UnitCooling, UnitDraining, UnitExcluded, UnitLost, UnitReserved, UnitTaken
 
 _ALLOCATION = table_of(Allocation)
 _RANGE = table_of(FreeRange)
 BY_HAND = "excluded by hand"
 """The reason of an exclusion that no description has."""
+MOST_LOOKS = 3
+"""Who only looks is told *free* of what is in others' hands at each of them, as of what is locked."""
 LONGEST_STEP = 8
 """Two who split ranges of a pool at once would wait for one another over the next number: so each draws its own."""
 
@@ -119,7 +121,7 @@ async def why_not(
         UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining, UnitLost: what ``claim`` would.
     """
     around = _around(wanted)
-    while True:
+    for _ in range(MOST_LOOKS):
         used = (await db.execute(_of_unit(wanted))).first()
         if used is not None:
             refuse_used(used, wanted, subject, at, takes_reserved)
@@ -206,15 +208,18 @@ async def _why_not_free(
     drained = await db.scalar(_covering(Drain, Drain.note, wanted))
     if drained is not None and (await db.execute(around)).first() is None:
         return UnitDraining(wanted.value, pool=wanted.pool, note=drained, follows_from=wanted.computed_from)
-    if await _belongs_somewhere(db, wanted, around):
-        return OthersWereQuicker([wanted.pool])
-    return UnitLost(wanted.value, pool=wanted.pool, follows_from=wanted.computed_from)
+    if await _is_lost(db, wanted, around):
+        return UnitLost(wanted.value, pool=wanted.pool, follows_from=wanted.computed_from)
+    return OthersWereQuicker([wanted.pool])
 
 
-async def _belongs_somewhere(db: AsyncSession, wanted: Unit, around: Select[Any]) -> bool:
-    """By one statement: between two of them others may bring it from one place to the other."""
+async def _is_lost(db: AsyncSession, wanted: Unit, around: Select[Any]) -> bool:
+    """Whether the pool has it and nothing tells where. By one statement: between two of them others may bring it from
+    one place to the other, or the pool be shrunk or retired."""
     out, drained = (_covering(model, model.id, wanted).exists() for model in (Exclusion, Drain))
-    return bool(await db.scalar(select(or_(_of_unit(wanted).exists(), around.exists(), out, drained))))
+    of_pool = exists().where(Pool.id == wanted.pool_id, Pool.span > wanted.unit, IN_THE_NETWORK)
+    somewhere = or_(_of_unit(wanted).exists(), around.exists(), out, drained)
+    return bool(await db.scalar(select(and_(of_pool, not_(somewhere)))))
 
 
 def excluded_because(reason: str, note: str | None) -> str:

@@ -314,13 +314,13 @@ CORRUPTIONS = (
         (
             (
                 "ipam.guarded",
-                "table ipam_service",
-                "Table ipam_service may be rewritten by anybody: its trigger ipam_service_kept is gone or disabled;"
-                " make it again (`CREATE TRIGGER ipam_service_kept` as ipam/ddl.py has it), and compare the table with"
-                " a backup (docs/running.md).",
+                "table ipam_pool",
+                "Table ipam_pool may be rewritten by anybody: its trigger ipam_pool_kept is gone or disabled;"
+                " make it again (`CREATE TRIGGER ipam_pool_kept`, as ipam/ddl.py or ipam/kept_ddl.py has it), and"
+                " compare the table with a backup (docs/running.md).",
             ),
         ),
-        strip=("ipam_service",),
+        strip=("ipam_pool",),
     ),
     Corruption(
         "a C-VLAN that doesn't follow from its port",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from tests.ipam.conftest import CHECKS, Network, corrupt, found
+from tests.ipam.conftest import CHECKS, Network, corrupt, found, laid_open
 
 AGAIN = "bring the network's description in again (`firstlight import ESTATE`)"
 CGNAT = "(SELECT id FROM ipam_pool WHERE name = 'cgnat')"
@@ -107,7 +107,8 @@ async def test_what_does_not_stand_on_what_it_should_is_found(network: Network, 
     await network.ports("define_rule", pool="cgnat", outside="198.51.100.0/30", ports_per_subscriber=2000)
     assert await found(network) == {}
 
-    await corrupt(network, corruption)
+    async with laid_open(network, "ipam_nat_rule") as db:
+        await db.execute(text(corruption))
 
     assert (await found(network))["badly_founded"] == [told]
 
