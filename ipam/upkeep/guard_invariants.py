@@ -42,7 +42,8 @@ async def unguarded(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
         Violation(
             f"table {table}",
             f"may be rewritten by anybody: its trigger {name} is gone or disabled; make it again (`CREATE TRIGGER"
-            f" {name}`, as ipam/ddl.py or ipam/kept_ddl.py has it), and compare the table with a backup (docs/running.md)",
+            f" {name}`, as ipam/ddl.py or ipam/kept_ddl.py has it), and compare the table with a backup"
+            " (docs/running.md)",
         )
         for name, table in wanted
         if name not in at_work

@@ -45,6 +45,7 @@ class RequestParts(TypedDict, total=False):
     ipv6_wan_prefix: str | None
     delegated_prefix: str | None
     cvlan: int | None
+    take_reserved: bool | None
     prefix: str | None
     count: int | None
     address: str | None

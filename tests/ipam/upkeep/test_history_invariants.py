@@ -137,6 +137,6 @@ async def test_a_database_that_lets_history_be_rewritten_is_found(network: Netwo
 
     assert (
         "table ipam_service: may be rewritten by anybody: its trigger ipam_service_kept is gone or disabled; make it"
-        " again (`CREATE TRIGGER ipam_service_kept`, as ipam/ddl.py or ipam/kept_ddl.py has it), and compare the table with a backup"
-        " (docs/running.md)"
+        " again (`CREATE TRIGGER ipam_service_kept`, as ipam/ddl.py or ipam/kept_ddl.py has it), and compare the table"
+        " with a backup (docs/running.md)"
     ) in told
