@@ -6,7 +6,7 @@ twice counts once, so watchers may run in every process.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import AcsError, ConvergenceBySite, NbiLeftInPeace, NbiUnreachable, SeenDevice
-from radius import OwnSessions, RadiusError
+from radius import OwnSessions, RadiusError, Session
 from workflows import Lookout, RunNotOpenFor, Runs, RunSummary, WorkflowError, waiting_runs
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -85,21 +85,29 @@ class Watchers:
     async def watch_sessions(self) -> int:
         """Looks for the open session of every subscriber that a run waits for, and of nobody who had its name before;
         returns how many runs were told."""
+        waiting = await self._waiting("session_started")
+        if not waiting:
+            return 0
+        # Nobody is renamed while its installation goes on, so the name that a run waits for is its subscriber's still.
+        usernames = sorted({str(run.waiting_on) for run in waiting})
+        try:
+            found = await self._sessions.open_under_each(usernames)
+        except RadiusError as error:
+            runs = [{"run_id": run.id, "customer_id": run.customer_id} for run in waiting]
+            log.warning("accounting could not be read", usernames=usernames, runs=runs, code=error.code)
+            for run in waiting:
+                await self._lost(run, "accounting can't be read", error)
+            return 0
         told = 0
-        for run in await self._waiting("session_started"):
+        for run in waiting:
             with _about(run):
-                told += await self._watch_session(run, str(run.waiting_on))
+                await self._regained(run, "accounting can be read again")
+                told += await self._logged_in(run, found.get(str(run.waiting_on), []))
         return told
 
-    async def _watch_session(self, run: RunSummary, username: str) -> int:
-        try:
-            sessions = await self._sessions.open_under(username)
-        except RadiusError as error:
-            log.warning("accounting could not be read", username=username, code=error.code)
-            await self._lost(run, "accounting can't be read", error)
-            return 0
-        await self._regained(run, "accounting can be read again")
+    async def _logged_in(self, run: RunSummary, sessions: Sequence[Session]) -> int:
         told = 0
+        username = str(run.waiting_on)
         for session in sessions:
             if session.started_at is None:
                 continue  # FreeRADIUS knows no start; its next interim update may bring one

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -188,6 +188,13 @@ async def owner_of(db: AsyncSession, tenant_id: str, username: str) -> Subscribe
     if owner is None:
         raise SubscriberUnknown(username)
     return owner
+
+
+async def owners_of_each(db: AsyncSession, tenant_id: str, usernames: Collection[str]) -> dict[str, int]:
+    """By username its ``owner_of``; names that nobody has are left out."""
+    columns = select(Subscriber.username, Subscriber.id).where(Subscriber.tenant_id == tenant_id)
+    had = columns.where(among(db, Subscriber.username, usernames)).order_by(*LIVE_LAST)
+    return {username: subscriber_id for username, subscriber_id in await db.execute(had)}
 
 
 async def owners(db: AsyncSession, tenant_id: str, *, unprojected: bool) -> dict[str, int]:

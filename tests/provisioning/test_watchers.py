@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -63,10 +63,14 @@ class Accounting:
         self.sessions: list[Session] = []
         self.down = False
 
-    async def open_under(self, username: str) -> list[Session]:
+    async def open_under_each(self, usernames: Collection[str]) -> dict[str, list[Session]]:
         if self.down:
             raise RadiusDatabaseUnavailable("away")
-        return [session for session in self.sessions if session.username == username]
+        found: dict[str, list[Session]] = {}
+        for one in self.sessions:
+            if one.username in usernames:
+                found.setdefault(one.username, []).append(one)
+        return found
 
 
 class Watch:
@@ -190,7 +194,11 @@ async def test_another_side_that_is_away_stops_nothing(watch: Watch, log_lines: 
         "the ACS could not be asked",
         [{"run_id": RUN, "customer_id": CUSTOMER}],
     )
-    assert (read["event"], read["run_id"], read["customer_id"]) == ("accounting could not be read", RUN, CUSTOMER)
+    assert (read["event"], read["usernames"], read["runs"]) == (
+        "accounting could not be read",
+        [USERNAME],
+        [{"run_id": RUN, "customer_id": CUSTOMER}],
+    )
     watch.accounting.down = False
     watch.accounting.sessions = [session()]
     assert await watch.watchers.watch_sessions() == 1
@@ -252,14 +260,14 @@ async def test_a_run_that_cannot_be_told_is_named(watch: Watch, log_lines: LogLi
 
 async def test_a_run_that_ended_between_the_look_and_the_word_is_left_alone(watch: Watch) -> None:
     await watch.wait_for("session_started", USERNAME)
-    look = watch.accounting.open_under
+    look = watch.accounting.open_under_each
 
-    async def and_meanwhile_it_ends(username: str) -> list[Session]:
+    async def and_meanwhile_it_ends(usernames: Collection[str]) -> dict[str, list[Session]]:
         async with watch.appliance.database.begin() as db:
             await db.execute(update(RunRow).where(RunRow.id == RUN).values(state="cancelled"))
-        return await look(username)
+        return await look(usernames)
 
-    watch.accounting.open_under = and_meanwhile_it_ends  # type: ignore[method-assign]
+    watch.accounting.open_under_each = and_meanwhile_it_ends  # type: ignore[method-assign]
     watch.accounting.sessions = [session()]
     assert await watch.watchers.watch_sessions() == 0
     assert await watch.told() == []

@@ -64,7 +64,9 @@ async def test_each_of_two_who_had_a_name_one_after_the_other_has_its_own(line: 
     own = own_of(line)
     assert ids(await own.open_of(line.id)) == [line.session.session_id]
     assert ids(await own.open_of(other["subscriber_id"])) == [theirs.session_id]
-    assert ids(await own.open_under(theirs.username)) == [theirs.session_id]
+    nobodys = line.site.new_username()
+    found = await own.open_under_each([theirs.username, nobodys])
+    assert {name: ids(each) for name, each in found.items()} == {theirs.username: [theirs.session_id]}
     await line.nas.accounting_stop(line.session, Usage(seconds=60))
     assert await own.open_of(line.id) == []
 
@@ -78,8 +80,9 @@ async def test_all_sessions_of_one_count_under_every_name_that_it_has_or_had(lin
     await line.nas.accounting_start(second)
     own = own_of(line)
     assert ids(await own.open_of(line.id)) == [second.session_id, line.session.session_id]
-    assert ids(await own.open_under(present)) == [second.session_id, line.session.session_id]
-    assert await own.open_under(line.subscriber["username"]) == []  # nobody has it any more
+    given_up = line.subscriber["username"]  # nobody has it any more
+    found = await own.open_under_each([present, given_up])
+    assert {name: ids(each) for name, each in found.items()} == {present: [second.session_id]}
 
 
 async def test_whoever_takes_the_name_while_accounting_is_asked_keeps_theirs(line: Line) -> None:
@@ -96,11 +99,27 @@ async def test_whoever_takes_the_name_while_accounting_is_asked_keeps_theirs(lin
     assert await own_of(line, Overtaken(line.site.radius_database.look)).open_of(line.id) == []
 
 
+async def test_a_session_that_goes_on_when_the_name_is_taken_is_not_the_next_ones(line: Line) -> None:
+    await terminated(line)
+
+    class Overtaken(SessionReader):
+        async def open_sessions_of_each(self, lines: Sequence[Sequence[str]]) -> list[list[Session]]:
+            found = await super().open_sessions_of_each(lines)
+            assert [ids(each) for each in found] == [[line.session.session_id]]
+            await next_holder(line, line.subscriber["username"])
+            return found
+
+    own = own_of(line, Overtaken(line.site.radius_database.look))
+    assert await own.open_under_each([line.subscriber["username"]]) == {}
+
+
 async def test_who_is_not_there_has_none(line: Line) -> None:
     own = own_of(line)
     with pytest.raises(SubscriberUnknown):
         await own.open_of(line.id + 1_000_000)
-    assert await own.open_under(line.site.new_username()) == []
+    assert await own.open_under_each([line.site.new_username()]) == {}
+    assert await own.open_under_each([]) == {}
     stranger = OwnSessions(line.site.database.read, line.site.sessions, tenant_id="somebody-else")
     with pytest.raises(SubscriberUnknown):
         await stranger.open_of(line.id)
+    assert await stranger.open_under_each([line.subscriber["username"]]) == {}
