@@ -12,9 +12,9 @@ from sqlalchemy.sql.operators import custom_op
 from radius.coa.namesakes import SessionMark, owners_of
 from radius.results import SubscriberView
 from radius.subscribers.name_holders import HeldName, names_of_each
-from radius.subscribers.subscribers import LIVE_LAST
+from radius.subscribers.subscribers import owners_of_each
 from radius.subscribers.views import SUBSCRIBER, VIEWS, subscriber_view
-from radius.tables import FormerUsername, Subscriber
+from radius.tables import FormerUsername
 
 LAST = "\U0010ffff"
 HEX_DIGITS_OF_A_MAC = 12
@@ -58,19 +58,18 @@ class SubscriberSearch:
     async def names_of(self, usernames: Collection[str]) -> Mapping[str, Sequence[HeldName]]:
         """Of each who has one of these names all that it has or had, each with whose it was when. A name that nobody
         here has is one of its own."""
-        columns = select(Subscriber.username, Subscriber.id)
-        mine = columns.where(Subscriber.tenant_id == self._tenant_id, Subscriber.username.in_(usernames))
-        numbers = {name: number for name, number in await self._db.execute(mine.order_by(*LIVE_LAST))}
+        numbers = await owners_of_each(self._db, self._tenant_id, usernames)
         names = await names_of_each(self._db, self._tenant_id, set(numbers.values())) if numbers else {}
         return {name: names[numbers[name]] if name in numbers else [HeldName(name)] for name in usernames}
 
     async def formerly_named(self, username: str) -> list[SubscriberView]:
         """Those who had exactly this name before the one that they have."""
         former = FormerUsername.__table__.c
-        gave_up = select(former.subscriber_id).where(
-            former.tenant_id == self._tenant_id, former.username == username, former.taken_back_at.is_(None)
+        # asked for the tenant as well, SQLite would read all names that its subscribers gave up
+        gave_up = select(former.subscriber_id, former.tenant_id).where(
+            former.username == username, former.taken_back_at.is_(None)
         )
-        numbers = list(await self._db.scalars(gave_up))
+        numbers = [number for number, tenant in await self._db.execute(gave_up) if tenant == self._tenant_id]
         return await self._found(SUBSCRIBER.id.in_(numbers), None) if numbers else []
 
     async def of_services(self, service_ids: Collection[int]) -> list[SubscriberView]:

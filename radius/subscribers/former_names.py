@@ -37,10 +37,12 @@ async def given_again(db: AsyncSession, subscriber: Subscriber, *, now: datetime
     the later ones."""
     tenant_id, username = subscriber.tenant_id, subscriber.username
     has_it = select(Subscriber.id).where(Subscriber.tenant_id == tenant_id, Subscriber.username == username)
-    gave_it_up = select(FormerUsername.subscriber_id).where(
-        FormerUsername.tenant_id == tenant_id, FormerUsername.username == username
+    # asked for the tenant as well, SQLite would read all names that its subscribers gave up
+    gave_it_up = select(FormerUsername.subscriber_id, FormerUsername.tenant_id).where(
+        FormerUsername.username == username
     )
-    others = {*await db.scalars(has_it), *await db.scalars(gave_it_up)} - {subscriber.id}
+    former = {number for number, tenant in await db.execute(gave_it_up) if tenant == tenant_id}
+    others = {*await db.scalars(has_it), *former} - {subscriber.id}
     if not others:
         return
     db.add(
