@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from shlex import quote
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, or_, select, update
@@ -107,7 +108,7 @@ def _commands(serial: str, acs_name: str) -> dict[str, str]:
     return {
         "codes": command_about("devices acs codes", serial),
         "provision": command_about("devices provision", serial, "USERNAME", options=f"--template ... {WHY}"),
-        "move": command_about("devices move", serial, options=f"--acs {acs_name} {WHY}"),
+        "move": command_about("devices move", serial, options=f"--acs {quote(acs_name)} {WHY}"),
         "render": command_about("devices render", serial, options=""),
     }
 

@@ -111,6 +111,7 @@ class NetworkEstate:
             AliasTaken, EstateInUse: one thing that is there contradicts it.
             Overlap, OutsideShared: somebody else was quicker.
         """
+        await self._rows.be_alone()  # nobody else changes what is there, so that it stays as it is looked at
         faults = await self.validate(data)
         if faults:
             raise EstateRefused(faults)
@@ -123,7 +124,6 @@ class NetworkEstate:
 
     async def _apply(self, spec: NetworkEstateSpec) -> AsyncIterator[Change]:
         self._rows.unbound = []
-        await self._rows.be_alone()  # nobody else changes what is there, so that what is as described stays so
         left = await left_to_do(self._rows, spec)
         await hold_changed(self._rows, left)  # all of it before the first part, which holds what it changes once more
         in_the_way: list[AliasTaken | EstateInUse] = []

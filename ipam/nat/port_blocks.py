@@ -67,6 +67,7 @@ class PortBlocks:
         said: dict[str, Any] = {"pool": pool, "vrf": vrf, "outside": outside, "algorithm": algorithm}
         said |= {"ports_per_subscriber": ports_per_subscriber, "first_port": first_port, "last_port": last_port}
         said |= {name: value for name, value in (("since", since), ("reason", reason)) if value is not None}
+        await self._rows.be_alone()  # so that its pool stays as it is looked at
         rule = await rule_changes.meant(self._rows, said, self._now)
         return await rule_changes.define(self._rows, rule, since=since, described=described, now=self._now)
 

@@ -130,13 +130,13 @@ async def end(rows: EstateRows, *, pool: str, reason: str | None, now: Now) -> b
         NameUnknown: no such pool, or it never had a rule.
         RequestInvalid: the reason is none.
     """
+    await rows.be_alone()
     faults = RequestFaults()
     inside = await faults.look("pool", find_pool(rows.db, rows.tenant_id, pool))
     if reason is not None:
         faults.check("reason", partial(checked_note, reason))
     faults.refuse_if_any()
     assert inside is not None, "what is missing has left a fault"
-    await rows.be_alone()
     old = await in_force(rows, NatRule.pool_id == inside.pool_id)
     if old is not None:
         await _end(rows, old, now())

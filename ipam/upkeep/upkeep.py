@@ -51,7 +51,6 @@ class NetworkUpkeep:
             UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining, UnitLost: why it can't be kept.
         """
         said, known = await self._asked(pool, note, {"value": value})
-        await self._rows.be_alone()
         done = await reserving.reserve(self._db, known.unit(value), note=said, at=self._now())
         self._log("unit reserved", done, pool=pool, value=value)
         return done
@@ -63,7 +62,6 @@ class NetworkUpkeep:
             UnitNotHeld: it wasn't reserved.
         """
         said, known = await self._asked(pool, note, {"value": value})
-        await self._rows.be_alone()
         done = await reserving.unreserve(self._db, known.unit(value), note=said, at=self._now())
         self._log("unit unreserved", done, pool=pool, value=value)
         return done
@@ -76,7 +74,6 @@ class NetworkUpkeep:
             UnitNotHeld: the one isn't in quarantine, and wasn't.
         """
         said, known = await self._asked(pool, note, {"units": value})
-        await self._rows.be_alone()
         first, last = known.units(value)
         if first == last:
             done = await reserving.lift(self._rows, known.unit(value), note=said, at=self._now())
@@ -170,6 +167,7 @@ class NetworkUpkeep:
             PoolNotEmpty: somebody has something of it, or it hasn't cooled off yet; of a pool that the BNG hands out:
                 a live service may have.
         """
+        await self._rows.be_alone()  # first, as in ``_asked``
         await refuse_faults(self._db, self._tenant_id, {"leaving_pool": pool, "note": note})
         said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool, include_framed=True)
         async with self._db.begin_nested():
@@ -243,7 +241,9 @@ class NetworkUpkeep:
         return events
 
     async def _asked(self, pool: str, note: str, parts: RequestParts) -> tuple[str, KnownPool]:
-        """The note and the pool, when nothing speaks against any part of what is asked for."""
+        """The note and the pool, when nothing speaks against any part of what is asked for. Nobody else changes the
+        network from before it is looked at: a pool that is shrunk or retired while we wait is another one, or none."""
+        await self._rows.be_alone()
         known = await self._found(pool, {**parts, "note": note})
         return checked_note(note), known
 

@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import Column, Connection, func, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius.commands import command_about
 from radius.doctor.privileges import privilege_traps
 from radius.doctor.traps import KNOWN_SECRETS, SHORTEST_SECRET, Trap
 from radius.logins.late import late_logins
@@ -166,7 +165,8 @@ async def _of_secrets(db: AsyncSession, _oldest: datetime) -> list[Trap]:
 def _secret_trap(trap: str, names: list[str], what: str, why: str) -> Trap:
     named = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
     fix = (
-        f"{command_about('nas rotate-secret', names[-1])}; what Firstlight did not write, `firstlight nas adopt` first"
+        "firstlight nas rotate-secret NAME --reason ...; what Firstlight did not write is defined first (the estate, or"
+        " `firstlight nas add ...`) and then taken over (`firstlight nas adopt NAME --reason ...`)"
     )
     return Trap(trap=trap, what=f"table nas: the secret of {named} {what}", why=why, fix=fix)
 

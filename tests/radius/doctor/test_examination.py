@@ -389,7 +389,8 @@ async def test_a_database_that_nobody_has_cared_for_is_found_out(bare: Database)
     ]
     assert not [each for each in ("testing123", SHARED) if each in str(found)]
     first = (
-        "firstlight nas rotate-secret bng-1 --reason ...; what Firstlight did not write, `firstlight nas adopt` first"
+        "firstlight nas rotate-secret NAME --reason ...; what Firstlight did not write is defined first (the estate, or"
+        " `firstlight nas add ...`) and then taken over (`firstlight nas adopt NAME --reason ...`)"
     )
     assert ("weak_secret", first) in traps
     wal = [] if bare.is_postgresql else ["sqlite_not_wal"]
