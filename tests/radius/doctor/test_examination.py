@@ -463,11 +463,9 @@ async def test_what_is_down_missing_or_unread_is_a_trap_and_the_rest_is_looked_a
     assert "FreeRADIUS' answers" in dead["not_looked_at"][1]
 
 
-@pytest.mark.parametrize(
-    ("called", "typed"), [("bng 1's", "bng 1's"), ("-x", "-x"), ("--reason", "--reason"), (None, "192.0.2.1")]
-)
-async def test_a_nas_whose_secret_is_weak_can_be_named_whatever_others_have_called_it(
-    bare: Database, called: str | None, typed: str
+@pytest.mark.parametrize(("called", "named"), [("bng 1's", "bng 1's"), (None, "192.0.2.1")])
+async def test_a_nas_whose_secret_is_weak_is_named_whatever_others_have_called_it(
+    bare: Database, called: str | None, named: str
 ) -> None:
     async with bare.engine.begin() as connection:
         renamed = text("UPDATE nas SET shortname = :called WHERE nasname = '192.0.2.1'")
@@ -475,8 +473,8 @@ async def test_a_nas_whose_secret_is_weak_can_be_named_whatever_others_have_call
     unseen: list[str] = []
     traps = await database_traps(bare.read, unseen, oldest=datetime.now(UTC), now=datetime.now(UTC))
     [weak] = [each for each in traps if each["trap"] == "weak_secret"]
-    assert weak["what"] == f"table nas: the secret of {typed} is short or known"
-    assert parsed(weak["fix"].partition(";")[0])["name"] == typed
+    assert weak["what"] == f"table nas: the secret of {named} is short or known"
+    assert parsed(weak["fix"].partition(";")[0])["name"] == "NAME"
 
 
 async def door_of(site: Site, server: FreeRadiusServer) -> AuthDoor:
