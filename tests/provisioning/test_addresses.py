@@ -204,12 +204,12 @@ async def test_another_management_vlan_of_the_node_changes_nothing_for_lines_tha
 ) -> None:
     node = {"name": "OLT-3", "kind": "olt", "site": "northtown", "bng": "bng-north", "vlan_model": "one_to_one"}
     anew = {**node, "cpe_vlan_id": 100, "management_vlan": 4001}
+    before = (await given(appliance))[0]
     async with appliance.database.begin() as db:
         estate = NetworkEstate(db, tenant_id=appliance.tenant_id, now=appliance.clock)
         await estate.apply({"access_node": [anew]})
-        await appliance.network_upkeep(db).drain(pool="north-v4", span="100.64.0.0/24", note="goes south")
+        await appliance.network_upkeep(db).drain(pool="north-v4", span=before["ipv4"], note="goes south")
         await db.execute(update(RunRow).where(RunRow.id.in_((2, 3))).values(state="partial"))
-    before = (await given(appliance))[0]
 
     moved = await act(appliance, "move", service_id=DONE, service_location=HOME, note="out of the drain")
     assert moved["resources"]["ip_address"] != before["ipv4"]
@@ -222,14 +222,15 @@ async def test_a_line_that_would_be_carried_otherwise_is_told_with_all_in_which_
     appliance: Appliance,
 ) -> None:
     async with appliance.database.begin() as db:
+        cvlan = (await appliance.services(db).network_service.all_resources())[0]["cvlan"]
         told = {"svlan": 102, "cvlan": None, "management_vlan": None}
         await db.execute(update(LineOrderRow).where(LineOrderRow.service_id == DONE).values(**told))
     with pytest.raises(LineOnOlt) as refused:
         await act(appliance, "move", service_id=DONE, service_location=HOME, note="out of the drain")
     assert str(refused.value) == (
         "Line order 1 carries service 1 in VLAN 102 without a management VLAN at OLT-3 0/0/1 on its OLT, and it would"
-        " have to be in VLAN 101.2 with management VLAN 4000 at OLT-3 0/0/1; nothing was changed. End the service and"
-        " install it anew, so that the OLT is told."
+        f" have to be in VLAN 101.{cvlan} with management VLAN 4000 at OLT-3 0/0/1; nothing was changed. End the"
+        " service and install it anew, so that the OLT is told."
     )
 
 
