@@ -80,12 +80,12 @@ async def meant(rows: EstateRows, said: Mapping[str, Any], now: Now, *, may_get_
 
 
 async def define(rows: EstateRows, rule: Meant, *, since: datetime | None, described: bool, now: Now) -> bool:
-    """It is the pool's rule from ``since`` on (None: now). False: it is so already.
+    """It is the pool's rule from ``since`` on (None: now). False: it is so already. Whoever asks is alone
+    (``EstateRows.be_alone``), since before the rule was looked at.
 
     Raises:
         RequestInvalid, OutsideShared, Overlap, EstateInUse: as ``PortBlocks.define_rule`` says.
     """
-    await rows.be_alone()
     await _refuse_shared(rows, rule)
     begins = since or now()
     async with rows.db.begin_nested():

@@ -47,7 +47,6 @@ async def drain(rows: EstateRows, pool: KnownPool, interval: Interval, *, note: 
     Raises:
         PoolBusy: somebody was at it for too long.
     """
-    await rows.be_alone()
     new = subtract([interval], await drained_of(rows, pool.pool_id))
     if not new:
         return False
@@ -94,7 +93,6 @@ async def undrain(rows: EstateRows, pool: KnownPool, interval: Interval, *, at: 
     Raises:
         PoolBusy: somebody was at it for too long.
     """
-    await rows.be_alone()
     freed = intersect([interval], await drained_of(rows, pool.pool_id))
     if not freed:
         return False

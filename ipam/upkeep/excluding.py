@@ -18,7 +18,6 @@ async def exclude(rows: EstateRows, pool: KnownPool, interval: Interval, *, note
     Raises:
         EstateInUse: a live service holds a part of it, or a part is reserved.
     """
-    await rows.be_alone()
     present = await excluded_of(rows, pool.pool_id)
     by_hand = by_hand_in(present)
     new = subtract([interval], [each.interval for each in by_hand])
@@ -33,7 +32,6 @@ async def exclude(rows: EstateRows, pool: KnownPool, interval: Interval, *, note
 async def include(rows: EstateRows, pool: KnownPool, interval: Interval, *, at: datetime) -> bool:
     """Let in what was excluded by hand; what the description excludes stays out. What had not cooled off
     goes on to. False: nothing of it was."""
-    await rows.be_alone()
     present = await excluded_of(rows, pool.pool_id)
     described, by_hand = described_in(present), by_hand_in(present)
     let_in = intersect([interval], [each.interval for each in by_hand])

@@ -50,7 +50,6 @@ async def retire(rows: EstateRows, pool: KnownPool, *, note: str, at: datetime) 
 async def _must_serve_nobody(rows: EstateRows, pool: KnownPool, at_bng: str) -> None:
     """Of a pool that the BNG hands out, which of its addresses are in use only the BNG knows: whoever may have one
     counts as having it."""
-    await rows.be_alone()
     await hold_served(rows, pool.pool_id)
     served = (Service.state == "active", Service.framed_pool_id == pool.pool_id)
     found = await rows.db.execute(

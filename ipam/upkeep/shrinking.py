@@ -47,7 +47,6 @@ async def shrink(rows: EstateRows, pool: KnownPool, to: str, *, note: str, at: d
         PrefixNotEmpty: something outside of it is in use, or hasn't cooled off yet.
         PoolBusy: somebody was at it for too long.
     """
-    await rows.be_alone()
     smaller = await checked_network(rows, pool, to)
     if smaller.span == pool.span:
         return False
