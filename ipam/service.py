@@ -19,7 +19,7 @@ from ipam.allocation.candidates import Holder
 from ipam.allocation.giving import Giving
 from ipam.allocation.orders import Order, check_order
 from ipam.allocation.places import Place
-from ipam.allocation.static_requests import StaticResources
+from ipam.allocation.static_requests import StaticResources, takes_reserved
 from ipam.answers import (
     Allocated,
     AllocatedResources,
@@ -156,7 +156,7 @@ class NetworkService:
         place = await places.find_place(self._db, self._tenant_id, service_location)
         plan = await places.find_plan(self._db, self._tenant_id, bandwidth_plan)
         wanted = static.checked() if static else None
-        holder = self._holder(0, customer_id, place, wanted)
+        holder = self._holder(0, customer_id, place, takes_reserved(wanted))
         return await previewing.preview(self._db, place=place, plan=plan, holder=holder, static=wanted)
 
     async def move_service(
@@ -189,7 +189,7 @@ class NetworkService:
         place = await self._held_place(service_location)
         asked: dict[str, Any] = {"line": line, "place": place, "request_id": request_id, "static": wanted}
         if not await moving.was_made(self._db, tenant_id=self._tenant_id, **asked):
-            holder = self._holder(service_id, line.customer_id, place, wanted)
+            holder = self._holder(service_id, line.customer_id, place, takes_reserved(wanted))
             await moving.move(self._db, holder=holder, note=said, **asked)
             log.debug("service moved", service_id=service_id, location=place.location)
         return await self.resources(service_id)
@@ -208,19 +208,27 @@ class NetworkService:
                 return place
 
     async def route_prefix(
-        self, *, service_id: int, pool: str, prefix: str | None = None, count: int = 1
+        self,
+        *,
+        service_id: int,
+        pool: str,
+        prefix: str | None = None,
+        count: int = 1,
+        take_reserved: bool = False,
     ) -> AllocatedResources:
-        """Route a prefix of that pool to the service besides: a certain one, or of its choice as many as the service
-        lacks to have ``count`` of them at least, those that are being drained not counted; again: the same.
+        """Route a prefix of that pool to the service besides: a certain one, also where it is reserved if
+        ``take_reserved`` says so, or of its choice as many as the service lacks to have ``count`` of them at least,
+        those that are being drained not counted; again: the same.
 
         Raises:
             ServiceUnknown, ServiceReleased, RequestInvalid, UnitElsewhere, UnitTaken, ...: nothing is routed.
             PoolExhausted, PoolBusy: as for an allocation.
         """
-        await self._refuse_faults(live_service_id=service_id, prefix=prefix)
+        asked: dict[str, Any] = {"prefix": prefix, "count": count}
+        await self._refuse_faults(live_service_id=service_id, take_reserved=take_reserved, **asked)
         line = await self._live_line(service_id)
-        holder = self._holder(service_id, line.customer_id, line.place)
-        await routing.route(self._db, line=line, holder=holder, pool=pool, prefix=prefix, count=count)
+        holder = self._holder(service_id, line.customer_id, line.place, take_reserved)
+        await routing.route(self._db, line=line, holder=holder, pool=pool, **asked)
         return await self.resources(service_id)
 
     async def withdraw_prefix(self, *, service_id: int, prefix: str) -> AllocatedResources:
@@ -318,10 +326,9 @@ class NetworkService:
     async def _refuse_faults(self, **parts: Unpack[RequestParts]) -> None:
         await refuse_faults(self._db, self._tenant_id, parts)
 
-    def _holder(self, service_id: int, customer_id: int, place: Place, static: StaticResources | None = None) -> Holder:
+    def _holder(self, service_id: int, customer_id: int, place: Place, takes: bool | None) -> Holder:
         subject = holdings.subject_of(customer_id, place.location_id)
-        takes_reserved = static.take_reserved if static else None
-        return Holder(self._tenant_id, service_id, subject, self._now(), takes_reserved)
+        return Holder(self._tenant_id, service_id, subject, self._now(), takes)
 
     async def _live_line(self, service_id: int, *going_to: str) -> Line:
         """The service, which nobody else changes meanwhile.

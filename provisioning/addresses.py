@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
@@ -148,7 +149,14 @@ class AddressDesk:
             return await self._followed(before, given, ends=True)
 
     async def route(
-        self, *, service_id: int, pool: str, reason: str, prefix: str | None = None, count: int = 1
+        self,
+        *,
+        service_id: int,
+        pool: str,
+        reason: str,
+        prefix: str | None = None,
+        count: int = 1,
+        take_reserved: bool = False,
     ) -> ChangedService:
         """Prefixes of the pool are routed to the service besides; again: the same. The reason is for whoever audits it.
 
@@ -156,12 +164,11 @@ class AddressDesk:
             ServiceUnderWay
             As ``NetworkService.route_prefix``.
         """
-        await self._lookup.refuse_faults(
-            live_service_id=service_id, pool=pool, prefix=prefix, count=count, reason=reason
-        )
+        asked: dict[str, Any] = {"pool": pool, "prefix": prefix, "count": count, "take_reserved": take_reserved}
+        await self._lookup.refuse_faults(live_service_id=service_id, reason=reason, **asked)
         before = await self._hold(service_id)
         async with self._db.begin_nested():
-            given = await self._network.route_prefix(service_id=service_id, pool=pool, prefix=prefix, count=count)
+            given = await self._network.route_prefix(service_id=service_id, **asked)
             return await self._followed(before, given)
 
     async def withdraw(self, *, service_id: int, prefix: str, reason: str) -> ChangedService:

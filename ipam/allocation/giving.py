@@ -22,6 +22,7 @@ from ipam.allocation.orders import Order
 from ipam.allocation.patience import patiently
 from ipam.allocation.places import Plan, hold_places
 from ipam.allocation.service_rows import named_only, service_row, username_of
+from ipam.allocation.static_requests import takes_reserved
 from ipam.allocation.wishes import Wish, number_after, resolve
 from ipam.allocator import begin, choose, take
 from ipam.answers import Allocated, HowAllocated
@@ -178,8 +179,7 @@ class Giving:
 
     def _holder(self, order: Order, wish: Wish, service_id: int) -> Holder:
         subject = holdings.subject_of(order.customer_id, wish.place.location_id)
-        takes_reserved = order.static.take_reserved if order.static else None
-        return Holder(self._tenant_id, service_id, subject, self._now(), takes_reserved)
+        return Holder(self._tenant_id, service_id, subject, self._now(), takes_reserved(order.static))
 
 
 def _told(given: Given, how: HowAllocated = "new") -> Allocated:

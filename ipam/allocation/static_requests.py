@@ -66,6 +66,11 @@ class StaticResources:
         return json.dumps(self._named, sort_keys=True)
 
 
+def takes_reserved(static: StaticResources | None) -> bool | None:
+    """As a ``Holder`` says it."""
+    return static.take_reserved if static else None
+
+
 def _spelt(name: str, value: str | int) -> str | int:
     if name == "cvlan":
         if not isinstance(value, int) or not FIRST_VID <= value <= LAST_VID:

@@ -20,7 +20,7 @@ from ipam.lookup.asked import ipv4, looked_for
 from ipam.lookup.history import must_be_known
 from ipam.request_faults import RequestFaults
 from ipam.upkeep.pool_units import all_pools, checked_note, find_pool
-from ipam.upkeep.routing import check_count, checked_prefix
+from ipam.upkeep.routing import check_count, check_taking, checked_prefix
 from ipam.upkeep.shrinking import checked_network
 
 WHYS = ("note", "reason")
@@ -108,12 +108,13 @@ def _check(faults: RequestFaults, said: Mapping[str, Any]) -> None:
     if "request_id" in said:
         faults.check("request_id", partial(check_request_id, said["request_id"]))
     numbers = {name: said[name] for name in STATIC if name in said}
-    takes_reserved = said.get("take_reserved") is True
-    faults.check("static", StaticResources(**numbers, take_reserved=takes_reserved).checked)
+    takes_reserved, is_of_routes = said.get("take_reserved") is True, "count" in said
+    faults.check("static", StaticResources(**numbers, take_reserved=takes_reserved and not is_of_routes).checked)
     if "prefix" in said:
         faults.check("prefix", partial(checked_prefix, said["prefix"]))
-    if "count" in said:
+    if is_of_routes:
         faults.check("count", partial(check_count, said["count"], said.get("prefix")))
+        faults.check("take_reserved", partial(check_taking, takes_reserved, said.get("prefix")))
     if "address" in said:
         faults.check("address", partial(looked_for, said["address"]))
     if "inside" in said:

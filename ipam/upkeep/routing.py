@@ -30,7 +30,8 @@ _ALLOCATION = table_of(Allocation)
 
 async def route(db: AsyncSession, *, line: Line, holder: Holder, pool: str, prefix: str | None, count: int = 1) -> None:
     """Give the service, whose row is locked, this prefix of that pool, or of the pool's choice as many as it lacks to
-    have ``count`` of it, those that are being drained not counted; nothing happens if it has them already.
+    have ``count`` of it, those that are being drained not counted; nothing happens if it has them already. Whether
+    one that is named may be reserved, ``holder`` says.
 
     Raises:
         UnitElsewhere: the pool serves no line there, or has no such prefix.
@@ -49,6 +50,15 @@ async def route(db: AsyncSession, *, line: Line, holder: Holder, pool: str, pref
         raise RequestInvalid("prefix", too_many)
     if lacks:
         await patiently(db, partial(_take, db, line, holder, pool, wanted, lacks))
+
+
+def check_taking(take_reserved: bool, prefix: str | None) -> None:
+    """
+    Raises:
+        RequestInvalid: of no prefix that is named.
+    """
+    if take_reserved and prefix is None:
+        raise RequestInvalid("take_reserved", "must come with what is reserved: prefix")
 
 
 def check_count(count: int, prefix: str | None) -> None:

@@ -71,6 +71,7 @@ class Route(Wish):
     reason: Why
     prefix: Prefix | None = None
     count: Annotated[int, Field(ge=1, le=MOST_ROUTED_OF_A_POOL)] = 1
+    take_reserved: TakeReserved = False
 
 
 class Withdrawal(Wish):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -89,14 +89,12 @@ def route(
     count: Annotated[
         int, typer.Option(help=f"How many of that pool it shall have at least, up to {MOST_ROUTED_OF_A_POOL}.")
     ] = 1,
+    take_reserved: TakeReserved = False,
     json_: AsJson = False,
 ) -> None:
     """Route a prefix to a service, besides what its plan gives it; one that is being drained isn't counted."""
-    _change(
-        lambda desk: desk.route(service_id=service, pool=pool, prefix=prefix, count=count, reason=reason),
-        {"pool": pool},
-        as_json=json_,
-    )
+    asked: dict[str, Any] = {"pool": pool, "prefix": prefix, "count": count, "take_reserved": take_reserved}
+    _change(lambda desk: desk.route(service_id=service, reason=reason, **asked), {"pool": pool}, as_json=json_)
 
 
 def withdraw(

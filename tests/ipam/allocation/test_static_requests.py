@@ -334,20 +334,14 @@ async def test_who_takes_what_is_reserved_names_it(network: Network) -> None:
         await network.keep("reserve", pool="cgnat", value="100.64.0.6", note="for the zoo")
 
 
-async def test_what_is_computed_or_routed_stays_reserved(empty: Network) -> None:
-    """Nobody has asked for a computed C-VLAN; and a routed prefix is asked for without saying so."""
-    described = two_bngs()
-    nets = {"name": "nets", "kind": "ipv4_routed", "network": "198.51.100.0/28", "unit_length": 29}
-    described["pool"].append({**nets, "bindings": [{"bng": "bng-1"}]})
-    await empty.apply(described)
+async def test_what_is_computed_stays_reserved(empty: Network) -> None:
+    """Nobody has asked for a computed C-VLAN."""
+    await empty.apply(two_bngs())
     await empty.keep("reserve", pool="metro/211", value="101", note="for Mrs Smith")
-    await empty.keep("reserve", pool="nets", value="198.51.100.8/29", note="for Mrs Smith")
 
     with pytest.raises(UnitReserved, match=r"It is the C-VLAN that follows from .*, or unreserve it"):
         await empty.allocate(1, "LOC-2-1", ip_address="100.64.0.9", take_reserved=True)
     given = await empty.allocate(1, "LOC-2-1", cvlan=101, take_reserved=True)
-    with pytest.raises(UnitReserved, match="Choose another one, or unreserve it"):
-        await empty.serve("route_prefix", service_id=given["service_id"], pool="nets", prefix="198.51.100.8/29")
 
     assert (given["svlan"], given["cvlan"]) == (211, 101)
     assert await empty.violations() == []

@@ -16,13 +16,17 @@ from ipam import (
     RequestInvalid,
     RouteNotServed,
     ServiceReleased,
+    UnitDraining,
     UnitElsewhere,
     UnitNotHeld,
+    UnitReserved,
     UnitTaken,
 )
 from ipam.tables import ASSIGNED, Allocation, Service
 from tests.ipam.conftest import Network, small
 from tests.ipam.upkeep.test_moving import two_bngs
+
+BY_IT = " 0.0.0.0 1"
 
 
 def with_routes(described: dict[str, Any]) -> dict[str, Any]:
@@ -81,6 +85,43 @@ async def test_a_withdrawn_prefix_rests_and_so_does_one_of_a_released_service(ro
     assert back["framed_routes"] == [f"{held} 0.0.0.0 1"]
     with pytest.raises(UnitNotHeld, match="and never was"):
         await routed.serve("withdraw_prefix", service_id=lines[2]["service_id"], prefix=held)
+    assert await routed.violations() == []
+
+
+async def test_a_prefix_that_is_reserved_is_routed_to_whom_it_is_kept_for_in_one_act(routed: Network) -> None:
+    kept, pool = "198.51.100.8/29", "office-nets"
+    await routed.keep("reserve", pool=pool, value=kept, note="for the bakery")
+    service_id = (await routed.allocate(1, "LOC-1", "business"))["service_id"]
+    asked = {"service_id": service_id, "pool": pool}
+    with pytest.raises(UnitReserved, match=r"\(for the bakery\).*ask for it with take_reserved \(`--take-reserved`\)"):
+        await routed.serve("route_prefix", **asked, prefix=kept)
+    with pytest.raises(RequestInvalid, match="take_reserved must come with what is reserved: prefix"):
+        await routed.serve("route_prefix", **asked, take_reserved=True)
+    by_choice = (await routed.serve("route_prefix", **asked))["framed_routes"]
+
+    given = await routed.serve("route_prefix", **asked, prefix=kept, take_reserved=True)
+    again = await routed.serve("route_prefix", **asked, prefix=kept, take_reserved=True)
+
+    assert by_choice == [f"198.51.100.0/29{BY_IT}"]
+    assert given["framed_routes"] == [*by_choice, kept + BY_IT]
+    assert again == given
+    async with routed.database.begin() as db:
+        told = await routed.upkeep(db).history(pool=pool, value=kept)
+    assert [event["what"] for event in told] == ["reserved", "unreserved", "assigned"]
+    assert (await routed.usage(pool))["reserved"] == 0
+    assert await routed.violations() == []
+
+
+async def test_a_prefix_that_is_drained_stays_reserved(routed: Network) -> None:
+    kept, pool = "198.51.100.8/29", "office-nets"
+    await routed.keep("reserve", pool=pool, value=kept, note="for the bakery")
+    await routed.keep("drain", pool=pool, span=kept, note="goes")
+    service_id = (await routed.allocate(1, "LOC-1", "business"))["service_id"]
+
+    with pytest.raises(UnitDraining):
+        await routed.serve("route_prefix", service_id=service_id, pool=pool, prefix=kept, take_reserved=True)
+
+    assert (await routed.usage(pool))["reserved"] == 1
     assert await routed.violations() == []
 
 

@@ -262,17 +262,17 @@ async def test_a_time_that_nobody_can_read_is_refused_with_one_that_is_read(api:
     assert (await api.get("/addresses/holder?address=100.64.0.1&at=2026-03-02T22:14%2B01:00")).status_code == 200
 
 
+async def add_office_nets(api: Api) -> None:
+    """Four prefixes that may be routed to whom the BNG north serves."""
+    nets = {"name": "office-nets", "kind": "ipv4_routed", "network": "198.51.100.0/27"}
+    async with api.appliance.database.begin() as db:
+        estate = NetworkEstate(db, tenant_id=api.appliance.tenant_id, now=api.appliance.clock)
+        await estate.apply({"pool": [nets | {"bindings": [{"bng": "bng-north"}]}]})
+
+
 @pytest.mark.both_databases
 async def test_a_service_changes_for_whoever_has_seen_what_it_holds(any_api: Api) -> None:
-    routed = {
-        "name": "office-nets",
-        "kind": "ipv4_routed",
-        "network": "198.51.100.0/27",
-        "bindings": [{"bng": "bng-north"}],
-    }
-    async with any_api.appliance.database.begin() as db:
-        estate = NetworkEstate(db, tenant_id=any_api.appliance.tenant_id, now=any_api.appliance.clock)
-        await estate.apply({"pool": [routed]})
+    await add_office_nets(any_api)
     seen = await any_api.get("/addresses/services/1")
     etag, wish = seen.headers["etag"], {"pool": "office-nets", "reason": "an office moves in"}
     assert (await any_api.post("/addresses/services/1/route", wish, role="noc")).status_code == 428
@@ -400,6 +400,25 @@ async def test_a_service_is_moved_to_what_is_reserved_by_who_says_so(any_api: Ap
     assert "take_reserved" in refused.json()["detail"]
     assert (refused.status_code, moved.status_code) == (409, 200), moved.text
     assert moved.json()["resources"]["ip_address"] == "100.64.3.9"
+
+
+@pytest.mark.both_databases
+async def test_a_prefix_that_is_reserved_is_routed_to_who_says_so(any_api: Api) -> None:
+    await add_office_nets(any_api)
+    kept = {"pool": "office-nets", "value": "198.51.100.8/29"}
+    assert (await any_api.post("/addresses/reserve", {**kept, "reason": "for them"}, role="noc")).status_code == 200
+    route, wish = "/addresses/services/1/route", {"pool": "office-nets", "reason": "an office moves in"}
+    named = {**wish, "prefix": kept["value"]}
+
+    refused = await any_api.post(route, named, match="*")
+    unnamed = await any_api.post(route, {**wish, "take_reserved": True}, match="*")
+    given = await any_api.post(route, {**named, "take_reserved": True}, match="*")
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "ipam.unit_reserved")
+    assert (unnamed.status_code, [each["field"] for each in unnamed.json()["errors"]]) == (422, ["take_reserved"])
+    assert (given.status_code, given.json()["resources"]["framed_routes"]) == (200, ["198.51.100.8/29 0.0.0.0 1"])
+    history = (await any_api.get("/addresses/history", params={"value": kept["value"]})).json()
+    assert [each["what"] for each in history] == ["reserved", "unreserved", "assigned"]
 
 
 @pytest.mark.both_databases

@@ -81,6 +81,24 @@ def test_what_is_reserved_is_given_by_the_option_that_the_refusal_names(isp: Set
     assert type_(*move, "--take-reserved", "--json").json["resources"]["ip_address"] == other
 
 
+def test_a_prefix_that_is_kept_for_a_service_is_routed_to_it_by_the_option_that_the_refusal_names(
+    isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    estate = tmp_path / "routed.toml"
+    estate.write_text(ROUTED)
+    assert type_("import", estate).status == 0
+    kept = "198.51.100.8/29"
+    assert type_("addresses", "reserve", "nets", kept, "--reason", "for the office").status == 0
+    route = ("addresses", "route", DONE, "--pool", "nets", "--reason", "a larger office")
+
+    refused = type_(*route, "--prefix", kept)
+    assert (refused.status, "`--take-reserved`" in refused.err) == (2, True)
+    unnamed = type_(*route, "--take-reserved")
+    assert (unnamed.status, "must come with what is reserved: prefix" in unnamed.err) == (2, True)
+    given = type_(*route, "--prefix", kept, "--take-reserved", "--json").json["resources"]
+    assert given["framed_routes"] == [f"{kept} 0.0.0.0 1"]
+
+
 def test_a_request_that_is_too_long_or_blank_and_a_count_that_cannot_be_meant_are_told_with_all_else(
     isp: Settings, type_: Type
 ) -> None:

@@ -83,7 +83,7 @@ def ticks_on(page: str, visit_id: int) -> dict[str, bool] | None:
 
 
 async def put_off(console: Console, visits: list[VisitRecord]) -> str:
-    """All of these to the day after tomorrow, whenever they were (the estate may have been made yesterday); that day."""
+    """All of these to the day after tomorrow, which is told: their estate may have been made yesterday."""
     appliance, at = console.appliance, in_two_days(console, 9)
     async with appliance.database.begin() as db:
         for number, each in enumerate(visits):
