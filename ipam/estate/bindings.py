@@ -4,31 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from ipam.allocation.places import AnySelect
 from ipam.bulk import among, in_parts, insert_many
+from ipam.estate.bound import Bound, as_said
 from ipam.estate.rows import EstateRows, Outcome
 from ipam.estate.spec import BindingSpec
-from ipam.tables import AccessNode, AccessPort, AddressPlan, Bng, PoolBinding, Site, table_of
+from ipam.tables import AccessNode, AccessPort, AddressPlan, Bng, Pool, PoolBinding, Site, table_of
 
 _BINDING = table_of(PoolBinding)
 _OF_PORT = aliased(AccessNode)
-
-
-class Bound(NamedTuple):
-    """A binding by names. ``port_of``: the access node of the port that it is to, which is no binding to the node."""
-
-    bng: str | None
-    site: str | None
-    access_node: str | None
-    port_of: str | None
-    port: str | None
-    plan: str | None
-    priority: int
 
 
 _STANDING: AnySelect = (
@@ -51,15 +41,6 @@ _STANDING: AnySelect = (
 )
 
 
-def as_said(bindings: Iterable[BindingSpec]) -> dict[Bound, BindingSpec]:
-    """Each once, in the order of the description."""
-    said: dict[Bound, BindingSpec] = {}
-    for each in bindings:
-        node, of_port = (each.access_node, None) if each.port is None else (None, each.access_node)
-        said[Bound(each.bng, each.site, node, of_port, each.port, each.plan, each.priority)] = each
-    return said
-
-
 async def standing(
     rows: EstateRows, of: Literal["pool_id", "svlan_id"], ids: Collection[int]
 ) -> defaultdict[int, dict[Bound, int]]:
@@ -70,6 +51,15 @@ async def standing(
         of_these = _STANDING.add_columns(_BINDING.c[of]).where(among(rows.db, _BINDING.c[of], ids))
         for row_id, *names, target in await rows.db.execute(of_these):
             found[target][Bound(*names)] = row_id
+    return found
+
+
+async def bound_of_pools(db: AsyncSession, tenant_id: str) -> defaultdict[str, set[Bound]]:
+    """What each pool of this tenant is bound to, by its name."""
+    found: defaultdict[str, set[Bound]] = defaultdict(set)
+    of_each = _STANDING.add_columns(Pool.name).join(Pool, Pool.id == PoolBinding.pool_id)
+    for _, *names, pool in await db.execute(of_each.where(Pool.tenant_id == tenant_id)):
+        found[pool].add(Bound(*names))
     return found
 
 

@@ -21,7 +21,6 @@ from ipam.estate.faults import validate_estate
 from ipam.estate.gateways import without_gateway
 from ipam.estate.holding import hold_changed
 from ipam.estate.left_to_do import left_to_do
-from ipam.estate.one_vrf import chains_of_several
 from ipam.estate.present import known_names
 from ipam.estate.rows import EstateRows, Outcome, worst
 from ipam.estate.spec import (
@@ -132,8 +131,6 @@ class NetworkEstate:
         _refuse_if_any(in_the_way)
         async for change in self._defined(self._numbers(left)):
             yield change
-        if mixed := await chains_of_several(self._rows, {pool.name for pool in left.pools}):
-            raise EstateRefused(mixed)
 
     async def _places(self, spec: NetworkEstateSpec) -> _Parts:
         """What refuses before it writes: what stands in the way of all of it is told at once."""

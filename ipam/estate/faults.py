@@ -15,6 +15,7 @@ from ipam.errors import Fault
 from ipam.estate.clashes import PresentPool, Taken, clashes, overlaps
 from ipam.estate.gateways import GatewayInUse
 from ipam.estate.layout import pool_faults, svlan_faults
+from ipam.estate.one_vrf import Links, chains_of_several
 from ipam.estate.spec import (
     DEFAULT_VRF,
     BindingSpec,
@@ -44,6 +45,8 @@ class KnownNames:
     """Pool to its kind, prefix and role; the prefix of one that the BNG hands out is none of ours."""
     present: dict[str, PresentPool] = field(default_factory=dict)
     taken: list[Taken] = field(default_factory=list)
+    links: Mapping[str, Links] = field(default_factory=dict)
+    """Pool to where it serves other ones on, of those that do."""
     gateways: Mapping[str, GatewayInUse] = field(default_factory=dict)
     """Pool to its gateway, of those that are described without the one that somebody needs."""
 
@@ -74,6 +77,7 @@ def _read(data: Mapping[str, Any], known: KnownNames) -> tuple[NetworkEstateSpec
         dict(known.pools),
         known.present,
         known.taken,
+        known.links,
         known.gateways,
     )
     faults: list[Fault] = []
@@ -93,6 +97,7 @@ def _read(data: Mapping[str, Any], known: KnownNames) -> tuple[NetworkEstateSpec
                     _claim(section, entry, claimed)
                     wrong.add((section, _name_in(entry)))
     claimed.taken = [part for part in known.taken if (part.section, part.name) not in wrong]
+    claimed.links = {pool: linked for pool, linked in known.links.items() if ("pool", pool) not in wrong}
     return NetworkEstateSpec.model_validate(right), faults, claimed
 
 
@@ -148,6 +153,7 @@ def _faults_of_whole(spec: NetworkEstateSpec, known: KnownNames) -> Iterator[Fau
         yield from _faults_of_rule(rule, here)
     yield from overlaps(spec)
     yield from clashes(spec, known.present, known.taken)
+    yield from chains_of_several(spec.pools, known.links)
 
 
 def _names_of(spec: NetworkEstateSpec, known: KnownNames) -> KnownNames:

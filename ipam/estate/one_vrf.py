@@ -4,59 +4,50 @@ routing table than its neighbours, and could be given the very address that one 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
-
-from sqlalchemy import func, select
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from ipam.errors import Fault
-from ipam.estate.rows import EstateRows
+from ipam.estate.bound import Bound, as_said
+from ipam.estate.spec import PoolSpec
 from ipam.kinds import ROUTED
-from ipam.tables import Pool, PoolBinding, Prefix, Vrf
-
-_CHAIN = (
-    Pool.kind,
-    *(
-        func.coalesce(column, 0)
-        for column in (
-            PoolBinding.bng_id,
-            PoolBinding.site_id,
-            PoolBinding.node_id,
-            PoolBinding.port_id,
-            PoolBinding.plan_id,
-        )
-    ),
-)
-"""What is bound to one place, for one plan or for all, is filled one after the other (``ipam.allocation.chains``)."""
 
 
-async def chains_of_several(rows: EstateRows, pools: Collection[str]) -> Sequence[Fault]:
-    """Of these pools those that go on, or are gone on with, in another VRF. Routed prefixes are taken of the pool that
-    is named, whichever it is, and so of no chain."""
-    bound = (
-        select(*_CHAIN, Pool.name, Vrf.name)
-        .select_from(PoolBinding)
-        .join(Pool, Pool.id == PoolBinding.pool_id)
-        .join(Prefix, Prefix.id == Pool.prefix_id)
-        .join(Vrf, Vrf.id == Prefix.vrf_id)
-        .where(Pool.tenant_id == rows.tenant_id, Pool.framed_pool.is_(None), Pool.kind.not_in(ROUTED))
-        .order_by(Pool.name)
-    )
-    chains: dict[tuple[object, ...], dict[str, str]] = defaultdict(dict)
-    for *chain, pool, vrf in await rows.db.execute(bound):
-        chains[tuple(chain)][pool] = vrf
-    others = {
-        pool: {f"{other} (VRF {other_vrf})" for other, other_vrf in chain.items() if other_vrf != vrf}
-        for chain in chains.values()
-        for pool, vrf in chain.items()
-        if pool in pools
-    }
-    return [
-        Fault(
-            f"pool {pool}",
-            f"is bound to the same place, for the same plan, as {', '.join(sorted(elsewhere))}, which stands in another"
-            " VRF: when one is full, lines would be given addresses of the other's routing table; bind each for plans"
-            " of its own",
-        )
-        for pool, elsewhere in sorted(others.items())
-        if elsewhere
-    ]
+class Links(NamedTuple):
+    """Where a pool serves other ones on, or is served on by them: what is bound to one place, for one plan or for all,
+    is filled one after the other (``ipam.allocation.chains``), whatever their priority."""
+
+    kind: str
+    vrf: str
+    places: frozenset[Bound]
+
+
+def links(kind: str, vrf: str | None, framed_pool: str | None, bound: Iterable[Bound]) -> Links | None:
+    """None: in no chain. Routed prefixes are taken of the pool that is named, whichever it is, and what a pool of the
+    BNG's own holds is none of ours."""
+    if vrf is None or framed_pool is not None or kind in ROUTED:
+        return None
+    return Links(kind, vrf, frozenset(each._replace(priority=0) for each in bound))
+
+
+def chains_of_several(pools: Sequence[PoolSpec], known: Mapping[str, Links]) -> Iterator[Fault]:
+    """Of these pools those that would go on, or be gone on with, in another VRF; but not what is so already. ``known``:
+    those that are there, by their names."""
+    said = {each.name: links(each.kind, each.vrf, each.framed_pool, as_said(each.bindings)) for each in pools}
+    chains: defaultdict[tuple[str, Bound], dict[str, str]] = defaultdict(dict)
+    for name, linked in {**known, **said}.items():
+        if linked is not None:
+            for place in linked.places:
+                chains[linked.kind, place][name] = linked.vrf
+    for name, linked in sorted(said.items()):
+        if linked is None or linked == known.get(name):
+            continue
+        beside = [other for place in linked.places for other in chains[linked.kind, place].items()]
+        elsewhere = sorted({f"{other} (VRF {vrf})" for other, vrf in beside if vrf != linked.vrf})
+        if elsewhere:
+            yield Fault(
+                f"pool {name}",
+                f"is bound to the same place, for the same plan, as {', '.join(elsewhere)}, which stands in another"
+                " VRF: when one is full, lines would be given addresses of the other's routing table; bind each for"
+                " plans of its own",
+            )

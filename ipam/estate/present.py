@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, exists, select
@@ -11,11 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import parse_network
 from ipam.allocation.places import AnySelect
+from ipam.estate.bindings import bound_of_pools
 from ipam.estate.by_hand import done_by_hand
 from ipam.estate.clashes import PresentPool, Taken
 from ipam.estate.faults import KnownNames
 from ipam.estate.gateways import gateways_in_use
 from ipam.estate.leaving import PAST, SERVES
+from ipam.estate.one_vrf import Links, links
 from ipam.tables import (
     AccessNode,
     AccessPort,
@@ -61,6 +63,7 @@ async def known_names(db: AsyncSession, tenant_id: str, *, without_gateway: Coll
         {name: (pool.kind, None if pool.framed_pool else pool.network, pool.role) for name, pool in present.items()},
         present,
         await _taken(db, tenant_id),
+        await _links(db, tenant_id, present),
         await gateways_in_use(db, tenant_id, without_gateway),
     )
 
@@ -91,6 +94,12 @@ async def _pools(db: AsyncSession, tenant_id: str) -> dict[str, PresentPool]:
         )
         for row in await db.execute(of_tenant.where(Pool.tenant_id == tenant_id))
     }
+
+
+async def _links(db: AsyncSession, tenant_id: str, present: Mapping[str, PresentPool]) -> dict[str, Links]:
+    bound = await bound_of_pools(db, tenant_id)
+    found = {name: links(pool.kind, pool.vrf, pool.framed_pool, bound[name]) for name, pool in present.items()}
+    return {name: linked for name, linked in found.items() if linked is not None}
 
 
 async def _former(db: AsyncSession, tenant_id: str) -> dict[str, dict[tuple[str, str], datetime]]:

@@ -12,7 +12,8 @@ from sqlalchemy import Row, select
 from ipam.addresses import format_vids, parse_address, parse_network, parse_vids, to_bytes
 from ipam.allocation.places import AnySelect
 from ipam.bulk import among, in_parts
-from ipam.estate.bindings import Bound, as_said, standing
+from ipam.estate.bindings import standing
+from ipam.estate.bound import Bound, as_said
 from ipam.estate.exclusions import Excluded, described_in
 from ipam.estate.layout import Layout, cvlan_layout, pool_layout
 from ipam.estate.pools import FREE

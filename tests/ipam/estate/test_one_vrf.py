@@ -46,6 +46,26 @@ async def test_one_that_is_there_already_counts_and_nothing_of_the_other_is_writ
     assert [(each["pool"], each["vrf"]) for each in used] == [("cgnat", "default"), ("metro/210", None)]
 
 
+async def test_it_is_told_with_all_else_that_is_wrong(empty: Network) -> None:
+    described = both() | {"svlan": [{"group": "nowhere", "vid": 4000}]}
+
+    told = await refused(empty, described)
+
+    assert [fault.partition(":")[0] for fault in told] == ["svlan nowhere/4000", "pool blue", "pool cgnat"]
+    async with empty.database.read() as db:
+        faults = await empty.estate(db).validate(described)
+    assert [str(fault) for fault in faults] == told
+
+
+async def test_who_goes_elsewhere_in_the_same_description_is_no_longer_served_on_by_the_other(empty: Network) -> None:
+    await empty.apply(one_pool())
+    [cgnat] = one_pool()["pool"]
+
+    moved = await empty.apply(both() | {"pool": [cgnat | {"bindings": []}, BLUE]})
+
+    assert {"pool blue created", "pool cgnat changed"} <= set(moved)
+
+
 @pytest.mark.parametrize(
     "changed",
     [
