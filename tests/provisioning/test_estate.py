@@ -17,9 +17,10 @@ from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.check import check_everything
 from provisioning.commercial.tables import Customer, SiteSurvey
 from provisioning.errors import InvalidRequest
-from provisioning.estate import EstateSpec, import_estate
+from provisioning.estate import import_estate
 from provisioning.estate_changes import ChangedParts, Unserved
 from provisioning.estate_radius import RateSpec
+from provisioning.estate_spec import EstateSpec
 from provisioning.estate_told import ToldBefore
 from provisioning.field import Jobs
 from radius import PlanTerms, Projection, RadiusDatabaseUnavailable, RadiusProjector

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.estate import EstateSpec
+from provisioning.estate_spec import EstateSpec
 from provisioning.lab.town import (
     BUSINESS,
     DISTRICTS,
