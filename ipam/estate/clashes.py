@@ -23,7 +23,7 @@ RETIRED = "it was retired, and its name stands in the history of its addresses"
 
 
 @dataclass(frozen=True)
-class Taken:
+class TakenPrefix:
     """An assignable prefix and what it is of, by its section and name in a description."""
 
     section: Literal["pool", "prefix", "nat_rule"]
@@ -91,7 +91,7 @@ def overlaps(spec: NetworkEstateSpec) -> Iterator[Fault]:
             yield _overlap(each, other)
 
 
-def clashes(spec: NetworkEstateSpec, pools: Mapping[str, PresentPool], taken: Iterable[Taken]) -> Iterator[Fault]:
+def clashes(spec: NetworkEstateSpec, pools: Mapping[str, PresentPool], taken: Iterable[TakenPrefix]) -> Iterator[Fault]:
     """With the pools and the assignable prefixes that are there."""
     own = {pool.name for pool in spec.pools}
     for pool in spec.pools:
@@ -118,34 +118,38 @@ def clashes(spec: NetworkEstateSpec, pools: Mapping[str, PresentPool], taken: It
             yield _overlap(each, other, "which is there already")
 
 
-def _assignable(spec: NetworkEstateSpec) -> list[Taken]:
-    found = [Taken("pool", pool.name, pool.vrf, parse_network(pool.network)) for pool in spec.pools]
+def _assignable(spec: NetworkEstateSpec) -> list[TakenPrefix]:
+    found = [TakenPrefix("pool", pool.name, pool.vrf, parse_network(pool.network)) for pool in spec.pools]
     found += [
-        Taken("prefix", prefix.network, prefix.vrf, parse_network(prefix.network))
+        TakenPrefix("prefix", prefix.network, prefix.vrf, parse_network(prefix.network))
         for prefix in spec.prefixes
         if prefix.role != "container"
     ]
-    return found + [Taken("nat_rule", rule.pool, rule.vrf, parse_network(rule.outside)) for rule in spec.nat_rules]
+    return found + [
+        TakenPrefix("nat_rule", rule.pool, rule.vrf, parse_network(rule.outside)) for rule in spec.nat_rules
+    ]
 
 
-def _vrf(part: Taken) -> str:
+def _vrf(part: TakenPrefix) -> str:
     return part.vrf
 
 
-def _any_vrf(_: Taken) -> str:
+def _any_vrf(_: TakenPrefix) -> str:
     return ""
 
 
-def _overlap(each: Taken, other: Taken, *more: str) -> Fault:
+def _overlap(each: TakenPrefix, other: TakenPrefix, *more: str) -> Fault:
     overlap = f"{each.network} overlaps {other.network} of {other.where} in VRF {other.vrf}"
     if each.vrf != other.vrf:
         more = (*more, "and whoever asks for the holder of a port knows no VRF")
     return Fault(each.where, ", ".join([overlap, *more]))
 
 
-def _overlapping(parts: Iterable[Taken], space: Callable[[Taken], str]) -> Iterator[tuple[Taken, Taken]]:
+def _overlapping(
+    parts: Iterable[TakenPrefix], space: Callable[[TakenPrefix], str]
+) -> Iterator[tuple[TakenPrefix, TakenPrefix]]:
     """Sorted, each needs to be held against the widest before it only."""
-    widest: Taken | None = None
+    widest: TakenPrefix | None = None
     for each in sorted(
         parts, key=lambda part: (space(part), part.network.family, part.network.first, part.network.length)
     ):
@@ -156,17 +160,17 @@ def _overlapping(parts: Iterable[Taken], space: Callable[[Taken], str]) -> Itera
             widest = each
 
 
-_Ordered = Mapping[tuple[str, Family], Sequence[Taken]]
+_Ordered = Mapping[tuple[str, Family], Sequence[TakenPrefix]]
 
 
-def _in_order(parts: Iterable[Taken], space: Callable[[Taken], str]) -> _Ordered:
-    found: defaultdict[tuple[str, Family], list[Taken]] = defaultdict(list)
+def _in_order(parts: Iterable[TakenPrefix], space: Callable[[TakenPrefix], str]) -> _Ordered:
+    found: defaultdict[tuple[str, Family], list[TakenPrefix]] = defaultdict(list)
     for part in sorted(parts, key=lambda part: part.network.first):
         found[space(part), part.network.family].append(part)
     return found
 
 
-def _met(present: _Ordered, each: Taken, space: Callable[[Taken], str]) -> Sequence[Taken]:
+def _met(present: _Ordered, each: TakenPrefix, space: Callable[[TakenPrefix], str]) -> Sequence[TakenPrefix]:
     """What is there is disjoint, and so ends in the order in which it begins."""
     parts = present.get((space(each), each.network.family), ())
     first = bisect_left(parts, each.network.first, key=lambda part: part.network.last)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ipam.addresses import format_vids, parse_network, parse_vids
 from ipam.errors import Fault
-from ipam.estate.clashes import PresentPool, Taken, clashes, overlaps
+from ipam.estate.clashes import PresentPool, TakenPrefix, clashes, overlaps
 from ipam.estate.gateways import GatewayInUse
 from ipam.estate.layout import pool_faults, svlan_faults
 from ipam.estate.one_vrf import Links, chains_of_several
@@ -44,7 +44,7 @@ class KnownNames:
     pools: dict[str, tuple[str, str | None, str | None]] = field(default_factory=dict)
     """Pool to its kind, prefix and role; the prefix of one that the BNG hands out is none of ours."""
     present: dict[str, PresentPool] = field(default_factory=dict)
-    taken: list[Taken] = field(default_factory=list)
+    taken: list[TakenPrefix] = field(default_factory=list)
     links: Mapping[str, Links] = field(default_factory=dict)
     """Pool to where it serves other ones on, of those that do."""
     gateways: Mapping[str, GatewayInUse] = field(default_factory=dict)

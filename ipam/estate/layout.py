@@ -37,7 +37,7 @@ _OF_NO_LINE = (
 
 
 @dataclass(frozen=True)
-class Excluded:
+class LeftOut:
     """Units that are never handed out, and why."""
 
     first: int
@@ -50,7 +50,7 @@ class Layout:
     """The units of a pool on its first day: ``span`` in all, counted from 0, less what is excluded."""
 
     span: int
-    excluded: tuple[Excluded, ...]
+    excluded: tuple[LeftOut, ...]
     stripes: int = MOST_STRIPES
 
     @property
@@ -185,10 +185,10 @@ def cvlan_layout(svlan: SvlanSpec) -> Layout:
     )
 
 
-def _without_overlap(reasons: list[tuple[list[Interval], str]]) -> tuple[Excluded, ...]:
+def _without_overlap(reasons: list[tuple[list[Interval], str]]) -> tuple[LeftOut, ...]:
     seen: list[Interval] = []
-    excluded: list[Excluded] = []
+    excluded: list[LeftOut] = []
     for intervals, reason in reasons:
-        excluded += [Excluded(first, last, reason) for first, last in subtract(intervals, seen)]
+        excluded += [LeftOut(first, last, reason) for first, last in subtract(intervals, seen)]
         seen = merge([*seen, *intervals])
     return tuple(sorted(excluded, key=lambda each: each.first))

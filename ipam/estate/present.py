@@ -13,7 +13,7 @@ from ipam.addresses import parse_network
 from ipam.allocation.places import AnySelect
 from ipam.estate.bindings import bound_of_pools
 from ipam.estate.by_hand import done_by_hand
-from ipam.estate.clashes import PresentPool, Taken
+from ipam.estate.clashes import PresentPool, TakenPrefix
 from ipam.estate.faults import KnownNames
 from ipam.estate.gateways import gateways_in_use
 from ipam.estate.leaving import PAST, SERVES
@@ -117,7 +117,7 @@ async def _former(db: AsyncSession, tenant_id: str) -> dict[str, dict[tuple[str,
     return found
 
 
-async def _taken(db: AsyncSession, tenant_id: str) -> list[Taken]:
+async def _taken(db: AsyncSession, tenant_id: str) -> list[TakenPrefix]:
     """A rule's outside is one as long as the rule is in force."""
     statement: AnySelect = select(Prefix.network, Vrf.name, Pool.name, NatRule.name)
     rows = await db.execute(
@@ -127,13 +127,13 @@ async def _taken(db: AsyncSession, tenant_id: str) -> list[Taken]:
         .outerjoin(NatRule, and_(NatRule.prefix_id == Prefix.id, NatRule.until.is_(None)))
         .where(Prefix.tenant_id == tenant_id, Prefix.role != "container")
     )
-    found: list[Taken] = []
+    found: list[TakenPrefix] = []
     for network, vrf, pool, rule in rows:
         span = parse_network(network)
         if pool is not None:
-            found.append(Taken("pool", pool, vrf, span))
+            found.append(TakenPrefix("pool", pool, vrf, span))
         elif rule is not None:
-            found.append(Taken("nat_rule", rule, vrf, span))
+            found.append(TakenPrefix("nat_rule", rule, vrf, span))
         else:
-            found.append(Taken("prefix", network, vrf, span))
+            found.append(TakenPrefix("prefix", network, vrf, span))
     return found

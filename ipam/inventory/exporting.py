@@ -40,7 +40,7 @@ async def export(
                 yield _cells(each, row, givers.get(row.unit) or _holder(row))
 
 
-class Holder(NamedTuple):
+class LastHolder(NamedTuple):
     """Who has a unit or had it last; and since when, or until when."""
 
     customer_id: int | None
@@ -103,11 +103,11 @@ def _page(pool_id: int, last: int, at: datetime) -> AnySelect:
     )
 
 
-def _holder(row: Any) -> Holder:
-    return Holder(row.customer_id, row.username, row.location, row.plan, row.assigned_at)
+def _holder(row: Any) -> LastHolder:
+    return LastHolder(row.customer_id, row.username, row.location, row.plan, row.assigned_at)
 
 
-async def _givers(db: AsyncSession, pool_id: int, cooling: Sequence[Any]) -> dict[int, Holder]:
+async def _givers(db: AsyncSession, pool_id: int, cooling: Sequence[Any]) -> dict[int, LastHolder]:
     """By unit, who gave it back last. Where that was, its subject says: the service may be elsewhere by now."""
     units, subjects = [row.unit for row in cooling], {row.unit: row.subject for row in cooling}
     last = (
@@ -126,12 +126,12 @@ async def _givers(db: AsyncSession, pool_id: int, cooling: Sequence[Any]) -> dic
     named = await db.execute(select(Location.id, Location.name).where(Location.id.in_(set(places.values()))))
     names = {location_id: name for location_id, name in named}
     return {
-        row.unit: Holder(row.customer_id, row.username, names[places[subjects[row.unit]]], row.plan, row.at)
+        row.unit: LastHolder(row.customer_id, row.username, names[places[subjects[row.unit]]], row.plan, row.at)
         for row in rows
     }
 
 
-def _cells(pool: KnownPool, row: Any, holder: Holder) -> list[str]:
+def _cells(pool: KnownPool, row: Any, holder: LastHolder) -> list[str]:
     """In the order of ``shapes.IMPORT_COLUMNS``."""
     return [
         pool.vrf or "",

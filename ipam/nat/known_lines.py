@@ -18,7 +18,7 @@ from sqlalchemy import CTE, ColumnElement, FromClause, and_, bindparam, column, 
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam.nat.log_lines import Key, Line
+from ipam.nat.log_lines import BlockLine, Key
 from ipam.nat.meeting import ON_AND_ON
 from ipam.tables import NatBlock, table_of
 
@@ -32,7 +32,9 @@ _OTHER = _BLOCK.alias("other")
 _Asked = TypeVar("_Asked")
 
 
-async def known_around(db: AsyncSession, tenant_id: str, told: Sequence[Line], rules: Sequence[Any]) -> list[Line]:
+async def known_around(
+    db: AsyncSession, tenant_id: str, told: Sequence[BlockLine], rules: Sequence[Any]
+) -> list[BlockLine]:
     """All that these lines of one source say again or meet, and what shows whether an end of that was only assumed:
     the next block of its ports."""
     known = _Known(db, tenant_id)
@@ -58,7 +60,7 @@ class _Window:
     first_port: int
     last_port: int
 
-    def takes(self, line: Line, ends: datetime) -> bool:
+    def takes(self, line: BlockLine, ends: datetime) -> bool:
         """Lines are taken as they begin."""
         if line.began_at - QUIET > self.ends:
             return False
@@ -75,28 +77,28 @@ class _Known:
         self._mine = _BLOCK.c.tenant_id == tenant_id
         self._other_mine = _OTHER.c.tenant_id == tenant_id
         self._is_postgresql = db.get_bind().dialect.name == "postgresql"
-        self._by_id: dict[int, Line] = {}
+        self._by_id: dict[int, BlockLine] = {}
 
     @property
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[BlockLine]:
         return list(self._by_id.values())
 
-    def unsaid(self, told: Iterable[Line]) -> list[Line]:
+    def unsaid(self, told: Iterable[BlockLine]) -> list[BlockLine]:
         """What isn't known yet, with this end if with any. Of what is known otherwise the source is that of then."""
         before = {line.block: line for line in self._by_id.values()}
-        fresh: list[Line] = []
+        fresh: list[BlockLine] = []
         for line in told:
             known = before.get(line.block)
             if not line.for_no_time and (known is None or line.ended_at not in {None, known.ended_at}):
                 fresh.append(line if known is None else replace(line, source=known.source))
         return fresh
 
-    def nobodys(self, told: Iterable[Line]) -> list[Line]:
+    def nobodys(self, told: Iterable[BlockLine]) -> list[BlockLine]:
         """What was for no time, as is told now: it may have ended others."""
         for_no_time = {line.block for line in told if line.for_no_time}
         return [line for line in self._by_id.values() if line.block in for_no_time]
 
-    async def read_beside(self, nobodys: Sequence[Line], rules: Sequence[Any]) -> list[Line]:
+    async def read_beside(self, nobodys: Sequence[BlockLine], rules: Sequence[Any]) -> list[BlockLine]:
         """The blocks of the same ports before and after these. Those before that may have ended by them have no end
         in what comes back: they go on to the next that was for a time."""
         await self._next_of(nobodys)
@@ -116,7 +118,9 @@ class _Known:
             same = and_(*(column == asked.c[column.name] for column in key))  # SQLite looks for no tuple in its index
             await self._read(select(_BLOCK).join(asked, same).where(self._mine))
 
-    async def windows_of(self, fresh: Sequence[Line], nobodys: Collection[int | None]) -> dict[bytes, list[_Window]]:
+    async def windows_of(
+        self, fresh: Sequence[BlockLine], nobodys: Collection[int | None]
+    ) -> dict[bytes, list[_Window]]:
         """When something is told of each outside address; a block without an end ends with the next of its ports, but
         for the rows that were ``nobodys``."""
         begins: dict[tuple[str, bytes, int, int], list[datetime]] = defaultdict(list)
@@ -159,16 +163,16 @@ class _Known:
         reaches_in = or_(_BLOCK.c.ended_at.is_(None), _BLOCK.c.ended_at > window.begins)
         await self._read(select(_BLOCK).where(*here, _BLOCK.c.id.in_(select(before).select_from(ports)), reaches_in))
 
-    async def read_next(self, lines: Sequence[Line], rules: Sequence[Any]) -> None:
+    async def read_next(self, lines: Sequence[BlockLine], rules: Sequence[Any]) -> None:
         """Of those that ended, the next one of their ports if it began then, or later where a rule began then."""
         ended = [(line, line.ended_at) for line in lines if line.ended_at is not None]
         await self.read_keys({(line.outside, line.first_port, at) for line, at in ended})
         since = {rule.since for rule in rules}
         await self._next_of([line for line, at in ended if at in since])
 
-    async def _next_of(self, lines: Sequence[Line], *, backwards: bool = False) -> list[Line]:
+    async def _next_of(self, lines: Sequence[BlockLine], *, backwards: bool = False) -> list[BlockLine]:
         """The next blocks of the same ports from the same source; ``backwards``: those before."""
-        found: list[Line] = []
+        found: list[BlockLine] = []
         began_at = _OTHER.c.began_at
         for some in _in_parts(lines):
             names = ("source", "outside", "first_port", "last_port", "began_at")
@@ -209,12 +213,12 @@ class _Known:
         columns = [column(name, type_) for name, type_ in types]
         return func.unnest(*arrays).table_valued(*columns, name="asked").render_derived()
 
-    async def _read(self, statement: Any) -> list[Line]:
-        found: list[Line] = []
+    async def _read(self, statement: Any) -> list[BlockLine]:
+        found: list[BlockLine] = []
         for row in await self._db.execute(statement):
             where = f"a block imported from {row.source}"
             ports, times = (row.first_port, row.last_port), (row.began_at, row.ended_at, row.end_told)
-            line = Line(where, row.source, row.outside, *ports, row.inside, row.vrf_id, *times, row_id=row.id)
+            line = BlockLine(where, row.source, row.outside, *ports, row.inside, row.vrf_id, *times, row_id=row.id)
             found.append(self._by_id.setdefault(row.id, line))
         return found
 

@@ -60,7 +60,7 @@ def source_faults(source: str) -> list[Fault]:
 
 
 @dataclass(frozen=True)
-class KnownNetwork:
+class HeldAgainst:
     """What a log is held against: VRFs (an unknown one is why), and pools of IPv4 as they stand and stood."""
 
     now: datetime
@@ -113,7 +113,7 @@ class KnownNetwork:
         return self._around[address]
 
 
-async def network_of(rows: EstateRows, blocks: Sequence[Mapping[str, Any]], now: datetime) -> KnownNetwork:
+async def network_of(rows: EstateRows, blocks: Sequence[Mapping[str, Any]], now: datetime) -> HeldAgainst:
     """What these blocks are to be held against."""
     vrfs = dict[str, int | str]()
     for name in sorted({block["vrf"] for block in blocks if "vrf" in block}):
@@ -123,7 +123,7 @@ async def network_of(rows: EstateRows, blocks: Sequence[Mapping[str, Any]], now:
             vrfs[name] = str(unknown)
     pools = (await rows.db.execute(_pools(rows.tenant_id))).all()
     outside = _readable(block["outside"] for block in blocks if "outside" in block)
-    return KnownNetwork(now, vrfs, pools, await _not_handed_out(rows, pools, outside))
+    return HeldAgainst(now, vrfs, pools, await _not_handed_out(rows, pools, outside))
 
 
 def _handed_out(outside: str, pool: Any) -> str:

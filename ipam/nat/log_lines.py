@@ -20,7 +20,7 @@ Ends = dict[Key, datetime]
 
 
 @dataclass(frozen=True)
-class Line:
+class BlockLine:
     """A block of ports as a log tells of it; with a ``row_id`` it is known already."""
 
     where: str
@@ -64,17 +64,17 @@ class Line:
         return f"{format_address(self.inside)}'s from {told_at(self.began_at)} {until} ({self.where})"
 
 
-Before = Mapping[int | None, Line]
+Before = Mapping[int | None, BlockLine]
 """What is known, by its ``row_id``."""
 
 
-def folded(lines: Iterable[Line]) -> tuple[list[Line], list[Line]]:
+def folded(lines: Iterable[BlockLine]) -> tuple[list[BlockLine], list[BlockLine]]:
     """Each block once, and with its end where a line says it; one that ended twice is left as it is. Then those that
     were for no time, which are none of them."""
-    by_block: dict[tuple[object, ...], dict[datetime | None, Line]] = defaultdict(dict)
+    by_block: dict[tuple[object, ...], dict[datetime | None, BlockLine]] = defaultdict(dict)
     for line in lines:
         by_block[line.block].setdefault(line.ended_at, line)
-    blocks, for_no_time = list[Line](), list[Line]()
+    blocks, for_no_time = list[BlockLine](), list[BlockLine]()
     for by_end in by_block.values():
         if len(by_end) > 1:
             by_end.pop(None, None)
@@ -83,7 +83,7 @@ def folded(lines: Iterable[Line]) -> tuple[list[Line], list[Line]]:
     return blocks, for_no_time
 
 
-def ends_by_next(lines: Iterable[Line], rules: Sequence[Any]) -> Ends:
+def ends_by_next(lines: Iterable[BlockLine], rules: Sequence[Any]) -> Ends:
     """When a block had ended at the latest: its box gave its ports out anew, or a rule over them began before that."""
     of_ports: dict[tuple[str, bytes, int, int], set[datetime]] = defaultdict(set)
     for line in lines:
@@ -96,12 +96,14 @@ def ends_by_next(lines: Iterable[Line], rules: Sequence[Any]) -> Ends:
     return ends
 
 
-def compared(lines: Iterable[Line], known: Iterable[Line], assumed: Ends) -> tuple[list[Line], list[Line]]:
+def compared(
+    lines: Iterable[BlockLine], known: Iterable[BlockLine], assumed: Ends
+) -> tuple[list[BlockLine], list[BlockLine]]:
     """What is new, and what has ended as only these lines tell; what was said before isn't said again. An end that was
     only ``assumed`` gives way to the one that is told."""
     before_by_key = {line.key: line for line in known}
-    new: list[Line] = []
-    ended: dict[int | None, Line] = {}
+    new: list[BlockLine] = []
+    ended: dict[int | None, BlockLine] = {}
     for line in lines:
         before = before_by_key.get(line.key)
         if before is None or before.block != line.block:
@@ -115,12 +117,14 @@ def compared(lines: Iterable[Line], known: Iterable[Line], assumed: Ends) -> tup
     return new, list(ended.values())
 
 
-def reopened(known: Iterable[Line], assumed: Ends) -> list[Line]:
+def reopened(known: Iterable[BlockLine], assumed: Ends) -> list[BlockLine]:
     """What is known, without the ends that were only assumed: a delayed line may say who had the ports before that."""
     return [line if line.has_told_end(assumed) else replace(line, ended_at=None) for line in known]
 
 
-def nobodys(for_no_time: Iterable[Line], told: Iterable[Line], known: Iterable[Line], assumed: Ends) -> list[Line]:
+def nobodys(
+    for_no_time: Iterable[BlockLine], told: Iterable[BlockLine], known: Iterable[BlockLine], assumed: Ends
+) -> list[BlockLine]:
     """What is known without a told end, of which these lines say only that it was for no time; each is where it is
     told. Whoever had ended by it has its end no more."""
     nothing = {line.block: line.where for line in for_no_time}
@@ -133,11 +137,11 @@ def nobodys(for_no_time: Iterable[Line], told: Iterable[Line], known: Iterable[L
     ]
 
 
-def with_ends(lines: Iterable[Line], ends: Ends, before: Before, assumed: Ends) -> list[Line]:
+def with_ends(lines: Iterable[BlockLine], ends: Ends, before: Before, assumed: Ends) -> list[BlockLine]:
     """The lines, with one of ``ends`` where none was told. One that is known moves to a later time only where it is
     seen what had ended the block, as by ``assumed``: a rule that was dated back since then isn't."""
 
-    def ended(line: Line) -> Line:
+    def ended(line: BlockLine) -> BlockLine:
         end, was = ends.get(line.key), before.get(line.row_id)
         if was is not None and was.ended_at is not None:
             is_later = end is None or end > was.ended_at
@@ -148,11 +152,11 @@ def with_ends(lines: Iterable[Line], ends: Ends, before: Before, assumed: Ends) 
     return [line if line.ended_at is not None else ended(line) for line in lines]
 
 
-def lengthened(lines: Iterable[Line], before: Before, gone: Iterable[Line]) -> list[Line]:
+def lengthened(lines: Iterable[BlockLine], before: Before, gone: Iterable[BlockLine]) -> list[BlockLine]:
     """The lines; those that end later than ``before``, as what had ended them is ``gone``, are where that is told."""
     told = {line.ports: line.where for line in gone}
 
-    def is_longer(line: Line) -> bool:
+    def is_longer(line: BlockLine) -> bool:
         was = before.get(line.row_id)
         if was is None or was.ended_at is None:
             return False
@@ -161,12 +165,12 @@ def lengthened(lines: Iterable[Line], before: Before, gone: Iterable[Line]) -> l
     return [replace(line, where=told[line.ports]) if line.ports in told and is_longer(line) else line for line in lines]
 
 
-def clashes(lines: Iterable[Line]) -> list[Fault]:
+def clashes(lines: Iterable[BlockLine]) -> list[Fault]:
     """Two who had one port at one time: one of the logs is wrong."""
     in_time = sorted(lines, key=lambda each: each.began_at)
     by_ports = sorted(enumerate(in_time), key=lambda each: (each[1].outside, each[1].first_port, each[0]))
     places = {id(line): place for place, line in by_ports}
-    sweep = PortSweep[Line]()
+    sweep = PortSweep[BlockLine]()
     pairs = [sorted((place, places[id(met)]), reverse=True) for place, line in by_ports for met in sweep.met_by(line)]
     faults: list[Fault] = []
     for later, earlier in sorted(pairs):

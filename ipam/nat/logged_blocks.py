@@ -21,7 +21,7 @@ from ipam.nat.contradictions import told_against
 from ipam.nat.known_lines import known_around
 from ipam.nat.log_lines import (
     Before,
-    Line,
+    BlockLine,
     clashes,
     compared,
     ends_by_next,
@@ -83,12 +83,12 @@ class _Weighed:
     """What a log comes to: who has which ports when, with all that speaks against it."""
 
     faults: list[Fault]
-    new: list[Line]
-    ended: list[Line]
+    new: list[BlockLine]
+    ended: list[BlockLine]
     """Those that were known, and of which now an end is told; but for those of which it may have been before."""
-    standing: list[Line]
+    standing: list[BlockLine]
     """Those that are new and those that are known, with the ends that they have now."""
-    gone: list[Line]
+    gone: list[BlockLine]
     """Those that were known without an end and, as is told now, were for no time."""
     before: Before
     against: list[NatContradiction]
@@ -144,7 +144,7 @@ async def _weighed(
     return await asyncio.to_thread(weighed)
 
 
-def _held_against(lines: Mapping[int, Line], known: Sequence[Line], rules: Sequence[Any]) -> _Weighed:
+def _held_against(lines: Mapping[int, BlockLine], known: Sequence[BlockLine], rules: Sequence[Any]) -> _Weighed:
     assumed = ends_by_next(known, rules)
     told_now, for_no_time = folded(lines.values())
     new, ending = compared(told_now, known, assumed)
@@ -169,7 +169,7 @@ def _held_against(lines: Mapping[int, Line], known: Sequence[Line], rules: Seque
     )
 
 
-async def _write(rows: EstateRows, log: _Weighed) -> list[Line]:
+async def _write(rows: EstateRows, log: _Weighed) -> list[BlockLine]:
     """Those of which something else is known than before. What is gone makes way first: others may begin just then."""
     for line in log.gone:
         await rows.db.execute(delete(_BLOCK).where(_BLOCK.c.id == line.row_id))
@@ -187,15 +187,15 @@ async def _write(rows: EstateRows, log: _Weighed) -> list[Line]:
     return moved
 
 
-def _end(line: Line | None) -> tuple[datetime | None, bool | None]:
+def _end(line: BlockLine | None) -> tuple[datetime | None, bool | None]:
     return (None, None) if line is None else (line.ended_at, line.end_told)
 
 
 def _read(
-    network: log_faults.KnownNetwork, blocks: Sequence[Mapping[str, Any]], source: str
-) -> tuple[dict[int, Line], list[_Wrong]]:
+    network: log_faults.HeldAgainst, blocks: Sequence[Mapping[str, Any]], source: str
+) -> tuple[dict[int, BlockLine], list[_Wrong]]:
     """What can be meant, by its number, and what is wrong with the rest."""
-    lines, wrong = dict[int, Line](), list[_Wrong]()
+    lines, wrong = dict[int, BlockLine](), list[_Wrong]()
     for number, said in enumerate(blocks):
         found = network.faults(said)
         if not found and said.keys() >= log_faults.PARTS:
@@ -207,8 +207,8 @@ def _read(
 
 
 def _off_pools(
-    network: log_faults.KnownNetwork,
-    lines: Mapping[int, Line],
+    network: log_faults.HeldAgainst,
+    lines: Mapping[int, BlockLine],
     blocks: Sequence[Mapping[str, Any]],
     known: Collection[tuple[object, ...]],
 ) -> Iterator[_Wrong]:
@@ -228,17 +228,17 @@ def _where(number: int, said: Mapping[str, Any]) -> str:
     return said.get("where") or f"blocks.{number}"
 
 
-def _line(where: str, said: Mapping[str, Any], network: log_faults.KnownNetwork, source: str) -> Line:
+def _line(where: str, said: Mapping[str, Any], network: log_faults.HeldAgainst, source: str) -> BlockLine:
     outside, inside = (to_bytes(*parse_address(said[name])) for name in ("outside", "inside"))
     vrf_id = network.vrfs[said["vrf"]]
     assert isinstance(vrf_id, int), "else it is a fault"
     ports = (said["first_port"], said["last_port"])
     ended_at = said["ended_at"]
-    return Line(
+    return BlockLine(
         where, source, outside, *ports, inside, vrf_id, said["began_at"], ended_at, None if ended_at is None else True
     )
 
 
-def _row(tenant_id: str, line: Line) -> dict[str, Any]:
+def _row(tenant_id: str, line: BlockLine) -> dict[str, Any]:
     columns = ("source", "outside", "first_port", "last_port", "inside", "vrf_id", "began_at", "ended_at", "end_told")
     return {"tenant_id": tenant_id, **{name: getattr(line, name) for name in columns}}

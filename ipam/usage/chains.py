@@ -24,7 +24,7 @@ _PLACE = (
 
 
 @dataclass(frozen=True)
-class Stock:
+class Supply:
     """What there is of one pool, or of the pools of one chain together; ``kept`` as ``level_of`` takes it, ``per_day``
     as ``units_per_day`` says it."""
 
@@ -58,10 +58,10 @@ async def chains(db: AsyncSession, tenant_id: str) -> dict[str, list[Chain]]:
     return found
 
 
-def together(chain: Chain, stocks: Mapping[str, Stock]) -> Stock:
+def together(chain: Chain, supplies: Mapping[str, Supply]) -> Supply:
     """What there is in all of its pools."""
-    each = [stocks[name] for name in chain]
-    return Stock(
+    each = [supplies[name] for name in chain]
+    return Supply(
         size=sum(one.size for one in each),
         free=sum(one.free for one in each),
         kept=sum(one.kept for one in each),

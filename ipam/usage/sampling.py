@@ -14,7 +14,7 @@ from ipam.answers import PoolUsage
 from ipam.tables import Pool, PoolSample, UtcDateTime, table_of
 from ipam.upkeep.answers import PoolCrossing, PoolOutlook, PoolSampleAt
 from ipam.usage import usage
-from ipam.usage.chains import Chain, Stock, chains, together
+from ipam.usage.chains import Chain, Supply, chains, together
 from ipam.usage.looks import LOOK_BACK, NOT_KNOWN, look_alone
 from ipam.usage.running_dry import LEVELS, Level, Limits, days_left, level_of, shown, units_per_day
 
@@ -48,12 +48,12 @@ class _Seen:
     per_day: float | None
     level: Level
     chain: Chain
-    stock: Stock
+    supply: Supply
     """Of that chain."""
 
     @property
     def days_left(self) -> float | None:
-        return _rounded(days_left(self.stock.free, self.stock.per_day))
+        return _rounded(days_left(self.supply.free, self.supply.per_day))
 
 
 async def sample_pools(db: AsyncSession, *, tenant_id: str, at: datetime) -> list[PoolCrossing]:
@@ -87,10 +87,10 @@ async def outlook(db: AsyncSession, *, tenant_id: str, at: datetime) -> list[Poo
     return [
         PoolOutlook(
             **seen.used,
-            level=shown(seen.level, seen.stock.free),
+            level=shown(seen.level, seen.supply.free),
             chain=list(seen.chain),
-            chain_size=seen.stock.size,
-            chain_free=seen.stock.free,
+            chain_size=seen.supply.size,
+            chain_free=seen.supply.free,
             units_per_day=None if seen.per_day is None else round(seen.per_day, 2),
             days_to_exhaustion=seen.days_left,
         )
@@ -102,8 +102,8 @@ async def _seen(db: AsyncSession, tenant_id: str, at: datetime) -> list[_Seen]:
     pools, in_chains = await _pools(db, tenant_id, at), await chains(db, tenant_id)
     every = await usage.read(db, tenant_id, at=at)
     rates = {used["pool"]: _per_day(pools[used["pool"]], used, at) for used in every}
-    stocks = {
-        used["pool"]: Stock(used["size"], used["free"], used["reserved"] + used["draining"], rates[used["pool"]])
+    supplies = {
+        used["pool"]: Supply(used["size"], used["free"], used["reserved"] + used["draining"], rates[used["pool"]])
         for used in every
     }
     found = []
@@ -111,12 +111,12 @@ async def _seen(db: AsyncSession, tenant_id: str, at: datetime) -> list[_Seen]:
         name, pool = used["pool"], pools[used["pool"]]
         of_chains = []
         for chain in in_chains.get(name) or [(name,)]:
-            stock = together(chain, stocks)
-            known = {"size": stock.size, "free": stock.free, "kept": stock.kept}
+            supply = together(chain, supplies)
+            known = {"size": supply.size, "free": supply.free, "kept": supply.kept}
             level = level_of(**known, before=pool.level, limits=pool.limits)
-            of_chains.append((LEVELS.index(level), -stock.free, chain, stock))
-        worst, _, chain, stock = max(of_chains, key=lambda each: each[:2])
-        found.append(_Seen(pool, used, rates[name], LEVELS[worst], chain, stock))
+            of_chains.append((LEVELS.index(level), -supply.free, chain, supply))
+        worst, _, chain, supply = max(of_chains, key=lambda each: each[:2])
+        found.append(_Seen(pool, used, rates[name], LEVELS[worst], chain, supply))
     return found
 
 
@@ -228,8 +228,8 @@ def _crossing(seen: _Seen, at: datetime) -> PoolCrossing:
         level=seen.level,
         previous_level=pool.level,
         chain=list(seen.chain),
-        chain_size=seen.stock.size,
-        chain_free=seen.stock.free,
+        chain_size=seen.supply.size,
+        chain_free=seen.supply.free,
         at=at,
         size=used["size"],
         free=used["free"],

@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, update
 from ipam import ImportedBlocks, LoggedBlock, RequestInvalid
 from ipam.addresses import format_address, parse_address, to_bytes
 from ipam.nat import known_lines, logged_blocks
-from ipam.nat.log_lines import Line
+from ipam.nat.log_lines import BlockLine
 from ipam.tables import NatBlock, table_of
 from tests.ipam.conftest import STARTED_AT, Network, laid_open, one_pool
 from tests.ipam.nat.plain_log import PlainLog
@@ -105,7 +105,7 @@ async def test_of_a_long_history_a_few_lines_are_held_against_their_neighbours(
 ) -> None:
     read: list[int] = []
 
-    async def counted(*said: Any) -> list[Line]:
+    async def counted(*said: Any) -> list[BlockLine]:
         found = await known_lines.known_around(*said)
         read.append(len(found))
         return found
