@@ -165,6 +165,7 @@ def vandal(database_url: str, schema: str | None = None) -> Iterator[Vandal]:
         with engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SET session_replication_role = replica"))
+                connection.execute(text("SET TimeZone = 'UTC'"))  # moments are written as SQLite keeps them
                 if schema:
                     connection.execute(text(f"SET search_path = {schema}"))
             else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -14,6 +14,8 @@ from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
 
 DONE, WAITING = "c1001-s1@isp.example", "c1002-s2@isp.example"
+LAST_DAY = (datetime.now(UTC) + timedelta(days=120)).date().isoformat()
+"""Of a service that is to end: lies ahead whenever this is run."""
 
 
 def lose(isp: Settings, *usernames: str) -> None:
@@ -105,10 +107,10 @@ def test_a_projection_of_nobody_and_of_one_and_all_is_refused(isp: Settings, typ
 
 
 def test_a_service_is_to_end_and_is_kept_after_all(any_isp: Settings, type_: Type) -> None:
-    ends = type_("subscribers", "terminate", DONE, "--on", "2027-03-31", "--reason", "moves away")
-    assert (ends.status, ends.out) == (0, f"{DONE} ends after 2027-03-31 (run 5)\n")
-    again = type_("subscribers", "terminate", DONE, "--on", "2027-03-31", "--reason", "moves away")
-    assert again.out == f"{DONE} ends after 2027-03-31, as it was to already (run 5)\n"
+    ends = type_("subscribers", "terminate", DONE, "--on", LAST_DAY, "--reason", "moves away")
+    assert (ends.status, ends.out) == (0, f"{DONE} ends after {LAST_DAY} (run 5)\n")
+    again = type_("subscribers", "terminate", DONE, "--on", LAST_DAY, "--reason", "moves away")
+    assert again.out == f"{DONE} ends after {LAST_DAY}, as it was to already (run 5)\n"
     refused = type_("subscribers", "terminate", DONE, "--now", "--on", "someday", "--reason", " ")
     assert refused.status == 2
     assert refused.err.startswith("The termination is refused, nothing was written:\n")
@@ -212,8 +214,8 @@ def test_a_subscriber_is_known_by_the_isps_own_id_wherever_its_username_is(isp: 
     for look in (("sessions", "show"), ("sessions", "usage"), ("subscribers", "logins"), ("subscribers", "diagnose")):
         typed = type_(*look, *by_id)
         assert (typed.status, typed.err) == (0, ""), look
-    ends = type_("subscribers", "terminate", *by_id, "--on", "2027-03-31", *why)
-    assert ends.out == f"{DONE} ends after 2027-03-31 (run 5)\n"
+    ends = type_("subscribers", "terminate", *by_id, "--on", LAST_DAY, *why)
+    assert ends.out == f"{DONE} ends after {LAST_DAY} (run 5)\n"
     assert type_("subscribers", "keep", *by_id, *why).out == f"{DONE} is kept (run 5)\n"
     taken = type_("subscribers", "identify", WAITING, "ERP 4711/a", *why)
     assert (taken.status, "belongs to another subscriber" in taken.err) == (2, True)
@@ -234,7 +236,7 @@ def test_whose_end_is_asked_for_by_the_isps_own_id_is_told_by_its_number_from_th
             f"UPDATE radius_subscriber SET state = 'terminated' WHERE username = '{DONE}'",
             f"UPDATE radius_subscriber SET username = '{DONE}' WHERE id = {heir['subscriber_id']}",
         )
-    on_a_day = type_("subscribers", "terminate", *by_id, "--on", "2027-03-31", *why)
+    on_a_day = type_("subscribers", "terminate", *by_id, "--on", LAST_DAY, *why)
     assert (on_a_day.status, f"names a service that has ended already: {DONE}" in on_a_day.err) == (2, True)
 
     asked = RadiusService.subscriber_last_known_as
@@ -352,8 +354,8 @@ def test_a_subscriber_is_known_by_our_number_wherever_its_username_is(any_isp: S
         typed = type_(*look, *by_id)
         assert (typed.status, typed.err) == (0, ""), look
     assert type_("subscribers", "diagnose", *by_id, "--json").json["username"] == DONE
-    ends = type_("subscribers", "terminate", *by_id, "--on", "2027-03-31", *why)
-    assert ends.out.startswith(f"{DONE} ends after 2027-03-31 (run ")
+    ends = type_("subscribers", "terminate", *by_id, "--on", LAST_DAY, *why)
+    assert ends.out.startswith(f"{DONE} ends after {LAST_DAY} (run ")
     assert type_("subscribers", "keep", *by_id, *why).out.startswith(f"{DONE} is kept (run ")
     for command in (("subscribers", "show"), ("sessions", "show"), ("subscribers", "diagnose")):
         for nobody in ("4711", DONE, "9999999999999999999", "99999999999999999999"):
@@ -361,7 +363,7 @@ def test_a_subscriber_is_known_by_our_number_wherever_its_username_is(any_isp: S
             assert (refused.status, refused.err) == (2, f"refused: There is no RADIUS subscriber {nobody}.\n"), command
         both = type_(*command, *by_id, "--external-id")
         assert (both.status, "number: can't be given together with --external-id" in both.err) == (2, True), command
-    for act in (("suspend",), ("terminate", "--on", "2027-03-31"), ("keep",), ("rename", "new@isp.example")):
+    for act in (("suspend",), ("terminate", "--on", LAST_DAY), ("keep",), ("rename", "new@isp.example")):
         verb, *more = act
         for wrong, code in ((("x", "--number"), "radius.subscriber_unknown"), ((*by_id, "--external-id"), None)):
             refused = type_("subscribers", verb, wrong[0], *more, *wrong[1:], *why, "--json")
