@@ -33,6 +33,8 @@ def check_order(order: Order) -> None:
     """
     check_customer(order.customer_id)
     check_request_id(order.request_id)
+    check_text("service_location", order.service_location)
+    check_text("bandwidth_plan", order.bandwidth_plan)
 
 
 def check_customer(customer_id: int) -> None:
@@ -55,3 +57,23 @@ def check_request_id(request_id: str | None) -> None:
     length = len(request_id) if request_id.strip() else 0
     if not 0 < length <= LONGEST_REQUEST_ID:
         raise RequestInvalid("request_id", f"has {length} characters; it takes 1 to {LONGEST_REQUEST_ID}")
+    check_text("request_id", request_id)
+
+
+def check_text(where: str, text: str) -> str:
+    """The same.
+
+    Raises:
+        RequestInvalid: no database keeps it, and so nothing is named so.
+    """
+    if "\0" in text or not _is_unicode(text):
+        raise RequestInvalid(where, "holds a NUL character or half of a surrogate pair, which is no text")
+    return text
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -6,6 +6,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ipam.allocation.orders import check_text
 from ipam.errors import UsernameTaken
 from ipam.tables import Service
 
@@ -15,7 +16,9 @@ async def rename(db: AsyncSession, tenant_id: str, service_id: int, username: st
 
     Raises:
         UsernameTaken: another service has the name, or had it.
+        RequestInvalid: it is no text.
     """
+    check_text("username", username)
     mine = (Service.tenant_id == tenant_id, Service.service_id == service_id, Service.username != username)
     customer_id = await db.scalar(select(Service.customer_id).where(*mine))
     if customer_id is None:

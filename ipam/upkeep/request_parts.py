@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from ipam import holdings
 from ipam.addresses import parse_network, parse_span, parse_vids, unit_numbered
-from ipam.allocation.orders import check_customer, check_request_id
+from ipam.allocation.orders import check_customer, check_request_id, check_text
 from ipam.allocation.places import find_place, find_plan
 from ipam.allocation.static_requests import STATIC, StaticResources
 from ipam.errors import RequestInvalid, ServiceReleased
@@ -24,6 +24,16 @@ from ipam.upkeep.routing import check_count, check_taking, checked_prefix
 from ipam.upkeep.shrinking import checked_network
 
 WHYS = ("note", "reason")
+NAMES = {
+    "service_location": "service_location",
+    "bandwidth_plan": "bandwidth_plan",
+    "vrf": "vrf",
+    "bng": "bng",
+    "access_nodes": "access_nodes",
+    "pool": "pool",
+    "leaving_pool": "pool",
+}
+"""What is looked for by its name, and what it is called in the request."""
 """Whoever asks knows both as the reason; what is kept of it is a note."""
 
 
@@ -92,10 +102,20 @@ async def _faults(db: AsyncSession, tenant_id: str, parts: RequestParts) -> tupl
         raise TypeError(f"A request about addresses has no {' and no '.join(sorted(unknown))}")
     faults = RequestFaults()
     said = {name: value for name, value in parts.items() if value is not None}
+    said = {name: value for name, value in said.items() if _is_text(faults, name, value)}  # else nobody can be asked
     _check(faults, said)
     await _look(faults, db, tenant_id, said)
     await _look_at_pool(faults, db, tenant_id, said)
     return faults, said
+
+
+def _is_text(faults: RequestFaults, name: str, value: Any) -> bool:
+    """Whether a name may be looked for; true of what is no name. That it may not is noted."""
+    if (where := NAMES.get(name)) is None:
+        return True
+    texts = (value,) if isinstance(value, str) else value
+    checked = [faults.check(where, partial(check_text, where, each)) for each in texts]
+    return None not in checked
 
 
 def _check(faults: RequestFaults, said: Mapping[str, Any]) -> None:

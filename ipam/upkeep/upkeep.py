@@ -204,6 +204,7 @@ class NetworkUpkeep:
 
         Raises:
             UsernameTaken: another service has the name, or had it.
+            RequestInvalid: it is no text.
         """
         done = await renaming.rename(self._db, self._tenant_id, service_id, username)
         self._log("service renamed", done, username=username)
