@@ -9,6 +9,7 @@ where it is, if several VRFs have the address.
 from __future__ import annotations
 
 import csv
+import html
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,16 +17,15 @@ from itertools import chain, islice
 
 from ipam.addresses import spelt
 from ipam.errors import RequestInvalid
+from ipam.inventory.headings import IN_ENGLISH, plain, told_apart, untranslated, without_own
 from ipam.inventory.lines import OWNER, Cells, ImportLine, ImportSource, held_as, parsed, spelt_anew
-from ipam.inventory.shapes import BESIDE, IMPORT_COLUMNS, NEEDED, READERS
+from ipam.inventory.shapes import BESIDE, IMPORT_COLUMNS, NEEDED, READERS, in_global_table
 
 ERRORS = "errors"
 """The column that a dry run adds; a file that comes again with it is read without it."""
 MOST_TITLES = 10
 """Among so many first lines are the names of the columns."""
 _SEPARATORS = ",;\t"
-_CUSTOM = re.compile("^(cf_|custom_)")
-"""Before the names of custom fields: NetBox's, and phpIPAM's (``admin/custom-fields/edit-result.php``)."""
 _TOO_SHORT = re.compile("has [0-9]+ cells, and there are [0-9]+ columns")
 """As ``_length_fault`` says it."""
 _NOTHING = "—"
@@ -116,7 +116,7 @@ class ImportFile:
     def with_errors(self, faults: Mapping[int, Sequence[str]]) -> Iterator[list[str]]:
         """The file again, a row at a time, each with all that is wrong with it in a last column; what stands in none
         comes behind. A row that breaks off stays too short, or it would come again as a whole one."""
-        kept = [place for place, name in enumerate(self.header) if _plain(name) != ERRORS]
+        kept = [place for place, name in enumerate(self.header) if plain(name) != ERRORS]
         yield from (list(row) for row in self.titles)
         yield [*(self.header[place] for place in kept), ERRORS]
         for row, line in zip(self.rows, self.lines, strict=True):
@@ -135,7 +135,7 @@ class _Opened:
 
     @property
     def names(self) -> list[str]:
-        return [_plain(name) for name in self.header]
+        return [plain(name) for name in self.header]
 
 
 def read_import(text: Iterable[str], source: ImportSource, mapping: ImportMapping | None = None) -> ImportFile:
@@ -144,9 +144,12 @@ def read_import(text: Iterable[str], source: ImportSource, mapping: ImportMappin
     Raises:
         RequestInvalid: it isn't CSV, or lacks a column. What is wrong with single rows, their lines say.
     """
-    opened = _opened(text, "file", NEEDED[source])
-    names, known = opened.names, mapping or ImportMapping()
+    opened = _opened(text, "file", NEEDED[source], IN_ENGLISH.get(source, ""))
+    names, known = without_own(opened.header, source), mapping or ImportMapping()
     _refuse_columns("file", names, IMPORT_COLUMNS if source == "csv" else None, BESIDE)
+    if source == "netbox":
+        _refuse_translated(names)
+    names = told_apart(names, opened.header, source)
     rows: list[list[str]] = []
     lines: list[ImportLine] = []
     for number, cells in opened.rows:
@@ -172,13 +175,16 @@ def _line(
     if fault := _length_fault(row, names):
         return ImportLine(number, faults=(fault,))
     if source == "netbox":
-        row = ["" if cell.strip() == _NOTHING else cell for cell in row]
+        row = ["" if html.unescape(cell).strip() == _NOTHING else cell for cell in row]
     cells = Cells(names, row)
     if source == "csv":
         mapping.lend(cells)
         return READERS[source](number, cells)
     line = READERS[source](number, cells)
-    return line if line.skipped else held_as(mapping.applied(line))
+    if line.skipped:
+        return line
+    line = mapping.applied(line)
+    return held_as(in_global_table(line, cells) if source == "netbox" else line)
 
 
 def _length_fault(row: Sequence[str], names: Sequence[str]) -> str:
@@ -241,21 +247,23 @@ def _key(address: str, cells: Cells) -> str:
         return address if host is None else spelt(host)
 
 
-def _opened(text: Iterable[str], what: str, needed: Sequence[Sequence[str]]) -> _Opened:
-    """With the separator that makes the names of the columns known in one of the first lines."""
+def _opened(text: Iterable[str], what: str, needed: Sequence[Sequence[str]], in_english: str = "") -> _Opened:
+    """With the separator that makes the names of the columns known in one of the first lines. ``in_english``: what to
+    do if they are of another language."""
     lines = iter(text)
     first = list(islice(lines, MOST_TITLES))
     first[:1] = [line.removeprefix("\ufeff") for line in first[:1]]
     for separator in _SEPARATORS:
         titles: list[list[str]] = []
         for _, row in _numbered(first, separator, what, strict=False):
-            names = {_plain(name) for name in row}
+            names = {plain(name) for name in row}
             if any(names.issuperset(each) for each in needed):
                 rows = _numbered(chain(first, lines), separator, what, strict=True)
                 return _Opened(separator, titles, row, islice(rows, len(titles) + 1, None))
             titles.append(row)
     columns = " or ".join(" and ".join(each) for each in needed)
-    raise RequestInvalid(what, f"has no line with the names of its columns, among them {columns}")
+    hint = f"; if they are in another language, {in_english}" if in_english else ""
+    raise RequestInvalid(what, f"has no line with the names of its columns, among them {columns}{hint}")
 
 
 def _numbered(lines: Iterable[str], separator: str, what: str, *, strict: bool) -> Iterator[tuple[int, list[str]]]:
@@ -277,11 +285,17 @@ def _refuse_columns(what: str, names: Sequence[str], known: Sequence[str] | None
         raise RequestInvalid(what, f"has two columns called {', '.join(twice)}")
 
 
+def _refuse_translated(names: Sequence[str]) -> None:
+    """What they say would be lost, without a word."""
+    if found := [*untranslated(names)]:
+        columns, are = ("column", "is") if len(found) == 1 else ("columns", "are")
+        said, english = (", ".join(words) for words in zip(*found, strict=True))
+        why = f"has the {columns} {said}, which {are} {english} in English"
+        what = f"{IN_ENGLISH['netbox']}; if that is a custom field of yours, export {english}, too"
+        raise RequestInvalid("file", f"{why}: {what}")
+
+
 def _unknown(names: Sequence[str], known: Sequence[str]) -> str:
     """Those columns that nobody knows, one without a name (a comma at the end) by its number; empty: there are none."""
     numbered = enumerate(names, start=1)
     return ", ".join(name or f"number {number}, without a name" for number, name in numbered if name not in known)
-
-
-def _plain(name: str) -> str:
-    return _CUSTOM.sub("", name.strip().lower().replace(" ", "_"))

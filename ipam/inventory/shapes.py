@@ -7,20 +7,25 @@ name of a custom field (NetBox's ``cf_``, phpIPAM's ``custom_``). In each shape 
 * NetBox (``ipam/tables/ip.py``): its table of IP addresses (*IP Address*, *VRF*, *Status*, *Description*, *DNS Name*)
   or of prefixes (*Prefix*, ...), and both as its bulk import writes them (``address``, ``prefix``). An address has the
   mask of its link; the VRF *Global* is ours called default unless one is called so here, and the route distinguisher
-  behind a name is left out unless it belongs to the name. Where several VRFs have an address, an empty cell is default.
+  behind a name is left out unless it belongs to the name; an empty cell is *Global*, and a file without the column says
+  nothing. Templates leave bullets and ends of lines before a prefix, and entities of HTML in names.
 * phpIPAM (``export-ipaddr.php``, ``export-subnet.php``), saved as CSV: *IP Address*, *Hostname*, *Description*, *VRF*,
-  *Owner*, *Note*, *Tag* or *ip state*; a subnet's export has lines of title before its columns.
+  *Owner*, *Note*, *Tag* or *ip state*; a subnet's export has lines of title before its columns. Its VRF *None* is an
+  empty cell: default, where several VRFs have the address. Its own *Location* is where equipment stands.
 * radreply: ``username``, ``attribute``, ``op``, ``value``, and ``vrf`` and ``pool`` where they are known; rows of
   attributes that give no address are left out.
 """
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from ipam.estate.spec import DEFAULT_VRF
+from ipam.inventory.headings import EQUIPMENT, IN_ENGLISH
 from ipam.inventory.lines import KINDS, OWNER, STATES, Cells, ImportLine, ImportSource, Said, as_note
 from ipam.upkeep.pool_units import LONGEST_NOTE
 
@@ -52,6 +57,15 @@ INSIDE = "Framed-IPv6-Address"
 """It tells of an address in a prefix (RFC 6911 s3.1), of whichever kind that is: who holds the prefix may have it."""
 _REPLY_KINDS = {name.lower(): kind for kind, name in ATTRIBUTES.items()} | {INSIDE.lower(): ""}
 THE_NAS_CHOOSES = ("255.255.255.254", "255.255.255.255")  # RFC 2865 s5.8
+NETBOX_STATUSES = ("active", "container", "deprecated", "dhcp", "reserved", "slaac")
+"""Of its addresses and prefixes (``ipam/choices.py``), as its imports take them."""
+_VALUE = re.compile(r"[a-z0-9_-]+")
+"""A status as NetBox's imports take it, also one that an installation has added; its tables have words instead, which
+begin with a capital letter in each language that has such."""
+_AVAILABLE = "available"
+"""What NetBox calls the space between prefixes and addresses, where it shows that."""
+_BULLETS = re.compile(r"^[\s•·]+")
+"""How deep a prefix lies, each before ends of lines in NetBox 3.0 to 3.2.3 (``ipam/tables/ip.py``)."""
 _GIVES = ("=", ":=", "+=")
 
 
@@ -111,22 +125,42 @@ def _quarantine_faults(state: str, available_at: datetime | None, sticky_until: 
 
 def netbox_line(number: int, cells: Cells) -> ImportLine:
     """A line of NetBox's IP addresses or prefixes."""
-    prefix, status = cells.text("prefix").lstrip("•· "), cells.text("status")
+    prefix, status = _BULLETS.sub("", cells.text("prefix")), cells.text("status")
     said = cells.value(prefix) if prefix else cells.address(cells.text("ip_address", "address"))
-    description = cells.text("description", "dns_name", "tenant")
+    description = cells.text("description", "dns_name") or html.unescape(cells.text("tenant"))
     is_active = status.lower() in ("", "active")  # said where a description would else be taken for it
     words = (description, "" if is_active and not description.endswith(")") else f"({status or 'active'})")
-    skipped = "it is a container of prefixes" if prefix and status.lower() == "container" else ""
-    return _foreign("netbox", number, cells, said, words=words, vrfs=_netbox_vrf(cells), skipped=skipped)
+    if status and status.lower() not in (*NETBOX_STATUSES, _AVAILABLE) and not _VALUE.fullmatch(status):
+        cells.faults.append(_no_status(status))
+    return _foreign(
+        "netbox", number, cells, said, words=words, vrfs=_netbox_vrf(cells), skipped=_no_allocation(prefix, status)
+    )
+
+
+def _no_allocation(prefix: str, status: str) -> str:
+    """Why it is none; empty: it is one."""
+    if status.lower() == _AVAILABLE:
+        return "it is available in NetBox"
+    return "it is a container of prefixes" if prefix and status.lower() == "container" else ""
+
+
+def _no_status(status: str) -> str:
+    return (
+        f"status: {status[:60]!r} is none of NetBox's own ({', '.join(NETBOX_STATUSES)}): {IN_ENGLISH['netbox']},"
+        " and write a status that only your NetBox has as its imports take it, in small letters"
+    )
 
 
 def _netbox_vrf(cells: Cells) -> Sequence[str]:
     """Its name, and what that may mean where no VRF is called so here."""
-    name = cells.text("vrf")
-    if not name:
-        return ("", DEFAULT_VRF) if cells.has("vrf") else ("",)
+    name = html.unescape(cells.text("vrf"))
     bare = re.sub(r"\s+\([^()]*\)$", "", name)
     return tuple(dict.fromkeys((name, bare, *((DEFAULT_VRF,) if bare == "Global" else ()))))
+
+
+def in_global_table(line: ImportLine, cells: Cells) -> ImportLine:
+    """A line of NetBox's with the VRF that an empty cell means, which a mapping had the chance to fill."""
+    return replace(line, vrf=DEFAULT_VRF) if cells.has("vrf") and not line.vrf else line
 
 
 def phpipam_line(number: int, cells: Cells) -> ImportLine:
@@ -134,7 +168,13 @@ def phpipam_line(number: int, cells: Cells) -> ImportLine:
     said = cells.address(cells.text("ip_address"))
     tag = cells.text("tag", "ip_state")
     words = (cells.text("description", "hostname", "owner", "note"), f"({tag})" if tag and tag != "Used" else "")
-    return _foreign("phpipam", number, cells, said, words=words, vrfs=(cells.text("vrf"),))
+    return _foreign("phpipam", number, cells, said, words=words, vrfs=_phpipam_vrf(cells))
+
+
+def _phpipam_vrf(cells: Cells) -> Sequence[str]:
+    """Its name; where it has none, what is meant if several VRFs have the address."""
+    name = cells.text("vrf")
+    return ("", DEFAULT_VRF) if cells.has("vrf") and not name else (name,)
 
 
 def _foreign(
@@ -147,7 +187,8 @@ def _foreign(
     vrfs: Sequence[str],
     skipped: str = "",
 ) -> ImportLine:
-    customer_id, username, cvlan = cells.customer_id(), cells.username(), cells.cvlan()
+    customer_id, username, cvlan, plan = cells.customer_id(), cells.username(), cells.cvlan(), cells.text("plan")
+    equipment = cells.text(EQUIPMENT) if customer_id and plan else ""  # by itself it is nobody's premise
     return ImportLine(
         number=number,
         is_exact=False,
@@ -155,8 +196,8 @@ def _foreign(
         vrf_else=tuple(vrfs[1:]),
         customer_id=customer_id,
         username=username,
-        location=cells.text("location"),
-        plan=cells.text("plan"),
+        location=cells.text("location") or equipment,
+        plan=plan,
         cvlan=cvlan,
         note=as_note(source, *words),
         skipped=skipped,

@@ -152,7 +152,7 @@ def test_netbox_s_tables_are_read_with_their_masks_and_their_global_vrf() -> Non
     prefixes = read(NETBOX_PREFIXES, "netbox")
     assert said(prefixes, "value", "vrf", "skipped", "faults")[:2] == [
         ("100.64.0.0/28", "", "it is a container of prefixes", ()),
-        ("2001:db8:2000:500::/56", "", "", ()),
+        ("2001:db8:2000:500::/56", "default", "", ()),
     ]
     assert prefixes.lines[2].faults[0].startswith("'2001:db8:2000:600::1/56' has host bits set")
 
@@ -178,6 +178,95 @@ def test_custom_fields_have_their_names_with_or_without_what_their_system_puts_b
     netbox = "IP Address,Customer ID,cf_location,Plan\n100.64.0.5/24,5,LOC-1,fiber-100\n"
     for file in (read(phpipam, "phpipam"), read(netbox, "netbox")):
         assert said(file, "customer_id", "location", "plan", "state") == [(5, "LOC-1", "fiber-100", "assigned")]
+
+
+def test_where_phpipam_s_equipment_stands_is_not_where_its_owner_lives() -> None:
+    beside = "IP Address,location,custom_customer_id,custom_location,custom_plan\n100.64.0.5,Rack 5,5,LOC-1,fiber-100\n"
+    assert said(read(beside, "phpipam"), "customer_id", "location", "plan") == [(5, "LOC-1", "fiber-100")]
+    mapping = "address,customer_id,location,plan\n100.64.0.5,5,LOC-1,fiber-100\n100.64.0.7,7,,fiber-100\n"
+    by_itself = "IP Address,Location\n100.64.0.5,LOC-3\n100.64.0.6,LOC-3\n100.64.0.7,LOC-3\n"
+    assert said(read(by_itself, "phpipam", mapping), "location", "state", "faults") == [
+        ("LOC-1", "assigned", ()),
+        ("", "reserved", ()),
+        ("", "reserved", ("whose it is takes customer_id, location, plan: location is missing",)),
+    ]
+    whole = "IP Address,location,custom_customer_id,custom_plan\n100.64.0.5,LOC-3,5,fiber-100\n"
+    assert said(read(whole, "phpipam"), "location", "state") == [("LOC-3", "assigned")]
+
+
+@pytest.mark.parametrize("names", ["location,Location", "custom_location,custom_Location,location"])
+def test_phpipam_has_one_column_of_each_sort_that_is_called_location(names: str) -> None:
+    with pytest.raises(RequestInvalid, match="has two columns called location"):
+        read(f"IP Address,{names}\n", "phpipam")
+
+
+def test_an_empty_cell_is_netbox_s_global_table_unless_a_mapping_says_more() -> None:
+    file = "IP Address,VRF\n100.64.0.5/28,\n100.64.0.6/28,—\n100.64.0.7/28,&mdash;\n100.64.0.8/28,\n"
+    assert said(read(file, "netbox", "address,vrf\n100.64.0.8,blue\n"), "vrf") == [
+        ("default",),
+        ("default",),
+        ("default",),
+        ("blue",),
+    ]
+    assert said(read("IP Address\n100.64.0.5/28\n", "netbox"), "vrf", "vrf_else") == [("", ())]
+
+
+def test_prefixes_of_netbox_stand_behind_bullets_and_ends_of_lines() -> None:
+    nested = (
+        'Prefix,Status\n"•\n        \n            •\n    \n\n100.64.0.0/29",Active\n"·\t\u00a0100.64.0.8/29\n",Active\n'
+    )
+    assert said(read(nested, "netbox"), "value", "faults") == [("100.64.0.0/29", ()), ("100.64.0.8/29", ())]
+
+
+def test_what_netbox_renders_as_html_is_read_as_it_is_called() -> None:
+    file = "IP Address,VRF,Tenant,Description\n100.64.0.5/28,R&amp;D (65000:1),Smith &#x27;n&#x27; Co,\n"
+    file += "100.64.0.6/28,Global,,&amp; is an entity\n"
+    assert said(read(file, "netbox"), "vrf", "vrf_else", "note") == [
+        ("R&D (65000:1)", ("R&D",), "imported from NetBox: Smith 'n' Co"),
+        ("Global", ("default",), "imported from NetBox: &amp; is an entity"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Prefix,VRF,Status,Beschreibung\n", "has the column beschreibung, which is description in English"),
+        ("Prefix,Stav,Popis\n", "has the columns stav, popis, which are status, description in English"),
+        ("IP-Adresse,VRF,Status\n", "has no line with the names of its columns, among them ip_address"),
+    ],
+)
+def test_netbox_s_lists_in_another_language_are_refused_with_what_to_do(text: str, words: str) -> None:
+    with pytest.raises(RequestInvalid) as refused:
+        read(text, "netbox")
+    assert words in str(refused.value)
+    assert "export it in English (in NetBox the language stands in the user's preferences)" in str(refused.value)
+
+
+def test_phpipam_s_lists_in_another_language_are_refused_with_what_to_do() -> None:
+    with pytest.raises(RequestInvalid, match=r"if they are in another language, export it in English \(in phpIPAM"):
+        read("IP-Adresse,Beschreibung\n", "phpipam")
+
+
+def test_statuses_that_are_none_of_netbox_s_are_refused_by_their_line() -> None:
+    words = ("Active", "reserved", "Deprecated", "DHCP", "SLAAC", "Container", "Available", "", "quarantined", "Aktiv")
+    file = read("Prefix,Status\n" + "".join(f"100.64.0.{n}/32,{each}\n" for n, each in enumerate(words)), "netbox")
+    assert [line.skipped for line in file.lines if line.skipped] == [
+        "it is a container of prefixes",
+        "it is available in NetBox",
+    ]
+    assert [line.faults for line in file.lines if line.faults] == [
+        (
+            "status: 'Aktiv' is none of NetBox's own (active, container, deprecated, dhcp, reserved, slaac): export it"
+            " in English (in NetBox the language stands in the user's preferences), and write a status that only your"
+            " NetBox has as its imports take it, in small letters",
+        )
+    ]
+
+
+def test_further_columns_and_custom_fields_of_netbox_are_passed_over_whatever_they_are_called() -> None:
+    names = "Prefix,Prefix (Flat),Depth,Children,Status,VRF,Utilization,Site,Comments,Last updated,Kundennummer"
+    both = f"{names},Beschreibung,Description\n100.64.0.0/29,100.64.0.0/29,0,0,Active,,0%,,,,7,eins,one\n"
+    assert said(read(both, "netbox"), "value", "note") == [("100.64.0.0/29", "imported from NetBox: one")]
 
 
 def test_rows_of_radreply_give_addresses_and_all_others_are_left_out() -> None:

@@ -89,6 +89,26 @@ async def test_netbox_s_addresses_in_no_vrf_are_those_of_default(empty: Network)
     assert await empty.faults("address\n192.0.2.9/28\n", "netbox") == {2: [BLUE]}
 
 
+async def test_what_netbox_has_in_no_vrf_is_not_that_of_another_one(empty: Network) -> None:
+    await empty.apply(twice(network="198.51.100.0/28"))
+    outside = ["198.51.100.9 lies outside every pool of VRF default"]
+    for vrf in ("", "Global"):
+        assert await empty.faults(f"address,vrf\n198.51.100.9/28,{vrf}\n", "netbox") == {2: outside}
+
+    await empty.bring_in("address,vrf\n198.51.100.9/28,\n", "netbox", "address,vrf\n198.51.100.9,blue\n")
+    await empty.bring_in("address\n198.51.100.10/28\n", "netbox")
+
+    assert await kept(empty, "twin") == ["198.51.100.9 reserved", "198.51.100.10 reserved"]
+
+
+async def test_phpipam_s_addresses_in_no_vrf_are_those_of_default_where_several_have_them(empty: Network) -> None:
+    await empty.apply(twice())
+    await empty.bring_in("IP Address,VRF\n192.0.2.9,\n192.0.2.10,blue\n", "phpipam")
+    assert await kept(empty, "cgnat") == ["192.0.2.9 reserved"]
+    assert await kept(empty, "twin") == ["192.0.2.10 reserved"]
+    assert await empty.faults("IP Address\n192.0.2.9\n", "phpipam") == {2: [BLUE]}
+
+
 @pytest.mark.both_databases
 async def test_what_several_vrfs_have_is_no_address_that_nobody_hands_out(empty: Network) -> None:
     await empty.apply(twice())
