@@ -36,8 +36,7 @@ _TRANSLATED: Mapping[str, Collection[str]] = {
         "描述",
     ),
 }
-"""Columns that are read of NetBox's lists of prefixes, in the languages that it speaks: some of them call a prefix as
-we do, none an IP address."""
+"""Columns that are read of NetBox's lists, in the languages that it speaks; some call a prefix as English does."""
 
 
 def plain(name: str) -> str:

@@ -7,7 +7,7 @@ name of a custom field (NetBox's ``cf_``, phpIPAM's ``custom_``). In each shape 
 * NetBox (``ipam/tables/ip.py``): its table of IP addresses (*IP Address*, *VRF*, *Status*, *Description*, *DNS Name*)
   or of prefixes (*Prefix*, ...), and both as its bulk import writes them (``address``, ``prefix``). An address has the
   mask of its link; the VRF *Global* is ours called default unless one is called so here, and the route distinguisher
-  behind a name is left out unless it belongs to the name; an empty cell is *Global*, and a file without the column says
+  behind a name is left out unless it belongs to the name; an empty cell is default, and a file without the column says
   nothing. Templates leave bullets and ends of lines before a prefix, and entities of HTML in names.
 * phpIPAM (``export-ipaddr.php``, ``export-subnet.php``), saved as CSV: *IP Address*, *Hostname*, *Description*, *VRF*,
   *Owner*, *Note*, *Tag* or *ip state*; a subnet's export has lines of title before its columns. Its VRF *None* is an
@@ -188,7 +188,8 @@ def _foreign(
     skipped: str = "",
 ) -> ImportLine:
     customer_id, username, cvlan, plan = cells.customer_id(), cells.username(), cells.cvlan(), cells.text("plan")
-    equipment = cells.text(EQUIPMENT) if customer_id and plan else ""  # by itself it is nobody's premise
+    has_owner = cells.text("customer_id") and plan
+    equipment = cells.text(EQUIPMENT) if has_owner else ""  # by itself it is nobody's premise
     return ImportLine(
         number=number,
         is_exact=False,

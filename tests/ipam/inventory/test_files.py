@@ -192,6 +192,8 @@ def test_where_phpipam_s_equipment_stands_is_not_where_its_owner_lives() -> None
     ]
     whole = "IP Address,location,custom_customer_id,custom_plan\n100.64.0.5,LOC-3,5,fiber-100\n"
     assert said(read(whole, "phpipam"), "location", "state") == [("LOC-3", "assigned")]
+    wrong = said(read(whole.replace(",5,", ",x,"), "phpipam"), "faults")
+    assert wrong == [(("customer_id: 'x' is no positive whole number",),)]
 
 
 @pytest.mark.parametrize("names", ["location,Location", "custom_location,custom_Location,location"])
