@@ -24,7 +24,8 @@ MOST_LOOKED_AT = 10_000
 MOST_TOLD = 100
 """Of all that is out of order: whoever forges a table may forge all of it."""
 _REMEDY = (
-    "nothing of ours writes history so: compare it with a backup (docs/running.md) before you tell anybody who had it"
+    "nothing of ours writes history so, unless a machine's clock was set back by more than an hour: compare it with a"
+    " backup (docs/running.md) before you tell anybody who had it"
 )
 _ENDS = ("released", "moved")
 """What becomes of a unit that the service has."""

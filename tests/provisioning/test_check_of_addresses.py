@@ -14,7 +14,8 @@ UNIT_OF_ANOTHER = (
     " ipam_pool.id = other.pool_id WHERE other.service_id = 1 AND ipam_pool.kind = '{kind}')"
 )
 FORGED = (
-    "nothing of ours writes history so: compare it with a backup (docs/running.md) before you tell anybody who had it"
+    "nothing of ours writes history so, unless a machine's clock was set back by more than an hour: compare it with a"
+    " backup (docs/running.md) before you tell anybody who had it"
 )
 POOL_ID = "(SELECT id FROM ipam_pool WHERE name = 'north-v4')"
 
