@@ -117,11 +117,13 @@ def parse_span(text: str) -> tuple[Family, int, int]:
     if "/" in text:
         network = parse_network(text)
         return network.family, network.first, network.last
-    start, _, end = text.partition("-")
-    family, first = parse_address(start.strip())
-    if not end:
+    start, hyphen, end = (part.strip() for part in text.partition("-"))
+    if hyphen and not (start and end):
+        raise ValueError(f"{text!r} lacks one of its ends; write from-to, or one address without the hyphen")
+    family, first = parse_address(start)
+    if not hyphen:
         return family, first, first
-    last_family, last = parse_address(end.strip())
+    last_family, last = parse_address(end)
     if family != last_family or last < first:
         raise ValueError(f"{text!r} does not run from a lower to a higher address of one family")
     return family, first, last

@@ -83,6 +83,12 @@ def test_spans_are_written_in_three_ways() -> None:
         parse_span("0.0.0.9-::f")
 
 
+@pytest.mark.parametrize("written", ["0.0.0.9-", "0.0.0.9 - ", "-0.0.0.9", "-"])
+def test_a_span_without_one_of_its_ends_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="lacks one of its ends"):
+        parse_span(written)
+
+
 @pytest.mark.parametrize("text", ["0.0.0.9-0.0.0.12", "0.0.0.16/28", "0.0.0.9/32", "::1-::f", "2001:db8::/33"])
 def test_a_span_is_written_as_it_is_read(text: str) -> None:
     assert format_span(*parse_span(text)) == text
