@@ -67,7 +67,7 @@ class KnownPool:
             RequestInvalid: the pool hands out no such thing.
         """
         try:
-            if self.base is None and not value.strip().isdecimal():
+            if self.base is None and not (value.isascii() and value.strip().isdecimal()):
                 raise ValueError(f"{value!r} is no VLAN number")
             number = int(value) if self.base is None else value
             unit = unit_numbered(self.base, self.prefix_length, self.unit_length, number)

@@ -65,7 +65,7 @@ async def _found(call: Call, sound: Mapping[str, Any], *, service: str) -> tuple
     looked_at = {name: value for name, value in sound.items() if name in RequestParts.__optional_keys__}
     parts = {name: told for name, value in looked_at.items() if (told := _fitting(name, value)) is not None}
     in_address = str(call.request.path_params.get("service_id", ""))
-    if in_address.isdecimal():
+    if in_address.isascii() and in_address.isdecimal():
         parts[service] = int(in_address)
     return await call.appliance.address_lookup(call.db).faults_in(cast(RequestParts, parts))
 
@@ -73,7 +73,7 @@ async def _found(call: Call, sound: Mapping[str, Any], *, service: str) -> tuple
 def _fitting(name: str, value: Any) -> Any:
     """The value in its type, as in an address or in JSON; None: it is of another one, which is a fault of its shape."""
     if name in NUMBERS:
-        if isinstance(value, str) and value.isdecimal():
+        if isinstance(value, str) and value.isascii() and value.isdecimal():
             return int(value)
         return value if isinstance(value, int) else None
     is_some = isinstance(value, list) and all(isinstance(each, str) for each in value)

@@ -119,6 +119,14 @@ async def test_prefixes_and_c_vlans_are_reserved_by_their_numbers(network: Netwo
     assert await network.violations() == []
 
 
+@pytest.mark.parametrize("change", ["reserve", "unreserve", "lift"])
+async def test_a_c_vlan_in_digits_of_another_script_is_no_number(network: Network, change: str) -> None:
+    with pytest.raises(RequestInvalid, match="is no VLAN number") as refused:
+        await network.keep(change, pool="metro/210", value="\u0662\u0663", note="kept")
+
+    assert [fault.where for fault in refused.value.faults] == ["value"]
+
+
 async def test_a_lifted_quarantine_lets_anybody_have_it_at_once(empty: Network) -> None:
     await empty.apply(one_pool("192.0.2.0/30", exclude=["192.0.2.1"], quarantine_seconds=86_400))
     first = await empty.allocate(1)
