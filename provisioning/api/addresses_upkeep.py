@@ -140,8 +140,9 @@ async def undrain(call: InCall, wish: SomeOrAll) -> Upkept:
 @doors.post("/shrink", permission="addresses.write", responses=NOT_THERE, misfits=misfits)
 async def shrink(call: InCall, wish: Shrinking) -> Upkept:
     """Makes a pool's prefix smaller, once the rest of it is empty."""
-    done = await (await _upkeep(call, wish)).shrink(**_said(wish))
-    return _upkept(call, wish.pool, wish.network, done)
+    upkeep = await _upkeep(call, wish)
+    done = await upkeep.shrink(**_said(wish))
+    return _upkept(call, wish.pool, await upkeep.part(pool=wish.pool, span=wish.network), done)
 
 
 @doors.post("/retire", permission="addresses.write", responses=NOT_THERE, misfits=misfits_of_leaving)

@@ -187,6 +187,14 @@ async def test_what_is_done_by_hand_is_audited_once_and_refused_to_whoever_only_
     assert usage["ipv4"]["reserved"] in (0, 1)
 
 
+async def test_a_pool_that_was_made_smaller_is_told_in_the_one_spelling_of_its_prefix(api: Api) -> None:
+    smaller = {"pool": "north-pd", "network": "2001:DB8:8000:0::/41", "reason": "the rest goes south"}
+
+    answer = await api.post("/addresses/shrink", smaller)
+
+    assert answer.json() == {"pool": "north-pd", "what": "2001:db8:8000::/41", "changed": True}, answer.text
+
+
 async def test_all_that_is_wrong_with_a_request_is_told_at_once_whatever_its_shape(api: Api) -> None:
     wrong: list[tuple[str, dict[str, Any], list[str]]] = [
         (
