@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, cast
 
@@ -17,15 +17,17 @@ NUMBERS = frozenset({"customer_id", "cvlan", "count"})
 
 
 @contextmanager
-def pointing() -> Iterator[None]:
-    """What is refused of a body is told by where it stands in it (RFC 6901).
+def pointing(*, of: Collection[str] | None = None) -> Iterator[None]:
+    """What is refused of a body is told by where it stands in it (RFC 6901). ``of``: of these parts alone.
 
     Raises: RequestInvalid, of which each fault has its pointer.
     """
     try:
         yield
     except RequestInvalid as refused:
-        raise refused.placed(lambda where: f"#/{where.replace('.', '/')}") from refused
+        raise refused.placed(
+            lambda where: f"#/{where.replace('.', '/')}" if of is None or where in of else where
+        ) from refused
 
 
 class ByHand(Wish):

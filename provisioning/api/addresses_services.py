@@ -9,7 +9,14 @@ from typing import Annotated, Any
 from fastapi import Response
 from pydantic import Field
 
-from ipam import MOST_ROUTED_OF_A_POOL, AllocatedResources, ServiceIncomplete, ServiceReleased, StaticResources
+from ipam import (
+    MOST_ROUTED_OF_A_POOL,
+    AllocatedResources,
+    RequestInvalid,
+    ServiceIncomplete,
+    ServiceReleased,
+    StaticResources,
+)
 from provisioning.addresses import LONGEST_REQUEST, AddressDesk, ChangedService, ReleasedService
 from provisioning.api.addresses_parts import ByHand, Why, misfits, misfits_of_live, pointing
 from provisioning.api.calls import Call, InCall, etag_of
@@ -98,13 +105,14 @@ class Release(Wish):
 async def allocate(call: InCall, wish: Allocation, response: Response) -> AllocatedResources:
     """Gives a service that your own system looks after its addresses, prefixes and VLANs; 409 when a pool is full. The
     same request again is answered 200, and changes nothing unless its service was released."""
+    static = await _static(call, wish)
     by_key = hashlib.sha256(f"{call.caller.token_id}/{key_of(call.request)}".encode()).hexdigest()[:32]
     held, how, location = await call.appliance.address_desk(call.db).allocate(
         customer_id=wish.customer_id,
         service_location=wish.service_location,
         bandwidth_plan=wish.bandwidth_plan,
         request_id=f"api/{by_key}" if wish.request_id is None else wish.request_id,
-        static=_static(wish),
+        static=static,
     )
     before = {"state": "released"} if how == "back" else None
     call.tells(subject=f"service/{held['service_id']}", customer_id=wish.customer_id, before=before)
@@ -143,7 +151,7 @@ async def of_service(
 @doors.post("/{service_id}/move", permission="addresses.write", if_match=True, misfits=misfits_of_live)
 async def move(call: InCall, service_id: Number, wish: ServiceToMove, response: Response) -> ChangedService:
     """Lets it go on at another premise; named where it is, it gets out of what is being drained."""
-    static = _static(wish)
+    static = await _static(call, wish, live_service_id=service_id)
     desk = await _seen(call, service_id, wish, reason=wish.reason, going_to=wish.service_location)
     changed = await desk.move(
         service_id=service_id, service_location=wish.service_location, note=wish.reason, static=static
@@ -177,13 +185,22 @@ async def release(call: InCall, service_id: Number, wish: Release) -> ReleasedSe
     return await desk.release(service_id=service_id, reason=wish.reason)
 
 
-def _static(wish: Allocation | ServiceToMove) -> StaticResources | None:
-    """
-    Raises: RequestInvalid.
+async def _static(
+    call: Call, wish: Allocation | ServiceToMove, *, live_service_id: int | None = None
+) -> StaticResources | None:
+    """What it asks for by its number.
+
+    Raises: RequestInvalid, with whatever else speaks against the request.
     """
     numbers = (wish.ip_address, wish.ipv6_wan_prefix, wish.delegated_prefix, wish.cvlan)
-    with pointing():
+    try:
         return StaticResources(*numbers, wish.take_reserved).checked()
+    except RequestInvalid:
+        with pointing(of=type(wish).model_fields):
+            await call.appliance.address_lookup(call.db).refuse_faults(
+                live_service_id=live_service_id, **wish.model_dump()
+            )
+        raise
 
 
 async def _seen(

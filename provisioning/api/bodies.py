@@ -39,7 +39,7 @@ def check_address(request: Request) -> None:
 async def read_body(request: Request, *, most_bytes: int = MOST_BYTES) -> bytes:
     """The whole body. Raises: BodyTooLarge, as soon as that is known."""
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared[:20]) > most_bytes:
+    if declared.isascii() and declared.isdigit() and int(declared[:20]) > most_bytes:
         raise BodyTooLarge(most_bytes)
     chunks, size = list[bytes](), 0
     async for chunk in request.stream():

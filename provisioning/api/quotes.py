@@ -87,7 +87,7 @@ async def _misfits(call: Call, sound: Mapping[str, Any]) -> Iterable[tuple[str, 
     """Of an acceptance, as it names it."""
     number = call.request.path_params["quote_id"]
     said = {name: told for name, told in sound.items() if name in Accept.model_fields and name != "reason"}
-    if not number.isdecimal() or int(number) > LARGEST_NUMBER:
+    if not (number.isascii() and number.isdecimal()) or int(number) > LARGEST_NUMBER:
         return []
     found = await call.appliance.quote_desk(call.db).faults_in(int(number), said)
     return [(fault.field, fault.reason) for fault in found]

@@ -213,6 +213,16 @@ async def test_all_that_is_wrong_with_a_request_is_told_at_once_whatever_its_sha
             ["service_location", "ip_address"],
         ),
         (
+            "/addresses/services",
+            {"customer_id": 1, "service_location": "LOC-9", "bandwidth_plan": "gold", "cvlan": 1},
+            ["#/cvlan", "#/service_location", "#/bandwidth_plan"],
+        ),
+        (
+            "/addresses/services/99/move",
+            {"service_location": "LOC-9", "reason": "moves", "cvlan": 1},
+            ["#/cvlan", "service_id", "#/service_location"],
+        ),
+        (
             "/addresses/services/99/move",
             {"service_location": "LOC-9", "reason": " \n", "ip_address": "300.1.1.1"},
             ["#/reason", "#/ip_address", "service_id", "#/service_location"],
