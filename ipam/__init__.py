@@ -201,6 +201,7 @@ from ipam.inventory.reconciling import Reconciliation
 from ipam.kinds import MOST_ROUTED_OF_A_POOL
 from ipam.lookup.answers import (
     AddressFacts,
+    KnownElsewhere,
     Occupation,
     OccupationCell,
     PlaceKind,
@@ -294,6 +295,7 @@ __all__ = [
     "ImportedBlocks",
     "IpamError",
     "KeaExport",
+    "KnownElsewhere",
     "LeftBehind",
     "LeftOut",
     "LinePlace",

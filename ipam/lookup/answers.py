@@ -12,6 +12,9 @@ from ipam.answers import ServiceAt
 from ipam.holdings import Line
 from ipam.upkeep.answers import LeftBehind, NatBlockAt, UnitEvent
 
+KnownElsewhere = Literal["bng", "port"]
+"""What knows who has an address that no service of ours has: the BNG, which hands it out, or its port on a CGNAT."""
+
 PlaceKind = Literal["bng", "site", "access_node"]
 
 

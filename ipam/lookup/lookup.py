@@ -10,10 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import Unpack
 
 from ipam import holdings
+from ipam.addresses import spelt
 from ipam.errors import Fault
 from ipam.lookup import address_facts, held_vrfs, places
 from ipam.lookup.answers import (
     AddressFacts,
+    KnownElsewhere,
     Occupation,
     PlaceKind,
     PlaceUsage,
@@ -21,6 +23,7 @@ from ipam.lookup.answers import (
     UnitState,
     service_facts,
 )
+from ipam.lookup.asked import looked_for
 from ipam.lookup.places import Behind, LinePlace
 from ipam.nat.port_blocks import PortBlocks
 from ipam.tables import AccessNode, AddressPlan, Bng, Service
@@ -50,6 +53,23 @@ class AddressLookup:
             blocks = PortBlocks(self._db, tenant_id=self._tenant_id, now=self._now)
             facts["outside"] = await blocks.blocks_of(inside=facts["value"], vrf=facts["vrf"])
         return facts
+
+    async def known_elsewhere(
+        self, address: str, *, at: datetime | None = None, vrf: str | None = None
+    ) -> KnownElsewhere | None:
+        """What knows who has an address that no service of ours has, or had then; None: nobody has it.
+
+        Raises:
+            As ``find``.
+        """
+        if (await self.find(address, vrf=vrf))["state"] == "by the BNG":
+            return "bng"
+        asked = looked_for(address)
+        if asked.family == 4 and asked.length == asked.bits:
+            blocks = PortBlocks(self._db, tenant_id=self._tenant_id, now=self._now)
+            if (await blocks.is_known(outside=spelt(asked), at=at))["known"]:
+                return "port"
+        return None
 
     async def find_each(self, address: str) -> list[AddressFacts]:
         """The same in every VRF that has it, by their names; of what lies nowhere, that it does.

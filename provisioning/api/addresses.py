@@ -11,6 +11,7 @@ from pydantic import Field
 from ipam import (
     AddressFacts,
     KeaExport,
+    KnownElsewhere,
     LeftBehind,
     NatHolder,
     Occupation,
@@ -49,8 +50,8 @@ class Picture(Response):
 
 
 class Holder(Wish):
-    """Who had it; null: nobody. ``behind`` if a port was asked for: who had that port of a CGNAT's outside address;
-    null: nobody had it if it is ``known``, else nothing tells who had."""
+    """Who had it; null: nobody, or it isn't ``known`` here. ``behind`` if a port was asked for: who had that port of a
+    CGNAT's outside address; null: nobody had it if it is ``known``, else nothing tells who had."""
 
     holder: ServiceAt | None
     behind: NatHolder | None = None
@@ -58,7 +59,7 @@ class Holder(Wish):
         bool | None,
         Field(
             description="Of a port: whether a rule held for the address then, or a log gave some port of it to"
-            " somebody; false: it isn't known who had the port. Null: no port was asked for"
+            " somebody; false: it isn't known who had the port. Without a port: false where it is `known_elsewhere`"
         ),
     ] = None
     known_from: Annotated[
@@ -67,6 +68,10 @@ class Holder(Wish):
             description="Where it isn't known: when a rule or a log first tells of the address after that; null:"
             " nothing does"
         ),
+    ] = None
+    known_elsewhere: Annotated[
+        KnownElsewhere | None,
+        Field(description="What knows who had it: `bng`, which hands it out; or its `port`, which has to be said"),
     ] = None
 
 
@@ -118,7 +123,10 @@ async def holder(
         told = await ports.is_known(outside=address, at=at)
         return Holder(holder=behind["holder"] if behind else None, behind=behind, **told)
     network = call.appliance.services(call.db).network_service
-    return Holder(holder=await network.service_at(address=address, at=at, vrf=vrf))
+    held = await network.service_at(address=address, at=at, vrf=vrf)
+    lookup = call.appliance.address_lookup(call.db)
+    elsewhere = None if held else await lookup.known_elsewhere(address, at=at, vrf=vrf)
+    return Holder(holder=held, known=None if elsewhere is None else False, known_elsewhere=elsewhere)
 
 
 @doors.get("/history", permission="addresses.read", responses=NOT_THERE, misfits=misfits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ import typer
 
 from ipam import (
     KeaExport,
+    KnownElsewhere,
     RequestParts,
     ServiceReleased,
     StaticResources,
@@ -66,6 +68,14 @@ Cvlan = Annotated[int | None, typer.Option("--cvlan", help="Exactly this C-VLAN.
 TakeReserved = Annotated[
     bool, typer.Option("--take-reserved", help="Also what is reserved, of what is named: it is no longer kept then.")
 ]
+
+
+NOT_HELD: Mapping[KnownElsewhere | None, str] = {
+    None: "nobody",
+    "bng": "not known here: the BNG hands it out",
+    "port": "not known without its port: it is a CGNAT's outside address, say --port",
+}
+"""In words what is told of an address that no service has or had."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -269,10 +279,16 @@ async def _show_holder(
         return
     async with appliance.database.read() as db:
         held = await appliance.services(db).network_service.service_at(address=address, at=at, vrf=vrf)
+        lookup = appliance.address_lookup(db)
+        elsewhere = None if held else await lookup.known_elsewhere(address, at=at, vrf=vrf)
+    known = None if elsewhere is None else False
     if as_json:
-        print_json({"holder": held, "behind": None, "known": None, "known_from": None})
+        answer = {"holder": held, "behind": None, "known": known, "known_from": None, "known_elsewhere": elsewhere}
+        print_json(answer)
     else:
-        say(f"{address}: nobody" if held is None else f"{address}: {holder_in_words(held)}")
+        say(f"{address}: {holder_in_words(held) if held else NOT_HELD[elsewhere]}")
+    if elsewhere is not None:
+        raise typer.Exit(1)
 
 
 async def _show_behind(
@@ -283,7 +299,7 @@ async def _show_behind(
         behind = await ports.holder(outside=address, port=port, at=at, vrf=vrf)
         told = await ports.is_known(outside=address, at=at)
     if as_json:
-        print_json({"holder": behind["holder"] if behind else None, "behind": behind, **told})
+        print_json({"holder": behind["holder"] if behind else None, "behind": behind, **told, "known_elsewhere": None})
     else:
         say_behind(address, port, behind, told, at)
     if behind is None and not told["known"]:

@@ -148,6 +148,8 @@ async def test_a_prefix_lists_what_is_held_in_it_and_one_that_is_handed_out_is_a
         (given["ip_address"], given["service_id"])
     ]
     assert (await look(network, "find", "100.72.0.9"))["state"] == "by the BNG"
+    assert await look(network, "known_elsewhere", "100.72.0.9") == "bng"
+    assert await look(network, "known_elsewhere", "100.64.0.9") is None
     assert (await look(network, "find", "198.51.100.7"))["state"] == "unpooled"
     with pytest.raises(RequestInvalid, match="host bits"):
         await look(network, "find", "100.64.0.1/28")

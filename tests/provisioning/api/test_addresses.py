@@ -527,15 +527,17 @@ async def test_who_was_behind_a_port_is_answered_by_rule_and_by_what_was_logged(
     asked = {"address": block["outside"], "port": block["last_port"]}
     found = (await api.get("/addresses/holder", params=asked)).json()
     assert (found["holder"]["service_id"], found["behind"]["block"]) == (1, block)
+    portless = (await api.get("/addresses/holder", params={"address": block["outside"]})).json()
+    assert (portless["holder"], portless["known"], portless["known_elsewhere"]) == (None, False, "port")
     ended = [await api.post("/addresses/nat/end-rule", {"pool": "north-v4", "reason": "another box"}) for _ in range(2)]
     assert [answer.json()["changed"] for answer in ended] == [True, False]
-    not_known = {"holder": None, "behind": None, "known": False, "known_from": None}
+    not_known = {"holder": None, "behind": None, "known": False, "known_from": None, "known_elsewhere": None}
     assert (await api.get("/addresses/holder", params=asked)).json() == not_known
     before = {**asked, "at": "2025-12-31T00:00:00Z"}
     told_later = not_known | {"known_from": "2026-01-01T00:00:00Z"}
     assert (await api.get("/addresses/holder", params=before)).json() == told_later
     unheld = await api.get("/addresses/holder", params={**asked, "port": 80, "at": "2026-01-01T00:00:00Z"})
-    assert unheld.json() == {"holder": None, "behind": None, "known": True, "known_from": None}
+    assert unheld.json() == {"holder": None, "behind": None, "known": True, "known_from": None, "known_elsewhere": None}
     line: dict[str, Any] = {
         "outside": "198.51.100.7",
         "first_port": 1024,

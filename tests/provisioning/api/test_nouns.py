@@ -460,7 +460,7 @@ async def test_what_an_installation_has_made_is_found_by_customer_service_addres
     assert held["username"] == username
     holder = (await api.get("/addresses/holder", params={"address": held["ip_address"]})).json()["holder"]
     assert (holder["service_id"], holder["until"]) == (service, None)
-    nobody = dict.fromkeys(("holder", "behind", "known", "known_from"))
+    nobody = dict.fromkeys(("holder", "behind", "known", "known_from", "known_elsewhere"))
     assert (await api.get("/addresses/holder?address=192.0.2.1")).json() == nobody
     nobody["known"] = False  # no rule and no log tells of it
     assert (await api.get("/addresses/holder?address=192.0.2.1&port=53")).json() == nobody

@@ -527,6 +527,14 @@ def test_who_was_behind_a_port_is_said_by_rule_and_by_log(any_isp: Settings, typ
     assert type_("addresses", "nat-import-blocks", log, "--source", "cgn-1", "--json").json["new"] == 0
     then = type_("addresses", "holder", "198.51.100.7", "--port", 2000, "--at", "2026-03-02T21:14Z", "--json").json
     assert (then["behind"]["block"]["inside"], then["behind"]["holder"]) == (address, None)  # not its holder yet
+    for verb in ("holder", "show"):
+        portless = type_("addresses", verb, "198.51.100.7", "--at", "2026-03-02T21:14Z")
+        assert (portless.status, portless.out) == (
+            1,
+            "198.51.100.7: not known without its port: it is a CGNAT's outside address, say --port\n",
+        )
+    before_all = type_("addresses", "holder", "198.51.100.7", "--at", "2026-03-02T19:14Z")
+    assert (before_all.status, before_all.out) == (0, "198.51.100.7: nobody\n")
     assert type_("addresses", "show", "198.51.100.7").out.splitlines() == [
         "198.51.100.7: of no pool here",
         "  the log of a CGNAT has it outside: with :PORT after it, who is behind that port (or was, --at TIME)",
@@ -554,7 +562,7 @@ def test_times_are_taken_as_they_are_printed(isp: Settings, type_: Type) -> None
         f" 2026-03-02T20:59:59.999000Z; the first that does begins {since}\n",
     )
     as_json = type_(*of_port, "--at", "2026-03-02T20:59:59.999Z", "--json")
-    told = {"holder": None, "behind": None, "known": False, "known_from": since}
+    told = {"holder": None, "behind": None, "known": False, "known_from": since, "known_elsewhere": None}
     assert (as_json.status, as_json.json) == (1, told)
     under_the_rule = type_(*of_port, "--at", since)
     assert (under_the_rule.status, under_the_rule.out) == (0, "203.0.113.1:80: nobody\n")
