@@ -19,7 +19,8 @@ _OF_NOBODY = tuple(map(parse_network, ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.
 class PortMapping:
     """Inside addresses in order, each with one block of ports of an outside address. Addresses are numbers.
 
-    ``by_address``: the blocks of an outside address one after the other, then the next address (VPP's det44, Junos).
+    ``by_address``: the blocks of an outside address one after the other, then the next address (VPP's det44). Not the
+    default of Junos, which leaves a prefix's first and last inside address out and counts from the second.
     ``by_block``: the first block of every address, then the second of every address (RFC 7422's sequential one).
     """
 

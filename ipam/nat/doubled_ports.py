@@ -15,6 +15,7 @@ from ipam.addresses import format_address
 from ipam.bulk import AT_ONCE
 from ipam.invariants import Violation
 from ipam.nat.meeting import PortSweep
+from ipam.nat.rule_rows import HAS_HELD, has_held
 from ipam.tables import NatBlock, NatRule
 
 _KEY = (NatBlock.outside, NatBlock.first_port, NatBlock.began_at)
@@ -37,6 +38,8 @@ async def _by_rules(db: AsyncSession, tenant_id: str) -> list[Violation]:
             other.first_outside <= NatRule.last_outside,
             or_(NatRule.until.is_(None), other.since < NatRule.until),
             or_(other.until.is_(None), NatRule.since < other.until),
+            HAS_HELD,
+            has_held(other),
         )
         .order_by(NatRule.id, other.id)
     )

@@ -12,8 +12,13 @@ from ipam.addresses import from_bytes, to_bytes
 from ipam.nat.deterministic import PortMapping
 from ipam.tables import NatRule, Pool, Prefix, Vrf
 
-HAS_HELD: ColumnElement[bool] = or_(NatRule.until.is_(None), NatRule.until > NatRule.since)
-"""One that was replaced at once never has."""
+
+def has_held(rule: type[NatRule]) -> ColumnElement[bool]:
+    """One that was replaced at once never has."""
+    return or_(rule.until.is_(None), rule.until > rule.since)
+
+
+HAS_HELD = has_held(NatRule)
 
 
 def rules_of(tenant_id: str) -> Any:

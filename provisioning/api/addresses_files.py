@@ -148,6 +148,10 @@ async def _brought_in(call: Call, file: ImportFile, wish: Import) -> ImportCount
             raise ImportRefused(checked.faults, file.places)
         return checked.counts
     counts = await inventory.bring_in(file)
+    made = (counts["services"], counts["assigned"], counts["reserved"], counts["quarantine"], counts["updated"])
+    if not any(made):
+        call.changes_nothing()
+        return counts
     named = wish.file_name or ("radius database" if wish.content is None and wish.source == "radreply" else "a body")
     call.tells(subject=subject_of("import", file.source), reason=wish.reason, after={"file": named, **counts})
     return counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -138,6 +139,24 @@ async def test_a_c_vlan_that_does_not_follow_from_its_port_is_found(empty: Netwo
     assert await found(empty, HISTORY_CHECKS) == {
         "cvlans_not_as_computed": [said.format(1, 9, "LOC-1", 72), said.format(2, 10, "LOC-2", "nothing")]
     }
+
+
+async def test_a_rule_that_was_corrected_at_once_has_held_no_ports_that_another_pools_rule_has(empty: Network) -> None:
+    described: dict[str, Any] = one_pool("100.64.0.0/28")
+    described["pool"].append({"name": "more", "kind": "ipv4", "network": "100.64.1.0/28"})
+    await empty.apply(described)
+    empty.clock.forward(hours=10)
+    since = empty.clock.at - timedelta(hours=2)
+    terms: dict[str, Any] = {"ports_per_subscriber": 2000}
+    await empty.ports("define_rule", pool="cgnat", outside="203.0.113.0/30", since=since, **terms)
+    empty.clock.forward(minutes=3)
+    await empty.ports("define_rule", pool="cgnat", outside="203.0.113.4/30", since=since, **terms)
+    empty.clock.forward(minutes=3)
+
+    earlier = since - timedelta(hours=1)
+    assert await empty.ports("define_rule", pool="more", outside="203.0.113.0/30", since=earlier, **terms)
+
+    assert await found(empty, HISTORY_CHECKS) == {}
 
 
 async def test_ports_that_two_had_at_one_time_are_found(empty: Network) -> None:
