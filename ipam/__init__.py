@@ -206,6 +206,7 @@ from ipam.lookup.answers import (
     OccupationCell,
     PlaceKind,
     PlaceUsage,
+    PoolWithin,
     ServiceFacts,
     UnitState,
 )
@@ -336,6 +337,7 @@ __all__ = [
     "PoolSearch",
     "PoolSpec",
     "PoolUsage",
+    "PoolWithin",
     "PortBlocks",
     "PortsKnown",
     "PrefixNotEmpty",

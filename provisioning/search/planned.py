@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam import AddressFacts, AddressLookup, NatHolder, PortBlocks, RequestInvalid, ServiceAt
+from ipam import AddressFacts, AddressLookup, NatHolder, PoolWithin, PortBlocks, RequestInvalid, ServiceAt
 from provisioning.days import second
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.search.hits import NEARLY, WHOLE, Hit
@@ -35,7 +35,8 @@ class Planned:
         except RequestInvalid as several:  # it lies nowhere now, and a log has it in several VRFs
             return [Hit("address", value, value, str(several), ["the address"], ["address"], NEARLY)]
         for facts in each_vrf:
-            if facts["pool"] is None and facts["network"] is None:
+            hits += [_within(each, value) for each in facts["pools"]]
+            if not _tells(facts, clue):
                 continue
             if facts["state"] == "several":
                 hits.append(_pool_hit(facts, value))
@@ -88,6 +89,18 @@ def _held_hit(name: str, about: str, why: str, kind: ClueKind, score: int, holde
     )
 
 
+def _within(pool: PoolWithin, value: str) -> Hit:
+    name = pool["pool"]
+    return Hit("pool", name, name, f"has {pool['network']}", [f"it lies in {value}"], ["address"], NEARLY)
+
+
+def _tells(facts: AddressFacts, clue: Clue) -> bool:
+    """Whether it lies in something of ours, or did, or a CGNAT has it outside, which isn't told beside a port of it."""
+    if facts["pool"] is not None or facts["network"] is not None or facts["note"] is not None:
+        return True
+    return not clue.beside_port and (facts["cgnat_logged"] or facts["cgnat_of"] is not None)
+
+
 def _until(holder: ServiceAt) -> str:
     return f" until {second(holder['until'])}" if holder["until"] is not None else ""
 
@@ -102,12 +115,17 @@ def _pool_hit(facts: AddressFacts, value: str) -> Hit:
 
 
 def _standing(facts: AddressFacts, clue: Clue) -> str:
-    where = f"in pool {facts['pool']}" if facts["pool"] is not None else f"in {facts['network']}, in no pool"
     note = f" ({facts['note']})" if facts["note"] else ""
     hint = "" if clue.beside_port else ": type its port after it, as in 203.0.113.7:40112"
     outside = f"; a CGNAT has it outside{hint}"
     has_ports = facts["cgnat_of"] is not None or facts["cgnat_logged"]
-    return f"{facts['state']} {where}{note}{outside if has_ports else ''}"
+    return f"{_where(facts)}{note}{outside if has_ports else ''}"
+
+
+def _where(facts: AddressFacts) -> str:
+    if facts["pool"] is not None:
+        return f"{facts['state']} in pool {facts['pool']}"
+    return "of no pool here" if facts["network"] is None else f"{facts['state']} in {facts['network']}, in no pool"
 
 
 def _behind(behind: NatHolder) -> str:

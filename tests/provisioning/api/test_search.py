@@ -70,6 +70,9 @@ async def test_an_address_says_where_it_lies_and_a_prefix_which_pool_it_is_a_par
     assert (pool["noun"], pool["id"]) == ("pool", "north-v4")
     free = await search(online, "100.64.3.250")
     assert [(hit["noun"], hit["about"]) for hit in free] == [("address", "free in pool north-v4")]
+    around = {hit["id"]: hit for hit in await search(online, "100.64.0.0/10")}
+    assert around["north-v4"]["about"].startswith("has 100.64.")
+    assert around["north-v4"]["why"] == ["it lies in 100.64.0.0/10"]
     assert await search(online, "198.51.100.7") == []
 
 
@@ -95,6 +98,11 @@ async def test_the_port_of_a_cgnat_says_who_is_behind_it_or_was_and_leads_to_the
     assert held["address"]["about"].endswith("customer 1001, Customer 1")
     assert held["subscriber"]["why"] == [f"{port} is behind its service 1"]
     assert await search(any_api, "203.0.113.7:39999") == []
+    [outside] = await search(any_api, "203.0.113.7")
+    assert (outside["noun"], outside["about"]) == (
+        "address",
+        "of no pool here; a CGNAT has it outside: type its port after it, as in 203.0.113.7:40112",
+    )
     before = f"{now - timedelta(minutes=6):%Y-%m-%dT%H:%M}Z"
     assert await search(any_api, f"{port} {before}") == []
     [then, *_] = await search(any_api, f"{port} {now.isoformat()}")
