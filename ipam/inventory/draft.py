@@ -67,6 +67,11 @@ class DraftService:
     framed_pool_id: int | None = None
     static_request: str | None = None
     existing: Account | None = None
+    unmet: list[tuple[ImportLine, str]] = field(default_factory=list)
+    """What a new one lacks, or has of what doesn't serve it: one that exists keeps what it has, whatever was bound
+    elsewhere since, and a file may name a part of it."""
+    follows: WantedUnit | None = None
+    """The C-VLAN that no line has, computed from where it is."""
     row_id: int = 0
     """Its number, once it has one."""
 

@@ -20,7 +20,7 @@ Bound = Sequence[Candidate]
 
 
 def complete_all(draft: Draft) -> None:
-    """Finds what services lack or have too much, and adds what follows from where they are."""
+    """Finds what services lack (``DraftService.unmet``) or have too much, and adds what follows from where they are."""
     bound: dict[tuple[int, ...], Bound] = {}
     for service in draft.services.values():
         if not service.holds:
@@ -43,37 +43,38 @@ def _complete(draft: Draft, service: DraftService, bound: Bound) -> None:
             if routed[unit.pool.pool_id] > MOST_ROUTED_OF_A_POOL:
                 most = f"{MOST_ROUTED_OF_A_POOL} prefixes of pool {unit.pool.name} at most are routed to one service"
                 draft.fault(unit.line, most)
-            _served(draft, service, unit, bound)
+            _served(service, unit, bound)
         elif kind in held:
             draft.fault(unit.line, f"the service has {held[kind].value} in {held[kind].line.where} already")
         elif kind not in kinds:
             draft.fault(unit.line, f"plan {service.plan.name} takes nothing of pool {unit.pool.name} there")
         else:
             held[kind] = unit
-            _served(draft, service, unit, bound)
+            _served(service, unit, bound)
     for kind in kinds:
         chain = most_specific([each for each in bound if each.kind == kind])
         if kind == "cvlan":
             _see_cvlan(draft, service, chain, bound, held.get(kind))
         elif kind in ("svlan", "framed_pool"):
-            _name(draft, service, kind, chain, bound)
+            _name(service, kind, chain, bound)
         elif kind not in held and kind not in draft.open_kinds.get(service.key, ()):
-            _lacks(draft, service, kind)
+            _lacks(service, kind)
 
 
-def _served(draft: Draft, service: DraftService, unit: WantedUnit, bound: Bound) -> None:
+def _served(service: DraftService, unit: WantedUnit, bound: Bound) -> None:
     serving = [each for each in bound if each.pool_id == unit.pool.pool_id and each.takes]
     if not serving:
         where = f"{service.place.location} on plan {service.plan.name}"
-        draft.fault(unit.line, f"pool {unit.pool.name} is not bound to where {where} terminates")
+        service.unmet.append((unit.line, f"pool {unit.pool.name} is not bound to where {where} terminates"))
     elif unit.pool.kind == "ipv4" and service.plan.access == "ipoe" and unit.pool.gateway is None:
-        draft.fault(unit.line, f"plan {service.plan.name} is IPoE, but pool {unit.pool.name} has no gateway")
+        why = f"plan {service.plan.name} is IPoE, but pool {unit.pool.name} has no gateway"
+        service.unmet.append((unit.line, why))
 
 
-def _name(draft: Draft, service: DraftService, kind: Kind, chain: Bound, bound: Bound) -> None:
+def _name(service: DraftService, kind: Kind, chain: Bound, bound: Bound) -> None:
     """Shared by all lines there: the service's row names it."""
     if not chain:
-        draft.fault(service.first, _unbound(service, kind, bound))
+        service.unmet.append((service.first, _unbound(service, kind, bound)))
     elif kind == "svlan":
         service.svlan_id = chain[0].svlan_id
     else:
@@ -86,9 +87,10 @@ def _unbound(service: DraftService, kind: Kind, bound: Bound) -> str:
     return needs if beside is None else f"{needs}. {beside}"
 
 
-def _lacks(draft: Draft, service: DraftService, kind: Kind) -> None:
+def _lacks(service: DraftService, kind: Kind) -> None:
     plan, place = service.plan.name, service.place.location
-    draft.fault(service.first, f"plan {plan} needs something of {KIND_IN_WORDS[kind]} at {place}, too; no line has it")
+    why = f"plan {plan} needs something of {KIND_IN_WORDS[kind]} at {place}, too; no line has it"
+    service.unmet.append((service.first, why))
 
 
 def _see_cvlan(draft: Draft, service: DraftService, chain: Bound, bound: Bound, held: WantedUnit | None) -> None:
@@ -99,14 +101,15 @@ def _see_cvlan(draft: Draft, service: DraftService, chain: Bound, bound: Bound, 
             draft.fault(held.line, f"cvlan: another line of the service says {number}")
         number = held.unit
     if not chain:
-        draft.fault(service.first, _unbound(service, "cvlan", bound))
+        service.unmet.append((service.first, _unbound(service, "cvlan", bound)))
         return
     own = next((each for each in chain if held and each.pool_id == held.pool.pool_id), chain[0])
     follows = _computed(own, service)
     if number is None and not isinstance(follows, int):
         if "cvlan" in draft.open_kinds.get(service.key, ()):
             return
-        draft.fault(service.first, follows or "its C-VLAN is missing: a column cvlan, or a line of its own, may say it")
+        missing = "its C-VLAN is missing: a column cvlan, or a line of its own, may say it"
+        service.unmet.append((service.first, follows or missing))
         return
     if own.cvlan_formula is not None and number not in (None, follows):
         service.static_request = StaticResources(cvlan=number).as_text()
@@ -114,6 +117,8 @@ def _see_cvlan(draft: Draft, service: DraftService, chain: Bound, bound: Bound, 
         unit = number if number is not None else int(follows)
         pool = draft.known.vlan_pools[own.pool_id]
         service.holds.append(WantedUnit(service.first, pool, unit, service, service.holds[0].subject))
+        if number is None:
+            service.follows = service.holds[-1]
         draft.want(service.holds[-1])
 
 

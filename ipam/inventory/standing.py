@@ -56,14 +56,15 @@ class Settled:
 def settle(draft: Draft, now: Standing, source: ImportSource) -> Settled:
     """Compares each unit with how it stands."""
     settled = Settled()
+    _find_existing(draft, now, source)
     for unit in draft.units.values():
         used = now.used.get(unit.key)
+        if unit.service is not None and unit.service.existing is not None and unit is unit.service.follows:
+            continue  # it has another one, which no line says
         if used is None and _cools_already(unit, now):
             settled.unchanged += 1
         elif used is not None and _is_so_already(unit, used, source):
             settled.unchanged += 1
-            if unit.service is not None and used.account is not None:
-                unit.service.existing = used.account
         elif used is not None and _is_kept_still(unit, used, source):
             settled.call_anew(unit, used)
         elif _is_kept_out(unit, now, source) if used is None else _is_had_here(unit, used, source, draft.now):
@@ -77,6 +78,19 @@ def settle(draft: Draft, now: Standing, source: ImportSource) -> Settled:
         if unit.service is not None and unit.service.existing is not None:
             draft.fault(unit.line, _exists(unit.service.existing, unit.service))
     return settled
+
+
+def _find_existing(draft: Draft, now: Standing, source: ImportSource) -> None:
+    """Which services have something that the file says already; of the others, what they lack are faults."""
+    for unit in draft.units.values():
+        used = now.used.get(unit.key)
+        if unit.service is None or used is None or used.account is None:
+            continue
+        if _is_so_already(unit, used, source):
+            unit.service.existing = used.account
+    for service in draft.services.values():
+        for line, what in service.unmet if service.existing is None else ():
+            draft.fault(line, what)
 
 
 def _is_kept_out(unit: WantedUnit, now: Standing, source: ImportSource) -> bool:

@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 from ipam import holdings
 from ipam.addresses import spelt
 from ipam.errors import Fault
-from ipam.lookup import address_facts, held_vrfs, places
+from ipam.lookup import address_facts, held_vrfs, history, places
 from ipam.lookup.answers import (
     AddressFacts,
     KnownElsewhere,
@@ -26,7 +26,7 @@ from ipam.lookup.answers import (
 from ipam.lookup.asked import looked_for
 from ipam.lookup.places import Behind, LinePlace
 from ipam.nat.port_blocks import PortBlocks
-from ipam.tables import AccessNode, AddressPlan, Bng, Service
+from ipam.tables import AccessNode, AddressPlan, Bng, Pool, Service
 from ipam.upkeep import request_parts
 from ipam.upkeep.pool_units import find_pool
 from ipam.upkeep.request_parts import RequestParts
@@ -60,9 +60,11 @@ class AddressLookup:
         """What knows who has an address that no service of ours has, or had then; None: nobody has it.
 
         Raises:
-            As ``find``.
+            As ``NetworkService.service_at``.
         """
-        if (await self.find(address, vrf=vrf))["state"] == "by the BNG":
+        then = at or self._now()
+        unit = await history.unit_at(self._db, tenant_id=self._tenant_id, address=address, at=then, vrf=vrf)
+        if unit is not None and await self._db.scalar(select(Pool.framed_pool).where(Pool.id == unit.pool_id)):
             return "bng"
         asked = looked_for(address)
         if asked.family == 4 and asked.length == asked.bits:

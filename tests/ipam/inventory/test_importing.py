@@ -124,7 +124,6 @@ async def test_all_that_the_network_says_against_each_line_is_said_at_once_and_n
             "plan: there is no address plan 'gold'",
         ],
         f"100.64.0.11,,5,{given['username']},LOC-2,business,": [
-            "its C-VLAN is missing: a column cvlan, or a line of its own, may say it",
             f"username {given['username']} is service {given['service_id']}'s, which exists without this",
         ],
         "100.64.0.12,,5,eve,LOC-1,fiber-100,": [

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 
 from ipam import ExportShape, ImportSource
-from tests.ipam.conftest import STARTED_AT, Network, one_pool
+from tests.ipam.conftest import STARTED_AT, Network, one_pool, small
 
 pytestmark = pytest.mark.both_databases
+ADAS = ("100.64.0.9", "2001:db8:1000:3::/64", "2001:db8:2000:300::/56")
 
 
 @pytest.mark.parametrize("how", ["drain", "exclude"])
@@ -113,3 +114,61 @@ async def test_an_address_that_a_list_has_several_times_has_one_owner(empty: Net
         rows = "".join(f"192.0.2.12,{owner}\n" for owner in owners)
         found = await empty.faults(f"IP Address,customer_id,location,plan,username\n{rows}", "netbox")
         assert found[3] == ["192.0.2.12 of pool cgnat stands in line 2 already"]
+
+
+async def test_a_service_that_is_there_keeps_what_was_bound_elsewhere_since_and_a_new_one_is_not_given_it(
+    empty: Network,
+) -> None:
+    described = small()
+    described["bng"].append({"name": "bng-2"})
+    await empty.apply(described)
+    await empty.allocate(1, "LOC-1")
+    await empty.allocate(2, "LOC-2")
+    file = "value,customer_id,username,location,plan\n"
+    file += "".join(f"{value},5,ada,LOC-1,fiber-100\n" for value in ADAS)
+    assert (await empty.bring_in(file))["services"] == 1
+    before = await empty.export()
+    wan6, *others = [each for each in described["pool"] if each["name"] in {"wan6", "cgnat", "pd"}]
+    for pool in (wan6, *others):
+        pool["bindings"] = [{"bng": "bng-2"}]
+    described["svlan"][0]["bindings"] = [{"access_node": "OLT-1", "port": "0/1/1"}]
+    await empty.apply(described)
+
+    again = await empty.bring_in(file)
+    whole = await empty.bring_in(before)
+
+    assert (again["unchanged"], again["services"], again["assigned"]) == (3, 0, 0)
+    assert (whole["unchanged"], whole["lines"]) == (10, 10)
+    assert await empty.export() == before
+    newcomer = file.replace("ada", "eve").replace(",5,", ",6,").replace("100.64.0.9", "100.64.0.10")
+    told = await empty.faults(newcomer.replace(":300::", ":400::").replace(":3::", ":4::"))
+    assert "pool cgnat is not bound to where LOC-1 on plan fiber-100 terminates" in told[2]
+    assert await empty.violations() == []
+
+
+@pytest.mark.parametrize("pool", ["cgnat", "wan6", "pd", "metro/210"])
+async def test_what_was_exported_of_one_pool_alone_comes_back_where_it_is(network: Network, pool: str) -> None:
+    await network.allocate(1, "LOC-1")
+    await network.allocate(2, "LOC-2")
+    before = await network.export()
+
+    counts = await network.bring_in(await network.export(pool))
+
+    assert counts["unchanged"] == counts["lines"] == (1 if pool == "metro/210" else 2)
+    assert await network.export() == before
+
+
+async def test_a_file_that_adds_to_a_service_that_is_there_is_refused_by_that_alone(network: Network) -> None:
+    given = await network.allocate(1, "LOC-1")
+    file = "value,customer_id,username,location,plan\n"
+    file += f"{given['ip_address']},1,{given['username']},LOC-1,fiber-100\n"
+    more = f"100.64.0.9,1,{given['username']},LOC-1,fiber-100\n"
+
+    told = await network.faults(file + more)
+
+    assert told == {
+        3: [
+            f"the service has {given['ip_address']} in line 2 already",
+            f"username {given['username']} is service {given['service_id']}'s, which exists without this",
+        ]
+    }
