@@ -61,9 +61,7 @@ def settle(draft: Draft, now: Standing, source: ImportSource) -> Settled:
         used = now.used.get(unit.key)
         if unit.service is not None and unit.service.existing is not None and unit is unit.service.follows:
             continue  # it has another one, which no line says
-        if used is None and _cools_already(unit, now):
-            settled.unchanged += 1
-        elif used is not None and _is_so_already(unit, used, source):
+        if (used is None and _cools_already(unit, now)) or (used is not None and _is_so_already(unit, used, source)):
             settled.unchanged += 1
         elif used is not None and _is_kept_still(unit, used, source):
             settled.call_anew(unit, used)

@@ -13,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import ipam.allocation.giving
 from ipam import AllocatedResources, NoPoolBound, PoolExhausted, PreviewedUnit, holdings
+from ipam.allocation.at_once import give_at_once
 from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
+from ipam.allocation.orders import Order
 from ipam.tables import Allocation, Pool, Service
 from provisioning.database import Database
 from tests.ipam.conftest import Network, corrupt, one_pool, small
@@ -312,8 +314,10 @@ async def test_names_and_requests_are_asked_for_as_they_are_whatever_is_written_
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_what_postgresql_cannot_hold_is_refused_and_not_cut_off_there(network: Network) -> None:
-    with pytest.raises(DBAPIError, match="NUL"):
-        await network.allocate(1, request_id="ticket-1\0and more")
+    order = Order(1, "LOC-1", "fiber-100", "ticket-1\0and more")  # which the face refuses before
+    async with network.database.begin() as db:
+        with pytest.raises(DBAPIError, match="NUL"):
+            await give_at_once(db, order, tenant_id=network.tenant_id, realm="", at=network.clock())
 
     async with network.database.begin() as db:
         assert await network.service(db).active_service_ids() == []
